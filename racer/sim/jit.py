@@ -1,0 +1,103 @@
+"""The one place of numba's flags, of its cache, and of running a kernel on several threads.
+
+Strict IEEE arithmetic (no `fastmath`): a world alone and the same world inside a batch are bit-equal, whatever the
+compiler vectorises. Kernels release the interpreter lock and work on a range of worlds, so that plain threads run
+them side by side; there is no numba threading layer to clash with torch's.
+
+numba's disk cache looks only at the caller's own file (numba issue 1833: an edited callee or constant stays stale),
+so the cache folder is named by a hash of every file of this package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numba
+
+_HERE = Path(__file__).parent
+_KEEP = 4
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
+    for file in sorted(_HERE.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _cache_root() -> Path:
+    if chosen := os.environ.get("RACER_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "racer"
+
+
+def _prepare_cache() -> bool:
+    """Point numba at this version's folder and drop the oldest ones; False where no folder can be written."""
+    root = _cache_root() / "kernels"
+    folder = root / _source_hash()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        others = sorted((p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return False
+    for old in others[_KEEP - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+    numba.config.CACHE_DIR = str(folder)
+    return True
+
+
+_CACHE = _prepare_cache()
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of the simulator: nopython, lock released, cached on disk, strict arithmetic."""
+    return numba.njit(nogil=True, cache=_CACHE, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a small function that only kernels call; LLVM inlines it where it pays."""
+    return numba.njit(nogil=True, cache=False, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+class Crew:
+    """Threads that share the worlds of a batch between them.
+
+    Results do not depend on the number of threads: a kernel touches only its own range of worlds.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = max(1, threads if threads is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self.threads, "racer-sim") if self.threads > 1 else None
+
+    def run(self, function: Callable[..., Any], count: int, least: int, *arguments: Any) -> None:
+        """Call ``function(first, last, *arguments)`` over 0..count in ranges of at least `least` items."""
+        parts = min(self.threads, count // max(1, least))
+        if parts <= 1 or self._pool is None:
+            function(0, count, *arguments)
+            return
+        edges = [count * part // parts for part in range(parts + 1)]
+        others = [self._pool.submit(function, edges[k], edges[k + 1], *arguments) for k in range(1, parts)]
+        function(edges[0], edges[1], *arguments)
+        for other in others:
+            other.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            with contextlib.suppress(RuntimeError):
+                self._pool.shutdown(wait=True)
