@@ -83,6 +83,8 @@ OBJECT = np.dtype(
         ("length", "f8"),  # m, along its heading
         ("width", "f8"),
         ("speed", "f8"),  # m/s
+        ("s", "f8"),  # m, arc length of its centre on its course
+        ("lateral", "f8"),  # m from the centre line, left positive
         ("course", "i4"),
         ("segment", "i4"),
         ("active", "i4"),

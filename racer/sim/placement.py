@@ -1,0 +1,143 @@
+"""Where cars start: on the centre line or beside it, by turns or at random, in either direction."""
+
+import math
+
+from racer.sim.jit import inlined, kernel
+from racer.sim.random import next_uniform
+from racer.sim.status import Status
+from racer.sim.step import REACH, judge_and_report, locate_car, rail_at
+
+ROUND_ROBIN, RANDOM = 0, 1
+FORWARD, BACKWARD, ALTERNATE, EITHER = 0, 1, 2, 3
+OPEN_START = 0.25
+"""m from the end of an open track to the chassis origin of a car that starts there: all wheels on the road."""
+GRID_GAP = 0.75
+"""m of arc between cars of one world at the start (simapp, head-to-model start spacing)."""
+_GOLDEN = 0.6180339887498949
+"""Spreads the first starts of the worlds evenly over the lap, whatever their number."""
+PREPARE = int(Status.PREPARE)
+_DEGREES = 180.0 / math.pi
+
+
+@inlined
+def center_at(course, segments, s):  # type: ignore[no-untyped-def]
+    """(segment, x, y) of the centre line at arc length `s` in 0..length."""
+    low, high = 0, course.segments - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if segments[course.first + middle].s <= s:
+            low = middle
+        else:
+            high = middle - 1
+    here = segments[course.first + low]
+    along = min(max(s - here.s, 0.0), here.length)
+    return low, here.x + along * here.ux, here.y + along * here.uy
+
+
+@inlined
+def half_width_at(course, rails, s):  # type: ignore[no-untyped-def]
+    """m from the centre line to the nearer border at arc length `s`."""
+    j = min(max(int(s / course.rail_step), 0), course.rail_count - 1)
+    here = rails[course.rail_first + j]
+    return min(here.left, here.right)
+
+
+@inlined
+def place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails):  # type: ignore[no-untyped-def]
+    """Put a car at rest on course `index`.
+
+    Args:
+        s: m, arc length of the chassis origin.
+        lateral: m, left of the centre line.
+        turned: rad, against the direction of the centre line.
+    """
+    course = courses[index]
+    segment, x, y = center_at(course, segments, s)
+    heading, _ = rail_at(course, rails, s)
+    car.x = x - lateral * math.sin(heading)
+    car.y = y + lateral * math.cos(heading)
+    yaw = heading + turned
+    car.yaw = yaw - 2.0 * math.pi * math.floor((yaw + math.pi) / (2.0 * math.pi))
+    car.vx = car.vy = car.yaw_rate = car.steer = car.ax = car.ay = 0.0
+    car.steer_command = car.speed_command = 0.0
+    car.course, car.segment, car.s = index, segment, s
+    car.start_s = 0.0
+    car.travelled = 0.0
+    locate_car(car, vehicle, courses, segments, REACH)
+    car.start_s, car.travelled, car.progress = car.s, 0.0, 0.0
+    car.steps = 1
+    car.stuck_steps = car.backward_steps = 0
+    car.status = PREPARE
+    car.active = 1
+
+
+@kernel
+def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Start a new episode for the cars that `which` (N, C) marks, as `start` says.
+
+    Args:
+        start: (mode, advance, direction, lateral_share, turned_max): `ROUND_ROBIN` or `RANDOM`; share of the lap from
+            one start to the next; one of the directions; largest lateral offset as a share of the half width;
+            largest heading error, rad.
+
+    An open track always starts at its end. Each car draws from its own stream, so a world does not depend on others.
+    """
+    mode, advance, direction, lateral_share, turned_max = start
+    tracks = courses.shape[0] // 2
+    for n in range(first, last):
+        changed = False
+        for c in range(cars.shape[1]):
+            if not which[n, c]:
+                continue
+            changed = True
+            car, vehicle = cars[n, c], vehicles[n, c]
+            turn = int(world_ids[n]) + car.episode
+            backward = 0
+            if direction == BACKWARD or (direction == ALTERNATE and turn % 2 == 1):
+                backward = 1
+            elif direction == EITHER and next_uniform(car) < 0.5:
+                backward = 1
+            index = 2 * (turn % tracks) + backward
+            course = courses[index]
+            if mode == RANDOM:
+                share = next_uniform(car)
+            else:
+                share = world_ids[n] * _GOLDEN + advance * car.episode
+                share -= math.floor(share)
+            lateral = lateral_share * (2.0 * next_uniform(car) - 1.0)
+            turned = turned_max * (2.0 * next_uniform(car) - 1.0)
+            s = share * course.length - GRID_GAP * c
+            if course.closed == 1:
+                s -= course.length * math.floor(s / course.length)
+            else:
+                s = OPEN_START + GRID_GAP * (cars.shape[1] - 1 - c)
+            lateral *= half_width_at(course, rails, s)
+            place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails)
+            car.episode += 1
+        if changed:
+            judge_and_report(
+                n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things
+            )
+
+
+@kernel
+def place_worlds(first, last, which, poses, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Place the cars that `which` (N, C) marks at given poses.
+
+    Args:
+        poses: (N, C, 4) float64: course, arc length m, lateral offset m, heading error rad.
+    """
+    for n in range(first, last):
+        changed = False
+        for c in range(cars.shape[1]):
+            if which[n, c]:
+                changed = True
+                place_car(
+                    cars[n, c], vehicles[n, c], int(poses[n, c, 0]), poses[n, c, 1], poses[n, c, 2], poses[n, c, 3],
+                    courses, segments, rails,
+                )  # fmt: skip
+                cars[n, c].episode += 1
+        if changed:
+            judge_and_report(
+                n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things
+            )

@@ -1,0 +1,158 @@
+"""The vehicle: a dynamic single-track model with saturating, load-dependent tyres, a servo and a speed controller.
+
+Equations of motion: single-track model, Althoff, Koschi, Manzinger, "CommonRoad: Vehicle Models", section on the
+single-track and multi-body models (body-frame form). Tyres: brush model with parabolic pressure, after Fiala 1954
+and Pacejka, "Tire and Vehicle Dynamics", chapter 3; the lateral limit is what the longitudinal force leaves of the
+friction circle. Servo: first order with a rate limit. Motor: proportional speed control within the motor's
+acceleration, its power, the brakes and the tyres.
+
+Integration: lateral speed and yaw rate are stepped by linearly implicit Euler with the tyres' secant stiffness, so
+that the step is stable down to standstill (tyre damping grows as 1/speed) and a steady state is met exactly; the
+rest is explicit. Below `BLEND_FAST` the result is blended with the kinematic model.
+"""
+
+import math
+
+from racer.sim.jit import inlined
+
+GRAVITY = 9.81
+"""m/s^2"""
+BLEND_SLOW = 0.1
+"""m/s; at and below, the car moves by the kinematic model."""
+BLEND_FAST = 0.3
+"""m/s; at and above, by the dynamic one."""
+SLIP_SPEED_MIN = 0.05
+"""m/s; keeps the slip (a ratio of speeds) finite at standstill."""
+_POWER_SPEED_MIN = 0.1
+"""m/s; below, the power limit is that of this speed."""
+
+
+@inlined
+def tire_secant(slip: float, stiffness: float, force_max: float) -> float:
+    """Lateral force over slip of the brush tyre, N; positive. The force is ``-secant * slip``.
+
+    Args:
+        slip: tangent of the slip angle.
+        stiffness: cornering stiffness, N/rad.
+        force_max: largest lateral force, N, above zero.
+
+    With z = stiffness |slip| / (3 force_max): force = stiffness slip (1 - z + z^2/3) up to z = 1, then force_max
+    (Pacejka, chapter 3, brush model in pure side slip).
+    """
+    size = abs(slip)
+    z = stiffness * size / (3.0 * force_max)
+    if z < 1.0:
+        return stiffness * (1.0 - z + z * z / 3.0)
+    return force_max / size
+
+
+@inlined
+def small_sin_cos(angle: float) -> tuple[float, float]:
+    """Sine and cosine for |angle| up to about 0.6 rad, by series; within 1e-9 there."""
+    a = angle * angle
+    sine = angle * (1.0 - a / 6.0 * (1.0 - a / 20.0 * (1.0 - a / 42.0 * (1.0 - a / 72.0))))
+    cosine = 1.0 - a / 2.0 * (1.0 - a / 12.0 * (1.0 - a / 30.0 * (1.0 - a / 56.0 * (1.0 - a / 90.0))))
+    return sine, cosine
+
+
+@inlined
+def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ignore[no-untyped-def]
+    """Move one car through a control step of `substeps` physics steps of `dt` seconds.
+
+    Args:
+        car: CAR row, changed in place.
+        vehicle: VEHICLE row.
+        steer_command: rad, left positive.
+        speed_command: m/s.
+    """
+    mass = vehicle.mass
+    front, rear = vehicle.front, vehicle.rear
+    base = front + rear
+    friction = vehicle.friction
+    inverse_mass = 1.0 / mass
+    inverse_inertia = 1.0 / vehicle.yaw_inertia
+    steer_target = vehicle.steer_gain * steer_command + vehicle.steer_offset
+    steer_target = min(max(steer_target, -vehicle.steer_max), vehicle.steer_max)
+    speed_target = min(vehicle.throttle_gain * speed_command, vehicle.speed_max)
+    # Exact for a held command: delta(t + dt) = target + (delta - target) exp(-dt / lag).
+    steer_share = 1.0 - math.exp(-dt / vehicle.steer_lag) if vehicle.steer_lag > 0.0 else 1.0
+    steer_step_max = vehicle.steer_rate_max * dt
+
+    x, y, yaw = car.x, car.y, car.yaw
+    vx, vy, r = car.vx, car.vy, car.yaw_rate
+    steer, ax, ay = car.steer, car.ax, car.ay
+    cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
+
+    for _ in range(substeps):
+        step = (steer_target - steer) * steer_share
+        steer += min(max(step, -steer_step_max), steer_step_max)
+        sin_d, cos_d = small_sin_cos(steer)
+
+        # Motor and brakes: what the speed controller asks for, within the limits.
+        demand = vehicle.speed_gain * (speed_target - vx)
+        motor_max = min(vehicle.accel_max, vehicle.power_max * inverse_mass / max(vx, _POWER_SPEED_MIN))
+        demand = min(max(demand, -vehicle.brake_max), motor_max)
+        share = vehicle.front_drive if demand > 0.0 else vehicle.front_brake
+
+        # Axle loads with the longitudinal load transfer of the step before.
+        load_front = max(mass * (GRAVITY * rear - vehicle.cog_height * ax) / base, 0.01 * mass)
+        load_rear = max(mass * (GRAVITY * front + vehicle.cog_height * ax) / base, 0.01 * mass)
+        grip_front, grip_rear = friction * load_front, friction * load_rear
+        fx_front = min(max(mass * demand * share, -grip_front), grip_front)
+        fx_rear = min(max(mass * demand * (1.0 - share), -grip_rear), grip_rear)
+        # A sliver is left, so that the secant below stays finite when a wheel locks or spins.
+        side_front = math.sqrt(max(grip_front * grip_front - fx_front * fx_front, 1e-6 * grip_front * grip_front))
+        side_rear = math.sqrt(max(grip_rear * grip_rear - fx_rear * fx_rear, 1e-6 * grip_rear * grip_rear))
+
+        # Slip of each axle: sideways over forward speed in the wheel's own frame.
+        side_speed = vy + front * r
+        roll_front = max(abs(vx * cos_d + side_speed * sin_d), SLIP_SPEED_MIN)
+        roll_rear = max(abs(vx), SLIP_SPEED_MIN)
+        slip_front = (side_speed * cos_d - vx * sin_d) / roll_front
+        slip_rear = (vy - rear * r) / roll_rear
+        k_front = tire_secant(slip_front, vehicle.stiffness_front * load_front, side_front) / roll_front
+        k_rear = tire_secant(slip_rear, vehicle.stiffness_rear * load_rear, side_rear) / roll_rear
+
+        # Implicit step of (vy, r): forces are -k (sideways speed at the end of the step). Cramer's rule.
+        k_body = k_front * cos_d * cos_d
+        push = (fx_front + k_front * cos_d * vx) * sin_d
+        a11 = 1.0 + dt * inverse_mass * (k_body + k_rear)
+        a12 = dt * (vx + inverse_mass * (k_body * front - k_rear * rear))
+        a21 = dt * inverse_inertia * (k_body * front - k_rear * rear)
+        a22 = 1.0 + dt * inverse_inertia * (k_body * front * front + k_rear * rear * rear)
+        b1 = vy + dt * inverse_mass * push
+        b2 = r + dt * inverse_inertia * front * push
+        determinant = a11 * a22 - a12 * a21
+        vy_new = (b1 * a22 - a12 * b2) / determinant
+        r_new = (a11 * b2 - a21 * b1) / determinant
+
+        force_front = -k_front * ((vy_new + front * r_new) * cos_d - vx * sin_d)
+        ax = inverse_mass * (fx_front * cos_d + fx_rear - force_front * sin_d)
+        vx_new = vx + dt * (ax + r_new * vy_new)
+
+        pace = abs(vx_new) + abs(vy_new)
+        if pace < BLEND_FAST:
+            dynamic = max((pace - BLEND_SLOW) / (BLEND_FAST - BLEND_SLOW), 0.0)
+            r_kinematic = vx_new * sin_d / (cos_d * base)
+            r_new = dynamic * r_new + (1.0 - dynamic) * r_kinematic
+            vy_new = dynamic * vy_new + (1.0 - dynamic) * rear * r_kinematic
+        ay = (vy_new - vy) / dt + vx * r_new
+        vx, vy, r = vx_new, vy_new, r_new
+
+        # Position along the mean heading of the step; the frame is turned by half a step twice.
+        sin_h, cos_h = small_sin_cos(0.5 * dt * r)
+        cos_m = cos_yaw * cos_h - sin_yaw * sin_h
+        sin_m = sin_yaw * cos_h + cos_yaw * sin_h
+        x += dt * (vx * cos_m - vy * sin_m)
+        y += dt * (vx * sin_m + vy * cos_m)
+        cos_yaw = cos_m * cos_h - sin_m * sin_h
+        sin_yaw = sin_m * cos_h + cos_m * sin_h
+        yaw += dt * r
+
+    if yaw > math.pi:
+        yaw -= 2.0 * math.pi
+    elif yaw < -math.pi:
+        yaw += 2.0 * math.pi
+    car.x, car.y, car.yaw = x, y, yaw
+    car.vx, car.vy, car.yaw_rate = vx, vy, r
+    car.steer, car.ax, car.ay = steer, ax, ay
