@@ -9,6 +9,7 @@ is a bug of ours and keeps its traceback.
     ├── TrackError      a track file that is no track
     ├── RewardError     a user's reward function that cannot be used or went wrong
     ├── BundleError     a bundle that is broken, tampered with or too new
+    ├── ExportError     a policy whose ONNX graph does not do what the trained network does
     ├── RunError        a run folder that cannot be made, read or resumed
     └── MissingExtra    a part of racer that was not installed
 """
@@ -36,6 +37,10 @@ class RewardError(RacerError):
 
 class BundleError(RacerError):
     """A bundle is truncated, tampered with, or made by a newer version."""
+
+
+class ExportError(RacerError):
+    """A policy's ONNX graph cannot be made, or does not do what the trained network does."""
 
 
 class RunError(RacerError):

@@ -6,13 +6,6 @@ from pydantic import Field
 
 from racer.config.base import Config
 
-STEERING_MAX_DEG = 30.0
-"""Largest steering command of the contract, degrees (simapp `MAX_ANGLE`)."""
-SPEED_MIN = 0.1
-"""Smallest speed command of the contract, m/s (simapp `MIN_SPEED`)."""
-SPEED_MAX = 4.0
-"""Largest speed command of the contract, m/s (simapp `MAX_SPEED`)."""
-
 
 class VehicleConfig(Config):
     """One kind of car. SI units; angles in degrees where the name says so."""

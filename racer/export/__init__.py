@@ -1,0 +1,36 @@
+"""ONNX from torch, checked; loads torch and stable-baselines3."""
+
+from racer.errors import MissingExtra
+
+try:
+    from racer.export.checkpoint import export_bundle, write_checkpoint
+    from racer.export.graph import export_onnx, swap_weights, trace
+    from racer.export.network import (
+        DeployedPolicy,
+        ScaledFeatures,
+        build_policy,
+        load_weights,
+        policy_arguments,
+        weight_arrays,
+    )
+    from racer.export.parity import ParityReport, check_parity
+except ModuleNotFoundError as error:
+    if error.name and error.name.split(".")[0] == "racer":
+        raise
+    raise MissingExtra("Exporting a policy", "train") from None
+
+__all__ = [
+    "DeployedPolicy",
+    "ParityReport",
+    "ScaledFeatures",
+    "build_policy",
+    "check_parity",
+    "export_bundle",
+    "export_onnx",
+    "load_weights",
+    "policy_arguments",
+    "swap_weights",
+    "trace",
+    "weight_arrays",
+    "write_checkpoint",
+]

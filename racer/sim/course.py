@@ -71,7 +71,11 @@ def build_courses(tracks: Sequence[Track]) -> Courses:
         wall_first += len(track_groups)
         vertex_first += len(track_walls)
     return Courses(
-        courses, np.concatenate(segments), np.concatenate(rails), np.concatenate(walls), np.concatenate(groups)
+        courses,
+        np.concatenate(segments),
+        np.concatenate(rails),
+        np.concatenate(walls),
+        np.concatenate(groups),
     )
 
 

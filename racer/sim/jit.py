@@ -52,7 +52,9 @@ def _prepare_cache() -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        others = sorted((p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
+        others = sorted(
+            (p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True
+        )
     except OSError:
         return False
     for old in others[_KEEP - 1 :]:
@@ -81,7 +83,14 @@ class Crew:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = max(1, threads if threads is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self.threads = max(
+            1,
+            threads
+            if threads is not None
+            else len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
+        )
         self._pool = ThreadPoolExecutor(self.threads, "racer-sim") if self.threads > 1 else None
 
     def run(self, function: Callable[..., Any], count: int, least: int, *arguments: Any) -> None:

@@ -116,9 +116,9 @@ def _on_strip(course, segments, index, x, y):  # type: ignore[no-untyped-def]
     """True where the point is on the piece of road between row `index` and the next row."""
     a = segments[course.first + index]
     b = segments[course.first + (index + 1) % course.rows]
-    return _in_triangle(
-        a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y
-    ) or _in_triangle(a.left_x, a.left_y, b.right_x, b.right_y, b.left_x, b.left_y, x, y)
+    return _in_triangle(a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y) or _in_triangle(
+        a.left_x, a.left_y, b.right_x, b.right_y, b.left_x, b.left_y, x, y
+    )
 
 
 @inlined

@@ -27,7 +27,11 @@ REACH = 0.5
 """m of arc searched beside what the car moved."""
 
 # Plain integers: they compile faster than members of the enum.
-IN_PROGRESS, LAP_COMPLETE, OFF_TRACK = int(Status.IN_PROGRESS), int(Status.LAP_COMPLETE), int(Status.OFF_TRACK)
+IN_PROGRESS, LAP_COMPLETE, OFF_TRACK = (
+    int(Status.IN_PROGRESS),
+    int(Status.LAP_COMPLETE),
+    int(Status.OFF_TRACK),
+)
 CRASHED, IMMOBILIZED = int(Status.CRASHED), int(Status.IMMOBILIZED)
 REVERSED, TIME_UP = int(Status.REVERSED), int(Status.TIME_UP)
 _DEGREES = 180.0 / math.pi
@@ -130,7 +134,9 @@ def report(car, courses, segments, rails, control_dt, row):  # type: ignore[no-u
     row.is_reversed = course.backwards == 1
     row.is_left_of_center = to_left < to_right
     row.distance_from_center = abs(car.lateral)
-    row.track_width = math.sqrt((left_x - right_x) * (left_x - right_x) + (left_y - right_y) * (left_y - right_y))
+    row.track_width = math.sqrt(
+        (left_x - right_x) * (left_x - right_x) + (left_y - right_y) * (left_y - right_y)
+    )
     row.track_length = course.length
     row.progress = car.progress
     row.steps = car.steps
@@ -185,8 +191,10 @@ def report_things(world, me, cars, objects, courses, telemetry, things):  # type
     car, row = cars[world, me], telemetry[world, me]
     course = courses[car.course]
     number = objects.shape[1]
-    slot = 0
-    before, after = -1, -1
+    slot = present = 0
+    # Numbers among the things that are present, as reward functions index them, and their slots.
+    before = after = -1
+    seen = seen_behind = 0
     gap_before, gap_after = math.inf, math.inf
     for k in range(number + cars.shape[1]):
         if k == number + me:
@@ -194,7 +202,9 @@ def report_things(world, me, cars, objects, courses, telemetry, things):  # type
         out = things[world, me, slot]
         if k < number:
             thing = objects[world, k]
-            out.x, out.y, out.heading, out.speed = thing.x, thing.y, thing.yaw, thing.speed
+            # A box has heading 0 in DeepRacer, however it stands.
+            out.x, out.y, out.speed = thing.x, thing.y, thing.speed
+            out.heading = thing.yaw if thing.speed != 0.0 else 0.0
             s, lateral, on, active = thing.s, thing.lateral, thing.course, thing.active
         else:
             other = cars[world, k - number]
@@ -215,17 +225,18 @@ def report_things(world, me, cars, objects, courses, telemetry, things):  # type
                 ahead = gap if gap >= 0.0 else math.inf
                 behind = -gap if gap < 0.0 else math.inf
             if ahead < gap_after:
-                gap_after, after = ahead, slot
+                gap_after, after, seen = ahead, present, slot
             if behind < gap_before:
-                gap_before, before = behind, slot
+                gap_before, before, seen_behind = behind, present, slot
+            present += 1
         slot += 1
     if after >= 0 or before >= 0:
         row.closest_object_prev = before if before >= 0 else after
         row.closest_object_next = after if after >= 0 else before
-        seen = things[world, me, row.closest_object_next]
+        next_thing = things[world, me, seen if after >= 0 else seen_behind]
         cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
-        dx = seen.x - car.x - CAMERA_FORWARD * cos_yaw
-        dy = seen.y - car.y - CAMERA_FORWARD * sin_yaw
+        dx = next_thing.x - car.x - CAMERA_FORWARD * cos_yaw
+        dy = next_thing.y - car.y - CAMERA_FORWARD * sin_yaw
         ahead = dx * cos_yaw + dy * sin_yaw
         aside = dy * cos_yaw - dx * sin_yaw
         row.object_in_camera = ahead >= CAMERA_NEAR and abs(aside) <= ahead * math.tan(CAMERA_HALF_VIEW)
@@ -239,7 +250,9 @@ def judge_and_report(world, cars, objects, vehicles, courses, segments, rails, s
         if car.active == 1 and car.status <= IN_PROGRESS and car.steps > 1:
             judge(car, touches(world, c, cars, objects, vehicles), steps_max)
     for c in range(cars.shape[1]):
-        if cars[world, c].active == 1:
+        if cars[world, c].active == 0:
+            telemetry[world, c].steps = 0
+        else:
             report(cars[world, c], courses, segments, rails, control_dt, telemetry[world, c])
             if things.shape[2] > 0:
                 report_things(world, c, cars, objects, courses, telemetry, things)

@@ -18,7 +18,16 @@ from racer.sim.course import build_courses
 from racer.sim.dtypes import CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE
 from racer.sim.jit import Crew
 from racer.sim.observe import field_names, observe_state
-from racer.sim.placement import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, place_worlds, start_worlds
+from racer.sim.placement import (
+    ALTERNATE,
+    BACKWARD,
+    EITHER,
+    FORWARD,
+    RANDOM,
+    ROUND_ROBIN,
+    place_worlds,
+    start_worlds,
+)
 from racer.sim.random import seed_streams
 from racer.sim.status import STEPS_MAX, Status
 from racer.sim.step import step_worlds
@@ -216,5 +225,7 @@ def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:
     assert VEHICLE.names is not None
     for name in VEHICLE.names:
         degrees = f"{name}_deg"
-        row[name] = math.radians(getattr(vehicle, degrees)) if hasattr(vehicle, degrees) else getattr(vehicle, name)
+        row[name] = (
+            math.radians(getattr(vehicle, degrees)) if hasattr(vehicle, degrees) else getattr(vehicle, name)
+        )
     return row

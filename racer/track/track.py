@@ -1,10 +1,12 @@
 """A track: centre line, left border and right border as frozen arrays.
 
-Rows are the file's own rows in the direction of travel, because users' reward functions hold tables that index
-them: row i of the centre line belongs to row i of both borders. On a closed track the last row usually repeats
-the first; rows are joined cyclically (row R-1 to row 0), so that a repeated row makes one segment of length zero
-and a file with a small gap gets its closing segment. Rows may repeat anywhere (DeepRacer files have an old seam).
-Metres, x right, y up, angles counter-clockwise; left and right are by direction of travel.
+Rows are the file's own rows in the direction of travel, because users' reward functions hold tables that
+index
+them: row i of the centre line belongs to row i of both borders. On a closed track the last row usually
+repeats the first; rows are joined cyclically (row R-1 to row 0), so that a repeated row makes one segment
+of length zero and a file with a small gap gets its closing segment. Rows may repeat anywhere (DeepRacer
+files have an old seam). Metres, x right, y up, angles counter-clockwise; left and right are by direction of
+travel.
 """
 
 from __future__ import annotations
@@ -51,10 +53,12 @@ class Track:
         left: (R, 2) float64 left border at each row.
         right: (R, 2) float64 right border at each row.
         closed: True for a loop, False for a point-to-point course.
-        walls: `borders` puts walls on the borders, `offset` at `wall_offset` metres outside them, `none` has none.
+        walls: `borders` puts walls on the borders, `offset` at `wall_offset` metres outside them, `none`
+            has none.
         look: colours and line widths.
         source: the file or generator it came from, for messages and run folders.
         backwards: True where this is the reverse of the file's own direction.
+        description: one line for people; empty where the file has none.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Track:
     look: Look = field(default_factory=Look)
     source: str = ""
     backwards: bool = False
+    description: str = ""
 
     def __post_init__(self) -> None:
         for key in ("center", "left", "right"):
@@ -76,7 +81,7 @@ class Track:
 
     @property
     def segment_vectors(self) -> NDArray[np.float64]:
-        """(S, 2) vector of each segment; S = R on a closed track (the last joins row 0), R - 1 on an open one."""
+        """(S, 2) vectors; S = R on a closed track (the last joins row 0), R - 1 on an open one."""
         following = np.roll(self.center, -1, axis=0) if self.closed else self.center[1:]
         return following - self.center[: len(following)]
 

@@ -1,0 +1,286 @@
+"""One exported policy on disk: a zip with the graph, its contract, its weights and what it once answered.
+
+Everything is checked before anything is used: sizes, names and sha256 of each member, versions, that arrays
+are plain numbers, that the graph holds all of its data. Nothing is unpickled and nothing is unpacked to disk.
+Reading needs numpy and pydantic only. The layout is described in docs/bundle.md.
+
+The hashes find damage and mix-ups. They are no signature: who can write the file can also write its manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.assets import write_atomically
+from racer.contract import PolicyContract, SensorSpec, check_version
+from racer.errors import BundleError
+from racer.onnx_file import refuse_external_data
+from racer.plain_npz import ZIP_ERRORS, npz_bytes, read_npz
+
+FORMAT = "racer-bundle"
+VERSION = 1
+SUFFIX = ".bundle"
+MEMBER_MAX = 64 * 1024 * 1024
+"""Bytes of a member, unpacked; a policy of this size would not run on a car."""
+_JSON_MAX = 1024 * 1024
+
+_MANIFEST = "manifest.json"
+_ONNX, _CONTRACT, _WEIGHTS, _GOLDEN = "policy.onnx", "contract.json", "weights.npz", "golden.npz"
+MEMBERS = (_ONNX, _CONTRACT, _WEIGHTS, _GOLDEN)
+
+GOLDEN_TOLERANCE = 1e-5
+"""Of the output's range; the same as in the export's own check."""
+LOGIT_GAP = 1e-4
+"""Two best logits that are closer than this may be told apart differently by another runtime."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """Recorded observations (B, ...) by sensor, in SI units, and the graph's outputs for them by name."""
+
+    inputs: Mapping[str, NDArray]
+    outputs: Mapping[str, NDArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A verified bundle in memory. `weights` is the torch policy's state_dict as arrays."""
+
+    name: str
+    onnx: bytes
+    contract: PolicyContract
+    weights: Mapping[str, NDArray]
+    golden: Golden
+
+
+class Acts(Protocol):
+    """The part of a policy that `check_golden` needs."""
+
+    def act(self, observation: Mapping[str, NDArray], /) -> NDArray:
+        """Actions (B, 2), degrees and m/s."""
+        ...
+
+
+def write_bundle(
+    path: Path | str, *, onnx: bytes, contract: PolicyContract, weights: Mapping[str, NDArray], golden: Golden
+) -> None:
+    """Write a bundle, whole or not at all; the same content gives the same bytes.
+
+    Raises:
+        BundleError: what is given would not be read back, for example a graph with external data.
+    """
+    refuse_external_data(onnx, source=_ONNX)
+    _check_golden_shapes(golden, contract, source=_GOLDEN)
+    pairs = {f"input.{key}": value for key, value in golden.inputs.items()}
+    pairs |= {f"output.{key}": value for key, value in golden.outputs.items()}
+    members = {_ONNX: onnx, _WEIGHTS: npz_bytes(weights), _GOLDEN: npz_bytes(pairs)}
+    hashes = contract.hashes | {key: _sha256(members[key]) for key in (_ONNX, _WEIGHTS)}
+    members[_CONTRACT] = contract.model_copy(update={"hashes": hashes}).to_json().encode()
+    listed = {key: {"sha256": _sha256(members[key]), "size": len(members[key])} for key in MEMBERS}
+    manifest = {"format": FORMAT, "version": VERSION, "members": listed}
+    members[_MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
+    for key, data in members.items():
+        if len(data) > _size_max(key):
+            raise BundleError(f"{key} has {len(data)} bytes, a bundle holds up to {_size_max(key)} in it")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for key in (_MANIFEST, *MEMBERS):
+            entry = zipfile.ZipInfo(key)  # dated 1980, so that bytes depend on nothing but the content
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, members[key])
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def is_bundle(path: Path | str) -> bool:
+    """Whether a path is a file that claims to be a bundle; it may still be broken."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _MANIFEST in archive.namelist() and _CONTRACT in archive.namelist()
+    except ZIP_ERRORS:
+        return False
+
+
+def read_bundle(path: Path | str) -> Bundle:
+    """Read a bundle and verify all of it.
+
+    Raises:
+        BundleError: one line that names the file and what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MEMBER_MAX * len(MEMBERS):
+            raise BundleError(f"{path} has {path.stat().st_size} bytes, too large for a bundle")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"Bundle {path} cannot be read: {error.strerror or error}") from None
+    members = _read_members(data, source=str(path))
+    contract = PolicyContract.from_json(members[_CONTRACT], source=f"{path}: {_CONTRACT}")
+    for key in (_ONNX, _WEIGHTS):
+        if contract.hashes.get(key) != _sha256(members[key]):
+            raise BundleError(
+                f"{path}: {key} is not the one that {_CONTRACT} was written for (sha256 differs)"
+            )
+    refuse_external_data(members[_ONNX], source=f"{path}: {_ONNX}")
+    recorded = read_npz(members[_GOLDEN], size_max=MEMBER_MAX, source=f"{path}: {_GOLDEN}")
+    golden = Golden(inputs=_with_prefix(recorded, "input."), outputs=_with_prefix(recorded, "output."))
+    _check_golden_shapes(golden, contract, source=f"{path}: {_GOLDEN}")
+    return Bundle(
+        name=path.stem,
+        onnx=members[_ONNX],
+        contract=contract,
+        weights=read_npz(members[_WEIGHTS], size_max=MEMBER_MAX, source=f"{path}: {_WEIGHTS}"),
+        golden=golden,
+    )
+
+
+def check_golden(bundle: Bundle, policy: Acts) -> None:
+    """Make sure that a policy answers as the graph did when the bundle was made.
+
+    Raises:
+        BundleError: an action differs by more than 1e-5 of the action space's range; where the two best
+            logits were
+            within 1e-4 of each other, another choice is allowed.
+    """
+    golden, space = bundle.golden, bundle.contract.action_space
+    actions = np.asarray(policy.act(golden.inputs), dtype=np.float64)
+    if actions.shape != golden.outputs["action"].shape:
+        raise BundleError(f"Bundle {bundle.name}: the policy answers with shape {actions.shape}")
+    reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
+    off = np.abs(actions - golden.outputs["action"]) / reach
+    wrong = ~(off <= GOLDEN_TOLERANCE).all(axis=1)  # a NaN is wrong too
+    if "logits" in golden.outputs:
+        best = np.sort(golden.outputs["logits"], axis=1)[:, -2:]
+        wrong &= ~(best[:, 1] - best[:, 0] <= LOGIT_GAP) | ~np.isfinite(actions).all(axis=1)
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise BundleError(
+            f"Bundle {bundle.name}: on recorded observation {k} the policy answers {actions[k].tolist()}, "
+            f""
+            f"recorded was {golden.outputs['action'][k].tolist()} (degrees, m/s)"
+        )
+
+
+def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except ZIP_ERRORS:
+        known = data.startswith(b"PK\x03\x04")
+        raise BundleError(
+            f"{source} is truncated or damaged; copy it again"
+            if known
+            else f"{source} is no bundle (no zip file)"
+        ) from None
+    with archive:
+        entries = archive.infolist()
+        names = [entry.filename for entry in entries]
+        if _MANIFEST not in names:
+            raise BundleError(f"{source} is no bundle: it has no {_MANIFEST}")
+        for entry in entries:
+            _check_entry(entry, source)
+        listed = _read_manifest(_read_member(archive, _MANIFEST, source), source)
+        _check_names(names, source)
+        members = {key: _read_member(archive, key, source) for key in MEMBERS}
+    for key, member in members.items():
+        if listed[key] != {"sha256": _sha256(member), "size": len(member)}:
+            raise BundleError(
+                f"{source}: {key} was changed after the bundle was made (sha256 or size differs)"
+            )
+    return members
+
+
+def _check_entry(entry: zipfile.ZipInfo, source: str) -> None:
+    name = entry.filename
+    # orig_filename: zipfile cuts a name at its first NUL
+    if (
+        name != entry.orig_filename
+        or "\\" in name
+        or ".." in PurePosixPath(name).parts
+        or name.startswith("/")
+    ):
+        raise BundleError(f"{source}: member {entry.orig_filename!r} points outside the bundle")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 0x1:
+        raise BundleError(f"{source}: member {name!r} is packed in a way that bundles do not use")
+    if entry.file_size > _size_max(name):
+        raise BundleError(
+            f"{source}: {name} is too large: {entry.file_size} bytes, at most {_size_max(name)}"
+        )
+
+
+def _check_names(names: list[str], source: str) -> None:
+    for key in MEMBERS:
+        if key not in names:
+            raise BundleError(f"{source} has no {key}; the bundle is incomplete")
+    for name in names:
+        if name not in (*MEMBERS, _MANIFEST):
+            raise BundleError(f"{source} holds {name!r}, which is no part of a bundle")
+        if names.count(name) > 1:
+            raise BundleError(f"{source} holds {name} twice")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, source: str) -> bytes:
+    try:
+        with archive.open(name) as member:
+            data = member.read(_size_max(name) + 1)
+            if len(data) <= _size_max(name) and not member.read(1):
+                return data
+    except ZIP_ERRORS as error:
+        raise BundleError(f"{source}: {name} is damaged ({error or type(error).__name__})") from None
+    raise BundleError(f"{source}: {name} is too large: more than {_size_max(name)} bytes")
+
+
+def _read_manifest(text: bytes, source: str) -> dict[str, Any]:
+    where = f"{source}: {_MANIFEST}"
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BundleError(f"{where} is no JSON") from None
+    check_version(data, name=FORMAT, newest=VERSION, source=where)
+    listed = data.get("members")
+    if not isinstance(listed, dict) or sorted(listed) != sorted(MEMBERS):
+        raise BundleError(f"{where} does not list the members {', '.join(MEMBERS)}")
+    return listed
+
+
+def _check_golden_shapes(golden: Golden, contract: PolicyContract, *, source: str) -> None:
+    wanted: dict[str, SensorSpec] = {sensor.name: sensor for sensor in contract.sensors}
+    if set(golden.inputs) != set(wanted) or set(golden.outputs) != set(contract.onnx.outputs):
+        raise BundleError(
+            f"{source} holds {[*golden.inputs, *golden.outputs]}, not what the contract's graph has"
+        )
+    count = len(golden.outputs["action"])
+    if count == 0 or golden.outputs["action"].shape != (count, 2):
+        raise BundleError(f"{source} holds no recorded actions")
+    for key, value in golden.inputs.items():
+        if value.shape != (count, *wanted[key].shape) or value.dtype != wanted[key].dtype:
+            raise BundleError(
+                f"{source}: {key} is {value.dtype}{list(value.shape)}, unlike the contract's sensor"
+            )
+    second = contract.onnx.outputs[1]
+    if golden.outputs[second].ndim != 2 or len(golden.outputs[second]) != count:
+        raise BundleError(f"{source}: {second} has shape {golden.outputs[second].shape}")
+
+
+def _with_prefix(arrays: Mapping[str, NDArray], prefix: str) -> dict[str, NDArray]:
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def _size_max(name: str) -> int:
+    return _JSON_MAX if name.endswith(".json") else MEMBER_MAX
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

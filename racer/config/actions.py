@@ -1,0 +1,203 @@
+"""Action spaces: what a policy may ask of a car, in degrees and m/s, as in DeepRacer's model_metadata.json.
+
+Limits (shared reference deepracer.md, section 2.1): 2..30 discrete actions, steering -30..30 degrees, left
+positive, speed 0.1..4.0 m/s. They stand here alone; the car's gate checks them again on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from racer.errors import ConfigError
+
+STEERING_MAX_DEG = 30.0
+SPEED_MIN = 0.1
+SPEED_MAX = 4.0
+ACTIONS_MIN = 2
+ACTIONS_MAX = 30
+
+
+def _refused(text: str) -> PydanticCustomError:
+    return PydanticCustomError("action_space", "{text}", {"text": text})
+
+
+def _steering(value: float) -> float:
+    if not -STEERING_MAX_DEG <= value <= STEERING_MAX_DEG:
+        raise _refused(
+            f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering"
+        )
+    return value
+
+
+def _speed(value: float) -> float:
+    if not SPEED_MIN <= value <= SPEED_MAX:
+        raise _refused(f"{value:g} is outside {SPEED_MIN:g}..{SPEED_MAX:g} m/s of speed")
+    return value
+
+
+_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Steering = Annotated[_Number, AfterValidator(_steering), Field(description="degrees, left positive")]
+Speed = Annotated[_Number, AfterValidator(_speed), Field(description="m/s")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Action(_Frozen):
+    """One discrete action."""
+
+    steering_angle: Steering
+    speed: Speed
+
+
+class SteeringRange(_Frozen):
+    """From `low` to `high`, degrees, left positive."""
+
+    low: Steering
+    high: Steering
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SteeringRange:
+        if self.low >= self.high:
+            raise _refused(f"low {self.low:g} must be below high {self.high:g} (degrees)")
+        return self
+
+
+class SpeedRange(_Frozen):
+    """From `low` to `high`, m/s."""
+
+    low: Speed
+    high: Speed
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SpeedRange:
+        if self.low >= self.high:
+            raise _refused(f"low {self.low:g} must be below high {self.high:g} (m/s)")
+        return self
+
+
+class ContinuousActions(_Frozen):
+    """Any steering angle and speed within a range; the default drives the whole range that a track needs."""
+
+    steering_angle: SteeringRange = SteeringRange(low=-STEERING_MAX_DEG, high=STEERING_MAX_DEG)
+    speed: SpeedRange = SpeedRange(low=0.5, high=SPEED_MAX)
+
+    @property
+    def low(self) -> tuple[float, float]:
+        """Lowest steering angle (degrees) and speed (m/s)."""
+        return self.steering_angle.low, self.speed.low
+
+    @property
+    def high(self) -> tuple[float, float]:
+        """Highest steering angle (degrees) and speed (m/s)."""
+        return self.steering_angle.high, self.speed.high
+
+
+class DiscreteActions(RootModel[tuple[Action, ...]]):
+    """A list of 2..30 actions; the policy chooses one by its place in the list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _count(self) -> DiscreteActions:
+        if not ACTIONS_MIN <= len(self.root) <= ACTIONS_MAX:
+            raise _refused(
+                f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}"
+            )
+        return self
+
+    @classmethod
+    def grid(cls, steering_angles: Iterable[float], speeds: Iterable[float]) -> DiscreteActions:
+        """Every steering angle (degrees) with every speed (m/s), speeds varying fastest."""
+        rates = list(speeds)
+        return cls(
+            tuple(Action(steering_angle=angle, speed=rate) for angle in steering_angles for rate in rates)
+        )
+
+    @property
+    def table(self) -> tuple[tuple[float, float], ...]:
+        """(A, 2) steering angle in degrees and speed in m/s of each action."""
+        return tuple((action.steering_angle, action.speed) for action in self.root)
+
+    @property
+    def low(self) -> tuple[float, float]:
+        """Lowest steering angle (degrees) and speed (m/s) in the list."""
+        return min(row[0] for row in self.table), min(row[1] for row in self.table)
+
+    @property
+    def high(self) -> tuple[float, float]:
+        """Highest steering angle (degrees) and speed (m/s) in the list."""
+        return max(row[0] for row in self.table), max(row[1] for row in self.table)
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, list | tuple | DiscreteActions):
+        return "discrete"
+    return "continuous" if isinstance(value, dict | ContinuousActions) else None
+
+
+ActionSpace = Annotated[
+    Annotated[ContinuousActions, Tag("continuous")] | Annotated[DiscreteActions, Tag("discrete")],
+    Discriminator(
+        _kind,
+        custom_error_type="action_space",
+        custom_error_message="an action space is a list of actions (discrete) or "
+        "`steering_angle` and `speed` with `low` and `high` (continuous)",
+    ),
+]
+"""A field type for models: a list is a discrete space, a mapping a continuous one."""
+
+_ADAPTER: TypeAdapter[ContinuousActions | DiscreteActions] = TypeAdapter(ActionSpace)
+
+
+def action_space_type(space: ContinuousActions | DiscreteActions) -> str:
+    """`continuous` or `discrete`, as model_metadata.json says it."""
+    return "discrete" if isinstance(space, DiscreteActions) else "continuous"
+
+
+def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
+    """Read an action space from plain data, a list or a mapping.
+
+    Raises:
+        ConfigError: with the first thing that is wrong, in one line.
+    """
+    try:
+        return _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("continuous", "discrete"))
+        raise ConfigError(f"action_space{'.' + where if where else ''}: {first['msg']}") from None
+
+
+def describe(space: ContinuousActions | DiscreteActions) -> str:
+    """The action space in a few words, for messages."""
+    if isinstance(space, DiscreteActions):
+        listed = ", ".join(f"{angle:g} deg at {speed:g} m/s" for angle, speed in space.table)
+        return f"discrete, {len(space.table)} actions ({listed})"
+    (left, slow), (right, fast) = space.low, space.high
+    return f"continuous, steering {left:g}..{right:g} degrees, speed {slow:g}..{fast:g} m/s"
+
+
+def difference(
+    one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions
+) -> str | None:
+    """Name both action spaces where they differ; None where they are the same."""
+    if one == other:
+        return None
+    return f"action space {describe(one)}, against {describe(other)}"

@@ -1,0 +1,120 @@
+"""Strict YAML in, resolved YAML out, and `--set key=value` on top."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from racer.assets import find
+from racer.config.base import explain
+from racer.config.train import TrainConfig
+from racer.config.vehicle import VehicleConfig
+from racer.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key!r} is no word", problem_mark=key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key `{key}` is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        ConfigError: not readable, not YAML, or not a mapping; with the line.
+    """
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not a text file") from None
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
+        raise ConfigError(f"{path}:{line} {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{path}: holds a {type(data).__name__}; a configuration is a mapping of keys to values"
+        )
+    return data
+
+
+def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
+    """Build a model, or a one-line ConfigError."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(error, model, where)) from None
+
+
+def read_vehicle(name: str | Path) -> VehicleConfig:
+    """The vehicle of a name or a path."""
+    path = find("vehicle", name)
+    return validate(VehicleConfig, read_yaml(path), str(path))
+
+
+def read_train(
+    name: str | Path = "default", *, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """The training configuration of a name or a path.
+
+    Args:
+        settings: `key.key=value` each, on top of the file; values are YAML.
+        changes: top-level values on top of both (those of command-line options); None values are left out.
+    """
+    path = find("config", name)
+    data = with_settings(read_yaml(path), settings)
+    data |= {key: value for key, value in (changes or {}).items() if value is not None}
+    return validate(TrainConfig, data, str(path))
+
+
+def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """`data` with each `key.key=value` set; the keys are checked when the model is built."""
+    out = copy.deepcopy(dict(data))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise ConfigError(f"--set {setting}: give a key and a value, as in --set ppo.learning_rate=1e-4")
+        try:
+            value = yaml.load(text, _StrictLoader)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {setting}: the value is not YAML") from None
+        inner = out
+        for part in parts[:-1]:
+            below = inner.setdefault(part, {})
+            if not isinstance(below, dict):
+                raise ConfigError(f"--set {setting}: `{part}` is a value and has no keys of its own")
+            inner = below
+        inner[parts[-1]] = value
+    return out
+
+
+def to_yaml(config: BaseModel) -> str:
+    """A resolved configuration as YAML text that reads back to the same."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)

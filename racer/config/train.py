@@ -1,0 +1,88 @@
+"""A training: what is driven, how it is rewarded, and how PPO learns it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from racer.config.actions import ActionSpace, ContinuousActions
+from racer.config.base import Config
+from racer.config.env import EnvConfig
+
+
+class PPOConfig(Config):
+    """Proximal policy optimisation (Schulman et al. 2017) as stable-baselines3 has it."""
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
+    learning_rate_end: float = Field(default=0.1, ge=0.0, le=1.0, description="share of it left at the end")
+    n_steps: int = Field(
+        default=64, ge=2, le=65536, description="control steps of each world between updates"
+    )
+    batch_size: int = Field(default=1024, ge=2, description="of a gradient step")
+    n_epochs: int = Field(default=5, ge=1, le=100, description="passes over the collected steps")
+    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount for a control step")
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
+    clip_range: float = Field(default=0.2, gt=0.0, le=1.0)
+    ent_coef: float = Field(default=0.0, ge=0.0, le=1.0, description="weight of the entropy")
+    vf_coef: float = Field(default=0.5, ge=0.0, le=10.0, description="weight of the value loss")
+    max_grad_norm: float = Field(default=0.5, gt=0.0)
+    target_kl: float | None = Field(default=None, gt=0.0, description="stop an update's passes beyond this")
+    log_std_init: float = Field(
+        default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges"
+    )
+    layers: tuple[int, ...] = Field(
+        default=(64, 64), max_length=8, description="hidden units, policy and value"
+    )
+    activation: Literal["tanh", "relu", "elu"] = "tanh"
+
+    @field_validator("layers")
+    @classmethod
+    def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 1 <= units <= 8192 for units in layers):
+            raise ValueError("a layer has 1..8192 units")
+        return layers
+
+
+class BudgetConfig(Config):
+    """How long and how wide a training runs, and what it keeps."""
+
+    worlds: int = Field(default=64, ge=1, le=65536, description="cars that drive at once")
+    total_steps: int = Field(default=1_000_000, ge=1, description="control steps of all cars together")
+    minutes: float | None = Field(
+        default=None, gt=0.0, description="wall time; the earlier of the two ends it"
+    )
+    evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
+    evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
+    checkpoint_s: float = Field(
+        default=15.0, gt=0.0, description="s of wall time between checkpoints at most"
+    )
+    torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's arithmetic")
+
+
+class TrainConfig(Config):
+    """Everything that decides a training."""
+
+    track: tuple[str, ...] = Field(min_length=1, description="names, paths or `generated:1..50`")
+    reward: str = Field(default="default", description="name or path of a reward function")
+    vehicle: str = Field(default="deepracer", description="name or path")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    action_space: ActionSpace = ContinuousActions()
+    env: EnvConfig = EnvConfig()
+    ppo: PPOConfig = PPOConfig()
+    train: BudgetConfig = BudgetConfig()
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _tracks(cls, tracks: object) -> object:
+        return (tracks,) if isinstance(tracks, str) else tracks
+
+    @model_validator(mode="after")
+    def _batches(self) -> TrainConfig:
+        collected = self.ppo.n_steps * self.train.worlds
+        if self.ppo.batch_size > collected:
+            raise ValueError(
+                f"ppo.batch_size {self.ppo.batch_size} is more than the {collected} steps collected "
+                "between updates (ppo.n_steps * train.worlds)"
+            )
+        return self

@@ -1,0 +1,59 @@
+"""The single environment: a view of one world of the vector environment. There is no second physics path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from racer.env.time_trial import Observation
+from racer.env.vector import RacerVectorEnv
+
+
+class RacerEnv(gymnasium.Env[Observation, Any]):
+    """One car on its track; arguments, spaces and episodes as in `RacerVectorEnv`."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium's own form)
+
+    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
+        """Takes what `RacerVectorEnv` takes, but for `num_envs` and `autoreset_mode`."""
+        self.vector = RacerVectorEnv(
+            1, render_mode=render_mode, autoreset_mode=AutoresetMode.DISABLED, **options
+        )
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.vector.metadata["render_fps"]}
+        self.render_mode = render_mode
+        self.observation_space = self.vector.single_observation_space
+        self.action_space = self.vector.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a new episode."""
+        super().reset(seed=seed)
+        observation, info = self.vector.reset(seed=seed)
+        return self._first(observation), self._first(info)
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Hold an action for one control step."""
+        batch = np.asarray(action)[None]
+        observation, rewards, terminated, truncated, info = self.vector.step(batch)
+        return (
+            self._first(observation),
+            float(rewards[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            self._first(info),
+        )
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """A picture from above, (H, W, 3) uint8."""
+        pictures = self.vector.render()
+        return None if pictures is None else pictures[0]
+
+    @staticmethod
+    def _first(batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        return {key: value[0] if value[0].ndim else value[0].item() for key, value in batch.items()}

@@ -1,0 +1,189 @@
+"""The vector environment: N cars at once, in one call. This is the real one; the single environment is N = 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from racer.env.make import DEFAULT_TRACK, RewardChoice, TrackChoice, any_action_space, make_time_trial
+from racer.env.spaces import Commands, action_space, observation_space
+from racer.env.time_trial import Observation, TimeTrial
+from racer.sim.status import Status
+
+if TYPE_CHECKING:
+    from racer.env.picture import Renderer
+
+_STATUS_WORDS = np.array([status.word for status in Status])
+
+
+class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+    """N worlds of a time trial.
+
+    ### Description
+    Each car is alone on its track and drives laps. Tracks, reward, vehicle, sensors and actions are the user's choice.
+
+    ### Action Space
+    Continuous: ``Box((2,), float32)``, steering angle in degrees (left positive) and speed in m/s; clipped to the box.
+    Discrete: ``Discrete(A)``, the place in the list of actions, as in DeepRacer's model_metadata.json.
+
+    ### Observation Space
+    A Dict with the chosen sensors, float32 in SI units.
+
+    | sensor | shape | content |
+    |---|---|---|
+    | `state` | (8 + 4 K,) | `racer.sim.observe.field_names`: offset m, heading error rad, speeds m/s, yaw rate rad/s, steering rad, last command (rad, m/s), and for each of K look-ahead distances the centre-line point in the car's frame and the distances to the borders, m |
+    | `lidar` | (rays,) | ranges in m from the right edge of the view to the left one |
+
+    ### Rewards
+    What the user's `reward_function(params)` returns for the state after the step together with the action.
+
+    ### Starting State
+    At rest on the centre line, by turns around the lap or at random, with a small offset and heading error
+    (`racer.config.env.StartConfig`). An open track starts at its end.
+
+    ### Episode End
+    Terminated: 1. lap complete, 2. off track (no wheel centre on the road), 3. crashed, 4. immobilized (15 steps),
+    5. reversed (15 steps). Truncated: time up.
+
+    ### Arguments
+    | argument | default | meaning |
+    |---|---|---|
+    | `num_envs` | 1 | N |
+    | `track` | the shipped default | name, path, `Track`, `generated:1..50`, or a list |
+    | `reward` | `default` | callable, path or name |
+    | `vehicle` | `deepracer` | name or path |
+    | `actions` | continuous ±30°, 0.5..4.0 m/s | as `action_space` of model_metadata.json |
+    | `config` | `EnvConfig()` | rates, sensors, starts, time limit |
+    | `autoreset_mode` | NEXT_STEP | also SAME_STEP and DISABLED, as Gymnasium defines them |
+    | `render_mode` | None | `rgb_array` |
+    | `threads` | 1 | threads that share the worlds; None for one on each core |
+
+    ### Version History
+    * v0: first version.
+    """  # noqa: E501
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        track: TrackChoice = DEFAULT_TRACK,
+        reward: RewardChoice = "default",
+        vehicle: Any = "deepracer",
+        actions: Any = None,
+        config: Any = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        threads: int | None = 1,
+        failure_folder: str | None = None,
+    ) -> None:
+        """See the class."""
+        self.trial: TimeTrial = make_time_trial(
+            worlds=num_envs,
+            track=track,
+            reward=reward,
+            vehicle=vehicle,
+            config=config,
+            threads=threads,
+            failure_folder=failure_folder,
+        )
+        self.num_envs = num_envs
+        self.actions = any_action_space(actions)
+        self.commands = Commands(self.actions)
+        self.single_observation_space = observation_space(self.trial.config)
+        self.single_action_space = action_space(self.actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": round(self.trial.config.control_rate_hz),
+            "autoreset_mode": self.autoreset_mode,
+        }
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode is `rgb_array` or None, not {render_mode!r}")
+        self.render_mode = render_mode
+        self._ended = np.zeros(num_envs, np.bool_)
+        self._renderer: Renderer | None = None
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start new episodes in all worlds, or in those of ``options["reset_mask"]``.
+
+        Args:
+            seed: one number for the whole batch: world i then draws from stream i of that seed.
+        """
+        if isinstance(seed, list):
+            raise ValueError(
+                "one seed serves the whole batch; give an int, worlds draw from streams of their own"
+            )
+        super().reset(seed=seed)
+        world = self.trial.world
+        if seed is not None:
+            world.seed(seed)
+        elif self._np_random is None:
+            world.seed(int(self.np_random.integers(2**63)))
+        which = (options or {}).get("reset_mask")
+        self.trial.start(which)
+        self._ended[... if which is None else which] = False
+        return self._observation(), self._info()
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Hold an action in each world for one control step."""
+        trial, waiting = self.trial, self._ended
+        if self.autoreset_mode is AutoresetMode.DISABLED and waiting.any():
+            raise gymnasium.error.ResetNeeded(
+                f"{int(waiting.sum())} worlds have ended; reset them with options={{'reset_mask': mask}} first"
+            )
+        trial.step(self.commands(actions))
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP and waiting.any():
+            trial.start(waiting)
+            trial.rewards[waiting] = 0.0
+        rewards = trial.rewards.copy()
+        terminated, truncated = trial.terminated.copy(), trial.truncated.copy()
+        self._ended = terminated | truncated
+        info = self._info()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
+            info |= self._finals(info)
+            trial.start(self._ended)
+            self._ended = np.zeros(self.num_envs, np.bool_)
+        return self._observation(), rewards, terminated, truncated, info
+
+    def _observation(self) -> Observation:
+        return {sensor: values.copy() for sensor, values in self.trial.observation.items()}
+
+    def _info(self) -> dict[str, Any]:
+        cars = self.trial.world.cars[:, 0]
+        return {
+            "status": _STATUS_WORDS[cars["status"]],
+            "progress": cars["progress"].copy(),
+            "time_s": (cars["steps"] - 1) * self.trial.world.control_dt,
+        }
+
+    def _finals(self, info: dict[str, Any]) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the worlds that ended, in Gymnasium's layout."""
+        ended = self._ended.copy()
+        observation = self._observation()
+        final = np.full(self.num_envs, None, dtype=object)
+        for n in np.flatnonzero(ended):
+            final[n] = {sensor: values[n] for sensor, values in observation.items()}
+        parts = {key: value.copy() for key, value in info.items()} | {f"_{key}": ended for key in info}
+        return {"final_obs": final, "_final_obs": ended, "final_info": parts, "_final_info": ended}
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A picture of each world from above, (H, W, 3) uint8."""
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            from racer.env.picture import Renderer  # its kernels are compiled only where pictures are made
+
+            self._renderer = Renderer(self.trial.world)
+        return tuple(self._renderer.draw(n) for n in range(self.num_envs))

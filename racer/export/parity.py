@@ -1,0 +1,109 @@
+"""Does the graph do what the trained network does? Asked on recorded observations before a bundle is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from racer.bundle import GOLDEN_TOLERANCE, LOGIT_GAP, Golden
+from racer.config.actions import DiscreteActions
+from racer.contract import PolicyContract
+from racer.errors import ExportError
+from racer.export.network import DeployedPolicy
+from racer.policy.onnx import open_session
+from racer.preprocess import prepare
+
+TOLERANCE = GOLDEN_TOLERANCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityReport:
+    """How alike two runtimes are; differences are in parts of the output's range, at most 1e-5."""
+
+    observations: int
+    action_difference: float
+    """Largest, in parts of the action space's range; in a discrete space away from near ties."""
+    raw_difference: float
+    """Largest of mean or logits, in parts of their range over the recorded observations."""
+    near_ties: int
+    """Observations whose two best logits are within 1e-4 of each other; there the choice may differ."""
+    other_choices: int
+    """Near ties where it did differ."""
+
+
+def run_graph(
+    graph: bytes,
+    contract: PolicyContract,
+    observations: Mapping[str, NDArray],
+    *,
+    source: str = "policy.onnx",
+) -> Golden:
+    """The graph's answers through onnxruntime, as a bundle's golden record."""
+    inputs = prepare(contract, observations)
+    session = open_session(graph, contract, source=source)
+    outputs = session.run(None, inputs)
+    return Golden(inputs=inputs, outputs=dict(zip(contract.onnx.outputs, outputs, strict=True)))
+
+
+def check_parity(
+    graph: bytes, policy: ActorCriticPolicy, contract: PolicyContract, observations: Mapping[str, NDArray]
+) -> ParityReport:
+    """Compare onnxruntime with torch on recorded observations (B, ...).
+
+    Raises:
+        ExportError: an output differs by more than 1e-5 of its range, or another action is chosen where
+            torch's two
+            best logits are more than 1e-4 apart.
+    """
+    return compare(run_graph(graph, contract, observations), policy, contract)
+
+
+def compare(answered: Golden, policy: ActorCriticPolicy, contract: PolicyContract) -> ParityReport:
+    """`check_parity` on answers that the graph gave already."""
+    with torch.no_grad():
+        tensors = [torch.from_numpy(np.array(answered.inputs[sensor.name])) for sensor in contract.sensors]
+        action, raw = (t.numpy() for t in DeployedPolicy(policy, contract).eval()(*tensors))
+    second = contract.onnx.outputs[1]
+    its_action, its_raw = answered.outputs["action"], answered.outputs[second]
+    if len(action) == 0:
+        raise ExportError("No recorded observations to compare torch and onnxruntime on")
+    if not all(np.isfinite(each).all() for each in (action, raw, its_action, its_raw)):
+        raise ExportError(
+            "The policy's outputs are not finite on recorded observations; the training has diverged"
+        )
+    raw_off = np.abs(its_raw - raw).max(axis=1) / _reach(raw)
+    _refuse(raw_off, second, raw, its_raw)
+    reach = np.maximum(np.subtract(contract.action_space.high, contract.action_space.low), 1e-6)
+    off = (np.abs(its_action - action) / reach).max(axis=1)
+    close = np.zeros(len(off), dtype=bool)
+    if isinstance(contract.action_space, DiscreteActions):
+        best = np.sort(raw, axis=1)
+        close = best[:, -1] - best[:, -2] <= LOGIT_GAP
+    _refuse(np.where(close, 0.0, off), "action", action, its_action)
+    return ParityReport(
+        observations=len(off),
+        action_difference=float(np.where(close, 0.0, off).max()),
+        raw_difference=float(raw_off.max()),
+        near_ties=int(close.sum()),
+        other_choices=int((close & (off > TOLERANCE)).sum()),
+    )
+
+
+def _reach(raw: NDArray) -> float:
+    """The range of an output, highest less lowest; a tenth of its size where it hardly moves (rounding)."""
+    return float(max(np.ptp(raw), 0.1 * np.abs(raw).max(), 1e-6))
+
+
+def _refuse(off: NDArray, name: str, torch_values: NDArray, onnx_values: NDArray) -> None:
+    k = int(np.argmax(off))
+    if off[k] > TOLERANCE:
+        its, own = (np.round(values[k], 6).tolist() for values in (onnx_values, torch_values))
+        raise ExportError(
+            f"onnxruntime and torch differ by {off[k]:.2g} of the range of `{name}` (at most {TOLERANCE:g}) "
+            f"on recorded observation {k}: {its} against {own}"
+        )

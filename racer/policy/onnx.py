@@ -1,0 +1,103 @@
+"""A bundle's network as a policy, through onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.bundle import Bundle
+from racer.contract import PolicyContract
+from racer.errors import BundleError, MissingExtra
+from racer.onnx_file import refuse_external_data
+from racer.preprocess import prepare
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_ONNX_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+
+
+def open_session(onnx: bytes, contract: PolicyContract, *, source: str) -> onnxruntime.InferenceSession:
+    """An onnxruntime session on one thread that does not spin while it waits.
+
+    A policy is so small that a second thread costs more than it gives, and spinning would take a core from
+    the car.
+
+    Raises:
+        MissingExtra: onnxruntime is not installed.
+        BundleError: the graph keeps data in other files, cannot be run, or is not the contract's.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise MissingExtra("Running an ONNX policy", "car") from None
+    refuse_external_data(onnx, source=source)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class but Exception
+        raise BundleError(f"{source}: onnxruntime cannot run the graph: {_one_line(error)}") from None
+    _check_outside(session, contract, source)
+    return session
+
+
+class OnnxPolicy:
+    """A bundle's network; the same for simulator, race and car."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.name = bundle.name
+        self.contract = bundle.contract
+        self.sensors = bundle.contract.sensors
+        self.control_rate_hz: float | None = bundle.contract.control_rate_hz
+        self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}")
+        self._action_only = [bundle.contract.onnx.outputs[0]]
+
+    def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
+        """(B, 2) float32 degrees and m/s.
+
+        Raises:
+            BundleError: the observation does not fit the contract.
+        """
+        actions: NDArray[np.float32] = self._session.run(
+            self._action_only, prepare(self.contract, observation)
+        )[0]
+        return actions
+
+    def outputs(self, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """All of the graph's outputs by name: `action`, and the `logits` (B, A) or `mean` (B, 2)."""
+        values = self._session.run(None, prepare(self.contract, observation))
+        return dict(zip(self.contract.onnx.outputs, values, strict=True))
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Nothing is remembered."""
+
+
+def _check_outside(session: onnxruntime.InferenceSession, contract: PolicyContract, source: str) -> None:
+    inputs = {each.name: each for each in session.get_inputs()}
+    if tuple(inputs) != contract.onnx.inputs:
+        raise BundleError(
+            f"{source}: the graph takes {', '.join(inputs)}, its contract says {contract.onnx.inputs}"
+        )
+    for sensor in contract.sensors:
+        found = inputs[sensor.name]
+        if found.type != _ONNX_TYPES[sensor.dtype] or tuple(found.shape[1:]) != sensor.shape:
+            raise BundleError(
+                f"{source}: the graph takes `{sensor.name}` as {found.type} {found.shape}, "
+                f"its contract says {sensor.dtype} [B, {', '.join(map(str, sensor.shape))}]"
+            )
+    outputs = tuple(each.name for each in session.get_outputs())
+    if outputs != contract.onnx.outputs:
+        raise BundleError(f"{source}: the graph gives {outputs}, its contract says {contract.onnx.outputs}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

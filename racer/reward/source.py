@@ -1,0 +1,198 @@
+"""A user's reward file: reading it, and making a function of it that shares no state with any other."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+import itertools
+import sys
+import tokenize
+import traceback
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from racer.assets import did_you_mean, find
+from racer.errors import AssetError, RewardError
+
+FUNCTION = "reward_function"
+Function = Callable[[dict[str, Any]], Any]
+
+_counter = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardSource:
+    """A reward function's text.
+
+    Attributes:
+        name: what users call it: the file's name without its suffix, or the callable's own name.
+        path: the file, as it was given or found; None for a callable.
+        text: the file's text with plain line ends; for a callable its source where Python knows it, else
+            empty.
+        sha256: of the text in UTF-8, so that it does not depend on line ends or a byte order mark.
+    """
+
+    name: str
+    path: Path | None
+    text: str
+    sha256: str
+
+
+def read_source(what: str | Path | Function) -> RewardSource:
+    """Read a reward function's text: of a path, of a name (`default`), or of a callable.
+
+    Raises:
+        RewardError: no such file, or it is not text.
+    """
+    if not isinstance(what, (str, Path)):
+        return _callable_source(what)
+    try:
+        path = find("reward", what)
+    except AssetError as error:
+        raise RewardError(str(error)) from None
+    try:
+        data = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except OSError as error:
+        raise RewardError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise RewardError(f"{path} is not Python text ({first_line(error)}); save it as UTF-8.") from None
+    return _source(path.stem, path, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _callable_source(function: Function) -> RewardSource:
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        text = ""
+    return _source(getattr(function, "__name__", type(function).__name__), None, text)
+
+
+def _source(name: str, path: Path | None, text: str) -> RewardSource:
+    return RewardSource(name=name, path=path, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def compile_source(source: RewardSource) -> types.CodeType:
+    """Compile the text of a file.
+
+    Raises:
+        RewardError: a syntax error, with its line.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in the user's text is not ours to report
+            return compile(source.text, str(source.path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        shown = f": `{line[:80]}`" if line else ""
+        raise RewardError(
+            f"{source.path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{shown}"
+        ) from None
+    except (ValueError, OverflowError, RecursionError, MemoryError) as error:
+        raise RewardError(
+            f"{source.path}: cannot be compiled: {type(error).__name__}: {first_line(error)}"
+        ) from None
+
+
+def new_function(source: RewardSource, code: types.CodeType) -> Function:
+    """Run the module in a namespace of its own and take its `reward_function`.
+
+    Raises:
+        RewardError: the module raised, imports what is not installed, or has no usable `reward_function`.
+    """
+    module = types.ModuleType(f"racer_reward_{next(_counter)}")
+    module.__file__ = str(source.path)
+    # Dataclasses and enums look their module up while they are made.
+    sys.modules[module.__name__] = module
+    try:
+        exec(code, module.__dict__)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise RewardError(_import_message(source, error)) from None
+    finally:
+        del sys.modules[module.__name__]
+    return _take_function(source, module)
+
+
+def _take_function(source: RewardSource, module: types.ModuleType) -> Function:
+    if FUNCTION not in vars(module):
+        others = [
+            name for name, value in vars(module).items() if callable(value) and not name.startswith("__")
+        ]
+        raise RewardError(
+            f"{source.path} has no `{FUNCTION}`; define `def {FUNCTION}(params):`."
+            f"{did_you_mean(FUNCTION, others)}"
+        )
+    function = vars(module)[FUNCTION]
+    check_function(function, str(source.path))
+    return function
+
+
+def check_function(function: object, where: str) -> None:
+    """Check that an object can be called with one dict and can return a number.
+
+    Args:
+        function: what the user gave.
+        where: the file or name that a message begins with.
+
+    Raises:
+        RewardError: it is not callable, does not take one positional argument, or is async or a generator.
+    """
+    line = line_of(function)
+    where = f"{where}:{line}" if line else where
+    if not callable(function):
+        raise RewardError(
+            f"{where}: `{FUNCTION}` is of type {type(function).__name__}; "
+            "it must be a function of one argument, params."
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise RewardError(f"{where}: `{FUNCTION}` is async or has `yield`; it must return a number.")
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return  # a builtin without a signature: the first call will tell
+    try:
+        signature.bind({})
+    except TypeError:
+        raise RewardError(
+            f"{where}: `{FUNCTION}{signature}` cannot be called with one argument; "
+            f"write `def {FUNCTION}(params):`."
+        ) from None
+
+
+def line_of(function: object) -> int | None:
+    """The line where a function is defined, None where Python does not know."""
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if isinstance(code, types.CodeType) else None
+
+
+def innermost_line(error: BaseException, file: str) -> int | None:
+    """The line of `file` that was running when an exception rose, the innermost where there are several."""
+    lines = [
+        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file
+    ]
+    return lines[-1] if lines else None
+
+
+def _import_message(source: RewardSource, error: BaseException) -> str:
+    line = innermost_line(error, str(source.path))
+    where = f"{source.path}:{line}" if line else str(source.path)
+    if isinstance(error, ModuleNotFoundError):
+        return f"{where}: no module `{error.name}`; install it or take the import out."
+    return f"{where}: {type(error).__name__} while the file was loaded: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, on one line, whatever its `__str__` does."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
+    return text[:200] or "no message"

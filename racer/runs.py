@@ -1,0 +1,172 @@
+"""The run folder: everything that one training leaves.
+
+    config.yaml      the resolved configuration
+    reward.py        the reward function's source as it was when the training began
+    tracks/          the tracks as they were, in our YAML
+    run.json         versions, machine, git state, command, how the training stands
+    metrics.jsonl    one line for each update and each evaluation
+    best.bundle      the best checkpoint by evaluation, last.bundle the newest one
+    trainer.pt       the trainer's own state, for `racer train --resume`
+    tensorboard/     curves
+
+Every file is replaced as a whole, so that a run survives a stop of any kind as far as it got.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from racer import __version__
+from racer.assets import write_atomically
+from racer.errors import RunError
+
+CONFIG, REWARD, INFO, METRICS, TRAINER = "config.yaml", "reward.py", "run.json", "metrics.jsonl", "trainer.pt"
+BEST, LAST = "best.bundle", "last.bundle"
+_PACKAGES = ("numpy", "numba", "gymnasium", "stable-baselines3", "torch", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / CONFIG
+
+    @property
+    def reward(self) -> Path:
+        """The reward function's source."""
+        return self.path / REWARD
+
+    @property
+    def tracks(self) -> list[Path]:
+        """The track files, in the order of the configuration."""
+        return sorted((self.path / "tracks").glob("*.yaml"))
+
+    @property
+    def trainer(self) -> Path:
+        """The trainer's state."""
+        return self.path / TRAINER
+
+    @property
+    def best(self) -> Path:
+        """The best checkpoint."""
+        return self.path / BEST
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / LAST
+
+    def info(self) -> dict[str, Any]:
+        """What `run.json` says."""
+        try:
+            return json.loads((self.path / INFO).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} is no run: {INFO} cannot be read ({error})") from None
+
+    def write_info(self, **changes: Any) -> None:
+        """Update `run.json`."""
+        current = self.info() if (self.path / INFO).exists() else {}
+        write_atomically(self.path / INFO, json.dumps(current | changes, indent=1) + "\n")
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add a line to `metrics.jsonl`."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; a last line that a stop cut off is left out."""
+        file = self.path / METRICS
+        if not file.exists():
+            return
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def forget_after(self, steps: int) -> None:
+        """Drop the metrics of steps after the checkpoint that a resumed training goes on from."""
+        kept = [row for row in self.metrics() if row.get("steps", 0) <= steps]
+        write_atomically(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def create_run(path: Path | None, *, name: str) -> RunFolder:
+    """Make a new run folder: `path`, or `runs/<name>-<date>-<time>`.
+
+    Raises:
+        RunError: it exists already, or cannot be made.
+    """
+    if path is None:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "run"
+        path = Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        tail = 2
+        while path.exists():
+            path = path.with_name(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}-{tail}")
+            tail += 1
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(f"{path} exists already; choose another --run-dir, or go on with: racer train --resume {path}")
+    try:
+        (path / "tracks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path} cannot be made: {error.strerror}; choose another --run-dir") from None
+    return RunFolder(path)
+
+
+def open_run(path: Path) -> RunFolder:
+    """An existing run.
+
+    Raises:
+        RunError: there is none at `path`.
+    """
+    if not path.is_dir() or not (path / INFO).is_file():
+        raise RunError(f"{path} is no run folder; a run holds {INFO}, {CONFIG} and {LAST}")
+    return RunFolder(path)
+
+
+def circumstances() -> dict[str, Any]:
+    """Versions, machine, git state of the working folder, and the command, for `run.json`."""
+    return {
+        "racer": __version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "git": _git_state(),
+        "command": sys.argv[1:],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Commit and whether files differ from it; None outside a repository or without git."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,199 @@
+"""The shapes of a picture in metres: ribbons of road, lines and dashes, cars. See `racer.sim.picture`.
+
+A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons are made of triangles that
+all turn the same way: neighbours share their edges exactly, and where a border folds over itself in a tight corner,
+or the road crosses itself, nothing cancels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.track.track import Track
+
+Points = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """One polygon of a car in its own frame (x ahead, y left), metres; `colour` None takes the car's own."""
+
+    outline: Points
+    colour: tuple[int, int, int] | None
+    opacity: float
+    steered: bool
+
+
+def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
+    """Triangles (T, 3, 2) of the strip between two lines of (R, 2) points, row by row."""
+    count = len(left) if closed else len(left) - 1
+    here = np.arange(count)
+    there = (here + 1) % len(left)
+    triangles = np.concatenate(
+        [
+            np.stack([left[here], left[there], right[there]], axis=1),
+            np.stack([left[here], right[there], right[here]], axis=1),
+        ]
+    )
+    ab, ac = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    turn = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
+    return triangles[turn != 0.0]
+
+
+def _unit(vectors: Points) -> Points:
+    length = np.hypot(vectors[:, 0], vectors[:, 1])[:, None]
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0.0)
+
+
+def normals(line: Points, *, closed: bool = False) -> Points:
+    """(R, 2) left normals at the points of a line, mitred: a parallel line at distance d is `line + d * normals`.
+
+    Mitres are at most twice as long as the distance. Repeated points get the normal of their neighbours.
+    """
+    steps = np.diff(line, axis=0, append=line[:1]) if closed else np.diff(line, axis=0)
+    lengths = np.hypot(steps[:, 0], steps[:, 1])
+    kept = np.flatnonzero(lengths > 1e-9)
+    if len(kept) == 0:
+        return np.zeros_like(line)
+    # Of a run of repeated points, all look back to the last step with a length and ahead to the next one.
+    rows = np.arange(len(line))
+    ahead = np.searchsorted(kept, rows)
+    back = ahead - 1
+    if closed:
+        ahead, back = ahead % len(kept), back % len(kept)
+    else:
+        ahead, back = np.minimum(ahead, len(kept) - 1), np.maximum(back, 0)
+    units = _unit(steps)[kept]
+    side = np.stack([-units[:, 1], units[:, 0]], axis=1)
+    middle = _unit(side[back] + side[ahead])
+    middle = np.where(np.any(middle != 0.0, axis=1, keepdims=True), middle, side[ahead])
+    return middle / np.maximum(np.sum(middle * side[ahead], axis=1), 0.5)[:, None]
+
+
+def stroke(line: Points, width: float, *, closed: bool = False) -> Points:
+    """Triangles of a line of (R, 2) points drawn `width` metres wide."""
+    across = normals(line, closed=closed) * (0.5 * width)
+    return ribbon(line + across, line - across, closed=closed)
+
+
+def inset(track: Track, distance: float) -> tuple[Points, Points]:
+    """Left and right lines `distance` metres inside the borders; outside them where it is negative.
+
+    Rows stay where they are across the road, so that no line folds over itself.
+    """
+    across = _unit(track.right - track.left)
+    limit = 0.45 * track.widths
+    lines = []
+    for border, inwards in ((track.left, across), (track.right, -across)):
+        side = _unit(normals(border, closed=track.closed))
+        slant = np.clip(np.abs(np.sum(side * inwards, axis=1)), 0.5, 1.0)
+        lines.append(border + inwards * np.minimum(distance / slant, limit)[:, None])
+    return lines[0], lines[1]
+
+
+def _center_points(track: Track) -> tuple[Points, Points]:
+    """Centre line without repeated rows, joined up where it is closed, and the arc length at each point."""
+    line = np.vstack([track.center, track.center[:1]]) if track.closed else track.center
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    line = line[np.concatenate([[True], steps > 1e-9])]
+    return line, np.concatenate([[0.0], np.cumsum(steps[steps > 1e-9])])
+
+
+def dashes(track: Track, width: float, dash: float, gap: float) -> Points:
+    """Triangles of the dashed centre line; a whole number of periods fits a closed track."""
+    line, s = _center_points(track)
+    periods = max(1, round(s[-1] / (dash + gap)))
+    starts = np.arange(periods) * (s[-1] / periods)
+    ends = starts + dash * s[-1] / periods / (dash + gap)
+    cuts = np.unique(np.concatenate([s, starts, ends]))
+    points = np.stack([np.interp(cuts, s, line[:, axis]) for axis in (0, 1)], axis=1)
+    shares = np.interp(cuts, s, np.arange(len(s)))
+    side = normals(line)
+    across = np.stack([np.interp(shares, np.arange(len(s)), side[:, axis]) for axis in (0, 1)], axis=1)
+    across *= 0.5 * width
+    middles = 0.5 * (cuts[1:] + cuts[:-1])
+    painted = np.flatnonzero(middles < ends[np.searchsorted(starts, middles, side="right") - 1])
+    left, right = points + across, points - across
+    pieces = [ribbon(np.stack([left[k], left[k + 1]]), np.stack([right[k], right[k + 1]])) for k in painted]
+    return np.concatenate(pieces)
+
+
+def start_line(track: Track, length: float, margin: float) -> Points:
+    """The quad of the start line at row 0, `margin` metres short of the borders."""
+    left, right = inset(track, margin)
+    line, _ = _center_points(track)
+    along = _unit(line[1:2] - line[:1])[0] * (0.5 * length)
+    return np.stack([left[0] + along, right[0] + along, right[0] - along, left[0] - along])[None]
+
+
+def direction_arrow(track: Track) -> Points:
+    """A chevron pair on the road ahead of the start line that points in the direction of travel."""
+    line, s = _center_points(track)
+    width = float(track.widths[0])
+    chevron = np.array([[0.34, 0.0], [0.0, 0.30], [-0.16, 0.30], [0.18, 0.0], [-0.16, -0.30], [0.0, -0.30]])
+    rings = []
+    for ahead in (0.55, 0.92):
+        at = min(ahead * width, 0.8 * s[-1])
+        k = min(int(np.searchsorted(s, at, side="right")) - 1, len(s) - 2)
+        along = _unit(line[k + 1 : k + 2] - line[k : k + 1])[0]
+        turn = np.array([along, [-along[1], along[0]]])
+        rings.append(line[k] + along * (at - s[k]) + chevron * width @ turn)
+    return np.stack(rings)
+
+
+_WHEEL, _GLASS, _LAMP = (22, 22, 24), (186, 214, 230), (255, 246, 205)
+WHEEL_LENGTH, WHEEL_WIDTH = 0.070, 0.033
+"""Metres, of a car 0.3235 m long and 0.196 m wide; scaled with the car."""
+
+
+def _mirrored(half: list[tuple[float, float]]) -> Points:
+    """A closed outline from its left half, listed from rear to front."""
+    left = np.array(half)
+    return np.vstack([left, left[::-1] * [1.0, -1.0]])
+
+
+def car_parts(vehicle: Any) -> list[Part]:
+    """The polygons of a car from below to above; `vehicle` is a `VEHICLE` row. Steered parts turn on their middle."""
+    size = np.array([float(vehicle["length"]), float(vehicle["width"])])
+    body = _mirrored([(-0.47, 0.27), (-0.43, 0.33), (-0.12, 0.36), (0.10, 0.34), (0.30, 0.27), (0.44, 0.25)])
+    body = np.vstack([body[:6], [[0.485, 0.17], [0.485, -0.17]], body[6:]])
+    screen = _mirrored([(0.03, 0.235), (0.16, 0.255)])
+    roof = _mirrored([(-0.22, 0.22), (0.03, 0.235)])
+    rear_screen = _mirrored([(-0.30, 0.24), (-0.22, 0.22)])
+    wing = _mirrored([(-0.50, 0.40), (-0.43, 0.40)])
+    lamp = np.array([[0.42, 0.235], [0.47, 0.18], [0.455, 0.12], [0.40, 0.17]])
+    axles = ((float(vehicle["front"]), "track_front", True), (-float(vehicle["rear"]), "track_rear", False))
+    wheel = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]]) * [WHEEL_LENGTH, WHEEL_WIDTH]
+    wheel *= size / [0.3235, 0.196]
+    parts = [Part(body * size * [1.04, 1.16], (0, 0, 0), 0.35, False)]
+    for along, key, steered in axles:
+        for side in (0.5, -0.5):
+            parts.append(Part(wheel + [along, side * float(vehicle[key])], _WHEEL, 1.0, steered))
+    parts.append(Part(body * size, None, 1.0, False))
+    parts += [Part(screen * size, _GLASS, 1.0, False), Part(roof * size, (0, 0, 0), 0.16, False)]
+    parts += [Part(rear_screen * size, _GLASS, 0.55, False), Part(wing * size, (16, 16, 18), 0.9, False)]
+    parts += [Part(lamp * size * [1.0, side], _LAMP, 1.0, False) for side in (1.0, -1.0)]
+    return parts
+
+
+def place_cars(parts: list[Part], poses: Points, scale: float) -> list[Points]:
+    """The outlines (K, V, 2) of each part for K poses (x, y, yaw, steer), magnified by `scale`."""
+    yaw, steer = poses[:, 2], poses[:, 3] if poses.shape[1] > 3 else np.zeros(len(poses))
+    placed = []
+    for part in parts:
+        outline = np.broadcast_to(part.outline, (len(poses), *part.outline.shape))
+        if part.steered:
+            hub = part.outline.mean(axis=0)
+            outline = hub + turned(part.outline - hub, steer)
+        placed.append(poses[:, None, :2] + turned(outline * scale, yaw))
+    return placed
+
+
+def turned(points: Points, angles: Points) -> Points:
+    """Points (..., V, 2) turned by each of K angles, (K, V, 2)."""
+    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([c * x - s * y, s * x + c * y], axis=-1)

@@ -1,0 +1,186 @@
+"""From the few numbers of a course to a dense centre line: straights and arcs, or a smooth curve.
+
+Both give rows at equal steps with the width to each side. Lengths in metres, angles in radians, left
+positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A straight (turn 0) or an arc of a circle.
+
+    Attributes:
+        length: along the centre line.
+        turn: change of heading over the segment, left positive.
+        left: distance to the left border at its end.
+        right: distance to the right border at its end.
+    """
+
+    length: float
+    turn: float
+    left: float
+    right: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """A centre line at equal steps; a closed one does not repeat its first row.
+
+    Attributes:
+        center: (R, 2) metres.
+        left: (R,) distance to the left border.
+        right: (R,) distance to the right border.
+    """
+
+    center: Floats
+    left: Floats
+    right: Floats
+
+
+def ends(segments: list[Segment], start: tuple[float, float, float]) -> Floats:
+    """(K + 1, 3) x, y and heading where each segment starts, and where the last one ends."""
+    poses = [np.array(start, dtype=np.float64)]
+    for segment in segments:
+        poses.append(_along(poses[-1], segment, np.array([segment.length]))[0])
+    return np.array(poses)
+
+
+def rows_of_segments(
+    segments: list[Segment],
+    start: tuple[float, float, float],
+    *,
+    step: float,
+    closed: bool,
+    shift: float = 0.0,
+) -> Rows:
+    """Rows along straights and arcs.
+
+    A segment's width is reached at its end, smoothly from the width at the end of the one before; on a
+    closed course the last segment comes before the first. A closed course that ends a little beside its
+    start (rounded numbers) is pulled together evenly.
+
+    Args:
+        segments: the course.
+        start: x, y and heading of the first segment's start.
+        step: wanted distance between rows.
+        closed: whether the end joins the start.
+        shift: arc length at which the first row stands, on a closed course.
+    """
+    poses = ends(segments, start)
+    lengths = np.array([segment.length for segment in segments])
+    edges = np.concatenate([[0.0], np.cumsum(lengths)])
+    s = _stations(edges[-1], step, closed=closed, shift=shift)
+    which = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(segments) - 1)
+    center = np.empty((len(s), 2))
+    for k, segment in enumerate(segments):
+        here = which == k
+        center[here] = _along(poses[k], segment, s[here] - edges[k])[:, :2]
+    if closed:
+        center -= (s / edges[-1])[:, None] * (poses[-1, :2] - poses[0, :2])
+    part = _ease((s - edges[which]) / lengths[which])
+    sides = []
+    for widths in (np.array([g.left for g in segments]), np.array([g.right for g in segments])):
+        before = np.roll(widths, 1)
+        if not closed:
+            before[0] = widths[0]
+        sides.append(before[which] + part * (widths[which] - before[which]))
+    return Rows(center=center, left=sides[0], right=sides[1])
+
+
+def rows_of_points(
+    points: Floats, left: Floats, right: Floats, *, step: float, closed: bool, shift: float = 0.0
+) -> Rows:
+    """Rows along a smooth curve through control points: a cubic spline over the square root of the chords.
+
+    (Centripetal parameters: Lee, "Choosing nodes in parametric curve interpolation", Computer-Aided Design
+    21, 1989. They keep the curve close to uneven points.)
+
+    Args:
+        points: (K, 2) control points; a closed curve does not repeat its first.
+        left: (K,) distance to the left border at each point.
+        right: (K,) distance to the right border.
+        step: wanted distance between rows.
+        closed: whether the last point joins the first.
+        shift: arc length at which the first row stands, on a closed course.
+    """
+    knots = np.vstack([points, points[:1]]) if closed else points
+    chords = np.hypot(*np.diff(knots, axis=0).T)
+    u = np.concatenate([[0.0], np.cumsum(np.sqrt(chords))])
+    fine_u = np.linspace(0.0, u[-1], 200 * len(points) + 1)
+    fine = _spline(u, knots, fine_u, closed=closed)
+    at = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(fine, axis=0).T))])
+    s = _stations(at[-1], step, closed=closed, shift=shift)
+    where = np.interp(s, at, fine_u)
+    center = _spline(u, knots, where, closed=closed)
+    which = np.clip(np.searchsorted(u, where, side="right") - 1, 0, len(chords) - 1)
+    part = _ease((where - u[which]) / (u[which + 1] - u[which]))
+    sides = []
+    for widths in (left, right):
+        ring = np.append(widths, widths[0]) if closed else widths
+        sides.append(ring[which] + part * (ring[which + 1] - ring[which]))
+    return Rows(center=center, left=sides[0], right=sides[1])
+
+
+def _along(pose: Floats, segment: Segment, s: Floats) -> Floats:
+    """(K, 3) poses at distances s along a segment that starts at a pose."""
+    x, y, heading = pose
+    headings = heading + segment.turn * s / segment.length
+    if segment.turn == 0.0:
+        return np.column_stack([x + s * np.cos(heading), y + s * np.sin(heading), headings])
+    radius = segment.length / segment.turn
+    return np.column_stack(
+        [
+            x + radius * (np.sin(headings) - np.sin(heading)),
+            y - radius * (np.cos(headings) - np.cos(heading)),
+            headings,
+        ]
+    )
+
+
+def _stations(total: float, step: float, *, closed: bool, shift: float) -> Floats:
+    count = max(8, round(total / step))
+    if closed:
+        return np.asarray((shift + np.arange(count) * (total / count)) % total)
+    return np.linspace(0.0, total, count + 1)
+
+
+def _ease(part: Floats) -> Floats:
+    """0..1 to 0..1 with level ends, so that borders have no kinks."""
+    return part * part * (3.0 - 2.0 * part)
+
+
+def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
+    """Values of the interpolating cubic spline, periodic or natural.
+
+    (Press et al., Numerical Recipes, section 3.3, equations 3.3.2 to 3.3.7.)
+    """
+    h = np.diff(u)
+    slopes = np.diff(knots, axis=0) / h[:, None]
+    count = len(knots) - 1 if closed else len(knots)
+    matrix, right = np.zeros((count, count)), np.zeros((count, 2))
+    inner = range(count) if closed else range(1, count - 1)
+    for i in inner:
+        before, after = h[i - 1], h[i % len(h)]
+        matrix[i, (i - 1) % count] += before
+        matrix[i, i] += 2.0 * (before + after)
+        matrix[i, (i + 1) % count] += after
+        right[i] = 6.0 * (slopes[i % len(h)] - slopes[i - 1])
+    if not closed:
+        matrix[0, 0] = matrix[-1, -1] = 1.0
+    bend = np.linalg.solve(matrix, right)
+    if closed:
+        bend = np.vstack([bend, bend[:1]])
+    k = np.clip(np.searchsorted(u, at, side="right") - 1, 0, len(h) - 1)
+    a = ((u[k + 1] - at) / h[k])[:, None]
+    b = 1.0 - a
+    curve: Floats = a * knots[k] + b * knots[k + 1]
+    return curve + ((a**3 - a) * bend[k] + (b**3 - b) * bend[k + 1]) * (h[k] ** 2)[:, None] / 6.0

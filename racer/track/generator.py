@@ -1,0 +1,151 @@
+"""New closed tracks for a 1/18 car from a seed: straights and round corners, left and right.
+
+A polygon whose corners lie at random distances around a centre is stretched, and its corners are rounded;
+courses whose road would overlap itself, or that turn one way only, are drawn again. The same seed gives the
+same track on any machine with the same numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.track import curve, geometry
+from racer.track.build import make_track
+from racer.track.track import Track
+
+RADIUS_MIN = 0.5
+"""Metres, of the centre line: the car's own circle is 0.284 m (wheelbase 0.164 m at 30 degrees)."""
+WIDTH_RANGE = (0.7, 1.1)
+LENGTH_RANGE = (12.0, 40.0)
+CLEARANCE = 0.25
+"""Metres of field between two parts of the road."""
+STEP = 0.15
+TWIST_RANGE = (0.5, 2.6)
+"""Radians that a course turns against its own sense of going round, at least; drawn once for each seed."""
+_DRAWS_MAX = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Corner:
+    turn: float
+    radius: float
+    tangent: float
+
+
+def generate(seed: int) -> Track:
+    """The track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
+
+    Args:
+        seed: at least 0.
+    """
+    rng = np.random.default_rng(seed)
+    twist = float(rng.uniform(*TWIST_RANGE))
+    for _ in range(_DRAWS_MAX):
+        segments = _draw(rng, twist)
+        if segments is not None:
+            track = _track(segments, seed)
+            if track is not None:
+                return track
+    raise RuntimeError(f"seed {seed} gave no track in {_DRAWS_MAX} draws")
+
+
+def _draw(rng: np.random.Generator, twist: float) -> list[curve.Segment] | None:
+    """One course of straights and arcs, or None where a corner does not fit its polygon."""
+    count = int(rng.integers(5, 12))
+    angles = np.sort((np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count)
+    reach = rng.uniform(0.35, 1.0, count)
+    polygon = (
+        np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None] * (rng.uniform(1.0, 1.8), 1.0)
+    )
+    wanted = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
+    polygon *= 1.1 * wanted / float(geometry.step_lengths(polygon, closed=True).sum())
+    if rng.random() < 0.5:
+        polygon = polygon[::-1]
+    corners = _corners(polygon, rng, twist)
+    if corners is None:
+        return None
+    left, right = _widths(rng, 2 * count)
+    edges = geometry.step_lengths(polygon, closed=True)
+    segments: list[curve.Segment] = []
+    for k, corner in enumerate(corners):
+        straight = float(edges[k - 1]) - corners[k - 1].tangent - corner.tangent
+        arc = corner.radius * abs(corner.turn)
+        for length, turn in ((straight, 0.0), (arc, corner.turn)):
+            n = len(segments)
+            segments.append(curve.Segment(length=length, turn=turn, left=left[n], right=right[n]))
+    longest = max(range(0, len(segments), 2), key=lambda k: segments[k].length)
+    return segments[longest:] + segments[:longest]
+
+
+def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: float) -> list[_Corner] | None:
+    """Round corners that fit: two neighbours share their edge, with at least 0.3 m of straight left."""
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    lengths = np.hypot(edges[:, 0], edges[:, 1])
+    heading = np.arctan2(edges[:, 1], edges[:, 0])
+    turns = np.remainder(heading - np.roll(heading, 1) + np.pi, 2 * np.pi) - np.pi
+    if np.max(np.abs(turns)) > math.radians(150) or np.min(np.abs(turns)) < math.radians(8):
+        return None
+    if min(turns[turns > 0].sum(), -turns[turns < 0].sum()) < twist:
+        return None
+    corners = []
+    for k, turn in enumerate(turns.tolist()):
+        room = (min(lengths[k - 1], lengths[k]) - 0.3) / 2
+        half = math.tan(abs(turn) / 2)
+        radius = min(float(rng.uniform(0.6, 2.5)), room / half)
+        if radius < RADIUS_MIN:
+            return None
+        corners.append(_Corner(turn=turn, radius=radius, tangent=radius * half))
+    return corners
+
+
+def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[float]]:
+    """Half-widths at the ends of the segments: even on half of the tracks, changing on the other half."""
+    low, high = WIDTH_RANGE
+    even = float(rng.uniform(low, high))
+    if rng.random() < 0.5:
+        halves = [even / 2] * count
+    else:
+        halves = [float(w) / 2 for w in rng.uniform(max(low, even - 0.15), min(high, even + 0.15), count)]
+    return halves, halves
+
+
+def _track(segments: list[curve.Segment], seed: int) -> Track | None:
+    """The finished track, or None where it is too long or its road comes too near to itself."""
+    length = sum(segment.length for segment in segments)
+    if not LENGTH_RANGE[0] <= length <= LENGTH_RANGE[1]:
+        return None
+    start = 0.25 * segments[0].length
+    rows = curve.rows_of_segments(segments, (0.0, 0.0, 0.0), step=STEP, closed=True, shift=start)
+    if not is_clear(rows.center, rows.left + rows.right):
+        return None
+    left, right = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=True)
+    table = np.hstack([rows.center, left, right])
+    table = np.vstack([table, table[:1]])
+    return make_track(
+        name=f"generated_{seed}",
+        center=table[:, :2],
+        left=table[:, 2:4],
+        right=table[:, 4:],
+        closed=True,
+        source=f"generated:{seed}",
+        description=f"Generated from seed {seed}.",
+    )
+
+
+def is_clear(center: NDArray[np.float64], widths: NDArray[np.float64]) -> bool:
+    """Whether the road of a closed centre line (evenly spaced, no repeated row) keeps clear of itself.
+
+    Two points count as different parts of the road where the way between them along the centre line is
+    longer than a half circle of the smallest radius that keeps them apart.
+    """
+    step = float(geometry.step_lengths(center, closed=True).mean())
+    need = float(widths.max()) + CLEARANCE
+    apart = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
+    rows = np.arange(len(center))
+    along = np.abs(rows[:, None] - rows[None])
+    along = np.minimum(along, len(center) - along) * step
+    return bool(np.all(apart[along > math.pi / 2 * need * 1.05] >= need))

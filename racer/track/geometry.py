@@ -1,0 +1,198 @@
+"""Plane geometry of polylines: tangents at rows, borders from widths, crossings, radii, equal steps.
+
+Points are (R, 2) float64 in metres, in the direction of travel. A closed polyline joins its last row to its
+first; rows may repeat.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+Floats = NDArray[np.float64]
+
+
+def step_lengths(points: Points, *, closed: bool) -> Floats:
+    """Length of each segment in metres: R of them on a closed polyline, R - 1 on an open one."""
+    following = np.roll(points, -1, axis=0) if closed else points[1:]
+    steps = following - points[: len(following)]
+    return np.hypot(steps[:, 0], steps[:, 1])
+
+
+def distinct_rows(points: Points, *, closed: bool) -> NDArray[np.intp]:
+    """Indices of the rows that differ from the row before them (cyclically on a closed polyline)."""
+    keep = np.ones(len(points), dtype=bool)
+    keep[1:] = np.any(points[1:] != points[:-1], axis=1)
+    rows = np.flatnonzero(keep)
+    if closed and len(rows) > 1 and np.array_equal(points[rows[0]], points[rows[-1]]):
+        rows = rows[:-1]
+    return rows
+
+
+def tangents(points: Points, *, closed: bool) -> Points:
+    """(R, 2) unit direction of travel at each row: the bisector of the segments before and after it.
+
+    Repeated rows get the same direction. Where the line turns straight back, the direction is that of the
+    segment after the row.
+    """
+    rows = distinct_rows(points, closed=closed)
+    line = points[rows]
+    if len(line) < 2:
+        return np.tile([1.0, 0.0], (len(points), 1))
+    following = np.roll(line, -1, axis=0) - line
+    if not closed:
+        following[-1] = following[-2]
+    after = following / np.hypot(following[:, 0], following[:, 1])[:, None]
+    before = np.roll(after, 1, axis=0)
+    if not closed:
+        before[0] = after[0]
+    both = before + after
+    size = np.hypot(both[:, 0], both[:, 1])
+    spike = size < 1e-6
+    both[spike], size[spike] = after[spike], 1.0
+    unit = both / size[:, None]
+    # A repeated row belongs to the distinct row before it; a repeated first row at the end belongs to row 0.
+    owner = np.searchsorted(rows, np.arange(len(points)), side="right") - 1
+    if closed:
+        tail = np.arange(len(points)) > rows[-1]
+        owner[tail & np.all(points == points[0], axis=1)] = 0
+    return unit[owner]
+
+
+def left_normals(points: Points, *, closed: bool) -> Points:
+    """(R, 2) unit vector to the left of travel at each row."""
+    along = tangents(points, closed=closed)
+    return np.column_stack([-along[:, 1], along[:, 0]])
+
+
+def borders_from_widths(
+    center: Points, left: Floats, right: Floats, *, closed: bool
+) -> tuple[Points, Points]:
+    """The left and right border at given distances from a centre line, without folds in tight corners.
+
+    Args:
+        center: (R, 2) centre line.
+        left: (R,) distance to the left border, metres.
+        right: (R,) distance to the right border, metres.
+        closed: whether the last row joins the first.
+    """
+    normal = left_normals(center, closed=closed)
+    reach = 3.0 * float(np.max(left + right))
+    return (
+        unfold(center + normal * left[:, None], center, reach, closed=closed),
+        unfold(center - normal * right[:, None], center, reach, closed=closed),
+    )
+
+
+def unfold(border: Points, center: Points, reach: float, *, closed: bool) -> Points:
+    """Cut the small loops that an offset line makes where a corner is tighter than the offset.
+
+    Rows inside a loop move to the point where the border crosses itself, so that rows still correspond. A
+    loop that spans more than `reach` metres of centre line is a course that crosses itself, and stays.
+    """
+    pairs, points = crossings(border, closed=closed)
+    if len(pairs) == 0:
+        return border
+    count = len(border)
+    steps = step_lengths(center, closed=True)
+    at = np.concatenate([[0.0], np.cumsum(steps)])
+    total, result = at[-1], border.copy()
+    for (first, second), point in zip(pairs.tolist(), points, strict=True):
+        inside = at[second] - at[first + 1]
+        if inside <= reach:
+            result[first + 1 : second + 1] = point
+        elif closed and total - inside <= reach:
+            result[(np.arange(second + 1, first + 1 + count)) % count] = point
+    return result
+
+
+def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tuple[NDArray[np.intp], Points]:
+    """Where a polyline crosses itself, or another one.
+
+    Neighbouring segments, which share a point, do not cross.
+
+    Returns:
+        (K, 2) rows (i, j) at the start of the two segments, i < j for one polyline; (K, 2) crossing points.
+    """
+    a, da = _segments(line, closed=closed)
+    b, db = (a, da) if other is None else _segments(other, closed=closed)
+    found: list[NDArray[np.intp]] = []
+    where: list[Points] = []
+    for first in range(0, len(a), 256):
+        p, d = a[first : first + 256, None], da[first : first + 256, None]
+        apart = b[None] - p
+        turn = _cross(d, db[None])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = _cross(apart, db[None]) / turn
+            u = _cross(apart, d) / turn
+        hit = (turn != 0.0) & (t > 0.0) & (t < 1.0) & (u > 0.0) & (u < 1.0)
+        i, j = np.nonzero(hit)
+        if other is None:
+            upper = i + first < j
+            i, j = i[upper], j[upper]
+        found.append(np.column_stack([i + first, j]))
+        where.append(a[i + first] + t[i, j][:, None] * da[i + first])
+    points: Points = np.concatenate(where)
+    return np.concatenate(found), points
+
+
+def signed_widths(center: Points, left: Points, right: Points, *, closed: bool) -> Floats:
+    """(R,) width square to travel, metres; negative where left and right are exchanged."""
+    return np.asarray(_cross(tangents(center, closed=closed), left - right))
+
+
+def enclosed_area(points: Points) -> float:
+    """Signed area of the polygon, counter-clockwise positive, m^2 (the shoelace formula)."""
+    following = np.roll(points, -1, axis=0)
+    return 0.5 * float(np.sum(_cross(points, following)))
+
+
+def resample(points: Points, count: int, *, closed: bool) -> Points:
+    """`count` points at equal arc length; an open polyline keeps both ends, a closed one repeats none."""
+    steps = step_lengths(points, closed=closed)
+    at = np.concatenate([[0.0], np.cumsum(steps)])
+    line = np.vstack([points, points[:1]]) if closed else points
+    wanted = np.linspace(0.0, at[-1], count, endpoint=not closed)
+    return np.column_stack([np.interp(wanted, at, line[:, 0]), np.interp(wanted, at, line[:, 1])])
+
+
+def turn_radii(
+    points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3
+) -> tuple[Floats, Floats]:
+    """Radius of the line's turns, averaged over a short length so that a single kink does not rule.
+
+    Args:
+        points: the polyline.
+        closed: whether the last row joins the first.
+        step: spacing of the answers, metres.
+        over: length over which the change of heading is taken, metres.
+
+    Returns:
+        (K,) arc length of each answer and (K,) radius there, infinite on a straight.
+    """
+    total = float(step_lengths(points, closed=closed).sum())
+    count = max(8, round(total / step))
+    line = resample(points, count, closed=closed)
+    along = np.roll(line, -1, axis=0) - line if closed else np.diff(line, axis=0)
+    heading = np.unwrap(np.arctan2(along[:, 1], along[:, 0]))
+    step = total / count if closed else total / (count - 1)
+    half = max(1, round(over / step / 2))
+    if closed:
+        lap = round((heading[-1] - heading[0]) / (2 * np.pi)) * 2 * np.pi
+        heading = np.concatenate([heading[-half:] - lap, heading, heading[:half] + lap])
+    turned = np.abs(heading[2 * half :] - heading[: -2 * half])
+    with np.errstate(divide="ignore"):
+        radii = 2 * half * step / turned
+    first = 0.0 if closed else half * step
+    return first + step * np.arange(len(radii)), radii
+
+
+def _segments(line: Points, *, closed: bool) -> tuple[Points, Points]:
+    following = np.roll(line, -1, axis=0) if closed else line[1:]
+    return line[: len(following)], following - line[: len(following)]
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return product

@@ -1,0 +1,102 @@
+"""DeepRacer's route files: float64 (R, 6) = centre x, y, inner x, y, outer x, y in metres.
+
+The file's rows are kept exactly, with its repeated last row and its old seam. Inner and outer mean enclosed
+and enclosing; left and right are found by geometry.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.assets import write_atomically
+from racer.errors import TrackError
+from racer.track import geometry
+from racer.track.build import check_numbers, is_closed, make_track
+from racer.track.track import Track
+
+
+def read_npy(path: Path, *, scale: float = 1.0) -> Track:
+    """Read a DeepRacer route.
+
+    Args:
+        path: the `.npy` file.
+        scale: factor on all coordinates.
+
+    Raises:
+        TrackError: the file cannot be read without pickle, has other columns or types, or describes no road.
+    """
+    table = _load(path)
+    if table.ndim != 2 or table.shape[1] != 6:
+        shape = " x ".join(map(str, table.shape)) or "a single number"
+        raise TrackError(
+            f"`{path}` holds {shape}, not R x 6; a DeepRacer route has six columns: "
+            "centre x, y, inner x, y, outer x, y."
+        )
+    if table.dtype.kind != "f":
+        raise TrackError(
+            f"`{path}` holds {table.dtype} from row 0 on; coordinates are floating point metres. "
+            "Save it with array.astype(float)."
+        )
+    rows = table.astype(np.float64)
+    check_numbers(rows, str(path), lambda row: f"row {row}")
+    rows *= scale
+    return make_track(
+        name=path.stem,
+        center=rows[:, :2],
+        left=rows[:, 2:4],
+        right=rows[:, 4:6],
+        closed=is_closed(rows[:, :2] / scale),
+        source=str(path),
+    )
+
+
+def write_npy(track: Track, path: Path) -> None:
+    """Write a DeepRacer route; a closed track ends with its first row.
+
+    The border that encloses less is the inner one; on an open track it is the left one.
+    """
+    write_atomically(path, npy_bytes(track))
+
+
+def npy_bytes(track: Track) -> bytes:
+    """The content of the `.npy` file of a track."""
+    left_is_inner = not track.closed or (
+        abs(geometry.enclosed_area(track.left)) <= abs(geometry.enclosed_area(track.right))
+    )
+    inner, outer = (track.left, track.right) if left_is_inner else (track.right, track.left)
+    rows = np.hstack([track.center, inner, outer])
+    if track.closed and float(np.hypot(*(rows[0, :2] - rows[-1, :2]))) > 0.1:
+        rows = np.vstack([rows, rows[:1]])
+    buffer = io.BytesIO()
+    np.save(buffer, rows, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _load(path: Path) -> NDArray[np.generic]:
+    try:
+        # Mapped first: a header that promises more than the file holds is refused before memory is asked for.
+        table = np.load(path, mmap_mode="r", allow_pickle=False)
+    except EOFError:
+        raise TrackError(f"`{path}` is empty; copy the file again.") from None
+    except OSError as problem:
+        raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
+    except (ValueError, TypeError, SyntaxError, OverflowError) as problem:
+        raise TrackError(f"`{path}` {_why(path, str(problem))}") from None
+    if not isinstance(table, np.ndarray):
+        table.close()
+        raise TrackError(f"`{path}` is an archive of arrays (npz); save one array with numpy.save.")
+    return np.array(table)
+
+
+def _why(path: Path, problem: str) -> str:
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic != b"\x93NUMPY":
+        return "is no .npy file; save the array with numpy.save."
+    if "object" in problem.lower() or "pickle" in problem.lower():
+        return "holds pickled Python objects, which are not loaded; save it with array.astype(float)."
+    return "is truncated or its header is broken; copy the file again."

@@ -1,0 +1,179 @@
+"""Centre lines and race lines as text: the TUM race-track database and the F1TENTH dialects.
+
+A centre line has x, y, width to the right, width to the left (right first). A race line has x, y and no
+width, or seven columns s; x; y; psi; kappa; vx; ax. Columns are separated by commas, semicolons, tabs or
+blanks; lines that start with `#` are comments, and the last one before the numbers may name the columns.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.errors import TrackError
+from racer.track import geometry
+from racer.track.build import check_numbers, is_closed, make_track, repeat_first_row
+from racer.track.track import Track
+
+FULL_SIZE_WIDTH = 5.0
+"""Metres. A road that is wider on average belongs to full-size cars."""
+SMALL_CAR_SCALE = 1.0 / 18.0
+
+_WIDTHLESS = {2: (0, 1), 7: (1, 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A centre line or race line as its file has it.
+
+    Attributes:
+        points: (R, 2) metres.
+        right: (R,) width to the right, None where the file has none.
+        left: (R,) width to the left, None where the file has none.
+        lines: (R,) line numbers in the file, from 1.
+    """
+
+    points: NDArray[np.float64]
+    right: NDArray[np.float64] | None
+    left: NDArray[np.float64] | None
+    lines: NDArray[np.intp]
+
+
+def read_csv(path: Path, *, scale: float | None = None, width: float | None = None) -> Track:
+    """Read a centre line, or a race line with a given width.
+
+    Args:
+        path: the text file.
+        scale: factor on all coordinates and widths; None takes 1/18 for a full-size circuit (a road wider
+            than 5 m on average) and 1 for anything smaller.
+        width: width of the road in the file's metres, for a file that has none.
+
+    Raises:
+        TrackError: the file cannot be read, or needs a width.
+    """
+    line = read_line(path)
+    if line.right is None or line.left is None:
+        if width is None:
+            raise TrackError(
+                f"`{path}` is a race line without widths; give the road's width in the file's metres: "
+                f"`{path}@width=10` (or --width 10)."
+            )
+        right = left = np.full(len(line.points), width / 2)
+    elif width is not None:
+        raise TrackError(f"`{path}` has widths of its own; leave out width={width:g}.")
+    else:
+        right, left = line.right, line.left
+    if scale is None:
+        scale = SMALL_CAR_SCALE if float(np.mean(right + left)) > FULL_SIZE_WIDTH else 1.0
+    return track_from_widths(line, right, left, scale=scale, name=path.stem, source=str(path))
+
+
+def track_from_widths(
+    line: Line, right: NDArray[np.float64], left: NDArray[np.float64], *, scale: float, name: str, source: str
+) -> Track:
+    """A track from a centre line and its widths; a closed one gets its first row repeated at the end."""
+    closed = is_closed(line.points)
+    table = np.column_stack([line.points, right, left]) * scale
+    table = repeat_first_row(table, closed=closed)
+    center = table[:, :2]
+    left_border, right_border = geometry.borders_from_widths(center, table[:, 3], table[:, 2], closed=closed)
+    numbers = np.append(line.lines, line.lines[:1])
+    return make_track(
+        name=name,
+        center=center,
+        left=left_border,
+        right=right_border,
+        closed=closed,
+        source=source,
+        row_name=lambda row: f"line {numbers[row]}",
+    )
+
+
+def read_line(path: Path) -> Line:
+    """Read the numbers of a centre line or race line.
+
+    Raises:
+        TrackError: with the line's number.
+    """
+    table, numbers, header = _read_table(path)
+    columns = _columns(path, header, table.shape[1])
+    check_numbers(table[:, list(columns)], str(path), lambda row: f"line {numbers[row]}")
+    points = table[:, list(columns[:2])]
+    if len(columns) == 2:
+        return Line(points=points, right=None, left=None, lines=numbers)
+    right, left = table[:, columns[2]], table[:, columns[3]]
+    bad = np.flatnonzero((right < 0.0) | (left < 0.0))
+    if len(bad):
+        raise TrackError(f"`{path}` line {numbers[bad[0]]}: a width is negative; give metres to each side.")
+    return Line(points=points, right=right, left=left, lines=numbers)
+
+
+def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]:
+    """All numbers, the line number of each row, and the text of the last comment before them."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise TrackError(
+            f"`{path}` is no text file; a track in .csv has columns x, y, right, left."
+        ) from None
+    except OSError as problem:
+        raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
+    rows: list[list[float]] = []
+    numbers: list[int] = []
+    header = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.strip()
+        if content.startswith("#") or (
+            not rows and re.match(r"[A-Za-z]", content) and "nan" not in content.lower()
+        ):
+            header = header if rows else content.lstrip("# ")
+            continue
+        if not content:
+            continue
+        rows.append(_numbers(path, number, content))
+        numbers.append(number)
+        if len(rows[-1]) != len(rows[0]):
+            raise TrackError(
+                f"`{path}` line {number} has {len(rows[-1])} columns, line {numbers[0]} has {len(rows[0])}; "
+                "is it truncated?"
+            )
+    if not rows:
+        raise TrackError(f"`{path}` holds no numbers; a track in .csv has columns x, y, right, left.")
+    return np.array(rows), np.array(numbers, dtype=np.intp), header
+
+
+def _numbers(path: Path, number: int, content: str) -> list[float]:
+    parts = _split(content)
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        raise TrackError(f"`{path}` line {number}: `{content[:60]}` is not all numbers.") from None
+
+
+def _split(content: str) -> list[str]:
+    for separator in (";", ","):
+        if separator in content:
+            return [part.strip() for part in content.rstrip(separator + " ").split(separator)]
+    return content.split()
+
+
+def _columns(path: Path, header: str, count: int) -> tuple[int, ...]:
+    """Columns of x, y and, where there are widths, right and left."""
+    names = [re.sub(r"_m$", "", name.lower()) for name in _split(header)] if header else []
+    if len(names) == count and {"x", "y"} <= set(names):
+        place = (names.index("x"), names.index("y"))
+        if {"w_tr_right", "w_tr_left"} <= set(names):
+            return (*place, names.index("w_tr_right"), names.index("w_tr_left"))
+        return place
+    if count == 4:
+        return (0, 1, 2, 3)
+    if count in _WIDTHLESS:
+        return _WIDTHLESS[count]
+    raise TrackError(
+        f"`{path}` has {count} columns; a centre line has 4 (x, y, width right, width left), "
+        "a race line 2 (x, y) or 7 (s, x, y, psi, kappa, vx, ax)."
+    )

@@ -1,0 +1,126 @@
+"""The thin layer between our vector environment and stable-baselines3.
+
+SB3 stores a batch of observations one step after it got it, so every batch handed out is a copy of its own. It
+resets in the same step and wants the last observation of an episode in `terminal_observation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from racer.config.actions import DiscreteActions
+from racer.env.vector import RacerVectorEnv
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """How one episode went."""
+
+    reward: float
+    """Sum of the raw rewards."""
+    steps: int
+    progress: float
+    status: str
+    time_s: float
+
+
+class RacerVecEnv(VecEnv):
+    """`RacerVectorEnv` in SAME_STEP mode as an SB3 `VecEnv`.
+
+    A continuous policy acts in -1..1, which is mapped to the action space's own range.
+
+    Attributes:
+        finished: episodes that ended since the list was last cleared.
+    """
+
+    def __init__(self, env: RacerVectorEnv) -> None:
+        """Wrap an environment whose `autoreset_mode` is SAME_STEP."""
+        if env.autoreset_mode.value != "SameStep":
+            raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
+        self.env = env
+        self._discrete = isinstance(env.actions, DiscreteActions)
+        action_space: spaces.Space[Any] = env.single_action_space
+        if not self._discrete:
+            low, high = np.array(env.actions.low), np.array(env.actions.high)
+            self._low, self._half = low, 0.5 * (high - low)
+            action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        super().__init__(env.num_envs, env.single_observation_space, action_space)
+        self.finished: list[Episode] = []
+        self._infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        self._sums = np.zeros(env.num_envs)
+        self._counts = np.zeros(env.num_envs, np.int64)
+        self._actions: NDArray[Any] = np.zeros(0)
+        self._seed: int | None = None
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset; one seed serves the whole batch."""
+        self._seed = seed
+        return [seed] * self.num_envs
+
+    def reset(self) -> dict[str, NDArray[np.float32]]:  # type: ignore[override]
+        """Start new episodes everywhere."""
+        observation, _ = self.env.reset(seed=self._seed)
+        self._seed = None
+        self._sums[:], self._counts[:] = 0.0, 0
+        return observation
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions if self._discrete else self._low + (actions + 1.0) * self._half
+
+    def step_wait(self) -> Any:
+        """Step; returns (observation, rewards, dones, infos)."""
+        observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        self._sums += rewards
+        self._counts += 1
+        dones = terminated | truncated
+        infos = self._infos
+        if dones.any():
+            infos = infos.copy()
+            for n in np.flatnonzero(dones):
+                infos[n] = self._finish(int(n), info, bool(truncated[n]))
+            self._sums[dones], self._counts[dones] = 0.0, 0
+        return observation, rewards.astype(np.float32), dones, infos
+
+    def _finish(self, n: int, info: dict[str, Any], cut_off: bool) -> dict[str, Any]:
+        final = info["final_info"]
+        episode = Episode(
+            float(self._sums[n]),
+            int(self._counts[n]),
+            float(final["progress"][n]),
+            str(final["status"][n]),
+            float(final["time_s"][n]),
+        )
+        self.finished.append(episode)
+        return {
+            "terminal_observation": {key: value.copy() for key, value in info["final_obs"][n].items()},
+            "TimeLimit.truncated": cut_off,
+            "episode": {"r": episode.reward, "l": episode.steps, "t": episode.time_s},
+        }
+
+    def close(self) -> None:
+        """End the environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The same attribute for each world."""
+        return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of the batch."""
+        setattr(self.env, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the batch, once."""
+        return [getattr(self.env, method_name)(*args, **kwargs)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Never."""
+        return [False] * len(list(self._get_indices(indices)))

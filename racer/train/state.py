@@ -1,0 +1,67 @@
+"""The trainer's own state on disk, for `--resume`: weights, optimiser, statistics, random streams.
+
+A file of torch tensors and plain values, loaded with ``weights_only=True``: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecNormalize
+
+from racer.assets import write_atomically
+from racer.errors import RunError
+
+VERSION = 1
+
+
+def save_state(path: Path, model: PPO, returns: VecNormalize, **progress: Any) -> None:
+    """Write the state; `progress` are plain values that the session wants back."""
+    statistics = returns.ret_rms
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "version": VERSION,
+            "policy": model.policy.state_dict(),
+            "optimizer": model.policy.optimizer.state_dict(),
+            "steps": int(model.num_timesteps),
+            "updates": int(model._n_updates),
+            "returns": [float(statistics.mean), float(statistics.var), float(statistics.count)],
+            "torch_rng": torch.get_rng_state(),
+            "progress": progress,
+        },
+        buffer,
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
+    """Put a saved state back and return its `progress`.
+
+    Raises:
+        RunError: the file is absent, broken, or of another network.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunError(f"{path} is absent: this run was stopped before its first checkpoint; train anew") from None
+    except Exception as error:  # torch raises many kinds for a broken file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"{path} cannot be read ({reason}); start anew with --from {path.parent}") from None
+    if state.get("version") != VERSION:
+        raise RunError(f"{path} has version {state.get('version')}; this racer reads {VERSION}")
+    try:
+        model.policy.load_state_dict(state["policy"])
+        model.policy.optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise RunError(f"{path} is of another network than the run's config.yaml: {str(error).splitlines()[0]}") from None
+    model.num_timesteps = state["steps"]
+    model._n_updates = state["updates"]
+    mean, var, count = state["returns"]
+    returns.ret_rms.mean, returns.ret_rms.var, returns.ret_rms.count = mean, var, count
+    torch.set_rng_state(state["torch_rng"])
+    return state["progress"]  # type: ignore[no-any-return]

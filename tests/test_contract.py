@@ -1,0 +1,129 @@
+"""The contract: round trip, versions, and what does not fit together."""
+
+import json
+
+import pytest
+from handmade_bundle import CONTINUOUS, DISCRETE
+from pydantic import ValidationError
+
+from racer.config.env import LidarConfig
+from racer.contract import (
+    VERSION,
+    NetworkInfo,
+    PolicyContract,
+    SensorSpec,
+    TrainedOn,
+    contract_difference,
+    lidar_sensor,
+    make_contract,
+    state_sensor,
+)
+from racer.errors import BundleError
+
+SENSORS = [(state_sensor(),), (lidar_sensor(),), (state_sensor((0.5, 1, 1.5, 2)), lidar_sensor(LidarConfig(rays=8)))]
+
+
+def contract(**changes):
+    """A small contract with changes."""
+    given = {"sensors": (state_sensor(),), "action_space": CONTINUOUS, "control_rate_hz": 15.0}
+    return make_contract(**(given | changes))
+
+
+@pytest.mark.parametrize("sensors", SENSORS)
+@pytest.mark.parametrize("space", [CONTINUOUS, DISCRETE])
+def test_round_trip(sensors, space):
+    """Read back what was written, value for value."""
+    made = contract(
+        sensors=sensors,
+        action_space=space,
+        network=NetworkInfo(policy_layers=(32,), value_layers=(16, 8), activation="elu"),
+        trained_on=TrainedOn(run="r", tracks=("a", "b"), vehicle="deepracer", seed=3, steps=10),
+        hashes={"reward.py": "0" * 64},
+    )
+    assert PolicyContract.from_json(made.to_json()) == made
+    assert made.onnx.inputs == tuple(sensor.name for sensor in sensors)
+
+
+def test_state_fields_stand_in_their_fixed_order():
+    """Name the state's numbers as env makes them: own motion, commands, then x, y, left, right of each point."""
+    sensor = state_sensor((0.5, 1))
+    assert sensor.fields == (
+        *("lateral_offset", "heading_error", "speed", "lateral_speed", "yaw_rate", "steering_angle"),
+        *("command_steering", "command_speed"),
+        *("ahead0_x", "ahead0_y", "ahead0_left", "ahead0_right"),
+        *("ahead1_x", "ahead1_y", "ahead1_left", "ahead1_right"),
+    )
+    assert sensor.shape == (16,)
+    assert sensor.scale[8] == 2.0 and sensor.scale[12] == 1.0  # 1 / metres ahead
+    assert sensor.settings == {"points": 2, "spacing_m": 0.5}
+
+
+def edited(edit):
+    """The JSON of a contract after an edit."""
+    data = json.loads(contract().to_json())
+    edit(data)
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda d: d.update(version=VERSION + 1), f"version {VERSION + 1}, but racer"),
+        (lambda d: d.update(version=VERSION + 1, news=1), f"reads versions up to {VERSION}"),
+        (lambda d: d.update(version="1"), "no usable version: '1'"),
+        (lambda d: d.update(version=True), "no usable version: True"),
+        (lambda d: d.update(version=0), "no usable version: 0"),
+        (lambda d: d.update(format="other"), "not of format `racer-policy`"),
+        (lambda d: d.update(extra=1), "extra: Extra inputs are not permitted"),
+        (lambda d: d.pop("control_rate_hz"), "control_rate_hz: Field required"),
+        (lambda d: d.update(control_rate_hz=0), "control_rate_hz"),
+        (lambda d: d.update(frame_stack=2), "frame_stack"),
+        (lambda d: d.update(preprocessing=["crop"]), "preprocessing"),
+        (lambda d: d.update(sensors=[]), "sensors"),
+        (lambda d: d.update(sensors=d["sensors"] * 2), "listed twice"),
+        (lambda d: d["sensors"][0].update(name="sonar"), "sensors.0.name"),
+        (lambda d: d["sensors"][0].update(dtype="float64"), "sensors.0.dtype"),
+        (lambda d: d["sensors"][0]["scale"].pop(), "has 48 elements but 47 scale"),
+        (lambda d: d["sensors"][0]["fields"].__setitem__(0, "speed"), "needs 48 different field names"),
+        (lambda d: d["sensors"][0]["shape"].__setitem__(0, 0), "sensors.0.shape"),
+        (lambda d: d.update(action_space_type="discrete"), "action_space_type is discrete"),
+        (lambda d: d["action_space"]["speed"].update(high=5.0), "outside 0.1..4 m/s"),
+        (lambda d: d["onnx"].update(inputs=["lidar"]), "the graph's inputs ('lidar',)"),
+        (lambda d: d["onnx"].update(outputs=["action", "logits"]), "should be ('action', 'mean')"),
+        (lambda d: d.update(hashes={"x": "abc"}), "hashes.x"),
+    ],
+)
+def test_refused_in_one_line(edit, said):
+    """Refuse a contract that is newer, unknown or does not fit together, saying why."""
+    with pytest.raises(BundleError) as caught:
+        PolicyContract.from_json(edited(edit), source="car.bundle: contract.json")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("car.bundle: contract.json ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"format": NaN}'])
+def test_not_json(text):
+    """Refuse bytes that are no JSON object, however deep."""
+    with pytest.raises(BundleError):
+        PolicyContract.from_json(text)
+
+
+def test_scale_must_be_finite():
+    """Refuse an infinite constant."""
+    with pytest.raises(ValidationError):
+        SensorSpec(name="lidar", shape=(2,), dtype="float32", scale=(float("inf"),))
+
+
+def test_difference_names_both():
+    """Tell another observation or action space with both named; other tracks make no difference."""
+    assert contract_difference(contract(), contract(trained_on=TrainedOn(run="x"))) is None
+    said = contract_difference(contract(), contract(sensors=(lidar_sensor(),)))
+    assert said == "observation space state float32[48], against lidar float32[64]"
+    said = contract_difference(contract(), contract(sensors=(state_sensor((0.5, 1.0)),)))
+    assert said is not None and "0.3" in said and "0.5" in said
+    said = contract_difference(contract(), contract(action_space=DISCRETE))
+    assert said is not None and "continuous" in said and "discrete, 6 actions" in said
+    scaled = lidar_sensor().model_copy(update={"scale": (0.5,)})
+    said = contract_difference(contract(sensors=(lidar_sensor(),)), contract(sensors=(scaled,)))
+    assert said is not None and "scale[0] 0.08" in said and "against 0.5" in said
