@@ -1,6 +1,7 @@
 """The run folder: everything that one training leaves.
 
     config.yaml      the resolved configuration
+    vehicle.yaml     the vehicle
     reward.py        the reward function's source as it was when the training began
     tracks/          the tracks as they were, in our YAML
     run.json         versions, machine, git state, command, how the training stands
@@ -52,9 +53,21 @@ class RunFolder:
         return self.path / REWARD
 
     @property
+    def vehicle(self) -> Path:
+        """The vehicle's parameters."""
+        return self.path / "vehicle.yaml"
+
+    @property
     def tracks(self) -> list[Path]:
-        """The track files, in the order of the configuration."""
-        return sorted((self.path / "tracks").glob("*.yaml"))
+        """The track files, in the order of the configuration.
+
+        Raises:
+            RunError: the run does not say which.
+        """
+        files = [self.path / "tracks" / str(entry.get("file")) for entry in self.info().get("tracks", [])]
+        if not files:
+            raise RunError(f"{self.path}: {INFO} names no tracks; this is no complete run")
+        return files
 
     @property
     def trainer(self) -> Path:

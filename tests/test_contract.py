@@ -20,7 +20,11 @@ from racer.contract import (
 )
 from racer.errors import BundleError
 
-SENSORS = [(state_sensor(),), (lidar_sensor(),), (state_sensor((0.5, 1, 1.5, 2)), lidar_sensor(LidarConfig(rays=8)))]
+SENSORS = [
+    (state_sensor(),),
+    (lidar_sensor(),),
+    (state_sensor((0.5, 1, 1.5, 2)), lidar_sensor(LidarConfig(rays=8))),
+]
 
 
 def contract(**changes):
@@ -45,7 +49,7 @@ def test_round_trip(sensors, space):
 
 
 def test_state_fields_stand_in_their_fixed_order():
-    """Name the state's numbers as env makes them: own motion, commands, then x, y, left, right of each point."""
+    """Name the state's numbers as env makes them: own motion, commands, x, y, left, right of each point."""
     sensor = state_sensor((0.5, 1))
     assert sensor.fields == (
         *("lateral_offset", "heading_error", "speed", "lateral_speed", "yaw_rate", "steering_angle"),
@@ -55,7 +59,7 @@ def test_state_fields_stand_in_their_fixed_order():
     )
     assert sensor.shape == (16,)
     assert sensor.scale[8] == 2.0 and sensor.scale[12] == 1.0  # 1 / metres ahead
-    assert sensor.settings == {"points": 2, "spacing_m": 0.5}
+    assert sensor.settings == {"look_ahead_m": [0.5, 1]}
 
 
 def edited(edit):
@@ -120,8 +124,10 @@ def test_difference_names_both():
     assert contract_difference(contract(), contract(trained_on=TrainedOn(run="x"))) is None
     said = contract_difference(contract(), contract(sensors=(lidar_sensor(),)))
     assert said == "observation space state float32[48], against lidar float32[64]"
-    said = contract_difference(contract(), contract(sensors=(state_sensor((0.5, 1.0)),)))
-    assert said is not None and "0.3" in said and "0.5" in said
+    said = contract_difference(
+        contract(), contract(sensors=(state_sensor(tuple(0.25 * k for k in range(10))),))
+    )
+    assert said is not None and "[0.3, 0.6, 0.9" in said and "against {'look_ahead_m': [0.0, 0.25" in said
     said = contract_difference(contract(), contract(action_space=DISCRETE))
     assert said is not None and "continuous" in said and "discrete, 6 actions" in said
     scaled = lidar_sensor().model_copy(update={"scale": (0.5,)})

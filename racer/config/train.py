@@ -11,6 +11,10 @@ from racer.config.base import Config
 from racer.config.env import EnvConfig
 
 
+DEFAULT_TRACK = "willow_bend"
+"""The shipped default track."""
+
+
 class PPOConfig(Config):
     """Proximal policy optimisation (Schulman et al. 2017) as stable-baselines3 has it."""
 

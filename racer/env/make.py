@@ -12,6 +12,7 @@ from racer.config.actions import ContinuousActions, DiscreteActions, parse_actio
 from racer.config.base import explain
 from racer.config.env import EnvConfig
 from racer.config.read import read_vehicle
+from racer.config.train import DEFAULT_TRACK
 from racer.config.vehicle import VehicleConfig
 from racer.env.time_trial import TimeTrial
 from racer.errors import ConfigError
@@ -19,9 +20,6 @@ from racer.reward.load import load_reward
 from racer.reward.seam import Reward
 from racer.track.load import load_tracks
 from racer.track.track import Track
-
-DEFAULT_TRACK = "foxglove"
-"""The shipped default track."""
 
 TrackChoice = str | Path | Track | Sequence[str | Path | Track]
 RewardChoice = str | Path | Callable[[dict[str, Any]], float] | Reward

@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from racer.env.make import DEFAULT_TRACK, RewardChoice, TrackChoice, any_action_space, make_time_trial
+from racer.config.train import DEFAULT_TRACK
+from racer.env.make import RewardChoice, TrackChoice, any_action_space, make_time_trial
 from racer.env.spaces import Commands, action_space, observation_space
 from racer.env.time_trial import Observation, TimeTrial
 from racer.sim.status import Status

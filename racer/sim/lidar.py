@@ -179,9 +179,13 @@ def _sweep_walls(
             group = groups[g]
             reach = lidar.range_max + group["radius"]
             near = (group["x"] - x) ** 2 + (group["y"] - y) ** 2 <= reach * reach
-            joined = near and group["first"] == first + count - 1 and count + group["count"] - 1 <= CHUNK
+            joined = near and group["first"] == first + count and count + group["count"] <= CHUNK
+            if joined and count > 0:
+                # Groups of one line repeat the vertex where they meet: a segment without length.
+                end, begin = walls[first + count - 1], walls[first + count]
+                joined = end["x"] == begin["x"] and end["y"] == begin["y"]
             if joined:
-                count += group["count"] - 1
+                count += group["count"]
         if joined:
             continue
         vertices = walls[first : first + count]

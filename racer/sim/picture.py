@@ -5,7 +5,7 @@ Draw the track once and copy it for each frame:
     view = View.fit(track, 600, 400)
     background = draw_track(track, view=view)
     frame = background.copy()
-    draw_cars(frame, view, poses, vehicle=vehicle)
+    draw_cars(frame, view, poses, None, vehicle)
 
 Images are (H, W, 3) uint8 sRGB; all but `draw_track` paint into the image they are given.
 """
@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from racer.config.vehicle import VehicleConfig
 from racer.sim import picture_scene as scene
+from racer.sim.course import wall_lines
 from racer.sim.picture_raster import paint, srgb_to_linear
 from racer.track.track import Colour, Track
 
@@ -129,20 +131,20 @@ def draw_track(track: Track, width_px: int = 1200, *, view: View | None = None) 
         _Shape(scene.ribbon(track.left, track.right, closed=track.closed), look.edge_line),
         _Shape(scene.ribbon(*inner, closed=track.closed), look.road),
         _center_line(track, view, center),
-        _Shape(scene.start_line(track, max(look.start_line_length, 1.5 * view.scale), edge), look.edge_line),
-        _Shape(scene.direction_arrow(track), look.edge_line, 0.8),
+        _Shape(scene.start_lines(track, max(look.start_line_length, 1.5 * view.scale), edge), look.edge_line),
+        _Shape(scene.direction_arrow(track), look.edge_line, 0.9),
     ]
     _paint_shapes(image, view, shapes)
     return image
 
 
 def _wall_shape(track: Track, view: View) -> _Shape:
-    """A band along the outside of each wall."""
-    if track.walls == "none":
-        return _Shape(np.zeros((0, 3, 2)), track.look.wall)
-    offset = track.wall_offset if track.walls == "offset" else 0.0
-    near, far = scene.inset(track, -offset), scene.inset(track, -offset - max(_WALL_THICKNESS, view.scale))
-    bands = [scene.ribbon(far[side], near[side], closed=track.closed) for side in (0, 1)]
+    """A band along each wall; the road covers the inner half of those on its borders."""
+    width = max(2.0 * _WALL_THICKNESS, 2.0 * view.scale)
+    bands = [np.zeros((0, 3, 2))]
+    for line in wall_lines(track):
+        closed = bool((line[0] == line[-1]).all())
+        bands.append(scene.stroke(line[:-1] if closed else line, width, closed=closed))
     return _Shape(np.concatenate(bands), track.look.wall)
 
 
@@ -156,7 +158,7 @@ def _center_line(track: Track, view: View, width: float) -> _Shape:
 
 
 def draw_cars(
-    image: Image, view: View, poses: ArrayLike, colours: ArrayLike | None = None, *, vehicle: Any
+    image: Image, view: View, poses: ArrayLike, colours: ArrayLike | None, vehicle: VehicleConfig
 ) -> None:
     """Draw cars to scale, later ones above earlier ones; far away they keep a least size of about 12 pixels.
 
@@ -166,14 +168,14 @@ def draw_cars(
         poses: (K, 3) or (K, 4): x, y of the centre of gravity in metres, yaw and front wheel angle in radians.
             Rows with NaN are left out.
         colours: (K, 3) sRGB; None takes `CAR_COLOURS` by turns.
-        vehicle: one `VEHICLE` row for all: length, width, axles and track widths.
+        vehicle: the dimensions of all these cars.
     """
     rows = np.atleast_2d(np.asarray(poses, dtype=np.float64))
     palette = np.resize(np.array(CAR_COLOURS), (len(rows), 3)) if colours is None else np.asarray(colours)
     shown = np.isfinite(rows).all(axis=1)
     rows, palette = rows[shown], palette[shown]
     parts = scene.car_parts(vehicle)
-    scale = max(1.0, _LEAST_CAR_PX * view.scale / float(vehicle["length"]))
+    scale = max(1.0, _LEAST_CAR_PX * view.scale / vehicle.length)
     placed = scene.place_cars(parts, rows, scale)
     shapes = [
         _Shape(outlines[k : k + 1], palette[k] if part.colour is None else part.colour, part.opacity)

@@ -7,11 +7,12 @@ or the road crosses itself, nothing cancels.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.vehicle import VehicleConfig
 from racer.track.track import Track
 
 Points = NDArray[np.float64]
@@ -80,18 +81,10 @@ def stroke(line: Points, width: float, *, closed: bool = False) -> Points:
 
 
 def inset(track: Track, distance: float) -> tuple[Points, Points]:
-    """Left and right lines `distance` metres inside the borders; outside them where it is negative.
-
-    Rows stay where they are across the road, so that no line folds over itself.
-    """
-    across = _unit(track.right - track.left)
-    limit = 0.45 * track.widths
-    lines = []
-    for border, inwards in ((track.left, across), (track.right, -across)):
-        side = _unit(normals(border, closed=track.closed))
-        slant = np.clip(np.abs(np.sum(side * inwards, axis=1)), 0.5, 1.0)
-        lines.append(border + inwards * np.minimum(distance / slant, limit)[:, None])
-    return lines[0], lines[1]
+    """Left and right lines `distance` metres inside the borders, at most 0.45 of the width of the road."""
+    width = np.minimum(distance, 0.45 * track.widths)[:, None]
+    left, right = (normals(border, closed=track.closed) for border in (track.left, track.right))
+    return track.left - left * width, track.right + right * width
 
 
 def _center_points(track: Track) -> tuple[Points, Points]:
@@ -121,21 +114,53 @@ def dashes(track: Track, width: float, dash: float, gap: float) -> Points:
     return np.concatenate(pieces)
 
 
-def start_line(track: Track, length: float, margin: float) -> Points:
-    """The quad of the start line at row 0, `margin` metres short of the borders."""
-    left, right = inset(track, margin)
+def _reach(origin: Points, direction: Points, line: Points) -> float:
+    """How far a ray from a point runs until it meets a line, metres; infinity where it does not."""
+    edges, starts = np.diff(line, axis=0), line[:-1] - origin
+    below = direction[0] * edges[:, 1] - direction[1] * edges[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along = (starts[:, 0] * edges[:, 1] - starts[:, 1] * edges[:, 0]) / below
+        part = (starts[:, 0] * direction[1] - starts[:, 1] * direction[0]) / below
+    return float(np.min(along[(along > 0.0) & (part >= 0.0) & (part <= 1.0)], initial=np.inf))
+
+
+def _across(track: Track, row: int, margin: float) -> tuple[Points, Points, Points]:
+    """Unit vector along the road at one end of the centre line, and the points left and right of it.
+
+    Square across the road, which rows of a file need not be, and `margin` metres short of the borders.
+    """
     line, _ = _center_points(track)
-    along = _unit(line[1:2] - line[:1])[0] * (0.5 * length)
-    return np.stack([left[0] + along, right[0] + along, right[0] - along, left[0] - along])[None]
+    origin = line[row]
+    along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
+    side = np.array([-along[1], along[0]])
+    half = 0.5 * float(track.widths[row])
+    ends = []
+    for sign, border in zip((1.0, -1.0), inset(track, margin), strict=True):
+        border = np.vstack([border, border[:1]]) if track.closed else border
+        reach = _reach(origin - along * 1e-6 * (-1.0 if row == 0 else 1.0), sign * side, border)
+        ends.append(origin + sign * side * min(reach, 1.5 * half))
+    return along, ends[0], ends[1]
+
+
+def start_lines(track: Track, length: float, margin: float) -> Points:
+    """Quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track, between the edge lines."""
+    quads = []
+    for row in (0,) if track.closed else (0, -1):
+        along, left, right = _across(track, row, margin)
+        back, ahead = (-0.5, 0.5) if track.closed else (0.0, 1.0) if row == 0 else (-1.0, 0.0)
+        a, b = along * (back * length), along * (ahead * length)
+        quads.append(np.stack([left + b, right + b, right + a, left + a]))
+    return np.stack(quads)
 
 
 def direction_arrow(track: Track) -> Points:
-    """A chevron pair on the road ahead of the start line that points in the direction of travel."""
+    """A pair of chevrons on the road ahead of the start line that points in the direction of travel."""
     line, s = _center_points(track)
-    width = float(track.widths[0])
-    chevron = np.array([[0.34, 0.0], [0.0, 0.30], [-0.16, 0.30], [0.18, 0.0], [-0.16, -0.30], [0.0, -0.30]])
+    _, left, right = _across(track, 0, 0.0)
+    width = float(np.hypot(*(left - right)))
+    chevron = np.array([[0.30, 0.0], [0.02, 0.24], [-0.12, 0.24], [0.16, 0.0], [-0.12, -0.24], [0.02, -0.24]])
     rings = []
-    for ahead in (0.55, 0.92):
+    for ahead in (0.55, 0.85):
         at = min(ahead * width, 0.8 * s[-1])
         k = min(int(np.searchsorted(s, at, side="right")) - 1, len(s) - 2)
         along = _unit(line[k + 1 : k + 2] - line[k : k + 1])[0]
@@ -155,9 +180,9 @@ def _mirrored(half: list[tuple[float, float]]) -> Points:
     return np.vstack([left, left[::-1] * [1.0, -1.0]])
 
 
-def car_parts(vehicle: Any) -> list[Part]:
-    """The polygons of a car from below to above; `vehicle` is a `VEHICLE` row. Steered parts turn on their middle."""
-    size = np.array([float(vehicle["length"]), float(vehicle["width"])])
+def car_parts(vehicle: VehicleConfig) -> list[Part]:
+    """The polygons of a car from below to above; steered parts turn about their middle."""
+    size = np.array([vehicle.length, vehicle.width])
     body = _mirrored([(-0.47, 0.27), (-0.43, 0.33), (-0.12, 0.36), (0.10, 0.34), (0.30, 0.27), (0.44, 0.25)])
     body = np.vstack([body[:6], [[0.485, 0.17], [0.485, -0.17]], body[6:]])
     screen = _mirrored([(0.03, 0.235), (0.16, 0.255)])
@@ -165,13 +190,13 @@ def car_parts(vehicle: Any) -> list[Part]:
     rear_screen = _mirrored([(-0.30, 0.24), (-0.22, 0.22)])
     wing = _mirrored([(-0.50, 0.40), (-0.43, 0.40)])
     lamp = np.array([[0.42, 0.235], [0.47, 0.18], [0.455, 0.12], [0.40, 0.17]])
-    axles = ((float(vehicle["front"]), "track_front", True), (-float(vehicle["rear"]), "track_rear", False))
+    axles = ((vehicle.front, vehicle.track_front, True), (-vehicle.rear, vehicle.track_rear, False))
     wheel = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]]) * [WHEEL_LENGTH, WHEEL_WIDTH]
     wheel *= size / [0.3235, 0.196]
     parts = [Part(body * size * [1.04, 1.16], (0, 0, 0), 0.35, False)]
-    for along, key, steered in axles:
+    for along, track, steered in axles:
         for side in (0.5, -0.5):
-            parts.append(Part(wheel + [along, side * float(vehicle[key])], _WHEEL, 1.0, steered))
+            parts.append(Part(wheel + [along, side * track], _WHEEL, 1.0, steered))
     parts.append(Part(body * size, None, 1.0, False))
     parts += [Part(screen * size, _GLASS, 1.0, False), Part(roof * size, (0, 0, 0), 0.16, False)]
     parts += [Part(rear_screen * size, _GLASS, 0.55, False), Part(wing * size, (16, 16, 18), 0.9, False)]

@@ -77,6 +77,8 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
     # Exact for a held command: delta(t + dt) = target + (delta - target) exp(-dt / lag).
     steer_share = 1.0 - math.exp(-dt / vehicle.steer_lag) if vehicle.steer_lag > 0.0 else 1.0
     steer_step_max = vehicle.steer_rate_max * dt
+    # A faster controller than one that meets its target in a single step would swing about it.
+    speed_gain = min(vehicle.speed_gain, 1.0 / dt)
 
     x, y, yaw = car.x, car.y, car.yaw
     vx, vy, r = car.vx, car.vy, car.yaw_rate
@@ -89,7 +91,7 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         sin_d, cos_d = small_sin_cos(steer)
 
         # Motor and brakes: what the speed controller asks for, within the limits.
-        demand = vehicle.speed_gain * (speed_target - vx)
+        demand = speed_gain * (speed_target - vx)
         motor_max = min(vehicle.accel_max, vehicle.power_max * inverse_mass / max(vx, _POWER_SPEED_MIN))
         demand = min(max(demand, -vehicle.brake_max), motor_max)
         share = vehicle.front_drive if demand > 0.0 else vehicle.front_brake
@@ -128,7 +130,9 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         vy_new = (b1 * a22 - a12 * b2) / determinant
         r_new = (a11 * b2 - a21 * b1) / determinant
 
+        # The secant is that of the slip before the step; what a jump of the slip adds is no force of a tyre.
         force_front = -k_front * ((vy_new + front * r_new) * cos_d - vx * sin_d)
+        force_front = min(max(force_front, -side_front), side_front)
         ax = inverse_mass * (fx_front * cos_d + fx_rear - force_front * sin_d)
         vx_new = vx + dt * (ax + r_new * vy_new)
 
@@ -151,10 +155,8 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         sin_yaw = sin_m * cos_h + cos_m * sin_h
         yaw += dt * r
 
-    if yaw > math.pi:
-        yaw -= 2.0 * math.pi
-    elif yaw < -math.pi:
-        yaw += 2.0 * math.pi
+    if abs(yaw) > math.pi:  # by more than one turn in a long control step
+        yaw -= 2.0 * math.pi * math.floor(yaw / (2.0 * math.pi) + 0.5)
     car.x, car.y, car.yaw = x, y, yaw
     car.vx, car.vy, car.yaw_rate = vx, vy, r
     car.steer, car.ax, car.ay = steer, ax, ay

@@ -133,7 +133,7 @@ def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tup
             i, j = i[upper], j[upper]
         found.append(np.column_stack([i + first, j]))
         where.append(a[i + first] + t[i, j][:, None] * da[i + first])
-    points: Points = np.concatenate(where)
+    points = np.concatenate(where)
     return np.concatenate(found), points
 
 
@@ -185,7 +185,7 @@ def turn_radii(
     with np.errstate(divide="ignore"):
         radii = 2 * half * step / turned
     first = 0.0 if closed else half * step
-    return first + step * np.arange(len(radii)), radii
+    return np.asarray(first + step * np.arange(len(radii))), radii
 
 
 def _segments(line: Points, *, closed: bool) -> tuple[Points, Points]:

@@ -101,11 +101,16 @@ def parse_spec(spec: str) -> TrackSpec:
             )
         if key in values:
             raise TrackError(f"`{spec}` gives {key} twice; give it once.")
-        values[key] = _fraction(spec, key, value)
+        values[key] = parse_fraction(spec, key, value)
     return TrackSpec(base=base, **values)
 
 
-def _fraction(spec: str, key: str, value: str) -> float:
+def parse_fraction(spec: str, key: str, value: str) -> float:
+    """A number as a user writes it: `0.05` or `1/18`.
+
+    Raises:
+        TrackError: it is none.
+    """
     number, slash, divisor = value.partition("/")
     try:
         return float(number) / float(divisor) if slash else float(number)

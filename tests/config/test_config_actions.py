@@ -49,10 +49,16 @@ def test_default_is_the_issues():
         ({"steering": {}}, "action_space.steering: Extra inputs are not permitted"),
         ([{"steering_angle": 0, "speed": 1}] * 2, None),
         ([{"steering_angle": 0, "speed": 1}] * 30, None),
-        ([{"steering_angle": 0, "speed": 1}], "action_space: 1 actions are listed, a discrete space has 2..30"),
+        (
+            [{"steering_angle": 0, "speed": 1}],
+            "action_space: 1 actions are listed, a discrete space has 2..30",
+        ),
         ([{"steering_angle": 0, "speed": 1}] * 31, "action_space: 31 actions are listed"),
         ([], "action_space: 0 actions are listed"),
-        ([{"steering_angle": 0, "speed": 1}, {"steering_angle": -31, "speed": 1}], "action_space.1.steering_angle"),
+        (
+            [{"steering_angle": 0, "speed": 1}, {"steering_angle": -31, "speed": 1}],
+            "action_space.1.steering_angle",
+        ),
         ([{"steering_angle": 0, "speed": 1}, {"steering_angle": 0}], "action_space.1.speed: Field required"),
         ("continuous", "action_space: an action space is a list of actions (discrete) or"),
         (None, "action_space: an action space is a list"),

@@ -11,7 +11,9 @@ from racer.preprocess import prepare
 
 CAMERA = SensorSpec(name="camera", shape=(4, 6, 1), dtype="uint8", scale=(1 / 255,))
 BOTH = make_contract(
-    sensors=(lidar_sensor(LidarConfig(rays=5)), state_sensor((0.3, 0.6, 0.9))), action_space=CONTINUOUS, control_rate_hz=15
+    sensors=(lidar_sensor(LidarConfig(rays=5)), state_sensor((0.3, 0.6, 0.9))),
+    action_space=CONTINUOUS,
+    control_rate_hz=15,
 )
 SEEN = make_contract(sensors=(CAMERA,), action_space=CONTINUOUS, control_rate_hz=15)
 
@@ -55,7 +57,10 @@ def test_camera_stays_bytes():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"lidar": None}, "sensor `lidar`, which is not among those given (state, camera, lidaar). Did you mean `lidaar`?"),
+        (
+            {"lidar": None},
+            "sensor `lidar`, which is not among those given (state, camera, lidaar). Did you mean `lidaar`?",
+        ),
         ({"lidar": np.zeros((3, 6))}, "Sensor `lidar` gave shape (3, 6), the policy takes (B, 5)"),
         ({"lidar": np.zeros(5)}, "Sensor `lidar` gave shape (5,), the policy takes (B, 5)"),
         ({"state": np.zeros((3, 20, 1))}, "Sensor `state` gave shape (3, 20, 1)"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from racer.sim.course import build_walls
 from racer.sim.dtypes import CAR, COURSE, OBJECT, VEHICLE, WALL, WALL_GROUP
 from racer.sim.lidar import CHUNK, _angle, cast_rays, lidar_scratch, make_lidar
 from racer.sim.random import seed_streams
@@ -16,15 +17,14 @@ BOX = np.array([[-2.0, -1.0], [2.0, -1.0], [2.0, 1.0], [-2.0, 1.0], [-2.0, -1.0]
 
 
 def wall_tables(polylines, per_group=16):
-    """WALL, WALL_GROUP and one COURSE pair: runs of `per_group` segments that share their end vertices."""
+    """One COURSE pair, WALL and WALL_GROUP: runs of `per_group` segments that repeat the shared vertex."""
     vertices, groups = [], []
     for line in polylines:
-        base = len(vertices)
-        vertices += [tuple(vertex) for vertex in line]
         for start in range(0, len(line) - 1, per_group):
             run = np.array(line[start : start + per_group + 1], dtype=float)
             middle = (run.min(axis=0) + run.max(axis=0)) / 2
-            groups.append((*middle, np.hypot(*(run - middle).T).max(), base + start, len(run)))
+            groups.append((*middle, np.hypot(*(run - middle).T).max(), len(vertices), len(run)))
+            vertices += [tuple(vertex) for vertex in run]
     courses = np.zeros(2, COURSE)
     courses["wall_groups"] = len(groups)
     return courses, np.array(vertices, WALL), np.array(groups, WALL_GROUP)
@@ -144,7 +144,10 @@ def test_a_real_lap_equals_the_naive_caster(shared_tracks):
     poses = np.column_stack([rows[::17, :2] + rng.normal(0, 0.3, (7, 2)), rng.uniform(-3, 3, 7)])[:, None]
     lidar = fan(1080)
     cars, vehicles = make_cars(poses)
-    out = cast(lidar, cars, vehicles, wall_tables(walls))
+    table, groups = build_walls(walls)
+    courses = np.zeros(2, COURSE)
+    courses["wall_groups"] = len(groups)
+    out = cast(lidar, cars, vehicles, (courses, table, groups))
     for n in range(7):
         expected, apart = naive(lidar, poses[n, 0, :2], poses[n, 0, 2], walls)
         clear = apart > 1e-6

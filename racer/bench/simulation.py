@@ -1,0 +1,129 @@
+"""Measures the simulator on a validated workload: cars that drive laps by recorded actions.
+
+The environment is the training's own: its configuration, vehicle and tyres, `state` filled and the reward
+function's telemetry filled. There is no cheaper mode.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.bench.measure import median_s, pinned
+from racer.config.env import EnvConfig, LidarConfig
+from racer.config.train import DEFAULT_TRACK
+from racer.env.make import make_time_trial
+from racer.env.time_trial import TimeTrial
+from racer.errors import RacerError
+from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.reward.load import load_reward
+from racer.sim.status import Status
+
+WORLDS = 1024
+LIDAR_WORLDS = 256
+LAP_SHARE_MIN = 0.9
+"""Share of the cars that must complete a lap in the recorded drive."""
+_SPEED_FACTOR = 1.3
+"""A drive is recorded over the steps that the track takes at 1 m/s, less this: cars are faster."""
+
+
+class Drive:
+    """A recorded drive: the actions, and starting the same again."""
+
+    def __init__(self, trial: TimeTrial) -> None:
+        """Drive pure pursuit over about a lap, starting new episodes in between, and keep what it did."""
+        self.trial = trial
+        track = trial.world.tracks[0]
+        self.steps = int(_SPEED_FACTOR * track.length / 1.5 / trial.world.control_dt)
+        policy = PurePursuitPolicy()
+        worlds = len(trial.world.cars)
+        self.actions = np.zeros((self.steps, worlds, 2))
+        self.ended = np.zeros((self.steps, worlds), np.bool_)
+        self.begin()
+        laps = np.zeros(worlds, np.int64)
+        for step in range(self.steps):
+            self.actions[step] = policy.act(trial.observation)
+            trial.step(self.actions[step])
+            laps += trial.world.status[:, 0] == int(Status.LAP_COMPLETE)
+            self.ended[step] = trial.world.ended[:, 0]
+            if self.ended[step].any():
+                trial.start(self.ended[step])
+        self.laps = int(laps.sum())
+        share = float((laps > 0).mean())
+        if share < LAP_SHARE_MIN:
+            raise RacerError(
+                f"bench: only {share:.0%} of the cars completed a lap on {track.name}, at least "
+                f"{LAP_SHARE_MIN:.0%} must; the figures would not mean anything"
+            )
+
+    def begin(self) -> None:
+        """Start the drive from its first state."""
+        self.trial.world.seed(0)
+        self.trial.start()
+
+    def replay(self) -> None:
+        """Drive the recorded actions."""
+        trial = self.trial
+        for step in range(self.steps):
+            trial.step(self.actions[step])
+            if self.ended[step].any():
+                trial.start(self.ended[step])
+
+    def steps_per_s(self, *, wall: bool = False) -> float:
+        """Control steps per second of processor time (pinned by the caller), or of wall time; checks the laps."""
+        seconds = median_s(self.replay, prepare=self.begin, wall=wall)
+        status = self.trial.world.cars["episode"].sum() - len(self.trial.world.cars)
+        if int(status) != int(self.ended.sum()):
+            raise RacerError("bench: the replayed drive differs from the recorded one; the figures mean nothing")
+        return self.steps * len(self.trial.world.cars) / seconds
+
+
+def bench_sim(track: str = DEFAULT_TRACK) -> dict[str, float]:
+    """`sim.*`: N = 1024, `state` and telemetry."""
+    with pinned():
+        one = Drive(make_time_trial(worlds=WORLDS, track=track, reward=None, threads=1))
+        per_core = one.steps_per_s()
+    every = Drive(make_time_trial(worlds=WORLDS, track=track, reward=None, threads=None))
+    return {
+        "sim.control_steps_per_s_per_core": round(per_core),
+        "sim.control_steps_per_s": round(every.steps_per_s(wall=True)),
+    }
+
+
+def bench_lidar(track: str = DEFAULT_TRACK) -> dict[str, float]:
+    """`lidar.*`: the same with `lidar` beside `state`, 64 and 1080 rays, 12 m, walls at the borders."""
+    out = {}
+    for rays in (64, 1080):
+        config = EnvConfig(sensors=("state", "lidar"), lidar=LidarConfig(rays=rays, range_max=12.0))
+        with pinned():
+            drive = Drive(make_time_trial(worlds=LIDAR_WORLDS, track=track, reward=None, config=config, threads=1))
+            out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = float(round(drive.steps_per_s()))
+    return out
+
+
+def bench_reward(track: str = DEFAULT_TRACK, reward: str = "default") -> dict[str, float | None]:
+    """`reward.*`: one call of a reward function, filling its params included, in microseconds."""
+    worlds = 64
+    trial = make_time_trial(worlds=worlds, track=track, reward=None)
+    trial.start()
+    policy = PurePursuitPolicy()
+    rows: list[NDArray[np.void]] = []
+    for _ in range(100):
+        trial.step(np.asarray(policy.act(trial.observation), np.float64))
+        rows.append(trial.world.telemetry.copy())
+        if trial.world.ended.any():
+            trial.start(trial.world.ended[:, 0])
+    function = load_reward(reward, n_worlds=worlds)
+    out = np.zeros((worlds, 1))
+
+    def call() -> None:
+        for row in rows:
+            function.compute(row, None, trial.waypoints, out)
+
+    with pinned():
+        call()
+        seconds = median_s(call)
+    return {
+        "reward.us_per_call_python": round(1e6 * seconds / (len(rows) * worlds), 3),
+        "reward.us_per_call_compiled": None,
+    }

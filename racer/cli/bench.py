@@ -1,0 +1,57 @@
+"""`racer bench`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Part(StrEnum):
+    """What can be measured."""
+
+    ALL = "all"
+    SIM = "sim"
+    LIDAR = "lidar"
+    REWARD = "reward"
+    TRAIN = "train"
+
+
+def bench(
+    part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
+    track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure this machine: validated workloads, medians of five."""
+    from racer.bench.record import empty_record, machine, peak_mb
+    from racer.config.train import DEFAULT_TRACK
+
+    record = empty_record()
+    chosen = track or DEFAULT_TRACK
+    if part in (Part.ALL, Part.SIM):
+        from racer.bench.simulation import bench_sim
+
+        record |= bench_sim(chosen)
+    if part in (Part.ALL, Part.LIDAR):
+        from racer.bench.simulation import bench_lidar
+
+        record |= bench_lidar(chosen)
+    if part in (Part.ALL, Part.REWARD):
+        from racer.bench.simulation import bench_reward
+
+        record |= bench_reward(chosen)
+    if part in (Part.ALL, Part.TRAIN):
+        from racer.bench.training import bench_train
+
+        record |= bench_train(chosen)
+    record["memory.peak_mb"] = peak_mb()
+    record["machine"] = machine()
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(record, indent=1))
+        return
+    for key, value in record.items():
+        if value is not None:
+            typer.echo(f"{key:<48} {value:,}" if isinstance(value, float | int) else f"{key:<48} {value}")

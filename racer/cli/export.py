@@ -1,0 +1,22 @@
+"""`racer export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="Run folder (its best checkpoint) or bundle.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")],
+) -> None:
+    """Write a policy as a bundle: ONNX and contract, compared with the torch policy first."""
+    from racer.export.checkpoint import export_bundle
+
+    report = export_bundle(source, output)
+    typer.echo(
+        f"{output}: onnxruntime and torch agree within {report.action_difference:.1e} of the range "
+        f"on {report.observations} recorded observations"
+    )

@@ -1,0 +1,63 @@
+"""`racer train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def train(
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", "-t", help="Name, file or `generated:1..50`; may be given several times."),
+    ] = None,
+    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
+    config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "default",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value on top, as in --set ppo.learning_rate=1e-4.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall time at most.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Run or bundle whose weights to start from.")
+    ] = None,
+) -> None:
+    """Train a policy with PPO; leaves a run folder. Without options: the shipped track and reward function."""
+    from racer.cli.training_progress import TrainingProgress
+    from racer.config.read import read_train
+    from racer.errors import ConfigError
+    from racer.runs import open_run
+
+    changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}
+    settings = list(settings or [])
+    if minutes is not None:
+        settings.append(f"train.minutes={minutes}")
+    if resume is not None:
+        given = [f"--{key}" for key, value in changes.items() if value is not None]
+        given += ["--config"] * (config != "default") + ["--run-dir"] * (run_dir is not None)
+        given += ["--from"] * (start_from is not None)
+        if given:
+            raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
+        from racer.train.session import resumed_config
+        from racer.train.session import train as run_training
+
+        run = open_run(resume)
+        resolved = resumed_config(run, settings)
+    else:
+        resolved = read_train(config, settings=settings, changes=changes)
+        from racer.train.session import new_run
+        from racer.train.session import train as run_training
+
+        run = new_run(resolved, run_dir)
+    with TrainingProgress(resolved, run.path) as progress:
+        outcome = run_training(
+            resolved, run, resume=resume is not None, start_from=start_from, report=progress
+        )
+    progress.summary(outcome)
+    if outcome.interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,76 @@
+"""What `racer train` shows: a progress bar, a line for each evaluation, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from racer.config.train import TrainConfig
+    from racer.evaluate import Evaluation
+    from racer.train.monitor import Progress as Standing
+    from racer.train.session import Outcome
+
+
+class TrainingProgress:
+    """Follows a training on a terminal; where there is none, evaluations alone are printed."""
+
+    def __init__(self, config: TrainConfig, path: Path) -> None:
+        """`path` is the run folder."""
+        self.console = Console(highlight=False)
+        self._path = path
+        tracks = ", ".join(config.track) if len(config.track) <= 3 else f"{len(config.track)} tracks"
+        self.console.print(f"run       {path}")
+        self.console.print(f"track     {tracks}")
+        self.console.print(f"reward    {config.reward}, runs as plain Python")
+        self._bar = Progress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("train", total=1.0, told="compiling and starting")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, progress: Standing) -> None:
+        """Move the bar."""
+        come = "-" if progress.mean_progress is None else f"{progress.mean_progress:.0f} %"
+        best = "-" if progress.best_lap_s is None else f"{progress.best_lap_s:.2f} s"
+        self._bar.update(
+            self._task,
+            completed=progress.done,
+            told=f"{progress.steps_per_s:,.0f} steps/s  mean progress {come}  laps {progress.laps:,}  best {best}",
+        )
+
+    def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
+        """Print a line."""
+        laps = sum(len(result.laps) for result in evaluations)
+        completed = sum(lap.completed for result in evaluations for lap in result.laps)
+        progress = sum(result.mean_progress for result in evaluations) / len(evaluations)
+        times = [seconds for result in evaluations for seconds in result.times]
+        told = f"best lap {min(times):.2f} s" if times else f"mean progress {progress:.0f} %"
+        mark = "  kept as best" if best else ""
+        self.console.print(f"{steps:>10,} steps  {completed}/{laps} laps  {told}{mark}")
+
+    def summary(self, outcome: Outcome) -> None:
+        """Say what was reached, and the next commands."""
+        how = "stopped" if outcome.interrupted else "done"
+        self.console.print(f"{how}: {outcome.steps:,} steps in {outcome.seconds:.0f} s")
+        if outcome.interrupted:
+            self.console.print(f"go on     racer train --resume {self._path}", soft_wrap=True)
+        if outcome.best is not None:
+            self.console.print(f"evaluate  racer evaluate {self._path} --laps 5", soft_wrap=True)
+            self.console.print(f"export    racer export {self._path} -o my_car.bundle", soft_wrap=True)

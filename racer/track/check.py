@@ -1,0 +1,152 @@
+"""What is wrong with a track, or odd about it.
+
+An error cannot be driven; a warning is something that a person should know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from racer.track import geometry
+from racer.track.track import Track
+
+CAR_WIDTH = 0.20
+"""Metres over the wheels of a 1/18 car."""
+TURN_RADIUS = 0.164 / math.tan(math.radians(30.0))
+"""Metres: wheelbase over the tangent of the largest steering angle, 0.284 m."""
+WIDTH_ERROR = 1.25 * CAR_WIDTH
+WIDTH_WARNING = 2.0 * CAR_WIDTH
+LENGTH_ERROR = 2.0
+LENGTH_WARNING = 5.0
+SPACING_WARNING = 0.5
+KINK_WARNING_DEG = 45.0
+OFF_CENTER_WARNING = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        level: an `error` cannot be driven; a `warning` can.
+        code: short name for machines.
+        message: what it is, with its figures.
+        row: the row it is about, counted from 0; None for the track as a whole.
+    """
+
+    level: Literal["error", "warning"]
+    code: str
+    message: str
+    row: int | None = None
+
+
+def check(track: Track) -> list[Finding]:
+    """All findings, errors first, then in the order of the checks."""
+    found = [*_size(track), *_crossings(track), *_corners(track), *_rows(track)]
+    return sorted(found, key=lambda finding: finding.level != "error")
+
+
+def _size(track: Track) -> Iterator[Finding]:
+    if track.length < LENGTH_WARNING:
+        level: Literal["error", "warning"] = "error" if track.length < LENGTH_ERROR else "warning"
+        yield Finding(level=level, code="length", message=f"only {track.length:.2f} m long")
+    widths = geometry.signed_widths(track.center, track.left, track.right, closed=track.closed)
+    turned = np.flatnonzero(widths <= 0.0)
+    if len(turned):
+        yield Finding(
+            level="warning",
+            code="borders_exchanged",
+            message=f"left and right are exchanged in {len(turned)} rows (a spike of the centre line?)",
+            row=int(turned[0]),
+        )
+    row = int(np.argmin(track.widths))
+    width = float(track.widths[row])
+    if width < WIDTH_WARNING:
+        level = "error" if width < WIDTH_ERROR else "warning"
+        yield Finding(level=level, code="width", message=f"only {width:.2f} m wide", row=row)
+    middle = (track.left + track.right) / 2
+    off = np.hypot(*(track.center - middle).T)
+    row = int(np.argmax(off))
+    if off[row] > OFF_CENTER_WARNING:
+        message = f"the centre line is {off[row]:.2f} m off the middle of the road"
+        yield Finding(level="warning", code="off_center", message=message, row=row)
+
+
+def _crossings(track: Track) -> Iterator[Finding]:
+    own, _ = geometry.crossings(track.center, closed=track.closed)
+    for first, second in own.tolist():
+        message = f"the course crosses itself (rows {first} and {second})"
+        yield Finding(level="warning", code="crosses_itself", message=message, row=first)
+    if len(own):
+        return
+    for side in ("left", "right"):
+        pairs, _ = geometry.crossings(getattr(track, side), closed=track.closed)
+        if len(pairs):
+            first, second = pairs[0].tolist()
+            message = (
+                f"the {side} border crosses itself {len(pairs)} times (first in rows {first} and {second})"
+            )
+            yield Finding(level="warning", code="border_crosses_itself", message=message, row=first)
+    pairs, _ = geometry.crossings(track.left, track.right, closed=track.closed)
+    if len(pairs):
+        first, second = pairs[0].tolist()
+        message = (
+            f"the left border crosses the right one (rows {first} and {second}): the road overlaps itself"
+        )
+        yield Finding(level="warning", code="road_overlaps", message=message, row=first)
+
+
+def _corners(track: Track) -> Iterator[Finding]:
+    s, radii = geometry.turn_radii(track.center, closed=track.closed)
+    at = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
+    # On the outside of a corner the car has half the road more, less half its own width.
+    widest = radii + np.interp(s, at, track.widths) / 2 - CAR_WIDTH / 2
+    worst = int(np.argmin(widest))
+    if widest[worst] < TURN_RADIUS:
+        yield Finding(
+            level="error",
+            code="radius",
+            message=f"a corner of radius {radii[worst]:.2f} m; the car turns in {TURN_RADIUS:.2f} m at best",
+            row=int(np.searchsorted(at, s[worst], side="right") - 1),
+        )
+        return
+    tightest = int(np.argmin(radii))
+    if radii[tightest] < TURN_RADIUS:
+        yield Finding(
+            level="warning",
+            code="radius",
+            message=(
+                f"the centre line turns in {radii[tightest]:.2f} m, the car in {TURN_RADIUS:.2f} m: drive wide"
+            ),
+            row=int(np.searchsorted(at, s[tightest], side="right") - 1),
+        )
+
+
+def _rows(track: Track) -> Iterator[Finding]:
+    lengths = track.segment_lengths
+    row = int(np.argmax(lengths))
+    if lengths[row] > SPACING_WARNING:
+        message = f"rows are up to {lengths[row]:.2f} m apart"
+        yield Finding(level="warning", code="spacing", message=message, row=row)
+    # The closing segment of a repeated last row has no length by design.
+    seams = np.flatnonzero(lengths[: len(track.center) - 1] == 0.0)
+    if len(seams):
+        count = f"{len(seams)} rows repeat" if len(seams) > 1 else "one row repeats"
+        message = f"{count} the row before (an old seam)"
+        yield Finding(level="warning", code="repeated_row", message=message, row=int(seams[0]) + 1)
+    rows = geometry.distinct_rows(track.center, closed=track.closed)
+    line = track.center[rows]
+    steps = np.roll(line, -1, axis=0) - line if track.closed else np.diff(line, axis=0)
+    heading = np.arctan2(steps[:, 1], steps[:, 0])
+    turns = np.abs(np.remainder(np.diff(heading, append=heading[0]) + np.pi, 2 * np.pi) - np.pi)
+    if not track.closed:
+        turns[-1] = 0.0
+    kink = int(np.argmax(turns))
+    if math.degrees(turns[kink]) > KINK_WARNING_DEG:
+        message = f"the centre line turns {math.degrees(turns[kink]):.0f} degrees at one row"
+        yield Finding(level="warning", code="kink", message=message, row=int(rows[(kink + 1) % len(rows)]))
