@@ -39,7 +39,7 @@ _HEADER = re.compile(
     rb"\{'descr': '(?P<dtype>\|b1|[|<][iu]1|<[iuf][248])', 'fortran_order': False, "
     rb"'shape': \((?P<shape>[0-9, ]{0,64})\), \} *\n"
 )
-"""The header that numpy writes for version 1.0 (numpy.lib.format). numpy's own reader evaluates it as Python."""
+"""The header that numpy writes for version 1.0 (numpy.lib.format). numpy's reader evaluates it."""
 
 
 def npz_bytes(arrays: Mapping[str, NDArray]) -> bytes:
@@ -95,7 +95,7 @@ def _read_npy(data: bytes, source: str) -> NDArray:
     length = int.from_bytes(data[len(_MAGIC) : start], "little")
     header = _HEADER.fullmatch(data[start : start + length])
     if not data.startswith(_MAGIC) or header is None:
-        raise BundleError(f"{source} is no plain number array; a bundle has plain numbers only, no pickled objects")
+        raise BundleError(f"{source} holds no array that is plain numbers only; pickled objects are not read")
     dtype = np.dtype(header["dtype"].decode())
     shape = tuple(int(part) for part in header["shape"].split(b",") if part.strip())
     content = memoryview(data)[start + length :]

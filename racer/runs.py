@@ -5,6 +5,7 @@
     reward.py        the reward function's source as it was when the training began
     tracks/          the tracks as they were, in our YAML
     run.json         versions, machine, git state, command, how the training stands
+    start.bundle     what the training started from, where it was given --from
     metrics.jsonl    one line for each update and each evaluation
     best.bundle      the best checkpoint by evaluation, last.bundle the newest one
     trainer.pt       the trainer's own state, for `racer train --resume`
@@ -32,7 +33,7 @@ from racer.assets import write_atomically
 from racer.errors import RunError
 
 CONFIG, REWARD, INFO, METRICS, TRAINER = "config.yaml", "reward.py", "run.json", "metrics.jsonl", "trainer.pt"
-BEST, LAST = "best.bundle", "last.bundle"
+BEST, LAST, START = "best.bundle", "last.bundle", "start.bundle"
 _PACKAGES = ("numpy", "numba", "gymnasium", "stable-baselines3", "torch", "onnx", "onnxruntime")
 
 
@@ -75,6 +76,11 @@ class RunFolder:
         return self.path / TRAINER
 
     @property
+    def start(self) -> Path:
+        """The bundle that the training started from; absent where it started from nothing."""
+        return self.path / START
+
+    @property
     def best(self) -> Path:
         """The best checkpoint."""
         return self.path / BEST
@@ -97,9 +103,16 @@ class RunFolder:
         write_atomically(self.path / INFO, json.dumps(current | changes, indent=1) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Add a line to `metrics.jsonl`, whole or not at all."""
+        line = (json.dumps(row) + "\n").encode()
+        with (self.path / METRICS).open("ab", buffering=0) as file:
+            end = file.seek(0, 2)
+            try:
+                while line:
+                    line = line[file.write(line) :]
+            except OSError:
+                file.truncate(end)
+                raise
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a last line that a stop cut off is left out."""
@@ -124,20 +137,26 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
     Raises:
         RunError: it exists already, or cannot be made.
     """
-    if path is None:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "run"
-        path = Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
-        tail = 2
-        while path.exists():
-            path = path.with_name(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}-{tail}")
-            tail += 1
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunError(f"{path} exists already; choose another --run-dir, or go on with: racer train --resume {path}")
-    try:
-        (path / "tracks").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{path} cannot be made: {error.strerror}; choose another --run-dir") from None
-    return RunFolder(path)
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "run"
+    stem = f"{stem[:80]}-{datetime.now():%Y%m%d-%H%M%S}"
+    chosen, tail = path or Path("runs") / stem, 2
+    while True:
+        try:
+            chosen.mkdir(parents=True)
+            (chosen / "tracks").mkdir()
+            return RunFolder(chosen)
+        except FileExistsError:
+            if path is not None:
+                raise RunError(_taken(path)) from None
+            chosen, tail = Path("runs") / f"{stem}-{tail}", tail + 1
+        except OSError as error:
+            raise RunError(f"{chosen} cannot be made: {error.strerror}; choose another --run-dir") from None
+
+
+def _taken(path: Path) -> str:
+    if (path / INFO).is_file():
+        return f"{path} exists already; choose another --run-dir, or go on with: racer train --resume {path}"
+    return f"{path} exists already and is no run; choose another --run-dir"
 
 
 def open_run(path: Path) -> RunFolder:

@@ -13,7 +13,9 @@ def train(
         list[str] | None,
         typer.Option("--track", "-t", help="Name, file or `generated:1..50`; may be given several times."),
     ] = None,
-    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")] = None,
+    reward: Annotated[
+        str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")
+    ] = None,
     vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
     config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "default",
     settings: Annotated[
@@ -21,7 +23,9 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall time at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Run or bundle whose weights to start from.")

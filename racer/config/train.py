@@ -10,7 +10,6 @@ from racer.config.actions import ActionSpace, ContinuousActions
 from racer.config.base import Config
 from racer.config.env import EnvConfig
 
-
 DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
 

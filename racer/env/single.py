@@ -35,18 +35,18 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
         """Start a new episode."""
         super().reset(seed=seed)
         observation, info = self.vector.reset(seed=seed)
-        return self._first(observation), self._first(info)
+        return _first_observation(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold an action for one control step."""
         batch = np.asarray(action)[None]
         observation, rewards, terminated, truncated, info = self.vector.step(batch)
         return (
-            self._first(observation),
+            _first_observation(observation),
             float(rewards[0]),
             bool(terminated[0]),
             bool(truncated[0]),
-            self._first(info),
+            _first_info(info),
         )
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -54,6 +54,11 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
         pictures = self.vector.render()
         return None if pictures is None else pictures[0]
 
-    @staticmethod
-    def _first(batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        return {key: value[0] if value[0].ndim else value[0].item() for key, value in batch.items()}
+
+def _first_observation(batch: Observation) -> Observation:
+    return {sensor: values[0] for sensor, values in batch.items()}
+
+
+def _first_info(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain Python values; the masks of the batch (`_key`) are left out."""
+    return {key: values.tolist()[0] for key, values in batch.items() if not key.startswith("_")}

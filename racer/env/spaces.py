@@ -37,7 +37,9 @@ def action_space(actions: AnyActions) -> spaces.Box | spaces.Discrete:
 class Commands:
     """Turns actions of the space into commands, (N, 2) float64 degrees and m/s."""
 
-    def __init__(self, actions: AnyActions) -> None:
+    def __init__(self, actions: AnyActions, *, worlds: int) -> None:
+        """`worlds` is N."""
+        self._worlds = worlds
         self._table = np.array(actions.table) if isinstance(actions, DiscreteActions) else None
         self._low, self._high = np.array(actions.low), np.array(actions.high)
 
@@ -45,18 +47,22 @@ class Commands:
         """Commands of a batch of actions; continuous ones are clipped to the space.
 
         Raises:
-            ValueError: an action is NaN, or not in the list.
+            ValueError: of another shape or type, an action is NaN, or not in the list.
         """
+        given = np.asarray(actions)
+        shape = (self._worlds,) if self._table is not None else (self._worlds, 2)
+        if given.shape != shape:
+            raise ValueError(f"actions have shape {given.shape}; this environment takes {shape}")
         if self._table is not None:
-            index = np.asarray(actions).reshape(-1)
-            if index.dtype.kind not in "iu":
-                raise ValueError(f"discrete actions are whole numbers, not {index.dtype}")
-            if index.size and not (0 <= index.min() and index.max() < len(self._table)):
-                raise ValueError(
-                    f"actions are 0..{len(self._table) - 1}, one is outside: {index.tolist()[:8]}"
-                )
-            return self._table[index]
-        values = np.asarray(actions, np.float64).reshape(-1, 2)
+            if given.dtype.kind not in "iu":
+                raise ValueError(f"discrete actions are whole numbers, not {given.dtype}")
+            outside = (given < 0) | (given >= len(self._table))
+            if outside.any():
+                raise ValueError(f"actions are 0..{len(self._table) - 1}, not {given[outside][0]}")
+            return self._table[given]
+        if given.dtype.kind not in "fiu":
+            raise ValueError(f"continuous actions are numbers, not {given.dtype}")
+        values = given.astype(np.float64)
         if np.isnan(values).any():
             raise ValueError(
                 "an action is NaN: the policy's network has diverged, or its observation is broken"

@@ -22,6 +22,11 @@ from racer.track.track import Track
 Observation = dict[str, NDArray[np.float32]]
 
 
+def steps_in(time_s: float, control_dt: float) -> int:
+    """Control steps until `time_s` is reached, at least 1; rounding errors of the quotient do not add one."""
+    return max(1, math.ceil(time_s / control_dt * (1.0 - 1e-12)))
+
+
 class TimeTrial:
     """N cars, each alone on its track, driving laps.
 
@@ -62,7 +67,7 @@ class TimeTrial:
                 math.radians(start.turned_deg),
             ),
             # The count of an episode starts at 1 before its first step.
-            steps_max=STEPS_MAX if limit is None else max(2, 1 + math.ceil(limit * config.control_rate_hz)),
+            steps_max=STEPS_MAX if limit is None else 1 + steps_in(limit, 1.0 / config.control_rate_hz),
             seed=seed,
             threads=threads,
         )
@@ -114,9 +119,9 @@ class TimeTrial:
         """Hold `commands` (N, 2), degrees and m/s, for one control step; then judge, reward and observe.
 
         Worlds whose episode has ended stay as they are until they are started again; their reward is 0 and the
-        reward function is not asked.
+        reward function is not asked. They are not observed either: their streams of random numbers stand still.
         """
-        waiting = self.world.ended
+        waiting = self.world.ended[:, 0]
         self._commands[:, 0] = commands
         self.world.step(self._commands)
         self.world.telemetry["steps"][waiting] = 0.0
@@ -126,7 +131,7 @@ class TimeTrial:
         self.terminated &= ~self.truncated
         if self.reward is not None:
             self.reward.compute(self.world.telemetry, None, self.waypoints, self.rewards[:, None])
-        self._observe(None)
+        self._observe(~waiting if waiting.any() else None)
 
     def _observe(self, which: NDArray[np.bool_] | None) -> None:
         world = self.world
@@ -137,8 +142,9 @@ class TimeTrial:
             if which is None:
                 self._cast(0, len(world.cars))
             else:
-                for n in np.flatnonzero(which):
-                    self._cast(int(n), int(n) + 1)
+                runs = np.flatnonzero(np.diff(which, prepend=False, append=False)).reshape(-1, 2)
+                for first, last in runs.tolist():
+                    self._cast(first, last)
 
     def _cast(self, first: int, last: int) -> None:
         world, tables = self.world, self.world.tables

@@ -20,7 +20,7 @@ from racer.sim.status import Status
 if TYPE_CHECKING:
     from racer.env.picture import Renderer
 
-_STATUS_WORDS = np.array([status.word for status in Status])
+_STATUS_WORDS = np.array([status.word for status in Status], dtype=object)
 
 
 class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -84,6 +84,8 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         failure_folder: str | None = None,
     ) -> None:
         """See the class."""
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}; at least 1 world is wanted")
         self.trial: TimeTrial = make_time_trial(
             worlds=num_envs,
             track=track,
@@ -95,7 +97,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         )
         self.num_envs = num_envs
         self.actions = any_action_space(actions)
-        self.commands = Commands(self.actions)
+        self.commands = Commands(self.actions, worlds=num_envs)
         self.single_observation_space = observation_space(self.trial.config)
         self.single_action_space = action_space(self.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -110,6 +112,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise ValueError(f"render_mode is `rgb_array` or None, not {render_mode!r}")
         self.render_mode = render_mode
         self._ended = np.zeros(num_envs, np.bool_)
+        self._started = np.zeros(num_envs, np.bool_)
         self._renderer: Renderer | None = None
 
     def reset(
@@ -119,27 +122,43 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
         Args:
             seed: one number for the whole batch: world i then draws from stream i of that seed.
+            options: ``reset_mask``, (N,) bool; the others go on, and keep their streams.
+
+        Raises:
+            ValueError, TypeError: a list of seeds, or a mask that is none.
         """
         if isinstance(seed, list):
             raise ValueError(
                 "one seed serves the whole batch; give an int, worlds draw from streams of their own"
             )
         super().reset(seed=seed)
-        world = self.trial.world
+        which = None if options is None else options.get("reset_mask")
+        if which is not None:
+            _check_mask(which, self.num_envs)
         if seed is not None:
-            world.seed(seed)
+            self._seed(seed, which)
         elif self._np_random is None:
-            world.seed(int(self.np_random.integers(2**63)))
-        which = (options or {}).get("reset_mask")
+            self._seed(int(self.np_random.integers(2**63)), None)
         self.trial.start(which)
-        self._ended[... if which is None else which] = False
-        return self._observation(), self._info()
+        reached = ... if which is None else which
+        self._ended[reached], self._started[reached] = False, True
+        return self._observation(), self._info(which)
+
+    def _seed(self, seed: int, which: NDArray[np.bool_] | None) -> None:
+        world = self.trial.world
+        kept = {key: world.cars[key].copy() for key in ("rng", "episode")}
+        world.seed(seed)
+        if which is not None:
+            for key, values in kept.items():
+                world.cars[key][~which] = values[~which]
 
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Hold an action in each world for one control step."""
         trial, waiting = self.trial, self._ended
+        if not self._started.all():
+            raise gymnasium.error.ResetNeeded("reset the environment before its first step")
         if self.autoreset_mode is AutoresetMode.DISABLED and waiting.any():
             raise gymnasium.error.ResetNeeded(
                 f"{int(waiting.sum())} worlds have ended; reset them with options={{'reset_mask': mask}} first"
@@ -151,33 +170,41 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         rewards = trial.rewards.copy()
         terminated, truncated = trial.terminated.copy(), trial.truncated.copy()
         self._ended = terminated | truncated
-        info = self._info()
+        finals: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
-            info |= self._finals(info)
+            finals = self._finals(self._ended)
             trial.start(self._ended)
             self._ended = np.zeros(self.num_envs, np.bool_)
-        return self._observation(), rewards, terminated, truncated, info
+        return self._observation(), rewards, terminated, truncated, self._info() | finals
 
     def _observation(self) -> Observation:
         return {sensor: values.copy() for sensor, values in self.trial.observation.items()}
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self, which: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """Infos in Gymnasium's layout: beside each key a mask `_key` of the worlds that it speaks of."""
         cars = self.trial.world.cars[:, 0]
-        return {
+        info = {
             "status": _STATUS_WORDS[cars["status"]],
             "progress": cars["progress"].copy(),
             "time_s": (cars["steps"] - 1) * self.trial.world.control_dt,
         }
+        if which is None:
+            return info | {f"_{key}": np.ones(self.num_envs, np.bool_) for key in info}
+        for values in info.values():
+            values[~which] = None if values.dtype == object else 0
+        return info | {f"_{key}": which.copy() for key in info}
 
-    def _finals(self, info: dict[str, Any]) -> dict[str, Any]:
+    def _finals(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """`final_obs` and `final_info` of the worlds that ended, in Gymnasium's layout."""
-        ended = self._ended.copy()
-        observation = self._observation()
         final = np.full(self.num_envs, None, dtype=object)
         for n in np.flatnonzero(ended):
-            final[n] = {sensor: values[n] for sensor, values in observation.items()}
-        parts = {key: value.copy() for key, value in info.items()} | {f"_{key}": ended for key in info}
-        return {"final_obs": final, "_final_obs": ended, "final_info": parts, "_final_info": ended}
+            final[n] = {sensor: values[n].copy() for sensor, values in self.trial.observation.items()}
+        return {
+            "final_obs": final,
+            "_final_obs": ended.copy(),
+            "final_info": self._info(ended),
+            "_final_info": ended.copy(),
+        }
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """A picture of each world from above, (H, W, 3) uint8."""
@@ -188,3 +215,14 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
             self._renderer = Renderer(self.trial.world)
         return tuple(self._renderer.draw(n) for n in range(self.num_envs))
+
+
+def _check_mask(mask: Any, worlds: int) -> None:
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        given = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"options['reset_mask'] is a numpy array of bool, not {given}")
+    if mask.shape != (worlds,) or not mask.any():
+        raise ValueError(
+            f"options['reset_mask'] has shape ({worlds},) and marks at least one world, "
+            f"not shape {mask.shape} with {int(mask.sum())}"
+        )

@@ -114,17 +114,30 @@ def policy_arguments(contract: PolicyContract) -> dict[str, Any]:
     }
 
 
-def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None = None) -> ActorCriticPolicy:
-    """The contract's torch policy on the CPU, with `weights` (a state_dict as arrays) or fresh ones.
+class _NoOptimizer:
+    """Stands in for torch's optimizer, whose first use imports torch's compiler: more than a second."""
 
-    The caller's random numbers are left as they were.
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+
+def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None = None) -> ActorCriticPolicy:
+    """The contract's torch policy on the CPU, with `weights` (a state_dict as arrays) or random ones.
+
+    It is for answering, not for training: it has no optimizer. The caller's random numbers are left
+    as they were.
 
     Raises:
         ExportError: the weights are not those of this network.
     """
     with torch.random.fork_rng(devices=[]):
         policy = MultiInputActorCriticPolicy(
-            observation_space(contract), action_space(contract), lambda _: 0.0, **policy_arguments(contract)
+            observation_space(contract),
+            action_space(contract),
+            lambda _: 0.0,
+            ortho_init=False,
+            optimizer_class=_NoOptimizer,  # type: ignore[arg-type]
+            **policy_arguments(contract),
         )
     policy.set_training_mode(False)
     if weights is not None:

@@ -3,7 +3,7 @@
 Steering: R. C. Coulter, "Implementation of the Pure Pursuit Path Tracking Algorithm", CMU-RI-TR-92-01, 1992:
 the circle through the rear axle, tangent to the car, and a goal at distance d has curvature 2 y / d^2.
 Speed: a bend of curvature k is taken at v^2 = a_lateral / k, and before it v^2 may be higher by 2 a_brake
-    times the way that is left.
+times the way that is left.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ class PurePursuitSettings:
     wheelbase: float = 0.164
     rear: float = 0.082
     """From the car's origin back to the rear axle."""
-    goal_time_s: float = 0.25
+    delay_s: float = 0.15
+    """From a look to its effect at the wheels; the car is moved on by this before the circle is chosen."""
+    goal_time_s: float = 0.4
     """The goal lies this long ahead at the car's speed,"""
-    goal_min: float = 0.45
+    goal_min: float = 0.4
     goal_max: float = 1.2
     """but within these distances of the rear axle."""
-    lateral_acceleration: float = 4.0
-    braking: float = 2.5
+    lateral_acceleration: float = 2.0
+    braking: float = 1.5
     speed_min: float = 0.6
-    speed_max: float = 3.0
+    speed_max: float = 2.6
     steering_max_deg: float = 30.0
 
 
@@ -57,12 +59,12 @@ class PurePursuitPolicy:
         self.settings = settings or PurePursuitSettings()
         place = {field: k for k, field in enumerate(sensor.fields)}
         count = sum(1 for field in sensor.fields if re.fullmatch(r"ahead\d+_x", field))
-        wanted = ["speed", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
+        wanted = ["speed", "yaw_rate", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
         if missing := [field for field in wanted if field not in place]:
             raise BundleError(
                 f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not show"
             )
-        self._speed = place["speed"]
+        self._speed, self._yaw_rate = place["speed"], place["yaw_rate"]
         self._x = [place[f"ahead{k}_x"] for k in range(count)]
         self._y = [place[f"ahead{k}_y"] for k in range(count)]
 
@@ -70,9 +72,9 @@ class PurePursuitPolicy:
         """(B, 2) float32 degrees and m/s from `state` (B, D)."""
         state = np.asarray(observation["state"], dtype=np.float64)
         points = np.stack([state[:, self._x], state[:, self._y]], axis=-1)
-        action = np.stack(
-            [self._steering(points, state[:, self._speed]), self._target_speed(points)], axis=-1
-        )
+        speed = state[:, self._speed]
+        later = _moved_on(points, speed, state[:, self._yaw_rate], self.settings.delay_s)
+        action = np.stack([self._steering(later, speed), self._target_speed(points)], axis=-1)
         return action.astype(np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
@@ -98,6 +100,16 @@ class PurePursuitPolicy:
         ]  # to where a bend begins
         allowed = settings.lateral_acceleration / np.maximum(curvature, 1e-6) + 2.0 * settings.braking * way
         return np.clip(np.sqrt(allowed.min(axis=1)), settings.speed_min, settings.speed_max)
+
+
+def _moved_on(points: NDArray, speed: NDArray, yaw_rate: NDArray, delay_s: float) -> NDArray:
+    """Points (B, K, 2) in the frame of a car that goes on for `delay_s` at its speed and yaw rate (B,)."""
+    turn = yaw_rate * delay_s
+    way = speed * delay_s
+    shifted = points - np.stack([way * np.cos(0.5 * turn), way * np.sin(0.5 * turn)], axis=-1)[:, None]
+    cosine, sine = np.cos(turn)[:, None], np.sin(turn)[:, None]
+    x, y = shifted[..., 0], shifted[..., 1]
+    return np.stack([x * cosine + y * sine, y * cosine - x * sine], axis=-1)
 
 
 def _at_distance(points: NDArray, distance: NDArray) -> NDArray:

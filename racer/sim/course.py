@@ -162,6 +162,7 @@ def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
 
     Headings are of the chord over one step either side, so that a polyline's corner is spread over two samples.
     Closed: sample j is at s = j * step, j = 0..n-1, and s = length is sample 0 again. Open: n includes the end.
+    The distances to the borders are left at 0, for `measure_rails`.
     """
     total = track.length
     count = max(8, math.ceil(total / RAIL_STEP))
@@ -189,9 +190,6 @@ def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
         out["curvature"] = turn / (2 * step)
     else:
         out["curvature"] = np.gradient(heading, step)
-    for side, border in (("left", track.left), ("right", track.right)):
-        across = along(border, at) - center
-        out[side] = np.hypot(across[:, 0], across[:, 1])
     return out, step
 
 

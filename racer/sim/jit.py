@@ -22,6 +22,8 @@ from typing import Any
 
 import numba
 
+from racer.assets import cache_dir
+
 _HERE = Path(__file__).parent
 _KEEP = 4
 
@@ -33,21 +35,9 @@ def _source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_root() -> Path:
-    if chosen := os.environ.get("RACER_CACHE_DIR"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "racer"
-
-
 def _prepare_cache() -> bool:
     """Point numba at this version's folder and drop the oldest ones; False where no folder can be written."""
-    root = _cache_root() / "kernels"
+    root = cache_dir() / "kernels"
     folder = root / _source_hash()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ the neighbourhood.
 
 import math
 
-from racer.sim.jit import inlined
+from racer.sim.jit import inlined, kernel
 
 
 @inlined
@@ -103,6 +103,21 @@ def nearest_borders(course, segments, at, x, y):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def center_at(course, segments, s):  # type: ignore[no-untyped-def]
+    """(segment, x, y) of the centre line at arc length `s` in 0..length."""
+    low, high = 0, course.segments - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if segments[course.first + middle].s <= s:
+            low = middle
+        else:
+            high = middle - 1
+    here = segments[course.first + low]
+    along = min(max(s - here.s, 0.0), here.length)
+    return low, here.x + along * here.ux, here.y + along * here.uy
+
+
+@inlined
 def _in_triangle(ax, ay, bx, by, cx, cy, x, y):  # type: ignore[no-untyped-def]
     """True inside or on the edge of a triangle of either orientation."""
     d1 = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
@@ -150,3 +165,19 @@ def on_road(course, segments, near, x, y, reach):  # type: ignore[no-untyped-def
         if not going:
             break
     return False
+
+
+@kernel
+def measure_rails(courses, segments, rails):  # type: ignore[no-untyped-def]
+    """Fill `left` and `right` of all RAIL samples: distances to the nearest points of the borders, metres.
+
+    Rows of a file need not lie across the road, so the borders are searched for the nearest point.
+    """
+    for k in range(courses.shape[0]):
+        course = courses[k]
+        for j in range(course.rail_count):
+            rail = rails[course.rail_first + j]
+            at, x, y = center_at(course, segments, min(j * course.rail_step, course.length))
+            left_x, left_y, right_x, right_y = nearest_borders(course, segments, at, x, y)
+            rail.left = math.hypot(left_x - x, left_y - y)
+            rail.right = math.hypot(right_x - x, right_y - y)

@@ -1,4 +1,4 @@
-"""Top-down pictures of tracks, cars, boxes and trails: `racer tracks show`, rendering, reports and videos share them.
+"""Top-down pictures of tracks, cars, boxes and trails, shared by commands, rendering, reports and videos.
 
 Draw the track once and copy it for each frame:
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,9 @@ _BOX_EDGE: Colour = (112, 76, 42)
 _WHITE: Colour = (255, 255, 255)
 _WALL_THICKNESS = 0.05
 _LEAST_CAR_PX = 12.0
-_RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64)
+_RAMP = np.array(
+    [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64
+)
 _RAMP_STEPS = 48
 
 
@@ -118,7 +121,8 @@ def _paint_shapes(image: Image, view: View, shapes: Sequence[_Shape]) -> None:
 def draw_track(track: Track, width_px: int = 1200, *, view: View | None = None) -> Image:
     """A picture of the track alone; `view` None shows all of it, `width_px` wide.
 
-    Lines keep their widths in metres but are at least one pixel wide. Edge lines stop where a track crosses itself.
+    Lines keep their widths in metres but are at least one pixel wide. Edge lines stop where a track crosses
+    itself.
     """
     view = view or View.fit(track, width_px)
     look = track.look
@@ -163,9 +167,8 @@ def draw_cars(
     """Draw cars to scale, later ones above earlier ones; far away they keep a least size of about 12 pixels.
 
     Args:
-        image: (H, W, 3) uint8, painted in place.
-        view: of the image.
-        poses: (K, 3) or (K, 4): x, y of the centre of gravity in metres, yaw and front wheel angle in radians.
+        image: (H, W, 3) uint8, painted in place. view: of the image. poses: (K, 3) or (K, 4): x, y of the
+        centre of gravity in metres, yaw and front wheel angle in radians.
             Rows with NaN are left out.
         colours: (K, 3) sRGB; None takes `CAR_COLOURS` by turns.
         vehicle: the dimensions of all these cars.
@@ -214,27 +217,27 @@ def draw_path(
     """Draw a trail through (P, 2) points in metres.
 
     Args:
-        image: (H, W, 3) uint8, painted in place.
-        view: of the image.
-        xy: points; a NaN row breaks the trail.
-        colours: one sRGB colour, (P, 3) colours, or (P,) values that are shown from dark blue (least) to yellow.
-        width_px: width of the trail.
-        limits: values at the ends of the colour ramp; None takes the least and the greatest value.
+        image: (H, W, 3) uint8, painted in place. view: of the image. xy: points; a NaN row breaks the
+        trail. colours: one sRGB colour, (P, 3) colours, or (P,) values that are shown from dark blue
+        (least) to yellow. width_px: width of the trail. limits: values at the ends of the colour ramp; None
+        takes the least and the greatest value.
     """
     line = np.asarray(xy, dtype=np.float64)
     paints = _path_colours(np.asarray(colours, dtype=np.float64), len(line), limits)
-    kept = np.isfinite(line).all(axis=1)
+    kept: NDArray[np.bool_] = np.isfinite(line).all(axis=1)
     shapes = []
-    changes = np.any(paints[1:] != paints[:-1], axis=1) | (kept[1:] != kept[:-1])
+    changes = (paints[1:] != paints[:-1]).any(axis=1) | (kept[1:] != kept[:-1])
     edges = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(line)]])
     across = np.zeros_like(line)
     across[kept] = scene.normals(line[kept]) * (0.5 * width_px * view.scale)
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges.tolist()):
         # A run reaches into the next one by a point, and that one is painted over it: no gap between colours.
         stop = min(last + 1, len(line)) if last < len(line) and kept[last] else last
         if kept[first] and stop - first > 1:
             run = slice(first, stop)
-            shapes.append(_Shape(scene.ribbon(line[run] + across[run], line[run] - across[run]), paints[first]))
+            shapes.append(
+                _Shape(scene.ribbon(line[run] + across[run], line[run] - across[run]), paints[first])
+            )
     _paint_shapes(image, view, shapes)
 
 

@@ -1,9 +1,10 @@
 """Fill polygons with exact anti-aliasing: the coverage of a pixel is the area of the polygon in it.
 
-Each edge adds, on every row of pixels it crosses, the signed area to its right; a running sum along the row then
-gives the winding number averaged over each pixel (the method of font rasterisers, e.g. Levien's font-rs). The
-absolute value cut off at 1 fills by the non-zero rule where a shape's rings turn the same way. Edges that two rings
-share in opposite directions cancel, so that a ribbon of triangles has no seams. Colours are mixed in linear light.
+Each edge adds, on every row of pixels it crosses, the signed area to its right; a running sum along the row
+then gives the winding number averaged over each pixel (the method of font rasterisers, e.g. Levien's
+font-rs). The absolute value cut off at 1 fills by the non-zero rule where a shape's rings turn the same
+way. Edges that two rings share in opposite directions cancel, so that a ribbon of triangles has no seams.
+Colours are mixed in linear light.
 
 Pixel frame: x right, y down, the centre of pixel (column 0, row 0) at (0.5, 0.5).
 """
@@ -40,7 +41,7 @@ _ENCODED = _encode_table()
 
 @inlined
 def _add_edge(sums: Any, width: int, height: int, xa: float, ya: float, xb: float, yb: float) -> None:
-    """Add one directed edge to `sums` (height, width + 2): the change of the signed coverage at each column."""
+    """Add one directed edge to `sums` (height, width + 2), the change of the coverage at each column."""
     sign = 1.0
     if ya > yb:
         xa, ya, xb, yb = xb, yb, xa, ya
@@ -113,11 +114,10 @@ def paint(image: Any, points: Any, ring_starts: Any, shape_starts: Any, colours:
     """Paint shapes over `image` (H, W, 3) uint8 sRGB, one after the other.
 
     Args:
-        image: painted in place.
-        points: (P, 2) float64 vertices in pixels.
-        ring_starts: (R + 1,) int64; ring r is the closed polygon of points ring_starts[r]..ring_starts[r + 1] - 1.
-        shape_starts: (S + 1,) int64; the rings of each shape, which are filled together.
-        colours: (S, 4) float64; red, green, blue in linear light and opacity, 0..1.
+        image: painted in place. points: (P, 2) float64 vertices in pixels. ring_starts: (R + 1,) int64;
+        ring r is the closed polygon of points ring_starts[r]..ring_starts[r + 1] - 1. shape_starts: (S +
+        1,) int64; the rings of each shape, which are filled together. colours: (S, 4) float64; red, green,
+        blue in linear light and opacity, 0..1.
     """
     room = np.zeros(0)
     for shape in range(len(shape_starts) - 1):
@@ -129,8 +129,8 @@ def paint(image: Any, points: Any, ring_starts: Any, shape_starts: Any, colours:
         if not (x_min < image.shape[1] and x_max > 0.0 and y_min < image.shape[0] and y_max > 0.0):
             continue
         x0, y0 = int(max(x_min, 0.0)), int(max(y_min, 0.0))
-        width = int(math.ceil(min(x_max, float(image.shape[1])))) - x0
-        height = int(math.ceil(min(y_max, float(image.shape[0])))) - y0
+        width = math.ceil(min(x_max, float(image.shape[1]))) - x0
+        height = math.ceil(min(y_max, float(image.shape[0]))) - y0
         if height * (width + 2) > len(room):
             room = np.zeros(height * (width + 2))
         sums = room[: height * (width + 2)].reshape(height, width + 2)

@@ -1,8 +1,8 @@
 """The shapes of a picture in metres: ribbons of road, lines and dashes, cars. See `racer.sim.picture`.
 
-A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons are made of triangles that
-all turn the same way: neighbours share their edges exactly, and where a border folds over itself in a tight corner,
-or the road crosses itself, nothing cancels.
+A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons are made of
+triangles that all turn the same way: neighbours share their edges exactly, and where a border folds over
+itself in a tight corner, or the road crosses itself, nothing cancels.
 """
 
 from __future__ import annotations
@@ -28,20 +28,26 @@ class Part(NamedTuple):
 
 
 def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
-    """Triangles (T, 3, 2) of the strip between two lines of (R, 2) points, row by row."""
+    """Triangles (T, 3, 2) of the strip between two lines of (R, 2) points, row by row.
+
+    Each four-cornered piece is cut along the diagonal that keeps it inside its corners, where rows are askew.
+    """
     count = len(left) if closed else len(left) - 1
     here = np.arange(count)
     there = (here + 1) % len(left)
-    triangles = np.concatenate(
-        [
-            np.stack([left[here], left[there], right[there]], axis=1),
-            np.stack([left[here], right[there], right[here]], axis=1),
-        ]
-    )
-    ab, ac = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    turn = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    a, b, c, d = left[here], left[there], right[there], right[here]
+    cuts = np.array([[[a, b, c], [a, c, d]], [[a, b, d], [b, c, d]]]).transpose(0, 3, 1, 2, 4)
+    turns = _turn(cuts)  # (2 ways to cut, pieces, 2 triangles); clockwise, so negative, where all is well
+    best = np.argmin(turns.max(axis=2), axis=0)
+    triangles, turn = cuts[best, here].reshape(-1, 3, 2), turns[best, here].reshape(-1)
     triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
     return triangles[turn != 0.0]
+
+
+def _turn(triangles: Points) -> Points:
+    """Twice the signed area of triangles (..., 3, 2), counter-clockwise positive."""
+    ab, ac = triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :]
+    return ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
 
 
 def _unit(vectors: Points) -> Points:
@@ -50,7 +56,7 @@ def _unit(vectors: Points) -> Points:
 
 
 def normals(line: Points, *, closed: bool = False) -> Points:
-    """(R, 2) left normals at the points of a line, mitred: a parallel line at distance d is `line + d * normals`.
+    """(R, 2) left normals of a line, mitred: a parallel line at distance d is `line + d * normals`.
 
     Mitres are at most twice as long as the distance. Repeated points get the normal of their neighbours.
     """
@@ -143,7 +149,7 @@ def _across(track: Track, row: int, margin: float) -> tuple[Points, Points, Poin
 
 
 def start_lines(track: Track, length: float, margin: float) -> Points:
-    """Quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track, between the edge lines."""
+    """Quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track."""
     quads = []
     for row in (0,) if track.closed else (0, -1):
         along, left, right = _across(track, row, margin)
@@ -195,8 +201,8 @@ def car_parts(vehicle: VehicleConfig) -> list[Part]:
     wheel *= size / [0.3235, 0.196]
     parts = [Part(body * size * [1.04, 1.16], (0, 0, 0), 0.35, False)]
     for along, track, steered in axles:
-        for side in (0.5, -0.5):
-            parts.append(Part(wheel + [along, side * track], _WHEEL, 1.0, steered))
+        hubs = np.array([[along, 0.5 * track], [along, -0.5 * track]])
+        parts += [Part(wheel + hub, _WHEEL, 1.0, steered) for hub in hubs]
     parts.append(Part(body * size, None, 1.0, False))
     parts += [Part(screen * size, _GLASS, 1.0, False), Part(roof * size, (0, 0, 0), 0.16, False)]
     parts += [Part(rear_screen * size, _GLASS, 0.55, False), Part(wing * size, (16, 16, 18), 0.9, False)]

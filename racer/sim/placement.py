@@ -3,6 +3,7 @@
 import math
 
 from racer.sim.jit import inlined, kernel
+from racer.sim.locate import center_at
 from racer.sim.random import next_uniform
 from racer.sim.status import Status
 from racer.sim.step import REACH, judge_and_report, locate_car, rail_at
@@ -17,21 +18,6 @@ _GOLDEN = 0.6180339887498949
 """Spreads the first starts of the worlds evenly over the lap, whatever their number."""
 PREPARE = int(Status.PREPARE)
 _DEGREES = 180.0 / math.pi
-
-
-@inlined
-def center_at(course, segments, s):  # type: ignore[no-untyped-def]
-    """(segment, x, y) of the centre line at arc length `s` in 0..length."""
-    low, high = 0, course.segments - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if segments[course.first + middle].s <= s:
-            low = middle
-        else:
-            high = middle - 1
-    here = segments[course.first + low]
-    along = min(max(s - here.s, 0.0), here.length)
-    return low, here.x + along * here.ux, here.y + along * here.uy
 
 
 @inlined
@@ -93,9 +79,11 @@ def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, 
             car, vehicle = cars[n, c], vehicles[n, c]
             turn = int(world_ids[n]) + car.episode
             backward = 0
-            if direction == BACKWARD or (direction == ALTERNATE and turn % 2 == 1):
-                backward = 1
-            elif direction == EITHER and next_uniform(car) < 0.5:
+            if (
+                direction == BACKWARD
+                or (direction == ALTERNATE and turn % 2 == 1)
+                or (direction == EITHER and next_uniform(car) < 0.5)
+            ):
                 backward = 1
             index = 2 * (turn % tracks) + backward
             course = courses[index]

@@ -6,9 +6,10 @@ and Pacejka, "Tire and Vehicle Dynamics", chapter 3; the lateral limit is what t
 friction circle. Servo: first order with a rate limit. Motor: proportional speed control within the motor's
 acceleration, its power, the brakes and the tyres.
 
-Integration: lateral speed and yaw rate are stepped by linearly implicit Euler with the tyres' secant stiffness, so
-that the step is stable down to standstill (tyre damping grows as 1/speed) and a steady state is met exactly; the
-rest is explicit. Below `BLEND_FAST` the result is blended with the kinematic model.
+Integration: the tyres' lateral forces are those of a linearly implicit Euler step of lateral speed and yaw rate with
+the tyres' secant stiffness, so that the step is stable down to standstill (tyre damping grows as 1/speed), cut off at
+the tyres' grip; the turn of the car's frame is stepped by the midpoint rule, the rest explicitly. A steady state of
+the equations is one of the scheme. Below `BLEND_FAST` the result is blended with the kinematic model.
 """
 
 import math
@@ -23,6 +24,8 @@ BLEND_FAST = 0.3
 """m/s; at and above, by the dynamic one."""
 SLIP_SPEED_MIN = 0.05
 """m/s; keeps the slip (a ratio of speeds) finite at standstill."""
+TURN_STEP_MAX = 0.5
+"""rad of yaw in a physics step, ten turns a second at 120 Hz; the scheme is unstable from 2 on."""
 _POWER_SPEED_MIN = 0.1
 """m/s; below, the power limit is that of this speed."""
 
@@ -68,6 +71,7 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
     mass = vehicle.mass
     front, rear = vehicle.front, vehicle.rear
     base = front + rear
+    load_share = mass / base
     friction = vehicle.friction
     inverse_mass = 1.0 / mass
     inverse_inertia = 1.0 / vehicle.yaw_inertia
@@ -79,6 +83,7 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
     steer_step_max = vehicle.steer_rate_max * dt
     # A faster controller than one that meets its target in a single step would swing about it.
     speed_gain = min(vehicle.speed_gain, 1.0 / dt)
+    turn_max = TURN_STEP_MAX / dt
 
     x, y, yaw = car.x, car.y, car.yaw
     vx, vy, r = car.vx, car.vy, car.yaw_rate
@@ -97,8 +102,8 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         share = vehicle.front_drive if demand > 0.0 else vehicle.front_brake
 
         # Axle loads with the longitudinal load transfer of the step before.
-        load_front = max(mass * (GRAVITY * rear - vehicle.cog_height * ax) / base, 0.01 * mass)
-        load_rear = max(mass * (GRAVITY * front + vehicle.cog_height * ax) / base, 0.01 * mass)
+        load_front = max(load_share * (GRAVITY * rear - vehicle.cog_height * ax), 0.01 * mass)
+        load_rear = max(load_share * (GRAVITY * front + vehicle.cog_height * ax), 0.01 * mass)
         grip_front, grip_rear = friction * load_front, friction * load_rear
         fx_front = min(max(mass * demand * share, -grip_front), grip_front)
         fx_rear = min(max(mass * demand * (1.0 - share), -grip_rear), grip_rear)
@@ -110,12 +115,12 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
 
         # Slip of each axle: sideways over forward speed in the wheel's own frame.
         side_speed = vy + front * r
-        roll_front = max(abs(vx * cos_d + side_speed * sin_d), SLIP_SPEED_MIN)
-        roll_rear = max(abs(vx), SLIP_SPEED_MIN)
-        slip_front = (side_speed * cos_d - vx * sin_d) / roll_front
-        slip_rear = (vy - rear * r) / roll_rear
-        k_front = tire_secant(slip_front, vehicle.stiffness_front * load_front, side_front) / roll_front
-        k_rear = tire_secant(slip_rear, vehicle.stiffness_rear * load_rear, side_rear) / roll_rear
+        inverse_front = 1.0 / max(abs(vx * cos_d + side_speed * sin_d), SLIP_SPEED_MIN)
+        inverse_rear = 1.0 / max(abs(vx), SLIP_SPEED_MIN)
+        slip_front = (side_speed * cos_d - vx * sin_d) * inverse_front
+        slip_rear = (vy - rear * r) * inverse_rear
+        k_front = tire_secant(slip_front, vehicle.stiffness_front * load_front, side_front) * inverse_front
+        k_rear = tire_secant(slip_rear, vehicle.stiffness_rear * load_rear, side_rear) * inverse_rear
 
         # Implicit step of (vy, r): forces are -k (sideways speed at the end of the step). Cramer's rule.
         k_body = k_front * cos_d * cos_d
@@ -126,15 +131,26 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         a22 = 1.0 + dt * inverse_inertia * (k_body * front * front + k_rear * rear * rear)
         b1 = vy + dt * inverse_mass * push
         b2 = r + dt * inverse_inertia * front * push
-        determinant = a11 * a22 - a12 * a21
-        vy_new = (b1 * a22 - a12 * b2) / determinant
-        r_new = (a11 * b2 - a21 * b1) / determinant
+        inverse = 1.0 / (a11 * a22 - a12 * a21)
+        vy_new = (b1 * a22 - a12 * b2) * inverse
+        r_new = (a11 * b2 - a21 * b1) * inverse
 
-        # The secant is that of the slip before the step; what a jump of the slip adds is no force of a tyre.
+        # The secants are those of the slips before the step: what a jump of a slip adds is beyond the tyre's grip.
         force_front = -k_front * ((vy_new + front * r_new) * cos_d - vx * sin_d)
         force_front = min(max(force_front, -side_front), side_front)
+        force_rear = min(max(-k_rear * (vy_new - rear * r_new), -side_rear), side_rear)
+        push = force_front * cos_d + fx_front * sin_d
+        r_new = r + dt * inverse_inertia * (front * push - rear * force_rear)
+        r_new = min(max(r_new, -turn_max), turn_max)
         ax = inverse_mass * (fx_front * cos_d + fx_rear - force_front * sin_d)
-        vx_new = vx + dt * (ax + r_new * vy_new)
+        ay = inverse_mass * (push + force_rear)
+        # The turn of the frame by the midpoint rule, which neither adds nor takes energy.
+        half = 0.5 * dt * r_new
+        forward = vx + dt * ax + half * vy
+        sideways = vy + dt * ay - half * vx
+        scale = 1.0 / (1.0 + half * half)
+        vx_new = (forward + half * sideways) * scale
+        vy_new = (sideways - half * forward) * scale
 
         pace = abs(vx_new) + abs(vy_new)
         if pace < BLEND_FAST:
@@ -142,7 +158,7 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
             r_kinematic = vx_new * sin_d / (cos_d * base)
             r_new = dynamic * r_new + (1.0 - dynamic) * r_kinematic
             vy_new = dynamic * vy_new + (1.0 - dynamic) * rear * r_kinematic
-        ay = (vy_new - vy) / dt + vx * r_new
+            ay = (vy_new - vy) / dt + vx * r_new
         vx, vy, r = vx_new, vy_new, r_new
 
         # Position along the mean heading of the step; the frame is turned by half a step twice.

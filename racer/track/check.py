@@ -60,8 +60,8 @@ def _size(track: Track) -> Iterator[Finding]:
     if len(turned):
         yield Finding(
             level="warning",
-            code="borders_exchanged",
-            message=f"left and right are exchanged in {len(turned)} rows (a spike of the centre line?)",
+            code="slanted_rows",
+            message=f"the borders of {len(turned)} rows do not lie across the direction of travel",
             row=int(turned[0]),
         )
     row = int(np.argmin(track.widths))
@@ -120,9 +120,7 @@ def _corners(track: Track) -> Iterator[Finding]:
         yield Finding(
             level="warning",
             code="radius",
-            message=(
-                f"the centre line turns in {radii[tightest]:.2f} m, the car in {TURN_RADIUS:.2f} m: drive wide"
-            ),
+            message=(f"the centre line turns in {radii[tightest]:.2f} m, the car in {TURN_RADIUS:.2f} m"),
             row=int(np.searchsorted(at, s[tightest], side="right") - 1),
         )
 

@@ -78,7 +78,7 @@ def borders_from_widths(
         closed: whether the last row joins the first.
     """
     normal = left_normals(center, closed=closed)
-    reach = 3.0 * float(np.max(left + right))
+    reach = 5.0 * float(np.max(left + right))
     return (
         unfold(center + normal * left[:, None], center, reach, closed=closed),
         unfold(center - normal * right[:, None], center, reach, closed=closed),

@@ -43,13 +43,17 @@ class RacerVecEnv(VecEnv):
     def __init__(self, env: RacerVectorEnv) -> None:
         """Wrap an environment whose `autoreset_mode` is SAME_STEP."""
         if env.autoreset_mode.value != "SameStep":
-            raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
+            raise ValueError(
+                "SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP"
+            )
         self.env = env
         self._discrete = isinstance(env.actions, DiscreteActions)
         action_space: spaces.Space[Any] = env.single_action_space
         if not self._discrete:
-            low, high = np.array(env.actions.low), np.array(env.actions.high)
-            self._low, self._half = low, 0.5 * (high - low)
+            self._half_low, self._half_high = (
+                0.5 * np.array(env.actions.low),
+                0.5 * np.array(env.actions.high),
+            )
             action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         super().__init__(env.num_envs, env.single_observation_space, action_space)
         self.finished: list[Episode] = []
@@ -73,7 +77,11 @@ class RacerVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
-        self._actions = actions if self._discrete else self._low + (actions + 1.0) * self._half
+        if not self._discrete:
+            # This form gives the ends of the range exactly.
+            share = np.asarray(actions, np.float64)
+            actions = (1.0 - share) * self._half_low + (1.0 + share) * self._half_high
+        self._actions = actions
 
     def step_wait(self) -> Any:
         """Step; returns (observation, rewards, dones, infos)."""

@@ -102,6 +102,7 @@ class Monitor(BaseCallback):
         self._rate_from = (time.monotonic(), 0)
         self._golden_rows: dict[str, NDArray[Any]] = {}
         self._saved_steps = -1
+        self._collected = False
 
     @property
     def elapsed(self) -> float:
@@ -110,16 +111,22 @@ class Monitor(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._rate_from = (time.monotonic(), self.num_timesteps)
+        # What the cars see at their starts: a training that is stopped in its first round leaves a checkpoint too.
+        self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
 
     def _on_step(self) -> bool:
-        return self._budget.done < 1.0
+        """Whether to go on; the first round is always driven to its end, or a short training would learn nothing."""
+        late = self._collected and self._budget.out_of_time(self.elapsed)
+        return self._budget.done < 1.0 and not late
 
     def _on_rollout_end(self) -> None:
         """Between collecting and learning: the weights here are those that collected the last steps."""
         self._budget.update(self.num_timesteps, self.elapsed)
         self._record(self._adapter.finished)
         self._adapter.finished = []
-        self._keep_observations()
+        self._collected = True
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        self._keep_observations({k: v.reshape(-1, *v.shape[2:]) for k, v in buffer.observations.items()})
         due = self._config.train.evaluate_every
         if self.num_timesteps - self._last_evaluated >= due:
             self._last_evaluated = self.num_timesteps
@@ -170,13 +177,11 @@ class Monitor(BaseCallback):
         if self._report is not None:
             self._report.progress(progress)
 
-    def _keep_observations(self) -> None:
-        """Remember some of the observations that were just driven through, as golden inputs."""
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
-        flat = {key: values.reshape(-1, *values.shape[2:]) for key, values in buffer.observations.items()}
-        count = len(next(iter(flat.values())))
+    def _keep_observations(self, driven: Mapping[str, NDArray[Any]]) -> None:
+        """Remember some observations (B, ...) that were just driven through, as golden inputs."""
+        count = len(next(iter(driven.values())))
         chosen = np.linspace(0, count - 1, min(_GOLDEN_ROWS, count)).astype(int)
-        self._golden_rows = {key: values[chosen] for key, values in flat.items()}
+        self._golden_rows = {key: values[chosen] for key, values in driven.items()}
 
     def _checkpoint(self) -> None:
         if self._saved_steps == self.num_timesteps:
@@ -212,7 +217,9 @@ class Monitor(BaseCallback):
         """Drive the checkpoint just written; keep it as the best where it is."""
         policy = OnnxPolicy(read_bundle(self._run.last))
         results = [
-            evaluate(policy, track, self._vehicle, laps=self._config.train.evaluate_laps, seed=EVALUATION_SEED)
+            evaluate(
+                policy, track, self._vehicle, laps=self._config.train.evaluate_laps, seed=EVALUATION_SEED
+            )
             for track in self._tracks
         ]
         score = _score(results)
@@ -232,7 +239,7 @@ class Monitor(BaseCallback):
             self._report.evaluated(self.num_timesteps, results, best)
 
     def finish(self, *, complete: bool) -> None:
-        """Write the last checkpoint and evaluate it; a training that never collected leaves no checkpoint."""
+        """Write the last checkpoint and evaluate it; a training that never began leaves none."""
         if not self._golden_rows:
             return
         self._saved_steps = -1
@@ -240,7 +247,10 @@ class Monitor(BaseCallback):
         if self._last_evaluated != self.num_timesteps:
             self._evaluate()
         self._run.write_info(
-            finished=complete, steps=self.num_timesteps, elapsed_s=round(self.elapsed, 1), best=self.best_record
+            finished=complete,
+            steps=self.num_timesteps,
+            elapsed_s=round(self.elapsed, 1),
+            best=self.best_record,
         )
 
 

@@ -39,7 +39,9 @@ def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps
 
 def normalised(env: VecEnv, gamma: float) -> VecNormalize:
     """Divide rewards by the running deviation of the discounted return; observations are left alone."""
-    return VecNormalize(env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY)
+    return VecNormalize(
+        env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY
+    )
 
 
 class Budget:
@@ -53,6 +55,10 @@ class Budget:
         """Tell how far the training is."""
         by_time = 0.0 if self._seconds is None else elapsed_s / self._seconds
         self.done = min(1.0, max(steps / self._steps, by_time))
+
+    def out_of_time(self, elapsed_s: float) -> bool:
+        """Whether the wall time is up."""
+        return self._seconds is not None and elapsed_s >= self._seconds
 
 
 def make_ppo(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO:

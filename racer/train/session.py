@@ -77,7 +77,10 @@ def _file_names(tracks: Sequence[Track]) -> list[str]:
     """A file name for each track, after its own name, each once."""
     files: list[str] = []
     for track in tracks:
-        stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
+        stem = (
+            "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name)
+            or "track"
+        )
         file, number = f"{stem}.yaml", 2
         while file in files:
             file, number = f"{stem}-{number}.yaml", number + 1
@@ -187,12 +190,12 @@ def train(
 def _start_from(source: str | Path, contract: PolicyContract, policy: Any) -> None:
     bundle = read_bundle(find_bundle(source))
     if told := contract_difference(contract, bundle.contract):
-        raise RunError(f"--from {source}: this training has {told} there; train with the same, or without --from")
+        raise RunError(
+            f"--from {source}: this training has {told} there; train with the same, or without --from"
+        )
     if bundle.contract.network != contract.network:
         raise RunError(
             f"--from {source}: this training's network is {contract.network}, that one's is "
             f"{bundle.contract.network}; set ppo.layers and ppo.activation alike"
         )
     load_weights(policy, bundle.weights)
-
-

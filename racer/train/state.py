@@ -48,7 +48,9 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise RunError(f"{path} is absent: this run was stopped before its first checkpoint; train anew") from None
+        raise RunError(
+            f"{path} is absent: this run was stopped before its first checkpoint; train anew"
+        ) from None
     except Exception as error:  # torch raises many kinds for a broken file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path} cannot be read ({reason}); start anew with --from {path.parent}") from None
@@ -58,7 +60,9 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
         model.policy.load_state_dict(state["policy"])
         model.policy.optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise RunError(f"{path} is of another network than the run's config.yaml: {str(error).splitlines()[0]}") from None
+        raise RunError(
+            f"{path} is of another network than the run's config.yaml: {str(error).splitlines()[0]}"
+        ) from None
     model.num_timesteps = state["steps"]
     model._n_updates = state["updates"]
     mean, var, count = state["returns"]
