@@ -131,9 +131,7 @@ def read_bundle(path: Path | str) -> Bundle:
     contract = PolicyContract.from_json(members[_CONTRACT], source=f"{path}: {_CONTRACT}")
     for key in (_ONNX, _WEIGHTS):
         if contract.hashes.get(key) != _sha256(members[key]):
-            raise BundleError(
-                f"{path}: {key} is not the one that {_CONTRACT} was written for (sha256 differs)"
-            )
+            raise BundleError(f"{path}: {key} is not the one that {_CONTRACT} was written for (sha256 differs)")
     refuse_external_data(members[_ONNX], source=f"{path}: {_ONNX}")
     recorded = read_npz(members[_GOLDEN], size_max=MEMBER_MAX, source=f"{path}: {_GOLDEN}")
     golden = Golden(inputs=_with_prefix(recorded, "input."), outputs=_with_prefix(recorded, "output."))
@@ -180,9 +178,7 @@ def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
     except ZIP_ERRORS:
         known = data.startswith(b"PK\x03\x04")
         raise BundleError(
-            f"{source} is truncated or damaged; copy it again"
-            if known
-            else f"{source} is no bundle (no zip file)"
+            f"{source} is truncated or damaged; copy it again" if known else f"{source} is no bundle (no zip file)"
         ) from None
     with archive:
         entries = archive.infolist()
@@ -196,28 +192,19 @@ def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
         members = {key: _read_member(archive, key, source) for key in MEMBERS}
     for key, member in members.items():
         if listed[key] != {"sha256": _sha256(member), "size": len(member)}:
-            raise BundleError(
-                f"{source}: {key} was changed after the bundle was made (sha256 or size differs)"
-            )
+            raise BundleError(f"{source}: {key} was changed after the bundle was made (sha256 or size differs)")
     return members
 
 
 def _check_entry(entry: zipfile.ZipInfo, source: str) -> None:
     name = entry.filename
     # orig_filename: zipfile cuts a name at its first NUL
-    if (
-        name != entry.orig_filename
-        or "\\" in name
-        or ".." in PurePosixPath(name).parts
-        or name.startswith("/")
-    ):
+    if name != entry.orig_filename or "\\" in name or ".." in PurePosixPath(name).parts or name.startswith("/"):
         raise BundleError(f"{source}: member {entry.orig_filename!r} points outside the bundle")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 0x1:
         raise BundleError(f"{source}: member {name!r} is packed in a way that bundles do not use")
     if entry.file_size > _size_max(name):
-        raise BundleError(
-            f"{source}: {name} is too large: {entry.file_size} bytes, at most {_size_max(name)}"
-        )
+        raise BundleError(f"{source}: {name} is too large: {entry.file_size} bytes, at most {_size_max(name)}")
 
 
 def _check_names(names: list[str], source: str) -> None:
@@ -258,17 +245,13 @@ def _read_manifest(text: bytes, source: str) -> dict[str, Any]:
 def _check_golden_shapes(golden: Golden, contract: PolicyContract, *, source: str) -> None:
     wanted: dict[str, SensorSpec] = {sensor.name: sensor for sensor in contract.sensors}
     if set(golden.inputs) != set(wanted) or set(golden.outputs) != set(contract.onnx.outputs):
-        raise BundleError(
-            f"{source} holds {[*golden.inputs, *golden.outputs]}, not what the contract's graph has"
-        )
+        raise BundleError(f"{source} holds {[*golden.inputs, *golden.outputs]}, not what the contract's graph has")
     count = len(golden.outputs["action"])
     if count == 0 or golden.outputs["action"].shape != (count, 2):
         raise BundleError(f"{source} holds no recorded actions")
     for key, value in golden.inputs.items():
         if value.shape != (count, *wanted[key].shape) or value.dtype != wanted[key].dtype:
-            raise BundleError(
-                f"{source}: {key} is {value.dtype}{list(value.shape)}, unlike the contract's sensor"
-            )
+            raise BundleError(f"{source}: {key} is {value.dtype}{list(value.shape)}, unlike the contract's sensor")
     second = contract.onnx.outputs[1]
     if golden.outputs[second].ndim != 2 or len(golden.outputs[second]) != count:
         raise BundleError(f"{source}: {second} has shape {golden.outputs[second].shape}")

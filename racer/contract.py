@@ -61,9 +61,7 @@ class SensorSpec(_Frozen):
     name: SensorName
     shape: Annotated[tuple[Annotated[int, Field(ge=1, le=1 << 20)], ...], Field(min_length=1, max_length=4)]
     dtype: Literal["float32", "uint8"]
-    fields: tuple[str, ...] = Field(
-        default=(), description="a name for each element; empty where order says all"
-    )
+    fields: tuple[str, ...] = Field(default=(), description="a name for each element; empty where order says all")
     units: Annotated[tuple[str, ...], Field(min_length=1)] = ("1",)
     scale: Annotated[tuple[Finite, ...], Field(min_length=1)] = (1.0,)
     offset: Annotated[tuple[Finite, ...], Field(min_length=1)] = (0.0,)
@@ -80,9 +78,7 @@ class SensorSpec(_Frozen):
     def _lengths(self) -> SensorSpec:
         for key in ("units", "scale", "offset"):
             if len(getattr(self, key)) not in (1, self.size):
-                raise ValueError(
-                    f"sensor `{self.name}` has {self.size} elements but {len(getattr(self, key))} {key}"
-                )
+                raise ValueError(f"sensor `{self.name}` has {self.size} elements but {len(getattr(self, key))} {key}")
         if self.fields and (len(self.fields) != self.size or len(set(self.fields)) != self.size):
             raise ValueError(f"sensor `{self.name}` needs {self.size} different field names")
         return self
@@ -123,18 +119,14 @@ class PolicyContract(_Frozen):
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     sensors: Annotated[tuple[SensorSpec, ...], Field(min_length=1)]
     frame_stack: Literal[1] = 1
-    preprocessing: tuple[()] = Field(
-        default=(), description="steps of racer.preprocess; none for state and lidar"
-    )
+    preprocessing: tuple[()] = Field(default=(), description="steps of racer.preprocess; none for state and lidar")
     control_rate_hz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
     action_space_type: Literal["continuous", "discrete"]
     action_space: ActionSpace
     network: NetworkInfo
     onnx: OnnxInfo
     trained_on: TrainedOn = TrainedOn()
-    hashes: dict[str, Sha256] = Field(
-        default_factory=dict, description="sha256 of what the policy was made from"
-    )
+    hashes: dict[str, Sha256] = Field(default_factory=dict, description="sha256 of what the policy was made from")
 
     @model_validator(mode="after")
     def _fits_together(self) -> PolicyContract:
@@ -146,9 +138,7 @@ class PolicyContract(_Frozen):
         if self.onnx.inputs != names:
             raise ValueError(f"the graph's inputs {self.onnx.inputs} are not the sensors {names}")
         if self.onnx.outputs != _outputs(self.action_space):
-            raise ValueError(
-                f"the graph's outputs {self.onnx.outputs} should be {_outputs(self.action_space)}"
-            )
+            raise ValueError(f"the graph's outputs {self.onnx.outputs} should be {_outputs(self.action_space)}")
         return self
 
     def to_json(self) -> str:

@@ -99,26 +99,20 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def evaluate(
-    policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int = 5, seed: int = 0
-) -> Evaluation:
+def evaluate(policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int = 5, seed: int = 0) -> Evaluation:
     """Drive `laps` laps.
 
     Raises:
         BundleError: the policy needs a sensor that the simulator cannot give.
     """
-    trial = TimeTrial(
-        [track], vehicle, config_for(policy.sensors, policy.control_rate_hz), worlds=laps, seed=seed
-    )
+    trial = TimeTrial([track], vehicle, config_for(policy.sensors, policy.control_rate_hz), worlds=laps, seed=seed)
     world = trial.world
     world.steps_max = 1 + steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(track, laps, seed))
     policy.reset()
     while not world.ended.all():
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
-    return Evaluation(
-        track=track.name, policy=policy.name, seed=seed, laps=tuple(_lap(world, n) for n in range(laps))
-    )
+    return Evaluation(track=track.name, policy=policy.name, seed=seed, laps=tuple(_lap(world, n) for n in range(laps)))
 
 
 def start_poses(track: Track, laps: int, seed: int) -> NDArray[np.float64]:
@@ -128,12 +122,8 @@ def start_poses(track: Track, laps: int, seed: int) -> NDArray[np.float64]:
     s = np.arange(laps) / laps * track.length if track.closed else np.full(laps, OPEN_START)
     middle = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
     nearest = np.abs(middle[None] - s[:, None]).argmin(axis=1)
-    sides = np.minimum(np.hypot(*(track.left - track.center).T), np.hypot(*(track.right - track.center).T))[
-        nearest
-    ]
-    return np.stack(
-        [np.zeros(laps), s, LATERAL_SHARE * sides * share[:, 0], TURNED_MAX * share[:, 1]], axis=1
-    )
+    sides = np.minimum(np.hypot(*(track.left - track.center).T), np.hypot(*(track.right - track.center).T))[nearest]
+    return np.stack([np.zeros(laps), s, LATERAL_SHARE * sides * share[:, 0], TURNED_MAX * share[:, 1]], axis=1)
 
 
 def _lap(world, n: int) -> Lap:  # type: ignore[no-untyped-def]

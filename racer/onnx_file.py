@@ -46,9 +46,7 @@ def refuse_external_data(onnx: bytes, *, source: str) -> None:
     if not has_graph:
         raise BundleError(f"{source} is no ONNX graph, or a damaged one")
     if external:
-        raise BundleError(
-            f"{source} keeps data in other files; a bundle's graph must hold all of its weights"
-        )
+        raise BundleError(f"{source} keeps data in other files; a bundle's graph must hold all of its weights")
 
 
 class _BrokenError(Exception):
@@ -62,9 +60,7 @@ def _walk(message: memoryview, kind: str, depth: int) -> tuple[bool, bool]:
     children = _CHILDREN[kind]
     found = False
     for number, wire, value in _fields(message):
-        if kind == "tensor" and (
-            number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)
-        ):
+        if kind == "tensor" and (number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)):
             return True, True
         if number in children:
             if wire != _BYTES or not isinstance(value, memoryview):

@@ -82,9 +82,7 @@ def read_npz(data: bytes, *, size_max: int, source: str) -> dict[str, NDArray]:
                     raise BundleError(f"{source} holds {entry.filename!r}, which is no array")
                 with archive.open(entry) as member:
                     content = member.read(size_max + 1)
-                arrays[entry.filename.removesuffix(".npy")] = _read_npy(
-                    content, f"{source}: {entry.filename}"
-                )
+                arrays[entry.filename.removesuffix(".npy")] = _read_npy(content, f"{source}: {entry.filename}")
     except ZIP_ERRORS as error:
         raise BundleError(f"{source} is damaged ({error or type(error).__name__})") from None
     return arrays

@@ -194,9 +194,7 @@ def _git_state() -> dict[str, Any] | None:
     """Commit and whether files differ from it; None outside a repository or without git."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
 
     try:
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}

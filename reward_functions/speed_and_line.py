@@ -22,9 +22,7 @@ def reward_function(params):
     walked = 0.0
     for _ in range(last):
         after = (here + 1) % last
-        walked += math.hypot(
-            waypoints[after][0] - waypoints[here][0], waypoints[after][1] - waypoints[here][1]
-        )
+        walked += math.hypot(waypoints[after][0] - waypoints[here][0], waypoints[after][1] - waypoints[here][1])
         here = after
         if walked >= LOOK_AHEAD:
             break

@@ -70,9 +70,7 @@ def linear_onnx(contract: PolicyContract, weights: Mapping[str, NDArray]) -> byt
     return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
 
 
-def linear_answers(
-    contract: PolicyContract, weights: Mapping[str, NDArray], state: NDArray
-) -> dict[str, NDArray]:
+def linear_answers(contract: PolicyContract, weights: Mapping[str, NDArray], state: NDArray) -> dict[str, NDArray]:
     """The same in numpy."""
     space = contract.action_space
     raw = state @ weights["w"] + weights["b"]

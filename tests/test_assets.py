@@ -79,9 +79,7 @@ def test_unknown_name_says_where_and_what(home: Path) -> None:
         "No track `reinvnt_base` (looked in ./tracks, the built-in tracks and the fetched tracks). "
         "Did you mean `reinvent_base`?"
     )
-    with pytest.raises(
-        AssetError, match=r"^No reward function `zzz` \(looked in ./reward_functions and the built-in "
-    ):
+    with pytest.raises(AssetError, match=r"^No reward function `zzz` \(looked in ./reward_functions and the built-in "):
         assets.find("reward", "zzz")
 
 

@@ -124,9 +124,7 @@ def test_difference_names_both():
     assert contract_difference(contract(), contract(trained_on=TrainedOn(run="x"))) is None
     said = contract_difference(contract(), contract(sensors=(lidar_sensor(),)))
     assert said == "observation space state float32[48], against lidar float32[64]"
-    said = contract_difference(
-        contract(), contract(sensors=(state_sensor(tuple(0.25 * k for k in range(10))),))
-    )
+    said = contract_difference(contract(), contract(sensors=(state_sensor(tuple(0.25 * k for k in range(10))),)))
     assert said is not None and "[0.3, 0.6, 0.9" in said and "against {'look_ahead_m': [0.0, 0.25" in said
     said = contract_difference(contract(), contract(action_space=DISCRETE))
     assert said is not None and "continuous" in said and "discrete, 6 actions" in said

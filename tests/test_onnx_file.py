@@ -63,9 +63,7 @@ def in_sparse(tensor):
 PLACES = {
     "initializer": lambda tensor: model(tensors=[inside(), tensor]),
     "attribute": lambda tensor: model(nodes=[helper.make_node("Constant", [], ["c"], value=tensor)]),
-    "attribute list": lambda tensor: model(
-        nodes=[helper.make_node("Odd", [], ["c"], values=[inside(), tensor])]
-    ),
+    "attribute list": lambda tensor: model(nodes=[helper.make_node("Odd", [], ["c"], values=[inside(), tensor])]),
     "branch": lambda tensor: model(nodes=[helper.make_node("If", ["x"], ["c"], then_branch=within(tensor))]),
     "branches": lambda tensor: model(nodes=[helper.make_node("Odd", ["x"], ["c"], bodies=[within(tensor)])]),
     "sparse": in_sparse,
@@ -90,9 +88,7 @@ def test_location_flag_alone_is_enough():
         refuse_external_data(model(tensors=[tensor]).SerializeToString(), source="x")
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"not a graph", b"\x3a", b"\x3a\xff", GOOD[:-1], GOOD[: len(GOOD) // 2]]
-)
+@pytest.mark.parametrize("data", [b"", b"not a graph", b"\x3a", b"\x3a\xff", GOOD[:-1], GOOD[: len(GOOD) // 2]])
 def test_damaged(data):
     """Refuse what is no model."""
     with pytest.raises(BundleError, match="no ONNX graph"):

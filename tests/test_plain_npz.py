@@ -47,14 +47,10 @@ def test_round_trip(arrays):
 
 def test_reads_what_numpy_writes():
     """Read numpy's own npz."""
-    np.testing.assert_array_equal(
-        read(npz_with({"a": np.arange(6.0).reshape(2, 3)}))["a"], [[0, 1, 2], [3, 4, 5]]
-    )
+    np.testing.assert_array_equal(read(npz_with({"a": np.arange(6.0).reshape(2, 3)}))["a"], [[0, 1, 2], [3, 4, 5]])
 
 
-@pytest.mark.parametrize(
-    "array", [np.array([{}], dtype=object), np.array(["text"]), np.zeros(2, dtype=[("a", "f4")])]
-)
+@pytest.mark.parametrize("array", [np.array([{}], dtype=object), np.array(["text"]), np.zeros(2, dtype=[("a", "f4")])])
 def test_objects_are_refused(array):
     """Refuse to write or read a pickle, text or records."""
     with pytest.raises(BundleError, match="plain numbers only"):

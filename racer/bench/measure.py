@@ -25,9 +25,7 @@ def pinned() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def median_s(
-    work: Callable[[], object], *, prepare: Callable[[], object] = lambda: None, wall: bool = False
-) -> float:
+def median_s(work: Callable[[], object], *, prepare: Callable[[], object] = lambda: None, wall: bool = False) -> float:
     """Median seconds of `work` over five rounds, of processor time, or of wall time where threads share it.
 
     `prepare` runs before each round and is not timed.

@@ -74,9 +74,7 @@ class Drive:
         seconds = median_s(self.replay, prepare=self.begin, wall=wall)
         status = self.trial.world.cars["episode"].sum() - len(self.trial.world.cars)
         if int(status) != int(self.ended.sum()):
-            raise RacerError(
-                "bench: the replayed drive differs from the recorded one; the figures mean nothing"
-            )
+            raise RacerError("bench: the replayed drive differs from the recorded one; the figures mean nothing")
         return self.steps * len(self.trial.world.cars) / seconds
 
 
@@ -98,9 +96,7 @@ def bench_lidar(track: str = DEFAULT_TRACK) -> dict[str, float]:
     for rays in (64, 1080):
         config = EnvConfig(sensors=("state", "lidar"), lidar=LidarConfig(rays=rays, range_max=12.0))
         with pinned():
-            drive = Drive(
-                make_time_trial(worlds=LIDAR_WORLDS, track=track, reward=None, config=config, threads=1)
-            )
+            drive = Drive(make_time_trial(worlds=LIDAR_WORLDS, track=track, reward=None, config=config, threads=1))
             out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = float(round(drive.steps_per_s()))
     return out
 

@@ -119,6 +119,4 @@ def _model(config: TrainConfig, *, null: bool, reward: Any):  # type: ignore[no-
     if null:
         env = NullVecEnv(env)
     contract = contract_for(config, run="bench", hashes={})
-    return make_ppo(
-        config, normalised(env, config.ppo.gamma), contract, Budget(config.train.total_steps, None)
-    )
+    return make_ppo(config, normalised(env, config.ppo.gamma), contract, Budget(config.train.total_steps, None))

@@ -20,9 +20,7 @@ class Part(StrEnum):
 
 def bench(
     part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")
-    ] = None,
+    track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure this machine: validated workloads, medians of five."""

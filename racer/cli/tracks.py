@@ -54,12 +54,8 @@ def list_tracks(*, as_json: AsJson = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help=_SPEC_HELP)],
     *,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PNG file; NAME.png by default.")
-    ] = None,
-    width_px: Annotated[
-        int, typer.Option("--width-px", min=64, max=8192, help="Width of the picture.")
-    ] = 1200,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file; NAME.png by default.")] = None,
+    width_px: Annotated[int, typer.Option("--width-px", min=64, max=8192, help="Width of the picture.")] = 1200,
 ) -> None:
     """Draw a track to a PNG."""
     from racer.track.load import load_track
@@ -136,9 +132,7 @@ def generate(
 
 @app.command("fetch")
 def fetch_tracks(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Published DeepRacer tracks.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Published DeepRacer tracks.")] = None,
     *,
     show_list: Annotated[bool, typer.Option("--list", help="List what can be fetched.")] = False,
     base_url: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,7 @@ def train(
         list[str] | None,
         typer.Option("--track", "-t", help="Name, file or `generated:1..50`; may be given several times."),
     ] = None,
-    reward: Annotated[
-        str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")] = None,
     vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
     config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "default",
     settings: Annotated[
@@ -23,9 +22,7 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall time at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")
-    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Run or bundle whose weights to start from.")
@@ -43,25 +40,26 @@ def train(
         settings.append(f"train.minutes={minutes}")
     if resume is not None:
         given = [f"--{key}" for key, value in changes.items() if value is not None]
-        given += ["--config"] * (config != "default") + ["--run-dir"] * (run_dir is not None)
-        given += ["--from"] * (start_from is not None)
+        given += ["--config"] * (config != "default") + ["--from"] * (start_from is not None)
+        given += ["--run-dir"] * (run_dir not in (None, resume))
         if given:
             raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
-        from racer.train.session import resumed_config
-        from racer.train.session import train as run_training
-
         run = open_run(resume)
-        resolved = resumed_config(run, settings)
     else:
         resolved = read_train(config, settings=settings, changes=changes)
-        from racer.train.session import new_run
-        from racer.train.session import train as run_training
+    from racer.train import session
 
-        run = new_run(resolved, run_dir)
+    if resume is not None:
+        resolved = session.resumed_config(run, settings)
+    else:
+        run = session.new_run(resolved, run_dir, start_from=start_from)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
     with TrainingProgress(resolved, run.path) as progress:
-        outcome = run_training(
-            resolved, run, resume=resume is not None, start_from=start_from, report=progress
-        )
+        try:
+            outcome = session.train(resolved, run, resume=resume is not None, report=progress)
+        except KeyboardInterrupt:
+            progress.stopped()
+            raise typer.Exit(130) from None
     progress.summary(outcome)
     if outcome.interrupted:
         raise typer.Exit(130)

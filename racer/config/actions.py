@@ -38,9 +38,7 @@ def _refused(text: str) -> PydanticCustomError:
 
 def _steering(value: float) -> float:
     if not -STEERING_MAX_DEG <= value <= STEERING_MAX_DEG:
-        raise _refused(
-            f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering"
-        )
+        raise _refused(f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering")
     return value
 
 
@@ -117,18 +115,14 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
     @model_validator(mode="after")
     def _count(self) -> DiscreteActions:
         if not ACTIONS_MIN <= len(self.root) <= ACTIONS_MAX:
-            raise _refused(
-                f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}"
-            )
+            raise _refused(f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}")
         return self
 
     @classmethod
     def grid(cls, steering_angles: Iterable[float], speeds: Iterable[float]) -> DiscreteActions:
         """Every steering angle (degrees) with every speed (m/s), speeds varying fastest."""
         rates = list(speeds)
-        return cls(
-            tuple(Action(steering_angle=angle, speed=rate) for angle in steering_angles for rate in rates)
-        )
+        return cls(tuple(Action(steering_angle=angle, speed=rate) for angle in steering_angles for rate in rates))
 
     @property
     def table(self) -> tuple[tuple[float, float], ...]:
@@ -194,9 +188,7 @@ def describe(space: ContinuousActions | DiscreteActions) -> str:
     return f"continuous, steering {left:g}..{right:g} degrees, speed {slow:g}..{fast:g} m/s"
 
 
-def difference(
-    one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions
-) -> str | None:
+def difference(one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions) -> str | None:
     """Name both action spaces where they differ; None where they are the same."""
     if one == other:
         return None

@@ -15,9 +15,7 @@ class LidarConfig(Config):
     """A planar lidar; defaults are those of the DeepRacer simulator (racecar.launch.py, sensors/constants.py)."""
 
     rays: int = Field(default=64, ge=1, le=4096, description="rays, evenly over the field of view")
-    view_deg: float = Field(
-        default=300.0, gt=0.0, le=360.0, description="degrees, field of view about the heading"
-    )
+    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="degrees, field of view about the heading")
     range_min: float = Field(default=0.15, ge=0.0, description="m; nearer things are reported at this range")
     range_max: float = Field(default=12.0, gt=0.0, le=200.0, description="m; nothing nearer gives this range")
     noise: float = Field(default=0.01, ge=0.0, description="m, standard deviation of a range")
@@ -29,15 +27,11 @@ class StartConfig(Config):
     mode: Literal["round_robin", "random"] = Field(
         default="round_robin", description="each episode a share of the lap further, or anywhere"
     )
-    advance: float = Field(
-        default=0.05, gt=0.0, le=1.0, description="share of a lap from one start to the next"
-    )
+    advance: float = Field(default=0.05, gt=0.0, le=1.0, description="share of a lap from one start to the next")
     direction: Literal["forward", "backward", "alternate", "either"] = Field(
         default="forward", description="of travel against the track file's own; by episode, or by chance"
     )
-    lateral_share: float = Field(
-        default=0.25, ge=0.0, lt=0.8, description="largest offset, share of the half width"
-    )
+    lateral_share: float = Field(default=0.25, ge=0.0, lt=0.8, description="largest offset, share of the half width")
     turned_deg: float = Field(default=10.0, ge=0.0, le=180.0, description="degrees, largest heading error")
 
 

@@ -19,9 +19,7 @@ class PPOConfig(Config):
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
     learning_rate_end: float = Field(default=0.1, ge=0.0, le=1.0, description="share of it left at the end")
-    n_steps: int = Field(
-        default=64, ge=2, le=65536, description="control steps of each world between updates"
-    )
+    n_steps: int = Field(default=64, ge=2, le=65536, description="control steps of each world between updates")
     batch_size: int = Field(default=1024, ge=2, description="of a gradient step")
     n_epochs: int = Field(default=5, ge=1, le=100, description="passes over the collected steps")
     gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount for a control step")
@@ -31,12 +29,8 @@ class PPOConfig(Config):
     vf_coef: float = Field(default=0.5, ge=0.0, le=10.0, description="weight of the value loss")
     max_grad_norm: float = Field(default=0.5, gt=0.0)
     target_kl: float | None = Field(default=None, gt=0.0, description="stop an update's passes beyond this")
-    log_std_init: float = Field(
-        default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges"
-    )
-    layers: tuple[int, ...] = Field(
-        default=(64, 64), max_length=8, description="hidden units, policy and value"
-    )
+    log_std_init: float = Field(default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges")
+    layers: tuple[int, ...] = Field(default=(64, 64), max_length=8, description="hidden units, policy and value")
     activation: Literal["tanh", "relu", "elu"] = "tanh"
 
     @field_validator("layers")
@@ -52,14 +46,10 @@ class BudgetConfig(Config):
 
     worlds: int = Field(default=64, ge=1, le=65536, description="cars that drive at once")
     total_steps: int = Field(default=1_000_000, ge=1, description="control steps of all cars together")
-    minutes: float | None = Field(
-        default=None, gt=0.0, description="wall time; the earlier of the two ends it"
-    )
+    minutes: float | None = Field(default=None, gt=0.0, description="wall time; the earlier of the two ends it")
     evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
     evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
-    checkpoint_s: float = Field(
-        default=15.0, gt=0.0, description="s of wall time between checkpoints at most"
-    )
+    checkpoint_s: float = Field(default=15.0, gt=0.0, description="s of wall time between checkpoints at most")
     torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's arithmetic")
 
 

@@ -33,9 +33,7 @@ def config_for(sensors: Sequence[SensorSpec], control_rate_hz: float | None) -> 
         elif sensor.name == "lidar":
             fields["lidar"] = LidarConfig(**sensor.settings)  # type: ignore[arg-type]
         else:
-            raise BundleError(
-                f"the policy needs sensor `{sensor.name}`; this simulator has `state` and `lidar`"
-            )
+            raise BundleError(f"the policy needs sensor `{sensor.name}`; this simulator has `state` and `lidar`")
     config = EnvConfig(**fields)  # type: ignore[arg-type]
     for asked, given in zip(sensors, sensor_specs(config), strict=True):
         if asked.shape != given.shape or asked.fields != given.fields:

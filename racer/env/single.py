@@ -21,9 +21,7 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
         """Takes what `RacerVectorEnv` takes, but for `num_envs` and `autoreset_mode`."""
-        self.vector = RacerVectorEnv(
-            1, render_mode=render_mode, autoreset_mode=AutoresetMode.DISABLED, **options
-        )
+        self.vector = RacerVectorEnv(1, render_mode=render_mode, autoreset_mode=AutoresetMode.DISABLED, **options)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.vector.metadata["render_fps"]}
         self.render_mode = render_mode
         self.observation_space = self.vector.single_observation_space

@@ -64,7 +64,5 @@ class Commands:
             raise ValueError(f"continuous actions are numbers, not {given.dtype}")
         values = given.astype(np.float64)
         if np.isnan(values).any():
-            raise ValueError(
-                "an action is NaN: the policy's network has diverged, or its observation is broken"
-            )
+            raise ValueError("an action is NaN: the policy's network has diverged, or its observation is broken")
         return np.clip(values, self._low, self._high)

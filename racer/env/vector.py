@@ -128,9 +128,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             ValueError, TypeError: a list of seeds, or a mask that is none.
         """
         if isinstance(seed, list):
-            raise ValueError(
-                "one seed serves the whole batch; give an int, worlds draw from streams of their own"
-            )
+            raise ValueError("one seed serves the whole batch; give an int, worlds draw from streams of their own")
         super().reset(seed=seed)
         which = None if options is None else options.get("reset_mask")
         if which is not None:

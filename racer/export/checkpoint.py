@@ -60,7 +60,5 @@ def export_bundle(source: Path | str, path: Path | str) -> ParityReport:
     policy = build_policy(bundle.contract, bundle.weights)
     check_golden(bundle, OnnxPolicy(bundle))
     report = check_parity(bundle.onnx, policy, bundle.contract, bundle.golden.inputs)
-    write_bundle(
-        path, onnx=bundle.onnx, contract=bundle.contract, weights=bundle.weights, golden=bundle.golden
-    )
+    write_bundle(path, onnx=bundle.onnx, contract=bundle.contract, weights=bundle.weights, golden=bundle.golden)
     return report

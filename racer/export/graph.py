@@ -72,9 +72,7 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
     model = onnx.ModelProto.FromString(graph)
     known = {entry.key: entry.value for entry in model.metadata_props}
     if _KEY not in known:
-        raise ExportError(
-            "This ONNX graph does not say which of its weights is which; trace it with racer.export"
-        )
+        raise ExportError("This ONNX graph does not say which of its weights is which; trace it with racer.export")
     mapping: dict[str, str] = json.loads(known[_KEY])
     for tensor in model.graph.initializer:
         if tensor.name not in mapping:
@@ -85,9 +83,7 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
         values = np.asarray(weights[name])
         if values.shape != tuple(tensor.dims) or values.dtype != np.float32:
             given = f"{values.dtype}{list(values.shape)}"
-            raise ExportError(
-                f"Weight `{name}` is {given}, the contract's graph takes float32{list(tensor.dims)}"
-            )
+            raise ExportError(f"Weight `{name}` is {given}, the contract's graph takes float32{list(tensor.dims)}")
         if not np.isfinite(values).all():
             raise ExportError(f"Weight `{name}` is not finite; the training has diverged")
         tensor.raw_data = values.astype("<f4").tobytes()
@@ -95,9 +91,7 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
 
 
 def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
-    examples = tuple(
-        torch.zeros((2, *sensor.shape), dtype=getattr(torch, sensor.dtype)) for sensor in contract.sensors
-    )
+    examples = tuple(torch.zeros((2, *sensor.shape), dtype=getattr(torch, sensor.dtype)) for sensor in contract.sensors)
     names = [*contract.onnx.inputs, *contract.onnx.outputs]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -124,9 +118,7 @@ def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContr
         if name in own and np.array_equal(onnx.numpy_helper.to_array(tensor), own[name]):
             mapping[tensor.name] = name
     if missing := sorted(_used(module, contract) - set(mapping.values())):
-        raise ExportError(
-            f"torch's exporter folded weight `{missing[0]}` into the graph; it cannot be swapped"
-        )
+        raise ExportError(f"torch's exporter folded weight `{missing[0]}` into the graph; it cannot be swapped")
     return mapping
 
 

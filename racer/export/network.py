@@ -49,9 +49,7 @@ class ScaledFeatures(BaseFeaturesExtractor):
 
 
 def _spread(sensors: Sequence[SensorSpec], key: str) -> Tensor:
-    parts = [
-        np.broadcast_to(np.asarray(getattr(sensor, key), dtype=np.float32), sensor.size) for sensor in sensors
-    ]
+    parts = [np.broadcast_to(np.asarray(getattr(sensor, key), dtype=np.float32), sensor.size) for sensor in sensors]
     return torch.from_numpy(np.concatenate(parts))
 
 

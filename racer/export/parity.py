@@ -73,9 +73,7 @@ def compare(answered: Golden, policy: ActorCriticPolicy, contract: PolicyContrac
     if len(action) == 0:
         raise ExportError("No recorded observations to compare torch and onnxruntime on")
     if not all(np.isfinite(each).all() for each in (action, raw, its_action, its_raw)):
-        raise ExportError(
-            "The policy's outputs are not finite on recorded observations; the training has diverged"
-        )
+        raise ExportError("The policy's outputs are not finite on recorded observations; the training has diverged")
     raw_off = np.abs(its_raw - raw).max(axis=1) / _reach(raw)
     _refuse(raw_off, second, raw, its_raw)
     reach = np.maximum(np.subtract(contract.action_space.high, contract.action_space.low), 1e-6)

@@ -67,9 +67,7 @@ class OnnxPolicy:
         Raises:
             BundleError: the observation does not fit the contract.
         """
-        actions: NDArray[np.float32] = self._session.run(
-            self._action_only, prepare(self.contract, observation)
-        )[0]
+        actions: NDArray[np.float32] = self._session.run(self._action_only, prepare(self.contract, observation))[0]
         return actions
 
     def outputs(self, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
@@ -84,9 +82,7 @@ class OnnxPolicy:
 def _check_outside(session: onnxruntime.InferenceSession, contract: PolicyContract, source: str) -> None:
     inputs = {each.name: each for each in session.get_inputs()}
     if tuple(inputs) != contract.onnx.inputs:
-        raise BundleError(
-            f"{source}: the graph takes {', '.join(inputs)}, its contract says {contract.onnx.inputs}"
-        )
+        raise BundleError(f"{source}: the graph takes {', '.join(inputs)}, its contract says {contract.onnx.inputs}")
     for sensor in contract.sensors:
         found = inputs[sensor.name]
         if found.type != _ONNX_TYPES[sensor.dtype] or tuple(found.shape[1:]) != sensor.shape:

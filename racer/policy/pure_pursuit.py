@@ -46,9 +46,7 @@ class PurePursuitPolicy:
     name = "pure_pursuit"
     control_rate_hz = None
 
-    def __init__(
-        self, *, sensor: SensorSpec | None = None, settings: PurePursuitSettings | None = None
-    ) -> None:
+    def __init__(self, *, sensor: SensorSpec | None = None, settings: PurePursuitSettings | None = None) -> None:
         """Find the fields that it needs in `sensor`, the state sensor's description.
 
         Raises:
@@ -61,9 +59,7 @@ class PurePursuitPolicy:
         count = sum(1 for field in sensor.fields if re.fullmatch(r"ahead\d+_x", field))
         wanted = ["speed", "yaw_rate", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
         if missing := [field for field in wanted if field not in place]:
-            raise BundleError(
-                f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not show"
-            )
+            raise BundleError(f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not show")
         self._speed, self._yaw_rate = place["speed"], place["yaw_rate"]
         self._x = [place[f"ahead{k}_x"] for k in range(count)]
         self._y = [place[f"ahead{k}_y"] for k in range(count)]
@@ -83,9 +79,7 @@ class PurePursuitPolicy:
     def _steering(self, points: NDArray, speed: NDArray) -> NDArray:
         settings = self.settings
         from_rear = points + np.array([settings.rear, 0.0])
-        goal = _at_distance(
-            from_rear, np.clip(speed * settings.goal_time_s, settings.goal_min, settings.goal_max)
-        )
+        goal = _at_distance(from_rear, np.clip(speed * settings.goal_time_s, settings.goal_min, settings.goal_max))
         curvature = 2.0 * goal[:, 1] / np.maximum((goal**2).sum(axis=1), 1e-6)
         angle = np.degrees(np.arctan(settings.wheelbase * curvature))
         return np.clip(angle, -settings.steering_max_deg, settings.steering_max_deg)
@@ -95,9 +89,7 @@ class PurePursuitPolicy:
         curvature = _bend(points)
         step = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0))
         start = np.hypot(points[:, :1, 0], points[:, :1, 1])
-        way = np.concatenate([start, start + np.cumsum(step, axis=1)], axis=1)[
-            :, :-2
-        ]  # to where a bend begins
+        way = np.concatenate([start, start + np.cumsum(step, axis=1)], axis=1)[:, :-2]  # to where a bend begins
         allowed = settings.lateral_acceleration / np.maximum(curvature, 1e-6) + 2.0 * settings.braking * way
         return np.clip(np.sqrt(allowed.min(axis=1)), settings.speed_min, settings.speed_max)
 

@@ -17,9 +17,7 @@ class RandomPolicy:
     name = "random"
     control_rate_hz = None
 
-    def __init__(
-        self, action_space: ContinuousActions | DiscreteActions | None = None, *, seed: int = 0
-    ) -> None:
+    def __init__(self, action_space: ContinuousActions | DiscreteActions | None = None, *, seed: int = 0) -> None:
         self.action_space = action_space or ContinuousActions()
         self.sensors: tuple[SensorSpec, ...] = (state_sensor(),)
         self._seed = seed

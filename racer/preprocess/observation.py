@@ -37,9 +37,7 @@ def prepare(contract: PolicyContract, observation: Mapping[str, NDArray]) -> dic
         values = _cast(sensor, np.asarray(observation[sensor.name]))
         if batch is not None and len(values) != batch:
             first = contract.sensors[0].name
-            raise BundleError(
-                f"Sensor `{sensor.name}` gave {len(values)} observations, `{first}` gave {batch}"
-            )
+            raise BundleError(f"Sensor `{sensor.name}` gave {len(values)} observations, `{first}` gave {batch}")
         batch = len(values)
         inputs[sensor.name] = values
     return inputs

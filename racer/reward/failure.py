@@ -102,9 +102,7 @@ def returned(value: object, file: str, function: Callable[..., Any], params: dic
     may take another way then; in that case the line of the `def` has to do.
     """
     line = _return_line(function, file, params) or line_of(function)
-    return Verdict(
-        line, f"returned {_shown(value)}", " It must return a finite number from -100000 to 100000."
-    )
+    return Verdict(line, f"returned {_shown(value)}", " It must return a finite number from -100000 to 100000.")
 
 
 def _shown(value: object) -> str:

@@ -43,9 +43,7 @@ class Param:
     ours: bool = False
 
 
-def _told(
-    name: str, type: str, unit: str, range: str, meaning: str, *fields: str, fill: Fill = "telemetry"
-) -> Param:
+def _told(name: str, type: str, unit: str, range: str, meaning: str, *fields: str, fill: Fill = "telemetry") -> Param:
     """A DeepRacer key; it is filled from the field of its own name where no other is given."""
     chosen = fields or ((name,) if fill == "telemetry" else ())
     return Param(name=name, type=type, unit=unit, range=range, meaning=meaning, fill=fill, fields=chosen)
@@ -91,9 +89,7 @@ _DEEPRACER = (
         ">= 0",
         "Distance of the point (`x`, `y`) from the centre line. The side is in `is_left_of_center`.",
     ),
-    _told(
-        "is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."
-    ),
+    _told("is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."),
     _told(
         "track_width",
         "float",
@@ -131,8 +127,7 @@ _DEEPRACER = (
         "bool",
         "",
         "",
-        "The episode runs against the order of the track file. It does not tell that the car drives the "
-        "wrong way.",
+        "The episode runs against the order of the track file. It does not tell that the car drives the wrong way.",
     ),
     _told("is_crashed", "bool", "", "", "The car hit an object, another car or a wall."),
     _told("is_offtrack", "bool", "", "", "No wheel centre is on the road any more."),
@@ -141,8 +136,7 @@ _DEEPRACER = (
         "list[int]",
         "index",
         "0..objects - 1",
-        "`[previous, next]`: indices of the objects behind and ahead along the centre line; "
-        "`[0, 0]` without objects.",
+        "`[previous, next]`: indices of the objects behind and ahead along the centre line; `[0, 0]` without objects.",
         "closest_object_prev",
         "closest_object_next",
     ),
@@ -226,8 +220,7 @@ _EXTRA = (
         "float",
         "degrees",
         "-180..180",
-        "Angle between where the car points and where its centre of gravity moves; positive when it moves "
-        "to the left.",
+        "Angle between where the car points and where its centre of gravity moves; positive when it moves to the left.",
     ),
     _ours("yaw_rate", "float", "degrees/s", "", "How fast the car turns; counter-clockwise positive."),
     _ours("acceleration_forward", "float", "m/s^2", "", "Acceleration along the car; braking is negative."),
@@ -237,8 +230,7 @@ _EXTRA = (
         "float",
         "degrees",
         "-180..180",
-        "Direction of the car minus the direction of the centre line here; positive when it points to "
-        "the left.",
+        "Direction of the car minus the direction of the centre line here; positive when it points to the left.",
     ),
     _ours("curvature", "float", "1/m", "", "Curvature of the centre line here; positive in a left turn."),
     _ours("wheels_on_track", "int", "wheels", "0..4", "How many wheel centres are on the road."),
@@ -289,9 +281,7 @@ def markdown() -> str:
 def _markdown_table(params: tuple[Param, ...]) -> str:
     lines = ["| key | type | unit | range | meaning | filled from |", "|---|---|---|---|---|---|"]
     for param in params:
-        table = {"telemetry": "TELEMETRY", "objects": "OBJECT_TELEMETRY", "waypoints": "the track"}[
-            param.fill
-        ]
+        table = {"telemetry": "TELEMETRY", "objects": "OBJECT_TELEMETRY", "waypoints": "the track"}[param.fill]
         origin = ", ".join(f"`{table}.{name}`" for name in param.fields) or table
         cells = [f"`{param.name}`", f"`{param.type}`", param.unit, param.range, param.meaning, origin]
         lines.append(f"| {' | '.join(cells)} |")

@@ -76,11 +76,7 @@ def _column(
     """The values of one key for all cars; lists are made one by one while the column is read."""
     names = param.fields
     if param.fill == "telemetry":
-        return (
-            fields[names[0]]
-            if len(names) == 1
-            else map(list, zip(*(fields[name] for name in names), strict=True))
-        )
+        return fields[names[0]] if len(names) == 1 else map(list, zip(*(fields[name] for name in names), strict=True))
     if param.fill == "waypoints":
         return map(list, map(waypoints.__getitem__, fields["course"]))
     return map(list, repeat((), count)) if things is None else things.column(names)

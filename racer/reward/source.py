@@ -91,13 +91,9 @@ def compile_source(source: RewardSource) -> types.CodeType:
     except SyntaxError as error:
         line = (error.text or "").strip()
         shown = f": `{line[:80]}`" if line else ""
-        raise RewardError(
-            f"{source.path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{shown}"
-        ) from None
+        raise RewardError(f"{source.path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{shown}") from None
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
-        raise RewardError(
-            f"{source.path}: cannot be compiled: {type(error).__name__}: {first_line(error)}"
-        ) from None
+        raise RewardError(f"{source.path}: cannot be compiled: {type(error).__name__}: {first_line(error)}") from None
 
 
 def new_function(source: RewardSource, code: types.CodeType) -> Function:
@@ -123,12 +119,9 @@ def new_function(source: RewardSource, code: types.CodeType) -> Function:
 
 def _take_function(source: RewardSource, module: types.ModuleType) -> Function:
     if FUNCTION not in vars(module):
-        others = [
-            name for name, value in vars(module).items() if callable(value) and not name.startswith("__")
-        ]
+        others = [name for name, value in vars(module).items() if callable(value) and not name.startswith("__")]
         raise RewardError(
-            f"{source.path} has no `{FUNCTION}`; define `def {FUNCTION}(params):`."
-            f"{did_you_mean(FUNCTION, others)}"
+            f"{source.path} has no `{FUNCTION}`; define `def {FUNCTION}(params):`.{did_you_mean(FUNCTION, others)}"
         )
     function = vars(module)[FUNCTION]
     check_function(function, str(source.path))
@@ -162,8 +155,7 @@ def check_function(function: object, where: str) -> None:
         signature.bind({})
     except TypeError:
         raise RewardError(
-            f"{where}: `{FUNCTION}{signature}` cannot be called with one argument; "
-            f"write `def {FUNCTION}(params):`."
+            f"{where}: `{FUNCTION}{signature}` cannot be called with one argument; write `def {FUNCTION}(params):`."
         ) from None
 
 
@@ -175,9 +167,7 @@ def line_of(function: object) -> int | None:
 
 def innermost_line(error: BaseException, file: str) -> int | None:
     """The line of `file` that was running when an exception rose, the innermost where there are several."""
-    lines = [
-        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file
-    ]
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     return lines[-1] if lines else None
 
 

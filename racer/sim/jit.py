@@ -42,9 +42,7 @@ def _prepare_cache() -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        others = sorted(
-            (p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True
-        )
+        others = sorted((p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
     except OSError:
         return False
     for old in others[_KEEP - 1 :]:

@@ -46,9 +46,7 @@ _BOX_EDGE: Colour = (112, 76, 42)
 _WHITE: Colour = (255, 255, 255)
 _WALL_THICKNESS = 0.05
 _LEAST_CAR_PX = 12.0
-_RAMP = np.array(
-    [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64
-)
+_RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64)
 _RAMP_STEPS = 48
 
 
@@ -132,8 +130,8 @@ def draw_track(track: Track, width_px: int = 1200, *, view: View | None = None) 
     inner = scene.inset(track, edge)
     shapes = [
         _wall_shape(track, view),
-        _Shape(scene.ribbon(track.left, track.right, closed=track.closed), look.edge_line),
-        _Shape(scene.ribbon(*inner, closed=track.closed), look.road),
+        _Shape(scene.road(track.left, track.right, closed=track.closed), look.edge_line),
+        _Shape(scene.road(*inner, closed=track.closed), look.road),
         _center_line(track, view, center),
         _Shape(scene.start_lines(track, max(look.start_line_length, 1.5 * view.scale), edge), look.edge_line),
         _Shape(scene.direction_arrow(track), look.edge_line, 0.9),
@@ -161,9 +159,7 @@ def _center_line(track: Track, view: View, width: float) -> _Shape:
     return _Shape(scene.dashes(track, width, look.dash_length, look.dash_gap), look.center_line)
 
 
-def draw_cars(
-    image: Image, view: View, poses: ArrayLike, colours: ArrayLike | None, vehicle: VehicleConfig
-) -> None:
+def draw_cars(image: Image, view: View, poses: ArrayLike, colours: ArrayLike | None, vehicle: VehicleConfig) -> None:
     """Draw cars to scale, later ones above earlier ones; far away they keep a least size of about 12 pixels.
 
     Args:
@@ -235,9 +231,7 @@ def draw_path(
         stop = min(last + 1, len(line)) if last < len(line) and kept[last] else last
         if kept[first] and stop - first > 1:
             run = slice(first, stop)
-            shapes.append(
-                _Shape(scene.ribbon(line[run] + across[run], line[run] - across[run]), paints[first])
-            )
+            shapes.append(_Shape(scene.ribbon(line[run] + across[run], line[run] - across[run]), paints[first]))
     _paint_shapes(image, view, shapes)
 
 

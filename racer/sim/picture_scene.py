@@ -28,18 +28,39 @@ class Part(NamedTuple):
 
 
 def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
-    """Triangles (T, 3, 2) of the strip between two lines of (R, 2) points, row by row.
-
-    Each four-cornered piece is cut along the diagonal that keeps it inside its corners, where rows are askew.
-    """
+    """Triangles (T, 3, 2) of the narrow strip between two lines of (R, 2) points, row by row."""
     count = len(left) if closed else len(left) - 1
     here = np.arange(count)
     there = (here + 1) % len(left)
     a, b, c, d = left[here], left[there], right[there], right[here]
-    cuts = np.array([[[a, b, c], [a, c, d]], [[a, b, d], [b, c, d]]]).transpose(0, 3, 1, 2, 4)
-    turns = _turn(cuts)  # (2 ways to cut, pieces, 2 triangles); clockwise, so negative, where all is well
-    best = np.argmin(turns.max(axis=2), axis=0)
-    triangles, turn = cuts[best, here].reshape(-1, 3, 2), turns[best, here].reshape(-1)
+    return _same_turn(np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)]))
+
+
+def road(left: Points, right: Points, *, closed: bool) -> Points:
+    """Triangles (T, 3, 2) between two borders; rows may be far askew, as in some DeepRacer files.
+
+    From the narrowest row on, step ahead on that border which gives the shorter next line across.
+    """
+    rows = len(left)
+    if closed:
+        first = int(np.argmin(np.hypot(*(left - right).T)))
+        order = np.arange(first, first + rows + 1) % rows
+        left, right, rows = left[order], right[order], rows + 1
+    triangles, i, j = [], 0, 0
+    a, b = [complex(*point) for point in left], [complex(*point) for point in right]
+    while i < rows - 1 or j < rows - 1:
+        if j == rows - 1 or (i < rows - 1 and abs(a[i + 1] - b[j]) <= abs(a[i] - b[j + 1])):
+            triangles.append((left[i], left[i + 1], right[j]))
+            i += 1
+        else:
+            triangles.append((left[i], right[j + 1], right[j]))
+            j += 1
+    return _same_turn(np.array(triangles))
+
+
+def _same_turn(triangles: Points) -> Points:
+    """The triangles, counter-clockwise all, without those that have no area."""
+    turn = _turn(triangles)
     triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
     return triangles[turn != 0.0]
 

@@ -33,9 +33,7 @@ def _ziggurat() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     edges[0] = _AREA / math.exp(-0.5 * _TAIL**2)
     edges[1] = _TAIL
     for layer in range(1, _LAYERS - 1):
-        edges[layer + 1] = math.sqrt(
-            -2.0 * math.log(_AREA / edges[layer] + math.exp(-0.5 * edges[layer] ** 2))
-        )
+        edges[layer + 1] = math.sqrt(-2.0 * math.log(_AREA / edges[layer] + math.exp(-0.5 * edges[layer] ** 2)))
     heights[:] = np.exp(-0.5 * edges**2)
     return edges, heights
 

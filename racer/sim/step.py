@@ -134,9 +134,7 @@ def report(car, courses, segments, rails, control_dt, row):  # type: ignore[no-u
     row.is_reversed = course.backwards == 1
     row.is_left_of_center = to_left < to_right
     row.distance_from_center = abs(car.lateral)
-    row.track_width = math.sqrt(
-        (left_x - right_x) * (left_x - right_x) + (left_y - right_y) * (left_y - right_y)
-    )
+    row.track_width = math.sqrt((left_x - right_x) * (left_x - right_x) + (left_y - right_y) * (left_y - right_y))
     row.track_length = course.length
     row.progress = car.progress
     row.steps = car.steps
@@ -286,6 +284,4 @@ def step_worlds(first, last, actions, cars, objects, vehicles, courses, segments
             car.steps += 1
             car.stuck_steps = car.stuck_steps + 1 if moved <= STUCK_DISTANCE else 0
             car.backward_steps = car.backward_steps + 1 if car.progress < progress else 0
-        judge_and_report(
-            n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things
-        )
+        judge_and_report(n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things)

@@ -108,9 +108,7 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         fx_front = min(max(mass * demand * share, -grip_front), grip_front)
         fx_rear = min(max(mass * demand * (1.0 - share), -grip_rear), grip_rear)
         # A sliver is left, so that the secant below stays finite when a wheel locks or spins.
-        side_front = math.sqrt(
-            max(grip_front * grip_front - fx_front * fx_front, 1e-6 * grip_front * grip_front)
-        )
+        side_front = math.sqrt(max(grip_front * grip_front - fx_front * fx_front, 1e-6 * grip_front * grip_front))
         side_rear = math.sqrt(max(grip_rear * grip_rear - fx_rear * fx_rear, 1e-6 * grip_rear * grip_rear))
 
         # Slip of each axle: sideways over forward speed in the wheel's own frame.

@@ -225,7 +225,5 @@ def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:
     assert VEHICLE.names is not None
     for name in VEHICLE.names:
         degrees = f"{name}_deg"
-        row[name] = (
-            math.radians(getattr(vehicle, degrees)) if hasattr(vehicle, degrees) else getattr(vehicle, name)
-        )
+        row[name] = math.radians(getattr(vehicle, degrees)) if hasattr(vehicle, degrees) else getattr(vehicle, name)
     return row

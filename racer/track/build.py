@@ -78,15 +78,12 @@ def check_numbers(table: NDArray[np.float64], source: str, row_name: RowName) ->
     if bad.any():
         row = int(np.flatnonzero(bad.any(axis=1))[0])
         value = table[row][bad[row]][0]
-        raise TrackError(
-            f"`{source}` {row_name(row)}: a number is {value}; give finite metres in every column."
-        )
+        raise TrackError(f"`{source}` {row_name(row)}: a number is {value}; give finite metres in every column.")
     far = np.abs(table) > EXTENT_MAX
     if far.any():
         row = int(np.flatnonzero(far.any(axis=1))[0])
         raise TrackError(
-            f"`{source}` {row_name(row)}: {table[row][far[row]][0]:g} is beyond "
-            f"{EXTENT_MAX:g} m; give metres."
+            f"`{source}` {row_name(row)}: {table[row][far[row]][0]:g} is beyond {EXTENT_MAX:g} m; give metres."
         )
 
 

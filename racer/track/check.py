@@ -88,16 +88,12 @@ def _crossings(track: Track) -> Iterator[Finding]:
         pairs, _ = geometry.crossings(getattr(track, side), closed=track.closed)
         if len(pairs):
             first, second = pairs[0].tolist()
-            message = (
-                f"the {side} border crosses itself {len(pairs)} times (first in rows {first} and {second})"
-            )
+            message = f"the {side} border crosses itself {len(pairs)} times (first in rows {first} and {second})"
             yield Finding(level="warning", code="border_crosses_itself", message=message, row=first)
     pairs, _ = geometry.crossings(track.left, track.right, closed=track.closed)
     if len(pairs):
         first, second = pairs[0].tolist()
-        message = (
-            f"the left border crosses the right one (rows {first} and {second}): the road overlaps itself"
-        )
+        message = f"the left border crosses the right one (rows {first} and {second}): the road overlaps itself"
         yield Finding(level="warning", code="road_overlaps", message=message, row=first)
 
 

@@ -35,9 +35,7 @@ class Corridor:
     right: NDArray[np.float64]
 
 
-def find_corridor(
-    free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str
-) -> Corridor:
+def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> Corridor:
     """Trace the road through the free space.
 
     Args:
@@ -68,9 +66,7 @@ def find_corridor(
     line = max(lines, key=lambda points: float(geometry.step_lengths(points, closed=False).sum()))[:-1]
     half = float(np.median(ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)))
     if half < ROAD_PIXELS_MIN:
-        raise TrackError(
-            f"`{source}`: the road is {2 * half:.1f} pixels wide; use an image of finer resolution."
-        )
+        raise TrackError(f"`{source}`: the road is {2 * half:.1f} pixels wide; use an image of finer resolution.")
     line = _smooth(line, half)
     left = ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)
     right = ndimage.map_coordinates(outer, line[:, ::-1].T, order=1)
@@ -90,9 +86,7 @@ def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
     return geometry.resample(fine, max(16, round(length / (half / 4))), closed=True)
 
 
-def _ring(
-    free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str
-) -> tuple[Mask, Mask]:
+def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> tuple[Mask, Mask]:
     """The road with small obstacles filled in, and what it encloses.
 
     Where nothing is known of the place, components that touch the edge of the picture come last (the

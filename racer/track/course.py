@@ -89,9 +89,7 @@ def course_text(track: Track) -> str:
     plain = Look()
     look = {key: value for key, value in track.look.__dict__.items() if value != getattr(plain, key)}
     if look:
-        head["look"] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in look.items()
-        }
+        head["look"] = {key: list(value) if isinstance(value, tuple) else value for key, value in look.items()}
     table = np.hstack([track.center, track.left, track.right])
     lines = [f"  - [{', '.join(_plain(value) for value in row)}]" for row in table.tolist()]
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)

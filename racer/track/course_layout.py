@@ -31,22 +31,16 @@ def rows_of_course(course: Course, source: str) -> curve.Rows:
         start = (x, y, math.radians(heading))
         if course.closed:
             _check_closing(segments, source)
-        return curve.rows_of_segments(
-            segments, start, step=course.step, closed=course.closed, shift=course.start
-        )
+        return curve.rows_of_segments(segments, start, step=course.step, closed=course.closed, shift=course.start)
     points, left, right = _points(course, source)
-    return curve.rows_of_points(
-        points, left, right, step=course.step, closed=course.closed, shift=course.start
-    )
+    return curve.rows_of_points(points, left, right, step=course.step, closed=course.closed, shift=course.start)
 
 
 def _segments(course: Course, parts: list[SegmentPart], source: str) -> list[curve.Segment]:
     for k, part in enumerate(parts):
         place = f"`{source}` segments[{k}]"
         if (part.straight is None) == (part.arc is None):
-            raise TrackError(
-                f"{place}: give either `straight: metres` or `arc: degrees` with `radius: metres`."
-            )
+            raise TrackError(f"{place}: give either `straight: metres` or `arc: degrees` with `radius: metres`.")
         if (part.arc is None) != (part.radius is None) or part.arc == 0.0:
             raise TrackError(f"{place}: an arc needs degrees other than 0 and a radius; a straight has none.")
         if part.straight == "auto" and not course.closed:
@@ -124,9 +118,7 @@ def solve_autos(segments: list[SegmentPart], source: str) -> list[float]:
     if not unknown:
         return lengths
     if len(unknown) != 2:
-        raise TrackError(
-            f"`{source}` has {len(unknown)} straights of length `auto`; a closed course takes two."
-        )
+        raise TrackError(f"`{source}` has {len(unknown)} straights of length `auto`; a closed course takes two.")
     turned = np.cumsum([0.0] + [math.radians(part.arc or 0.0) for part in segments])
     known = [
         curve.Segment(length=length, turn=math.radians(part.arc or 0.0), left=1.0, right=1.0)

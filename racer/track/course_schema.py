@@ -24,9 +24,7 @@ class SegmentPart(_Part):
     straight: Positive | Literal["auto"] | None = Field(
         None, description="length in m; `auto` twice in a closed course: both are solved so that it closes"
     )
-    arc: Annotated[float, Field(ge=-720.0, le=720.0)] | None = Field(
-        None, description="turn in degrees, left positive"
-    )
+    arc: Annotated[float, Field(ge=-720.0, le=720.0)] | None = Field(None, description="turn in degrees, left positive")
     radius: Positive | None = Field(None, description="m, of an arc's centre line")
     width: Positive | None = Field(None, description="m, at the end of the segment, half to each side")
     left: Positive | None = Field(None, description="m to the left border at the end of the segment")
@@ -112,7 +110,5 @@ def _first_problem(problem: ValidationError) -> str:
         hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
         return f"unknown key `{place}`. {hint}"
     if first["type"] == "missing":
-        return f"the key `{place}` is missing" + (
-            "; write `racer_track: 1`." if place == "racer_track" else "."
-        )
+        return f"the key `{place}` is missing" + ("; write `racer_track: 1`." if place == "racer_track" else ".")
     return f"{place} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}."

@@ -125,9 +125,7 @@ def read_map(path: Path) -> GridMap:
     if not 0.0 < resolution < 100.0:
         raise TrackError(f"`{path}`: resolution is {resolution:g}; give metres a pixel, above 0.")
     origin = settings.get("origin")
-    if not (
-        isinstance(origin, list) and len(origin) == 3 and all(isinstance(v, int | float) for v in origin)
-    ):
+    if not (isinstance(origin, list) and len(origin) == 3 and all(isinstance(v, int | float) for v in origin)):
         raise TrackError(f"`{path}`: origin is {origin!r}; give [x, y, yaw] of the lower left corner.")
     image = path.parent / settings["image"]
     if not image.is_file():

@@ -80,9 +80,7 @@ def find_route(name: str, routes: Mapping[str, Route]) -> Route:
     if name in routes:
         return routes[name]
     hint = assets.did_you_mean(name, list(routes))
-    raise AssetError(
-        f"No published track `{name}` among {len(routes)} (`racer tracks fetch --list` shows them).{hint}"
-    )
+    raise AssetError(f"No published track `{name}` among {len(routes)} (`racer tracks fetch --list` shows them).{hint}")
 
 
 def fetch(route: Route, *, base_url: str | None = None, folder: Path | None = None) -> Path:

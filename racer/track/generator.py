@@ -58,9 +58,7 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.Segment] | None:
     count = int(rng.integers(5, 12))
     angles = np.sort((np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count)
     reach = rng.uniform(0.35, 1.0, count)
-    polygon = (
-        np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None] * (rng.uniform(1.0, 1.8), 1.0)
-    )
+    polygon = np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None] * (rng.uniform(1.0, 1.8), 1.0)
     wanted = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
     polygon *= 1.1 * wanted / float(geometry.step_lengths(polygon, closed=True).sum())
     if rng.random() < 0.5:

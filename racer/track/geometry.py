@@ -66,9 +66,7 @@ def left_normals(points: Points, *, closed: bool) -> Points:
     return np.column_stack([-along[:, 1], along[:, 0]])
 
 
-def borders_from_widths(
-    center: Points, left: Floats, right: Floats, *, closed: bool
-) -> tuple[Points, Points]:
+def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: bool) -> tuple[Points, Points]:
     """The left and right border at given distances from a centre line, without folds in tight corners.
 
     Args:
@@ -157,9 +155,7 @@ def resample(points: Points, count: int, *, closed: bool) -> Points:
     return np.column_stack([np.interp(wanted, at, line[:, 0]), np.interp(wanted, at, line[:, 1])])
 
 
-def turn_radii(
-    points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3
-) -> tuple[Floats, Floats]:
+def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3) -> tuple[Floats, Floats]:
     """Radius of the line's turns, averaged over a short length so that a single kink does not rule.
 
     Args:

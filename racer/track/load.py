@@ -76,9 +76,7 @@ def load_tracks(specs: Sequence[str]) -> list[Track]:
         else:
             tracks.append(load_track(spec))
     if not tracks:
-        raise TrackError(
-            "No track was given; name one, for example --track " + (assets.names("track") or ["oval"])[0]
-        )
+        raise TrackError("No track was given; name one, for example --track " + (assets.names("track") or ["oval"])[0])
     return tracks
 
 
@@ -96,9 +94,7 @@ def parse_spec(spec: str) -> TrackSpec:
         key, equals, value = option.partition("=")
         key, value = (key.strip(), value) if equals else ("scale", key)
         if key not in ("scale", "width"):
-            raise TrackError(
-                f"`{spec}`: there is no option `{key}`; allowed are @1/18, @scale=1/18 and @width=10."
-            )
+            raise TrackError(f"`{spec}`: there is no option `{key}`; allowed are @1/18, @scale=1/18 and @width=10.")
         if key in values:
             raise TrackError(f"`{spec}` gives {key} twice; give it once.")
         values[key] = parse_fraction(spec, key, value)
@@ -158,11 +154,7 @@ def _read(path: Path, scale: float | None, width: float | None) -> Track:
         line = read_line(path)
         beside = map_beside(path) if line.right is None and width is None else None
         # A race line has no borders of its own; the map that it was made for has them.
-        return (
-            read_f1tenth(beside, scale=scale, line=path)
-            if beside
-            else read_csv(path, scale=scale, width=width)
-        )
+        return read_f1tenth(beside, scale=scale, line=path) if beside else read_csv(path, scale=scale, width=width)
     if width is not None:
         raise TrackError(f"`{path}` has borders of its own; width is for race lines, leave it out.")
     if suffix == ".npy":

@@ -117,9 +117,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise TrackError(
-            f"`{path}` is no text file; a track in .csv has columns x, y, right, left."
-        ) from None
+        raise TrackError(f"`{path}` is no text file; a track in .csv has columns x, y, right, left.") from None
     except OSError as problem:
         raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
     rows: list[list[float]] = []
@@ -127,9 +125,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]
     header = ""
     for number, line in enumerate(text.splitlines(), start=1):
         content = line.strip()
-        if content.startswith("#") or (
-            not rows and re.match(r"[A-Za-z]", content) and "nan" not in content.lower()
-        ):
+        if content.startswith("#") or (not rows and re.match(r"[A-Za-z]", content) and "nan" not in content.lower()):
             header = header if rows else content.lstrip("# ")
             continue
         if not content:

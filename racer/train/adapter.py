@@ -43,9 +43,7 @@ class RacerVecEnv(VecEnv):
     def __init__(self, env: RacerVectorEnv) -> None:
         """Wrap an environment whose `autoreset_mode` is SAME_STEP."""
         if env.autoreset_mode.value != "SameStep":
-            raise ValueError(
-                "SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP"
-            )
+            raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
         self.env = env
         self._discrete = isinstance(env.actions, DiscreteActions)
         action_space: spaces.Space[Any] = env.single_action_space

@@ -127,6 +127,8 @@ class Monitor(BaseCallback):
         self._collected = True
         buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         self._keep_observations({k: v.reshape(-1, *v.shape[2:]) for k, v in buffer.observations.items()})
+        if self._budget.done >= 1.0:
+            return  # one more update is learned from this round, then `finish` keeps and evaluates it
         due = self._config.train.evaluate_every
         if self.num_timesteps - self._last_evaluated >= due:
             self._last_evaluated = self.num_timesteps
@@ -217,9 +219,7 @@ class Monitor(BaseCallback):
         """Drive the checkpoint just written; keep it as the best where it is."""
         policy = OnnxPolicy(read_bundle(self._run.last))
         results = [
-            evaluate(
-                policy, track, self._vehicle, laps=self._config.train.evaluate_laps, seed=EVALUATION_SEED
-            )
+            evaluate(policy, track, self._vehicle, laps=self._config.train.evaluate_laps, seed=EVALUATION_SEED)
             for track in self._tracks
         ]
         score = _score(results)

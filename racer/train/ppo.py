@@ -39,9 +39,7 @@ def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps
 
 def normalised(env: VecEnv, gamma: float) -> VecNormalize:
     """Divide rewards by the running deviation of the discounted return; observations are left alone."""
-    return VecNormalize(
-        env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY
-    )
+    return VecNormalize(env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY)
 
 
 class Budget:

@@ -48,9 +48,7 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise RunError(
-            f"{path} is absent: this run was stopped before its first checkpoint; train anew"
-        ) from None
+        raise RunError(f"{path} is absent: this run was stopped before its first checkpoint; train anew") from None
     except Exception as error:  # torch raises many kinds for a broken file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path} cannot be read ({reason}); start anew with --from {path.parent}") from None

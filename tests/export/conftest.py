@@ -29,7 +29,7 @@ class Case:
             sensors=sensors,
             action_space=space,
             control_rate_hz=15.0,
-            network=NetworkInfo(policy_layers=(16, 12), value_layers=(8,), activation="tanh"),
+            network=NetworkInfo(policy_layers=(16, 16), value_layers=(8,), activation="tanh"),
         )
         self.policy = self.other_policy(1)
         self.graph = trace(self.contract)

@@ -27,10 +27,7 @@ def test_checkpoint_drives_as_torch(case, tmp_path):
     assert report.observations == 64
     policy = load_policy(tmp_path)
     draw = np.random.default_rng(77)
-    seen = {
-        s.name: (draw.normal(size=(200, *s.shape)) / np.array(s.scale)).astype("f4")
-        for s in case.contract.sensors
-    }
+    seen = {s.name: (draw.normal(size=(200, *s.shape)) / np.array(s.scale)).astype("f4") for s in case.contract.sensors}
     with torch.no_grad():
         tensors = [torch.from_numpy(values) for values in seen.values()]
         action, raw = (t.numpy() for t in DeployedPolicy(case.policy, case.contract)(*tensors))
@@ -120,7 +117,5 @@ def test_driving_needs_no_torch(continuous, tmp_path):
         "p.act({'state': numpy.zeros((5, 20))});"
         "print([m for m in ('torch', 'stable_baselines3', 'onnx', 'gymnasium', 'numba') if m in sys.modules])"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

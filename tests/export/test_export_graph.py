@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from torch import nn
 
 from racer.errors import ExportError
 from racer.export import build_policy, export_onnx, swap_weights, trace, weight_arrays
@@ -51,6 +50,10 @@ def test_same_graph_every_time(case):
 def test_fresh_biases_stay_apart(continuous):
     """Keep zero and equal weights as weights of their own: a fresh policy's biases are all zero."""
     policy = build_policy(continuous.contract)
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
     model = onnx.ModelProto.FromString(export_onnx(policy, continuous.contract))
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     names = ["mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net"]
@@ -61,17 +64,10 @@ def test_fresh_biases_stay_apart(continuous):
 def test_folded_weight_is_found(continuous):
     """Refuse a graph into which the exporter folded a weight: two equal biases become one."""
     module = DeployedPolicy(build_policy(continuous.contract), continuous.contract).eval()
-    first = nn.Linear(20, 16)
     with torch.no_grad():
-        for layer in module.policy.mlp_extractor.policy_net:
-            if isinstance(layer, nn.Linear):
-                layer.bias.zero_()
-    module.policy.mlp_extractor.policy_net = nn.Sequential(
-        first, nn.Tanh(), nn.Linear(16, 16), nn.Linear(16, 12)
-    )
-    with torch.no_grad():
-        first.bias.zero_()
-        module.policy.mlp_extractor.policy_net[2].bias.zero_()
+        for name, parameter in module.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
     model = onnx.ModelProto.FromString(_trace(module, continuous.contract))
     with pytest.raises(ExportError, match=r"folded weight `mlp_extractor.policy_net.\d.bias`"):
         _match(model, module, continuous.contract)

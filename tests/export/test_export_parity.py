@@ -12,9 +12,7 @@ from racer.export.parity import TOLERANCE, compare, run_graph
 
 def test_equal(case):
     """Pass the export of a policy with room to spare."""
-    report = check_parity(
-        export_onnx(case.policy, case.contract), case.policy, case.contract, case.observations
-    )
+    report = check_parity(export_onnx(case.policy, case.contract), case.policy, case.contract, case.observations)
     assert report.observations == 64
     assert report.raw_difference < 0.2 * TOLERANCE and report.action_difference < 0.2 * TOLERANCE
     assert report.other_choices == 0

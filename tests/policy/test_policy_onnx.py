@@ -75,9 +75,7 @@ def test_graph_unlike_its_contract(tmp_path, edit, said):
 def test_contract_of_another_size(tmp_path):
     """Refuse a contract whose sensor has another shape than the graph's input."""
     bundle = read_bundle(write_linear(tmp_path / "car.bundle"))
-    other = make_contract(
-        sensors=(state_sensor((0.3, 0.6, 0.9, 1.2)),), action_space=CONTINUOUS, control_rate_hz=15
-    )
+    other = make_contract(sensors=(state_sensor((0.3, 0.6, 0.9, 1.2)),), action_space=CONTINUOUS, control_rate_hz=15)
     with pytest.raises(BundleError, match="takes `state` as"):
         open_session(bundle.onnx, other, source="x")
     assert linear_contract().sensors != other.sensors

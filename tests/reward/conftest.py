@@ -31,9 +31,7 @@ def telemetry() -> Callable[..., np.ndarray]:
     def make(n_worlds: int = 1, n_cars: int = 1, **values: Any) -> np.ndarray:
         rows = np.zeros((n_worlds, n_cars), TELEMETRY)
         for place, name in enumerate(TELEMETRY.names):
-            rows[name] = (
-                place % 2 if TELEMETRY[name] == np.bool_ else place + (TELEMETRY[name].kind == "f") / 4
-            )
+            rows[name] = place % 2 if TELEMETRY[name] == np.bool_ else place + (TELEMETRY[name].kind == "f") / 4
         rows["course"] = 0
         rows["steps"] = 2.0
         for name, value in values.items():

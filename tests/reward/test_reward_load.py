@@ -22,8 +22,7 @@ WRONG_FILES = {
     ),
     "indentation": (
         "def reward_function(params):\nreturn 1.0\n",
-        "{}:2: IndentationError: expected an indented block after function definition on line 1: "
-        "`return 1.0`",
+        "{}:2: IndentationError: expected an indented block after function definition on line 1: `return 1.0`",
     ),
     "tabs and spaces": (
         "def reward_function(params):\n        x = 1\n\treturn x\n",
@@ -54,8 +53,7 @@ WRONG_FILES = {
     ),
     "keyword only": (
         "def reward_function(*, params):\n    return 1.0\n",
-        "{}:1: `reward_function(*, params)` cannot be called with one argument; "
-        "write `def reward_function(params):`.",
+        "{}:1: `reward_function(*, params)` cannot be called with one argument; write `def reward_function(params):`.",
     ),
     "generator": (
         "def reward_function(params):\n    yield 1.0\n",
@@ -119,8 +117,7 @@ RIGHT_FILES = {
     "lambda": "reward_function = lambda params: 1.0\n",
     "instance": "class R:\n    def __call__(self, params):\n        return 1.0\nreward_function = R()\n",
     "method": "class R:\n    def go(self, params):\n        return 1.0\nreward_function = R().go\n",
-    "partial": "import functools\n"
-    "def f(k, params):\n    return k\nreward_function = functools.partial(f, 1.0)\n",
+    "partial": "import functools\ndef f(k, params):\n    return k\nreward_function = functools.partial(f, 1.0)\n",
     "dataclass": "from __future__ import annotations\nfrom dataclasses import dataclass\n"
     "@dataclass\nclass A:\n    k: float = 1.0\ndef reward_function(params):\n    return A().k\n",
     "main guard": GOOD + "if __name__ == '__main__':\n    raise SystemExit\n",
@@ -130,27 +127,21 @@ RIGHT_FILES = {
 
 
 @pytest.mark.parametrize("case", RIGHT_FILES)
-def test_an_odd_file_runs(
-    case: str, load: Callable[..., PythonReward], ask: Callable[..., np.ndarray]
-) -> None:
+def test_an_odd_file_runs(case: str, load: Callable[..., PythonReward], ask: Callable[..., np.ndarray]) -> None:
     """Load what users have: tabs, line ends, marks, odd callables."""
     assert ask(load(RIGHT_FILES[case], 2)).tolist() == [[1.0], [1.0]]
 
 
 def test_annotations_are_not_turned_into_strings(load: Callable[..., PythonReward], ask: Any) -> None:
     """Keep our own `from __future__` imports out of the user's module."""
-    text = (
-        "def f(a: int): ...\ndef reward_function(params):\n    return float(f.__annotations__['a'] is int)\n"
-    )
+    text = "def f(a: int): ...\ndef reward_function(params):\n    return float(f.__annotations__['a'] is int)\n"
     assert ask(load(text)).item() == 1.0
 
 
 def test_an_absent_file_is_a_reward_error(tmp_path: Path) -> None:
     """Name the path, the reason and the near file."""
     (tmp_path / "mine.py").write_text(GOOD)
-    with pytest.raises(
-        RewardError, match=r"^No reward function .*/mien\.py` .* Did you mean `.*/mine\.py`\?$"
-    ):
+    with pytest.raises(RewardError, match=r"^No reward function .*/mien\.py` .* Did you mean `.*/mine\.py`\?$"):
         load_reward(tmp_path / "mien.py", n_worlds=1)
     with pytest.raises(RewardError, match="is a folder"):
         load_reward(f"{tmp_path.parent}/{tmp_path.name}", n_worlds=1)
@@ -158,9 +149,7 @@ def test_an_absent_file_is_a_reward_error(tmp_path: Path) -> None:
 
 def test_an_unknown_name_suggests_a_shipped_one() -> None:
     """Say where it looked, and which shipped name is near."""
-    with pytest.raises(
-        RewardError, match=r"^No reward function `centre_line` .* Did you mean `center_line`\?$"
-    ):
+    with pytest.raises(RewardError, match=r"^No reward function `centre_line` .* Did you mean `center_line`\?$"):
         load_reward("centre_line", n_worlds=1)
 
 

@@ -108,9 +108,7 @@ def test_every_field_of_telemetry_is_told() -> None:
     """Use every field of both tables except the two that only steer the building."""
     used = {name for p in PARAMS if p.fill == "telemetry" for name in p.fields}
     assert used == set(TELEMETRY.names) - {"course"}
-    assert {n for p in PARAMS if p.fill == "objects" for n in p.fields} == set(OBJECT_TELEMETRY.names) - {
-        "active"
-    }
+    assert {n for p in PARAMS if p.fill == "objects" for n in p.fields} == set(OBJECT_TELEMETRY.names) - {"active"}
 
 
 def test_page_is_the_generated_one() -> None:
@@ -174,9 +172,7 @@ finite = st.floats(-1e6, 1e6)
 
 
 @given(data=st.data(), cars=st.integers(1, 40), count=st.integers(0, 4), with_objects=st.booleans())
-def test_dicts_equal_the_naive_builder(
-    data: st.DataObject, cars: int, count: int, with_objects: bool
-) -> None:
+def test_dicts_equal_the_naive_builder(data: st.DataObject, cars: int, count: int, with_objects: bool) -> None:
     """Build what the slow twin builds, for any telemetry and any mask of active objects."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     rows = np.zeros(cars, TELEMETRY)

@@ -211,9 +211,7 @@ def test_recursion_without_end_is_one_line(load: Load, ask: Ask, reward_file: Ca
     with pytest.raises(RewardError) as caught:
         ask(reward)
     message = str(caught.value)
-    assert message.startswith(
-        f"{reward_file('')}:2: reward_function raised RecursionError: maximum recursion depth"
-    )
+    assert message.startswith(f"{reward_file('')}:2: reward_function raised RecursionError: maximum recursion depth")
     assert "\n" not in message
 
 
@@ -346,11 +344,7 @@ def test_a_failing_builtin_has_no_line(ask: Ask) -> None:
     assert str(caught.value).startswith("reward_function returned {")
 
 
-@given(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary()
-    )
-)
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary()))
 def test_a_reward_is_a_finite_number_or_none(value: object) -> None:
     """Accept exactly the real numbers within +-1e5, whatever comes."""
     got = as_reward(value)

@@ -41,8 +41,7 @@ def test_a_kernel_that_returns_no_reward_is_stopped(
     with pytest.raises(RewardError) as caught:
         KernelReward(kernel).compute(telemetry(4, steps=7), None, waypoints, np.zeros((4, 1)))
     assert str(caught.value) == (
-        f"The reward kernel returned {bad} (car 3, step 7). "
-        "It must return a finite number from -100000 to 100000."
+        f"The reward kernel returned {bad} (car 3, step 7). It must return a finite number from -100000 to 100000."
     )
 
 

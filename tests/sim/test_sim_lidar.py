@@ -81,16 +81,12 @@ def naive(lidar, origin, yaw, polylines):
 def fan(rays=64, range_max=12.0, **options):
     """The DeepRacer fan: 300 degrees, its blind gap behind the car."""
     step = math.radians(300) / (rays - 1)
-    return make_lidar(
-        rays=rays, angle_first=math.radians(-150), angle_step=step, range_max=range_max, **options
-    )
+    return make_lidar(rays=rays, angle_first=math.radians(-150), angle_step=step, range_max=range_max, **options)
 
 
 def ring(rays=90, first=-math.pi, **options):
     """A full turn of equal steps."""
-    return make_lidar(
-        rays=rays, angle_first=first, angle_step=2 * math.pi / rays, **{"range_max": 12.0, **options}
-    )
+    return make_lidar(rays=rays, angle_first=first, angle_step=2 * math.pi / rays, **{"range_max": 12.0, **options})
 
 
 def scene(rng):

@@ -275,20 +275,16 @@ def test_power_oversteer_saturates_the_rear():
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.floats(0.5, 4.0), st.floats(-1.0, 1.0), st.floats(-12.0, 12.0), st.floats(-0.5, 0.5), st.floats(0.0, 4.0)
-)
+@given(st.floats(0.5, 4.0), st.floats(-1.0, 1.0), st.floats(-12.0, 12.0), st.floats(-0.5, 0.5), st.floats(0.0, 4.0))
 def test_total_force_stays_in_the_friction_circle(vx, vy, rate, steer, speed):
-    """Check |F| <= mu m g in any slide once the loads have settled."""
-    # The secant of the old slip times the new sideways speed can pass the limit by what the slip changes in one
-    # step, so the excess is first order in dt: it is bounded at DT and at DT / 16.
-    row = vehicle(cog_height=0.0)
-    for dt, excess in ((DT, 0.25), (DT / 16, 0.25 / 16)):
-        steps = round(0.2 / dt)
-        states = roll(row, hold(steer, speed, steps), {"vx": vx, "vy": vy, "yaw_rate": rate, "steer": steer}, dt=dt)
-        fast = np.abs(states["vx"][1:]) + np.abs(states["vy"][1:]) > 0.5
-        force = np.hypot(states["ax"], states["ay"])[1:][fast]
-        assert force.max(initial=0.0) <= row["friction"] * GRAVITY * (1.0 + excess)
+    """Check |F| <= mu m g in any slide: each axle keeps its circle, and the loads add up to m g."""
+    # The first steps after a jump of the loads aside, this is exact; a sliver of 0.1 % of the lateral grip is left
+    # to a wheel whose longitudinal force takes all of it: sqrt(1 + 1e-6).
+    row = vehicle()
+    states = roll(row, hold(steer, speed, 24), {"vx": vx, "vy": vy, "yaw_rate": rate, "steer": steer})[1:]
+    fast = np.abs(states["vx"]) + np.abs(states["vy"]) > BLEND_FAST
+    force = np.hypot(states["ax"], states["ay"])[fast]
+    assert force.max(initial=0.0) <= row["friction"] * GRAVITY * (1.0 + 1e-6)
 
 
 # --- Symmetry, conservation, robustness -----------------------------------------------------------------------------
@@ -336,17 +332,17 @@ def test_the_world_has_no_preferred_direction():
 @given(st.floats(0.3, 4.0), st.floats(-3.0, 3.0), st.floats(-20.0, 20.0), st.floats(-0.5, 0.5))
 def test_energy_does_not_grow_without_drive(vx, vy, rate, steer):
     """Check m (vx^2 + vy^2) / 2 + I r^2 / 2 in slides without motor and (almost) without brakes."""
-    # The turn of the frame is stepped as vy' = vy - h vx, vx' = vx + h vy' with h = r dt; it keeps
-    # vx^2 + vy^2 - h vx vy exactly, so that the energy itself may swing by the relative amount h / 2.
+    # d/dt E = sum of f_y times the sideways speed of the wheel <= 0, as the force opposes it. The forces are those of
+    # the sideways speeds at the end of the step, so a step may add the work of what these change in it, at most
+    # dt |F|^2 / (2 m) <= dt^2 (mu g)^2 m / 2 of E, here twice the energy.
     row = vehicle(brake_max=1e-9, speed_max=30.0, steer_lag=0.0, steer_rate_max=1e9)
     states = roll(row, hold(steer, 0.0, 360), {"vx": vx, "vy": vy, "yaw_rate": rate, "steer": steer})[:, 0]
     energy = row["mass"] * (states["vx"] ** 2 + states["vy"] ** 2) + row["yaw_inertia"] * states["yaw_rate"] ** 2
-    swing = np.abs(states["yaw_rate"]).max() * DT
-    assert energy.max() <= energy[0] * (1.0 + swing)
-    # Above the blend with the kinematic model, which has no forces, it only falls (but for the swing).
+    step = row["mass"] * (DT * row["friction"] * GRAVITY) ** 2
+    assert energy.max() <= energy[0] + step
+    # Above the blend with the kinematic model, which has no forces, it falls from step to step.
     fast = np.logical_and.accumulate(np.abs(states["vx"]) + np.abs(states["vy"]) > BLEND_FAST)
-    later = np.minimum.accumulate(energy)
-    assert (energy <= later * (1.0 + 2 * swing) + 1e-9)[fast].all()
+    assert (np.diff(energy) <= step)[fast[1:]].all()
 
 
 RANGES = {
@@ -377,25 +373,6 @@ def test_any_car_with_any_commands_stays_finite(seed, steps):
     for key in (*MOTION, "ax", "ay"):
         assert np.isfinite(states[key]).all(), key
     assert (np.abs(states["yaw"]) <= math.pi * (1 + 1e-12)).all()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_no_car_gets_faster_than_its_target(seed):
-    """Check the speed of cars of a car's proportions under any commands."""
-    # The controller holds vx; the sideways speed at the centre of gravity adds at most vx tan(delta) without slip,
-    # and the turn of the frame swings the speed by h / 4 (see the energy test).
-    rng = np.random.default_rng(seed)
-    rows = random_rows(rng, 32)
-    rows["front"] = rows["rear"] * rng.uniform(0.7, 1.4, 32)
-    rows["yaw_inertia"] = rows["mass"] * rows["front"] * rows["rear"] * rng.uniform(0.5, 2.0, 32)
-    rows["cog_height"] = rng.uniform(0.0, 0.4, 32) * (rows["front"] + rows["rear"])
-    top = np.minimum(rows["speed_max"], 4.0 * rows["throttle_gain"]) / np.cos(rows["steer_max"])
-    commands = rng.uniform([-2.0, 0.0], [2.0, 4.0], (60, 32, 2))
-    states = roll(rows, commands, {}, substeps=8)
-    speed = np.hypot(states["vx"], states["vy"])
-    swing = np.abs(states["yaw_rate"]).max(axis=0) * DT
-    assert (speed.max(axis=0) <= top * (1.0 + swing) + 1e-9).all()
 
 
 def test_every_field_of_a_car_row_that_drive_leaves_is_untouched():

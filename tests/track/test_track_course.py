@@ -108,9 +108,7 @@ def test_widths_of_points() -> None:
 
 def test_look_and_walls() -> None:
     """Carry look and walls; what is left out stays DeepRacer's."""
-    track = course(
-        width=1.0, segments=OVAL, walls="offset", wall_offset=0.3, look={"road": [1, 2, 3], "dash_gap": 0.1}
-    )
+    track = course(width=1.0, segments=OVAL, walls="offset", wall_offset=0.3, look={"road": [1, 2, 3], "dash_gap": 0.1})
     assert (track.walls, track.wall_offset) == ("offset", 0.3)
     assert track.look == Look(road=(1, 2, 3), dash_gap=0.1)
 

@@ -110,9 +110,7 @@ def test_mirror_from_the_environment(server: Server, data: bytes, monkeypatch: p
     assert fetch(route(data)).is_file()
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda d: d[:-1], lambda d: d + b"x", lambda d: d[:-1] + b"x", lambda d: b""]
-)
+@pytest.mark.parametrize("spoil", [lambda d: d[:-1], lambda d: d + b"x", lambda d: d[:-1] + b"x", lambda d: b""])
 def test_wrong_content_is_not_written(server: Server, data: bytes, spoil) -> None:
     """Write nothing where size or hash differ."""
     server.files["/someone/tracks/abc/routes/bend%201.npy"] = spoil(data)
@@ -131,9 +129,7 @@ def test_missing_file_and_no_server(server: Server, data: bytes) -> None:
         fetch(route(data), base_url=f"https://127.0.0.1:{port}/{{name}}")
 
 
-@pytest.mark.parametrize(
-    "base", ["file:///etc/{name}", "ftp://a/{name}", "/etc/{name}", "http://a/{nothing}"]
-)
+@pytest.mark.parametrize("base", ["file:///etc/{name}", "ftp://a/{name}", "/etc/{name}", "http://a/{nothing}"])
 def test_bad_addresses(data: bytes, base: str) -> None:
     """Refuse other schemes and unknown braces."""
     with pytest.raises(TrackError, match="The address"):

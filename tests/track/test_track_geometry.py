@@ -75,9 +75,7 @@ def test_resample_keeps_length_and_ends() -> None:
 
 def test_borders_of_a_circle() -> None:
     """Offset a circle to both sides exactly."""
-    left, right = geometry.borders_from_widths(
-        circle(90, 3.0), np.full(90, 0.4), np.full(90, 0.7), closed=True
-    )
+    left, right = geometry.borders_from_widths(circle(90, 3.0), np.full(90, 0.4), np.full(90, 0.7), closed=True)
     assert np.hypot(*left.T) == pytest.approx(2.6)
     assert np.hypot(*right.T) == pytest.approx(3.7)
 

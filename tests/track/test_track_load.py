@@ -11,9 +11,7 @@ from racer.track.check import check
 from racer.track.load import TrackSpec, load_track, load_tracks, parse_spec
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "tracks"
-REAL_FILES = (
-    sorted(p for p in REAL.rglob("*") if p.suffix in (".npy", ".csv", ".yaml")) if REAL.is_dir() else []
-)
+REAL_FILES = sorted(p for p in REAL.rglob("*") if p.suffix in (".npy", ".csv", ".yaml")) if REAL.is_dir() else []
 
 
 @pytest.fixture

@@ -94,9 +94,7 @@ def test_uneven_spacing_and_sharp_row(tmp_path: Path) -> None:
     table = ring(rows=240, radius=3.0)[keep]
     track = read(tmp_path, table)
     assert track.segment_lengths[:-1].max() > 10 * track.segment_lengths[:-1].min()
-    corner = np.array(
-        [[0, 0], [2, 0], [4, 0], [4.1, 1.14], [4.2, 2.3], [2, 2.3], [0, 2.3], [0, 0]], dtype=float
-    )
+    corner = np.array([[0, 0], [2, 0], [4, 0], [4.1, 1.14], [4.2, 2.3], [2, 2.3], [0, 2.3], [0, 0]], dtype=float)
     normals = geometry.left_normals(corner, closed=True)
     sharp = read(tmp_path, np.hstack([corner, corner + 0.3 * normals, corner - 0.3 * normals]), "b.npy")
     assert np.array_equal(sharp.center, corner)

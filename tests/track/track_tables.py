@@ -4,9 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def ring(
-    rows: int = 60, radius: float = 2.0, width: float = 0.8, *, clockwise: bool = False
-) -> NDArray[np.float64]:
+def ring(rows: int = 60, radius: float = 2.0, width: float = 0.8, *, clockwise: bool = False) -> NDArray[np.float64]:
     """A circular DeepRacer route (rows, 6): centre, inner, outer; the last row repeats the first."""
     angle = np.linspace(0.0, 2 * np.pi, rows)
     angle[-1] = 0.0
