@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 if TYPE_CHECKING:
     from racer.config.train import TrainConfig
@@ -21,20 +22,22 @@ class TrainingProgress:
 
     def __init__(self, config: TrainConfig, path: Path) -> None:
         """`path` is the run folder."""
-        self.console = Console(highlight=False)
+        # Paths and names are printed as they are, on one line, however long.
+        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._path = path
         tracks = ", ".join(config.track) if len(config.track) <= 3 else f"{len(config.track)} tracks"
         self.console.print(f"run       {path}")
         self.console.print(f"track     {tracks}")
         self.console.print(f"reward    {config.reward}, runs as plain Python")
         self._bar = Progress(
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
+            expand=True,
         )
         self._task = self._bar.add_task("train", total=1.0, told="compiling and starting")
 
@@ -52,7 +55,7 @@ class TrainingProgress:
         self._bar.update(
             self._task,
             completed=progress.done,
-            told=f"{progress.steps_per_s:,.0f} steps/s  mean progress {come}  laps {progress.laps:,}  best {best}",
+            told=f"{progress.steps_per_s:>6,.0f} steps/s  progress {come:>5}  laps {progress.laps:,}  best {best}",
         )
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
@@ -70,7 +73,15 @@ class TrainingProgress:
         how = "stopped" if outcome.interrupted else "done"
         self.console.print(f"{how}: {outcome.steps:,} steps in {outcome.seconds:.0f} s")
         if outcome.interrupted:
-            self.console.print(f"go on     racer train --resume {self._path}", soft_wrap=True)
+            self._how_to_go_on()
         if outcome.best is not None:
-            self.console.print(f"evaluate  racer evaluate {self._path} --laps 5", soft_wrap=True)
-            self.console.print(f"export    racer export {self._path} -o my_car.bundle", soft_wrap=True)
+            self.console.print(f"evaluate  racer evaluate {self._path} --laps 5")
+            self.console.print(f"export    racer export {self._path} -o my_car.bundle")
+
+    def stopped(self) -> None:
+        """Say how to go on after a stop that left no outcome."""
+        self.console.print("stopped")
+        self._how_to_go_on()
+
+    def _how_to_go_on(self) -> None:
+        self.console.print(f"go on     racer train --resume {self._path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from racer.config.base import Config
 
@@ -19,6 +19,12 @@ class LidarConfig(Config):
     range_min: float = Field(default=0.15, ge=0.0, description="m; nearer things are reported at this range")
     range_max: float = Field(default=12.0, gt=0.0, le=200.0, description="m; nothing nearer gives this range")
     noise: float = Field(default=0.01, ge=0.0, description="m, standard deviation of a range")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> LidarConfig:
+        if self.range_min >= self.range_max:
+            raise ValueError(f"range_min {self.range_min:g} must be below range_max {self.range_max:g} (m)")
+        return self
 
 
 class StartConfig(Config):
@@ -51,6 +57,7 @@ class EnvConfig(Config):
     time_limit_s: float | None = Field(
         default=None,
         gt=0.0,
+        le=1e6,
         description="s of simulation after which an episode is cut off; none: 100000 steps",
     )
 
@@ -64,6 +71,6 @@ class EnvConfig(Config):
     @field_validator("look_ahead")
     @classmethod
     def _ahead(cls, distances: tuple[float, ...]) -> tuple[float, ...]:
-        if min(distances) < 0.0 or list(distances) != sorted(set(distances)):
-            raise ValueError("distances must be at least 0 and rise")
+        if min(distances) < 0.0 or max(distances) > 1000.0 or list(distances) != sorted(set(distances)):
+            raise ValueError("distances are 0..1000 m, each above the one before")
         return distances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,10 @@ from racer.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_EXPONENT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
+"""Numbers such as 1e-4, which YAML 1.1 wants written 1.0e-4 and would take for text."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Plain YAML that refuses a key given twice."""
 
@@ -29,9 +34,17 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is no word", problem_mark=key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key `{key}` is given twice", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} is given twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around text that the loader would take for a number."""
+
+
+for _side in (_StrictLoader, _Dumper):
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -48,7 +61,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a text file") from None
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise ConfigError(f"{path}:{line} {error.problem}") from None
+        told = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(f"{path}:{line} {told}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
     if data is None:
@@ -84,7 +100,8 @@ def read_train(
     path = find("config", name)
     data = with_settings(read_yaml(path), settings)
     data |= {key: value for key, value in (changes or {}).items() if value is not None}
-    return validate(TrainConfig, data, str(path))
+    where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
+    return validate(TrainConfig, data, where if where.isprintable() else repr(where)[1:-1])
 
 
 def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -97,8 +114,8 @@ def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
             raise ConfigError(f"--set {setting}: give a key and a value, as in --set ppo.learning_rate=1e-4")
         try:
             value = yaml.load(text, _StrictLoader)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {setting}: the value is not YAML") from None
+        except (yaml.YAMLError, RecursionError):
+            raise ConfigError(f"--set {setting!r}: the value is not YAML") from None
         inner = out
         for part in parts[:-1]:
             below = inner.setdefault(part, {})
@@ -111,4 +128,5 @@ def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
 
 def to_yaml(config: BaseModel) -> str:
     """A resolved configuration as YAML text that reads back to the same."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    data = config.model_dump(mode="json")
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

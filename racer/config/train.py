@@ -68,7 +68,11 @@ class TrainConfig(Config):
     @field_validator("track", mode="before")
     @classmethod
     def _tracks(cls, tracks: object) -> object:
-        return (tracks,) if isinstance(tracks, str) else tracks
+        if isinstance(tracks, str):
+            return (tracks,)
+        if not isinstance(tracks, (list, tuple)) or not all(isinstance(one, str) for one in tracks):
+            raise ValueError("give a name, a path or `generated:1..50`, or a list of them")
+        return tracks
 
     @model_validator(mode="after")
     def _batches(self) -> TrainConfig:

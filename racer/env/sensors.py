@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from racer.config.env import EnvConfig, LidarConfig
+from pydantic import ValidationError
+
+from racer.config.base import explain
+from racer.config.env import EnvConfig
 from racer.contract import SensorSpec, lidar_sensor, state_sensor
 from racer.errors import BundleError
 
@@ -29,12 +32,15 @@ def config_for(sensors: Sequence[SensorSpec], control_rate_hz: float | None) -> 
         fields["control_rate_hz"] = control_rate_hz
     for sensor in sensors:
         if sensor.name == "state":
-            fields["look_ahead"] = tuple(sensor.settings["look_ahead_m"])  # type: ignore[arg-type]
+            fields["look_ahead"] = sensor.settings.get("look_ahead_m")
         elif sensor.name == "lidar":
-            fields["lidar"] = LidarConfig(**sensor.settings)  # type: ignore[arg-type]
+            fields["lidar"] = sensor.settings
         else:
             raise BundleError(f"the policy needs sensor `{sensor.name}`; this simulator has `state` and `lidar`")
-    config = EnvConfig(**fields)  # type: ignore[arg-type]
+    try:
+        config = EnvConfig.model_validate(fields)
+    except ValidationError as error:
+        raise BundleError(explain(error, EnvConfig, "the policy cannot be shown what it needs")) from None
     for asked, given in zip(sensors, sensor_specs(config), strict=True):
         if asked.shape != given.shape or asked.fields != given.fields:
             raise BundleError(

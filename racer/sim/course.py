@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.sim.dtypes import COURSE, RAIL, SEGMENT, WALL, WALL_GROUP
+from racer.sim.locate import measure_rails
 from racer.track.track import Track
 
 RAIL_STEP = 0.1
@@ -70,13 +71,11 @@ def build_courses(tracks: Sequence[Track]) -> Courses:
             rail_first += len(rail)
         wall_first += len(track_groups)
         vertex_first += len(track_walls)
-    return Courses(
-        courses,
-        np.concatenate(segments),
-        np.concatenate(rails),
-        np.concatenate(walls),
-        np.concatenate(groups),
+    tables = Courses(
+        courses, np.concatenate(segments), np.concatenate(rails), np.concatenate(walls), np.concatenate(groups)
     )
+    measure_rails(tables.courses, tables.segments, tables.rails)
+    return tables
 
 
 def build_segments(track: Track) -> NDArray[np.void]:

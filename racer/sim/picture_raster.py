@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from racer.sim.jit import inlined, kernel
 
 _NOTHING = 1e-6
+_FLAT = 1e-12
 _STEPS = 8191
 
 
@@ -46,7 +47,7 @@ def _add_edge(sums: Any, width: int, height: int, xa: float, ya: float, xb: floa
     if ya > yb:
         xa, ya, xb, yb = xb, yb, xa, ya
         sign = -1.0
-    if yb <= 0.0 or ya >= height or ya == yb:
+    if yb <= 0.0 or ya >= height or yb - ya < _FLAT:
         return
     slope = (xb - xa) / (yb - ya)
     for row in range(int(max(ya, 0.0)), int(min(math.ceil(yb), height))):

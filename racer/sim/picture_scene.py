@@ -160,12 +160,12 @@ def _across(track: Track, row: int, margin: float) -> tuple[Points, Points, Poin
     origin = line[row]
     along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
     side = np.array([-along[1], along[0]])
-    half = 0.5 * float(track.widths[row])
+    half = 0.5 * abs(float(side @ (track.left[row] - track.right[row])))
     ends = []
     for sign, border in zip((1.0, -1.0), inset(track, margin), strict=True):
         border = np.vstack([border, border[:1]]) if track.closed else border
         reach = _reach(origin - along * 1e-6 * (-1.0 if row == 0 else 1.0), sign * side, border)
-        ends.append(origin + sign * side * min(reach, 1.5 * half))
+        ends.append(origin + sign * side * (reach if reach < 2.0 * half else half - margin))
     return along, ends[0], ends[1]
 
 

@@ -35,6 +35,8 @@ IN_PROGRESS, LAP_COMPLETE, OFF_TRACK = (
 CRASHED, IMMOBILIZED = int(Status.CRASHED), int(Status.IMMOBILIZED)
 REVERSED, TIME_UP = int(Status.REVERSED), int(Status.TIME_UP)
 _DEGREES = 180.0 / math.pi
+_ROUNDING = 1e-9
+"""Percent; the sum of many gains may miss a whole lap by this, most of all at the end of an open track."""
 
 
 @inlined
@@ -54,7 +56,9 @@ def locate_car(car, vehicle, courses, segments, reach):  # type: ignore[no-untyp
     car.segment, car.s, car.lateral = segment, s, lateral
     car.travelled += gained
     goal = course.length if course.closed == 1 else max(course.length - car.start_s, 1e-9)
-    car.progress = min(100.0, 100.0 * car.travelled / goal)
+    car.progress = 100.0 * car.travelled / goal
+    if car.progress > 100.0 - _ROUNDING:
+        car.progress = 100.0
 
     # Wheel centres are about 0.3 m at most from the front point.
     wheels = 0

@@ -136,6 +136,7 @@ class Monitor(BaseCallback):
             self._evaluate()
         elif time.monotonic() - self._last_saved > self._config.train.checkpoint_s:
             self._checkpoint()
+        self._rate_from = (time.monotonic(), self.num_timesteps)
 
     def _record(self, episodes: Sequence[Episode]) -> None:
         laps = [episode for episode in episodes if episode.status == "lap_complete"]
@@ -144,9 +145,7 @@ class Monitor(BaseCallback):
         if times:
             self._best_lap = min(times) if self._best_lap is None else min(self._best_lap, *times)
         since, steps = self._rate_from
-        now = time.monotonic()
-        rate = (self.num_timesteps - steps) / max(now - since, 1e-9)
-        self._rate_from = (now, self.num_timesteps)
+        rate = (self.num_timesteps - steps) / max(time.monotonic() - since, 1e-9)
         progress = Progress(
             steps=self.num_timesteps,
             total_steps=self._config.train.total_steps,

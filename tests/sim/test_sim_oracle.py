@@ -43,7 +43,7 @@ def test_tire_curve_against_pacejka():
     peak = p.tire.p_dy1
     slips = np.linspace(0.0005, 0.5, 1000)
     ours, theirs = tire_curves(p, slips)
-    assert ours[0] / slips[0] == pytest.approx(theirs[0] / slips[0], rel=2e-3)  # stiffness; z = 0.0035
+    assert ours[0] / slips[0] == pytest.approx(theirs[0] / slips[0], rel=4e-3)  # stiffness; z = 0.0035
     assert ours.max() == pytest.approx(theirs.max(), rel=1e-6)
     top = int(theirs.argmax())
     # The brush slides fully at slip 3 mu / c = 0.1435, Pacejka's curve peaks at 0.149.
