@@ -29,8 +29,10 @@ _WORDS = {
     "model_type": "should be a mapping of keys to values",
     "model_attributes_type": "should be a mapping of keys to values",
     "tuple_type": "should be a list",
+    "too_short": "should be a list of at least {min_length}",
+    "too_long": "should be a list of at most {max_length}",
 }
-"""Our words for pydantic's error types that speak of Python."""
+"""Our words for pydantic's error types that speak of Python; in braces what the error's context tells."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
@@ -52,7 +54,10 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{where}: unknown key `{key}`. {hint}{more}"
     if problem["type"] == "missing":
         return f"{where}: `{key}` is missing.{more}"
-    message = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    if problem["type"] in _WORDS:
+        message = _WORDS[problem["type"]].format(**problem.get("ctx", {}))
+    else:
+        message = problem["msg"].removeprefix("Value error, ")
     message = _line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"

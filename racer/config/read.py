@@ -108,19 +108,20 @@ def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
     """`data` with each `key.key=value` set; the keys are checked when the model is built."""
     out = copy.deepcopy(dict(data))
     for setting in settings:
+        shown = setting if setting.isprintable() else repr(setting)
         key, equals, text = setting.partition("=")
         parts = key.strip().split(".")
         if not equals or not all(parts):
-            raise ConfigError(f"--set {setting}: give a key and a value, as in --set ppo.learning_rate=1e-4")
+            raise ConfigError(f"--set {shown}: give a key and a value, as in --set ppo.learning_rate=1e-4")
         try:
             value = yaml.load(text, _StrictLoader)
         except (yaml.YAMLError, RecursionError):
-            raise ConfigError(f"--set {setting!r}: the value is not YAML") from None
+            raise ConfigError(f"--set {shown}: the value is not YAML") from None
         inner = out
         for part in parts[:-1]:
             below = inner.setdefault(part, {})
             if not isinstance(below, dict):
-                raise ConfigError(f"--set {setting}: `{part}` is a value and has no keys of its own")
+                raise ConfigError(f"--set {shown}: `{part}` is a value and has no keys of its own")
             inner = below
         inner[parts[-1]] = value
     return out

@@ -45,7 +45,7 @@ class BudgetConfig(Config):
     """How long and how wide a training runs, and what it keeps."""
 
     worlds: int = Field(default=64, ge=1, le=65536, description="cars that drive at once")
-    total_steps: int = Field(default=1_000_000, ge=1, description="control steps of all cars together")
+    total_steps: int = Field(default=600_000, ge=1, description="control steps of all cars together")
     minutes: float | None = Field(default=None, gt=0.0, description="wall time; the earlier of the two ends it")
     evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
     evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
@@ -56,7 +56,7 @@ class BudgetConfig(Config):
 class TrainConfig(Config):
     """Everything that decides a training."""
 
-    track: tuple[str, ...] = Field(min_length=1, description="names, paths or `generated:1..50`")
+    track: tuple[str, ...] = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
     reward: str = Field(default="default", description="name or path of a reward function")
     vehicle: str = Field(default="deepracer", description="name or path")
     seed: int = Field(default=0, ge=0, lt=2**32)

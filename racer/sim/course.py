@@ -90,7 +90,8 @@ def build_segments(track: Track) -> NDArray[np.void]:
     out["length"][:count] = lengths
     out["s"][1:] = np.cumsum(lengths[: rows - 1])
     moving = np.flatnonzero(lengths > 1e-9)
-    following = moving[np.searchsorted(moving, np.arange(count)) % len(moving)]
+    after = np.searchsorted(moving, np.arange(count))
+    following = moving[after % len(moving) if track.closed else np.minimum(after, len(moving) - 1)]
     out["ux"][:count] = vectors[following, 0] / lengths[following]
     out["uy"][:count] = vectors[following, 1] / lengths[following]
     out["length"][lengths_too_short(out["length"])] = 0.0
@@ -217,19 +218,18 @@ def _outwards(track: Track, border: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _clear_of_road(track: Track, line: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Pieces of a wall whose middle does not lie well inside the road."""
+    """Pieces of a wall whose middle does not lie well inside the road, within half of its half width there.
+
+    Half widths are measured to the nearest point of a border: rows of a file need not lie across the road.
+    """
+    edges = track.segment_vectors
+    half = _half_widths(track)
+    half = np.minimum(half, np.roll(half, -1))[: len(edges)]
     middle = 0.5 * (line[:-1] + line[1:])
-    standing = np.ones(len(middle), bool)
-    half = 0.5 * float(np.median(track.widths))
-    center = track.center
+    standing = np.empty(len(middle), bool)
     for begin in range(0, len(middle), _CHUNK):
-        part = middle[begin : begin + _CHUNK]
-        a = center[None, : len(track.segment_vectors)]
-        e = track.segment_vectors[None]
-        square = np.maximum((e**2).sum(axis=2), 1e-18)
-        t = np.clip(((part[:, None] - a) * e).sum(axis=2) / square, 0.0, 1.0)
-        nearest = np.sqrt(((part[:, None] - a - t[..., None] * e) ** 2).sum(axis=2)).min(axis=1)
-        standing[begin : begin + _CHUNK] = nearest > 0.5 * half
+        distance = _distances(middle[begin : begin + _CHUNK], track.center[: len(edges)], edges)
+        standing[begin : begin + _CHUNK] = (distance > 0.5 * half).all(axis=1)
     pieces: list[NDArray[np.float64]] = []
     run = 0
     for index in range(len(standing) + 1):
@@ -238,6 +238,35 @@ def _clear_of_road(track: Track, line: NDArray[np.float64]) -> list[NDArray[np.f
                 pieces.append(line[run : index + 1])
             run = index + 1
     return pieces
+
+
+def _half_widths(track: Track) -> NDArray[np.float64]:
+    """(R,) distance from each row to the nearer border of its own stretch of the course, metres."""
+    edges = len(track.segment_vectors)
+    s = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])
+    reach = float(2.0 * track.widths.max() + 2.0 * track.segment_lengths.max())
+    out = np.full(len(track.center), np.inf)
+    for border in (track.left, track.right):
+        ends = np.roll(border, -1, axis=0) if track.closed else border[1:]
+        for begin in range(0, len(out), _CHUNK):
+            rows = slice(begin, begin + _CHUNK)
+            apart = np.abs(s[: len(out)][rows, None] - s[:edges])
+            if track.closed:
+                apart = np.minimum(apart, track.length - apart)
+            distance = _distances(track.center[rows], border[:edges], ends[:edges] - border[:edges])
+            out[rows] = np.minimum(out[rows], np.where(apart > reach, np.inf, distance).min(axis=1))
+    return out
+
+
+def _distances(
+    points: NDArray[np.float64], starts: NDArray[np.float64], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(P, S) distances of points to segments."""
+    square = np.maximum((edges**2).sum(axis=1), 1e-18)
+    away = points[:, None] - starts
+    t = np.clip((away * edges).sum(axis=2) / square, 0.0, 1.0)
+    distance: NDArray[np.float64] = np.sqrt(((away - t[..., None] * edges) ** 2).sum(axis=2))
+    return distance
 
 
 def build_walls(lines: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.void], NDArray[np.void]]:

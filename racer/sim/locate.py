@@ -57,6 +57,10 @@ def project(course, segments, near, x, y, reach):  # type: ignore[no-untyped-def
         distance, along = _segment_distance(segments[first + index], x, y)
         if distance < best_distance:
             best, best_distance, best_along = index, distance, along
+    # The end of a segment is the start of the next; outside a corner rounding would choose between them.
+    while best_along > segments[first + best].length - 1e-9 and (course.closed == 1 or best + 1 < count):
+        best = best + 1 if best + 1 < count else 0
+        best_along = 0.0
     found = segments[first + best]
     side = found.ux * (y - found.y) - found.uy * (x - found.x)
     lateral = math.sqrt(best_distance)

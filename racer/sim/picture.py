@@ -163,8 +163,9 @@ def draw_cars(image: Image, view: View, poses: ArrayLike, colours: ArrayLike | N
     """Draw cars to scale, later ones above earlier ones; far away they keep a least size of about 12 pixels.
 
     Args:
-        image: (H, W, 3) uint8, painted in place. view: of the image. poses: (K, 3) or (K, 4): x, y of the
-        centre of gravity in metres, yaw and front wheel angle in radians.
+        image: (H, W, 3) uint8, painted in place.
+        view: of the image.
+        poses: (K, 3) or (K, 4): x, y of the centre of gravity in metres, yaw and front wheel angle in radians.
             Rows with NaN are left out.
         colours: (K, 3) sRGB; None takes `CAR_COLOURS` by turns.
         vehicle: the dimensions of all these cars.
@@ -213,14 +214,16 @@ def draw_path(
     """Draw a trail through (P, 2) points in metres.
 
     Args:
-        image: (H, W, 3) uint8, painted in place. view: of the image. xy: points; a NaN row breaks the
-        trail. colours: one sRGB colour, (P, 3) colours, or (P,) values that are shown from dark blue
-        (least) to yellow. width_px: width of the trail. limits: values at the ends of the colour ramp; None
-        takes the least and the greatest value.
+        image: (H, W, 3) uint8, painted in place.
+        view: of the image.
+        xy: points; a NaN row breaks the trail.
+        colours: one sRGB colour, (P, 3) colours, or (P,) values, shown from dark blue (least) to yellow.
+        width_px: width of the trail.
+        limits: values at the ends of the colour ramp; None takes the least and the greatest value.
     """
     line = np.asarray(xy, dtype=np.float64)
     paints = _path_colours(np.asarray(colours, dtype=np.float64), len(line), limits)
-    kept: NDArray[np.bool_] = np.isfinite(line).all(axis=1)
+    kept = np.asarray(np.isfinite(line).all(axis=1))
     shapes = []
     changes = (paints[1:] != paints[:-1]).any(axis=1) | (kept[1:] != kept[:-1])
     edges = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(line)]])

@@ -115,10 +115,11 @@ def paint(image: Any, points: Any, ring_starts: Any, shape_starts: Any, colours:
     """Paint shapes over `image` (H, W, 3) uint8 sRGB, one after the other.
 
     Args:
-        image: painted in place. points: (P, 2) float64 vertices in pixels. ring_starts: (R + 1,) int64;
-        ring r is the closed polygon of points ring_starts[r]..ring_starts[r + 1] - 1. shape_starts: (S +
-        1,) int64; the rings of each shape, which are filled together. colours: (S, 4) float64; red, green,
-        blue in linear light and opacity, 0..1.
+        image: painted in place.
+        points: (P, 2) float64 vertices in pixels.
+        ring_starts: (R + 1,) int64; ring r is the polygon of points ring_starts[r] to ring_starts[r + 1] - 1.
+        shape_starts: (S + 1,) int64; the rings of each shape, which are filled together.
+        colours: (S, 4) float64; red, green, blue in linear light and opacity, 0..1.
     """
     room = np.zeros(0)
     for shape in range(len(shape_starts) - 1):

@@ -161,10 +161,11 @@ def _across(track: Track, row: int, margin: float) -> tuple[Points, Points, Poin
     along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
     side = np.array([-along[1], along[0]])
     half = 0.5 * abs(float(side @ (track.left[row] - track.right[row])))
+    inwards = origin + along * (1e-6 if row == 0 else -1e-6)  # so that a border that ends here is met
     ends = []
     for sign, border in zip((1.0, -1.0), inset(track, margin), strict=True):
         border = np.vstack([border, border[:1]]) if track.closed else border
-        reach = _reach(origin - along * 1e-6 * (-1.0 if row == 0 else 1.0), sign * side, border)
+        reach = _reach(inwards, sign * side, border)
         ends.append(origin + sign * side * (reach if reach < 2.0 * half else half - margin))
     return along, ends[0], ends[1]
 

@@ -25,6 +25,8 @@ CAMERA_NEAR = 0.2
 """m (simapp `cameras/frustum.py`)."""
 REACH = 0.5
 """m of arc searched beside what the car moved."""
+WHEEL_REACH = 2.0
+"""m of arc searched for a wheel on either side of the front point: round the tightest inner border."""
 
 # Plain integers: they compile faster than members of the enum.
 IN_PROGRESS, LAP_COMPLETE, OFF_TRACK = (
@@ -69,7 +71,7 @@ def locate_car(car, vehicle, courses, segments, reach):  # type: ignore[no-untyp
             across = -across
         wheel_x = car.x + along_car * cos_yaw - across * sin_yaw
         wheel_y = car.y + along_car * sin_yaw + across * cos_yaw
-        if on_road(course, segments, segment, wheel_x, wheel_y, REACH):
+        if on_road(course, segments, segment, wheel_x, wheel_y, WHEEL_REACH):
             wheels += 1
     car.wheels_on = wheels
 

@@ -6,6 +6,7 @@ A file of torch tensors and plain values, loaded with ``weights_only=True``: not
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +44,26 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
     """Put a saved state back and return its `progress`.
 
     Raises:
-        RunError: the file is absent, broken, or of another network.
+        RunError: the file is broken, of another version, or of another network.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RunError(f"{path} is absent: this run was stopped before its first checkpoint; train anew") from None
-    except Exception as error:  # torch raises many kinds for a broken file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"{path} cannot be read ({reason}); start anew with --from {path.parent}") from None
-    if state.get("version") != VERSION:
-        raise RunError(f"{path} has version {state.get('version')}; this racer reads {VERSION}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about files that it then refuses
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        version = state["version"]
+    except Exception:  # torch raises many kinds for a broken file, with advice that is not for users
+        told = f"{path} is damaged or no file of racer's; start anew with: racer train --from {path.parent}"
+        raise RunError(told) from None
+    if version != VERSION:
+        raise RunError(f"{path} has version {version}; this racer reads {VERSION}")
     try:
         model.policy.load_state_dict(state["policy"])
         model.policy.optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise RunError(
-            f"{path} is of another network than the run's config.yaml: {str(error).splitlines()[0]}"
-        ) from None
-    model.num_timesteps = state["steps"]
-    model._n_updates = state["updates"]
-    mean, var, count = state["returns"]
-    returns.ret_rms.mean, returns.ret_rms.var, returns.ret_rms.count = mean, var, count
-    torch.set_rng_state(state["torch_rng"])
-    return state["progress"]  # type: ignore[no-any-return]
+        model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
+        statistics = returns.ret_rms
+        statistics.mean, statistics.var, statistics.count = (float(value) for value in state["returns"])
+        torch.set_rng_state(state["torch_rng"])
+        return dict(state["progress"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} does not fit the run's config.yaml ({reason}); was that changed?") from None
