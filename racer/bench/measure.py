@@ -10,6 +10,13 @@ from collections.abc import Callable, Iterator
 
 ROUNDS = 5
 
+Tell = Callable[[str], None]
+"""Told what is being measured, in a few words."""
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
+
 
 @contextlib.contextmanager
 def pinned() -> Iterator[None]:
@@ -25,14 +32,20 @@ def pinned() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def median_s(work: Callable[[], object], *, prepare: Callable[[], object] = lambda: None, wall: bool = False) -> float:
-    """Median seconds of `work` over five rounds, of processor time, or of wall time where threads share it.
+def median_s(
+    work: Callable[[], object],
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    wall: bool = False,
+    rounds: int = ROUNDS,
+) -> float:
+    """Median seconds of `work` over some rounds, of processor time, or of wall time where threads share it.
 
     `prepare` runs before each round and is not timed.
     """
     clock = time.perf_counter if wall else time.process_time
     seconds = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         prepare()
         began = clock()
         work()

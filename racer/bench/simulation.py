@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.bench.measure import median_s, pinned
+from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
 from racer.config.env import EnvConfig, LidarConfig
 from racer.config.train import DEFAULT_TRACK
 from racer.env.make import make_time_trial
@@ -20,11 +20,11 @@ from racer.reward.load import load_reward
 from racer.sim.status import Status
 
 WORLDS = 1024
-LIDAR_WORLDS = 256
+RAYS = (64, 1080)
 LAP_SHARE_MIN = 0.9
 """Share of the cars that must complete a lap in the recorded drive."""
-_SPEED_FACTOR = 1.3
-"""A drive is recorded over the steps that the track takes at 1 m/s, less this: cars are faster."""
+_SPEED_MIN = 1.15
+"""m/s; a drive is recorded over the steps that a lap takes at this speed. Pure pursuit is faster."""
 
 
 class Drive:
@@ -34,7 +34,7 @@ class Drive:
         """Drive pure pursuit over about a lap, starting new episodes in between, and keep what it did."""
         self.trial = trial
         track = trial.world.tracks[0]
-        self.steps = int(_SPEED_FACTOR * track.length / 1.5 / trial.world.control_dt)
+        self.steps = int(track.length / _SPEED_MIN / trial.world.control_dt)
         policy = PurePursuitPolicy()
         worlds = len(trial.world.cars)
         self.actions = np.zeros((self.steps, worlds, 2))
@@ -49,6 +49,7 @@ class Drive:
             if self.ended[step].any():
                 trial.start(self.ended[step])
         self.laps = int(laps.sum())
+        self._end = trial.world.cars.copy()
         share = float((laps > 0).mean())
         if share < LAP_SHARE_MIN:
             raise RacerError(
@@ -69,46 +70,64 @@ class Drive:
             if self.ended[step].any():
                 trial.start(self.ended[step])
 
-    def steps_per_s(self, *, wall: bool = False) -> float:
-        """Control steps per second of processor time (pinned by the caller), or of wall time; checks the laps."""
-        seconds = median_s(self.replay, prepare=self.begin, wall=wall)
-        status = self.trial.world.cars["episode"].sum() - len(self.trial.world.cars)
-        if int(status) != int(self.ended.sum()):
+    def steps_per_s(self, *, wall: bool = False, rounds: int = ROUNDS) -> float:
+        """Control steps per second of processor time (pinned by the caller), or of wall time.
+
+        Raises:
+            RacerError: the replayed drive ended elsewhere than the recorded one, so it drove no laps.
+        """
+        seconds = median_s(self.replay, prepare=self.begin, wall=wall, rounds=rounds)
+        if not np.array_equal(self.trial.world.cars, self._end):
             raise RacerError("bench: the replayed drive differs from the recorded one; the figures mean nothing")
         return self.steps * len(self.trial.world.cars) / seconds
 
 
-def bench_sim(track: str = DEFAULT_TRACK) -> dict[str, float]:
-    """`sim.*`: N = 1024, `state` and telemetry."""
+def bench_sim(
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: Tell = silent
+) -> dict[str, float]:
+    """`sim.*`: `state` and telemetry."""
+    tell(f"sim: {worlds} cars, one core")
     with pinned():
-        one = Drive(make_time_trial(worlds=WORLDS, track=track, reward=None, threads=1))
-        per_core = one.steps_per_s()
-    every = Drive(make_time_trial(worlds=WORLDS, track=track, reward=None, threads=None))
+        one = Drive(make_time_trial(worlds=worlds, track=track, reward=None, threads=1))
+        per_core = one.steps_per_s(rounds=rounds)
+    tell(f"sim: {worlds} cars, all cores")
+    every = Drive(make_time_trial(worlds=worlds, track=track, reward=None, threads=None))
     return {
         "sim.control_steps_per_s_per_core": round(per_core),
-        "sim.control_steps_per_s": round(every.steps_per_s(wall=True)),
+        "sim.control_steps_per_s": round(every.steps_per_s(wall=True, rounds=rounds)),
     }
 
 
-def bench_lidar(track: str = DEFAULT_TRACK) -> dict[str, float]:
+def bench_lidar(
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: Tell = silent
+) -> dict[str, float]:
     """`lidar.*`: the same with `lidar` beside `state`, 64 and 1080 rays, 12 m, walls at the borders."""
-    out = {}
-    for rays in (64, 1080):
+    out: dict[str, float] = {}
+    for rays in RAYS:
+        tell(f"lidar: {rays} rays, {worlds} cars, one core")
         config = EnvConfig(sensors=("state", "lidar"), lidar=LidarConfig(rays=rays, range_max=12.0))
         with pinned():
-            drive = Drive(make_time_trial(worlds=LIDAR_WORLDS, track=track, reward=None, config=config, threads=1))
-            out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = float(round(drive.steps_per_s()))
+            drive = Drive(make_time_trial(worlds=worlds, track=track, reward=None, config=config, threads=1))
+            out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = round(drive.steps_per_s(rounds=rounds))
     return out
 
 
-def bench_reward(track: str = DEFAULT_TRACK, reward: str = "default") -> dict[str, float | None]:
+def bench_reward(
+    track: str = DEFAULT_TRACK,
+    reward: str = "default",
+    *,
+    worlds: int = 64,
+    steps: int = 100,
+    rounds: int = ROUNDS,
+    tell: Tell = silent,
+) -> dict[str, float | None]:
     """`reward.*`: one call of a reward function, filling its params included, in microseconds."""
-    worlds = 64
+    tell(f"reward: `{reward}` as plain Python")
     trial = make_time_trial(worlds=worlds, track=track, reward=None)
     trial.start()
     policy = PurePursuitPolicy()
     rows: list[NDArray[np.void]] = []
-    for _ in range(100):
+    for _ in range(steps):
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
         rows.append(trial.world.telemetry.copy())
         if trial.world.ended.any():
@@ -122,7 +141,7 @@ def bench_reward(track: str = DEFAULT_TRACK, reward: str = "default") -> dict[st
 
     with pinned():
         call()
-        seconds = median_s(call)
+        seconds = median_s(call, rounds=rounds)
     return {
         "reward.us_per_call_python": round(1e6 * seconds / (len(rows) * worlds), 3),
         "reward.us_per_call_compiled": None,

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
-from racer.bench.measure import ROUNDS
+from racer.bench.measure import ROUNDS, Tell, silent
 from racer.config.read import read_train
 from racer.config.train import TrainConfig
 from racer.env.vector import RacerVectorEnv
+from racer.errors import RacerError
 from racer.reward.seam import KernelReward
 from racer.sim.jit import kernel
+from racer.sim.status import Status
 from racer.train.adapter import RacerVecEnv
 from racer.train.ppo import Budget, contract_for, make_ppo, normalised
 
@@ -80,43 +85,66 @@ class NullVecEnv(VecEnv):
         return [False] * self.num_envs
 
 
-def bench_train(track: str | None = None) -> dict[str, float]:
-    """`train.*`: control steps per second of wall time, learning included, with the shipped default config."""
-    config = read_train("default", changes={"track": track})
-    import torch
+def bench_train(
+    track: str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    updates: int = UPDATES,
+    rounds: int = ROUNDS,
+    laps_min: int = 1,
+    tell: Tell = silent,
+) -> dict[str, float]:
+    """`train.*`: control steps per second of wall time, learning included, with the shipped default config.
 
+    Args:
+        track: name or file; None for the configuration's.
+        settings: `key.key=value` on top of the configuration, for a quick test.
+        updates: of each timed piece.
+        laps_min: laps that the cars must have driven in the last round, by each reward.
+
+    Raises:
+        RacerError: the cars did not learn to lap, so nothing like a training was measured.
+    """
+    config = read_train("default", settings=settings, changes={"track": track})
     torch.set_num_threads(config.train.torch_threads)
-    models = {
-        "train.null_env_steps_per_s": _model(config, null=True, reward=None),
-        "train.steps_per_s": _model(config, null=False, reward=KernelReward(speed_reward)),
-        "train.steps_per_s_python_reward": _model(config, null=False, reward="default"),
+    rewards: dict[str, Any] = {
+        "train.null_env_steps_per_s": None,
+        "train.steps_per_s": KernelReward(speed_reward),
+        "train.steps_per_s_python_reward": "default",
     }
-    steps = UPDATES * config.ppo.n_steps * config.train.worlds
-    rates: dict[str, list[float]] = {key: [] for key in models}
-    for key, model in models.items():
-        model.learn(config.ppo.n_steps * config.train.worlds)
-        assert rates[key] == []
-    for _ in range(ROUNDS):
-        for key, model in models.items():
+    pairs = {key: _model(config, reward) for key, reward in rewards.items()}
+    once = config.ppo.n_steps * config.train.worlds
+    rates: dict[str, list[float]] = {key: [] for key in pairs}
+    for number in range(rounds + 1):
+        tell(f"train: round {number} of {rounds}" if number else "train: warming up")
+        for key, (model, adapter) in pairs.items():
+            adapter.finished = []
+            steps = updates * once if number else once
             began = time.perf_counter()
             model.learn(steps, reset_num_timesteps=False)
-            rates[key].append(steps / (time.perf_counter() - began))
-    return {key: float(round(statistics.median(values))) for key, values in rates.items()}
+            if number:
+                rates[key].append(steps / (time.perf_counter() - began))
+    for key, (_, adapter) in pairs.items():
+        laps = sum(episode.status == Status.LAP_COMPLETE.word for episode in adapter.finished)
+        if rewards[key] is not None and laps < laps_min:
+            raise RacerError(f"bench: the cars of {key} drove {laps} laps in the last round; the figures mean nothing")
+    return {key: round(statistics.median(values)) for key, values in rates.items()}
 
 
-def _model(config: TrainConfig, *, null: bool, reward: Any):  # type: ignore[no-untyped-def]
-    env: VecEnv = RacerVecEnv(
+def _model(config: TrainConfig, reward: Any) -> tuple[PPO, RacerVecEnv]:
+    """PPO and the environment behind it; without a reward PPO drives one that does nothing, of the same shape."""
+    adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,
             track=list(config.track),
-            reward=reward,
+            reward="default" if reward is None else reward,
             vehicle=config.vehicle,
             actions=config.action_space,
             config=config.env,
             autoreset_mode="SameStep",
         )
     )
-    if null:
-        env = NullVecEnv(env)
+    env = NullVecEnv(adapter) if reward is None else adapter
     contract = contract_for(config, run="bench", hashes={})
-    return make_ppo(config, normalised(env, config.ppo.gamma), contract, Budget(config.train.total_steps, None))
+    budget = Budget(config.train.total_steps, None)
+    return make_ppo(config, normalised(env, config.ppo.gamma), contract, budget), adapter

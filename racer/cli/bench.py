@@ -32,19 +32,19 @@ def bench(
     if part in (Part.ALL, Part.SIM):
         from racer.bench.simulation import bench_sim
 
-        record |= bench_sim(chosen)
+        record |= bench_sim(chosen, tell=_tell)
     if part in (Part.ALL, Part.LIDAR):
         from racer.bench.simulation import bench_lidar
 
-        record |= bench_lidar(chosen)
+        record |= bench_lidar(chosen, tell=_tell)
     if part in (Part.ALL, Part.REWARD):
         from racer.bench.simulation import bench_reward
 
-        record |= bench_reward(chosen)
+        record |= bench_reward(chosen, tell=_tell)
     if part in (Part.ALL, Part.TRAIN):
         from racer.bench.training import bench_train
 
-        record |= bench_train(chosen)
+        record |= bench_train(chosen, tell=_tell)
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:
@@ -55,3 +55,8 @@ def bench(
     for key, value in record.items():
         if value is not None:
             typer.echo(f"{key:<48} {value:,}" if isinstance(value, float | int) else f"{key:<48} {value}")
+
+
+def _tell(text: str) -> None:
+    """What is being measured, where it does not mix with the record."""
+    typer.echo(f"measuring {text}", err=True)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from racer.config.vehicle import VehicleConfig
+    from racer.contract import PolicyContract
+    from racer.evaluate import Evaluation
+    from racer.runs import RunFolder
+    from racer.track.track import Track
 
 
 def evaluate(
@@ -21,16 +28,10 @@ def evaluate(
     """Drive laps with a policy and tell times and faults. Exits 0 whatever the laps."""
     from racer.evaluate import evaluate as drive
     from racer.policy.load import load_policy
-    from racer.track.load import load_track
 
     loaded = load_policy(policy, seed=seed)
-    result = drive(
-        loaded,
-        load_track(track or _own_track(policy, loaded)),
-        _vehicle(policy, loaded, vehicle),
-        laps=laps,
-        seed=seed,
-    )
+    contract = getattr(loaded, "contract", None)
+    result = drive(loaded, _track(policy, contract, track), _vehicle(policy, contract, vehicle), laps=laps, seed=seed)
     if as_json:
         import json
 
@@ -39,39 +40,55 @@ def evaluate(
         _print(result)
 
 
-def _own_track(spec: str, policy: object) -> str:
-    """The track a policy was trained on: the run's copy, else the name in the bundle's contract."""
+def _track(spec: str, contract: PolicyContract | None, named: str | None) -> Track:
+    """The track that was named, else the run's copy, else what the contract says, else the default."""
     from racer.config.train import DEFAULT_TRACK
-    from racer.errors import ConfigError
-    from racer.runs import RunFolder
-
-    if Path(spec).is_dir():
-        return str(RunFolder(Path(spec)).tracks[0])
-    contract = getattr(policy, "contract", None)
-    if contract is None:
-        return DEFAULT_TRACK
-    if not contract.trained_on.tracks:
-        raise ConfigError(f"{spec} does not say what it was trained on; name a track with --track")
-    return str(contract.trained_on.tracks[0])
-
-
-def _vehicle(spec: str, policy: object, named: str | None):  # type: ignore[no-untyped-def]
-    from racer.config.read import read_vehicle
-    from racer.runs import RunFolder
+    from racer.errors import AssetError
+    from racer.track.load import load_track, load_tracks
 
     if named is not None:
-        return read_vehicle(named)
-    if Path(spec).is_dir() and RunFolder(Path(spec)).vehicle.is_file():
-        return read_vehicle(RunFolder(Path(spec)).vehicle)
-    contract = getattr(policy, "contract", None)
-    return read_vehicle(contract.trained_on.vehicle or "deepracer" if contract is not None else "deepracer")
+        return load_track(named)
+    if contract is None:
+        return load_track(DEFAULT_TRACK)
+    if (run := _run(spec)) is not None:
+        return load_track(run.tracks[0])
+    if not contract.trained_on.tracks:
+        raise AssetError(f"{spec} does not say what it was trained on; name a track with --track")
+    own = contract.trained_on.tracks[0]
+    try:
+        return load_tracks([own])[0]
+    except AssetError:
+        raise AssetError(f"{spec} was trained on `{own}`, which is not here; name a track with --track") from None
 
 
-def _print(result) -> None:  # type: ignore[no-untyped-def]
+def _vehicle(spec: str, contract: PolicyContract | None, named: str | None) -> VehicleConfig:
+    """The vehicle, in the same order."""
+    from racer.config.read import read_vehicle
+    from racer.errors import AssetError
+
+    if named is not None or contract is None:
+        return read_vehicle(named or "deepracer")
+    if (run := _run(spec)) is not None:
+        return read_vehicle(run.vehicle)
+    own = contract.trained_on.vehicle or "deepracer"
+    try:
+        return read_vehicle(own)
+    except AssetError:
+        raise AssetError(f"{spec} was trained with `{own}`, which is not here; name a vehicle with --vehicle") from None
+
+
+def _run(spec: str) -> RunFolder | None:
+    """The run that a folder is; None for a bundle, and for a folder that holds checkpoints only."""
+    from racer.runs import INFO, RunFolder
+
+    return RunFolder(Path(spec)) if (Path(spec) / INFO).is_file() else None
+
+
+def _print(result: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(f"{result.policy} on {result.track}")
     table = Table("lap", "time s", "progress %", "status", box=None, header_style="dim")
     for number, lap in enumerate(result.laps, 1):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 from racer.assets import cache_dir
 
@@ -55,8 +56,19 @@ _CACHE = _prepare_cache()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of the simulator: nopython, lock released, cached on disk, strict arithmetic."""
+    """Compile a function of the simulator: nopython, lock released, cached on disk, strict arithmetic.
+
+    With `NUMBA_DISABLE_JIT=1` it runs as plain Python, for a look inside; rows then give their fields by attribute.
+    """
+    if numba.config.DISABLE_JIT:
+        return lambda *arguments: function(*map(_by_attribute, arguments))
     return numba.njit(nogil=True, cache=_CACHE, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def _by_attribute(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray) and argument.dtype.names:
+        return argument.view(np.recarray)
+    return argument
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -81,7 +81,7 @@ def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, 
             backward = 0
             if (
                 direction == BACKWARD
-                or (direction == ALTERNATE and turn % 2 == 1)
+                or (direction == ALTERNATE and turn // tracks % 2 == 1)
                 or (direction == EITHER and next_uniform(car) < 0.5)
             ):
                 backward = 1

@@ -78,11 +78,11 @@ def locate_car(car, vehicle, courses, segments, reach):  # type: ignore[no-untyp
 
 @inlined
 def touches(world, me, cars, objects, vehicles):  # type: ignore[no-untyped-def]
-    """True where a car overlaps an object (with its margin) or another car of its world."""
+    """True where a car overlaps an object (with its margin) or another car of its world, on the same track."""
     car, vehicle = cars[world, me], vehicles[world, me]
     for k in range(objects.shape[1]):
         thing = objects[world, k]
-        if thing.active == 1 and rectangles_overlap(
+        if thing.active == 1 and thing.course // 2 == car.course // 2 and rectangles_overlap(
             car.x, car.y, car.yaw, vehicle.length, vehicle.width,
             thing.x, thing.y, thing.yaw, thing.length + OBJECT_MARGIN, thing.width + OBJECT_MARGIN,
         ):  # fmt: skip
@@ -91,7 +91,7 @@ def touches(world, me, cars, objects, vehicles):  # type: ignore[no-untyped-def]
         if k == me:
             continue
         other, shape = cars[world, k], vehicles[world, k]
-        if other.active == 1 and rectangles_overlap(
+        if other.active == 1 and other.course // 2 == car.course // 2 and rectangles_overlap(
             car.x, car.y, car.yaw, vehicle.length, vehicle.width,
             other.x, other.y, other.yaw, shape.length, shape.width,
         ):  # fmt: skip
@@ -148,9 +148,12 @@ def report(car, courses, segments, rails, control_dt, row):  # type: ignore[no-u
     row.steering_angle = car.steer_command
     row.projection_distance = car.s
     row.sim_time = car.steps * control_dt
-    # A projection on the very end of a segment belongs to the row behind it, as bisect_right has it.
-    row.closest_waypoint_prev = car.segment
-    row.closest_waypoint_next = car.segment + 1 if car.segment + 1 < course.rows else 0
+    # As bisect_right has it, a projection on a row belongs to that row: so also on the last row of an open track.
+    prev = car.segment
+    if course.closed == 0 and prev + 1 == course.segments and along >= here.length:
+        prev += 1
+    row.closest_waypoint_prev = prev
+    row.closest_waypoint_next = prev + 1 if prev + 1 < course.rows else 0
     row.speed_measured = math.sqrt(car.vx * car.vx + car.vy * car.vy)
     row.steering_angle_measured = car.steer * _DEGREES
     row.slip_angle = math.atan2(car.vy, car.vx) * _DEGREES if row.speed_measured > 1e-3 else 0.0
@@ -214,6 +217,7 @@ def report_things(world, me, cars, objects, courses, telemetry, things):  # type
             other = cars[world, k - number]
             out.x, out.y, out.heading, out.speed = other.x, other.y, other.yaw, other.vx
             s, lateral, on, active = other.s, other.lateral, other.course, other.active
+        active *= on // 2 == car.course // 2
         if on % 2 != car.course % 2:
             s, lateral = course.length - s, -lateral
         out.distance = s

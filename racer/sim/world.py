@@ -183,13 +183,17 @@ class World:
         track: int = 0,
     ) -> None:
         """Put a box beside the centre line of a world's track, in the file's direction of travel."""
-        rail_first = self.tables.courses[2 * track]["rail_first"]
-        rail_count = self.tables.courses[2 * track]["rail_count"]
-        rail = self.tables.rails[rail_first : rail_first + rail_count]
-        j = min(int(s / self.tables.courses[2 * track]["rail_step"]), rail_count - 1)
-        heading = float(rail["heading"][j])
-        x = float(rail["x"][j]) - lateral * math.sin(heading)
-        y = float(rail["y"][j]) + lateral * math.cos(heading)
+        way = self.tracks[track]
+        places = np.concatenate([[0.0], np.cumsum(way.segment_lengths)])
+        rows = np.vstack([way.center, way.center[:1]]) if way.closed else way.center
+        course = self.tables.courses[2 * track]
+        headings = self.tables.rails["heading"][course["rail_first"] :][: course["rail_count"]]
+        if way.closed:
+            turns = round((headings[-1] - headings[0]) / (2.0 * math.pi))
+            headings = np.append(headings, headings[0] + 2.0 * math.pi * turns)
+        heading = float(np.interp(s, course["rail_step"] * np.arange(len(headings)), headings))
+        x = float(np.interp(s, places, rows[:, 0])) - lateral * math.sin(heading)
+        y = float(np.interp(s, places, rows[:, 1])) + lateral * math.cos(heading)
         self.objects[world, slot] = (x, y, heading, length, width, 0.0, s, lateral, 2 * track, 0, 1)
 
     @property

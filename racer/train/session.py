@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_s
 from racer.config.train import TrainConfig
 from racer.contract import PolicyContract, contract_difference
 from racer.env.vector import RacerVectorEnv
-from racer.errors import ConfigError, RacerError, RunError
+from racer.errors import ConfigError, MissingExtra, RacerError, RunError
 from racer.export.network import load_weights
 from racer.policy.load import find_bundle
 from racer.reward.python_path import PythonReward
@@ -59,6 +60,7 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
         RunError: the folder exists, cannot be made, or `start_from` is of another action or observation space.
         RacerError: a track, reward or vehicle cannot be used.
     """
+    _check_packages()
     tracks = load_tracks(list(config.track))
     reward = read_source(config.reward)
     PythonReward(reward, 1)  # refuses what cannot be run
@@ -87,6 +89,13 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
             finished=False,
         )
     return run
+
+
+def _check_packages() -> None:
+    """Refuse at once what would fail at the first checkpoint."""
+    for package in ("onnxruntime", "tensorboard"):
+        if find_spec(package) is None:
+            raise MissingExtra(f"Training (package `{package}`)", "train")
 
 
 def _file_names(tracks: Sequence[Track]) -> list[str]:
@@ -155,9 +164,7 @@ def train(
     with _kept(run):
         model, monitor = _prepare(config, run, resume=resume, report=report, seam=seam, began=began)
         try:
-            model.learn(
-                config.train.total_steps - model.num_timesteps, callback=monitor, reset_num_timesteps=False
-            )
+            model.learn(config.train.total_steps - model.num_timesteps, callback=monitor, reset_num_timesteps=False)
         except KeyboardInterrupt:
             interrupted = True
         except RacerError:
@@ -218,9 +225,7 @@ def _reward_as_it_was(run: RunFolder) -> RewardSource:
     return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
 
 
-def _begin(
-    config: TrainConfig, run: RunFolder, model: PPO, returns: VecNormalize, *, resume: bool
-) -> dict[str, Any]:
+def _begin(config: TrainConfig, run: RunFolder, model: PPO, returns: VecNormalize, *, resume: bool) -> dict[str, Any]:
     """Put the weights in place that the training begins with; returns the progress that was made before."""
     if resume:
         progress = load_state(run.trainer, model, returns) if run.trainer.exists() else {}

@@ -60,8 +60,8 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
         model.policy.load_state_dict(state["policy"])
         model.policy.optimizer.load_state_dict(state["optimizer"])
         model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
-        statistics = returns.ret_rms
-        statistics.mean, statistics.var, statistics.count = (float(value) for value in state["returns"])
+        mean, var, count = state["returns"]
+        returns.ret_rms.mean, returns.ret_rms.var, returns.ret_rms.count = mean, var, count
         torch.set_rng_state(state["torch_rng"])
         return dict(state["progress"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -18,11 +18,12 @@ def ring(rows=240, **changes):
     angle[-1] = 0.0
     out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     lines = {
+        "name": "ring",
         "center": RADIUS * out,
         "left": (RADIUS - HALF_WIDTH) * out,
         "right": (RADIUS + HALF_WIDTH) * out,
     }
-    return Track(name="ring", **(lines | changes))
+    return Track(**(lines | changes))
 
 
 def progress_reward(params):

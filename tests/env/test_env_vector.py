@@ -10,7 +10,7 @@ from racer.env.vector import RacerVectorEnv
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 N = 4
-SHORT = {"time_limit_s": 4.0}
+SHORT = {"time_limit_s": 1.6}
 VARIANTS = {
     "state": {"config": SHORT},
     "both": {"config": SHORT | BOTH},

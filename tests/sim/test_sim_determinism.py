@@ -1,0 +1,99 @@
+"""Same seed, same bits: reruns, worlds alone and in a batch, threads, and the interpreter."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from naive_course import VEHICLE, figure_of_eight, ring, straight, uneven
+
+from racer.sim.world import Start, World
+
+START = Start(mode="random", direction="either", lateral_share=0.4, turned_max=0.2)
+TRACKS = [ring(), uneven(), straight(), figure_of_eight()]
+
+
+def trajectory(world, steps=40, seed=2):
+    """All tables after each of some steps with actions that belong to the worlds' numbers; ended cars start again."""
+    world.reset()
+    frames = []
+    distances = np.array([0.5, 1.0, 2.5])
+    state = np.zeros((*world.cars.shape, 8 + 4 * len(distances)), np.float32)
+    noise = np.random.default_rng(seed).uniform([-30, 0.3], [30, 3.5], (steps, 400, 4, 2))
+    for step in range(steps):
+        world.step(np.ascontiguousarray(noise[step, world.world_ids % 400, : world.cars.shape[1]]))
+        world.observe_state(distances, state)
+        frames.append([table.tobytes() for table in (world.cars, world.telemetry, world.things, state)])
+        frames[-1] += [world.cars.copy(), world.telemetry.copy()]
+        if world.ended.any():
+            world.reset(world.ended)
+    return frames
+
+
+def make(worlds, **rest):
+    return World(TRACKS, VEHICLE, worlds, **({"start": START, "seed": 11, "cars": 2, "objects": 1} | rest))
+
+
+def test_the_same_seed_gives_the_same_bits():
+    """Check two runs of the same world, and of one world reseeded; another seed differs."""
+    world = make(20)
+    first = trajectory(world)
+    again = trajectory(make(20))
+    assert [f[:4] for f in first] == [f[:4] for f in again]
+    world.seed(11)
+    assert trajectory(world)[-1][0] == first[-1][0]
+    assert trajectory(make(20, seed=12))[0][0] != first[0][0]
+
+
+@pytest.mark.parametrize("start", [START, Start(direction="alternate", lateral_share=0.3)])
+@pytest.mark.parametrize("cars", [1, 2])
+def test_a_world_alone_is_the_world_in_the_batch(start, cars):
+    """Check every world of a batch against itself alone: starts, streams, contacts and restarts."""
+    batch = trajectory(make(7, start=start, cars=cars))
+    for i in range(7):
+        alone = trajectory(make(1, start=start, cars=cars, first_world=i))
+        for frame, single in zip(batch, alone, strict=True):
+            for table in (4, 5):
+                assert frame[table][i].tobytes() == single[table][0].tobytes()
+
+
+def test_threads_do_not_change_a_bit():
+    """Check one thread against two and three on enough worlds for all of them to get some."""
+    frames = [[f[:4] for f in trajectory(make(200, threads=threads), steps=12)] for threads in (1, 2, 3)]
+    assert frames[0] == frames[1] == frames[2]
+
+
+SCRIPT = """
+import pickle, sys
+sys.path.insert(0, {here!r})
+import numba
+from test_sim_determinism import make, trajectory
+frames = trajectory(make(3), steps=15)
+pickle.dump((numba.config.DISABLE_JIT, [(f[4].view(type(f[4]).__mro__[-2] if False else f[4].__class__).tobytes(),
+             f[5].tobytes()) for f in frames]), open(sys.argv[1], "wb"))
+"""
+
+
+def test_the_interpreter_agrees_with_the_compiler(tmp_path):
+    """Run a small world as plain Python (NUMBA_DISABLE_JIT=1): the same to 1e-9, integers exactly."""
+    here = str(Path(__file__).parent)
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join([root, here])}
+    out = tmp_path / "frames.pickle"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT.format(here=here), str(out)],
+        env=environment, check=True, timeout=240,
+    )  # fmt: skip
+    disabled, plain = pickle.loads(out.read_bytes())
+    assert disabled == 1
+    for frame, (cars, rows) in zip(trajectory(make(3), steps=15), plain, strict=True):
+        for table, raw in ((frame[4], cars), (frame[5], rows)):
+            other = np.frombuffer(raw, table.dtype).reshape(table.shape)
+            for name in table.dtype.names:
+                if table.dtype[name].kind == "f":
+                    assert np.abs(table[name] - other[name]).max() <= 1e-9, name
+                else:
+                    assert (table[name] == other[name]).all(), name

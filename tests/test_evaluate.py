@@ -1,0 +1,337 @@
+"""Laps: where they start, how they end, what is told of them."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from racer.config.read import read_vehicle
+from racer.contract import SensorSpec, lidar_sensor, state_sensor
+from racer.env.sensors import config_for, sensor_specs
+from racer.env.time_trial import TimeTrial
+from racer.errors import BundleError
+from racer.evaluate import Evaluation, Lap, evaluate, start_poses
+from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
+from racer.policy.random_policy import RandomPolicy
+from racer.sim.placement import OPEN_START
+from racer.track.load import load_track
+from racer.track.track import Track
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = sorted(file.stem for file in (ROOT / "tracks").glob("*.yaml"))
+VEHICLE = read_vehicle("deepracer")
+LENGTH = 2.0 * math.pi * 1.5
+
+
+def ring(rows=400, half_width=0.5, **changes):
+    """A ring of radius 1.5 m, counter-clockwise, row 0 at angle 0."""
+    angle = np.linspace(0.0, 2.0 * np.pi, rows + 1)
+    angle[-1] = 0.0
+    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    lines = {"center": 1.5 * out, "left": (1.5 - half_width) * out, "right": (1.5 + half_width) * out}
+    return Track(**({"name": "ring"} | lines | changes))
+
+
+def straight(**changes):
+    """An open course of 6 m along x."""
+    x = np.linspace(0.0, 6.0, 61)
+    lines = {key: np.stack([x, np.full(61, y)], axis=1) for key, y in (("center", 0), ("left", 0.5), ("right", -0.5))}
+    return Track(**({"name": "straight", "closed": False} | lines | changes))
+
+
+class Steady:
+    """Holds one command and counts how often it is asked; asks for any sensors."""
+
+    name = "steady"
+
+    def __init__(self, steering, speed, sensors=None, rate=None):
+        self.command = (steering, speed)
+        self.sensors = sensors or (state_sensor(),)
+        self.control_rate_hz = rate
+        self.asked, self.resets = 0, 0
+        self.first = None
+
+    def act(self, observation):
+        """The same for all."""
+        if self.asked == 0:
+            self.first = {key: values.copy() for key, values in observation.items()}
+        self.asked += 1
+        return np.tile(np.float32(self.command), (len(next(iter(observation.values()))), 1))
+
+    def reset(self, mask=None):
+        """Count."""
+        self.resets += 1
+        assert mask is None and self.asked == 0
+
+
+def at_speed(speed):
+    """A pure pursuit that keeps one speed."""
+    return PurePursuitPolicy(settings=PurePursuitSettings(speed_min=speed, speed_max=speed))
+
+
+@pytest.mark.parametrize("laps", [1, 2, 5, 7])
+def test_lap_k_starts_at_fraction_k_of_the_track(laps):
+    """Start at s = k L / K on the track's own direction, beside the line by at most the shares that are fixed."""
+    track = ring()
+    poses = start_poses(track, laps, seed=3)
+    assert poses.shape == (laps, 4)
+    assert (poses[:, 0] == 0).all()
+    assert poses[:, 1] == pytest.approx(np.arange(laps) * track.length / laps, abs=1e-12)
+    assert (np.abs(poses[:, 2]) <= 0.25 * 0.5).all()
+    assert (np.abs(poses[:, 3]) <= math.radians(10)).all()
+
+
+def test_starts_fill_their_range():
+    """Draw evenly over +-25 % of the half-width and +-10 degrees."""
+    poses = start_poses(ring(), 4000, seed=1)
+    for values, limit in ((poses[:, 2], 0.125), (poses[:, 3], math.radians(10))):
+        assert values.min() < -0.999 * limit and values.max() > 0.999 * limit
+        # Mean and deviation of 4000 uniform draws: 0 +- 4 sigma of the mean, limit / sqrt(3) within 3 %.
+        assert abs(values.mean()) < 4 * limit / math.sqrt(3 * 4000)
+        assert values.std() == pytest.approx(limit / math.sqrt(3), rel=0.03)
+
+
+def test_starts_are_seeded():
+    """Give the same starts for a seed, and others for another; lap k draws the same whatever the number of laps."""
+    track = ring()
+    assert start_poses(track, 5, 7).tolist() == start_poses(track, 5, 7).tolist()
+    assert start_poses(track, 5, 7)[:, 2:] == pytest.approx(start_poses(track, 10, 7)[:5, 2:], abs=1e-12)
+    assert (start_poses(track, 5, 7)[:, 2:] != start_poses(track, 5, 8)[:, 2:]).all()
+
+
+def test_the_half_width_is_that_of_the_place():
+    """Measure the nearer border at the start itself."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 401)
+    angle[-1] = 0.0
+    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    inner = np.where(np.sin(angle) > 0.01, 0.2, 0.6)[:, None]
+    track = ring(left=(1.5 - inner) * out, right=2.3 * out)
+    share = start_poses(ring(half_width=1.0), 400, 5)[:, 2] / 0.25
+    half = start_poses(track, 400, 5)[:, 2] / 0.25 / share
+    at = start_poses(track, 400, 5)[:, 1] / track.length * 2 * np.pi
+    assert half[np.sin(at) > 0.05] == pytest.approx(0.2, abs=1e-9)
+    assert half[np.sin(at) < -0.05] == pytest.approx(0.6, abs=1e-9)
+
+
+def test_cars_stand_where_their_poses_say():
+    """Show the policy the starts: at rest, with the offset and heading error that were drawn."""
+    policy = Steady(0.0, 1.0)
+    evaluate(policy, ring(), VEHICLE, laps=4, seed=9)
+    poses = start_poses(ring(), 4, 9)
+    state = policy.first["state"]
+    # The offset is told of the front point, 0.14 m ahead: on a ring that is sqrt of a sum of squares.
+    radius = 1.5 - poses[:, 2]
+    x, y = radius - 0.14 * np.sin(poses[:, 3]), 0.14 * np.cos(poses[:, 3])
+    assert state[:, 0] == pytest.approx(1.5 - np.hypot(x, y), abs=2e-4)
+    assert state[:, 1] == pytest.approx(poses[:, 3] - np.arctan2(y, x), abs=8e-3)
+    assert (state[:, 2:8] == 0.0).all()
+    assert policy.resets == 1
+
+
+@pytest.mark.parametrize(("speed", "status"), [(0.3, "time_up"), (0.4, "lap_complete")])
+def test_a_lap_may_take_three_times_its_length_at_one_metre_per_second(speed, status):
+    """Refuse a lap below 1/3 m/s and accept one above."""
+    result = evaluate(at_speed(speed), ring(), VEHICLE, laps=2, seed=1)
+    assert [lap.status for lap in result.laps] == [status] * 2
+    assert all((lap.time_s is None) == (status == "time_up") for lap in result.laps)
+    if status == "time_up":
+        # At 0.3 m/s it comes 0.9 of the way, but for the start from rest and where the car keeps to.
+        assert all(85 < lap.progress < 95 for lap in result.laps)
+
+
+@pytest.mark.parametrize("rate", [None, 15.0, 30.0])
+def test_the_limit_ends_at_the_exact_step(rate):
+    """Ask a slow policy once for each control step until three times the length is over, and not again."""
+    track = ring()
+    policy = Steady(6.2, 0.1, rate=rate)
+    result = evaluate(policy, track, VEHICLE, laps=1, seed=1)
+    assert result.laps[0].status == "time_up"
+    assert policy.asked == math.ceil(3.0 * track.length * (rate or 15.0))
+
+
+def test_the_time_of_a_lap_is_what_its_way_takes():
+    """Time a lap at a steady speed: length over speed, and what is lost at the start."""
+    result = evaluate(at_speed(1.0), ring(), VEHICLE, laps=3, seed=2)
+    assert [lap.status for lap in result.laps] == ["lap_complete"] * 3
+    for lap in result.laps:
+        assert LENGTH / 1.0 < lap.time_s < LENGTH / 1.0 + 1.0
+        assert lap.time_s * 15 == pytest.approx(round(lap.time_s * 15), abs=1e-9)
+        assert lap.progress == 100.0
+
+
+def test_a_lap_ends_at_its_first_fault():
+    """Leave the road once, and count no further."""
+    policy = Steady(0.0, 2.0)
+    result = evaluate(policy, ring(), VEHICLE, laps=5, seed=4)
+    assert {lap.status for lap in result.laps} == {"off_track"}
+    assert all(not lap.completed and lap.time_s is None and 0 <= lap.progress < 50 for lap in result.laps)
+    assert policy.asked < 40
+    assert result.completion_rate == 0.0 and result.best_lap_s is None and result.mean_lap_s is None
+    assert result.record()["off_tracks"] == 5
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_pure_pursuit_laps_every_shipped_track(name):
+    """Complete four of four laps on each track that the package ships."""
+    result = evaluate(PurePursuitPolicy(), load_track(name), VEHICLE, laps=4, seed=1)
+    assert [lap.status for lap in result.laps] == ["lap_complete"] * 4
+    assert result.completion_rate == 1.0 and result.track == name
+
+
+def test_laps_do_not_depend_on_each_other(monkeypatch):
+    """Drive the first five of ten laps alone: the same laps, to the last bit."""
+    track = load_track("willow_bend")
+    ten = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=10, seed=6)
+    monkeypatch.setattr("racer.evaluate.start_poses", lambda track, laps, seed: start_poses(track, 10, seed)[:laps])
+    five = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=5, seed=6)
+    assert five.laps == ten.laps[:5]
+    assert len({lap.time_s for lap in ten.laps}) > 1
+
+
+def test_a_fault_does_not_reach_the_neighbours():
+    """Complete the laps of careful cars beside one that leaves the road at once."""
+
+    class Mixed(PurePursuitPolicy):
+        """Drives the first car straight on."""
+
+        def act(self, observation):
+            action = super().act(observation)
+            action[0] = (0.0, 2.0)
+            return action
+
+    mixed, clean = (evaluate(policy(), ring(), VEHICLE, laps=3, seed=2) for policy in (Mixed, PurePursuitPolicy))
+    assert mixed.laps[0].status == "off_track" and mixed.laps[1:] == clean.laps[1:]
+
+
+@pytest.mark.parametrize("policy", [lambda: Steady(0.0, 2.0), RandomPolicy], ids=["steady", "random"])
+def test_the_same_seed_gives_the_same_record(policy):
+    """Repeat every number; another seed gives others."""
+    track = load_track("willow_bend")
+    one, again, other = (evaluate(policy(), track, VEHICLE, laps=4, seed=seed) for seed in (3, 3, 4))
+    assert one == again and one.record() == again.record()
+    assert evaluate(PurePursuitPolicy(), track, VEHICLE, seed=3) == evaluate(PurePursuitPolicy(), track, VEHICLE, seed=3)
+    assert one.laps != other.laps
+
+
+def test_the_record_has_the_frozen_keys_and_types():
+    """Print what machines read: exactly these keys in this order, plain numbers, nulls where nothing was completed."""
+    result = Evaluation(
+        track="t",
+        policy="p",
+        seed=3,
+        laps=(
+            Lap(completed=True, time_s=8.123456, progress=100.0, status="lap_complete"),
+            Lap(completed=False, time_s=None, progress=41.98765, status="off_track"),
+            Lap(completed=True, time_s=9.0, progress=100.0, status="lap_complete"),
+            Lap(completed=False, time_s=None, progress=0.0, status="immobilized"),
+        ),
+    )
+    assert json.dumps(result.record()) == (
+        '{"track": "t", "policy": "p", "seed": 3, "laps": ['
+        '{"completed": true, "time_s": 8.1235, "progress": 100.0, "status": "lap_complete"}, '
+        '{"completed": false, "time_s": null, "progress": 41.9877, "status": "off_track"}, '
+        '{"completed": true, "time_s": 9.0, "progress": 100.0, "status": "lap_complete"}, '
+        '{"completed": false, "time_s": null, "progress": 0.0, "status": "immobilized"}], '
+        '"completion_rate": 0.5, "best_lap_s": 8.1235, "mean_lap_s": 8.5617, "off_tracks": 1}'
+    )
+    assert result.mean_progress == pytest.approx((100 + 41.98765 + 100) / 4)
+
+
+@pytest.mark.parametrize("policy", [PurePursuitPolicy(), Steady(0.0, 2.0)], ids=["completes", "fails"])
+def test_records_of_real_laps_are_plain_json(policy):
+    """Hold no numpy numbers, whatever the laps; progress is 0..100, the rate 0..1."""
+    record = evaluate(policy, ring(), VEHICLE, laps=3, seed=1).record()
+    assert json.loads(json.dumps(record)) == record
+    assert list(record) == [
+        "track", "policy", "seed", "laps", "completion_rate", "best_lap_s", "mean_lap_s", "off_tracks",
+    ]  # fmt: skip
+    assert record["policy"] == policy.name and type(record["seed"]) is int
+    words = {"lap_complete", "off_track", "crashed", "immobilized", "reversed", "time_up"}
+    for lap in record["laps"]:
+        assert list(lap) == ["completed", "time_s", "progress", "status"]
+        assert type(lap["completed"]) is bool and lap["status"] in words
+        assert type(lap["progress"]) is float and 0.0 <= lap["progress"] <= 100.0
+        assert (type(lap["time_s"]) is float) == lap["completed"]
+    assert type(record["completion_rate"]) is float and 0.0 <= record["completion_rate"] <= 1.0
+
+
+def test_every_lap_of_an_open_track_starts_at_its_end():
+    """Start all laps of a point-to-point course at its beginning, and complete them at its end."""
+    track = straight()
+    poses = start_poses(track, 5, 1)
+    assert poses[:, 1].tolist() == [OPEN_START] * 5
+    assert len(set(poses[:, 2])) == 5
+    result = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=5, seed=1)
+    assert [lap.status for lap in result.laps] == ["lap_complete"] * 5
+    # The front point starts 0.39 m in; 3 m/s and 4 m/s^2 at most.
+    assert all((6.0 - 0.39) / 3.0 < lap.time_s < 6.0 for lap in result.laps)
+
+
+def test_a_reversed_track_is_driven_the_other_way():
+    """Drive a track and its reverse: the ring is the same both ways but for its noise of starts."""
+    result = evaluate(PurePursuitPolicy(), ring().reversed(), VEHICLE, laps=2, seed=1)
+    assert result.completion_rate == 1.0
+
+
+def test_going_backwards_gives_no_negative_progress():
+    """Tell 0, not less, of a lap that went the wrong way."""
+    poses = start_poses(ring(), 1, 0)
+    poses[0, 3] = math.pi
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("racer.evaluate.start_poses", lambda *_: poses)
+        result = evaluate(Steady(-6.2, 1.0), ring(), VEHICLE, laps=1, seed=0)
+    assert result.laps[0].status == "reversed" and result.laps[0].progress == 0.0
+
+
+def other_state(**changes):
+    """The state sensor with some parts changed."""
+    return state_sensor().model_copy(update=changes)
+
+
+REFUSED = [
+    (SensorSpec(name="camera", shape=(1, 120, 160), dtype="uint8"), "needs sensor `camera`"),
+    (other_state(fields=tuple(f"f{k}" for k in range(48))), "has other fields"),
+    (other_state(settings={"look_ahead_m": [1.0, 2.0]}), "has other fields"),
+    (other_state(settings={}), "`look_ahead` is empty"),
+    (other_state(settings={"look_ahead_m": [2.0, 1.0]}), "distances are 0..1000 m"),
+    (lidar_sensor().model_copy(update={"shape": (63,)}), "has other fields"),
+    (lidar_sensor().model_copy(update={"settings": {"rays": 0}}), "`lidar.rays` is 0"),
+    (lidar_sensor().model_copy(update={"settings": {"turns": 3}}), "unknown key `lidar.turns`"),
+]
+
+
+@pytest.mark.parametrize(("sensor", "told"), REFUSED)
+def test_a_policy_that_needs_another_sensor_is_refused(sensor, told):
+    """Refuse what the simulator cannot show, in one line."""
+    with pytest.raises(BundleError) as caught:
+        evaluate(Steady(0.0, 1.0, sensors=(sensor,)), ring(), VEHICLE, laps=1)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_impossible_control_rate_is_refused():
+    """Refuse a rate that the simulator has not."""
+    with pytest.raises(BundleError, match="`control_rate_hz` is 500"):
+        evaluate(Steady(0.0, 1.0, rate=500.0), ring(), VEHICLE, laps=1)
+
+
+@pytest.mark.parametrize("rate", [None, 10.0, 30.0])
+def test_the_policy_sees_what_its_contract_says(rate):
+    """Show the sensors in the contract's settings at its rate."""
+    sensors = (
+        lidar_sensor(config_for((lidar_sensor(),), None).lidar.model_copy(update={"rays": 9, "noise": 0.0})),
+        state_sensor((0.5, 1.5, 2.5)),
+    )
+    config = config_for(sensors, rate)
+    assert config.control_rate_hz == (rate or 15.0)
+    assert sensor_specs(config) == sensors
+    policy = Steady(0.0, 1.0, sensors=sensors, rate=rate)
+    evaluate(policy, ring(), VEHICLE, laps=2)
+    assert {key: values.shape for key, values in policy.first.items()} == {"state": (2, 20), "lidar": (2, 9)}
+
+
+def test_an_evaluation_asks_no_reward():
+    """Build its trial without a reward function: a policy's laps are judged by the track alone."""
+    trial = TimeTrial([ring()], VEHICLE, config_for((state_sensor(),), None), worlds=1)
+    assert trial.reward is None
