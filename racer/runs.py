@@ -93,7 +93,7 @@ class RunFolder:
     def info(self) -> dict[str, Any]:
         """What `run.json` says."""
         try:
-            return json.loads((self.path / INFO).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+            return json.loads((self.path / INFO).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path} is no run: {INFO} cannot be read ({error})") from None
 

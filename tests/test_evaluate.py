@@ -211,7 +211,9 @@ def test_the_same_seed_gives_the_same_record(policy):
     track = load_track("willow_bend")
     one, again, other = (evaluate(policy(), track, VEHICLE, laps=4, seed=seed) for seed in (3, 3, 4))
     assert one == again and one.record() == again.record()
-    assert evaluate(PurePursuitPolicy(), track, VEHICLE, seed=3) == evaluate(PurePursuitPolicy(), track, VEHICLE, seed=3)
+    assert evaluate(PurePursuitPolicy(), track, VEHICLE, seed=3) == evaluate(
+        PurePursuitPolicy(), track, VEHICLE, seed=3
+    )
     assert one.laps != other.laps
 
 

@@ -55,7 +55,7 @@ class NullVecEnv(VecEnv):
         self._dones = np.zeros(self.num_envs, np.bool_)
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
-    def reset(self) -> dict[str, NDArray[np.float32]]:  # type: ignore[override]
+    def reset(self) -> dict[str, NDArray[np.float32]]:
         """The observations."""
         return {key: value.copy() for key, value in self._observation.items()}
 

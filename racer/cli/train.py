@@ -47,12 +47,12 @@ def train(
         run = open_run(resume)
     else:
         resolved = read_train(config, settings=settings, changes=changes)
-    from racer.train import session
+    from racer.train import folder, session
 
     if resume is not None:
-        resolved = session.resumed_config(run, settings)
+        resolved = folder.resumed_config(run, settings)
     else:
-        run = session.new_run(resolved, run_dir, start_from=start_from)
+        run = folder.new_run(resolved, run_dir, start_from=start_from)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
     with TrainingProgress(resolved, run.path) as progress:
         try:

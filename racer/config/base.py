@@ -83,7 +83,7 @@ def _follow(model: type[BaseModel], place: Sequence[int | str]) -> tuple[list[st
     path: list[str] = []
     models = [model]
     for part in place:
-        found = [m.model_fields[part].annotation for m in models if part in m.model_fields]  # type: ignore[index]
+        found = [m.model_fields[part].annotation for m in models if part in m.model_fields]
         if found:
             models = [one for annotation in found for one in _models_in(annotation)]
         if found or isinstance(part, int):

@@ -56,7 +56,7 @@ def make_time_trial(
     if reward is None or hasattr(reward, "compute"):
         function = reward  # type: ignore[assignment]
     else:
-        function = load_reward(reward, n_worlds=worlds, failure_folder=failure_folder)  # type: ignore[arg-type]
+        function = load_reward(reward, n_worlds=worlds, failure_folder=failure_folder)
     return TimeTrial(
         tracks,
         vehicle if isinstance(vehicle, VehicleConfig) else read_vehicle(vehicle),

@@ -12,7 +12,7 @@ __all__ = ["RewardSource", "load_reward", "read_source"]
 
 
 def load_reward(
-    what: str | Path | Function,
+    what: str | Path | RewardSource | Function,
     *,
     n_worlds: int,
     n_cars: int = 1,
@@ -21,7 +21,8 @@ def load_reward(
     """Load a reward function for a batch of N worlds of C cars.
 
     Args:
-        what: a name (`default`), a path to a Python file, or a callable, which all cars share.
+        what: a name (`default`), a path to a Python file, a file's text that was read before, or a callable, which
+            all cars share.
         n_worlds: N.
         n_cars: C.
         failure_folder: where the params of a call that went wrong are saved, as `reward_failure.json`.

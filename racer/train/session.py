@@ -1,12 +1,9 @@
-"""One training from start to end: the run folder, PPO, checkpoints, evaluations, and going on after a stop."""
+"""One training from start to end in its run folder, and going on after a stop."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +14,16 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
-from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.read import read_vehicle, to_yaml
 from racer.config.train import TrainConfig
-from racer.contract import PolicyContract, contract_difference
 from racer.env.vector import RacerVectorEnv
-from racer.errors import ConfigError, MissingExtra, RacerError, RunError
+from racer.errors import RacerError
 from racer.export.network import load_weights
-from racer.policy.load import find_bundle
-from racer.reward.python_path import PythonReward
-from racer.reward.source import RewardSource, read_source
-from racer.runs import RunFolder, circumstances, create_run
-from racer.track.course import write_course
+from racer.reward.load import RewardSource, load_reward, read_source
+from racer.runs import RunFolder, circumstances
 from racer.track.load import load_tracks
-from racer.track.track import Track
 from racer.train.adapter import RacerVecEnv
+from racer.train.folder import kept
 from racer.train.monitor import Monitor, Report
 from racer.train.ppo import Budget, contract_for, make_ppo, normalised
 from racer.train.state import load_state
@@ -46,94 +39,6 @@ class Outcome:
     best: dict[str, Any] | None
     """Record of the best evaluation, as `racer evaluate --json` prints it."""
     interrupted: bool
-
-
-def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | Path | None = None) -> RunFolder:
-    """Make the run folder of a new training: resolved configuration, reward source, tracks, versions, git state.
-
-    Everything is read and checked first, so that a mistake leaves no folder.
-
-    Args:
-        start_from: a run or bundle whose weights to begin with; copied into the folder.
-
-    Raises:
-        RunError: the folder exists, cannot be made, or `start_from` is of another action or observation space.
-        RacerError: a track, reward or vehicle cannot be used.
-    """
-    _check_packages()
-    tracks = load_tracks(list(config.track))
-    reward = read_source(config.reward)
-    PythonReward(reward, 1)  # refuses what cannot be run
-    vehicle = read_vehicle(config.vehicle)
-    start = None if start_from is None else _checked_start(start_from, config)
-    run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")
-    with _kept(run):
-        files = _file_names(tracks)
-        for track, file in zip(tracks, files, strict=True):
-            write_course(track, run.path / "tracks" / file)
-        write_atomically(run.reward, reward.text)
-        write_atomically(run.vehicle, to_yaml(vehicle))
-        write_atomically(run.config, to_yaml(config))
-        if start is not None:
-            write_atomically(run.start, start.read_bytes())
-        # Last: a folder with it is a run.
-        run.write_info(
-            **circumstances(),
-            seed=config.seed,
-            reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
-            tracks=[
-                {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
-                for track, file in zip(tracks, files, strict=True)
-            ],
-            started_from=None if start is None else str(start),
-            finished=False,
-        )
-    return run
-
-
-def _check_packages() -> None:
-    """Refuse at once what would fail at the first checkpoint."""
-    for package in ("onnxruntime", "tensorboard"):
-        if find_spec(package) is None:
-            raise MissingExtra(f"Training (package `{package}`)", "train")
-
-
-def _file_names(tracks: Sequence[Track]) -> list[str]:
-    """A file name for each track, after its own name, each once."""
-    files: list[str] = []
-    for track in tracks:
-        stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
-        file, number = f"{stem}.yaml", 2
-        while file in files:
-            file, number = f"{stem}-{number}.yaml", number + 1
-        files.append(file)
-    return files
-
-
-def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
-    """The configuration that a run was started with; only its budget (`train.*`) may be set anew.
-
-    Raises:
-        ConfigError: another setting was given.
-        RunError: the run is finished, and the budget does not let it go on.
-    """
-    for setting in settings:
-        if not setting.strip().startswith("train."):
-            raise ConfigError(
-                f"--set {setting}: a resumed run keeps its configuration; only train.* may change. "
-                f"For another one start anew with --from {run.path}"
-            )
-    config = validate(TrainConfig, with_settings(read_yaml(run.config), settings), str(run.config))
-    info, budget = run.info(), config.train
-    if info.get("finished"):
-        steps, elapsed = int(info.get("steps", 0)), float(info.get("elapsed_s", 0.0))
-        if steps >= budget.total_steps:
-            more = f"--set train.total_steps={2 * budget.total_steps}"
-            raise RunError(f"{run.path} is finished after {steps:,} steps; to train on, give more of them: {more}")
-        if budget.minutes is not None and elapsed >= 60.0 * budget.minutes:
-            more = f"--minutes {2.0 * budget.minutes:g}"
-            raise RunError(f"{run.path} is finished after {elapsed:.0f} s; to train on, give it longer: {more}")
-    return config
 
 
 def train(
@@ -161,7 +66,7 @@ def train(
     began = time.monotonic()
     torch.set_num_threads(config.train.torch_threads)
     interrupted = False
-    with _kept(run):
+    with kept(run):
         model, monitor = _prepare(config, run, resume=resume, report=report, seam=seam, began=began)
         try:
             model.learn(config.train.total_steps - model.num_timesteps, callback=monitor, reset_num_timesteps=False)
@@ -191,7 +96,7 @@ def _prepare(
         RacerVectorEnv(
             config.train.worlds,
             track=tracks,
-            reward=seam or PythonReward(reward, config.train.worlds, failure_folder=run.path),
+            reward=seam or load_reward(reward, n_worlds=config.train.worlds, failure_folder=run.path),
             vehicle=vehicle,
             actions=config.action_space,
             config=config.env,
@@ -241,32 +146,3 @@ def _begin(config: TrainConfig, run: RunFolder, model: PPO, returns: VecNormaliz
     load_weights(model.policy, read_bundle(run.start).weights)
     # Evaluated after the first round, so that what the run keeps as best is no worse than what it began with.
     return {"evaluated_at": -config.train.evaluate_every}
-
-
-def _checked_start(source: str | Path, config: TrainConfig) -> Path:
-    path = find_bundle(source)
-    theirs, ours = read_bundle(path).contract, contract_for(config, run="", hashes={})
-    if told := contract_difference(ours, theirs):
-        raise RunError(f"--from {source}: this training has {told} there; train with the same, or without --from")
-    if theirs.network != ours.network:
-        raise RunError(
-            f"--from {source}: this training's network is {_network(ours)}, that one's is {_network(theirs)}; "
-            "set ppo.layers and ppo.activation alike"
-        )
-    return path
-
-
-def _network(contract: PolicyContract) -> str:
-    return f"{list(contract.network.policy_layers)} {contract.network.activation}"
-
-
-@contextmanager
-def _kept(run: RunFolder) -> Iterator[None]:
-    """Say in one line that the folder cannot be written any more; what it holds is whole."""
-    try:
-        yield
-    except OSError as error:
-        told = f"{run.path} cannot be written: {error.strerror or error}"
-        if run.trainer.exists():
-            told += f"; make room, then go on from its last checkpoint with: racer train --resume {run.path}"
-        raise RunError(told) from error

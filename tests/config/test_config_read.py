@@ -73,9 +73,10 @@ def test_missing_files_are_one_line(tmp_path):
 
 
 def test_an_empty_file_is_an_empty_mapping(write):
-    """Read nothing from nothing; what must be given is then missing."""
+    """Read nothing from nothing: the defaults for a training; of a vehicle all is missing."""
     assert read_yaml(write("# only a comment\n")) == {}
-    assert refusal(read_train, write("")).endswith("`track` is missing.")
+    assert read_train(write("")) == TrainConfig()
+    assert "`name` is missing. (and " in refusal(read_vehicle, write(""))
 
 
 NUMBERS = [

@@ -68,9 +68,7 @@ def test_the_default_is_made_without_options():
 @pytest.mark.parametrize("mode", [None, "vector_entry_point"])
 def test_make_vec_makes_the_batched_environment(mode):
     """Make the batch by its id, with spaces that are batches of the single ones."""
-    env = gymnasium.make_vec(
-        ID, num_envs=3, vectorization_mode=mode, track=ring(), reward=progress_reward, config=BOTH
-    )
+    env = gymnasium.make_vec(ID, num_envs=3, vectorization_mode=mode, track=ring(), reward=progress_reward, config=BOTH)
     assert type(env) is RacerVectorEnv and env.spec.id == "racer/TimeTrial-v0"
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert env.single_observation_space["state"].shape == (48,)

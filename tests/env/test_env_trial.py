@@ -139,9 +139,7 @@ def test_a_completed_lap_comes_before_the_time():
 
 def test_worlds_that_have_ended_stand_still():
     """Leave an ended world's car, observation and stream of random numbers alone; its reward is 0."""
-    trial = make_time_trial(
-        worlds=2, track=ring(), reward=lambda params: 1.0, config={"sensors": ["state", "lidar"]}
-    )
+    trial = make_time_trial(worlds=2, track=ring(), reward=lambda params: 1.0, config={"sensors": ["state", "lidar"]})
     trial.place(np.array([[0, 0.0, 0.0, 0.0], [0, 0.0, 0.0, 0.0]]))
     for _ in range(60):
         trial.step(np.array([[0.0, 2.0], [STEER, 0.5]]))
@@ -176,7 +174,7 @@ def test_configurations_may_be_models_or_mappings():
     assert make_time_trial(worlds=1, track=ring(), reward=None, config=config).config is config
     assert env_config({"control_rate_hz": 30}) == config
     assert make_time_trial(worlds=1, track=ring(), reward=None).config == EnvConfig()
-    with pytest.raises(ConfigError, match="^environment: unknown key `rate`"):
+    with pytest.raises(ConfigError, match="environment: unknown key `rate`"):
         env_config({"rate": 1})
     with pytest.raises(ConfigError, match="Did you mean `range_max`"):
         env_config({"lidar": {"rang_max": 1}})

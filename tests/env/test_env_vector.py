@@ -129,9 +129,7 @@ def test_nothing_moves_before_the_first_reset(mode):
 
 def test_disabled_refuses_to_step_what_has_ended():
     """Name how many worlds wait; go on once they were started."""
-    env = RacerVectorEnv(
-        2, track=ring(), reward=progress_reward, autoreset_mode=DISABLED, config={"time_limit_s": 0.2}
-    )
+    env = RacerVectorEnv(2, track=ring(), reward=progress_reward, autoreset_mode=DISABLED, config={"time_limit_s": 0.2})
     env.reset(seed=1)
     actions = np.ones((2, 2), np.float32)
     for _ in range(3):

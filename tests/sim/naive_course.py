@@ -61,7 +61,9 @@ def ring(radius=2.0, rows=60, width=0.4, repeat=True, **rest):
     if not repeat:
         return track
     index = np.append(np.arange(rows), 0)
-    return Track(name="ring", center=track.center[index], left=track.left[index], right=track.right[index], walls=track.walls)
+    return Track(
+        name="ring", center=track.center[index], left=track.left[index], right=track.right[index], walls=track.walls
+    )
 
 
 def straight(length=6.0, rows=13, width=0.4):

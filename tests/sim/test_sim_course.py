@@ -1,11 +1,20 @@
 """The tables that the kernels read: rows, arc length, rails and walls."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from naive_course import (
-    closing_gap, figure_of_eight, load_route, nearest, repeat_row, ribbon, ring, straight, uneven,
+    closing_gap,
+    figure_of_eight,
+    load_route,
+    nearest,
+    repeat_row,
+    ribbon,
+    ring,
+    straight,
+    uneven,
 )  # fmt: skip
 
 from racer.sim.course import build_courses, wall_lines
@@ -39,9 +48,10 @@ def test_segments_hold_the_rows_of_the_file():
         assert rows["s"] == pytest.approx(np.concatenate([[0], np.cumsum(lengths)])[: len(rows)])
         # Unit directions, and start + length * direction is the next row.
         assert np.hypot(rows["ux"], rows["uy"]) == pytest.approx(1.0)
-        ends = way.center[: len(lengths)] + rows["length"][: len(lengths), None] * np.stack(
-            [rows["ux"], rows["uy"]], axis=1
-        )[: len(lengths)]
+        ends = (
+            way.center[: len(lengths)]
+            + rows["length"][: len(lengths), None] * np.stack([rows["ux"], rows["uy"]], axis=1)[: len(lengths)]
+        )
         following = np.roll(way.center, -1, axis=0)[: len(lengths)]
         assert np.abs(ends - following).max() < 1e-9
 
@@ -111,9 +121,7 @@ def test_walls_stand_on_the_borders_of_a_track_that_does_not_cross(shared_tracks
         assert len(lines) == 2, track.name
         for line, border in zip(lines, (track.left, track.right), strict=True):
             full = np.vstack([border, border[:1]]) if track.closed else border
-            assert np.hypot(*np.diff(line, axis=0).T).sum() == pytest.approx(
-                np.hypot(*np.diff(full, axis=0).T).sum()
-            )
+            assert np.hypot(*np.diff(line, axis=0).T).sum() == pytest.approx(np.hypot(*np.diff(full, axis=0).T).sum())
 
 
 def test_walls_leave_the_crossing_open():
@@ -140,8 +148,8 @@ def test_wall_groups_hold_every_wall_once():
             xy = np.stack([xy["x"], xy["y"]], axis=1)
             assert len(xy) >= 2
             assert np.hypot(*(xy - [group["x"], group["y"]]).T).max() <= group["radius"] * (1 + 1e-12)
-            pieces += [tuple(a) + tuple(b) for a, b in zip(xy, xy[1:], strict=False)]
-        expected = [tuple(a) + tuple(b) for line in wall_lines(track) for a, b in zip(line, line[1:], strict=False)]
+            pieces += [tuple(a) + tuple(b) for a, b in itertools.pairwise(xy)]
+        expected = [tuple(a) + tuple(b) for line in wall_lines(track) for a, b in itertools.pairwise(line)]
         assert pieces == expected
 
 

@@ -1,6 +1,7 @@
 """The kernel cache notices every edit and nothing else; no flag hides in a kernel; a crew splits without overlap."""
 
 import ast
+import itertools
 import os
 import subprocess
 import sys
@@ -31,7 +32,10 @@ from racer.sim.jit import kernel
 def outer(x):
     return inner(x) * 10.0
 """
-RUN = "from racer.sim.caller import outer; print(outer(1.0)); s = outer.stats; print(sum(s.cache_hits.values()), sum(s.cache_misses.values()))"
+RUN = """
+from racer.sim.caller import outer
+print(outer(1.0), sum(outer.stats.cache_hits.values()), sum(outer.stats.cache_misses.values()))
+"""
 
 
 @pytest.fixture
@@ -134,7 +138,7 @@ def test_a_crew_covers_every_world_once(threads, count, least):
     crew.close()
     ranges.sort()
     assert ranges[0][0] == 0 and ranges[-1][1] == count
-    assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(ranges))
     assert 1 <= len(ranges) <= threads
     assert len(ranges) == 1 or min(b - a for a, b in ranges) >= least
 

@@ -5,13 +5,24 @@ import math
 import numpy as np
 import pytest
 from naive_course import (
-    closing_gap, figure_of_eight, in_polygon, load_route, make_world, nearest, on_road, repeat_row, ribbon, ring,
-    straight, uneven,
+    closing_gap,
+    figure_of_eight,
+    in_polygon,
+    load_route,
+    make_world,
+    nearest,
+    on_road,
+    repeat_row,
+    ribbon,
+    ring,
+    straight,
+    uneven,
 )  # fmt: skip
 
 from racer.sim.course import build_courses
 from racer.sim.jit import kernel
-from racer.sim.locate import center_at, nearest_borders, on_road as on_road_near, project
+from racer.sim.locate import center_at, nearest_borders, project
+from racer.sim.locate import on_road as on_road_near
 
 
 @kernel

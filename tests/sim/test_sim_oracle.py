@@ -1,5 +1,6 @@
 """The vehicle model against the PyPI package commonroad-vehicle-models (see `commonroad.py` and docs/vehicle.md)."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_linear_limit_converges_to_the_oracle(case):
     steer = CASES[case][2]
     errors = [np.array(linear_errors(case, dt, LINEAR)[1:]) for dt in (1 / 120, 1 / 480, 1 / 1920)]
     floor = 2.0 * steer**2
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in itertools.pairwise(errors):
         # First order: a quarter of the step, a quarter of the error (a third is allowed, for the higher orders).
         assert (fine <= coarse / 3.0 + floor).all()
     assert (errors[-1] <= 0.004 + floor).all()

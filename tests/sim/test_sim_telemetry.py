@@ -5,8 +5,18 @@ import math
 import numpy as np
 import pytest
 from naive_course import (
-    Track, closing_gap, drive, figure_of_eight, load_route, make_world, naive_telemetry, repeat_row, ribbon, ring,
-    straight, uneven,
+    Track,
+    closing_gap,
+    drive,
+    figure_of_eight,
+    load_route,
+    make_world,
+    naive_telemetry,
+    repeat_row,
+    ribbon,
+    ring,
+    straight,
+    uneven,
 )  # fmt: skip
 
 from racer.sim.jit import kernel

@@ -38,9 +38,7 @@ def reward(params):
 def adapted(worlds=N, actions=None, function=reward, config=CONFIG):
     """The adapter over a batch on the ring."""
     return RacerVecEnv(
-        RacerVectorEnv(
-            worlds, track=ring(), reward=function, actions=actions, config=config, autoreset_mode="SameStep"
-        )
+        RacerVectorEnv(worlds, track=ring(), reward=function, actions=actions, config=config, autoreset_mode="SameStep")
     )
 
 

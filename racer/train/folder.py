@@ -1,0 +1,139 @@
+"""Making the folder of a new run, and opening one to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from racer.assets import write_atomically
+from racer.bundle import read_bundle
+from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.train import TrainConfig
+from racer.contract import PolicyContract, contract_difference
+from racer.errors import ConfigError, MissingExtra, RunError
+from racer.policy.load import find_bundle
+from racer.reward.load import load_reward, read_source
+from racer.runs import RunFolder, circumstances, create_run
+from racer.track.course import write_course
+from racer.track.load import load_tracks
+from racer.track.track import Track
+from racer.train.ppo import contract_for
+
+
+@contextmanager
+def kept(run: RunFolder) -> Iterator[None]:
+    """Say in one line that the folder cannot be written any more; what it holds is whole."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{run.path} cannot be written: {error.strerror or error}"
+        if run.trainer.exists():
+            told += f"; make room, then go on from its last checkpoint with: racer train --resume {run.path}"
+        raise RunError(told) from error
+
+
+def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | Path | None = None) -> RunFolder:
+    """Make the run folder of a new training: resolved configuration, reward source, tracks, versions, git state.
+
+    Everything is read and checked first, so that a mistake leaves no folder.
+
+    Args:
+        start_from: a run or bundle whose weights to begin with; copied into the folder.
+
+    Raises:
+        RunError: the folder exists, cannot be made, or `start_from` is of another action or observation space.
+        RacerError: a track, reward or vehicle cannot be used.
+    """
+    _check_packages()
+    tracks = load_tracks(list(config.track))
+    reward = read_source(config.reward)
+    load_reward(reward, n_worlds=1)  # refuses what cannot be run
+    vehicle = read_vehicle(config.vehicle)
+    start = None if start_from is None else _checked_start(start_from, config)
+    run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")
+    with kept(run):
+        files = _file_names(tracks)
+        for track, file in zip(tracks, files, strict=True):
+            write_course(track, run.path / "tracks" / file)
+        write_atomically(run.reward, reward.text)
+        write_atomically(run.vehicle, to_yaml(vehicle))
+        write_atomically(run.config, to_yaml(config))
+        if start is not None:
+            write_atomically(run.start, start.read_bytes())
+        # Last: a folder with it is a run.
+        run.write_info(
+            **circumstances(),
+            seed=config.seed,
+            reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
+            tracks=[
+                {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
+                for track, file in zip(tracks, files, strict=True)
+            ],
+            started_from=None if start is None else str(start),
+            finished=False,
+        )
+    return run
+
+
+def _check_packages() -> None:
+    """Refuse at once what would fail at the first checkpoint."""
+    for package in ("onnxruntime", "tensorboard"):
+        if find_spec(package) is None:
+            raise MissingExtra(f"Training (package `{package}`)", "train")
+
+
+def _file_names(tracks: Sequence[Track]) -> list[str]:
+    """A file name for each track, after its own name, each once."""
+    files: list[str] = []
+    for track in tracks:
+        stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
+        file, number = f"{stem}.yaml", 2
+        while file in files:
+            file, number = f"{stem}-{number}.yaml", number + 1
+        files.append(file)
+    return files
+
+
+def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
+    """The configuration that a run was started with; only its budget (`train.*`) may be set anew.
+
+    Raises:
+        ConfigError: another setting was given.
+        RunError: the run is finished, and the budget does not let it go on.
+    """
+    for setting in settings:
+        if not setting.strip().startswith("train."):
+            raise ConfigError(
+                f"--set {setting}: a resumed run keeps its configuration; only train.* may change. "
+                f"For another one start anew with --from {run.path}"
+            )
+    config = validate(TrainConfig, with_settings(read_yaml(run.config), settings), str(run.config))
+    info, budget = run.info(), config.train
+    if info.get("finished"):
+        steps, elapsed = int(info.get("steps", 0)), float(info.get("elapsed_s", 0.0))
+        if steps >= budget.total_steps:
+            more = f"--set train.total_steps={2 * budget.total_steps}"
+            raise RunError(f"{run.path} is finished after {steps:,} steps; to train on, give more of them: {more}")
+        if budget.minutes is not None and elapsed >= 60.0 * budget.minutes:
+            more = f"--minutes {2.0 * budget.minutes:g}"
+            raise RunError(f"{run.path} is finished after {elapsed:.0f} s; to train on, give it longer: {more}")
+    return config
+
+
+def _checked_start(source: str | Path, config: TrainConfig) -> Path:
+    path = find_bundle(source)
+    theirs, ours = read_bundle(path).contract, contract_for(config, run="", hashes={})
+    if told := contract_difference(ours, theirs):
+        raise RunError(f"--from {source}: this training has {told} there; train with the same, or without --from")
+    if theirs.network != ours.network:
+        raise RunError(
+            f"--from {source}: this training's network is {_network(ours)}, that one's is {_network(theirs)}; "
+            "set ppo.layers and ppo.activation alike"
+        )
+    return path
+
+
+def _network(contract: PolicyContract) -> str:
+    return f"{list(contract.network.policy_layers)} {contract.network.activation}"

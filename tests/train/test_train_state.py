@@ -1,0 +1,126 @@
+"""The trainer's state: put back as it was, refused when broken, never unpickled."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import tiny_config
+
+from racer.env.vector import RacerVectorEnv
+from racer.errors import RunError
+from racer.train.adapter import RacerVecEnv
+from racer.train.ppo import Budget, contract_for, make_ppo, normalised
+from racer.train.state import load_state, save_state
+
+
+def made(*settings):
+    """A model of a tiny training, and its returns."""
+    config = tiny_config(*settings, "train.worlds=4", "ppo.batch_size=64")
+    adapter = RacerVecEnv(
+        RacerVectorEnv(4, track=list(config.track), reward=lambda params: params["speed"], autoreset_mode="SameStep")
+    )
+    returns = normalised(adapter, config.ppo.gamma)
+    contract = contract_for(config, run="x", hashes={})
+    return make_ppo(config, returns, contract, Budget(10_000, None)), returns
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model after three updates, its returns, and its file; with the torch stream as it was saved."""
+    model, returns = made()
+    model.learn(3 * 4 * 32)
+    path = tmp_path_factory.mktemp("state") / "trainer.pt"
+    save_state(path, model, returns, elapsed_s=1.5, laps=3, best_lap_s=None, best_score=[0.5, 30.0, float("-inf")])
+    return model, returns, path, torch.rand(3)
+
+
+def test_state_is_put_back_as_it_was(saved):
+    """Weights, optimiser moments, counts, return statistics, random stream and progress."""
+    model, returns, path, drawn = saved
+    other, others = made()
+    assert load_state(path, other, others) == {
+        "elapsed_s": 1.5,
+        "laps": 3,
+        "best_lap_s": None,
+        "best_score": [0.5, 30.0, float("-inf")],
+    }
+    assert torch.equal(torch.rand(3), drawn)
+    assert (other.num_timesteps, other._n_updates) == (model.num_timesteps, model._n_updates) == (384, 15)
+    for key, value in model.policy.state_dict().items():
+        assert torch.equal(other.policy.state_dict()[key], value), key
+    mine, its = model.policy.optimizer.state_dict()["state"], other.policy.optimizer.state_dict()["state"]
+    assert mine.keys() == its.keys() and len(mine) > 0
+    assert all(torch.equal(mine[k]["exp_avg_sq"], its[k]["exp_avg_sq"]) for k in mine)
+    for key in ("mean", "var", "count"):
+        assert getattr(others.ret_rms, key) == getattr(returns.ret_rms, key)
+    assert float(np.asarray(others.ret_rms.count)) > 300.0
+
+
+def test_resumed_model_learns_on(saved):
+    """The statistics that were put back take new rewards."""
+    model, returns = made()
+    load_state(saved[2], model, returns)
+    count = float(returns.ret_rms.count)
+    model.learn(4 * 32, reset_num_timesteps=False)
+    assert float(returns.ret_rms.count) == pytest.approx(count + 128)
+    assert model.num_timesteps == 384 + 128
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_truncated_state_is_refused(saved, tmp_path, share):
+    """One line that names the file and the way out."""
+    data = saved[2].read_bytes()
+    file = tmp_path / "trainer.pt"
+    file.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(RunError, match="is damaged or no file of racer's; start anew with: racer train --from") as caught:
+        load_state(file, *made())
+    assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+def test_pickled_code_is_refused_and_not_run(tmp_path, how):
+    """Refuse a file that would run code, in both of torch's formats."""
+    file, trap = tmp_path / "trainer.pt", tmp_path / "trap"
+    content = {"version": 1, "policy": Evil(trap)}
+    if how == "pickle":
+        file.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, file)
+    with pytest.raises(RunError, match="is damaged or no file of racer's"):
+        load_state(file, *made())
+    assert not trap.exists()
+
+
+def test_other_version_is_refused(tmp_path):
+    """Name both versions."""
+    file = tmp_path / "trainer.pt"
+    torch.save({"version": 99}, file)
+    with pytest.raises(RunError, match="has version 99; this racer reads 1"):
+        load_state(file, *made())
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"steps": 3}, {"version": 1}, {"version": 1, "policy": 3}])
+def test_other_content_is_refused(tmp_path, content):
+    """A file of torch's that is no trainer state."""
+    file = tmp_path / "trainer.pt"
+    torch.save(content, file)
+    with pytest.raises(RunError, match=r"trainer\.pt (is damaged|does not fit)"):
+        load_state(file, *made())
+
+
+def test_state_of_another_network_is_refused(saved):
+    """The run's configuration was edited."""
+    with pytest.raises(RunError, match=r"does not fit the run's config.yaml \(Error\(s\) in loading state_dict"):
+        load_state(saved[2], *made("ppo.layers=[32]"))
