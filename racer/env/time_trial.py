@@ -84,11 +84,11 @@ class TimeTrial:
         if "lidar" in config.sensors:
             lidar = config.lidar
             view = math.radians(lidar.view_deg)
-            # A full turn has as many gaps as rays; a narrower view has a ray on either edge.
+            # A full turn has as many gaps as rays, a narrower view a ray on either edge, a single ray looks ahead.
             gaps = lidar.rays if lidar.view_deg == 360.0 else max(lidar.rays - 1, 1)
             self._lidar = make_lidar(
                 rays=lidar.rays,
-                angle_first=-view / 2.0,
+                angle_first=-view / 2.0 if lidar.rays > 1 else 0.0,
                 angle_step=view / gaps,
                 range_min=lidar.range_min,
                 range_max=lidar.range_max,

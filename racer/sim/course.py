@@ -21,7 +21,7 @@ RAIL_STEP = 0.1
 RAIL_SAMPLES_MAX = 20_000
 WALL_GROUP_SIZE = 16
 """Vertices of a wall group."""
-_CHUNK = 256
+_CHUNK = 64
 
 
 class Courses(NamedTuple):
@@ -114,36 +114,16 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
     """
     rows = len(track.center)
     count = rows if track.closed else rows - 1
-    lengths = track.segment_lengths
-    s = np.concatenate([[0.0], np.cumsum(lengths)])[:rows]
-    total = track.length
-    a = border
-    b = np.roll(border, -1, axis=0)
-    if not track.closed:
-        b[-1] = a[-1]
-    edge = b - a
-    square = np.maximum((edge**2).sum(axis=1), 1e-18)
-    reach = float(2.0 * track.widths.max() + 2.0 * lengths.max())
     first = np.zeros(rows, np.int32)
     number = np.ones(rows, np.int32)
-    steps = np.linspace(0.0, 1.0, 5)
-    ends = np.roll(track.center, -1, axis=0)
     for begin in range(0, count, _CHUNK):
         part = np.arange(begin, min(begin + _CHUNK, count))
-        apart = np.abs(s[part, None] - s[None, :])
-        if track.closed:
-            apart = np.minimum(apart, total - apart)
+        near = _rows_near(track, part)
         low = np.full(len(part), rows, np.int64)
         high = np.full(len(part), -rows, np.int64)
-        for step in steps:
-            p = track.center[part] * (1 - step) + ends[part] * step
-            away = p[:, None, :] - a[None, :, :]
-            t = np.clip((away * edge[None]).sum(axis=2) / square[None], 0.0, 1.0)
-            distance = ((away - t[..., None] * edge[None]) ** 2).sum(axis=2)
-            distance[apart > reach] = np.inf
-            offset = distance.argmin(axis=1) - part
-            if track.closed:
-                offset = (offset + rows // 2) % rows - rows // 2
+        for share in np.linspace(0.0, 1.0, 5):
+            points = track.center[part] + share * track.segment_vectors[part]
+            offset = near[_distances_squared(points, border, near % rows, track.closed).argmin(axis=1)] - part
             low, high = np.minimum(low, offset), np.maximum(high, offset)
         if track.closed:
             first[part] = (part + low - 1) % rows
@@ -155,6 +135,36 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
     first[count:] = first[count - 1]
     number[count:] = number[count - 1]
     return first, number
+
+
+def _rows_near(track: Track, part: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Border rows within reach along the course of a run of centre rows; below 0 or beyond R across the seam."""
+    rows, lengths = len(track.center), track.segment_lengths
+    reach = float(2.0 * track.widths.max() + 2.0 * lengths.max())
+    s = np.concatenate([[0.0], np.cumsum(lengths)])[:rows]
+    if not track.closed:
+        low, high = np.searchsorted(s, [s[part[0]] - reach, s[part[-1]] + reach])
+        return np.arange(low, min(high, rows - 1))
+    total = track.length
+    turns = np.concatenate([s - total, s, s + total])
+    low, high = np.searchsorted(turns, [s[part[0]] - reach, s[part[-1]] + reach])
+    if high - low >= rows:
+        middle = int(part[len(part) // 2])
+        return np.arange(middle - rows // 2, middle - rows // 2 + rows)
+    return np.arange(low, high) - rows
+
+
+def _distances_squared(
+    points: NDArray[np.float64], border: NDArray[np.float64], rows: NDArray[np.int64], closed: bool
+) -> NDArray[np.float64]:
+    """(P, K) squared distances from points (P, 2) to the border segments that start at `rows` (K,)."""
+    a = border[rows]
+    following = (rows + 1) % len(border) if closed else np.minimum(rows + 1, len(border) - 1)
+    edge = border[following] - a
+    square = np.maximum((edge**2).sum(axis=1), 1e-18)
+    away = points[:, None, :] - a[None, :, :]
+    share = np.clip((away * edge[None]).sum(axis=2) / square[None], 0.0, 1.0)
+    return ((away - share[..., None] * edge[None]) ** 2).sum(axis=2)
 
 
 def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
@@ -169,7 +179,7 @@ def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
     count = min(count, RAIL_SAMPLES_MAX)
     step = total / count
     number = count if track.closed else count + 1
-    at = step * np.arange(number)
+    at: NDArray[np.float64] = step * np.arange(number, dtype=np.float64)
     lengths = track.segment_lengths
     s = np.concatenate([[0.0], np.cumsum(lengths)])
     out = np.zeros(number, RAIL)
@@ -202,34 +212,31 @@ def wall_lines(track: Track) -> list[NDArray[np.float64]]:
         return []
     lines = []
     for border in (track.left, track.right):
-        line = np.vstack([border, border[:1]]) if track.closed else border
+        rows = np.arange(len(border) + 1) % len(border) if track.closed else np.arange(len(border))
+        line = border[rows]
         if track.walls == "offset":
-            line = line + _outwards(track, border) * track.wall_offset
+            across = line - track.center[rows]
+            line = line + across / np.maximum(np.hypot(*across.T), 1e-9)[:, None] * track.wall_offset
         keep = np.concatenate([[True], np.hypot(*np.diff(line, axis=0).T) > 1e-9])
-        lines.extend(_clear_of_road(track, line[keep]))
+        lines.extend(_clear_of_road(track, line[keep], rows[keep]))
     return lines
 
 
-def _outwards(track: Track, border: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors from the centre line to a border, at each vertex of the wall line."""
-    across = border - track.center
-    unit = across / np.maximum(np.hypot(across[:, 0], across[:, 1]), 1e-9)[:, None]
-    return np.vstack([unit, unit[:1]]) if track.closed else unit
-
-
-def _clear_of_road(track: Track, line: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Pieces of a wall whose middle does not lie well inside the road, within half of its half width there.
-
-    Half widths are measured to the nearest point of a border: rows of a file need not lie across the road.
-    """
-    edges = track.segment_vectors
-    half = _half_widths(track)
-    half = np.minimum(half, np.roll(half, -1))[: len(edges)]
+def _clear_of_road(track: Track, line: NDArray[np.float64], rows: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    """Pieces of a wall that do not stand on another part of the road; `rows` are the rows that the wall is of."""
     middle = 0.5 * (line[:-1] + line[1:])
-    standing = np.empty(len(middle), bool)
+    count = len(track.segment_vectors)
+    s = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
+    half = 0.5 * track.widths
+    elsewhere = 3.0 * float(half.max()) + 2.0 * track.wall_offset
+    standing = np.ones(len(middle), bool)
     for begin in range(0, len(middle), _CHUNK):
-        distance = _distances(middle[begin : begin + _CHUNK], track.center[: len(edges)], edges)
-        standing[begin : begin + _CHUNK] = (distance > 0.5 * half).all(axis=1)
+        part = slice(begin, begin + _CHUNK)
+        apart = np.abs(s[rows[:-1][part], None] - s[None, :count])
+        if track.closed:
+            apart = np.minimum(apart, track.length - apart)
+        away = np.sqrt(_distances_squared(middle[part], track.center, np.arange(count), track.closed))
+        standing[part] = ~((apart > elsewhere) & (away < half[None, :count])).any(axis=1)
     pieces: list[NDArray[np.float64]] = []
     run = 0
     for index in range(len(standing) + 1):
@@ -238,35 +245,6 @@ def _clear_of_road(track: Track, line: NDArray[np.float64]) -> list[NDArray[np.f
                 pieces.append(line[run : index + 1])
             run = index + 1
     return pieces
-
-
-def _half_widths(track: Track) -> NDArray[np.float64]:
-    """(R,) distance from each row to the nearer border of its own stretch of the course, metres."""
-    edges = len(track.segment_vectors)
-    s = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])
-    reach = float(2.0 * track.widths.max() + 2.0 * track.segment_lengths.max())
-    out = np.full(len(track.center), np.inf)
-    for border in (track.left, track.right):
-        ends = np.roll(border, -1, axis=0) if track.closed else border[1:]
-        for begin in range(0, len(out), _CHUNK):
-            rows = slice(begin, begin + _CHUNK)
-            apart = np.abs(s[: len(out)][rows, None] - s[:edges])
-            if track.closed:
-                apart = np.minimum(apart, track.length - apart)
-            distance = _distances(track.center[rows], border[:edges], ends[:edges] - border[:edges])
-            out[rows] = np.minimum(out[rows], np.where(apart > reach, np.inf, distance).min(axis=1))
-    return out
-
-
-def _distances(
-    points: NDArray[np.float64], starts: NDArray[np.float64], edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(P, S) distances of points to segments."""
-    square = np.maximum((edges**2).sum(axis=1), 1e-18)
-    away = points[:, None] - starts
-    t = np.clip((away * edges).sum(axis=2) / square, 0.0, 1.0)
-    distance: NDArray[np.float64] = np.sqrt(((away - t[..., None] * edges) ** 2).sum(axis=2))
-    return distance
 
 
 def build_walls(lines: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.void], NDArray[np.void]]:

@@ -48,7 +48,7 @@ def _prepare_cache() -> bool:
         return False
     for old in others[_KEEP - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return True
 
 
@@ -60,9 +60,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     With `NUMBA_DISABLE_JIT=1` it runs as plain Python, for a look inside; rows then give their fields by attribute.
     """
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return lambda *arguments: function(*map(_by_attribute, arguments))
-    return numba.njit(nogil=True, cache=_CACHE, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, cache=_CACHE, error_model="numpy")(function)
 
 
 def _by_attribute(argument: Any) -> Any:
@@ -73,7 +73,7 @@ def _by_attribute(argument: Any) -> Any:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a small function that only kernels call; LLVM inlines it where it pays."""
-    return numba.njit(nogil=True, cache=False, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, cache=False, error_model="numpy")(function)
 
 
 class Crew:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stable_baselines3 import PPO
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from racer.config.train import PPOConfig, TrainConfig
@@ -39,7 +40,10 @@ def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps
 
 def normalised(env: VecEnv, gamma: float) -> VecNormalize:
     """Divide rewards by the running deviation of the discounted return; observations are left alone."""
-    return VecNormalize(env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY)
+    wrapped = VecNormalize(env, norm_obs=False, norm_reward=True, clip_reward=_REWARD_CLIP, gamma=gamma, epsilon=_TINY)
+    # SB3's statistics start as if a few returns of deviation 1 had been seen, which is not every reward's scale.
+    wrapped.ret_rms = RunningMeanStd(epsilon=_TINY, shape=())
+    return wrapped
 
 
 class Budget:
