@@ -8,6 +8,7 @@ does not depend on the others. An open track is always driven from its end.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from racer.env.time_trial import TimeTrial, steps_in
 from racer.policy.protocol import Policy
 from racer.sim.placement import OPEN_START
 from racer.sim.status import Status
+from racer.sim.world import World
 from racer.track.track import Track
 
 LATERAL_SHARE = 0.25
@@ -99,8 +101,19 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def evaluate(policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int = 5, seed: int = 0) -> Evaluation:
-    """Drive `laps` laps.
+def evaluate(
+    policy: Policy,
+    track: Track,
+    vehicle: VehicleConfig,
+    *,
+    laps: int = 5,
+    seed: int = 0,
+    watch: Callable[[World], None] | None = None,
+) -> Evaluation:
+    """Drive `laps` laps; world k drives lap k.
+
+    Args:
+        watch: called with the worlds at their starts and after each control step, for pictures and recordings.
 
     Raises:
         BundleError: the policy needs a sensor that the simulator cannot give.
@@ -108,25 +121,29 @@ def evaluate(policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int 
     trial = TimeTrial([track], vehicle, config_for(policy.sensors, policy.control_rate_hz), worlds=laps, seed=seed)
     world = trial.world
     world.steps_max = 1 + steps_in(TIME_FACTOR * track.length, world.control_dt)
-    trial.place(start_poses(track, laps, seed))
+    trial.place(start_poses(world, laps, seed))
     policy.reset()
-    while not world.ended.all():
+    while True:
+        if watch is not None:
+            watch(world)
+        if world.ended.all():
+            break
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
     return Evaluation(track=track.name, policy=policy.name, seed=seed, laps=tuple(_lap(world, n) for n in range(laps)))
 
 
-def start_poses(track: Track, laps: int, seed: int) -> NDArray[np.float64]:
-    """(K, 4): course 0, arc length m, lateral offset m, heading error rad of each start."""
-    rng = np.random.default_rng(seed)
-    share = rng.uniform(-1.0, 1.0, (laps, 2))
-    s = np.arange(laps) / laps * track.length if track.closed else np.full(laps, OPEN_START)
-    middle = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
-    nearest = np.abs(middle[None] - s[:, None]).argmin(axis=1)
-    sides = np.minimum(np.hypot(*(track.left - track.center).T), np.hypot(*(track.right - track.center).T))[nearest]
-    return np.stack([np.zeros(laps), s, LATERAL_SHARE * sides * share[:, 0], TURNED_MAX * share[:, 1]], axis=1)
+def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
+    """(K, 4) on the world's first course: course 0, arc length m, lateral offset m, heading error rad of each start."""
+    share = np.random.default_rng(seed).uniform(-1.0, 1.0, (laps, 2))
+    course = world.tables.courses[0]
+    s = np.arange(laps) / laps * course["length"] if course["closed"] else np.full(laps, OPEN_START)
+    rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
+    here = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
+    half_width = np.minimum(here["left"], here["right"])
+    return np.stack([np.zeros(laps), s, LATERAL_SHARE * half_width * share[:, 0], TURNED_MAX * share[:, 1]], axis=1)
 
 
-def _lap(world, n: int) -> Lap:  # type: ignore[no-untyped-def]
+def _lap(world: World, n: int) -> Lap:
     car = world.cars[n, 0]
     status = Status(int(car["status"]))
     done = status is Status.LAP_COMPLETE

@@ -16,6 +16,7 @@ from racer.evaluate import Evaluation, Lap, evaluate, start_poses
 from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
 from racer.policy.random_policy import RandomPolicy
 from racer.sim.placement import OPEN_START
+from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Track
 
@@ -39,6 +40,11 @@ def straight(**changes):
     x = np.linspace(0.0, 6.0, 61)
     lines = {key: np.stack([x, np.full(61, y)], axis=1) for key, y in (("center", 0), ("left", 0.5), ("right", -0.5))}
     return Track(**({"name": "straight", "closed": False} | lines | changes))
+
+
+def starts(track, laps, seed):
+    """The starts of an evaluation on `track`."""
+    return start_poses(World([track], VEHICLE, 1), laps, seed)
 
 
 class Steady:
@@ -75,7 +81,7 @@ def at_speed(speed):
 def test_lap_k_starts_at_fraction_k_of_the_track(laps):
     """Start at s = k L / K on the track's own direction, beside the line by at most the shares that are fixed."""
     track = ring()
-    poses = start_poses(track, laps, seed=3)
+    poses = starts(track, laps, seed=3)
     assert poses.shape == (laps, 4)
     assert (poses[:, 0] == 0).all()
     assert poses[:, 1] == pytest.approx(np.arange(laps) * track.length / laps, abs=1e-12)
@@ -85,7 +91,7 @@ def test_lap_k_starts_at_fraction_k_of_the_track(laps):
 
 def test_starts_fill_their_range():
     """Draw evenly over +-25 % of the half-width and +-10 degrees."""
-    poses = start_poses(ring(), 4000, seed=1)
+    poses = starts(ring(), 4000, seed=1)
     for values, limit in ((poses[:, 2], 0.125), (poses[:, 3], math.radians(10))):
         assert values.min() < -0.999 * limit and values.max() > 0.999 * limit
         # Mean and deviation of 4000 uniform draws: 0 +- 4 sigma of the mean, limit / sqrt(3) within 3 %.
@@ -96,9 +102,9 @@ def test_starts_fill_their_range():
 def test_starts_are_seeded():
     """Give the same starts for a seed, and others for another; lap k draws the same whatever the number of laps."""
     track = ring()
-    assert start_poses(track, 5, 7).tolist() == start_poses(track, 5, 7).tolist()
-    assert start_poses(track, 5, 7)[:, 2:] == pytest.approx(start_poses(track, 10, 7)[:5, 2:], abs=1e-12)
-    assert (start_poses(track, 5, 7)[:, 2:] != start_poses(track, 5, 8)[:, 2:]).all()
+    assert starts(track, 5, 7).tolist() == starts(track, 5, 7).tolist()
+    assert starts(track, 5, 7)[:, 2:] == pytest.approx(starts(track, 10, 7)[:5, 2:], abs=1e-12)
+    assert (starts(track, 5, 7)[:, 2:] != starts(track, 5, 8)[:, 2:]).all()
 
 
 def test_the_half_width_is_that_of_the_place():
@@ -108,9 +114,9 @@ def test_the_half_width_is_that_of_the_place():
     out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     inner = np.where(np.sin(angle) > 0.01, 0.2, 0.6)[:, None]
     track = ring(left=(1.5 - inner) * out, right=2.3 * out)
-    share = start_poses(ring(half_width=1.0), 400, 5)[:, 2] / 0.25
-    half = start_poses(track, 400, 5)[:, 2] / 0.25 / share
-    at = start_poses(track, 400, 5)[:, 1] / track.length * 2 * np.pi
+    share = starts(ring(half_width=1.0), 400, 5)[:, 2] / 0.25
+    half = starts(track, 400, 5)[:, 2] / 0.25 / share
+    at = starts(track, 400, 5)[:, 1] / track.length * 2 * np.pi
     assert half[np.sin(at) > 0.05] == pytest.approx(0.2, abs=1e-9)
     assert half[np.sin(at) < -0.05] == pytest.approx(0.6, abs=1e-9)
 
@@ -119,7 +125,7 @@ def test_cars_stand_where_their_poses_say():
     """Show the policy the starts: at rest, with the offset and heading error that were drawn."""
     policy = Steady(0.0, 1.0)
     evaluate(policy, ring(), VEHICLE, laps=4, seed=9)
-    poses = start_poses(ring(), 4, 9)
+    poses = starts(ring(), 4, 9)
     state = policy.first["state"]
     # The offset is told of the front point, 0.14 m ahead: on a ring that is sqrt of a sum of squares.
     radius = 1.5 - poses[:, 2]
@@ -184,7 +190,7 @@ def test_laps_do_not_depend_on_each_other(monkeypatch):
     """Drive the first five of ten laps alone: the same laps, to the last bit."""
     track = load_track("willow_bend")
     ten = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=10, seed=6)
-    monkeypatch.setattr("racer.evaluate.start_poses", lambda track, laps, seed: start_poses(track, 10, seed)[:laps])
+    monkeypatch.setattr("racer.evaluate.start_poses", lambda world, laps, seed: start_poses(world, 10, seed)[:laps])
     five = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=5, seed=6)
     assert five.laps == ten.laps[:5]
     assert len({lap.time_s for lap in ten.laps}) > 1
@@ -262,7 +268,7 @@ def test_records_of_real_laps_are_plain_json(policy):
 def test_every_lap_of_an_open_track_starts_at_its_end():
     """Start all laps of a point-to-point course at its beginning, and complete them at its end."""
     track = straight()
-    poses = start_poses(track, 5, 1)
+    poses = starts(track, 5, 1)
     assert poses[:, 1].tolist() == [OPEN_START] * 5
     assert len(set(poses[:, 2])) == 5
     result = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=5, seed=1)
@@ -279,7 +285,7 @@ def test_a_reversed_track_is_driven_the_other_way():
 
 def test_going_backwards_gives_no_negative_progress():
     """Tell 0, not less, of a lap that went the wrong way."""
-    poses = start_poses(ring(), 1, 0)
+    poses = starts(ring(), 1, 0)
     poses[0, 3] = math.pi
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("racer.evaluate.start_poses", lambda *_: poses)

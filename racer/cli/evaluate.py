@@ -23,6 +23,7 @@ def evaluate(
     laps: Annotated[int, typer.Option(min=1, max=10_000, help="Laps to drive.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the starts.")] = 0,
     vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file; without: the run's own.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the paths, coloured by speed, into this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Drive laps with a policy and tell times and faults. Exits 0 whatever the laps."""

@@ -347,7 +347,7 @@ class Joiner:
             head = self.context.content(old, self.head) if self.head and old and self._knows(self.head, old) else None
             if self.head is not None and head is None:
                 self.changed = True
-            made = self._content(contents, head)
+            made = self._content(contents, head, len(set(ids)) == 1)
             if head is not None and made != head:
                 self.changed = True
             if made is not None:
@@ -356,7 +356,7 @@ class Joiner:
     def _knows(self, state: State, id: int) -> bool:
         return id in state.heap or id < 1_000_000
 
-    def _content(self, contents: list[Content | None], head: Content | None) -> Content | None:
+    def _content(self, contents: list[Content | None], head: Content | None, same: bool) -> Content | None:
         present = [c for c in contents if c is not None]
         if not present:
             return head
@@ -374,7 +374,7 @@ class Joiner:
                     self._visit(first.cls)
                 return Fields(self._members(contents, head), first.cls, first.name, first.bases)
         if all(isinstance(c, (Items, Seq)) for c in present):
-            return self._list(contents, present, head)
+            return self._list(contents, present, head, same)
         return Broken("an object is of several types")
 
     def _members(self, contents: list[Content | None], head: Content | None) -> tuple[tuple[Any, Value], ...]:
@@ -393,7 +393,9 @@ class Joiner:
             made.append((name, self.value(values, old.get(name, UNBOUND) if head is not None else None)))
         return tuple(made)
 
-    def _list(self, contents: list[Content | None], present: list[Content], head: Content | None) -> Content:
+    def _list(
+        self, contents: list[Content | None], present: list[Content], head: Content | None, same: bool
+    ) -> Content:
         types = {c.type for c in present if isinstance(c, (Items, Seq))}
         if len(types) > 1:
             return Broken("a sequence is of several types")
@@ -412,9 +414,11 @@ class Joiner:
             ]
             frozen = frozen or (isinstance(head, Items) and head.frozen)
             return Items(type, tuple(items), frozen)
-        return self._grown(type, contents, head, frozen)
+        return self._grown(type, contents, head, frozen, same)
 
-    def _grown(self, type: str, contents: list[Content | None], head: Content | None, frozen: bool) -> Content:
+    def _grown(
+        self, type: str, contents: list[Content | None], head: Content | None, frozen: bool, same: bool
+    ) -> Content:
         """A list whose length differs: it moves into memory on every way that does not have it there."""
         shape: Shape | None = None
         every = [*zip(contents, self.states, strict=True)]
@@ -427,17 +431,12 @@ class Joiner:
                     return Broken("the items of a list have several shapes")
         if shape is None:
             shape = Leaf("f")
-        old = head if isinstance(head, Seq) and head.array == self.array and head.capacity else None
-        if old and old.shape == shape and isinstance(old.length, Scalar):
-            result = Seq(type, old.array, old.offset, old.length, old.stride, shape, old.capacity, frozen or old.frozen)
-        else:
-            from racer.reward.compile.context import LIST_CAPACITY, STATE_CAPACITY
-
-            capacity = LIST_CAPACITY if self.array == "M" else STATE_CAPACITY
-            size = width(shape)
-            offset = self.context.region(self._fresh("region"), capacity * size, self.array)
-            length = Scalar("i", self._fresh("length"), bound=float(capacity))
-            result = Seq(type, self.array, str(offset), length, size, shape, capacity, frozen)
+        base = self._region(contents, head, width(shape), same)
+        length = base.length
+        if self.head is None or not isinstance(length, Scalar) or length.expr not in self.context.join_vars:
+            length = Scalar("i", self._fresh("length"), bound=float(base.capacity))
+        size = width(shape)
+        result = Seq(type, base.array, base.offset, length, size, shape, base.capacity, frozen or base.frozen)
         assert isinstance(result.length, Scalar)
         for index, content in enumerate(contents):
             if content is None:
@@ -450,6 +449,22 @@ class Joiner:
                 self._assign(index, result.length.expr, str(len(content.items)))
                 self._copies[index].append((content, result))
         return result
+
+    def _region(self, contents: list[Content | None], head: Content | None, size: int, same: bool) -> Seq:
+        """A region where the joined list can live: the head's, the common one, or a new one."""
+        from racer.reward.compile.context import LIST_CAPACITY, STATE_CAPACITY
+
+        if isinstance(head, Seq) and head.array == self.array and head.capacity and width(head.shape) == size:
+            return head
+        seqs = [c for c in contents if c is not None]
+        first = seqs[0]
+        if same and isinstance(first, Seq) and first.capacity and self.array == "M":
+            place = (first.array, first.offset, size)
+            if all(isinstance(c, Seq) and (c.array, c.offset, width(c.shape)) == place for c in seqs):
+                return first
+        capacity = LIST_CAPACITY if self.array == "M" else STATE_CAPACITY
+        offset = self.context.region(self._fresh("region"), capacity * size, self.array)
+        return Seq("list", self.array, str(offset), NONE, size, Leaf("f"), capacity)
 
     def _shapes(self, content: Content | None, state: State) -> list[Shape | None]:
         if isinstance(content, Seq):

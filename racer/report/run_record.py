@@ -1,0 +1,172 @@
+"""What a run folder says about its training, read with patience: an unfinished or interrupted run is one too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from racer.errors import RunError
+from racer.evaluate import Evaluation, Lap
+from racer.runs import RunFolder, open_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One update of the policy and the episodes that ended before it; None where nothing was told.
+
+    Attributes:
+        steps: control steps of all cars so far.
+        mean_progress: of the episodes that ended, percent of a lap.
+        mean_reward: summed over an episode.
+        best_lap_s: shortest lap of the training so far.
+        ends: status -> how many episodes ended so.
+    """
+
+    steps: int
+    steps_per_s: float | None = None
+    mean_progress: float | None = None
+    mean_reward: float | None = None
+    best_lap_s: float | None = None
+    ends: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """One evaluation on one track; `best` says that no checkpoint before it was better."""
+
+    steps: int
+    best: bool
+    result: Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run as its folder tells it.
+
+    Attributes:
+        info: `run.json`.
+        updates: by rising steps.
+        evaluations: likewise; of several tracks each has its own at the same steps.
+        config: text of `config.yaml`, empty where it is absent.
+        reward: text of `reward.py`, likewise.
+        elapsed_s: time of the training; None where nothing was told.
+    """
+
+    folder: RunFolder
+    info: Mapping[str, Any]
+    updates: tuple[Update, ...]
+    evaluations: tuple[Evaluated, ...]
+    config: str
+    reward: str
+    elapsed_s: float | None
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.path.resolve().name
+
+    @property
+    def track_names(self) -> list[str]:
+        """Names of the tracks that were trained on."""
+        return [str(entry.get("name", "?")) for entry in _entries(self.info.get("tracks"))]
+
+    @property
+    def finished(self) -> bool:
+        """False while it runs, and after a stop."""
+        return self.info.get("finished") is True
+
+    @property
+    def steps(self) -> int:
+        """Control steps so far, of all cars together."""
+        told = [row.steps for row in (*self.updates, *self.evaluations)]
+        return max([int(_number(self.info.get("steps")) or 0), *told])
+
+    @property
+    def best(self) -> tuple[Evaluated, ...]:
+        """The evaluation that made the best checkpoint, one entry for each track; empty before the first."""
+        kept = [one for one in self.evaluations if one.best]
+        return tuple(one for one in kept if one.steps == kept[-1].steps)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a run folder.
+
+    Raises:
+        RunError: there is no run at `path`, or a file of it cannot be read.
+    """
+    folder = open_run(path)
+    info = folder.info()
+    if not isinstance(info, dict):
+        raise RunError(f"{path} is no run: run.json holds no object")
+    try:
+        rows = [row for row in folder.metrics() if isinstance(row, dict) and _number(row.get("steps")) is not None]
+        config, reward = _text(folder.config), _text(folder.reward)
+    except OSError as error:
+        raise RunError(f"{error.filename or path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise RunError(f"{folder.path}: metrics.jsonl is not text") from None
+    rows.sort(key=lambda row: float(row["steps"]))
+    times = [time for row in [info, *rows] if (time := _number(row.get("elapsed_s"))) is not None]
+    return RunRecord(
+        folder=folder,
+        info=info,
+        updates=tuple(_update(row) for row in rows if row.get("kind") == "update"),
+        evaluations=tuple(_evaluations(rows)),
+        config=config,
+        reward=reward,
+        elapsed_s=max(times, default=None),
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _update(row: Mapping[str, Any]) -> Update:
+    ends = row.get("ends")
+    counts = {str(word): int(_number(n) or 0) for word, n in ends.items()} if isinstance(ends, dict) else {}
+    return Update(
+        steps=int(row["steps"]),
+        steps_per_s=_number(row.get("steps_per_s")),
+        mean_progress=_number(row.get("mean_progress")),
+        mean_reward=_number(row.get("mean_reward")),
+        best_lap_s=_number(row.get("best_lap_s")),
+        ends=counts,
+    )
+
+
+def _evaluations(rows: list[dict[str, Any]]) -> Iterator[Evaluated]:
+    for row in rows:
+        laps = tuple(_lap(entry) for entry in _entries(row.get("laps")))
+        if row.get("kind") == "evaluation" and laps:
+            result = Evaluation(
+                track=str(row.get("track", "?")),
+                policy=str(row.get("policy", "")),
+                seed=int(_number(row.get("seed")) or 0),
+                laps=laps,
+            )
+            yield Evaluated(steps=int(row["steps"]), best=row.get("best") is True, result=result)
+
+
+def _lap(entry: Mapping[str, Any]) -> Lap:
+    time, done = _number(entry.get("time_s")), entry.get("completed") is True
+    return Lap(
+        completed=done,
+        time_s=time if done else None,
+        progress=_number(entry.get("progress")) or 0.0,
+        status=str(entry.get("status", "?")),
+    )

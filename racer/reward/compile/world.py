@@ -1,0 +1,302 @@
+"""The module as it was loaded: its real objects, as abstract values.
+
+Objects are numbered when they are first met, and each keeps the path by which a module's own object is found again
+(`racer.reward.compile.layout` reads and writes state by it).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+import sys
+import types
+from typing import Any
+
+import numpy as np
+
+from racer.reward.compile.values import (
+    LIMIT,
+    UNBOUND,
+    Bound,
+    Broken,
+    Const,
+    Content,
+    Dict,
+    Fields,
+    Function,
+    Hopeless,
+    Items,
+    Key,
+    Leaf,
+    Native,
+    Poison,
+    Rec,
+    Ref,
+    Scalar,
+    Seq,
+    Shape,
+    Tup,
+    Value,
+    width,
+)
+
+Path = tuple[tuple[str, Any], ...]
+
+SMALL = 8
+"""Sequences of at most this many items stay item by item; longer ones of numbers become tables."""
+
+_MODULES = ("math", "numpy", "numpy.linalg", "json", "time", "random", "typing", "copy", "statistics", "bisect")
+_FORBIDDEN_HOOKS = ("__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__")
+
+
+def _natives() -> dict[int, str]:
+    """The functions and classes that the translator may know, by identity: a patched one is not among them."""
+    found: dict[int, str] = {}
+    for name in dir(builtins):
+        found[id(getattr(builtins, name))] = f"builtins.{name}"
+    for module, prefix in ((math, "math"), (np.linalg, "numpy.linalg"), (np, "numpy")):
+        for name in dir(module):
+            value = getattr(module, name)
+            if callable(value) and id(value) not in found:
+                found[id(value)] = f"{prefix}.{name}"
+    for alias, name in (("absolute", "abs"), ("arctan2", "atan2"), ("power", "pow")):
+        found[id(getattr(np, alias))] = f"numpy.{alias}"
+        del name
+    return found
+
+
+class World:
+    """Imports objects of a loaded module on demand.
+
+    Args:
+        module: the module's globals, as they are after it was run.
+        tree: its syntax tree.
+        file: the file that its functions' code names.
+        table: where numbers of tables are appended; the translator's.
+    """
+
+    def __init__(self, module: dict[str, Any], tree: ast.Module, file: str, table: list[float]) -> None:
+        self.module = module
+        self.file = file
+        self.table = table
+        self.objects: dict[int, tuple[Any, Path]] = {}
+        self.cells: dict[int, tuple[dict[str, Any], Path]] = {}
+        self._numbers: dict[int, int] = {}
+        self._contents: dict[int, Content] = {}
+        self._variables: dict[Key, Value] = {}
+        self._natives = _natives()
+        self._nodes: dict[tuple[int, str], list[ast.FunctionDef | ast.Lambda]] = {}
+        self.serials: dict[int, int] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                lines = {node.lineno}
+                name = "<lambda>"
+                if isinstance(node, ast.FunctionDef):
+                    name = node.name
+                    lines.update(d.lineno for d in node.decorator_list[:1])
+                for line in lines:
+                    self._nodes.setdefault((line, name), []).append(node)
+                self.serials[id(node)] = len(self.serials) + 1
+
+    def variable(self, key: Key) -> Value:
+        """A global of the module (frame 0) or a closure's cell (frames below 0)."""
+        if key not in self._variables:
+            frame, name = key
+            if frame == 0 and name in self.module:
+                self._variables[key] = self.value(self.module[name], (("global", name),))
+            elif frame < 0 and name in self.cells[frame][0]:
+                cells, path = self.cells[frame]
+                self._variables[key] = self.value(cells[name], (*path, ("cell", name)))
+            else:
+                return UNBOUND
+        return self._variables[key]
+
+    def content(self, id: int) -> Content:
+        """The contents of an object of the module."""
+        if id not in self._contents:
+            if id not in self.objects:
+                return Broken("an object that is not known here")
+            obj, path = self.objects[id]
+            self._contents[id] = self._content(obj, path)
+        return self._contents[id]
+
+    def value(self, obj: Any, path: Path) -> Value:
+        """A real object as an abstract value."""
+        kind = type(obj)
+        if obj is None or kind in (bool, float, str):
+            return Const(obj)
+        if kind is int:
+            return Const(obj) if abs(obj) < LIMIT else Poison("a whole number beyond 2**53")
+        if isinstance(obj, (np.bool_, np.integer, np.floating)):
+            return _numpy_scalar(obj)
+        if id(obj) in self._natives:
+            return Native(self._natives[id(obj)])
+        if isinstance(obj, types.ModuleType):
+            known = obj.__name__ in _MODULES and sys.modules.get(obj.__name__) is obj
+            return Native(obj.__name__) if known else Poison(f"the module `{obj.__name__}`")
+        if kind is types.FunctionType:
+            return self._function(obj, path)
+        if kind is types.MethodType:
+            return Bound(self.value(obj.__func__, (*path, ("func", 0))), self.value(obj.__self__, (*path, ("self", 0))))
+        if kind in (staticmethod, classmethod):
+            return Tup((self.value(obj.__func__, (*path, ("func", 0))),), kind.__name__)
+        if kind is property:
+            return Tup((self.value(obj.fget, (*path, ("fget", 0))),), "property")
+        if kind is tuple and len(obj) <= SMALL:
+            return Tup(tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj)))
+        if kind in (list, tuple, dict, np.ndarray) or self._is_users(obj):
+            return self._ref(obj, path)
+        return Poison(f"a value of type {kind.__name__}")
+
+    def _is_users(self, obj: Any) -> bool:
+        """A class of the user's, or an instance of one."""
+        cls = obj if isinstance(obj, type) else type(obj)
+        name = self.module.get("__name__")
+        if type(cls) is not type or cls.__module__ != name:
+            return False
+        return all(c is object or c.__module__ == name for c in cls.__mro__)
+
+    def _ref(self, obj: Any, path: Path) -> Ref:
+        number = self._numbers.get(id(obj))
+        if number is None:
+            number = len(self._numbers) + 1
+            self._numbers[id(obj)] = number
+            self.objects[number] = (obj, path)
+        return Ref(number)
+
+    def _function(self, obj: types.FunctionType, path: Path) -> Value:
+        nodes = self._nodes.get((obj.__code__.co_firstlineno, obj.__name__), [])
+        if obj.__code__.co_filename != self.file or len(nodes) != 1 or obj.__globals__ is not self.module:
+            return Poison(f"the function `{obj.__name__}`")
+        frame = 0
+        if obj.__closure__:
+            frame = -len(self.cells) - 1
+            cells = {}
+            for name, cell in zip(obj.__code__.co_freevars, obj.__closure__, strict=True):
+                try:
+                    cells[name] = cell.cell_contents
+                except ValueError:
+                    continue
+            self.cells[frame] = (cells, path)
+        defaults = tuple(
+            self.value(d, (*path, ("default", k))) for k, d in enumerate(obj.__defaults__ or ())
+        )
+        keywords = tuple(
+            (name, self.value(d, (*path, ("kwdefault", name)))) for name, d in (obj.__kwdefaults__ or {}).items()
+        )
+        return Function(nodes[0], frame, defaults, keywords, self.serials[id(nodes[0])])
+
+    def _content(self, obj: Any, path: Path) -> Content:
+        if isinstance(obj, np.ndarray):
+            return self._array(obj)
+        if isinstance(obj, (list, tuple)):
+            shape = _shape(obj[0]) if len(obj) > SMALL else None
+            if shape is not None and all(_fits(item, shape) for item in obj):
+                return self._table(list(obj), shape, type(obj).__name__)
+            items = tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj))
+            return Items(type(obj).__name__, items)
+        if isinstance(obj, dict):
+            if not all(type(key) in (str, int, float, bool) for key in obj):
+                return Broken("a dict with keys that are neither strings nor numbers")
+            return Dict(tuple((key, self.value(item, (*path, ("key", key)))) for key, item in obj.items()))
+        if isinstance(obj, type):
+            hooks = [name for name in _FORBIDDEN_HOOKS if name in vars(obj)]
+            if hooks:
+                return Broken(f"the class `{obj.__name__}` has `{hooks[0]}`")
+            hidden = ("__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "__annotations__")
+            members = {name: item for name, item in vars(obj).items() if name not in hidden}
+            fields = tuple((name, self.value(item, (*path, ("attr", name)))) for name, item in members.items())
+            bases = tuple(self.value(b, (*path, ("base", k))) for k, b in enumerate(obj.__bases__) if b is not object)
+            return Fields(fields, None, obj.__name__, bases)
+        fields = tuple((name, self.value(item, (*path, ("attr", name)))) for name, item in vars(obj).items())
+        return Fields(fields, self.value(type(obj), (*path, ("class", 0))))
+
+    def _array(self, obj: Any) -> Content:
+        if obj.ndim not in (1, 2) or obj.dtype.kind not in "bif" or obj.size == 0:
+            return Broken("an array that is neither a row nor a table of numbers")
+        if obj.dtype.kind == "f" and obj.dtype != np.float64:
+            return Broken(f"an array of {obj.dtype}")
+        leaf = Leaf(obj.dtype.kind, True)
+        if obj.ndim == 1:
+            if len(obj) <= SMALL:
+                return Items("ndarray", tuple(_numpy_scalar(x) for x in obj))
+            return self._table(obj.tolist(), leaf, "ndarray")
+        return self._table(obj.tolist(), Rec("ndarray", (leaf,) * obj.shape[1]), "ndarray")
+
+    def _table(self, rows: list[Any], shape: Shape, type: str) -> Seq:
+        shape = _widest(rows, shape)
+        numbers = [x for row in rows for x in _numbers(row)]
+        if any(isinstance(x, int) and abs(x) >= LIMIT for x in numbers):
+            raise Hopeless("a table with whole numbers beyond 2**53")
+        offset = len(self.table)
+        self.table.extend(float(x) for x in numbers)
+        return Seq(type, "T", str(offset), Const(len(rows)), width(shape), shape)
+
+
+def _numpy_scalar(obj: Any) -> Value:
+    from racer.reward.compile.joins import literal
+
+    if isinstance(obj, np.floating) and not isinstance(obj, np.float64):
+        return Poison(f"a number of type {type(obj).__name__}")
+    kind = "b" if isinstance(obj, np.bool_) else "i" if isinstance(obj, np.integer) else "f"
+    if kind == "i" and abs(int(obj)) >= LIMIT:
+        return Poison("a whole number beyond 2**53")
+    return Scalar(kind, literal(obj.item()), True, float(abs(obj.item())) if kind == "i" else LIMIT)
+
+
+def _shape(obj: Any) -> Shape | None:
+    """The shape of a row of a table; None where it is no numbers."""
+    kind = {bool: "b", int: "i", float: "f"}.get(type(obj))
+    if kind:
+        return Leaf(kind)
+    if isinstance(obj, (np.float64, np.integer)):
+        return Leaf("f" if isinstance(obj, np.float64) else "i", True)
+    if isinstance(obj, np.ndarray) and obj.ndim == 1 and obj.dtype.kind in "if" and len(obj):
+        return Rec("ndarray", (Leaf(obj.dtype.kind, True),) * len(obj))
+    if type(obj) in (list, tuple) and obj:
+        items = [_shape(item) for item in obj]
+        if all(item is not None for item in items):
+            return Rec(type(obj).__name__, tuple(item for item in items if item is not None))
+    return None
+
+
+def _fits(obj: Any, shape: Shape) -> bool:
+    """Whether a row has a shape, whatever kinds its numbers are."""
+    found = _shape(obj)
+    if isinstance(found, Leaf) and isinstance(shape, Leaf):
+        return found.numpy == shape.numpy
+    if not isinstance(found, Rec) or not isinstance(shape, Rec):
+        return False
+    return found.type == shape.type and len(found.items) == len(shape.items) and _same(found, shape)
+
+
+def _same(one: Shape, two: Shape) -> bool:
+    if isinstance(one, Leaf) and isinstance(two, Leaf):
+        return one.numpy == two.numpy
+    if isinstance(one, Rec) and isinstance(two, Rec) and len(one.items) == len(two.items) and one.type == two.type:
+        return all(_same(a, b) for a, b in zip(one.items, two.items, strict=True))
+    return False
+
+
+def _widest(rows: list[Any], shape: Shape) -> Shape:
+    """The shape with kinds that hold the numbers of all rows."""
+    from racer.reward.compile.joins import join_shapes
+
+    found: Shape | None = shape
+    for row in rows:
+        one = _shape(row)
+        if isinstance(found, Rec) and found.type == "ndarray":
+            break
+        if isinstance(found, Leaf) and found.numpy:
+            break
+        assert one is not None
+        assert found is not None
+        found = join_shapes(found, one)
+    return found or shape
+
+
+def _numbers(row: Any) -> list[Any]:
+    if isinstance(row, (list, tuple, np.ndarray)):
+        return [x for item in row for x in _numbers(item)]
+    return [row]
