@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.dtypes import COURSE, RAIL, SEGMENT, WALL, WALL_GROUP
+from racer.sim.dtypes import COURSE, RAIL, SEGMENT, WALL, WALL_GROUP, Courses
 from racer.sim.locate import measure_rails
 from racer.track.track import Track
 
@@ -22,21 +21,6 @@ RAIL_SAMPLES_MAX = 20_000
 WALL_GROUP_SIZE = 16
 """Vertices of a wall group."""
 _CHUNK = 64
-
-
-class Courses(NamedTuple):
-    """The tables of all courses of a world, and their waypoints."""
-
-    courses: NDArray[np.void]
-    """(2 T,) COURSE."""
-    segments: NDArray[np.void]
-    """SEGMENT, all courses one after another."""
-    rails: NDArray[np.void]
-    """RAIL, likewise."""
-    walls: NDArray[np.void]
-    """WALL vertices."""
-    wall_groups: NDArray[np.void]
-    """WALL_GROUP; both directions of a track share them."""
 
 
 def build_courses(tracks: Sequence[Track]) -> Courses:

@@ -8,7 +8,10 @@ SI units and radians, world frame x right, y up, counter-clockwise positive; `TE
 functions see, in their units (degrees, percent).
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 VEHICLE = np.dtype(
     [
@@ -213,3 +216,44 @@ WALL_GROUP = np.dtype(
     align=True,
 )
 """A short run of joined wall vertices, with a circle around it so that far ones are skipped at once."""
+
+
+class Batch(NamedTuple):
+    """The rows of N worlds of C cars and M objects, as kernels take them."""
+
+    cars: NDArray[np.void]
+    """(N, C) CAR."""
+    vehicles: NDArray[np.void]
+    """(N, C) VEHICLE."""
+    objects: NDArray[np.void]
+    """(N, M) OBJECT."""
+    telemetry: NDArray[np.void]
+    """(N, C) TELEMETRY."""
+    things: NDArray[np.void]
+    """(N, C, M + C - 1) OBJECT_TELEMETRY."""
+
+
+class Courses(NamedTuple):
+    """The tables of all courses of a world."""
+
+    courses: NDArray[np.void]
+    """(2 T,) COURSE."""
+    segments: NDArray[np.void]
+    """SEGMENT, all courses one after another."""
+    rails: NDArray[np.void]
+    """RAIL, likewise."""
+    walls: NDArray[np.void]
+    """WALL vertices."""
+    wall_groups: NDArray[np.void]
+    """WALL_GROUP; both directions of a track share them."""
+
+
+class Clock(NamedTuple):
+    """Times of a control step."""
+
+    substeps: int
+    """Physics steps in a control step."""
+    dt: float
+    """s of a physics step."""
+    steps_max: int
+    """`steps` at which an episode is cut off; the count starts at 1 before the first step."""

@@ -68,6 +68,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def _by_attribute(argument: Any) -> Any:
     if isinstance(argument, np.ndarray) and argument.dtype.names:
         return argument.view(np.recarray)
+    if hasattr(argument, "_fields"):
+        return type(argument)(*map(_by_attribute, argument))
     return argument
 
 

@@ -7,7 +7,7 @@ frame (x forward, y left, origin at the chassis) and the distances from there to
 import math
 
 from racer.sim.jit import kernel
-from racer.sim.step import rail_at
+from racer.sim.telemetry import rail_at
 
 FIELDS = (
     "lateral_offset",
@@ -30,7 +30,7 @@ def field_names(look_ahead: int) -> list[str]:
 
 
 @kernel
-def observe_state(first, last, which, cars, courses, rails, distances, out):  # type: ignore[no-untyped-def]
+def observe_state(first, last, which, cars, tables, distances, out):  # type: ignore[no-untyped-def]
     """Fill `out` (N, C, 8 + 4 K) float32 for the cars that `which` (N, C) marks.
 
     Args:
@@ -42,7 +42,7 @@ def observe_state(first, last, which, cars, courses, rails, distances, out):  # 
             car = cars[n, c]
             if not which[n, c] or car.active == 0:
                 continue
-            course = courses[car.course]
+            course, rails = tables.courses[car.course], tables.rails
             row = out[n, c]
             heading, _ = rail_at(course, rails, car.s)
             error = car.yaw - heading

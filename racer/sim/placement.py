@@ -6,7 +6,8 @@ from racer.sim.jit import inlined, kernel
 from racer.sim.locate import center_at
 from racer.sim.random import next_uniform
 from racer.sim.status import Status
-from racer.sim.step import REACH, judge_and_report, locate_car, rail_at
+from racer.sim.step import REACH, judge_and_report, locate_car
+from racer.sim.telemetry import rail_at
 
 ROUND_ROBIN, RANDOM = 0, 1
 FORWARD, BACKWARD, ALTERNATE, EITHER = 0, 1, 2, 3
@@ -29,7 +30,7 @@ def half_width_at(course, rails, s):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails):  # type: ignore[no-untyped-def]
+def place_car(car, vehicle, index, s, lateral, turned, tables):  # type: ignore[no-untyped-def]
     """Put a car at rest on course `index`.
 
     Args:
@@ -37,9 +38,9 @@ def place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails)
         lateral: m, left of the centre line.
         turned: rad, against the direction of the centre line.
     """
-    course = courses[index]
-    segment, x, y = center_at(course, segments, s)
-    heading, _ = rail_at(course, rails, s)
+    course = tables.courses[index]
+    segment, x, y = center_at(course, tables.segments, s)
+    heading, _ = rail_at(course, tables.rails, s)
     car.x = x - lateral * math.sin(heading)
     car.y = y + lateral * math.cos(heading)
     yaw = heading + turned
@@ -49,7 +50,7 @@ def place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails)
     car.course, car.segment, car.s = index, segment, s
     car.start_s = 0.0
     car.travelled = 0.0
-    locate_car(car, vehicle, courses, segments, REACH)
+    locate_car(car, vehicle, tables, REACH)
     car.start_s, car.travelled, car.progress = car.s, 0.0, 0.0
     car.steps = 1
     car.stuck_steps = car.backward_steps = 0
@@ -57,8 +58,17 @@ def place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails)
     car.active = 1
 
 
+@inlined
+def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
+    """Course of a car of this world that is not started anew, or -1: all cars of a world share a track."""
+    for c in range(cars.shape[1]):
+        if cars[world, c].active == 1 and not which[world, c]:
+            return cars[world, c].course
+    return -1
+
+
 @kernel
-def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things):  # type: ignore[no-untyped-def]  # fmt: skip
+def start_worlds(first, last, which, world_ids, start, batch, tables, clock):  # type: ignore[no-untyped-def]
     """Start a new episode for the cars that `which` (N, C) marks, as `start` says.
 
     Args:
@@ -67,16 +77,19 @@ def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, 
             largest heading error, rad.
 
     An open track always starts at its end. Each car draws from its own stream, so a world does not depend on others.
+    Episodes go through the tracks by turns; a car that joins others goes where they are.
     """
     mode, advance, direction, lateral_share, turned_max = start
-    tracks = courses.shape[0] // 2
+    cars = batch.cars
+    tracks = tables.courses.shape[0] // 2
     for n in range(first, last):
         changed = False
+        kept = kept_course(n, which, cars)
         for c in range(cars.shape[1]):
             if not which[n, c]:
                 continue
             changed = True
-            car, vehicle = cars[n, c], vehicles[n, c]
+            car = cars[n, c]
             turn = int(world_ids[n]) + car.episode
             backward = 0
             if (
@@ -85,8 +98,8 @@ def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, 
                 or (direction == EITHER and next_uniform(car) < 0.5)
             ):
                 backward = 1
-            index = 2 * (turn % tracks) + backward
-            course = courses[index]
+            index = 2 * (turn % tracks) + backward if kept < 0 else kept
+            course = tables.courses[index]
             if mode == RANDOM:
                 share = next_uniform(car)
             else:
@@ -99,17 +112,15 @@ def start_worlds(first, last, which, world_ids, start, cars, objects, vehicles, 
                 s -= course.length * math.floor(s / course.length)
             else:
                 s = OPEN_START + GRID_GAP * (cars.shape[1] - 1 - c)
-            lateral *= half_width_at(course, rails, s)
-            place_car(car, vehicle, index, s, lateral, turned, courses, segments, rails)
+            lateral *= half_width_at(course, tables.rails, s)
+            place_car(car, batch.vehicles[n, c], index, s, lateral, turned, tables)
             car.episode += 1
         if changed:
-            judge_and_report(
-                n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things
-            )
+            judge_and_report(n, batch, tables, clock)
 
 
 @kernel
-def place_worlds(first, last, which, poses, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things):  # type: ignore[no-untyped-def]  # fmt: skip
+def place_worlds(first, last, which, poses, batch, tables, clock):  # type: ignore[no-untyped-def]
     """Place the cars that `which` (N, C) marks at given poses.
 
     Args:
@@ -117,15 +128,11 @@ def place_worlds(first, last, which, poses, cars, objects, vehicles, courses, se
     """
     for n in range(first, last):
         changed = False
-        for c in range(cars.shape[1]):
+        for c in range(batch.cars.shape[1]):
             if which[n, c]:
                 changed = True
-                place_car(
-                    cars[n, c], vehicles[n, c], int(poses[n, c, 0]), poses[n, c, 1], poses[n, c, 2], poses[n, c, 3],
-                    courses, segments, rails,
-                )  # fmt: skip
-                cars[n, c].episode += 1
+                car, pose = batch.cars[n, c], poses[n, c]
+                place_car(car, batch.vehicles[n, c], int(pose[0]), pose[1], pose[2], pose[3], tables)
+                car.episode += 1
         if changed:
-            judge_and_report(
-                n, cars, objects, vehicles, courses, segments, rails, steps_max, control_dt, telemetry, things
-            )
+            judge_and_report(n, batch, tables, clock)

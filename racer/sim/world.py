@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
 from racer.sim.course import build_courses
-from racer.sim.dtypes import CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE
+from racer.sim.dtypes import CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE, Batch, Clock
 from racer.sim.jit import Crew
 from racer.sim.observe import field_names, observe_state
 from racer.sim.placement import (
@@ -119,57 +119,32 @@ class World:
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes, of all cars or of those that `which` (N, C) marks."""
         start = self.start
-        self._run(
-            start_worlds,
-            self.everyone if which is None else which,
-            self.world_ids,
-            (
-                _MODES[start.mode],
-                start.advance,
-                _DIRECTIONS[start.direction],
-                start.lateral_share,
-                start.turned_max,
-            ),
-            *self._state(),
-            self.steps_max,
-            self.control_dt,
-            self.telemetry,
-            self.things,
+        how = (
+            _MODES[start.mode],
+            start.advance,
+            _DIRECTIONS[start.direction],
+            start.lateral_share,
+            start.turned_max,
         )
+        marked = self.everyone if which is None else which
+        self._run(start_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock)
 
     def place(self, poses: NDArray[np.float64], which: NDArray[np.bool_] | None = None) -> None:
         """Start episodes at given poses: (N, C, 4) of course, arc length m, lateral offset m, heading error rad."""
-        self._run(
-            place_worlds,
-            self.everyone if which is None else which,
-            np.ascontiguousarray(poses, np.float64),
-            *self._state(),
-            self.steps_max,
-            self.control_dt,
-            self.telemetry,
-            self.things,
-        )
+        marked = self.everyone if which is None else which
+        poses = np.ascontiguousarray(poses, np.float64)
+        self._run(place_worlds, marked, poses, self.batch, self.tables, self.clock)
 
     def step(self, actions: NDArray[np.float64]) -> None:
         """Hold actions (N, C, 2), degrees and m/s, for one control step; updates state and telemetry."""
-        self._run(
-            step_worlds,
-            actions,
-            *self._state(),
-            self.substeps,
-            self.physics_dt,
-            self.steps_max,
-            self.telemetry,
-            self.things,
-        )
+        self._run(step_worlds, actions, self.batch, self.tables, self.clock)
 
     def observe_state(
         self, distances: NDArray[np.float64], out: NDArray[np.float32], which: NDArray[np.bool_] | None = None
     ) -> None:
         """Fill the `state` sensor, (N, C, 8 + 4 K) float32; see `racer.sim.observe`."""
-        tables = self.tables
         marked = self.everyone if which is None else which
-        self._run(observe_state, marked, self.cars, tables.courses, tables.rails, distances, out)
+        self._run(observe_state, marked, self.cars, self.tables, distances, out)
 
     def put_object(
         self,
@@ -215,9 +190,19 @@ class World:
         """Names of the elements of a `state` row."""
         return field_names(look_ahead)
 
-    def _state(self) -> tuple[NDArray[np.void], ...]:
-        tables = self.tables
-        return self.cars, self.objects, self.vehicles, tables.courses, tables.segments, tables.rails
+    @property
+    def batch(self) -> Batch:
+        """The rows, as kernels take them."""
+        return Batch(self.cars, self.vehicles, self.objects, self.telemetry, self.things)
+
+    @property
+    def clock(self) -> Clock:
+        """The times, as kernels take them."""
+        return Clock(self.substeps, self.physics_dt, self.steps_max)
+
+    def close(self) -> None:
+        """End the threads, if there are any."""
+        self._crew.close()
 
     def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         self._crew.run(function, len(self.cars), _LEAST, *arguments)

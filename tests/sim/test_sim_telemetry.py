@@ -20,12 +20,12 @@ from naive_course import (
 )  # fmt: skip
 
 from racer.sim.jit import kernel
-from racer.sim.step import report
+from racer.sim.telemetry import report
 
 
 @kernel
-def _report(cars, courses, segments, rails, telemetry):
-    report(cars[0, 0], courses, segments, rails, 1.0 / 15.0, telemetry[0, 0])
+def _report(batch, tables):
+    report(batch.cars[0, 0], tables, 1.0 / 15.0, batch.telemetry[0, 0])
 
 
 FOLDED = {"Tokyo_Training_track"}
@@ -201,7 +201,7 @@ def test_the_repeated_last_row_is_followed_by_the_first():
     front_at(world, 8.0)
     # Such a projection only comes from rounding: the kernel is handed one.
     world.cars["segment"], world.cars["s"] = 16, 16.0
-    _report(world.cars, world.tables.courses, world.tables.segments, world.tables.rails, world.telemetry)
+    _report(world.batch, world.tables)
     row = world.telemetry[0, 0]
     assert (row["closest_waypoint_prev"], row["closest_waypoint_next"]) == (16, 0)
 
