@@ -117,8 +117,9 @@ def test_the_half_width_is_that_of_the_place():
     share = starts(ring(half_width=1.0), 400, 5)[:, 2] / 0.25
     half = starts(track, 400, 5)[:, 2] / 0.25 / share
     at = starts(track, 400, 5)[:, 1] / track.length * 2 * np.pi
-    assert half[np.sin(at) > 0.05] == pytest.approx(0.2, abs=1e-6)
-    assert half[np.sin(at) < -0.05] == pytest.approx(0.6, abs=1e-6)
+    # The nearest border counts, so a place near a step of the border is left out; chords miss arcs by 5e-5 m.
+    assert half[np.sin(at) > 0.15] == pytest.approx(0.2, abs=1e-4)
+    assert half[np.sin(at) < -0.6] == pytest.approx(0.6, abs=1e-4)
 
 
 def test_cars_stand_where_their_poses_say():
