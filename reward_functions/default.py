@@ -5,7 +5,7 @@ to keep. The car finds both. It works for any track, because progress is turned 
 """
 
 METRE = 10.0  # reward for one metre along the centre line; about 1 for each step at 1.5 m/s
-WHEEL_OFF = 0.3  # taken in each step with a wheel off the road
+WHEEL_OFF = 1.0  # taken in each step with a wheel off the road; as much as ten centimetres bring
 FAULT = 10.0  # taken once, where the episode ends off the road or in a crash: as much as a metre brings
 
 progress_before = 0.0  # kept between calls, for each car alone

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from racer.config.vehicle import VehicleConfig
     from racer.contract import PolicyContract
     from racer.evaluate import Evaluation
@@ -32,13 +35,35 @@ def evaluate(
 
     loaded = load_policy(policy, seed=seed)
     contract = getattr(loaded, "contract", None)
-    result = drive(loaded, _track(policy, contract, track), _vehicle(policy, contract, vehicle), laps=laps, seed=seed)
+    course, car = _track(policy, contract, track), _vehicle(policy, contract, vehicle)
+    paths = None
+    if picture is not None:
+        from racer.env.picture import Paths
+
+        paths = Paths()
+    result = drive(loaded, course, car, laps=laps, seed=seed, watch=paths)
     if as_json:
         import json
 
         typer.echo(json.dumps(result.record(), indent=1))
     else:
         _print(result)
+    if paths is not None and picture is not None:
+        image, slow, fast = paths.draw(course, car)
+        _save(image, picture)
+        typer.echo(f"{picture}: speed from {slow:.1f} m/s (dark blue) to {fast:.1f} m/s (yellow)", err=as_json)
+
+
+def _save(image: NDArray[np.uint8], file: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    from racer.assets import write_atomically
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    write_atomically(file, buffer.getvalue())
 
 
 def _track(spec: str, contract: PolicyContract | None, named: str | None) -> Track:
