@@ -85,7 +85,7 @@ def test_broken_info_is_one_line(tmp_path):
     """Name the folder where run.json is no JSON."""
     run = create_run(tmp_path / "run", name="x")
     (run.path / "run.json").write_text("{")
-    with pytest.raises(RunError, match="is no run: run.json cannot be read"):
+    with pytest.raises(RunError, match=r"is no run: run\.json cannot be read"):
         run.info()
 
 

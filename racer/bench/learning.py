@@ -23,7 +23,12 @@ LAPS = 5
 
 
 def bench_learn(
-    track: str, *, config: str = "default", reward: str | None = None, seeds: Sequence[int] = (0, 1, 2), laps: int = LAPS
+    track: str,
+    *,
+    config: str = "default",
+    reward: str | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    laps: int = LAPS,
 ) -> Iterator[dict[str, Any]]:
     """Train once for each seed; yields a row for each.
 
@@ -51,9 +56,7 @@ def bench_learn(
             peak_mb = _racer(arguments, cache=Path(folder) / "cache")
             train_s = time.perf_counter() - began
             report = Path(folder) / "laps.json"
-            _racer(
-                ["evaluate", str(run), "--laps", str(laps), "--json"], cache=Path(folder) / "cache", output=report
-            )
+            _racer(["evaluate", str(run), "--laps", str(laps), "--json"], cache=Path(folder) / "cache", output=report)
             result = json.loads(report.read_text(encoding="utf-8"))
             best = result["best_lap_s"]
             yield {

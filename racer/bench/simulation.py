@@ -49,7 +49,6 @@ class Drive:
             if self.ended[step].any():
                 trial.start(self.ended[step])
         self.laps = int(laps.sum())
-        self._end = trial.world.cars.copy()
         share = float((laps > 0).mean())
         if share < LAP_SHARE_MIN:
             raise RacerError(
@@ -70,15 +69,26 @@ class Drive:
             if self.ended[step].any():
                 trial.start(self.ended[step])
 
-    def steps_per_s(self, *, wall: bool = False, rounds: int = ROUNDS) -> float:
-        """Control steps per second of processor time (pinned by the caller), or of wall time.
+    def check(self) -> None:
+        """Drive the recorded actions once, untimed, and see that every lap ends where it did.
 
         Raises:
-            RacerError: the replayed drive ended elsewhere than the recorded one, so it drove no laps.
+            RacerError: it does not.
         """
+        self.begin()
+        for step in range(self.steps):
+            self.trial.step(self.actions[step])
+            if not np.array_equal(self.trial.world.ended[:, 0], self.ended[step]):
+                raise RacerError("bench: the replayed drive differs from the recorded one; the figures mean nothing")
+            if self.ended[step].any():
+                self.trial.start(self.ended[step])
+
+    def steps_per_s(self, *, wall: bool = False, rounds: int = ROUNDS) -> float:
+        """Control steps per second of processor time (pinned by the caller), or of wall time; checked first."""
+        self.check()
+        end = self.trial.world.cars.copy()
         seconds = median_s(self.replay, prepare=self.begin, wall=wall, rounds=rounds)
-        if not np.array_equal(self.trial.world.cars, self._end):
-            raise RacerError("bench: the replayed drive differs from the recorded one; the figures mean nothing")
+        assert np.array_equal(self.trial.world.cars, end), "a timed drive is not the one that was checked"
         return self.steps * len(self.trial.world.cars) / seconds
 
 

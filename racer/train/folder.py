@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,10 +12,11 @@ from racer.assets import write_atomically
 from racer.bundle import read_bundle
 from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_settings
 from racer.config.train import TrainConfig
+from racer.config.vehicle import VehicleConfig
 from racer.contract import PolicyContract, contract_difference
 from racer.errors import ConfigError, MissingExtra, RunError
 from racer.policy.load import find_bundle
-from racer.reward.load import load_reward, read_source
+from racer.reward.load import RewardSource, load_reward, read_source
 from racer.runs import RunFolder, circumstances, create_run
 from racer.track.course import write_course
 from racer.track.load import load_tracks
@@ -53,28 +55,43 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
     vehicle = read_vehicle(config.vehicle)
     start = None if start_from is None else _checked_start(start_from, config)
     run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")
-    with kept(run):
-        files = _file_names(tracks)
-        for track, file in zip(tracks, files, strict=True):
-            write_course(track, run.path / "tracks" / file)
-        write_atomically(run.reward, reward.text)
-        write_atomically(run.vehicle, to_yaml(vehicle))
-        write_atomically(run.config, to_yaml(config))
-        if start is not None:
-            write_atomically(run.start, start.read_bytes())
-        # Last: a folder with it is a run.
-        run.write_info(
-            **circumstances(),
-            seed=config.seed,
-            reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
-            tracks=[
-                {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
-                for track, file in zip(tracks, files, strict=True)
-            ],
-            started_from=None if start is None else str(start),
-            finished=False,
-        )
+    try:
+        with kept(run):
+            _fill(run, config, tracks, reward, vehicle, start)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
     return run
+
+
+def _fill(
+    run: RunFolder,
+    config: TrainConfig,
+    tracks: Sequence[Track],
+    reward: RewardSource,
+    vehicle: VehicleConfig,
+    start: Path | None,
+) -> None:
+    files = _file_names(tracks)
+    for track, file in zip(tracks, files, strict=True):
+        write_course(track, run.path / "tracks" / file)
+    write_atomically(run.reward, reward.text)
+    write_atomically(run.vehicle, to_yaml(vehicle))
+    write_atomically(run.config, to_yaml(config))
+    if start is not None:
+        write_atomically(run.start, start.read_bytes())
+    # Last: a folder with it is a run.
+    run.write_info(
+        **circumstances(),
+        seed=config.seed,
+        reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
+        tracks=[
+            {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
+            for track, file in zip(tracks, files, strict=True)
+        ],
+        started_from=None if start is None else str(start),
+        finished=False,
+    )
 
 
 def _check_packages() -> None:

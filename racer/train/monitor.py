@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
@@ -22,6 +23,7 @@ from racer.bundle import read_bundle
 from racer.config.train import TrainConfig
 from racer.config.vehicle import VehicleConfig
 from racer.contract import PolicyContract
+from racer.errors import RunError
 from racer.evaluate import Evaluation, evaluate
 from racer.export.checkpoint import write_checkpoint
 from racer.export.graph import trace
@@ -113,6 +115,17 @@ class Monitor(BaseCallback):
         self._rate_from = (time.monotonic(), self.num_timesteps)
         # What the cars see at their starts: a training that is stopped in its first round leaves a checkpoint too.
         self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
+
+    def _on_rollout_start(self) -> None:
+        """After learning: weights that are no numbers would not act."""
+        if not self._finite():
+            raise RunError(
+                f"{self._run.path}: the training diverged before step {self.num_timesteps:,}, its weights are no "
+                f"numbers any more; train anew with a lower --set ppo.learning_rate={self._config.ppo.learning_rate:g}"
+            )
+
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(weights).all()) for weights in self.model.policy.parameters())
 
     def _on_step(self) -> bool:
         """Whether to go on; the first round is always driven to its end, or a short training would learn nothing."""
@@ -238,8 +251,8 @@ class Monitor(BaseCallback):
             self._report.evaluated(self.num_timesteps, results, best)
 
     def finish(self, *, complete: bool) -> None:
-        """Write the last checkpoint and evaluate it; a training that never began leaves none."""
-        if not self._golden_rows:
+        """Write the last checkpoint and evaluate it; one that never began, or diverged, leaves no new one."""
+        if not self._golden_rows or not self._finite():
             return
         self._saved_steps = -1
         self._checkpoint()

@@ -34,7 +34,7 @@ def racer(capsys, monkeypatch, *arguments):
 
 def racer_alone(*arguments, before="", after="", cwd=None):
     """Run a command in a process of its own, with Python before and after it; warnings are shown."""
-    code = f"import sys\n{before}\nfrom racer.cli.main import main\ntry:\n    main()\nfinally:\n    pass\n    {after or 'pass'}"
+    code = f"import sys\n{before}\nfrom racer.cli.main import main\ntry:\n    main()\nfinally:\n    {after or 'pass'}"
     done = subprocess.run(
         [sys.executable, "-W", "default", "-c", code, *map(str, arguments)],
         capture_output=True,

@@ -110,9 +110,7 @@ def test_bundle_whose_track_is_gone_says_what_to_do(run, trained, tmp_path):
     try:
         said = run("evaluate", bundle)
         assert said.code == 1
-        assert said.err == (
-            f"error: {bundle} was trained on `{track}`, which is not here; name a track with --track\n"
-        )
+        assert said.err == (f"error: {bundle} was trained on `{track}`, which is not here; name a track with --track\n")
         vehicle.rename(tmp_path / "v")
         said = run("evaluate", bundle, "--track", TRACK)
         assert said.err == (

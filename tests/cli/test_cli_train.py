@@ -165,7 +165,15 @@ def test_mistakes_are_one_line_and_leave_nothing(run, tmp_path, arguments, told)
 
 
 @pytest.mark.parametrize(
-    "options", [["--track", "zigzag"], ["--reward", "default"], ["--seed", "1"], ["--config", "x"], ["--from", "x"], ["--run-dir", "x"]]
+    "options",
+    [
+        ["--track", "zigzag"],
+        ["--reward", "default"],
+        ["--seed", "1"],
+        ["--config", "x"],
+        ["--from", "x"],
+        ["--run-dir", "x"],
+    ],
 )
 def test_resume_takes_no_other_options(run, options):
     """Refuse what would change the run, by name."""

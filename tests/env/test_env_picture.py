@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from ring import progress_reward, ring, single
 
-from racer.env.picture import BOX_COLOUR, CAR_COLOUR, WIDTH_PX, Renderer
+from racer.config.read import read_vehicle
+from racer.env.picture import BOX_COLOUR, CAR_COLOUR, WIDTH_PX, Paths, Renderer
 from racer.env.vector import RacerVectorEnv
+from racer.evaluate import evaluate
+from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.sim.picture import View, draw_track
 from racer.sim.world import World
+from racer.track.load import load_track
 
 
 def batch(worlds, **options):
@@ -108,3 +112,24 @@ def test_boxes_are_drawn_where_they_are_active(active):
     world.objects["active"] = int(active)
     image = Renderer(world).draw(0)
     assert bool((image == BOX_COLOUR).all(axis=2).sum() > 200) is active
+
+
+def test_paths_are_drawn_where_cars_went_and_coloured_by_speed():
+    """Find a car's own places painted, slow ones darker than fast ones, and the rest of the road as it was."""
+    track = load_track("easy_oval")
+    paths = Paths()
+    result = evaluate(PurePursuitPolicy(), track, read_vehicle("deepracer"), laps=1, watch=paths)
+    assert result.completion_rate == 1.0
+    image, slow, fast = paths.draw(track, read_vehicle("deepracer"), 900)
+    assert 0.0 < slow < fast < 4.0
+    view = View.fit(track, 900)
+    bare = draw_track(track, view=view)
+    rows = np.stack(paths._seen)[:, 0]
+    speed = np.hypot(rows["vx"], rows["vy"])
+    at = np.rint(view.to_pixels(np.stack([rows["x"], rows["y"]], axis=1)) - 0.5).astype(int)
+    painted = (image != bare).any(axis=2)
+    assert painted[at[:, 1], at[:, 0]].all()
+    assert painted.mean() < 0.03
+    fastest, slowest = int(speed.argmax()), int(np.abs(speed - slow).argmin())
+    light = [int(image[at[k, 1], at[k, 0]].sum()) for k in (slowest, fastest)]
+    assert light[0] < light[1]

@@ -116,7 +116,22 @@ def test_resumed_configuration_keeps_all_but_the_budget(tmp_path):
     assert resumed_config(run) == tiny_config(seed=7)
     assert resumed_config(run, ["train.minutes=3"]).train.minutes == 3.0
     for setting in ("ppo.gamma=0.9", "seed=3", "track=zigzag", "env.control_rate_hz=10"):
-        with pytest.raises(ConfigError, match="only train.\\* may change"):
+        with pytest.raises(ConfigError, match=r"only train\.\* may change"):
             resumed_config(run, [setting])
     with pytest.raises(ConfigError, match="total_stps"):
         resumed_config(run, ["train.total_stps=1"])
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])
+def test_stop_while_the_folder_is_made_leaves_none(tmp_path, monkeypatch, kind):
+    """Take a folder away that did not become a run; the name is free again."""
+
+    def stopped(*_):
+        raise kind(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "to_yaml", stopped)
+        with pytest.raises((KeyboardInterrupt, RunError)):
+            new_run(tiny_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert new_run(tiny_config(), tmp_path / "run").info()["finished"] is False

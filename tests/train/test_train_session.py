@@ -12,7 +12,7 @@ from tiny_training import ROUND, TRACK, tiny_config
 
 from racer.assets import shipped_root
 from racer.bundle import check_golden, read_bundle
-from racer.errors import RewardError, RunError
+from racer.errors import RacerError, RewardError, RunError
 from racer.evaluate import evaluate
 from racer.policy import OnnxPolicy, load_policy
 from racer.runs import open_run
@@ -264,7 +264,10 @@ def test_time_limit_ends_a_training_after_its_first_round(tmp_path):
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (["if n > 40: raise ValueError('no\\nreason')", "return 1.0"], r":5: reward_function raised ValueError: no reason"),
+        (
+            ["if n > 40: raise ValueError('no\\nreason')", "return 1.0"],
+            r":5: reward_function raised ValueError: no reason",
+        ),
         (["return None if n > 40 else 1.0"], r":5: reward_function returned None"),
         (["return float('nan') if n > 40 else 1.0"], r":5: reward_function returned nan"),
         (["return 1e6 if n > 40 else 1.0"], r":5: reward_function returned 1000000.0"),
@@ -335,7 +338,12 @@ def test_several_tracks_are_driven_and_evaluated(tmp_path):
     config = tiny_config(track=["generated:1..3", TRACK])
     run = new_run(config, tmp_path / "run")
     train(config, run)
-    assert [file.name for file in run.tracks] == ["generated_1.yaml", "generated_2.yaml", "generated_3.yaml", "easy_oval.yaml"]
+    assert [file.name for file in run.tracks] == [
+        "generated_1.yaml",
+        "generated_2.yaml",
+        "generated_3.yaml",
+        "easy_oval.yaml",
+    ]
     last = [row["track"] for row in evaluations(run) if row["steps"] == 4 * ROUND]
     assert last == [load_track(file).name for file in run.tracks]
 
@@ -361,7 +369,7 @@ def test_other_spaces_and_networks_train(tmp_path, setting):
 
 
 def test_scale_of_the_reward_does_not_matter(tmp_path):
-    """Train with the shipped reward times 1e-3, 1 and 1e3: all drive clean laps, about as fast; logs show raw rewards."""
+    """Train with the shipped reward times 1e-3, 1 and 1e3: clean laps, about as fast; logs show raw rewards."""
     text = (shipped_root() / "reward_functions" / "default.py").read_text(encoding="utf-8")
     best, rewards = [], []
     for scale in ("1e-3", "1.0", "1e3"):
@@ -376,3 +384,24 @@ def test_scale_of_the_reward_does_not_matter(tmp_path):
         rewards.append(next(run.metrics())["mean_reward"])
     assert max(best) < 1.15 * min(best)
     assert rewards[1] == pytest.approx(1e3 * rewards[0]) == pytest.approx(1e-3 * rewards[2])
+
+
+def test_diverged_training_is_one_line_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    """Weights that are no numbers any more: told once, not written over what was good."""
+    learn = PPO.train
+
+    def diverging(model):
+        learn(model)
+        if model.num_timesteps >= 2 * ROUND:
+            with torch.no_grad():
+                model.policy.action_net.weight.fill_(float("nan"))
+
+    run = new_run(tiny_config(), tmp_path / "run")
+    monkeypatch.setattr(PPO, "train", diverging)
+    with pytest.raises(RacerError, match="diverged") as caught:
+        train(tiny_config(), run)
+    assert "\n" not in str(caught.value)
+    bundle = read_bundle(run.last)
+    assert bundle.contract.trained_on.steps == 2 * ROUND
+    assert all(np.isfinite(weight).all() for weight in bundle.weights.values())
+    assert run.info()["finished"] is False

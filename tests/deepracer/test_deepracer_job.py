@@ -1,0 +1,83 @@
+"""`training_params.yaml` and `run.env`."""
+
+from pathlib import Path
+
+import pytest
+
+from racer.deepracer.job import read_job
+from racer.errors import ConfigError
+
+PARAMS = """---
+AWS_REGION: 'us-east-1'
+WORLD_NAME: 'reinvent_base'
+RACE_TYPE: 'TIME_TRIAL'
+ALTERNATE_DRIVING_DIRECTION: 'False'
+REVERSE_DIR: 'True'
+ROUND_ROBIN_ADVANCE_DIST: '0.1'
+CHANGE_START_POSITION: 'true'
+ENABLE_DOMAIN_RANDOMIZATION: 'false'
+CAR_COLOR: ['Black']
+"""
+
+
+def write(folder: Path, text: str, name: str = "training_params.yaml") -> Path:
+    """A job's file."""
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def test_training_params(tmp_path: Path) -> None:
+    """Take track and starts, pass over the rest."""
+    job = read_job(write(tmp_path, PARAMS))
+    assert job.track == "reinvent_base"
+    assert job.start == {"direction": "backward", "advance": 0.1}
+    assert job.notes == ()
+
+
+def test_run_env(tmp_path: Path) -> None:
+    """Take the same of DeepRacer-for-Cloud's environment, with exports, quotes and comments."""
+    text = '# my run\nexport DR_WORLD_NAME=arctic_open # a track\nDR_RACE_TYPE="OBJECT_AVOIDANCE"\n'
+    text += "DR_TRAIN_ALTERNATE_DRIVING_DIRECTION=True\nDR_TRAIN_ROUND_ROBIN_ADVANCE_DIST=0\nDR_UPLOAD=x=y\n"
+    job = read_job(write(tmp_path, text, "run.env"))
+    assert job.track == "arctic_open" and job.start == {"direction": "alternate"}
+    assert len(job.notes) == 1 and "OBJECT_AVOIDANCE" in job.notes[0]
+
+
+def test_names_of_consoles(tmp_path: Path) -> None:
+    """Take the name out of a resource name; without one there is none."""
+    named = write(tmp_path, "WORLD_NAME: arn:aws:deepracer:us-east-1::track/reinvent_base\n")
+    assert read_job(named).track == "reinvent_base"
+    assert read_job(write(tmp_path, "RACE_TYPE: TIME_TRIAL\n")).track is None
+
+
+def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
+    """Say what racer does otherwise."""
+    job = read_job(write(tmp_path, "CHANGE_START_POSITION: false\nENABLE_DOMAIN_RANDOMIZATION: true\n"))
+    assert [note.split()[0] for note in job.notes] == ["CHANGE_START_POSITION", "ENABLE_DOMAIN_RANDOMIZATION"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("WORLD_NAME: 3\n", "WORLD_NAME is 3"),
+        ("WORLD_NAME: ' '\n", "should be the name of a track"),
+        ("REVERSE_DIR: Flase\n", "Did you mean `false`?"),
+        ("ROUND_ROBIN_ADVANCE_DIST: 2\n", "give a number from 0 to 1"),
+        ("WORLD_NAME: [\n", "training_params.yaml"),
+        ("- 1\n", "mapping"),
+    ],
+)
+def test_refused(tmp_path: Path, text: str, told: str) -> None:
+    """Refuse what is no value, in one line."""
+    with pytest.raises(ConfigError) as caught:
+        read_job(write(tmp_path, text))
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_broken_environment_file(tmp_path: Path) -> None:
+    """Refuse what is no text."""
+    file = tmp_path / "run.env"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not a text file"):
+        read_job(file)

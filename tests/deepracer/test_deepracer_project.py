@@ -1,0 +1,129 @@
+"""Finding and reading the files of a model folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from racer.deepracer.project import find_project, number, read_json, shown, whole
+from racer.errors import ConfigError
+
+REWARD = "def reward_function(params):\n    return 1.0\n"
+
+
+def lay(folder: Path, *files: str) -> Path:
+    """Make empty files in a folder."""
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("reward", "metadata", "hyperparameters", "job"),
+    [
+        ("reward_function.py", "model_metadata.json", "hyperparameters.json", None),
+        ("reward_function.py", "model/model_metadata.json", "ip/hyperparameters.json", "training_params.yaml"),
+        ("custom_files/reward_function.py", "custom_files/model_metadata.json", "ip/hyperparameters.json", "run.env"),
+        ("model/reward_function.py", "model/model_metadata.json", "model/hyperparameters.json", "ip/training_params.yaml"),
+        ("reward.py", "model_metadata.json", "hyperparameters.json", None),
+    ],
+)  # fmt: skip
+def test_layouts(tmp_path: Path, reward: str, metadata: str, hyperparameters: str, job: str | None) -> None:
+    """Find each file where consoles, DeepRacer-for-Cloud and people put it."""
+    lay(tmp_path, *(file for file in (reward, metadata, hyperparameters, job) if file))
+    found = find_project(tmp_path)
+    assert (found.reward, found.metadata) == (tmp_path / reward, tmp_path / metadata)
+    assert found.hyperparameters == tmp_path / hyperparameters
+    assert found.job == (tmp_path / job if job else None)
+    assert found.tracks == ()
+
+
+def test_the_first_place_wins(tmp_path: Path) -> None:
+    """Prefer the folder itself to what lies deeper, and the newer name of the reward function."""
+    lay(
+        tmp_path,
+        "model_metadata.json",
+        "model/model_metadata.json",
+        "reward.py",
+        "reward_function.py",
+        "b.npy",
+        "routes/a.npy",
+    )
+    found = find_project(tmp_path)
+    assert found.metadata == tmp_path / "model_metadata.json"
+    assert found.reward == tmp_path / "reward_function.py"
+    assert {path.name for path in found.tracks} == {"a.npy", "b.npy"}
+    assert found.hyperparameters is None
+
+
+def test_missing_files_name_where_they_are(tmp_path: Path) -> None:
+    """Say what is missing, where it was looked for, and which folder inside has it."""
+    with pytest.raises(ConfigError, match=r"holds no model_metadata\.json \(looked for model_metadata\.json, model/"):
+        find_project(tmp_path)
+    lay(tmp_path, "inner/model/model_metadata.json")
+    with pytest.raises(ConfigError, match=r"Did you mean `.*inner`\?$"):
+        find_project(tmp_path)
+    lay(tmp_path, "model_metadata.json")
+    with pytest.raises(ConfigError, match=r"holds no reward_function\.py"):
+        find_project(tmp_path)
+    with pytest.raises(ConfigError, match="is no folder"):
+        find_project(tmp_path / "none")
+    with pytest.raises(ConfigError, match="is a file; unpack it"):
+        find_project(tmp_path / "model_metadata.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no JSON"),
+        (b'{"a": 1', "no JSON"),
+        (b'{\n "a": 1,\n}', ":3: no JSON"),
+        (b"[1]", "it should hold an object"),
+        (b"null", "it should hold an object"),
+        (b'{"a": 1, "a": 2}', 'gives the key "a" twice'),
+        (b'{"a": {"b": NaN}}', "holds NaN"),
+        (b'{"a": -Infinity}', "holds -Infinity"),
+        (b"\xff\xfe{", "is not a text file"),
+        (b"[" * 100_000, "no JSON that can be read"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "no JSON that can be read"),
+        (b" " * 1_000_001, "1,000,001 bytes long"),
+    ],
+)
+def test_broken_json(tmp_path: Path, content: bytes, told: str) -> None:
+    """Refuse every kind of broken file in one line that names it."""
+    file = tmp_path / "model_metadata.json"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_json(file)
+    assert told in str(caught.value) and str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_json_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Read what Windows editors write."""
+    file = tmp_path / "m.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps({"a": [1, "b"]}).encode())
+    assert read_json(file) == {"a": [1, "b"]}
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_json(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("value", [True, None, "x", "", [], {}, "nan", "inf", 10**400, 4.01, -0.01, "1e400"])
+def test_numbers_refused(value: object) -> None:
+    """Refuse what is no number or out of range, switches included."""
+    with pytest.raises(ConfigError, match=r"^key is .*; give a number from 0 to 4$"):
+        number(value, "key", 0.0, 4.0)
+
+
+def test_numbers_taken() -> None:
+    """Take numbers, also as text, and whole ones however they are written; both limits count."""
+    assert [number(one, "key", 0.0, 4.0) for one in (0, 4, "0.5", "3e-4", 2.5)] == [0.0, 4.0, 0.5, 3e-4, 2.5]
+    assert [whole(one, "key", 1, 64) for one in (64, "64", 64.0, "1")] == [64, 64, 64, 1]
+    with pytest.raises(ConfigError, match=r"^key is 2\.5; give a whole number from 1 to 64$"):
+        whole(2.5, "key", 1, 64)
+
+
+def test_shown_is_one_short_line() -> None:
+    """Show any value within one short line of plain letters."""
+    for value in ("a\nb", "\x1b[31m", {"a": "x" * 500}, [1] * 500, "ü"):
+        assert len(shown(value)) <= 60 and shown(value).isprintable() and shown(value).isascii()
