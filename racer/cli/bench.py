@@ -16,14 +16,24 @@ class Part(StrEnum):
     LIDAR = "lidar"
     REWARD = "reward"
     TRAIN = "train"
+    LEARN = "learn"
 
 
 def bench(
     part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
     track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
+    config: Annotated[str, typer.Option(help="Training configuration of `learn`.")] = "default",
+    reward: Annotated[str | None, typer.Option(help="Reward function of `learn`.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of `learn`: 0, 1, ...")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure this machine: validated workloads, medians of five."""
+    """Measure this machine: validated workloads, medians of five.
+
+    `learn` runs `racer train` as a user does, from an empty kernel cache, once for each seed; it is not part of `all`.
+    """
+    if part is Part.LEARN:
+        _learn(track, config, reward, seeds, as_json)
+        return
     from racer.bench.record import empty_record, machine, peak_mb
     from racer.config.train import DEFAULT_TRACK
 
@@ -55,6 +65,21 @@ def bench(
     for key, value in record.items():
         if value is not None:
             typer.echo(f"{key:<48} {value:,}" if isinstance(value, float | int) else f"{key:<48} {value}")
+
+
+def _learn(track: str | None, config: str, reward: str | None, seeds: int, as_json: bool) -> None:
+    from racer.bench.learning import bench_learn
+    from racer.config.train import DEFAULT_TRACK
+
+    rows = []
+    for row in bench_learn(track or DEFAULT_TRACK, config=config, reward=reward, seeds=range(seeds)):
+        rows.append(row)
+        if not as_json:
+            typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(rows, indent=1))
 
 
 def _tell(text: str) -> None:

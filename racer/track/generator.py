@@ -112,7 +112,7 @@ def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[flo
 
 
 def _track(segments: list[curve.Segment], seed: int) -> Track | None:
-    """The finished track, or None where it is too long or its road comes too near to itself."""
+    """The finished track, or None where its length or width is out of range or its road comes too near to itself."""
     length = sum(segment.length for segment in segments)
     if not LENGTH_RANGE[0] <= length <= LENGTH_RANGE[1]:
         return None
@@ -121,6 +121,10 @@ def _track(segments: list[curve.Segment], seed: int) -> Track | None:
     if not is_clear(rows.center, rows.left + rows.right):
         return None
     left, right = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=True)
+    # Where a width changes quickly inside a bend, the borders' own distance can leave the range a little.
+    across = np.hypot(*(left - right).T)
+    if across.min() < 0.98 * WIDTH_RANGE[0] or across.max() > WIDTH_RANGE[1] + 1e-9:
+        return None
     table = np.hstack([rows.center, left, right])
     table = np.vstack([table, table[:1]])
     return make_track(
