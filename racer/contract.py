@@ -87,6 +87,9 @@ class SensorSpec(_Frozen):
 class NetworkInfo(_Frozen):
     """The hidden layers, so that the torch policy can be built again from `weights.npz`."""
 
+    algorithm: Literal["ppo", "sac"] = Field(
+        default="ppo", description="a Gaussian whose mean is clipped to -1..1, or one that is squashed by tanh"
+    )
     policy_layers: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = (64, 64)
     value_layers: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = (64, 64)
     activation: Literal["tanh", "relu", "elu"] = "tanh"

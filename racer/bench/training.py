@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecEnv
 
 from racer.bench.measure import ROUNDS, Tell, silent
@@ -25,7 +25,7 @@ from racer.reward.seam import KernelReward
 from racer.sim.jit import kernel
 from racer.sim.status import Status
 from racer.train.adapter import RacerVecEnv
-from racer.train.ppo import Budget, contract_for, make_ppo, normalised
+from racer.train.learner import Budget, contract_for, make_model, normalised
 
 UPDATES = 6
 """Updates of a timed piece: collecting and learning."""
@@ -131,7 +131,7 @@ def bench_train(
     return {key: round(statistics.median(values)) for key, values in rates.items()}
 
 
-def _model(config: TrainConfig, reward: Any) -> tuple[PPO, RacerVecEnv]:
+def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
     """PPO and the environment behind it; without a reward PPO drives one that does nothing, of the same shape."""
     adapter = RacerVecEnv(
         RacerVectorEnv(
@@ -147,4 +147,4 @@ def _model(config: TrainConfig, reward: Any) -> tuple[PPO, RacerVecEnv]:
     env = NullVecEnv(adapter) if reward is None else adapter
     contract = contract_for(config, run="bench", hashes={})
     budget = Budget(config.train.total_steps, None)
-    return make_ppo(config, normalised(env, config.ppo.gamma), contract, budget), adapter
+    return make_model(config, normalised(env, config.ppo.gamma), contract, budget), adapter

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from racer import __version__
-from racer.cli import bench, evaluate, export, rewards, tracks, train
+from racer.cli import bench, evaluate, export, report, rewards, tracks, train
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("report")(report.report)
 app.command("bench")(bench.bench)
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(rewards.app, name="rewards")

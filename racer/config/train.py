@@ -6,12 +6,18 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from racer.config.actions import ActionSpace, ContinuousActions
+from racer.config.actions import ActionSpace, ContinuousActions, DiscreteActions
 from racer.config.base import Config
 from racer.config.env import EnvConfig
 
 DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
+
+
+def _checked_layers(layers: tuple[int, ...]) -> tuple[int, ...]:
+    if any(not 1 <= units <= 8192 for units in layers):
+        raise ValueError("a layer has 1..8192 units")
+    return layers
 
 
 class PPOConfig(Config):
@@ -36,9 +42,28 @@ class PPOConfig(Config):
     @field_validator("layers")
     @classmethod
     def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        if any(not 1 <= units <= 8192 for units in layers):
-            raise ValueError("a layer has 1..8192 units")
-        return layers
+        return _checked_layers(layers)
+
+
+class SACConfig(Config):
+    """Soft actor-critic (Haarnoja et al. 2018) as stable-baselines3 has it; for continuous actions only."""
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
+    learning_rate_end: float = Field(default=0.3, ge=0.0, le=1.0, description="share of it left at the end")
+    batch_size: int = Field(default=512, ge=2, description="of a gradient step")
+    gradient_steps: int = Field(default=8, ge=1, le=1000, description="after each control step of all worlds")
+    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount for a control step")
+    tau: float = Field(default=0.01, gt=0.0, le=1.0, description="how fast the target network follows")
+    ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
+    buffer_size: int = Field(default=300_000, ge=1000, description="control steps remembered")
+    learning_starts: int = Field(default=5_000, ge=0, description="control steps driven at random first")
+    layers: tuple[int, ...] = Field(default=(64, 64), max_length=8, description="hidden units, policy and values")
+    activation: Literal["tanh", "relu", "elu"] = "relu"
+
+    @field_validator("layers")
+    @classmethod
+    def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        return _checked_layers(layers)
 
 
 class BudgetConfig(Config):
@@ -56,7 +81,9 @@ class BudgetConfig(Config):
 class TrainConfig(Config):
     """Everything that decides a training."""
 
-    track: tuple[str, ...] = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
+    track: tuple[str, ...] = Field(
+        default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`"
+    )
     reward: str = Field(default="default", description="name or path of a reward function")
     vehicle: str = Field(default="deepracer", description="name or path")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
@@ -64,7 +91,9 @@ class TrainConfig(Config):
         default=ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
     )
     env: EnvConfig = EnvConfig()
+    algorithm: Literal["ppo", "sac"] = Field(default="ppo", description="`sac` is for continuous actions only")
     ppo: PPOConfig = PPOConfig()
+    sac: SACConfig = SACConfig()
     train: BudgetConfig = BudgetConfig()
 
     @field_validator("track", mode="before")
@@ -78,10 +107,17 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _batches(self) -> TrainConfig:
+        if self.algorithm == "sac" and isinstance(self.action_space, DiscreteActions):
+            raise ValueError("algorithm sac needs a continuous action space; train discrete actions with ppo")
         collected = self.ppo.n_steps * self.train.worlds
-        if self.ppo.batch_size > collected:
+        if self.algorithm == "ppo" and self.ppo.batch_size > collected:
             raise ValueError(
                 f"ppo.batch_size {self.ppo.batch_size} is more than the {collected} steps collected "
                 "between updates (ppo.n_steps * train.worlds)"
             )
         return self
+
+    @property
+    def learner(self) -> PPOConfig | SACConfig:
+        """The settings of the chosen algorithm."""
+        return self.sac if self.algorithm == "sac" else self.ppo

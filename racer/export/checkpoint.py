@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from racer.bundle import check_golden, read_bundle, write_bundle
 from racer.contract import PolicyContract
 from racer.export.graph import swap_weights, trace
-from racer.export.network import build_policy, weight_arrays
+from racer.export.network import TorchPolicy, build_policy, weight_arrays
 from racer.export.parity import ParityReport, check_parity, compare, run_graph
 from racer.policy import OnnxPolicy, find_bundle
 
@@ -19,7 +18,7 @@ from racer.policy import OnnxPolicy, find_bundle
 def write_checkpoint(
     path: Path | str,
     *,
-    policy: ActorCriticPolicy,
+    policy: TorchPolicy,
     contract: PolicyContract,
     observations: Mapping[str, NDArray],
     graph: bytes | None = None,

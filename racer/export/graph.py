@@ -18,17 +18,16 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from racer.contract import PolicyContract
 from racer.errors import ExportError
-from racer.export.network import DeployedPolicy, build_policy, weight_arrays
+from racer.export.network import DeployedPolicy, TorchPolicy, build_policy, weight_arrays
 
 _PREFIX = "policy."
 _KEY = "racer.parameters"
 
 
-def export_onnx(policy: ActorCriticPolicy, contract: PolicyContract) -> bytes:
+def export_onnx(policy: TorchPolicy, contract: PolicyContract) -> bytes:
     """The ONNX graph of a trained policy.
 
     Raises:

@@ -15,11 +15,15 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.sac.policies import MultiInputPolicy as MultiInputSACPolicy
+from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.contract import PolicyContract, SensorSpec
 from racer.errors import ExportError
+
+TorchPolicy = ActorCriticPolicy | SACPolicy
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 
@@ -56,13 +60,13 @@ def _spread(sensors: Sequence[SensorSpec], key: str) -> Tensor:
 class DeployedPolicy(nn.Module):
     """What goes into the ONNX graph: observations in SI units to an action in degrees and m/s; no chance.
 
-    Outputs `action` (B, 2), and what it was made from: `mean` (B, 2) of the Gaussian before clipping to
-    -1..1, or `logits` (B, A).
+    Outputs `action` (B, 2), and what it was made from: `mean` (B, 2) of the Gaussian before it is clipped (PPO) or
+    squashed (SAC) to -1..1, or `logits` (B, A).
     """
 
     rows: Tensor
 
-    def __init__(self, policy: ActorCriticPolicy, contract: PolicyContract) -> None:
+    def __init__(self, policy: TorchPolicy, contract: PolicyContract) -> None:
         super().__init__()
         self.policy = policy
         self._names = [sensor.name for sensor in contract.sensors]
@@ -73,13 +77,19 @@ class DeployedPolicy(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The two outputs for one (B, *shape) tensor of each sensor, in the contract's order."""
+        observation = dict(zip(self._names, inputs, strict=True))
         policy = self.policy
-        features = policy.pi_features_extractor(dict(zip(self._names, inputs, strict=True)))
-        raw = policy.action_net(policy.mlp_extractor.forward_actor(features))
+        if isinstance(policy, SACPolicy):
+            actor = policy.actor
+            raw = actor.mu(actor.latent_pi(actor.features_extractor(observation)))
+            share = raw.tanh()
+        else:
+            raw = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(observation)))
+            share = raw.clamp(-1.0, 1.0)
         if self._discrete:
             return self.rows[raw.argmax(dim=1)], raw
         low, high = self.rows[0], self.rows[1]
-        return low + (raw.clamp(-1.0, 1.0) + 1.0) * (0.5 * (high - low)), raw
+        return low + (share + 1.0) * (0.5 * (high - low)), raw
 
 
 def observation_space(contract: PolicyContract) -> gymnasium.spaces.Dict:
@@ -102,12 +112,14 @@ def action_space(contract: PolicyContract) -> gymnasium.spaces.Space[Any]:
 def policy_arguments(contract: PolicyContract) -> dict[str, Any]:
     """`policy_kwargs` for stable-baselines3's `MultiInputPolicy`, so that it is the contract's network."""
     network = contract.network
+    values = "qf" if network.algorithm == "sac" else "vf"
     return {
-        "net_arch": {"pi": list(network.policy_layers), "vf": list(network.value_layers)},
+        "net_arch": {"pi": list(network.policy_layers), values: list(network.value_layers)},
         "activation_fn": ACTIVATIONS[network.activation],
         "features_extractor_class": ScaledFeatures,
         "features_extractor_kwargs": {"sensors": contract.sensors},
-        "share_features_extractor": True,
+        # The extractor has no weights, so that sharing it saves work and nothing else.
+        "share_features_extractor": network.algorithm == "ppo",
         "normalize_images": False,
     }
 
@@ -119,7 +131,7 @@ class _NoOptimizer:
         pass
 
 
-def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None = None) -> ActorCriticPolicy:
+def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None = None) -> TorchPolicy:
     """The contract's torch policy on the CPU, with `weights` (a state_dict as arrays) or random ones.
 
     It is for answering, not for training: it has no optimizer. The caller's random numbers are left
@@ -129,21 +141,20 @@ def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None
         ExportError: the weights are not those of this network.
     """
     with torch.random.fork_rng(devices=[]):
-        policy = MultiInputActorCriticPolicy(
-            observation_space(contract),
-            action_space(contract),
-            lambda _: 0.0,
-            ortho_init=False,
-            optimizer_class=_NoOptimizer,  # type: ignore[arg-type]
-            **policy_arguments(contract),
-        )
+        common = (observation_space(contract), action_space(contract), lambda _: 0.0)
+        arguments: dict[str, Any] = policy_arguments(contract) | {"optimizer_class": _NoOptimizer}
+        policy: TorchPolicy
+        if contract.network.algorithm == "sac":
+            policy = MultiInputSACPolicy(*common, **arguments)  # type: ignore[arg-type]
+        else:
+            policy = MultiInputActorCriticPolicy(*common, ortho_init=False, **arguments)
     policy.set_training_mode(False)
     if weights is not None:
         load_weights(policy, weights)
     return policy
 
 
-def load_weights(policy: ActorCriticPolicy, weights: Mapping[str, NDArray]) -> None:
+def load_weights(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
     """Put a bundle's weights into a policy.
 
     Raises:
@@ -160,6 +171,6 @@ def load_weights(policy: ActorCriticPolicy, weights: Mapping[str, NDArray]) -> N
     policy.load_state_dict({name: torch.from_numpy(np.array(weights[name])) for name in own})
 
 
-def weight_arrays(policy: ActorCriticPolicy) -> dict[str, NDArray]:
+def weight_arrays(policy: TorchPolicy) -> dict[str, NDArray]:
     """A copy of a policy's state_dict as arrays, for `weights.npz`."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in policy.state_dict().items()}

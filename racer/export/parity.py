@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from racer.bundle import GOLDEN_TOLERANCE, LOGIT_GAP, Golden
 from racer.config.actions import DiscreteActions
 from racer.contract import PolicyContract
 from racer.errors import ExportError
-from racer.export.network import DeployedPolicy
+from racer.export.network import DeployedPolicy, TorchPolicy
 from racer.policy.onnx import open_session
 from racer.preprocess import prepare
 
@@ -51,7 +50,7 @@ def run_graph(
 
 
 def check_parity(
-    graph: bytes, policy: ActorCriticPolicy, contract: PolicyContract, observations: Mapping[str, NDArray]
+    graph: bytes, policy: TorchPolicy, contract: PolicyContract, observations: Mapping[str, NDArray]
 ) -> ParityReport:
     """Compare onnxruntime with torch on recorded observations (B, ...).
 
@@ -63,7 +62,7 @@ def check_parity(
     return compare(run_graph(graph, contract, observations), policy, contract)
 
 
-def compare(answered: Golden, policy: ActorCriticPolicy, contract: PolicyContract) -> ParityReport:
+def compare(answered: Golden, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
     """`check_parity` on answers that the graph gave already."""
     with torch.no_grad():
         tensors = [torch.from_numpy(np.array(answered.inputs[sensor.name])) for sensor in contract.sensors]

@@ -1,1 +1,1 @@
-"""Pictures and pages about runs and rewards."""
+"""Pictures and pages for people: what a reward function pays, and what a run has learned."""

@@ -1,24 +1,24 @@
-"""Drives a run's best checkpoint again, and keeps what an evaluation forgets: where each lap went, how fast, for what."""
+"""Drives a run's best checkpoint again and keeps what an evaluation forgets: paths, speeds, actions, rewards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.read import read_vehicle
 from racer.config.vehicle import VehicleConfig
-from racer.env.sensors import config_for
-from racer.env.time_trial import TimeTrial, steps_in
 from racer.errors import RacerError
-from racer.evaluate import TIME_FACTOR, start_poses
+from racer.evaluate import Lap, evaluate
 from racer.policy.load import find_bundle, load_policy
 from racer.policy.protocol import Policy
 from racer.report.run_record import RunRecord
 from racer.reward.load import load_reward
+from racer.reward.rows import Waypoints
 from racer.reward.seam import Reward
-from racer.sim.status import Status
+from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Track
 
@@ -68,6 +68,7 @@ class Driven:
     """The tracks that were driven, and in `notes` what could not be, one sentence each."""
 
     checkpoint: str = ""
+    """File name, and after how many steps it was made."""
     table: tuple[tuple[float, float], ...] | None = None
     """The actions of a discrete policy, degrees and m/s; None for a continuous one."""
     tracks: tuple[DrivenTrack, ...] = ()
@@ -83,7 +84,8 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> Driven:
     try:
         bundle = find_bundle(record.folder.path)
         policy = load_policy(record.folder.path)
-        tracks = [load_track(file) for file in record.folder.tracks[:TRACKS_DRIVEN]]
+        named = zip(record.track_names, record.folder.tracks, strict=False)  # a file's name may be another
+        tracks = [replace(load_track(file), name=name) for name, file in islice(named, TRACKS_DRIVEN)]
         vehicle = read_vehicle(record.folder.vehicle)
     except RacerError as error:
         return Driven(notes=(f"No laps could be driven: {error}",))
@@ -103,7 +105,10 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> Driven:
     if left_out > 0:
         notes.append(f"Only the first {len(tracks)} of {len(record.track_names)} tracks are driven here.")
     return Driven(
-        checkpoint=bundle.name, table=_table(policy), tracks=tuple(driven), notes=tuple(dict.fromkeys(notes))
+        checkpoint=_checkpoint(bundle.name, policy),
+        table=_table(policy),
+        tracks=tuple(driven),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -128,6 +133,11 @@ def _with_reward(
     return drive(policy, track, vehicle, laps=laps, seed=seed), failed
 
 
+def _checkpoint(name: str, policy: Policy) -> str:
+    contract = getattr(policy, "contract", None)
+    return name if contract is None else f"{name}, made after {contract.trained_on.steps:,} steps"
+
+
 def _table(policy: Policy) -> tuple[tuple[float, float], ...] | None:
     space = getattr(getattr(policy, "contract", None), "action_space", None)
     rows = getattr(space, "table", None)
@@ -137,7 +147,7 @@ def _table(policy: Policy) -> tuple[tuple[float, float], ...] | None:
 def drive(
     policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int, seed: int, reward: Reward | None = None
 ) -> tuple[DrivenLap, ...]:
-    """Drive the same laps as `racer.evaluate.evaluate`, and record them.
+    """Drive the laps of `racer.evaluate.evaluate`, and record them.
 
     Args:
         reward: made for `laps` worlds.
@@ -146,32 +156,38 @@ def drive(
         BundleError: the policy needs a sensor that the simulator cannot give.
         RewardError: the reward function failed.
     """
-    config = config_for(policy.sensors, policy.control_rate_hz)
-    trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed, reward=reward)
-    world, cars = trial.world, trial.world.cars[:, 0]
-    world.steps_max = 1 + steps_in(TIME_FACTOR * track.length, world.control_dt)
-    trial.place(start_poses(track, laps, seed))
-    policy.reset()
-    places, rows = [np.stack([cars["x"], cars["y"]], axis=1)], []
-    while not world.ended.all():
-        actions = np.asarray(policy.act(trial.observation), np.float64)
-        trial.step(actions)
-        places.append(np.stack([cars["x"], cars["y"]], axis=1))
-        rows.append(np.column_stack([world.telemetry[:, 0]["speed_measured"], actions, trial.rewards]))
-    way, values = np.stack(places), np.stack(rows)
-    return tuple(
-        _lap(cars[n], way[:, n], values[:, n], world.control_dt, rewarded=reward is not None) for n in range(laps)
-    )
+    recorder = _Recorder(reward)
+    result = evaluate(policy, track, vehicle, laps=laps, seed=seed, watch=recorder)
+    return tuple(recorder.lap(n, lap) for n, lap in enumerate(result.laps))
 
 
-def _lap(car: np.void, places: Values, values: Values, dt_s: float, *, rewarded: bool) -> DrivenLap:
-    """Cut what was recorded after the end of the lap."""
-    count, status = int(car["steps"]) - 1, Status(int(car["status"]))
-    return DrivenLap(
-        places=places[: count + 1],
-        speed=values[:count, 0],
-        actions=values[:count, 1:3],
-        reward=values[:count, 3] if rewarded else None,
-        status=status.word,
-        time_s=count * dt_s if status is Status.LAP_COMPLETE else None,
-    )
+class _Recorder:
+    """Watches an evaluation: a row (N, 6) of x, y, speed, steering, commanded speed and reward at each step."""
+
+    def __init__(self, reward: Reward | None) -> None:
+        self._reward = reward
+        self._waypoints: Waypoints = ()
+        self._rows: list[Values] = []
+        self._steps: list[int] = []
+
+    def __call__(self, world: World) -> None:
+        cars, out = world.cars[:, 0], np.zeros((len(world.cars), 1))
+        if self._reward is not None:
+            self._waypoints = self._waypoints or world.waypoints()
+            self._reward.compute(world.telemetry, None, self._waypoints, out)
+        speed = np.hypot(cars["vx"], cars["vy"])
+        columns = (cars["x"], cars["y"], speed, cars["steer_command"], cars["speed_command"], out[:, 0])
+        self._rows.append(np.stack(columns, axis=1))
+        self._steps = cars["steps"].tolist()
+
+    def lap(self, n: int, lap: Lap) -> DrivenLap:
+        """World n's lap, without what was recorded after its end."""
+        rows = np.stack([row[n] for row in self._rows[: self._steps[n]]])
+        return DrivenLap(
+            places=rows[:, :2],
+            speed=rows[1:, 2],
+            actions=rows[1:, 3:5],
+            reward=None if self._reward is None else rows[1:, 5],
+            status=lap.status,
+            time_s=lap.time_s,
+        )

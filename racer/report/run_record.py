@@ -21,6 +21,7 @@ class Update:
         steps: control steps of all cars so far.
         mean_progress: of the episodes that ended, percent of a lap.
         mean_reward: summed over an episode.
+        mean_steps: control steps of an episode.
         best_lap_s: shortest lap of the training so far.
         ends: status -> how many episodes ended so.
     """
@@ -29,6 +30,7 @@ class Update:
     steps_per_s: float | None = None
     mean_progress: float | None = None
     mean_reward: float | None = None
+    mean_steps: float | None = None
     best_lap_s: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
 
@@ -81,7 +83,7 @@ class RunRecord:
     @property
     def steps(self) -> int:
         """Control steps so far, of all cars together."""
-        told = [row.steps for row in (*self.updates, *self.evaluations)]
+        told = [row.steps for row in self.updates] + [one.steps for one in self.evaluations]
         return max([int(_number(self.info.get("steps")) or 0), *told])
 
     @property
@@ -101,6 +103,9 @@ def read_record(path: Path) -> RunRecord:
     info = folder.info()
     if not isinstance(info, dict):
         raise RunError(f"{path} is no run: run.json holds no object")
+    tracks = info.get("tracks", [])
+    if not isinstance(tracks, list) or len(_entries(tracks)) < len(tracks):
+        raise RunError(f"{path} is no run: the tracks in run.json cannot be read")
     try:
         rows = [row for row in folder.metrics() if isinstance(row, dict) and _number(row.get("steps")) is not None]
         config, reward = _text(folder.config), _text(folder.reward)
@@ -144,6 +149,7 @@ def _update(row: Mapping[str, Any]) -> Update:
         steps_per_s=_number(row.get("steps_per_s")),
         mean_progress=_number(row.get("mean_progress")),
         mean_reward=_number(row.get("mean_reward")),
+        mean_steps=_number(row.get("mean_steps")),
         best_lap_s=_number(row.get("best_lap_s")),
         ends=counts,
     )

@@ -21,7 +21,7 @@ from racer.runs import RunFolder, circumstances, create_run
 from racer.track.course import write_course
 from racer.track.load import load_tracks
 from racer.track.track import Track
-from racer.train.ppo import contract_for
+from racer.train.learner import contract_for
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from racer.policy.onnx import OnnxPolicy
 from racer.runs import RunFolder
 from racer.track.track import Track
 from racer.train.adapter import Episode, RacerVecEnv
-from racer.train.ppo import Budget
+from racer.train.learner import Budget
 from racer.train.state import save_state
 
 EVALUATION_SEED = 20_000
@@ -105,6 +105,8 @@ class Monitor(BaseCallback):
         self._golden_rows: dict[str, NDArray[Any]] = {}
         self._saved_steps = -1
         self._collected = False
+        self._round_ended = 0
+        self._round_steps = config.ppo.n_steps * config.train.worlds
 
     @property
     def elapsed(self) -> float:
@@ -113,15 +115,17 @@ class Monitor(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._rate_from = (time.monotonic(), self.num_timesteps)
+        self._round_ended = self.num_timesteps
         # What the cars see at their starts: a training that is stopped in its first round leaves a checkpoint too.
         self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
 
     def _on_rollout_start(self) -> None:
         """After learning: weights that are no numbers would not act."""
-        if not self._finite():
+        if self.num_timesteps == self._round_ended and not self._finite():
+            algorithm, rate = self._config.algorithm, self._config.learner.learning_rate
             raise RunError(
                 f"{self._run.path}: the training diverged before step {self.num_timesteps:,}, its weights are no "
-                f"numbers any more; train anew with a lower --set ppo.learning_rate={self._config.ppo.learning_rate:g}"
+                f"numbers any more; train anew with a lower --set {algorithm}.learning_rate={rate:g}"
             )
 
     def _finite(self) -> bool:
@@ -133,13 +137,18 @@ class Monitor(BaseCallback):
         return self._budget.done < 1.0 and not late
 
     def _on_rollout_end(self) -> None:
-        """Between collecting and learning: the weights here are those that collected the last steps."""
+        """Between collecting and learning: the weights here are those that collected the last steps.
+
+        SAC learns after each step; it is looked at as often as PPO would be.
+        """
         self._budget.update(self.num_timesteps, self.elapsed)
+        if self.num_timesteps - self._round_ended < self._round_steps and self._budget.done < 1.0:
+            return
+        self._round_ended = self.num_timesteps
         self._record(self._adapter.finished)
         self._adapter.finished = []
         self._collected = True
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
-        self._keep_observations({k: v.reshape(-1, *v.shape[2:]) for k, v in buffer.observations.items()})
+        self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
         if self._budget.done >= 1.0:
             return  # one more update is learned from this round, then `finish` keeps and evaluates it
         due = self._config.train.evaluate_every

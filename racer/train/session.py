@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -24,8 +24,8 @@ from racer.runs import RunFolder, circumstances
 from racer.track.load import load_tracks
 from racer.train.adapter import RacerVecEnv
 from racer.train.folder import kept
+from racer.train.learner import Budget, contract_for, make_model, normalised
 from racer.train.monitor import Monitor, Report
-from racer.train.ppo import Budget, contract_for, make_ppo, normalised
 from racer.train.state import load_state
 
 
@@ -87,7 +87,7 @@ def train(
 
 def _prepare(
     config: TrainConfig, run: RunFolder, *, resume: bool, report: Report | None, seam: Any, began: float
-) -> tuple[PPO, Monitor]:
+) -> tuple[PPO | SAC, Monitor]:
     """The model as it is to go on, and what watches it."""
     tracks = load_tracks([str(file) for file in run.tracks])
     vehicle = read_vehicle(run.vehicle)
@@ -103,10 +103,10 @@ def _prepare(
             autoreset_mode="SameStep",
         )
     )
-    returns = normalised(adapter, config.ppo.gamma)
+    returns = normalised(adapter, config.learner.gamma)
     budget = Budget(config.train.total_steps, config.train.minutes)
     contract = contract_for(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
-    model = make_ppo(config, returns, contract, budget)
+    model = make_model(config, returns, contract, budget)
     progress = _begin(config, run, model, returns, resume=resume)
     model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
     return model, Monitor(
@@ -130,7 +130,9 @@ def _reward_as_it_was(run: RunFolder) -> RewardSource:
     return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
 
 
-def _begin(config: TrainConfig, run: RunFolder, model: PPO, returns: VecNormalize, *, resume: bool) -> dict[str, Any]:
+def _begin(
+    config: TrainConfig, run: RunFolder, model: PPO | SAC, returns: VecNormalize, *, resume: bool
+) -> dict[str, Any]:
     """Put the weights in place that the training begins with; returns the progress that was made before."""
     if resume:
         progress = load_state(run.trainer, model, returns) if run.trainer.exists() else {}

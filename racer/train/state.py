@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecNormalize
 
 from racer.assets import write_atomically
 from racer.errors import RunError
+from racer.train.learner import optimizers
 
 VERSION = 1
 
 
-def save_state(path: Path, model: PPO, returns: VecNormalize, **progress: Any) -> None:
+def save_state(path: Path, model: PPO | SAC, returns: VecNormalize, **progress: Any) -> None:
     """Write the state; `progress` are plain values that the session wants back."""
     statistics = returns.ret_rms
     buffer = io.BytesIO()
@@ -28,7 +29,8 @@ def save_state(path: Path, model: PPO, returns: VecNormalize, **progress: Any) -
         {
             "version": VERSION,
             "policy": model.policy.state_dict(),
-            "optimizer": model.policy.optimizer.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers(model).items()},
+            "entropy": None if (entropy := _entropy(model)) is None else entropy.detach().clone(),
             "steps": int(model.num_timesteps),
             "updates": int(model._n_updates),
             "returns": [float(statistics.mean), float(statistics.var), float(statistics.count)],
@@ -40,7 +42,7 @@ def save_state(path: Path, model: PPO, returns: VecNormalize, **progress: Any) -
     write_atomically(path, buffer.getvalue())
 
 
-def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
+def load_state(path: Path, model: PPO | SAC, returns: VecNormalize) -> dict[str, Any]:
     """Put a saved state back and return its `progress`.
 
     Raises:
@@ -58,7 +60,10 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
         raise RunError(f"{path} has version {version}; this racer reads {VERSION}")
     try:
         model.policy.load_state_dict(state["policy"])
-        model.policy.optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in optimizers(model).items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if (entropy := _entropy(model)) is not None:
+            entropy.data.copy_(state["entropy"])
         model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
         mean, var, count = state["returns"]
         returns.ret_rms.mean, returns.ret_rms.var, returns.ret_rms.count = mean, var, count
@@ -67,3 +72,8 @@ def load_state(path: Path, model: PPO, returns: VecNormalize) -> dict[str, Any]:
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} does not fit the run's config.yaml ({reason}); was that changed?") from None
+
+
+def _entropy(model: PPO | SAC) -> torch.Tensor | None:
+    """The logarithm of SAC's entropy weight, where it is learned."""
+    return getattr(model, "log_ent_coef", None)

@@ -17,6 +17,7 @@ CASES = {
     "continuous-lidar": (CONTINUOUS, (LIDAR,)),
     "discrete-state": (DISCRETE, (STATE,)),
     "discrete-both": (DISCRETE, (LIDAR, STATE)),
+    "sac-state": (CONTINUOUS, (STATE,)),
 }
 
 
@@ -29,7 +30,19 @@ class Case:
             sensors=sensors,
             action_space=space,
             control_rate_hz=15.0,
-            network=NetworkInfo(policy_layers=(16, 16), value_layers=(8,), activation="tanh"),
+            network=NetworkInfo(
+                algorithm="sac" if name.startswith("sac") else "ppo",
+                policy_layers=(16, 16),
+                value_layers=(8,),
+                activation="tanh",
+            ),
+        )
+        self.sac = name.startswith("sac")
+        """Squashed by tanh instead of clipped; other names of weights."""
+        self.first, self.head, self.value = (
+            ("actor.latent_pi.0.weight", "actor.mu.bias", "critic.qf0.0.weight")
+            if self.sac
+            else ("mlp_extractor.policy_net.0.weight", "action_net.bias", "value_net.weight")
         )
         self.policy = self.other_policy(1)
         self.graph = trace(self.contract)

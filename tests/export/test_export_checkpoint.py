@@ -44,7 +44,7 @@ def test_checkpoint_is_whole(case, tmp_path):
     bundle = read_bundle(path)
     for name, array in weight_arrays(case.policy).items():
         np.testing.assert_array_equal(bundle.weights[name], array)
-    assert "value_net.weight" in bundle.weights
+    assert case.value in bundle.weights
     for name, values in case.observations.items():
         np.testing.assert_array_equal(bundle.golden.inputs[name], values)
     check_golden(bundle, OnnxPolicy(bundle))

@@ -14,7 +14,7 @@ from racer.env.single import RacerEnv
 from racer.env.vector import RacerVectorEnv
 from racer.track.track import Track
 from racer.train.adapter import Episode, RacerVecEnv
-from racer.train.ppo import Budget, contract_for, make_ppo, normalised
+from racer.train.learner import Budget, contract_for, make_model, normalised
 
 N = 3
 CONFIG = {"sensors": ["state", "lidar"], "lidar": {"rays": 8, "noise": 0.05}, "time_limit_s": 1.6}
@@ -298,7 +298,7 @@ def learnt(scale, seed=1, updates=4):
             return True
 
     env = normalised(adapted(8, function=lambda params: scale * reward(params), config=config.env), config.ppo.gamma)
-    model = make_ppo(config, env, contract_for(config, run="test", hashes={}), Budget(10**6, None))
+    model = make_model(config, env, contract_for(config, run="test", hashes={}), Budget(10**6, None))
     model.learn(updates * 32 * 8, callback=Watch())
     weights = torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy()
     return np.array(seen), weights

@@ -7,7 +7,7 @@ from racer.errors import AssetError, BundleError, ConfigError, RacerError, RunEr
 from racer.export.network import build_policy, weight_arrays
 from racer.train import folder
 from racer.train.folder import new_run, resumed_config
-from racer.train.ppo import contract_for
+from racer.train.learner import contract_for
 
 
 @pytest.fixture

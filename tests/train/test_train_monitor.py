@@ -6,7 +6,7 @@ from tiny_training import ROUND, tiny_config
 from racer.evaluate import Evaluation, Lap
 from racer.train.folder import new_run
 from racer.train.monitor import _score
-from racer.train.ppo import Budget
+from racer.train.learner import Budget
 from racer.train.session import train
 
 

@@ -11,7 +11,7 @@ from tiny_training import tiny_config
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RunError
 from racer.train.adapter import RacerVecEnv
-from racer.train.ppo import Budget, contract_for, make_ppo, normalised
+from racer.train.learner import Budget, contract_for, make_model, normalised, optimizers
 from racer.train.state import load_state, save_state
 
 
@@ -23,7 +23,7 @@ def made(*settings):
     )
     returns = normalised(adapter, config.ppo.gamma)
     contract = contract_for(config, run="x", hashes={})
-    return make_ppo(config, returns, contract, Budget(10_000, None)), returns
+    return make_model(config, returns, contract, Budget(10_000, None)), returns
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,25 @@ def test_state_of_another_network_is_refused(saved):
     """The run's configuration was edited."""
     with pytest.raises(RunError, match=r"does not fit the run's config.yaml \(Error\(s\) in loading state_dict"):
         load_state(saved[2], *made("ppo.layers=[32]"))
+
+
+def test_sac_goes_on_where_it_was(tmp_path):
+    """Give weights, all three optimisers and the learned entropy weight back to a new SAC model."""
+    settings = ("algorithm=sac", "sac.learning_starts=8", "sac.batch_size=8", "sac.gradient_steps=1", "sac.layers=[8]")
+    model, returns = made(*settings)
+    model.learn(40)
+    save_state(tmp_path / "trainer.pt", model, returns, laps=3)
+    other, other_returns = made(*settings)
+    assert load_state(tmp_path / "trainer.pt", other, other_returns) == {"laps": 3}
+    assert other.num_timesteps == 40
+    for key, value in model.policy.state_dict().items():
+        assert torch.equal(value, other.policy.state_dict()[key])
+    assert torch.equal(model.log_ent_coef, other.log_ent_coef)
+    assert model.log_ent_coef.item() != 0.0
+    for name, optimizer in optimizers(model).items():
+        for mine, its in zip(
+            optimizer.state_dict()["state"].values(),
+            optimizers(other)[name].state_dict()["state"].values(),
+            strict=True,
+        ):
+            assert torch.equal(mine["exp_avg"], its["exp_avg"])

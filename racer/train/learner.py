@@ -1,12 +1,15 @@
-"""PPO from a configuration: the algorithm is stable-baselines3's, everything that decides it is ours to read."""
+"""The learner from a configuration: the algorithms are stable-baselines3's, what decides them is ours to read."""
 
 from __future__ import annotations
 
-from stable_baselines3 import PPO
+from typing import Any
+
+import torch
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from racer.config.train import PPOConfig, TrainConfig
+from racer.config.train import SACConfig, TrainConfig
 from racer.contract import NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.sensors import sensor_specs
 from racer.export.network import policy_arguments
@@ -24,7 +27,10 @@ def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps
         action_space=config.action_space,
         control_rate_hz=config.env.control_rate_hz,
         network=NetworkInfo(
-            policy_layers=config.ppo.layers, value_layers=config.ppo.layers, activation=config.ppo.activation
+            algorithm=config.algorithm,
+            policy_layers=config.learner.layers,
+            value_layers=config.learner.layers,
+            activation=config.learner.activation,
         ),
         trained_on=TrainedOn(
             run=run,
@@ -63,27 +69,51 @@ class Budget:
         return self._seconds is not None and elapsed_s >= self._seconds
 
 
-def make_ppo(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO:
-    """SB3's PPO with the contract's network; the learning rate falls linearly with the budget."""
-    ppo: PPOConfig = config.ppo
-    start, end = ppo.learning_rate, ppo.learning_rate * ppo.learning_rate_end
-    arguments = policy_arguments(contract) | {"log_std_init": ppo.log_std_init}
+def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO | SAC:
+    """The configured algorithm with the contract's network; the learning rate falls linearly with the budget."""
+    settings = config.learner
+    start, end = settings.learning_rate, settings.learning_rate * settings.learning_rate_end
+    common: dict[str, Any] = {
+        "policy": "MultiInputPolicy",
+        "env": env,
+        "learning_rate": lambda _: start + (end - start) * budget.done,
+        "seed": config.seed,
+        "device": "cpu",
+        "verbose": 0,
+    }
+    arguments = policy_arguments(contract)
+    if isinstance(settings, SACConfig):
+        return SAC(
+            **common,
+            policy_kwargs=arguments,
+            batch_size=settings.batch_size,
+            buffer_size=settings.buffer_size,
+            learning_starts=settings.learning_starts,
+            train_freq=1,
+            gradient_steps=settings.gradient_steps,
+            gamma=settings.gamma,
+            tau=settings.tau,
+            ent_coef=settings.ent_coef,
+        )
     return PPO(
-        "MultiInputPolicy",
-        env,
-        learning_rate=lambda _: start + (end - start) * budget.done,
-        n_steps=ppo.n_steps,
-        batch_size=ppo.batch_size,
-        n_epochs=ppo.n_epochs,
-        gamma=ppo.gamma,
-        gae_lambda=ppo.gae_lambda,
-        clip_range=ppo.clip_range,
-        ent_coef=ppo.ent_coef,
-        vf_coef=ppo.vf_coef,
-        max_grad_norm=ppo.max_grad_norm,
-        target_kl=ppo.target_kl,
-        policy_kwargs=arguments,
-        seed=config.seed,
-        device="cpu",
-        verbose=0,
+        **common,
+        policy_kwargs=arguments | {"log_std_init": settings.log_std_init},
+        n_steps=settings.n_steps,
+        batch_size=settings.batch_size,
+        n_epochs=settings.n_epochs,
+        gamma=settings.gamma,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_range,
+        ent_coef=settings.ent_coef,
+        vf_coef=settings.vf_coef,
+        max_grad_norm=settings.max_grad_norm,
+        target_kl=settings.target_kl,
     )
+
+
+def optimizers(model: PPO | SAC) -> dict[str, torch.optim.Optimizer]:
+    """The optimisers of a model by name."""
+    if isinstance(model, PPO):
+        return {"policy": model.policy.optimizer}
+    found = {"actor": model.actor.optimizer, "critic": model.critic.optimizer, "entropy": model.ent_coef_optimizer}
+    return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
