@@ -65,7 +65,9 @@ class RunFolder:
         Raises:
             RunError: the run does not say which.
         """
-        files = [self.path / "tracks" / str(entry.get("file")) for entry in self.info().get("tracks", [])]
+        entries = self.info().get("tracks")
+        named = entries if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else []
+        files = [self.path / "tracks" / str(entry.get("file")) for entry in named]
         if not files:
             raise RunError(f"{self.path}: {INFO} names no tracks; this is no complete run")
         return files

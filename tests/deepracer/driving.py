@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from racer.config.actions import DiscreteActions
 from racer.config.env import EnvConfig
 from racer.config.read import read_vehicle
+from racer.deepracer.logs import EpisodeLog
+from racer.deepracer.trace import Episode, Trace
 from racer.env.time_trial import TimeTrial
 from racer.reward.load import load_reward
+from racer.reward.seam import Reward
 from racer.track.load import load_track
 from racer.track.track import Track
 
@@ -47,6 +51,21 @@ def steer(trial: TimeTrial) -> NDArray[np.float64]:
     return table[rows]
 
 
+class Kept:
+    """A `Trace` that keeps its episodes."""
+
+    def __init__(self, worlds: int) -> None:
+        self.trace, self.episodes = Trace(worlds, 1.0 / 15.0, clock=lambda: 1e9), list[Episode]()
+
+    def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
+        """Cars were placed."""
+        self.trace.started(telemetry, which)
+
+    def stepped(self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]) -> None:
+        """A control step was driven."""
+        self.episodes += self.trace.stepped(telemetry, status, rewards)
+
+
 def drive(trial: TimeTrial, logs: list[Log], *, steps: int, again: bool = True) -> None:
     """Drive `steps` control steps and tell the logs; ended worlds start again where `again`, else they wait."""
     trial.start()
@@ -61,3 +80,14 @@ def drive(trial: TimeTrial, logs: list[Log], *, steps: int, again: bool = True) 
             trial.start(ended)
             for log in logs:
                 log.started(trial.world.telemetry[:, 0], ended)
+
+
+def laps(worlds: int, *, clock: Callable[[], float] = lambda: 1e9, reward: Reward | None = None) -> EpisodeLog:
+    """The log of a lap in each world, watched as an evaluation does."""
+    trial, log = make_trial(worlds), EpisodeLog(clock=clock, reward=reward)
+    trial.start()
+    log(trial.world)
+    while not trial.world.ended.all():
+        trial.step(steer(trial))
+        log(trial.world)
+    return log

@@ -27,6 +27,9 @@ CONSOLE = {
 }
 
 
+RATE = {"learning_rate_end": 1.0}
+
+
 def ppo(data: dict[str, Any], lap_steps: int = 150) -> dict[str, Any]:
     """The sections, checked as a configuration."""
     sections, _ = read_ppo(data, "h.json", lap_steps=lap_steps)
@@ -43,7 +46,7 @@ def test_defaults_are_the_simulators() -> None:
     """Use DeepRacer's own defaults for what is absent: discount 0.999, 20 episodes, 10 epochs."""
     found = ppo({})
     wanted = {"learning_rate": 3e-4, "learning_rate_end": 1.0, "batch_size": 64, "n_epochs": 10, "gamma": 0.999}
-    wanted |= {"gae_lambda": 0.95, "clip_range": 0.2, "ent_coef": 0.01, "n_steps": 150}
+    wanted |= {"gae_lambda": 0.95, "clip_range": 0.2, "ent_coef": 0.01, "n_steps": 160}
     assert found == {"ppo": wanted, "train": {"worlds": 20}}
 
 
@@ -60,7 +63,7 @@ def test_values_are_taken_over() -> None:
         "gae_lambda": 0.95,
         "clip_range": 0.2,
         "ent_coef": 0.02,
-        "n_steps": 150,
+        "n_steps": 160,
     }
     assert ppo({"batch_size": "128", "lr": "0.0001"})["ppo"]["batch_size"] == 128
 
@@ -68,9 +71,13 @@ def test_values_are_taken_over() -> None:
 @pytest.mark.parametrize(
     ("episodes", "batch", "lap_steps", "n_steps"),
     [
-        (20, 64, 150, 150),  # one lap of each car
+        (20, 64, 150, 160),  # one lap of each car, and a little more: 3200 steps are 50 batches of 64
+        (20, 64, 160, 160),
+        (20, 64, 161, 176),
         (100, 64, 150, 100),  # no more than 10,000 steps in an update, as in DeepRacer-for-Cloud
+        (100, 64, 97, 97),  # 112 would be too many
         (1, 512, 150, 512),  # a batch fits
+        (5, 512, 150, 150),  # 512 would be far more than a lap
         (5, 512, 20, 103),
         (20, 64, 1, 4),
         (1000, 2, 1, 2),  # SB3's PPO wants two steps
@@ -137,9 +144,9 @@ def test_refused(key: str, value: object) -> None:
 def test_sac() -> None:
     """Take SAC's settings with the simulator's defaults; PPO's get a note."""
     sections, told = read_sac({}, "h.json")
-    assert sections == {"sac": {"learning_rate": 3e-4, "batch_size": 64, "gamma": 0.999, "ent_coef": 0.2}}
+    assert sections == {"sac": RATE | {"learning_rate": 3e-4, "batch_size": 64, "gamma": 0.999, "ent_coef": 0.2}}
     sections, told = read_sac(CONSOLE | {"sac_alpha": 0.5, "num_episodes_between_training": 1}, "h.json")
-    assert sections == {"sac": {"learning_rate": 1e-4, "batch_size": 128, "gamma": 0.99, "ent_coef": 0.5}}
+    assert sections == {"sac": RATE | {"learning_rate": 1e-4, "batch_size": 128, "gamma": 0.99, "ent_coef": 0.5}}
     assert any("num_epochs: is for PPO" in note for note in told)
     assert any(note.startswith("num_episodes_between_training 1: SAC here learns") for note in told)
 
@@ -161,3 +168,12 @@ def test_round_trip(data: dict[str, Any]) -> None:
     record = hyperparameters_record(TrainConfig(**sections), 20)
     assert {key: record[key] for key in data} == data
     assert record["num_episodes_between_training"] == 20
+
+
+@pytest.mark.parametrize(("ent_coef", "alpha"), [("auto", 0.2), (0.4, 0.4)])
+def test_sac_record(ent_coef: float | str, alpha: float) -> None:
+    """Logs of a SAC training say its own settings, and the default where the entropy is tuned by itself."""
+    config = TrainConfig.model_validate({"algorithm": "sac", "sac": {"ent_coef": ent_coef, "learning_rate": 2e-4}})
+    record = hyperparameters_record(config, 20)
+    assert (record["sac_alpha"], record["lr"], record["batch_size"]) == (alpha, 2e-4, 512)
+    assert "num_epochs" not in record and "beta_entropy" not in record

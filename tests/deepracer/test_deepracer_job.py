@@ -54,7 +54,8 @@ def test_names_of_consoles(tmp_path: Path) -> None:
 def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
     """Say what racer does otherwise."""
     job = read_job(write(tmp_path, "CHANGE_START_POSITION: false\nENABLE_DOMAIN_RANDOMIZATION: true\n"))
-    assert [note.split()[0] for note in job.notes] == ["CHANGE_START_POSITION", "ENABLE_DOMAIN_RANDOMIZATION"]
+    first, second = job.notes
+    assert first.startswith("CHANGE_START_POSITION") and second.startswith("ENABLE_DOMAIN_RANDOMIZATION")
 
 
 @pytest.mark.parametrize(

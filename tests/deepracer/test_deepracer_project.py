@@ -25,7 +25,7 @@ def lay(folder: Path, *files: str) -> Path:
         ("reward_function.py", "model_metadata.json", "hyperparameters.json", None),
         ("reward_function.py", "model/model_metadata.json", "ip/hyperparameters.json", "training_params.yaml"),
         ("custom_files/reward_function.py", "custom_files/model_metadata.json", "ip/hyperparameters.json", "run.env"),
-        ("model/reward_function.py", "model/model_metadata.json", "model/hyperparameters.json", "ip/training_params.yaml"),
+        ("model/reward_function.py", "model/model_metadata.json", "ip/hyperparameters.json", "ip/training_params.yaml"),
         ("reward.py", "model_metadata.json", "hyperparameters.json", None),
     ],
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""DeepRacer's world: model folders come in as configurations, simtrace logs go out."""

@@ -1,0 +1,150 @@
+"""From a DeepRacer model folder to a configuration that `racer train` runs."""
+
+from __future__ import annotations
+
+import ast
+import math
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from racer import assets
+from racer.config.actions import ContinuousActions, DiscreteActions, describe
+from racer.config.env import EnvConfig
+from racer.config.read import to_yaml, validate
+from racer.config.train import DEFAULT_TRACK, TrainConfig
+from racer.deepracer.hyperparameters import read_ppo, read_sac
+from racer.deepracer.job import Job, read_job
+from racer.deepracer.metadata import read_metadata
+from racer.deepracer.project import HYPERPARAMETERS, Project, find_project, read_json
+from racer.errors import AssetError, ConfigError, RewardError
+from racer.reward.source import FUNCTION, compile_source, read_source
+from racer.track.load import load_tracks, parse_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A model folder as a configuration.
+
+    Attributes:
+        config: what was made of it.
+        facts: what was found, each with a word for it.
+        notes: a line for each thing that is not taken over as it stands.
+    """
+
+    config: TrainConfig
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    def to_yaml(self, folder: Path) -> str:
+        """The configuration as a file, with the notes as comments."""
+        lines = [f"# Imported from the DeepRacer model folder `{folder.name}` by `racer deepracer import`."]
+        for note in self.notes:
+            lines += textwrap.wrap(note, 108, initial_indent="# - ", subsequent_indent="#   ")
+        text = "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines)
+        return text + "\n" + to_yaml(self.config)
+
+
+def import_project(folder: Path, *, track: str | None = None) -> Imported:
+    """Understand a model folder.
+
+    Args:
+        track: name, file or `generated:1..50`; without, the folder's own `.npy`, or the name that its
+            `training_params.yaml` or `run.env` gives, or the shipped default.
+
+    Raises:
+        ConfigError: a file is missing or cannot be used.
+        RewardError: the reward function cannot be used.
+        AssetError, TrackError: the track cannot be found or used.
+    """
+    project = find_project(folder)
+    _check_reward(project.reward)
+    metadata = read_metadata(read_json(project.metadata), str(project.metadata))
+    job = read_job(project.job) if project.job else Job(start={})
+    notes = [*metadata.notes, *job.notes]
+    spec = track or _own_track(project, job, notes)
+    setting, length = _track_setting(spec)
+    lap_steps = max(1, math.ceil(length / _mean_speed(metadata.actions) * EnvConfig().control_rate_hz))
+    given = read_json(project.hyperparameters) if project.hyperparameters else {}
+    where = str(project.hyperparameters or HYPERPARAMETERS)
+    if project.hyperparameters is None:
+        notes.append(f"no {HYPERPARAMETERS}: DeepRacer's own defaults are used")
+    if metadata.algorithm == "sac":
+        sections, told = read_sac(given, where)
+    else:
+        sections, told = read_ppo(given, where, lap_steps=lap_steps)
+    data: dict[str, Any] = {
+        "track": setting,
+        "reward": str(project.reward.resolve()),
+        "action_space": metadata.actions.model_dump(),
+        "algorithm": metadata.algorithm,
+        "env": metadata.env | ({"start": job.start} if job.start else {}),
+    }
+    config = validate(TrainConfig, data | sections, str(folder))
+    facts = (
+        ("track", f"{setting}, {length:.1f} m"),
+        ("reward", str(project.reward)),
+        ("actions", describe(metadata.actions)),
+        ("sensors", ", ".join(config.env.sensors)),
+        ("learns by", metadata.algorithm.upper()),
+    )
+    return Imported(config=config, facts=facts, notes=(*notes, *told))
+
+
+def _check_reward(path: Path) -> None:
+    """Refuse at once what cannot be a reward function; the user's code is not run."""
+    source = read_source(path)
+    compile_source(source)
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source.text)):
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+        elif isinstance(node, ast.alias):
+            names.append(node.asname or node.name)
+    if FUNCTION not in names:
+        raise RewardError(
+            f"{path} has no `{FUNCTION}`; define `def {FUNCTION}(params):`.{assets.did_you_mean(FUNCTION, names)}"
+        )
+
+
+def _own_track(project: Project, job: Job, notes: list[str]) -> str:
+    """What the folder itself says of the track."""
+    if len(project.tracks) > 1:
+        listed = ", ".join(path.name for path in project.tracks[:5])
+        raise ConfigError(f"{project.folder} holds several tracks ({listed}); choose one with --track")
+    if project.tracks:
+        return str(project.tracks[0])
+    if job.track is not None:
+        return job.track
+    notes.append(f"the folder names no track: `{DEFAULT_TRACK}` is used; choose another with --track")
+    return DEFAULT_TRACK
+
+
+def _track_setting(spec: str) -> tuple[str, float]:
+    """The track as the configuration names it from any folder, and its length in m (the mean of several)."""
+    tracks = load_tracks([spec])
+    length = sum(track.length for track in tracks) / len(tracks)
+    if spec.startswith("generated:"):
+        return spec, length
+    base = parse_spec(spec).base
+    options = spec[len(base) :]
+    path = Path(base).expanduser()
+    if not path.exists():
+        try:
+            path = assets.find("track", base)
+        except AssetError:  # a name that only the track's own loader understands
+            return spec, length
+        homes = (assets.shipped_root() / "tracks", assets.cache_dir() / "tracks")
+        if path.parent in homes:
+            return spec, length
+    return f"{path.resolve()}{options}", length
+
+
+def _mean_speed(actions: ContinuousActions | DiscreteActions) -> float:
+    """m/s: of all discrete actions, or the middle of the range."""
+    if isinstance(actions, DiscreteActions):
+        return sum(speed for _, speed in actions.table) / len(actions.table)
+    return 0.5 * (actions.low[1] + actions.high[1])

@@ -1,0 +1,225 @@
+"""Logs of trainings and evaluations in the layout of DeepRacer-for-Cloud, for the community's tools.
+
+    FOLDER/
+      training-simtrace/<i>-iteration.csv                           the steps of a fixed number of episodes each
+      evaluation-<14 digits>/evaluation-simtrace/0-iteration.csv    the steps of an evaluation
+      metrics/TrainingMetrics.json, metrics/EvaluationMetrics-<14 digits>.json
+      model/model_metadata.json, ip/hyperparameters.json
+
+deepracer-utils 1.5.6 reads it unmodified. Worlds are driven at once, so that episodes overlap in time: `tstamp` is the
+simulation's clock since the training began, the same for all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.assets import write_atomically
+from racer.config.actions import ContinuousActions, DiscreteActions
+from racer.config.train import TrainConfig
+from racer.deepracer import metrics
+from racer.deepracer.hyperparameters import EPISODES_BETWEEN_TRAINING, hyperparameters_record
+from racer.deepracer.metadata import Algorithm, metadata_record
+from racer.deepracer.trace import Episode, Trace, simtrace
+from racer.errors import RunError
+from racer.reward.rows import Waypoints
+from racer.reward.seam import Reward
+from racer.sim.world import World
+
+WORLDS_LOGGED = 20
+"""Of many worlds, the first ones are logged."""
+_ITERATION = re.compile(r"(\d+)-iteration\.csv$")
+
+
+class EpisodeLog:
+    """Keeps the first episode of every world; give it to `racer.evaluate.evaluate` as `watch`.
+
+    Attributes:
+        waypoints: the centre line of each course; empty before anything was watched.
+    """
+
+    def __init__(self, *, reward: Reward | None = None, clock: Callable[[], float] = time.time) -> None:
+        """`reward` is asked for each step, so that the log tells rewards too; without it they are 0."""
+        self.waypoints: Waypoints = []
+        self._reward, self._clock = reward, clock
+        self._trace: Trace | None = None
+        self._rewards = np.zeros(0)
+        self._episodes: list[Episode] = []
+
+    def __call__(self, world: World) -> None:
+        """The cars stand at their starts (first call), or a control step was driven."""
+        telemetry = world.telemetry[:, 0]
+        if self._trace is None:
+            self.waypoints = world.waypoints()
+            self._rewards = np.zeros(len(telemetry))
+            self._trace = Trace(len(telemetry), world.control_dt, clock=self._clock)
+            self._trace.started(telemetry)
+            return
+        if self._reward is not None:
+            self._reward.compute(world.telemetry, None, self.waypoints, self._rewards[:, None])
+        self._episodes += self._trace.stepped(telemetry, world.status[:, 0], self._rewards)
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """Those that have ended, in the order of their worlds."""
+        return sorted(self._episodes, key=lambda episode: episode.world)
+
+
+class TrainingLog:
+    """Writes the logs of a training: tell it of every placing and every control step of the batch.
+
+    A file of `training-simtrace` is written as soon as its episodes have ended; `save` writes the metrics.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        *,
+        waypoints: Waypoints,
+        episodes: int = EPISODES_BETWEEN_TRAINING,
+        progress: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin or go on.
+
+        Args:
+            folder: where the logs go.
+            config: of the training.
+            waypoints: the centre line of each course (`TimeTrial.waypoints`).
+            episodes: episodes in a file, DeepRacer's `num_episodes_between_training`.
+            progress: None for a new training. To go on after a stop: what `save` gave with the checkpoint, an empty
+                mapping where there was none; what was logged after it is deleted.
+            clock: seconds of wall time.
+
+        Raises:
+            RunError: the folder holds logs of another training, or its metrics are broken.
+        """
+        self._folder, self._config, self._waypoints = folder, config, waypoints
+        self._per_file = episodes
+        self._pending: list[Episode] = []
+        self._iterations, began = 0, 0.0
+        self._records: list[dict[str, Any]] = []
+        if progress is None and any(self._files()):
+            raise RunError(f"{folder} holds logs of a training already; choose another folder")
+        if progress:
+            self._iterations, began = int(progress["iterations"]), float(progress["time_s"])
+            self._records = metrics.read_training(self._metrics, episodes=self._iterations * episodes)
+        for number, file in self._files():
+            if number >= self._iterations:
+                file.unlink()
+        self._trace = Trace(
+            min(config.train.worlds, WORLDS_LOGGED), 1.0 / config.env.control_rate_hz, time_s=began, clock=clock
+        )
+        _write_metadata(folder, config.action_space, config.algorithm, config.env.sensors)
+        record = hyperparameters_record(config, episodes)
+        write_atomically(folder / "ip" / "hyperparameters.json", json.dumps(record, indent=1) + "\n")
+
+    @property
+    def _metrics(self) -> Path:
+        return self._folder / "metrics" / "TrainingMetrics.json"
+
+    def _files(self) -> list[tuple[int, Path]]:
+        """The files of `training-simtrace` and their numbers."""
+        found = self._folder.joinpath("training-simtrace").glob("*-iteration.csv")
+        return [(int(match[1]), file) for file in found if (match := _ITERATION.match(file.name))]
+
+    def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
+        """Cars were placed; see `Trace.started`."""
+        self._trace.started(telemetry, which)
+
+    def stepped(self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]) -> None:
+        """A control step was driven; see `Trace.stepped`. Writes a file where its last episode ended with it.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        for episode in self._trace.stepped(telemetry, status, rewards):
+            self._pending.append(episode)
+            if len(self._pending) == self._per_file:
+                self._write_iteration()
+
+    def _write_iteration(self) -> None:
+        first = self._iterations * self._per_file
+        text = simtrace(self._pending, first=first, actions=self._config.action_space, waypoints=self._waypoints)
+        write_atomically(self._folder / "training-simtrace" / f"{self._iterations}-iteration.csv", text)
+        self._records += [
+            metrics.training_record(episode, number=first + trial, trial=trial, phase="training")
+            for trial, episode in enumerate(self._pending, 1)
+        ]
+        self._pending = []
+        self._iterations += 1
+
+    def evaluated(self, log: EpisodeLog) -> None:
+        """Add an evaluation between updates to the metrics; before the first file is full it has no place there."""
+        number = self._iterations * self._per_file
+        if number:
+            self._records += [
+                metrics.training_record(episode, number=number, trial=self._per_file, phase="evaluation")
+                for episode in log.episodes
+            ]
+
+    def save(self) -> dict[str, Any]:
+        """Write the metrics of the episodes in files; gives what a checkpoint keeps to go on with."""
+        write_atomically(self._metrics, metrics.training_text(self._records))
+        return {"iterations": self._iterations, "time_s": self._trace.time_s}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFiles:
+    """Where the logs of an evaluation are."""
+
+    simtrace: Path
+    metrics: Path
+
+
+def write_evaluation(
+    folder: Path,
+    log: EpisodeLog,
+    *,
+    actions: ContinuousActions | DiscreteActions | None = None,
+    sensors: tuple[str, ...] = (),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> EvaluationFiles:
+    """Write the logs of an evaluation into a new folder `evaluation-<14 digits>` of `folder`.
+
+    Args:
+        actions: the policy's action space; None for policies without one.
+        sensors: what the policy sees.
+        now: date and time, which name the evaluation.
+
+    Raises:
+        RunError: no lap was driven.
+    """
+    episodes = log.episodes
+    if not episodes:
+        raise RunError(f"{folder}: no lap has ended, there is nothing to log")
+    space = actions if actions is not None else ContinuousActions()
+    stamp = int(f"{now():%Y%m%d%H%M%S}")
+    while (folder / f"evaluation-{stamp}").exists():
+        stamp += 1  # two within a second
+    trace = folder / f"evaluation-{stamp}" / "evaluation-simtrace" / "0-iteration.csv"
+    record = folder / "metrics" / f"EvaluationMetrics-{stamp}.json"
+    write_atomically(trace, simtrace(episodes, first=0, actions=space, waypoints=log.waypoints))
+    records = [metrics.evaluation_record(episode, trial=trial) for trial, episode in enumerate(episodes, 1)]
+    write_atomically(record, metrics.evaluation_text(records))
+    if not (folder / "model" / "model_metadata.json").exists():
+        _write_metadata(folder, space, "ppo", sensors)
+    return EvaluationFiles(simtrace=trace, metrics=record)
+
+
+def _write_metadata(
+    folder: Path, actions: ContinuousActions | DiscreteActions, algorithm: Algorithm, sensors: tuple[str, ...]
+) -> None:
+    record = metadata_record(actions, algorithm, sensors, "racer")
+    write_atomically(folder / "model" / "model_metadata.json", json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,281 @@
+"""`model_metadata.json`: what a DeepRacer model sees, may do and learns with.
+
+Meanings and defaults are those of the simulator's source (github aws-deepracer-community/deepracer-simapp at 01f5f01,
+`markov/boto/s3/files/model_metadata.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from racer.config.actions import (
+    SPEED_MAX,
+    SPEED_MIN,
+    STEERING_MAX_DEG,
+    ContinuousActions,
+    DiscreteActions,
+    action_space_type,
+    parse_action_space,
+)
+from racer.config.env import Sensor
+from racer.deepracer.project import number, shown, whole
+from racer.errors import ConfigError
+
+Algorithm = Literal["ppo", "sac"]
+Actions = ContinuousActions | DiscreteActions
+
+VERSION = "5"
+"""Written into logs: the version whose car follows the commands, as ours does."""
+_VERSIONS = (1, 6)
+_ALGORITHMS: dict[str, Algorithm] = {"clipped_ppo": "ppo", "sac": "sac"}
+_CAMERAS = {
+    "observation": "camera",
+    "FRONT_FACING_CAMERA": "camera",
+    "LEFT_CAMERA": "camera",
+    "STEREO_CAMERAS": "stereo",
+    "state": "state",  # racer's own, as our logs write it
+}
+_LIDARS = {
+    "LIDAR": "lidar",
+    "SECTOR_LIDAR": "sector_lidar",
+    "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
+}
+"""DeepRacer's word -> ours."""
+_NETWORKS = ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "DEEP_CONVOLUTIONAL_NETWORK", "DEEP_CONVOLUTIONAL_NETWORK_DEEP")
+_KEYS = (
+    "action_space",
+    "action_space_type",
+    "sensor",
+    "neural_network",
+    "training_algorithm",
+    "version",
+    "lidar_config",
+)
+_LIDAR_RAYS = 64
+_LIDAR_NEAR, _LIDAR_FAR = 0.15, 12.0
+"""m (simapp `sensors/constants.py`)."""
+_CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
+"""m beyond which DeepRacer's network sees nothing (simapp `environments/constants.py`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What is taken over, and what a user should know.
+
+    Attributes:
+        actions: the action space.
+        algorithm: `ppo` or `sac`.
+        env: fields of `EnvConfig`: the sensors and their settings.
+        notes: a line for each thing that is not taken over as it stands.
+    """
+
+    actions: Actions
+    algorithm: Algorithm
+    env: dict[str, Any]
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_metadata(data: Mapping[str, Any], where: str) -> Metadata:
+    """Understand the content of a `model_metadata.json`.
+
+    Args:
+        where: the file, with which messages begin.
+
+    Raises:
+        ConfigError: DeepRacer would refuse it, or racer cannot drive it.
+    """
+    notes = unknown_keys(data, _KEYS, where)
+    actions = _actions(data, where, notes)
+    algorithm = _algorithm(data, actions, where)
+    env = _sensors(data, where, notes)
+    if "neural_network" in data and data["neural_network"] not in _NETWORKS:
+        notes.append(f"neural_network {shown(data['neural_network'])}: not one of DeepRacer's, and not needed here")
+    elif set(env["sensors"]) <= {"state", "lidar"}:
+        network = data.get("neural_network", _NETWORKS[0])
+        notes.append(f"neural_network {network}: it reads pictures; here a network of two layers reads the sensors")
+    return Metadata(actions=actions, algorithm=algorithm, env=env, notes=tuple(notes))
+
+
+def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[str], network: str) -> dict[str, Any]:
+    """The content of a `model_metadata.json` for a policy of ours."""
+    if isinstance(actions, DiscreteActions):
+        space: Any = [
+            {"steering_angle": angle, "speed": speed, "index": k} for k, (angle, speed) in enumerate(actions.table)
+        ]
+    else:
+        (left, slow), (right, fast) = actions.low, actions.high
+        space = {"steering_angle": {"low": left, "high": right}, "speed": {"low": slow, "high": fast}}
+    return {
+        "action_space": space,
+        "action_space_type": action_space_type(actions),
+        "sensor": list(sensors),
+        "neural_network": network,
+        "training_algorithm": next(word for word, ours in _ALGORITHMS.items() if ours == algorithm),
+        "version": VERSION,
+    }
+
+
+def unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
+    """A line for each key that DeepRacer does not have."""
+    lines = []
+    names = list(known)
+    for key in data:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            lines.append(f"{shown(key)} in {where}: DeepRacer has no such key; left out.{hint}")
+    return lines
+
+
+def _word(value: Any, words: Iterable[str], where: str) -> str:
+    """One of `words`, whatever its case; `continous` and the like are an error with a suggestion."""
+    names = {word.lower(): word for word in words}
+    given = value.strip().lower() if isinstance(value, str) else ""
+    if given not in names:
+        near = difflib.get_close_matches(given, list(names), n=1)
+        hint = f" Did you mean `{names[near[0]]}`?" if near else ""
+        raise ConfigError(f"{where} is {shown(value)}; allowed are {', '.join(names.values())}.{hint}")
+    return names[given]
+
+
+def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
+    if "action_space" not in data:
+        raise ConfigError(f"{where}: `action_space` is missing")
+    space = data["action_space"]
+    if isinstance(space, dict) and len(space) == 1:
+        # DeepRacer on AWS wraps it in a union, whose member is spelled `continous`.
+        space = next((space[key] for key in ("discrete", "continuous", "continous") if key in space), space)
+    kind = "discrete" if isinstance(space, list) else "continuous"
+    if "action_space_type" in data:
+        given = data["action_space_type"]
+        word = "continuous" if isinstance(given, str) and given.strip().lower() == "continous" else given
+        told = _word(word, ("discrete", "continuous"), f"{where}: `action_space_type`")
+        if told != kind:
+            raise ConfigError(
+                f"{where}: `action_space_type` is {told}, but `action_space` is {_form(space)}; "
+                "discrete is a list of actions, continuous has `low` and `high` of each"
+            )
+    elif kind == "continuous":
+        notes.append(
+            "action_space_type is absent, which DeepRacer takes for discrete; the ranges are taken as continuous"
+        )
+    plain = _discrete(space, where) if kind == "discrete" else _continuous(space, where)
+    clipped = _clipped(plain)
+    if clipped != plain:
+        limits = f"{-STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees and {SPEED_MIN:g}..{SPEED_MAX:g} m/s"
+        notes.append(f"action_space goes beyond {limits}; clipped, as DeepRacer does")
+    try:
+        return parse_action_space(clipped)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _form(space: Any) -> str:
+    return "a list" if isinstance(space, list) else "an object" if isinstance(space, dict) else shown(space)
+
+
+def _discrete(space: list[Any], where: str) -> list[dict[str, float]]:
+    rows = []
+    for k, action in enumerate(space):
+        place = f"{where}: action {k} of `action_space`"
+        if not isinstance(action, dict) or not {"steering_angle", "speed"} <= set(action):
+            raise ConfigError(f"{place} is {shown(action)}; it needs `steering_angle` (degrees) and `speed` (m/s)")
+        rows.append({key: number(action[key], f"{place}, `{key}`,", -1e4, 1e4) for key in ("steering_angle", "speed")})
+    return rows
+
+
+def _continuous(space: Any, where: str) -> dict[str, dict[str, float]]:
+    ranges = {}
+    for key in ("steering_angle", "speed"):
+        part = space.get(key) if isinstance(space, dict) else None
+        if not isinstance(part, dict) or not {"low", "high"} <= set(part):
+            raise ConfigError(
+                f"{where}: `action_space` is {_form(space)}; give a list of actions, or `steering_angle` and `speed` "
+                "with `low` and `high`"
+            )
+        ranges[key] = {end: number(part[end], f"{where}: `{key}.{end}`", -1e4, 1e4) for end in ("low", "high")}
+        if ranges[key]["low"] >= ranges[key]["high"]:
+            raise ConfigError(f"{where}: `{key}.low` {part['low']} must be below `{key}.high` {part['high']}")
+    return ranges
+
+
+def _clipped(space: Any) -> Any:
+    """The same with every number inside the limits."""
+    if isinstance(space, list):
+        return [_clipped(action) for action in space]
+    limits = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
+    out: dict[str, Any] = {}
+    for key, value in space.items():
+        low, high = limits[key]
+        if isinstance(value, dict):
+            out[key] = {end: min(max(one, low), high) for end, one in value.items()}
+        else:
+            out[key] = min(max(value, low), high)
+    return out
+
+
+def _algorithm(data: Mapping[str, Any], actions: Actions, where: str) -> Algorithm:
+    told = _word(data.get("training_algorithm", "clipped_ppo"), _ALGORITHMS, f"{where}: `training_algorithm`")
+    if told == "sac" and isinstance(actions, DiscreteActions):
+        raise ConfigError(f"{where}: SAC needs a continuous action space, this one is a list of actions")
+    return _ALGORITHMS[told]
+
+
+def _version(data: Mapping[str, Any], where: str) -> int:
+    """The version; absent, it is 2 where sensors are given and 1 where they are not."""
+    if "version" not in data:
+        return 2 if "sensor" in data else 1
+    return whole(data["version"], f"{where}: `version`", *_VERSIONS)
+
+
+def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+    """The fields of `EnvConfig` that show a policy what DeepRacer's saw, or what comes nearest here."""
+    given = data.get("sensor", ["observation"])
+    if _version(data, where) == 1 and given != ["observation"]:
+        notes.append("version 1 knows no sensors; DeepRacer ignores `sensor` and uses the camera")
+        given = ["observation"]
+    listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, list):
+        raise ConfigError(f'{where}: `sensor` is {shown(given)}; give a list such as ["FRONT_FACING_CAMERA"]')
+    words = [_word(one, (*_CAMERAS, *_LIDARS), f"{where}: `sensor`") for one in listed]
+    cameras, lidars = [one for one in words if one in _CAMERAS], [one for one in words if one in _LIDARS]
+    if len(cameras) != 1 or len(lidars) > 1:
+        raise ConfigError(f"{where}: `sensor` is {shown(listed)}; give exactly one camera and at most one lidar")
+    settings = _lidar_config(data, where)
+    here = get_args(Sensor)
+    fields: dict[str, Any] = {"sensors": []}
+    for camera in cameras:
+        fields["sensors"].append(_CAMERAS[camera] if _CAMERAS[camera] in here else "state")
+        if _CAMERAS[camera] not in here:
+            notes.append(
+                f"sensor {camera}: racer has no camera yet; the sensor `state` (place, speed, road ahead) is used"
+            )
+    for lidar in lidars:
+        far = _CLIPPED.get(lidar, settings["clipping_dist"])
+        fields["sensors"].append(_LIDARS[lidar] if _LIDARS[lidar] in here else "lidar")
+        fields["lidar"] = {"rays": _LIDAR_RAYS, "range_min": _LIDAR_NEAR, "range_max": far}
+        if _LIDARS[lidar] not in here:
+            notes.append(
+                f"sensor {lidar}: racer has no sectors yet; `lidar` is used instead, {_LIDAR_RAYS} rays up to {far:g} m"
+            )
+    return fields
+
+
+def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, float]:
+    """`lidar_config` with DeepRacer's defaults."""
+    given = data.get("lidar_config", {})
+    place = f"{where}: `lidar_config"
+    if not isinstance(given, dict):
+        raise ConfigError(
+            f"{place}` is {shown(given)}; it should hold num_sectors, num_values_per_sector, clipping_dist"
+        )
+    sectors = whole(given.get("num_sectors", 8), f"{place}.num_sectors`", 1, _LIDAR_RAYS)
+    if _LIDAR_RAYS % sectors:
+        raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
+    values = whole(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
+    # A range of no length is none.
+    far = number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
+    return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": max(far, _LIDAR_NEAR + 0.01)}

@@ -1,0 +1,99 @@
+"""The metrics JSON of DeepRacer: one record for each episode.
+
+Keys and rounding: github aws-deepracer-community/deepracer-simapp at 01f5f01, `markov/metrics/s3_metrics.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from racer.deepracer.trace import Episode
+from racer.errors import RunError
+from racer.sim.status import Status
+
+_LABELS = {
+    Status.PREPARE: "Prepare",
+    Status.IN_PROGRESS: "In progress",
+    Status.LAP_COMPLETE: "Lap complete",
+    Status.OFF_TRACK: "Off track",
+    Status.CRASHED: "Crashed",
+    Status.IMMOBILIZED: "Immobilized",
+    Status.REVERSED: "Reversed",
+    Status.TIME_UP: "Time Up",
+}
+_COUNTS = {
+    "crash_count": Status.CRASHED,
+    "immobilized_count": Status.IMMOBILIZED,
+    "off_track_count": Status.OFF_TRACK,
+    "reversed_count": Status.REVERSED,
+}
+_VERSION = 2.0
+Phase = Literal["training", "evaluation"]
+
+
+def training_record(episode: Episode, *, number: int, trial: int, phase: Phase) -> dict[str, Any]:
+    """A record of `TrainingMetrics.json`.
+
+    Args:
+        number: training episodes until and with this one.
+        trial: the same, counted anew in each iteration.
+    """
+    return {
+        "reward_score": round(episode.reward),
+        **_times(episode),
+        "episode": number,
+        "trial": trial,
+        "phase": phase,
+        "completion_percentage": int(episode.progress),
+        "episode_status": _LABELS[episode.status],
+    }
+
+
+def evaluation_record(episode: Episode, *, trial: int) -> dict[str, Any]:
+    """A record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
+    counts = {key: int(episode.status is status) for key, status in _COUNTS.items()}
+    return {
+        "completion_percentage": int(episode.progress),
+        **_times(episode),
+        "episode_status": _LABELS[episode.status],
+        **counts,
+        "reset_count": sum(counts.values()),
+        "trial": trial,
+    }
+
+
+def _times(episode: Episode) -> dict[str, int]:
+    """Milliseconds of the simulation's clock."""
+    return {
+        "metric_time": round(1e3 * episode.ended_s),
+        "start_time": round(1e3 * episode.began_s),
+        "elapsed_time_in_milliseconds": round(1e3 * (episode.ended_s - episode.began_s)),
+    }
+
+
+def training_text(records: Sequence[dict[str, Any]]) -> str:
+    """`TrainingMetrics.json`."""
+    return json.dumps({"metrics": list(records), "version": _VERSION, "best_model_metric": "progress"}) + "\n"
+
+
+def evaluation_text(records: Sequence[dict[str, Any]]) -> str:
+    """`EvaluationMetrics-<time>.json`; it has no version."""
+    return json.dumps({"metrics": list(records)}) + "\n"
+
+
+def read_training(path: Path, *, episodes: int) -> list[dict[str, Any]]:
+    """The records of the first `episodes` training episodes, to go on with.
+
+    Raises:
+        RunError: the file is none of ours.
+    """
+    if not path.exists() or episodes == 0:
+        return []
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        return [record for record in records if record["episode"] <= episodes]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} cannot be gone on with ({error}); move its folder away to begin new logs") from None
