@@ -78,6 +78,11 @@ class RunFolder:
         return self.path / TRAINER
 
     @property
+    def deepracer(self) -> Path:
+        """Logs in DeepRacer's layout; absent where none were asked for."""
+        return self.path / "deepracer"
+
+    @property
     def start(self) -> Path:
         """The bundle that the training started from; absent where it started from nothing."""
         return self.path / START

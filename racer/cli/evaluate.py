@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from racer.config.vehicle import VehicleConfig
     from racer.contract import PolicyContract
     from racer.evaluate import Evaluation
+    from racer.reward.seam import Reward
     from racer.runs import RunFolder
+    from racer.sim.world import World
     from racer.track.track import Track
 
 
@@ -27,6 +29,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of the starts.")] = 0,
     vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file; without: the run's own.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the paths, coloured by speed, into this PNG.")] = None,
+    deepracer_logs: Annotated[
+        Path | None, typer.Option(help="Folder for logs in DeepRacer's layout, such as a run's `deepracer`.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Drive laps with a policy and tell times and faults. Exits 0 whatever the laps."""
@@ -41,17 +46,44 @@ def evaluate(
         from racer.env.picture import Paths
 
         paths = Paths()
-    result = drive(loaded, course, car, laps=laps, seed=seed, watch=paths)
+    log = None
+    if deepracer_logs is not None:
+        from racer.deepracer.logs import EpisodeLog
+
+        log = EpisodeLog(reward=_reward(policy, laps))
+
+    def watch(world: World) -> None:
+        for one in (paths, log):
+            if one is not None:
+                one(world)
+
+    result = drive(loaded, course, car, laps=laps, seed=seed, watch=watch)
     if as_json:
         import json
 
         typer.echo(json.dumps(result.record(), indent=1))
     else:
         _print(result)
+    if log is not None and deepracer_logs is not None:
+        from racer.deepracer.logs import write_evaluation
+
+        actions = None if contract is None else contract.action_space
+        sensors = tuple(sensor.name for sensor in loaded.sensors)
+        files = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
+        typer.echo(f"wrote {files.simtrace} and {files.metrics}", err=as_json)
     if paths is not None and picture is not None:
         image, slow, fast = paths.draw(course, car)
         _save(image, picture)
         typer.echo(f"{picture}: speed from {slow:.1f} m/s (dark blue) to {fast:.1f} m/s (yellow)", err=as_json)
+
+
+def _reward(spec: str, laps: int) -> Reward | None:
+    """The run's own reward function, so that the logs tell rewards; None for what is no run."""
+    if (run := _run(spec)) is None:
+        return None
+    from racer.reward.load import load_reward
+
+    return load_reward(run.reward, n_worlds=laps)
 
 
 def _save(image: NDArray[np.uint8], file: Path) -> None:

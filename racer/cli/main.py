@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from racer import __version__
-from racer.cli import bench, evaluate, export, report, rewards, tracks, train
+from racer.cli import bench, deepracer, evaluate, export, report, rewards, tracks, train
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("report")(report.report)
 app.command("bench")(bench.bench)
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(rewards.app, name="rewards")
+app.add_typer(deepracer.app, name="deepracer")
 
 # Import name -> the extra that brings it.
 _EXTRAS = {

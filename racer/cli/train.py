@@ -24,6 +24,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
+    deepracer_logs: Annotated[
+        bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
+    ] = False,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Run or bundle whose weights to start from.")
     ] = None,
@@ -38,6 +41,8 @@ def train(
     settings = list(settings or [])
     if minutes is not None:
         settings.append(f"train.minutes={minutes}")
+    if deepracer_logs:
+        settings.append("train.deepracer_logs=20")
     if resume is not None:
         given = [f"--{key}" for key, value in changes.items() if value is not None]
         given += ["--config"] * (config != "default") + ["--from"] * (start_from is not None)

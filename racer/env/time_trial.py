@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,16 @@ def steps_in(time_s: float, control_dt: float) -> int:
     return max(1, math.ceil(time_s / control_dt * (1.0 - 1e-12)))
 
 
+class Recorder(Protocol):
+    """Somebody who is told of all that happens in a batch, before ended worlds are started again."""
+
+    def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
+        """Cars were placed in the worlds that `which` (N,) marks, or in all; telemetry is (N,)."""
+
+    def stepped(self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]) -> None:
+        """A control step was driven; all are (N,). Worlds that wait have `steps` 0."""
+
+
 class TimeTrial:
     """N cars, each alone on its track, driving laps.
 
@@ -36,6 +47,7 @@ class TimeTrial:
         terminated: (N,) bool: lap complete, off track, crashed, immobilized, reversed.
         truncated: (N,) bool: time up.
         observation: sensor -> (N, ...) float32 buffers, rewritten by each step.
+        recorder: told of every placing and every step; None for nobody.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class TimeTrial:
         """Make the buffers; `start` before the first step. Without a `reward` all rewards are 0."""
         self.config = config
         self.reward = reward
+        self.recorder: Recorder | None = None
         start = config.start
         limit = config.time_limit_s
         self.world = World(
@@ -113,6 +126,8 @@ class TimeTrial:
         else:
             self.terminated[which] = False
             self.truncated[which] = False
+        if self.recorder is not None:
+            self.recorder.started(self.world.telemetry[:, 0], which)
         self._observe(which)
 
     def step(self, commands: NDArray[np.float64]) -> None:
@@ -131,6 +146,8 @@ class TimeTrial:
         self.terminated &= ~self.truncated
         if self.reward is not None:
             self.reward.compute(self.world.telemetry, None, self.waypoints, self.rewards[:, None])
+        if self.recorder is not None:
+            self.recorder.stepped(self.world.telemetry[:, 0], status, self.rewards)
         self._observe(~waiting if waiting.any() else None)
 
     def _observe(self, which: NDArray[np.bool_] | None) -> None:

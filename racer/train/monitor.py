@@ -23,6 +23,7 @@ from racer.bundle import read_bundle
 from racer.config.train import TrainConfig
 from racer.config.vehicle import VehicleConfig
 from racer.contract import PolicyContract
+from racer.deepracer.logs import EpisodeLog, TrainingLog
 from racer.errors import RunError
 from racer.evaluate import Evaluation, evaluate
 from racer.export.checkpoint import write_checkpoint
@@ -87,12 +88,13 @@ class Monitor(BaseCallback):
         report: Report | None,
         began: float,
         progress: Mapping[str, Any],
+        log: TrainingLog | None = None,
     ) -> None:
         super().__init__()
         self._run, self._config, self._contract = run, config, contract
         self._adapter, self._returns, self._budget = adapter, returns, budget
         self._tracks, self._vehicle, self._report = list(tracks)[:TRACKS_EVALUATED], vehicle, report
-        self._began = began
+        self._began, self._log = began, log
         self._elapsed_before = float(progress.get("elapsed_s", 0.0))
         self._laps = int(progress.get("laps", 0))
         self._best_lap: float | None = progress.get("best_lap_s")
@@ -234,15 +236,18 @@ class Monitor(BaseCallback):
             best_score=self._best_score,
             best_record=self.best_record,
             evaluated_at=self._last_evaluated,
+            deepracer_logs=None if self._log is None else self._log.save(),
         )
 
     def _evaluate(self) -> None:
         """Drive the checkpoint just written; keep it as the best where it is."""
         policy = OnnxPolicy(read_bundle(self._run.last))
-        results = [
-            evaluate(policy, track, self._vehicle, laps=self._config.train.evaluate_laps, seed=EVALUATION_SEED)
-            for track in self._tracks
-        ]
+        laps, results = self._config.train.evaluate_laps, []
+        for track in self._tracks:
+            driven = None if self._log is None else EpisodeLog()
+            results.append(evaluate(policy, track, self._vehicle, laps=laps, seed=EVALUATION_SEED, watch=driven))
+            if self._log is not None and driven is not None:
+                self._log.evaluated(driven)
         score = _score(results)
         best = self._best_score is None or score >= self._best_score
         for result in results:
@@ -267,6 +272,8 @@ class Monitor(BaseCallback):
         self._checkpoint()
         if self._last_evaluated != self.num_timesteps:
             self._evaluate()
+        if self._log is not None:
+            self._log.save()
         self._run.write_info(
             finished=complete,
             steps=self.num_timesteps,

@@ -16,6 +16,7 @@ from racer.assets import write_atomically
 from racer.bundle import read_bundle
 from racer.config.read import read_vehicle, to_yaml
 from racer.config.train import TrainConfig
+from racer.deepracer.logs import TrainingLog
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
 from racer.export.network import load_weights
@@ -108,6 +109,16 @@ def _prepare(
     contract = contract_for(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
     model = make_model(config, returns, contract, budget)
     progress = _begin(config, run, model, returns, resume=resume)
+    log = None
+    if config.train.deepracer_logs:
+        log = TrainingLog(
+            run.deepracer,
+            config,
+            waypoints=adapter.env.trial.waypoints,
+            episodes=config.train.deepracer_logs,
+            progress=(progress.get("deepracer_logs") or {}) if resume else None,
+        )
+        adapter.env.trial.recorder = log
     model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
     return model, Monitor(
         run=run,
@@ -121,6 +132,7 @@ def _prepare(
         report=report,
         began=began,
         progress=progress,
+        log=log,
     )
 
 
