@@ -17,6 +17,7 @@ from racer.env.time_trial import TimeTrial
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.reward.load import load_reward
+from racer.reward.seam import Reward
 from racer.sim.status import Status
 
 WORLDS = 1024
@@ -142,17 +143,20 @@ def bench_reward(
         rows.append(trial.world.telemetry.copy())
         if trial.world.ended.any():
             trial.start(trial.world.ended[:, 0])
-    function = load_reward(reward, n_worlds=worlds)
     out = np.zeros((worlds, 1))
 
-    def call() -> None:
-        for row in rows:
-            function.compute(row, None, trial.waypoints, out)
+    def us_per_call(function: Reward) -> float:
+        def call() -> None:
+            for row in rows:
+                function.compute(row, None, trial.waypoints, out)
+
+        call()
+        return round(1e6 * median_s(call, rounds=rounds) / (len(rows) * worlds), 3)
 
     with pinned():
-        call()
-        seconds = median_s(call, rounds=rounds)
-    return {
-        "reward.us_per_call_python": round(1e6 * seconds / (len(rows) * worlds), 3),
-        "reward.us_per_call_compiled": None,
-    }
+        in_python = us_per_call(load_reward(reward, n_worlds=worlds, path="python"))
+    tell(f"reward: `{reward}` compiled")
+    made = load_reward(reward, n_worlds=worlds)
+    with pinned():
+        compiled = us_per_call(made) if made.path == "compiled" else None
+    return {"reward.us_per_call_python": in_python, "reward.us_per_call_compiled": compiled}

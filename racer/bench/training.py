@@ -21,6 +21,7 @@ from racer.config.read import read_train
 from racer.config.train import TrainConfig
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
+from racer.reward.load import load_reward
 from racer.reward.seam import KernelReward
 from racer.sim.jit import kernel
 from racer.sim.status import Status
@@ -110,7 +111,7 @@ def bench_train(
     rewards: dict[str, Any] = {
         "train.null_env_steps_per_s": None,
         "train.steps_per_s": KernelReward(speed_reward),
-        "train.steps_per_s_python_reward": "default",
+        "train.steps_per_s_python_reward": load_reward("default", n_worlds=config.train.worlds, path="python"),
     }
     pairs = {key: _model(config, reward) for key, reward in rewards.items()}
     once = config.ppo.n_steps * config.train.worlds
@@ -137,7 +138,7 @@ def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
         RacerVectorEnv(
             config.train.worlds,
             track=list(config.track),
-            reward="default" if reward is None else reward,
+            reward=reward or KernelReward(speed_reward),
             vehicle=config.vehicle,
             actions=config.action_space,
             config=config.env,

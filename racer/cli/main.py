@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from racer import __version__
-from racer.cli import bench, deepracer, evaluate, export, report, rewards, tracks, train
+from racer.cli import bench, deepracer, evaluate, export, new, report, rewards, tracks, train
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("train")(train.train)
+app.command("new")(new.new)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("report")(report.report)

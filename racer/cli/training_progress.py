@@ -13,6 +13,7 @@ from rich.table import Column
 if TYPE_CHECKING:
     from racer.config.train import TrainConfig
     from racer.evaluate import Evaluation
+    from racer.reward.seam import Reward
     from racer.train.monitor import Progress as Standing
     from racer.train.session import Outcome
 
@@ -28,7 +29,7 @@ class TrainingProgress:
         tracks = ", ".join(config.track) if len(config.track) <= 3 else f"{len(config.track)} tracks"
         self.console.print(f"run       {path}")
         self.console.print(f"track     {tracks}")
-        self.console.print(f"reward    {config.reward}, runs as plain Python")
+        self._reward = config.reward
         self._bar = Progress(
             BarColumn(bar_width=None),
             TaskProgressColumn(),
@@ -47,6 +48,13 @@ class TrainingProgress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def rewarded(self, reward: Reward) -> None:
+        """Say how the reward function runs, and why where it is not compiled."""
+        how = {"compiled": "compiled", "python": "runs as plain Python"}.get(reward.path, f"a {reward.path}")
+        reason = getattr(reward, "reason", "")
+        told = f"reward    {self._reward}, {how}" + (f": {reason}" if reason else "")
+        self.console.print(told, markup=False, soft_wrap=True)
 
     def progress(self, progress: Standing) -> None:
         """Move the bar."""

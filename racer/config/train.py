@@ -88,6 +88,9 @@ class TrainConfig(Config):
         default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`"
     )
     reward: str = Field(default="default", description="name or path of a reward function")
+    reward_path: Literal["auto", "python"] = Field(
+        default="auto", description="`auto` compiles the reward function where it can; `python` never does"
+    )
     vehicle: str = Field(default="deepracer", description="name or path")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
     action_space: ActionSpace = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -32,6 +32,7 @@ def make_time_trial(
     reward: RewardChoice | None = "default",
     vehicle: str | Path | VehicleConfig = "deepracer",
     config: EnvConfig | Mapping[str, Any] | None = None,
+    reward_path: Literal["auto", "python"] = "auto",
     failure_folder: str | Path | None = None,
     seed: int = 0,
     threads: int | None = 1,
@@ -42,6 +43,8 @@ def make_time_trial(
         track: a name, a path, a `Track`, or a list of them; several share the worlds.
         reward: a callable, a path, a name, or anything with the seam's `compute`; None for rewards of 0.
         config: an `EnvConfig`, or a mapping of its fields.
+        reward_path: `auto` compiles the reward function where it can, which takes seconds the first time; `python`
+            never does.
 
     Raises:
         RacerError: one of them cannot be found or used.
@@ -56,7 +59,7 @@ def make_time_trial(
     if reward is None or hasattr(reward, "compute"):
         function = reward  # type: ignore[assignment]
     else:
-        function = load_reward(reward, n_worlds=worlds, failure_folder=failure_folder)
+        function = load_reward(reward, n_worlds=worlds, failure_folder=failure_folder, path=reward_path)
     return TimeTrial(
         tracks,
         vehicle if isinstance(vehicle, VehicleConfig) else read_vehicle(vehicle),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -58,6 +58,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     | `num_envs` | 1 | N |
     | `track` | the shipped default | name, path, `Track`, `generated:1..50`, or a list |
     | `reward` | `default` | callable, path or name |
+    | `reward_path` | `auto` | `auto` compiles the reward where it can (seconds, the first time); `python` never does |
     | `vehicle` | `deepracer` | name or path |
     | `actions` | continuous ±30°, 0.5..4.0 m/s | as `action_space` of model_metadata.json |
     | `config` | `EnvConfig()` | rates, sensors, starts, time limit |
@@ -81,6 +82,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         threads: int | None = 1,
+        reward_path: Literal["auto", "python"] = "auto",
         failure_folder: str | None = None,
     ) -> None:
         """See the class."""
@@ -93,6 +95,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             vehicle=vehicle,
             config=config,
             threads=threads,
+            reward_path=reward_path,
             failure_folder=failure_folder,
         )
         self.num_envs = num_envs

@@ -202,8 +202,9 @@ class _Drive:
         poses = np.zeros((count, 1, 4))
         s = self._rng.uniform(0.0, 1.0, count)
         rows = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
-        s = OPEN_START + s * (track.length - 2.0 * OPEN_START) if not track.closed else s * track.length
-        s[::5] = self._rng.choice(rows[rows < track.length], len(s[::5]))
+        # Progress on an open track is a share of the way that is left: some has to be.
+        s = s * track.length if track.closed else OPEN_START + 0.7 * s * track.length
+        s[::5] = self._rng.choice(rows[rows < (1.0 if track.closed else 0.7) * track.length], len(s[::5]))
         poses[:, 0, 1] = s
         poses[:, 0, 2] = (half + 0.25) * self._rng.uniform(-1.0, 1.0, count)
         poses[::6, 0, 2] = 0.0

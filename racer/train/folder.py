@@ -51,7 +51,7 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
     _check_packages()
     tracks = load_tracks(list(config.track))
     reward = read_source(config.reward)
-    load_reward(reward, n_worlds=1)  # refuses what cannot be run
+    load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
     vehicle = read_vehicle(config.vehicle)
     start = None if start_from is None else _checked_start(start_from, config)
     run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")

@@ -29,6 +29,7 @@ from racer.evaluate import Evaluation, evaluate
 from racer.export.checkpoint import write_checkpoint
 from racer.export.graph import trace
 from racer.policy.onnx import OnnxPolicy
+from racer.reward.seam import Reward
 from racer.runs import RunFolder
 from racer.track.track import Track
 from racer.train.adapter import Episode, RacerVecEnv
@@ -63,6 +64,9 @@ class Progress:
 
 class Report(Protocol):
     """Somebody who wants to know how a training goes."""
+
+    def rewarded(self, reward: Reward) -> None:
+        """Before the first step: what gives the rewards, and how it runs."""
 
     def progress(self, progress: Progress) -> None:
         """After each update."""

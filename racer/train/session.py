@@ -93,11 +93,16 @@ def _prepare(
     tracks = load_tracks([str(file) for file in run.tracks])
     vehicle = read_vehicle(run.vehicle)
     reward = _reward_as_it_was(run)
+    function = seam or load_reward(
+        reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path
+    )
+    if report is not None:
+        report.rewarded(function)
     adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,
             track=tracks,
-            reward=seam or load_reward(reward, n_worlds=config.train.worlds, failure_folder=run.path),
+            reward=function,
             vehicle=vehicle,
             actions=config.action_space,
             config=config.env,

@@ -8,7 +8,7 @@ from tiny_training import tiny_config
 from racer.bundle import read_bundle, write_bundle
 from racer.export.checkpoint import write_checkpoint
 from racer.export.network import build_policy
-from racer.train.ppo import contract_for
+from racer.train.learner import contract_for
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from tiny_training import ROUND, tiny_config
 
 from racer.evaluate import Evaluation, Lap
 from racer.train.folder import new_run
-from racer.train.monitor import _score
 from racer.train.learner import Budget
+from racer.train.monitor import _score
 from racer.train.session import train
 
 
@@ -73,6 +73,9 @@ class Listener:
 
     def progress(self, progress):
         self.heard.append(progress)
+
+    def rewarded(self, reward):
+        """Not of interest here."""
 
     def evaluated(self, steps, evaluations, best):
         self.evaluations.append((steps, len(evaluations), best))

@@ -66,6 +66,9 @@ class Stop:
         if self.left == 0:
             raise KeyboardInterrupt
 
+    def rewarded(self, reward):
+        """Not of interest here."""
+
     def evaluated(self, steps, evaluations, best):
         pass
 

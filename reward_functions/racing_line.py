@@ -1,0 +1,62 @@
+"""Swing out before a bend, and touch its inside in the middle: the racing line, from the shape of the road alone.
+
+The line that can be driven fastest is the one that bends least. Without computing it, it can be told from how much
+the road turns here and how much it turns a little later: the inside of the bend that is here pulls, the inside of
+the one that comes pushes away. The function rewards being near that place, times the speed.
+"""
+
+import math
+
+HERE = 0.7  # metres ahead that count as this bend
+LATER = 2.2  # metres ahead at which the next bend ends
+SWING = 0.65  # of the half width: how far from the centre line the line may go
+FULL_TURN = 60.0  # degrees of turn that ask for the whole swing
+
+
+def turn_of_road(waypoints, first, metres):
+    """Degrees by which the centre line turns to the left over the next metres from row `first` on."""
+    count = len(waypoints)
+    walked = 0.0
+    turn = 0.0
+    before = 0.0
+    known = False
+    here = first
+    for _ in range(count):
+        after = (here + 1) % count
+        dx = waypoints[after][0] - waypoints[here][0]
+        dy = waypoints[after][1] - waypoints[here][1]
+        step = math.hypot(dx, dy)
+        here = after
+        if step < 1e-6:
+            continue  # the last row of a loop repeats the first
+        direction = math.degrees(math.atan2(dy, dx))
+        if known:
+            turn += (direction - before + 180.0) % 360.0 - 180.0
+        before = direction
+        known = True
+        walked += step
+        if walked >= metres:
+            break
+    return turn
+
+
+def reward_function(params):
+    if params["is_offtrack"] or params["is_crashed"]:
+        return -5.0
+
+    waypoints = params["waypoints"]
+    row = params["closest_waypoints"][0]
+    now = turn_of_road(waypoints, row, HERE)
+    soon = turn_of_road(waypoints, row, LATER) - now
+
+    # -1 is the right border, 1 the left one. A left bend here pulls to the left, one that comes pushes to the right.
+    wanted = (now - 0.5 * soon) / FULL_TURN
+    wanted = SWING * min(1.0, max(-1.0, wanted))
+
+    side = params["distance_from_center"] / (0.5 * params["track_width"])
+    if not params["is_left_of_center"]:
+        side = -side
+
+    # 1 on the line, half of it half a half-width beside it, never 0: there is always something to gain by speed.
+    near = 1.0 / (1.0 + (2.0 * (side - wanted)) ** 2)
+    return float(near * (0.2 + params["speed"]))
