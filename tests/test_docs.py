@@ -103,7 +103,9 @@ def test_all_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
 def test_configuration_page_is_current() -> None:
     """Compare the reference page of the configuration with the models it is made from."""
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert page == configuration(), "run: python -c 'from racer.config.reference import markdown; ...' (see its docstring)"
+    assert page == configuration(), (
+        "run: python -c 'from racer.config.reference import markdown; ...' (see its docstring)"
+    )
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -76,7 +76,10 @@ class BudgetConfig(Config):
     evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
     checkpoint_s: float = Field(default=15.0, gt=0.0, description="s of wall time between checkpoints at most")
     deepracer_logs: int = Field(
-        default=0, ge=0, le=1000, description="episodes in a file of DeepRacer logs (`--deepracer-logs`: 20); 0: no logs"
+        default=0,
+        ge=0,
+        le=1000,
+        description="episodes in a file of DeepRacer logs (`--deepracer-logs`: 20); 0: no logs",
     )
     torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's arithmetic")
 

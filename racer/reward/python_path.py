@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import RewardError
+from racer.reward.deadline import TIME_LIMIT_S, Deadline
 from racer.reward.failure import Failure, Verdict, as_reward, raised, returned
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import Waypoints, params_rows
@@ -35,10 +36,13 @@ class PythonReward:
         n_worlds: worlds of the batch, N.
         n_cars: cars of each world, C.
         failure_folder: where the params of a failed call are saved; None saves nothing.
+        functions: one for each car, where they were made already, from the same file.
+        time_limit_s: s that the calls of one control step may take together.
 
     Attributes:
         path: `python` for a file, `callable` for a callable.
         source: name, file and text of what runs.
+        reason: why it does not run compiled, where that was tried.
 
     Raises:
         RewardError: the file cannot be compiled or run, or holds no usable `reward_function`.
@@ -51,8 +55,12 @@ class PythonReward:
         n_cars: int = 1,
         *,
         failure_folder: str | Path | None = None,
+        functions: list[Function] | None = None,
+        time_limit_s: float = TIME_LIMIT_S,
     ) -> None:
         self.path: RewardPath
+        self.reason = ""
+        self._deadline = Deadline(time_limit_s)
         self._shape = (n_worlds, n_cars)
         self._failure_folder = failure_folder
         self._output = PrintCapture()
@@ -61,8 +69,8 @@ class PythonReward:
             self.path, self.source = "python", reward
             self._file = str(reward.path)
             code = compile_source(reward)
-            with self._output:
-                self._functions = [new_function(reward, code) for _ in range(count)]
+            with self._output, self._deadline:
+                self._functions = functions or [new_function(reward, code) for _ in range(count)]
         else:
             self.path, self.source = "callable", read_source(reward)
             check_function(reward, self.source.name)
@@ -100,7 +108,7 @@ class PythonReward:
         # The loop that costs: one call, and for a plain float one comparison.
         low, high = -REWARD_MAX, REWARD_MAX
         cars = zip(flat["steps"].tolist(), self._functions, params_rows(flat, things, waypoints), strict=True)
-        with self._output:
+        with self._output, self._deadline:
             for index, (step, function, params) in enumerate(cars):
                 if step < FIRST_STEP:
                     continue
@@ -115,7 +123,7 @@ class PythonReward:
                 elif (number := as_reward(value)) is not None:
                     rewards[index] = number
                 else:
-                    again = _params_of(index, flat, things, waypoints)
+                    again = params_of(index, flat, things, waypoints)
                     verdict = returned(value, self._file, function, again)
                     self._fail(index, verdict, flat, things, waypoints)
         out[...] = np.array(rewards).reshape(self._shape)
@@ -134,13 +142,13 @@ class PythonReward:
             verdict=verdict,
             car=f"car {index}" if self._shape[1] == 1 else f"car {car} of world {world}",
             step=int(telemetry["steps"][index]),
-            params=_params_of(index, telemetry, objects, waypoints),
+            params=params_of(index, telemetry, objects, waypoints),
         )
         saved = None if self._failure_folder is None else failure.save(self._failure_folder)
         raise RewardError(failure.message(saved)) from None
 
 
-def _params_of(
+def params_of(
     index: int, telemetry: NDArray[np.void], objects: NDArray[np.void] | None, waypoints: Waypoints
 ) -> dict[str, object]:
     """One car's dict made anew: the one that user code had may have been changed by it."""

@@ -97,7 +97,12 @@ def compile_source(source: RewardSource) -> types.CodeType:
 
 
 def new_function(source: RewardSource, code: types.CodeType) -> Function:
-    """Run the module in a namespace of its own and take its `reward_function`.
+    """Run the module in a namespace of its own and take its `reward_function`; see `new_module`."""
+    return new_module(source, code)[1]
+
+
+def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, Any], Function]:
+    """Run the module in a namespace of its own; its globals and its `reward_function`.
 
     Raises:
         RewardError: the module raised, imports what is not installed, or has no usable `reward_function`.
@@ -114,7 +119,7 @@ def new_function(source: RewardSource, code: types.CodeType) -> Function:
         raise RewardError(_import_message(source, error)) from None
     finally:
         del sys.modules[module.__name__]
-    return _take_function(source, module)
+    return vars(module), _take_function(source, module)
 
 
 def _take_function(source: RewardSource, module: types.ModuleType) -> Function:

@@ -73,7 +73,7 @@ def load(reward_file: Callable[..., Path]) -> Callable[..., PythonReward]:
     """Load a reward from a text."""
 
     def make(text: str | bytes, n_worlds: int = 1, n_cars: int = 1, **options: Any) -> PythonReward:
-        reward = load_reward(reward_file(text), n_worlds=n_worlds, n_cars=n_cars, **options)
+        reward = load_reward(reward_file(text), n_worlds=n_worlds, n_cars=n_cars, path="python", **options)
         assert isinstance(reward, PythonReward)
         return reward
 

@@ -94,7 +94,7 @@ def test_a_wrong_file_is_one_line(case: str, reward_file: Callable[..., Path]) -
     text, expected = WRONG_FILES[case]
     path = reward_file(text)
     with pytest.raises(RewardError) as caught:
-        load_reward(path, n_worlds=2)
+        load_reward(path, n_worlds=2, path="python")
     message = str(caught.value)
     assert "\n" not in message
     if expected is None:
@@ -189,7 +189,7 @@ def test_every_shipped_reward_runs(
     name: str, telemetry: Callable[..., np.ndarray], waypoints: Any, ask: Callable[..., np.ndarray]
 ) -> None:
     """Walk each shipped file: finite rewards on the road and off it, and waypoints as an array."""
-    reward = load_reward(name, n_worlds=3)
+    reward = load_reward(name, n_worlds=3, path="python")
     rows = telemetry(3, all_wheels_on_track=True, is_offtrack=False, is_crashed=False, progress=1.0)
     rows["closest_waypoint_prev"], rows["closest_waypoint_next"] = 2, 3
     rows["distance_from_center"], rows["track_width"], rows["track_length"] = 0.1, 1.0, 20.0
@@ -210,7 +210,7 @@ def test_default_pays_for_metres_and_forgets_at_the_start(
     telemetry: Callable[..., np.ndarray], ask: Callable[..., np.ndarray]
 ) -> None:
     """Reward 10 for each metre gained since the call before; start anew where steps is 2."""
-    reward = load_reward("default", n_worlds=1)
+    reward = load_reward("default", n_worlds=1, path="python")
     road = {"all_wheels_on_track": True, "is_offtrack": False, "is_crashed": False, "track_length": 20.0}
     got = [
         ask(reward, telemetry(steps=steps, progress=progress, **road)).item()

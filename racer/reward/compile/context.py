@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from racer.reward.compile.joins import Joiner
+from racer.reward.compile.joins import Joiner, Own
+from racer.reward.compile.scopes import Frame
 from racer.reward.compile.values import (
-    LIMIT,
-    UNBOUND,
     CannotCompile,
     Const,
     Content,
@@ -51,6 +52,21 @@ class Jumps:
         """Flag, target and word of each jump that passes through."""
 
 
+@dataclass(frozen=True)
+class Catch:
+    """An `except` whose `try` is being translated.
+
+    Attributes:
+        error: the exception class that it catches; None where that is not known, so that none may pass.
+        target: the block that a jump to it leaves.
+        depth: how many of `Context.active` were active at the `try`.
+    """
+
+    error: type[BaseException] | None
+    target: Jumps
+    depth: int
+
+
 class Context:
     """What all parts of the translator share; see the package's docstring.
 
@@ -72,13 +88,28 @@ class Context:
         self.traps: list[tuple[int, str]] = []
         self.join_vars: set[str] = set()
         self.join_ids: set[int] = set()
+        self.held: set[int] = set()
         self.table: list[float] = []
+        self.tables: dict[Any, int] = {}
+        self.node: ast.AST | None = None
         self.evaluate: Callable[[Context, ast.expr], Value]
+        self.execute: Callable[[Context, list[ast.stmt]], None]
         self.call: Callable[..., Value]
+        self.call_value: Callable[..., Value]
+        self.library: Callable[..., Value]
+        self.user_loops: list[tuple[Jumps, Jumps]] = []
+        self.returns: tuple[Jumps | None, Key] = (None, (0, ""))
+        self.quiet = 0
+        self.tries: list[Catch] = []
+        self.active: list[int] = []
+        """Frames of the calls that are being translated, the outermost first."""
         self.is_live: Callable[[Key], bool] = lambda key: True
         self.keys: set[str] = set()
         self.uses_objects = False
         self.stack: list[Any] = []
+        self.current = 0
+        self.frames: dict[int, Frame] = {}
+        self.places: dict[int, tuple[int, int]] = {}
         self._names = 0
         self._ids = 1_000_000
         self._lines = 0
@@ -95,9 +126,13 @@ class Context:
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
         return f"{clean}_{self._names}"
 
-    def frame(self) -> int:
-        """The number of the frame of the call that `path` leads to."""
-        return self._frames.setdefault(self.path, len(self._frames) + 1)
+    def site(self) -> int:
+        """The place in the user's code that is being translated."""
+        return id(self.node)
+
+    def frame(self, path: tuple[Any, ...]) -> int:
+        """The number of the frame of the call that a path leads to."""
+        return self._frames.setdefault(path, len(self._frames) + 1)
 
     def new(self, content: Content) -> Ref:
         """A new object."""
@@ -160,14 +195,47 @@ class Context:
         """The code of a trap at this line."""
         return str(self.line * KINDS + kind)
 
-    def trap_if(self, test: str, kind: int = RAISED) -> None:
-        """Leave to plain Python where `test` holds."""
-        self.write(f"if {test}: return {self.code(kind)}")
+    def trap_if(self, test: str, kind: int = RAISED, error: str = "") -> None:
+        """Leave to plain Python where `test` holds, or go to the handler that catches `error`."""
+        target = self._catcher(error)
+        if target is not None:
+            self.branch(test, lambda: self._raised(target))
+        else:
+            self.write(f"if {test}: return {self.code(kind)}")
 
-    def trap(self, reason: str, kind: int = RAISED) -> Unreachable:
-        """Leave to plain Python here, always; raise what is returned."""
+    def _catcher(self, error: str) -> Catch | None:
+        """The handler of the user's that catches an exception; None where there is none, or it is not known."""
+        if not error or self.quiet:
+            return None
+        raised = getattr(builtins, error)
+        for catch in reversed(self.tries):
+            if catch.error is None:
+                return None
+            if issubclass(raised, catch.error):
+                return catch
+        return None
+
+    def _raised(self, catch: Catch) -> None:
+        """Jump to a handler; the calls that are left on the way lose their names."""
+        alive = {0, *self.active[: catch.depth]}
+        for key in [key for key in self.s.vars if key[0] > 0 and key[0] not in alive]:
+            del self.s.vars[key]
+        raise self.leave(catch.target)
+
+    def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
+        """Leave to plain Python here, always; raise what is returned.
+
+        Args:
+            error: name of the exception that Python raises.
+        """
         if kind == UNCOVERED:
             self.traps.append((self.line, reason))
+        target = self._catcher(error)
+        if target is not None:
+            try:
+                self._raised(target)
+            except Unreachable as end:
+                return end
         self.write(f"return {self.code(kind)}")
         return Unreachable()
 
@@ -250,11 +318,12 @@ class Context:
         for key in drop or ():
             head.vars.pop(key, None)
         kept = self.b
+        own = Own()
         for _ in range(16):
             jumps = Jumps()
             buffer = self._inside(jumps, head, body)
             slot: Buffer = []
-            joiner = Joiner(self, [(entry, slot), *jumps.backs], head=head, drop=drop)
+            joiner = Joiner(self, [(entry, slot), *jumps.backs], head=head, own=own, drop=drop)
             new = joiner.run()
             if not joiner.changed:
                 break
@@ -367,6 +436,3 @@ def flatten(buffer: Buffer, indent: int = 1) -> list[str]:
 def number(value: Value) -> bool:
     """Whether a value is a number."""
     return isinstance(value, Scalar) or (isinstance(value, Const) and isinstance(value.value, (bool, int, float)))
-
-
-__all__ = ["LIMIT", "UNBOUND", "Const", "Context"]

@@ -7,6 +7,7 @@ between calls is found: the whole function is a loop over calls.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from racer.reward.compile.values import (
@@ -44,6 +45,8 @@ from racer.reward.compile.values import (
 if TYPE_CHECKING:
     from racer.reward.compile.context import Buffer, Context
 
+IMPORTED = 1_000_000
+"""Objects of the module have smaller numbers than those that the function makes."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _DEFAULT = {"b": "False", "i": "0", "f": "0.0", "n": "0.0"}
 _KIND_OF = {bool: "b", int: "i", float: "f"}
@@ -85,6 +88,8 @@ def as_kind(value: Value, kind: str) -> str:
     assert isinstance(value, Scalar)
     if value.kind == kind or (value.kind in "fn" and kind in "fn"):
         return value.expr
+    if value.kind == "b":
+        return f"(1 if {value.expr} else 0)" if kind == "i" else f"(1.0 if {value.expr} else 0.0)"
     return f"int({value.expr})" if kind == "i" else f"float({value.expr})"
 
 
@@ -131,12 +136,21 @@ def leaves(value: Value, context: Context, state: State | None = None) -> list[V
     return [value]
 
 
+@dataclass
+class Own:
+    """What the joins of one loop's head have made."""
+
+    names: set[str] = field(default_factory=set)
+    ids: set[int] = field(default_factory=set)
+
+
 class Joiner:
     """One join.
 
     Args:
         inputs: the state at the end of each way, and the slot where code can be added there.
-        head: for a loop, what the last pass assumed; names and regions of it are used again.
+        head: for a loop, what the last pass assumed.
+        own: names and objects that earlier passes of the same loop made; only those are used again.
         drop: names that are left out.
         array: where grown lists live: `M`, or `S` for what is kept between calls.
 
@@ -149,6 +163,7 @@ class Joiner:
         context: Context,
         inputs: list[tuple[State, Buffer]],
         head: State | None = None,
+        own: Own | None = None,
         drop: set[Key] | None = None,
         array: str = "M",
     ) -> None:
@@ -156,6 +171,7 @@ class Joiner:
         self.states = [state for state, _ in inputs]
         self.slots = [slot for _, slot in inputs]
         self.head = head
+        self.own = own or Own()
         self.drop = drop or set()
         self.array = array
         self.changed = False
@@ -180,10 +196,22 @@ class Joiner:
             value = self.value(list(values), head)
             if value != UNBOUND:
                 self.out.vars[key] = value
+        every = [self.head, *self.states] if self.head else self.states
+        for id in {id for state in every for id in state.heap}:
+            if id < IMPORTED or id in self.context.held:
+                self._visit(Ref(id))
         self._objects()
+        self._keep_unchanged(every)
         for index, slot in enumerate(self.slots):
             self._write(index, slot)
         return self.out
+
+    def _keep_unchanged(self, every: list[State]) -> None:
+        """Objects that no name refers to may be in use by the expression that is being translated."""
+        first, *others = every
+        for id, content in first.heap.items():
+            if id not in self.out.heap and all(other.heap.get(id) == content for other in others):
+                self.out.heap[id] = content
 
     # -- values
 
@@ -223,10 +251,12 @@ class Joiner:
         return Poison("its value is of several types")
 
     def _maybe(self, values: list[Value | None], present: list[Value], head: Value | None) -> Value:
-        old = head if isinstance(head, Maybe) else None
+        old = head if isinstance(head, Maybe) and head.tag in self.own.names else None
         tag = old.tag if old else self._fresh("tag")
-        none = bool(old and old.none) or any(v == NONE or (isinstance(v, Maybe) and v.none) for v in present)
-        unbound = bool(old and old.unbound) or any(
+        none = (isinstance(head, Maybe) and head.none) or any(
+            v == NONE or (isinstance(v, Maybe) and v.none) for v in present
+        )
+        unbound = (isinstance(head, Maybe) and head.unbound) or any(
             isinstance(v, Unbound) or (isinstance(v, Maybe) and v.unbound) for v in present
         )
         payloads: list[Value | None] = []
@@ -240,7 +270,8 @@ class Joiner:
                 payload, expr = value.value, value.tag
             payloads.append(payload)
             self._assign(index, tag, expr)
-        inner_head = old.value if old else (None if head == NONE or isinstance(head, Unbound) else head)
+        inner_head = head.value if isinstance(head, Maybe) else head
+        inner_head = None if inner_head == NONE or isinstance(inner_head, Unbound) else inner_head
         if inner_head is None and all(p is None for p in payloads):
             return Maybe(tag, None, none, unbound)
         inner = self.value(payloads, inner_head)
@@ -250,7 +281,7 @@ class Joiner:
 
     def _scalar(self, values: list[Value | None], head: Value | None) -> Value:
         kinds = [k for v in values if v is not None and (k := kind_of(v)) is not None]
-        old = head if isinstance(head, Scalar) and head.expr in self.context.join_vars else None
+        old = head if isinstance(head, Scalar) and head.expr in self.own.names else None
         if old:
             kinds.append((old.kind, old.numpy))
         kind, numpy = join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
@@ -273,11 +304,16 @@ class Joiner:
             options.extend(o for o in new if o not in options)
         if isinstance(head, Text) or len(options) > 32:
             return Text()
-        name = head.expr if isinstance(head, Choice) else self._fresh(self._hint)
+        reused = isinstance(head, Choice) and head.expr in self.own.names
+        name = head.expr if isinstance(head, Choice) and reused else self._fresh(self._hint)
         for index, value in enumerate(values):
-            if isinstance(value, Choice) and tuple(options[: len(value.options)]) != value.options:
-                return Text()
-            expr = value.expr if isinstance(value, Choice) else "0"
+            expr = "0"
+            if isinstance(value, Choice):
+                expr = value.expr
+                if tuple(options[: len(value.options)]) != value.options:
+                    *firsts, last = [options.index(option) for option in value.options]
+                    tests = [f"{place} if {value.expr} == {k} else " for k, place in enumerate(firsts)]
+                    expr = f"({''.join(tests)}{last})"
             if isinstance(value, Const):
                 expr = str(options.index(value.value))
             self._assign(index, name, expr)
@@ -321,7 +357,11 @@ class Joiner:
         for state, id in zip(self.states, ids, strict=True):
             if id is not None and _count(state, id) > 1:
                 _freeze(self.context, state, id)
-        id = old if old is not None and old in self.context.join_ids else self.context.new_id()
+        if old is not None and old in self.own.ids:
+            id = old
+        else:
+            id = self.context.new_id()
+            self.own.ids.add(id)
         self._done[key] = id
         self._work.append((id, ids, id if id == old else None))
         return Ref(id)
@@ -354,7 +394,7 @@ class Joiner:
                 self.out.heap[id] = made
 
     def _knows(self, state: State, id: int) -> bool:
-        return id in state.heap or id < 1_000_000
+        return id in state.heap or id < IMPORTED
 
     def _content(self, contents: list[Content | None], head: Content | None, same: bool) -> Content | None:
         present = [c for c in contents if c is not None]
@@ -433,7 +473,7 @@ class Joiner:
             shape = Leaf("f")
         base = self._region(contents, head, width(shape), same)
         length = base.length
-        if self.head is None or not isinstance(length, Scalar) or length.expr not in self.context.join_vars:
+        if not isinstance(length, Scalar) or length.expr not in self.own.names:
             length = Scalar("i", self._fresh("length"), bound=float(base.capacity))
         size = width(shape)
         result = Seq(type, base.array, base.offset, length, size, shape, base.capacity, frozen or base.frozen)
@@ -454,7 +494,8 @@ class Joiner:
         """A region where the joined list can live: the head's, the common one, or a new one."""
         from racer.reward.compile.context import LIST_CAPACITY, STATE_CAPACITY
 
-        if isinstance(head, Seq) and head.array == self.array and head.capacity and width(head.shape) == size:
+        arrays = (self.array, "S")
+        if isinstance(head, Seq) and head.array in arrays and head.capacity and width(head.shape) == size:
             return head
         seqs = [c for c in contents if c is not None]
         first = seqs[0]
@@ -478,6 +519,7 @@ class Joiner:
     def _fresh(self, hint: str) -> str:
         name = self.context.name(hint)
         self.context.join_vars.add(name)
+        self.own.names.add(name)
         return name
 
     def _assign(self, index: int, name: str, expr: str) -> None:
@@ -520,7 +562,10 @@ def copy_into(context: Context, content: Content, seq: Seq, state: State) -> Non
         return
     assert isinstance(content, Seq)
     length = as_kind(content.length, "i")
-    context.trap_if(f"{length} > {seq.capacity}", 2)
+    if not isinstance(content.length, Const):
+        context.trap_if(f"{length} > {seq.capacity}", 2)
+    elif content.length.value > seq.capacity:
+        raise CannotCompile("a list is too long", context.line)
     index = context.name("j")
     context.write(f"{index} = 0")
     body: Buffer = [f"if {index} >= {length}: break"]
@@ -556,5 +601,3 @@ def _freeze(context: Context, state: State, id: int) -> None:
         state.heap[id] = Seq(*fields, content.capacity, True)
     elif isinstance(content, (Dict, Fields)):
         state.heap[id] = Broken("an object with two names was joined with another")
-
-

@@ -7,14 +7,19 @@ Objects are numbered when they are first met, and each keeps the path by which a
 from __future__ import annotations
 
 import ast
+import bisect
 import builtins
+import json
 import math
+import statistics
 import sys
 import types
 from typing import Any
 
 import numpy as np
 
+from racer.reward.compile.prelude import LAMBDAS, library_value
+from racer.reward.compile.scopes import LIBRARY_FRAME
 from racer.reward.compile.values import (
     LIMIT,
     UNBOUND,
@@ -41,6 +46,8 @@ from racer.reward.compile.values import (
     width,
 )
 
+FUNCTION_FRAME = -1_000_000
+"""Attributes of function number k are variables of frame `FUNCTION_FRAME - k`."""
 Path = tuple[tuple[str, Any], ...]
 
 SMALL = 8
@@ -55,14 +62,18 @@ def _natives() -> dict[int, str]:
     found: dict[int, str] = {}
     for name in dir(builtins):
         found[id(getattr(builtins, name))] = f"builtins.{name}"
-    for module, prefix in ((math, "math"), (np.linalg, "numpy.linalg"), (np, "numpy")):
+    modules = ((math, "math"), (np.linalg, "numpy.linalg"), (np, "numpy"), (json, "json"), (bisect, "bisect"))
+    for module, prefix in (*modules, (statistics, "statistics")):
         for name in dir(module):
             value = getattr(module, name)
             if callable(value) and id(value) not in found:
                 found[id(value)] = f"{prefix}.{name}"
-    for alias, name in (("absolute", "abs"), ("arctan2", "atan2"), ("power", "pow")):
-        found[id(getattr(np, alias))] = f"numpy.{alias}"
-        del name
+    for name in ("sin", "cos", "tan"):
+        for old, new in ((f"arc{name}", f"a{name}"), (f"arc{name}h", f"a{name}h")):
+            found[id(getattr(np, old))] = f"numpy.{new}"
+    found[id(np.arctan2)] = "numpy.atan2"
+    found[id(np.absolute)] = "numpy.abs"
+    found[id(np.power)] = "numpy.power"
     return found
 
 
@@ -87,7 +98,8 @@ class World:
         self._variables: dict[Key, Value] = {}
         self._natives = _natives()
         self._nodes: dict[tuple[int, str], list[ast.FunctionDef | ast.Lambda]] = {}
-        self.serials: dict[int, int] = {}
+        self.serials: dict[int, int] = dict(LAMBDAS)
+        self.functions: dict[int, tuple[Any, Path]] = {}
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.Lambda)):
                 lines = {node.lineno}
@@ -103,7 +115,14 @@ class World:
         """A global of the module (frame 0) or a closure's cell (frames below 0)."""
         if key not in self._variables:
             frame, name = key
-            if frame == 0 and name in self.module:
+            if frame == LIBRARY_FRAME:
+                self._variables[key] = library_value(name) or UNBOUND
+            elif frame <= FUNCTION_FRAME:
+                obj, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
+                if obj is None or name not in vars(obj):
+                    return UNBOUND
+                self._variables[key] = self.value(vars(obj)[name], (*path, ("attr", name)))
+            elif frame == 0 and name in self.module:
                 self._variables[key] = self.value(self.module[name], (("global", name),))
             elif frame < 0 and name in self.cells[frame][0]:
                 cells, path = self.cells[frame]
@@ -179,13 +198,13 @@ class World:
                 except ValueError:
                     continue
             self.cells[frame] = (cells, path)
-        defaults = tuple(
-            self.value(d, (*path, ("default", k))) for k, d in enumerate(obj.__defaults__ or ())
-        )
+        defaults = tuple(self.value(d, (*path, ("default", k))) for k, d in enumerate(obj.__defaults__ or ()))
         keywords = tuple(
             (name, self.value(d, (*path, ("kwdefault", name)))) for name, d in (obj.__kwdefaults__ or {}).items()
         )
-        return Function(nodes[0], frame, defaults, keywords, self.serials[id(nodes[0])])
+        serial = self.serials[id(nodes[0])]
+        self.functions.setdefault(serial, (obj, path))
+        return Function(nodes[0], frame, defaults, keywords, serial)
 
     def _content(self, obj: Any, path: Path) -> Content:
         if isinstance(obj, np.ndarray):

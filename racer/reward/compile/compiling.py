@@ -1,0 +1,65 @@
+"""From a reward's source to its compiled path, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from racer.assets import cache_dir
+from racer.reward.compile.kernel import folder_of, load_kernel, read_verdict
+from racer.reward.seam import Reward
+from racer.reward.source import RewardSource, compile_source
+
+KEEP = 200
+"""Translations that are kept in the cache folder."""
+
+
+def compiled_reward(
+    source: RewardSource, n_worlds: int, n_cars: int, *, failure_folder: str | Path | None = None
+) -> Reward | str:
+    """The compiled path of a reward, or why it is left to plain Python.
+
+    The first call with a text translates it and tries it out in another process; later ones load what that left.
+
+    Raises:
+        RewardError: the text has a syntax error.
+    """
+    if importlib.util.find_spec("numba") is None:
+        return "numba is not installed"
+    from racer.reward.compile.compiled_path import CompiledReward
+    from racer.reward.compile.trial import try_out
+
+    compile_source(source)
+    folder = folder_of(source)
+    verdict = read_verdict(folder)
+    if verdict is None:
+        _prune()
+        verdict = try_out(source, folder)
+    if verdict["path"] != "compiled":
+        return str(verdict["reason"])
+    try:
+        kernel = load_kernel(folder, memory=verdict["memory"], regions=verdict["regions"], layout=verdict["layout"])
+    except (OSError, ValueError, KeyError) as error:
+        return f"its translation in {folder} cannot be read ({error})"
+    return CompiledReward(source, kernel, n_worlds, n_cars, failure_folder=failure_folder, reason=_left(verdict))
+
+
+def _left(verdict: dict[str, object]) -> str:
+    """What is left to plain Python, in words."""
+    traps = verdict.get("traps")
+    if not isinstance(traps, list) or not traps:
+        return ""
+    lines = ", ".join(f"line {line} ({reason})" for line, reason in traps[:3])
+    return f"plain Python is called for {lines}" + (" and others" if len(traps) > 3 else "")
+
+
+def _prune() -> None:
+    """Drop the translations that were not made lately."""
+    try:
+        folders = [p for p in (cache_dir() / "rewards").iterdir() if p.is_dir()]
+        folders.sort(key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return
+    for old in folders[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)

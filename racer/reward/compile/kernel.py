@@ -1,0 +1,148 @@
+"""A translation on disk, and the kernel that numba makes of it.
+
+The folder of a translation is named by a hash of the reward's text and of all that its kernel depends on; it holds the
+generated module, its numbers, numba's own cache, and last of all the verdict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.assets import cache_dir, write_atomically
+from racer.reward.source import RewardSource
+
+if TYPE_CHECKING:
+    from racer.reward.compile.layout import Layout
+    from racer.reward.compile.translate import Translation
+
+MODULE_FILE, TABLES_FILE, VERDICT_FILE = "reward_kernel.py", "tables.npz", "verdict.json"
+SIGNATURE = (
+    "void(int64, int64, float64[::1], int32[::1], uint8[::1], float64[::1], uint8[::1], int64, float64[::1], "
+    "int64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1], int64[::1])"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A compiled reward.
+
+    Attributes:
+        function: over a range of cars; see `translate`.
+        table: numbers of tables.
+        initial: the state of a car before its first call.
+        memory: numbers that a call needs, without those for objects.
+        regions: numbers at the start of a state row that are written in place.
+        layout: where the state lies; see `layout`.
+    """
+
+    function: Callable[..., None]
+    table: NDArray[np.float64]
+    initial: NDArray[np.float64]
+    memory: int
+    regions: int
+    layout: Layout
+
+
+def version() -> str:
+    """A hash of what a kernel depends on beside the reward's text."""
+    import numba
+
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info} {platform.machine()}".encode())
+    here = Path(__file__).parent
+    others = [here.parent / name for name in ("params.py", "seam.py", "rows.py", "states.py")]
+    for file in [*sorted(here.glob("*.py")), *others, here.parents[1] / "sim" / "dtypes.py"]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def folder_of(source: RewardSource) -> Path:
+    """The folder of a reward's translation; it need not exist."""
+    key = hashlib.sha256(f"{version()} {source.sha256}".encode()).hexdigest()[:32]
+    return cache_dir() / "rewards" / key
+
+
+def read_verdict(folder: Path) -> dict[str, Any] | None:
+    """What the trial found; None where there was none."""
+    try:
+        verdict = json.loads((folder / VERDICT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return verdict if isinstance(verdict, dict) and "path" in verdict else None
+
+
+def write_verdict(folder: Path, verdict: dict[str, Any]) -> None:
+    """Keep what the trial found."""
+    write_atomically(folder / VERDICT_FILE, json.dumps(verdict, indent=1) + "\n")
+
+
+def write_translation(folder: Path, translation: Translation) -> None:
+    """Write the generated module and its numbers."""
+    write_atomically(folder / MODULE_FILE, translation.text)
+    buffer = io.BytesIO()
+    np.savez(buffer, table=translation.table, initial=translation.initial)
+    write_atomically(folder / TABLES_FILE, buffer.getvalue())
+
+
+def load_kernel(folder: Path, *, memory: int, regions: int, layout: Layout, compiled: bool = True) -> Kernel:
+    """Load a translation; numba compiles it, or takes it from its cache.
+
+    Args:
+        compiled: False leaves the kernel as the Python function that it was written as, for tests.
+
+    Raises:
+        OSError, ValueError: the folder is broken.
+    """
+    with np.load(folder / TABLES_FILE, allow_pickle=False) as file:
+        table, initial = file["table"], file["initial"]
+    spec = importlib.util.spec_from_file_location(f"racer_reward_kernel_{folder.name}", folder / MODULE_FILE)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{folder / MODULE_FILE} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # numba's cache looks it up
+    spec.loader.exec_module(module)
+    function = _compiled(module, folder) if compiled else module.kernel
+    return Kernel(function=function, table=table, initial=initial, memory=memory, regions=regions, layout=layout)
+
+
+def plain_kernel(translation: Translation) -> Kernel:
+    """The translation run by Python itself: slow, and without a compiler; for tests of the translation alone."""
+    space: dict[str, Any] = {"__name__": "racer_plain_kernel"}
+    exec(compile(translation.text, MODULE_FILE, "exec"), space)
+
+    def function(*arguments: Any) -> None:
+        with np.errstate(all="ignore"):
+            space["kernel"](*arguments)
+
+    return Kernel(
+        function=function,
+        table=translation.table,
+        initial=translation.initial,
+        memory=translation.memory,
+        regions=translation.regions,
+        layout=translation.layout,
+    )
+
+
+def _compiled(module: Any, folder: Path) -> Callable[..., None]:
+    import numba
+
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        module.one = numba.njit(nogil=True, error_model="numpy")(module.one)
+        kernel = numba.njit(SIGNATURE, nogil=True, cache=True, error_model="numpy")(module.kernel)
+    finally:
+        numba.config.CACHE_DIR = before
+    return kernel  # type: ignore[no-any-return]

@@ -1,0 +1,85 @@
+"""The translation of a reward beside plain Python, without a compiler and without another process."""
+
+import ast
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from racer.reward.compile.compiled_path import CompiledReward
+from racer.reward.compile.kernel import plain_kernel
+from racer.reward.compile.layout import Mismatch, take_state
+from racer.reward.compile.translate import Translation, check_module, translate
+from racer.reward.failure import as_reward
+from racer.reward.printed import PrintCapture
+from racer.reward.rows import params_rows
+from racer.reward.source import RewardSource, compile_source, new_module
+
+FILE = Path("twin.py")
+
+
+def source_of(text: str) -> RewardSource:
+    """A source without a file."""
+    return RewardSource(name="twin", path=FILE, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def translated(text: str) -> Translation:
+    """Translate a text."""
+    source = source_of(text)
+    check_module(ast.parse(text))
+    with PrintCapture():
+        module, _ = new_module(source, compile_source(source))
+    return translate(module, text, str(FILE))
+
+
+class Twins:
+    """One text in plain Python and translated, each car with a module of its own.
+
+    Attributes:
+        gone: cars that plain Python would have to keep: what they hold fits no row.
+        traps: calls that the translation left to plain Python.
+        calls: all calls.
+    """
+
+    def __init__(self, text: str, cars: int) -> None:
+        self.source = source_of(text)
+        code = compile_source(self.source)
+        self.translation = translated(text)
+        self.kernel = plain_kernel(self.translation)
+        self.reward = CompiledReward(self.source, self.kernel, cars)
+        with PrintCapture():
+            self.functions = [new_module(self.source, code)[1] for _ in range(cars)]
+        self.traps = self.calls = 0
+        self.gone: set[int] = set()
+
+    def step(self, rows: np.ndarray, things: np.ndarray | None, waypoints: Any) -> None:
+        """One control step; it ends with an AssertionError where the two differ, and with None where Python fails."""
+        self.reward._take_waypoints(waypoints)
+        before = self.reward.states.copy()
+        codes = self.reward.run(rows, things)
+        flat = rows.reshape(-1)
+        every = params_rows(flat, None if things is None else things.reshape(len(flat), -1), waypoints)
+        for index, params in enumerate(every):
+            if index in self.gone:
+                continue
+            self.calls += 1
+            with PrintCapture():
+                try:
+                    expected = as_reward(self.functions[index](params))
+                except Exception:
+                    expected = None
+            if expected is None:
+                self.gone.add(index)
+                assert codes[index] != 0, f"Python fails, the kernel gives {self.reward._rewards[index]!r}"
+            elif codes[index] == 0:
+                got = self.reward._rewards[index]
+                assert abs(got - expected) <= 1e-9 * (1 + abs(expected)), (got, expected)
+            else:
+                self.traps += 1
+                assert np.array_equal(self.reward.states[index], before[index], equal_nan=True)
+                module = self.functions[index].__globals__  # type: ignore[attr-defined]
+                try:
+                    take_state(module, self.kernel.layout, self.reward.states[index])
+                except Mismatch:
+                    self.gone.add(index)
