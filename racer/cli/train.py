@@ -24,6 +24,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
+    show_prints: Annotated[
+        bool, typer.Option("--show-prints", help="Run the reward as plain Python and show its last prints at the end.")
+    ] = False,
     deepracer_logs: Annotated[
         bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
     ] = False,
@@ -41,6 +44,8 @@ def train(
     settings = list(settings or [])
     if minutes is not None:
         settings.append(f"train.minutes={minutes}")
+    if show_prints and resume is None:
+        settings.append("reward_path=python")  # a compiled function prints nothing
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
@@ -66,5 +71,7 @@ def train(
             progress.stopped()
             raise typer.Exit(130) from None
     progress.summary(outcome)
+    if show_prints:
+        progress.prints()
     if outcome.interrupted:
         raise typer.Exit(130)

@@ -30,6 +30,7 @@ class TrainingProgress:
         self.console.print(f"run       {path}")
         self.console.print(f"track     {tracks}")
         self._reward = config.reward
+        self._function: Reward | None = None
         self._bar = Progress(
             BarColumn(bar_width=None),
             TaskProgressColumn(),
@@ -51,6 +52,7 @@ class TrainingProgress:
 
     def rewarded(self, reward: Reward) -> None:
         """Say how the reward function runs, and why where it is not compiled."""
+        self._function = reward
         how = {"compiled": "compiled", "python": "runs as plain Python"}.get(reward.path, f"a {reward.path}")
         reason = getattr(reward, "reason", "")
         told = f"reward    {self._reward}, {how}" + (f": {reason}" if reason else "")
@@ -93,3 +95,11 @@ class TrainingProgress:
 
     def _how_to_go_on(self) -> None:
         self.console.print(f"go on     racer train --resume {self._path}")
+
+    def prints(self) -> None:
+        """The last lines that the reward function printed."""
+        count = getattr(self._function, "printed_lines", 0)
+        lines = list(getattr(self._function, "last_prints", []))
+        self.console.print(f"the reward function printed {count:,} lines" + (", the last:" if lines else ""))
+        for line in lines:
+            self.console.print(f"  {line}", markup=False, soft_wrap=True)

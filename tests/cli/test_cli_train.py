@@ -47,6 +47,19 @@ def test_a_training_tells_where_what_and_what_next(run, tmp_path):
     assert open_run(tmp_path / "mine").info()["command"][:1] == ["train"]
 
 
+def test_prints_are_shown_on_request(run, tmp_path):
+    """Keep a reward's prints away, and show the last twenty, as printed, where they are asked for."""
+    text = "def reward_function(params):\n    print('[b]at', int(params['steps']))\n    return params['speed']\n"
+    (tmp_path / "talks.py").write_text(text)
+    said = run("train", *TINY, "--reward", "talks.py", "--run-dir", "quiet", "--set", "reward_path=python")
+    assert said.code == 0 and "[b]at" not in said.out
+    said = run("train", *TINY, "--reward", "talks.py", "--run-dir", "loud", "--show-prints")
+    *_, count = [k for k, line in enumerate(said.out.splitlines()) if line.startswith("the reward function printed")]
+    told = said.out.splitlines()[count:]
+    assert told[0] == "the reward function printed 2,048 lines, the last:"
+    assert len(told) == 21 and all(line.startswith("  [b]at ") for line in told[1:])
+
+
 def test_a_run_without_a_name_lies_in_runs(run, tmp_path):
     """Make ./runs/<track>-<time>."""
     assert run("train", *TINY).code == 0
