@@ -240,7 +240,7 @@ def unary(context: Context, symbol: str, value: Value) -> Value:
         folded = {"-": operator.neg, "+": operator.pos, "~": operator.invert}[symbol]
         if symbol == "~" and type(a.value) is float:
             raise context.trap("an operation that Python refuses")
-        return constant(context, folded(a.value))
+        return constant(context, folded(a.value))  # type: ignore[operator]
     if a.numpy and a.kind == "b":
         raise context.cannot("arithmetic with a numpy truth value")
     if symbol == "~":

@@ -138,7 +138,7 @@ class Comparison:
         if self.states < STATES_MIN:
             return {"path": "python", "reason": f"only {self.states} states could be compared in time", **facts}
         if sum(self.replays.values()) > REPLAY_SHARE * max(1, self.driven):
-            line, count = self.replays.most_common(1)[0]
+            line, _ = self.replays.most_common(1)[0]
             share = 100.0 * sum(self.replays.values()) / self.driven
             reason = f"line {line} needs plain Python (in all {share:.0f} % of the calls do)"
             return {"path": "python", "reason": reason, "line": line, **facts}

@@ -299,7 +299,8 @@ def equal(context: Context, one: Value, two: Value) -> bool | str:
         type_of(context, one),
         type_of(context, two),
     ):
-        if any(number(v) or v == NONE or (isinstance(v, Const) and isinstance(v.value, str)) for v in (one, two)):
+        plain = [number(v) or v == NONE or (isinstance(v, Const) and isinstance(v.value, str)) for v in (one, two)]
+        if any(plain):
             return False
     if any(isinstance(v, Text) for v in (one, two)) and any(number(v) or v == NONE for v in (one, two)):
         return False
@@ -385,7 +386,7 @@ def _contains(context: Context, where: Value, value: Value) -> bool | str:
 def _in_range(context: Context, where: Range, value: Value) -> bool | str:
     x = as_number(context, value)
     if kind(x) not in "bi":
-        if where.step == 1 and kind(x) == "f" or kind(x) == "n":
+        if (where.step == 1 and kind(x) == "f") or kind(x) == "n":
             name = context.temp(as_kind(x, "f"))
             low, high = as_kind(where.start, "i"), as_kind(where.stop, "i")
             return f"({low} <= {name} < {high} and {name} == math.floor({name}))" if where.step == 1 else _no(context)

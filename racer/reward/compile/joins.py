@@ -306,7 +306,7 @@ class Joiner:
             return Text()
         reused = isinstance(head, Choice) and head.expr in self.own.names
         name = head.expr if isinstance(head, Choice) and reused else self._fresh(self._hint)
-        for index, value in enumerate(values):
+        for index, value in enumerate(values):  # type: ignore[assignment]
             expr = "0"
             if isinstance(value, Choice):
                 expr = value.expr
@@ -354,7 +354,7 @@ class Joiner:
         key = tuple(ids)
         if key in self._done:
             return Ref(self._done[key])
-        for state, id in zip(self.states, ids, strict=True):
+        for state, id in zip(self.states, ids, strict=True):  # type: ignore[assignment]
             if id is not None and _count(state, id) > 1:
                 _freeze(self.context, state, id)
         if old is not None and old in self.own.ids:

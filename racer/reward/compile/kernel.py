@@ -138,11 +138,11 @@ def plain_kernel(translation: Translation) -> Kernel:
 def _compiled(module: Any, folder: Path) -> Callable[..., None]:
     import numba
 
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:
         module.one = numba.njit(nogil=True, error_model="numpy")(module.one)
         kernel = numba.njit(SIGNATURE, nogil=True, cache=True, error_model="numpy")(module.kernel)
     finally:
-        numba.config.CACHE_DIR = before
-    return kernel  # type: ignore[no-any-return]
+        numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+    return kernel

@@ -43,7 +43,7 @@ Layout = list[dict[str, Any]]
 _IMPORTED = 1_000_000
 
 
-class Mismatch(Exception):  # noqa: N818
+class Mismatch(Exception):
     """A module holds something that the row has no place for."""
 
 

@@ -417,8 +417,8 @@ def _hasattr(context: Context, args: list[Value], named: dict[str, Value]) -> Va
                     return Scalar("b", f"({own.tag} != 2)")
                 return Const(True)
     if isinstance(name, Const) and isinstance(name.value, str):
-        from racer.reward.compile.world import FUNCTION_FRAME
         from racer.reward.compile.values import Function
+        from racer.reward.compile.world import FUNCTION_FRAME
 
         if isinstance(target, Function):
             found = context.lookup((FUNCTION_FRAME - target.serial, name.value))

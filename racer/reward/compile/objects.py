@@ -8,7 +8,6 @@ import sys
 from racer.reward.compile.arithmetic import bound_name
 from racer.reward.compile.context import Context
 from racer.reward.compile.strings import is_text
-from racer.reward.compile.world import FUNCTION_FRAME
 from racer.reward.compile.values import (
     UNBOUND,
     Bound,
@@ -26,6 +25,7 @@ from racer.reward.compile.values import (
     Tup,
     Value,
 )
+from racer.reward.compile.world import FUNCTION_FRAME
 
 
 def function_value(context: Context, node: ast.FunctionDef | ast.Lambda) -> Function:

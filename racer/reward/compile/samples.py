@@ -49,11 +49,10 @@ def _version() -> str:
 
 
 def _make() -> list[Sample]:
-    samples = []
+    samples: list[Sample] = []
     for number, name in enumerate(TRACKS):
         track = load_track(name)
-        for sample in sample_track(track, seed=number, laps=0.7):
-            samples.append(_cut(sample))
+        samples.extend(_cut(sample) for sample in sample_track(track, seed=number, laps=0.7))
         waypoints = samples[-1].waypoints
         samples.append(_random(name, waypoints, number, objects=False))
         samples.append(_random(name, waypoints, number, objects=True))
@@ -176,7 +175,7 @@ def _read(path: Path) -> list[Sample]:
             ends = np.cumsum(file[f"counts{k}"]).tolist()
             points = [tuple(row) for row in file[f"points{k}"].tolist()]
             waypoints = [tuple(points[first:last]) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
-            objects = file[f"objects{k}"] if f"objects{k}" in file else None
+            objects = file.get(f"objects{k}")
             samples.append(
                 Sample(track=track, where=where, telemetry=file[f"telemetry{k}"], objects=objects, waypoints=waypoints)
             )

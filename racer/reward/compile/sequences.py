@@ -308,7 +308,8 @@ def part(context: Context, value: Value, lower: Value | None, upper: Value | Non
     ends = [None if e is None or e == Const(None) else as_index(context, e) for e in (lower, upper)]
     if isinstance(value, Const) and isinstance(value.value, str):
         if all(e is None or isinstance(e, Const) for e in ends):
-            return Const(value.value[slice(*(e.value if isinstance(e, Const) else None for e in ends), by)])
+            first, last = (e.value if isinstance(e, Const) else None for e in ends)
+            return Const(value.value[slice(first, last, by)])
         raise context.cannot("a part of a string")
     found = contents(context, value)
     if isinstance(found, Items) and all(e is None or isinstance(e, Const) for e in ends):

@@ -403,7 +403,7 @@ def _caught(handler: ast.ExceptHandler) -> list[type[BaseException] | None]:
 
 def _raise(context: Context, node: ast.Raise) -> None:
     made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    error = _caught(ast.ExceptHandler(made)) if isinstance(made, ast.Name) else [None]
+    error = _caught(ast.ExceptHandler(made, None, [])) if isinstance(made, ast.Name) else [None]
     quiet, context.quiet = context.quiet, 0  # the prelude raises what Python does
     try:
         raise context.trap("an exception is raised", error=error[0].__name__ if error[0] else "")

@@ -55,10 +55,31 @@ FORBIDDEN = (
     "delattr",
     "breakpoint",
 )
-MODULES = (
-    "math numpy typing json time random copy collections functools itertools statistics bisect enum dataclasses "
-    "abc operator sys os __future__ types numbers shapely scipy"
-).split()
+MODULES = [
+    "math",
+    "numpy",
+    "typing",
+    "json",
+    "time",
+    "random",
+    "copy",
+    "collections",
+    "functools",
+    "itertools",
+    "statistics",
+    "bisect",
+    "enum",
+    "dataclasses",
+    "abc",
+    "operator",
+    "sys",
+    "os",
+    "__future__",
+    "types",
+    "numbers",
+    "shapely",
+    "scipy",
+]
 
 _OBJECT_COLUMNS = {
     "objects_location": 0,
@@ -276,7 +297,7 @@ def _written(context: Context, body: Buffer, entry: Buffer, head: State, kinds: 
     one += "".join(f"    {line}\n" for line in start) + text + "\n"
     table = np.array(context.table or [0.0])
     initial = np.zeros(max(1, regions + len(names)))
-    space: dict[str, Any] = {name: 0.0 for name in names}
+    space: dict[str, Any] = dict.fromkeys(names, 0.0)
     space.update(S=initial, T=table, M=np.zeros(1), INF=math.inf, NAN=math.nan, math=math, np=np)
     exec("def fill():\n    pass\n" + "\n".join(line[4:] for line in flatten(entry)), space)
     for name, place in names.items():

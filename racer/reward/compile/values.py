@@ -13,7 +13,7 @@ LIMIT = 2.0**53
 """Whole numbers beyond it leave the compiled path: they are Python's business."""
 
 
-class CannotCompile(Exception):  # noqa: N818 (a verdict, not a fault)
+class CannotCompile(Exception):
     """A piece of a program that the translator does not cover.
 
     Attributes:
@@ -31,7 +31,7 @@ class Hopeless(CannotCompile):
     """The same for the whole function: a trap in its place would not help."""
 
 
-class Unreachable(Exception):  # noqa: N818
+class Unreachable(Exception):
     """What follows in this block never runs: it returned, left its loop, or met a trap."""
 
 

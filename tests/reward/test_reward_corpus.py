@@ -1,0 +1,35 @@
+"""The corpus: reward functions in the style of published ones, through the whole way from text to rewards."""
+
+from pathlib import Path
+
+import pytest
+
+from racer.reward.load import load_reward
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.py"))
+SHARE_MIN = 0.9
+"""Of the corpus that has to compile; the rest runs as plain Python."""
+
+
+def test_the_corpus_is_large_enough() -> None:
+    """Hold at least sixty functions."""
+    assert len(CORPUS) >= 60
+
+
+@pytest.mark.parametrize("file", CORPUS[:: len(CORPUS) // 4][:4], ids=lambda file: file.stem)
+def test_some_are_usable_at_once(file: Path) -> None:
+    """Compile, or say why not; the trial has compared every compiled one with plain Python."""
+    reward = load_reward(file, n_worlds=2)
+    assert reward.path == "compiled" or (reward.path == "python" and reward.reason)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_nine_of_ten_compile() -> None:
+    """Compile at least 90 % of the corpus, each agreeing with plain Python on every state of its trial."""
+    left = {}
+    for file in CORPUS:
+        reward = load_reward(file, n_worlds=2)
+        if reward.path != "compiled":
+            left[file.stem] = reward.reason
+    assert len(left) <= (1.0 - SHARE_MIN) * len(CORPUS), left
