@@ -96,7 +96,7 @@ class Context:
         self.execute: Callable[[Context, list[ast.stmt]], None]
         self.call: Callable[..., Value]
         self.call_value: Callable[..., Value]
-        self.library: Callable[..., Value]
+        self.routine: Callable[..., Value]
         self.user_loops: list[tuple[Jumps, Jumps]] = []
         self.returns: tuple[Jumps | None, Key] = (None, (0, ""))
         self.quiet = 0

@@ -112,7 +112,7 @@ def _concatenated(context: Context, one: Value, two: Value) -> Value:
     a, b = contents(context, one), contents(context, two)
     if isinstance(a, Items) and isinstance(b, Items):
         return make(context, a.type, a.items + b.items)
-    return context.library("concatenated" if a.type == "list" else "concatenated_tuple", one, two)
+    return context.routine("concatenated" if a.type == "list" else "concatenated_tuple", one, two)
 
 
 def _repeated(context: Context, one: Value, times: Value) -> Value:
@@ -122,7 +122,7 @@ def _repeated(context: Context, one: Value, times: Value) -> Value:
         raise context.trap("a list times a float")
     if isinstance(found, Items) and isinstance(count, Const) and len(found.items) * max(0, count.value) <= 64:
         return make(context, found.type, found.items * count.value)
-    return context.library("repeated", one, count)
+    return context.routine("repeated", one, count)
 
 
 def _arrays(context: Context, symbol: str, one: Value, two: Value) -> Value:
@@ -144,7 +144,7 @@ def _arrays(context: Context, symbol: str, one: Value, two: Value) -> Value:
         name = "rows"
     elif sides[0] and sides[1]:
         name = "row_left" if tables[0] else "row_right"
-    return context.library(f"{name}_{_WORDS[symbol]}", one, two)
+    return context.routine(f"{name}_{_WORDS[symbol]}", one, two)
 
 
 def _is_table(context: Context, side: Items | Seq) -> bool:
@@ -314,7 +314,7 @@ def _equal_sequences(context: Context, one: Value, two: Value) -> bool | str:
     if a.type != b.type:
         return False
     if not isinstance(a, Items) or not isinstance(b, Items):
-        result = context.library("equal_lists", one, two)
+        result = context.routine("equal_lists", one, two)
         return truth(context, result)
     if len(a.items) != len(b.items):
         return False
@@ -380,7 +380,7 @@ def _contains(context: Context, where: Value, value: Value) -> bool | str:
             where = Tup(where.items, "tuple")
         else:
             raise context.cannot("a search in a set")
-    return truth(context, context.library("contains", where, value))
+    return truth(context, context.routine("contains", where, value))
 
 
 def _in_range(context: Context, where: Range, value: Value) -> bool | str:
@@ -430,7 +430,7 @@ def _column(context: Context, target: Value, index: ast.Tuple) -> Value:
         ends = [None if e is None else evaluate(context, e) for e in (rows.lower, rows.upper)]
         if ends != [None, None]:
             target = part(context, target, ends[0], ends[1], None)
-        return context.library("column", target, evaluate(context, rest[0]))
+        return context.routine("column", target, evaluate(context, rest[0]))
     if not isinstance(rows, ast.Slice) and len(rest) == 1 and isinstance(rest[0], ast.Slice):
         row = item(context, target, evaluate(context, rows))
         ends = [None if e is None else evaluate(context, e) for e in (rest[0].lower, rest[0].upper)]
@@ -475,7 +475,7 @@ def _looked_up(context: Context, content: Dict, index: Scalar) -> Value:
     keys = [key for key, _ in content.items]
     if not all(type(key) is int for key in keys):
         raise context.cannot("a key that is not known")
-    where = context.library("index_of", Tup(tuple(Const(key) for key in keys)), index)
+    where = context.routine("index_of", Tup(tuple(Const(key) for key in keys)), index)
     return item(context, Tup(tuple(value for _, value in content.items)), where)
 
 

@@ -124,13 +124,13 @@ def _array(context: Context, receiver: Value, name: str, args: list[Value], name
     if name in _ARRAY:
         return NATIVES[_ARRAY[name]](context, [receiver, *args], named)
     if name == "tolist" and not args:
-        return context.library("as_list", NATIVES["racer.as_plain"](context, [receiver], {}))
+        return context.routine("as_list", NATIVES["racer.as_plain"](context, [receiver], {}))
     raise context.cannot(f"the method `{name}` of an array")
 
 
 def _list(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
     if name in ("index", "count") and len(args) == 1:
-        return context.library("index_of" if name == "index" else "count_of", receiver, args[0])
+        return context.routine("index_of" if name == "index" else "count_of", receiver, args[0])
     if isinstance(receiver, Tup) and receiver.type == "tuple":
         raise context.trap(f"a tuple has no `{name}`")
     if name == "append" and len(args) == 1:
@@ -145,7 +145,7 @@ def _list(context: Context, receiver: Value, name: str, args: list[Value], named
         set_contents(context, receiver, Items("list", ()))
         return NONE
     if name == "copy" and not args:
-        return context.library("as_list", receiver)
+        return context.routine("as_list", receiver)
     if name in ("extend", "insert", "remove", "reverse"):
         ref, found = writable(context, receiver)
         if name == "extend" and isinstance(found, Items) and is_sequence(context, args[0]):
@@ -160,12 +160,12 @@ def _list(context: Context, receiver: Value, name: str, args: list[Value], named
             items.insert(args[0].value, args[1])
             context.s.heap[ref.id] = Items("list", tuple(items))
             return NONE
-        context.library(name, receiver, *args)
+        context.routine(name, receiver, *args)
         return NONE
     if name == "sort" and not args:
         if set(named) - {"reverse"} or named.get("reverse", Const(False)) not in (Const(False), Const(True)):
             raise context.cannot("`sort` with a key")
-        context.library("sort_down" if named.get("reverse") == Const(True) else "sort_numbers", receiver)
+        context.routine("sort_down" if named.get("reverse") == Const(True) else "sort_numbers", receiver)
         return NONE
     raise context.cannot(f"the method `{name}` of a list")
 
@@ -180,4 +180,4 @@ def _pop(context: Context, receiver: Value, index: Value) -> Value:
         value = items.pop(where.value)
         context.s.heap[ref.id] = Items("list", tuple(items))
         return value
-    return context.library("pop_at", receiver, index)
+    return context.routine("pop_at", receiver, index)

@@ -17,7 +17,7 @@ def _flat(context: Context, value: Value) -> Value:
     if not is_sequence(context, value):
         if kind_of(value) is not None:
             raise context.cannot("a number where an array is expected")
-        value = context.library("as_list", value)
+        value = context.routine("as_list", value)
     found = contents(context, value)
     flat = isinstance(found.shape, Leaf) if isinstance(found, Seq) else all(kind_of(v) for v in found.items)
     if not flat or found.type == "set":
@@ -38,7 +38,7 @@ def _over(name: str, *more: Value, numpy: bool = False) -> Handler:
                 raise context.trap("an empty array")
         else:
             context.trap_if(f"{count.expr} == 0")
-        result = context.library(name, row, *more)
+        result = context.routine(name, row, *more)
         return as_numpy(result) if numpy else result
 
     return run
@@ -68,10 +68,10 @@ def _joined(value: Value) -> Value:
 
 def _norm(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) == 1 and set(named) == {"axis"} and named["axis"] in (Const(1), Const(-1)):
-        return context.library("norms", args[0])
+        return context.routine("norms", args[0])
     if len(args) != 1 or named:
         raise context.cannot("this `norm`")
-    return context.library("norm", _flat(context, args[0]))
+    return context.routine("norm", _flat(context, args[0]))
 
 
 def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -125,7 +125,7 @@ def _filled(number: float) -> Handler:
 def _interp(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 3 or named or is_sequence(context, args[0]):
         raise context.cannot("this `interp`")
-    return context.library("interp", as_number(context, args[0]), args[1], args[2])
+    return context.routine("interp", as_number(context, args[0]), args[1], args[2])
 
 
 def _where(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -138,7 +138,7 @@ def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Val
     count = args[2] if len(args) > 2 else named.get("num", Const(50))
     if set(named) - {"num"}:
         raise context.cannot("this `linspace`")
-    return context.library("spaced", args[0], args[1], count)
+    return context.routine("spaced", args[0], args[1], count)
 
 
 def _arange(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -155,7 +155,7 @@ def _is_close(name: str, relative: float, absolute: float, words: tuple[str, str
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - set(words) or len(args) != 2:
             raise context.cannot("this `isclose`")
-        return context.library(name, *args, named.get(words[0], Const(relative)), named.get(words[1], Const(absolute)))
+        return context.routine(name, *args, named.get(words[0], Const(relative)), named.get(words[1], Const(absolute)))
 
     return run
 
@@ -182,7 +182,7 @@ def _any(word: str) -> Handler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
             raise context.cannot(f"this `{word}`")
-        test = truth(context, context.library(word, _flat(context, args[0])))
+        test = truth(context, context.routine(word, _flat(context, args[0])))
         return Scalar("b", str(test), True)
 
     return run
@@ -192,13 +192,13 @@ def _array_of(name: str) -> Handler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
             raise context.cannot("these arguments")
-        return context.library(name, _flat(context, args[0]))
+        return context.routine(name, _flat(context, args[0]))
 
     return run
 
 
 def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    made = context.library("sorted_list", _flat(context, args[0]))
+    made = context.routine("sorted_list", _flat(context, args[0]))
     return _array(context, [made], {})
 
 
@@ -206,7 +206,7 @@ def _plain(name: str, *more: Value) -> Handler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
             raise context.cannot("these keywords")
-        return context.library(name, *(_flat(context, a) for a in args), *more)
+        return context.routine(name, *(_flat(context, a) for a in args), *more)
 
     return run
 
@@ -215,7 +215,7 @@ def _bisect(name: str) -> Handler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 2:
             raise context.cannot("this `bisect`")
-        return context.library(name, _flat(context, args[0]), args[1])
+        return context.routine(name, _flat(context, args[0]), args[1])
 
     return run
 

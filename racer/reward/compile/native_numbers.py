@@ -84,7 +84,7 @@ def number_function(context: Context, name: str, args: list[Scalar | Const], num
         if not numpy:
             raise context.cannot("`math.sign`")
         whole = kind(args[0]) in "bi"
-        result = as_numpy(context.library("sign", args[0]))
+        result = as_numpy(context.routine("sign", args[0]))
         return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
     if name == "square" and kind(args[0]) in "bi":
         raise context.cannot("`square` of a whole number")

@@ -90,11 +90,11 @@ def _extreme(word: str) -> Handler:
 
     def _of(context: Context, items: Value, named: dict[str, Value]) -> Value:
         if named.get("key", NONE) != NONE:
-            return context.library(by, items, named["key"])
+            return context.routine(by, items, named["key"])
         found = contents(context, items) if is_sequence(context, items) else None
         if isinstance(found, Items) and found.items and all(kind_of(v) is not None for v in map(_some, found.items)):
             return _chain(context, [as_number(context, v) for v in found.items], "<" if least else ">")
-        return context.library(plain, items)
+        return context.routine(plain, items)
 
     def _some(value: Value) -> Value:
         return value.value if isinstance(value, Maybe) and value.value is not None else value
@@ -131,7 +131,7 @@ def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         for value in found.items:
             result = binary(context, "+", result, value)
         return result
-    return context.library("total", items, start)
+    return context.routine("total", items, start)
 
 
 def _len(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -243,7 +243,7 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
         name = context.atom(x).expr
         context.trap_if(f"not abs({name}) < {LIMIT}", 2)
         return Scalar(x.kind, f"np.rint({name})")
-    result = context.library("round_to", context.atom(x), digits)
+    result = context.routine("round_to", context.atom(x), digits)
     return Scalar(x.kind, result.expr) if isinstance(result, Scalar) else result
 
 
@@ -268,15 +268,15 @@ def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Val
         raise context.cannot("this `sorted`")
     down = named.get("reverse") == Const(True)
     if named.get("key", NONE) != NONE:
-        return context.library("sorted_down_by" if down else "sorted_by", args[0], named["key"])
-    return context.library("sorted_down" if down else "sorted_list", args[0])
+        return context.routine("sorted_down_by" if down else "sorted_by", args[0], named["key"])
+    return context.routine("sorted_down" if down else "sorted_list", args[0])
 
 
 def _library(name: str, *more: Value) -> Handler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
             raise context.cannot("these keywords")
-        return context.library(name, *args, *more)
+        return context.routine(name, *args, *more)
 
     return run
 
@@ -295,7 +295,7 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     """A copy as a list or tuple."""
     value = present(context, value)
     if not is_sequence(context, value):
-        made = context.library("as_list", value)
+        made = context.routine("as_list", value)
         return made if type == "list" else _retyped(context, made, type)
     found = contents(context, value)
     if found.type == "set":
@@ -303,7 +303,7 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     if isinstance(found, Items):
         return Tup(found.items) if type == "tuple" else context.new(Items("list", found.items))
     if found.array in "MS" and type == "list":
-        return context.library("as_list", value)
+        return context.routine("as_list", value)
     fields = (found.array, found.offset, found.length, found.stride, found.shape)
     return context.new(Seq(type, *fields))
 
@@ -316,7 +316,7 @@ def _array(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
     value = present(context, args[0])
     if kind_of(value) is not None:
         raise context.cannot("an array without a length")
-    found = contents(context, value if is_sequence(context, value) else context.library("as_list", value))
+    found = contents(context, value if is_sequence(context, value) else context.routine("as_list", value))
     return _as_array(context, found, floats=dtype != NONE)
 
 
@@ -486,7 +486,7 @@ def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _map(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2:
         raise context.cannot("`map` over several lists")
-    found = context.library("mapped", args[0], args[1])
+    found = context.routine("mapped", args[0], args[1])
     return _as_plain(context, [found], {})
 
 
@@ -534,7 +534,7 @@ def _mapped(name: str) -> Handler:
             return Tup(tuple(as_numpy(x) for x in made), "ndarray")
         if len(args) > 1 or named:
             raise context.cannot("this function of an array")
-        return context.library("mapped", Native(name), value)
+        return context.routine("mapped", Native(name), value)
 
     return run
 
@@ -552,7 +552,7 @@ def _number(name: str, numpy: bool) -> Handler:
             from racer.reward.compile.values import Native
 
             word = "mapped_two" if all(sides) else "mapped_left" if sides[0] else "mapped_right"
-            return context.library(word, Native(f"numpy.{name}"), *args)
+            return context.routine(word, Native(f"numpy.{name}"), *args)
         return number_function(context, name, [as_number(context, a) for a in args], numpy)
 
     return run

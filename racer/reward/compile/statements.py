@@ -146,7 +146,7 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
         old = context.evaluate(context, ast.copy_location(ast.Name(target.id, ast.Load()), target))
         value = context.evaluate(context, node.value)
         if name == "Add" and type_of(context, old) == "list":
-            context.library("extend", old, value)
+            context.routine("extend", old, value)
             return
         assign(context, target, operate(context, name, old, value))
     elif isinstance(target, ast.Attribute):
@@ -154,7 +154,7 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
         old = attribute(context, owner, target.attr)
         value = context.evaluate(context, node.value)
         if name == "Add" and type_of(context, old) == "list":
-            context.library("extend", old, value)
+            context.routine("extend", old, value)
             return
         new = operate(context, name, old, value)
         set_attribute(context, owner, target.attr, context.atom(new, target.attr) if isinstance(new, Scalar) else new)
@@ -503,7 +503,7 @@ def _delete(context: Context, node: ast.Delete) -> None:
                 kept = tuple((k, v) for k, v in content.items if k != index.value)
                 context.s.heap[owner.id] = Dict(kept)
             else:
-                context.library("pop_at", owner, index)
+                context.routine("pop_at", owner, index)
         else:
             raise context.cannot("this `del`")
 

@@ -145,7 +145,7 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     context.world = World(module, tree, file, context.table)
     context.evaluate, context.execute = evaluate, execute
     context.call, context.call_value = call, call_value
-    context.library = lambda name, *args: library_call(context, name, *args)
+    context.routine = lambda name, *args: library_call(context, name, *args)
     context.is_live = lambda key: is_live(context, key)
     try:
         body, entry, head = _settled(context, module)
