@@ -23,7 +23,8 @@ from racer.config.actions import (
     action_space_type,
     difference,
 )
-from racer.config.env import EnvConfig, LidarConfig
+from racer.config.env import EnvConfig
+from racer.config.sensors import LidarConfig
 from racer.errors import BundleError
 
 FORMAT: Final = "racer-policy"

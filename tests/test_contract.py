@@ -6,7 +6,7 @@ import pytest
 from handmade_bundle import CONTINUOUS, DISCRETE
 from pydantic import ValidationError
 
-from racer.config.env import LidarConfig
+from racer.config.sensors import LidarConfig
 from racer.contract import (
     VERSION,
     NetworkInfo,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
-from racer.config.env import EnvConfig, LidarConfig
+from racer.config.env import EnvConfig
+from racer.config.sensors import LidarConfig
 from racer.config.train import DEFAULT_TRACK
 from racer.env.make import make_time_trial
 from racer.env.time_trial import TimeTrial

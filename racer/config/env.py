@@ -4,27 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from racer.config.base import Config
-
-Sensor = Literal["state", "lidar"]
-
-
-class LidarConfig(Config):
-    """A planar lidar; defaults are those of the DeepRacer simulator (racecar.launch.py, sensors/constants.py)."""
-
-    rays: int = Field(default=64, ge=1, le=4096, description="rays, evenly over the field of view")
-    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="degrees, field of view about the heading")
-    range_min: float = Field(default=0.15, ge=0.0, description="m; nearer things are reported at this range")
-    range_max: float = Field(default=12.0, gt=0.0, le=200.0, description="m; nothing nearer gives this range")
-    noise: float = Field(default=0.01, ge=0.0, description="m, standard deviation of a range")
-
-    @model_validator(mode="after")
-    def _ranges(self) -> LidarConfig:
-        if self.range_min >= self.range_max:
-            raise ValueError(f"range_min {self.range_min:g} must be below range_max {self.range_max:g} (m)")
-        return self
+from racer.config.sensors import CameraConfig, LidarConfig, Sensor
 
 
 class StartConfig(Config):
@@ -52,6 +35,7 @@ class EnvConfig(Config):
         max_length=50,
         description="m of arc ahead of the car at which the state sensor looks",
     )
+    camera: CameraConfig = CameraConfig()
     lidar: LidarConfig = LidarConfig()
     start: StartConfig = StartConfig()
     time_limit_s: float | None = Field(

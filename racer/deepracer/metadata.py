@@ -20,7 +20,7 @@ from racer.config.actions import (
     action_space_type,
     parse_action_space,
 )
-from racer.config.env import Sensor
+from racer.config.sensors import Sensor
 from racer.deepracer.project import number, shown, whole
 from racer.errors import ConfigError
 

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from racer.config.env import EnvConfig
 from racer.config.vehicle import VehicleConfig
+from racer.env.sensing import Observation, Sensing
 from racer.reward.seam import Reward
-from racer.sim.lidar import cast_rays, lidar_scratch, make_lidar
 from racer.sim.status import STEPS_MAX, Status
 from racer.sim.world import Start, World
 from racer.track.track import Track
-
-Observation = dict[str, NDArray[np.float32]]
 
 
 def steps_in(time_s: float, control_dt: float) -> int:
@@ -46,7 +44,7 @@ class TimeTrial:
         rewards: (N,) float64 of the last step.
         terminated: (N,) bool: lap complete, off track, crashed, immobilized, reversed.
         truncated: (N,) bool: time up.
-        observation: sensor -> (N, ...) float32 buffers, rewritten by each step.
+        sensing: the sensors; its `observation` is rewritten by each step.
         recorder: told of every placing and every step; None for nobody.
     """
 
@@ -88,27 +86,13 @@ class TimeTrial:
         self.rewards = np.zeros(worlds)
         self.terminated = np.zeros(worlds, np.bool_)
         self.truncated = np.zeros(worlds, np.bool_)
-        self.observation: Observation = {}
+        self.sensing = Sensing(self.world, config)
         self._commands = np.zeros((worlds, 1, 2))
-        self._look_ahead = np.array(config.look_ahead, np.float64)
-        if "state" in config.sensors:
-            width = len(self.world.state_names(len(config.look_ahead)))
-            self.observation["state"] = np.zeros((worlds, width), np.float32)
-        if "lidar" in config.sensors:
-            lidar = config.lidar
-            view = math.radians(lidar.view_deg)
-            # A full turn has as many gaps as rays, a narrower view a ray on either edge, a single ray looks ahead.
-            gaps = lidar.rays if lidar.view_deg == 360.0 else max(lidar.rays - 1, 1)
-            self._lidar = make_lidar(
-                rays=lidar.rays,
-                angle_first=-view / 2.0 if lidar.rays > 1 else 0.0,
-                angle_step=view / gaps,
-                range_min=lidar.range_min,
-                range_max=lidar.range_max,
-                noise_sigma=lidar.noise,
-            )
-            self._scratch = lidar_scratch(worlds, lidar.rays)
-            self.observation["lidar"] = np.zeros((worlds, lidar.rays), np.float32)
+
+    @property
+    def observation(self) -> Observation:
+        """Sensor -> (N, ...) buffers, rewritten by each step."""
+        return self.sensing.observation
 
     def start(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes in all worlds or in those that `which` (N,) marks, and observe them."""
@@ -128,7 +112,7 @@ class TimeTrial:
             self.truncated[which] = False
         if self.recorder is not None:
             self.recorder.started(self.world.telemetry[:, 0], which)
-        self._observe(which)
+        self.sensing.observe(which)
 
     def step(self, commands: NDArray[np.float64]) -> None:
         """Hold `commands` (N, 2), degrees and m/s, for one control step; then judge, reward and observe.
@@ -148,33 +132,4 @@ class TimeTrial:
             self.reward.compute(self.world.telemetry, None, self.waypoints, self.rewards[:, None])
         if self.recorder is not None:
             self.recorder.stepped(self.world.telemetry[:, 0], status, self.rewards)
-        self._observe(~waiting if waiting.any() else None)
-
-    def _observe(self, which: NDArray[np.bool_] | None) -> None:
-        world = self.world
-        if "state" in self.observation:
-            out = self.observation["state"][:, None]
-            world.observe_state(self._look_ahead, out, None if which is None else which[:, None])
-        if "lidar" in self.observation:
-            if which is None:
-                self._cast(0, len(world.cars))
-            else:
-                runs = np.flatnonzero(np.diff(which, prepend=False, append=False)).reshape(-1, 2)
-                for first, last in runs.tolist():
-                    self._cast(first, last)
-
-    def _cast(self, first: int, last: int) -> None:
-        world, tables = self.world, self.world.tables
-        cast_rays(
-            first,
-            last,
-            world.cars,
-            world.objects,
-            world.vehicles,
-            tables.courses,
-            tables.walls,
-            tables.wall_groups,
-            self._lidar,
-            self._scratch,
-            self.observation["lidar"][:, None],
-        )
+        self.sensing.observe(~waiting if waiting.any() else None)

@@ -66,7 +66,7 @@ class RacerVecEnv(VecEnv):
         self._seed = seed
         return [seed] * self.num_envs
 
-    def reset(self) -> dict[str, NDArray[np.float32]]:
+    def reset(self) -> dict[str, NDArray[Any]]:
         """Start new episodes everywhere."""
         observation, _ = self.env.reset(seed=self._seed)
         self._seed = None

@@ -9,7 +9,8 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
-from racer.config.env import EnvConfig, LidarConfig, StartConfig
+from racer.config.env import EnvConfig, StartConfig
+from racer.config.sensors import LidarConfig
 from racer.config.train import BudgetConfig, PPOConfig, TrainConfig
 from racer.config.vehicle import VehicleConfig
 
@@ -146,7 +147,7 @@ def test_look_ahead_rises_within_its_range(distances, fine):
         (("lidar", "state"), True),
         ((), False),
         (("state", "state"), False),
-        (("camera",), False),
+        (("radar",), False),
     ],
 )
 def test_sensors_are_known_and_named_once(sensors, fine):

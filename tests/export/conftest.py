@@ -7,7 +7,7 @@ import pytest
 import torch
 from handmade_bundle import CONTINUOUS, DISCRETE
 
-from racer.config.env import LidarConfig
+from racer.config.sensors import LidarConfig
 from racer.contract import NetworkInfo, lidar_sensor, make_contract, state_sensor
 from racer.export import build_policy, trace
 
