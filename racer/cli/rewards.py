@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from racer.cli import rewards_new, rewards_watch
+from racer.cli.rewards_picture import png
 
 app = typer.Typer(help="Check, draw, compare, watch and begin reward functions.", no_args_is_help=True)
 
@@ -163,16 +164,3 @@ def _default_track() -> str:
     from racer.config.read import read_train
 
     return read_train().track[0]
-
-
-def png(path: Path) -> Path:
-    """The path, if it names a PNG.
-
-    Raises:
-        RewardError: it names something else.
-    """
-    from racer.errors import RewardError
-
-    if path.suffix.lower() != ".png":
-        raise RewardError(f"`{path}` is no PNG; name the picture with .png.")
-    return path

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from racer.cli.rewards_picture import png
+
 LOOK_S = 0.4
 """s between two looks at the file."""
 
@@ -23,7 +25,6 @@ def watch(
     Raises:
         RacerError: at the beginning, where there is no such file or track.
     """
-    from racer.cli.rewards import png
     from racer.report.reward_watch import changes
     from racer.reward.source import read_source
     from racer.track.load import load_track

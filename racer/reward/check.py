@@ -147,6 +147,8 @@ def check_reward(
 def _ending(answer: Answer) -> str:
     if answer.ended_early == "hang":
         return "it took too long"
+    if answer.ended_early == "memory":
+        return "it took more memory than it may"
     return f"{answer.ended_early}{': ' if answer.complaint else ''}{answer.complaint}"
 
 

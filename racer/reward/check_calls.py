@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import time
 import types
@@ -13,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.errors import RewardError
 from racer.reward.failure import Verdict, as_reward, raised, returned
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import params_rows
+from racer.reward.sample import Sample
 from racer.reward.seam import FIRST_STEP
+from racer.reward.shared_names import SharedNames
 from racer.reward.source import Function, RewardSource, new_function
-from racer.reward.states import Sample
 
 
 @dataclass(kw_only=True)
@@ -92,17 +91,11 @@ class Caller:
     @contextlib.contextmanager
     def _user_code(self) -> Iterator[None]:
         self._watchdog.watch(self._hang_s)
-        changed = ""
         try:
-            with self.output:
-                try:
-                    yield
-                finally:
-                    changed = _mend_builtins()
+            with self.output, SharedNames(self._file):
+                yield
         finally:
             self._watchdog.rest()
-            if changed:  # whatever else was raised, this is why
-                raise RewardError(f"{self._file}: changes the builtin `{changed}`, which all of Python uses.")
 
     def functions(self, count: int) -> list[Function]:
         """Fresh functions that share nothing.
@@ -203,21 +196,6 @@ class Caller:
             fault = self.faults[key] = Fault(kind=kind, verdict=verdict, params=params)
         where = (sample.where, sample.track)
         fault.seen[where] = fault.seen.get(where, 0) + 1
-
-
-_BUILTINS = builtins.__dict__
-_OUR_BUILTINS = dict(_BUILTINS)
-
-
-def _mend_builtins() -> str:
-    """Put back the builtins that user code has changed; the name of one of them, else empty. Calls none itself."""
-    changed = ""
-    for name in _OUR_BUILTINS:
-        if name != "_" and _BUILTINS.get(name) is not _OUR_BUILTINS[name]:
-            changed = name
-    if changed:
-        _BUILTINS.update(_OUR_BUILTINS)
-    return changed
 
 
 def _value_class(value: object) -> str:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from racer.errors import RewardError
 from racer.reward.check_calls import Calls
 from racer.reward.load import load_reward
+from racer.reward.sample import Sample
 from racer.reward.seam import Reward
 from racer.reward.source import RewardSource
-from racer.reward.states import Sample
 
 _CARS = 8192
 """Of the batch that is timed."""

@@ -18,8 +18,9 @@ from racer.reward.check_history import history_of
 from racer.reward.check_keys import WatchedParams, named_keys, unknown_keys, used_keys
 from racer.reward.check_process import Process
 from racer.reward.check_strict import strict_problems
+from racer.reward.sample import WHERES, Sample
 from racer.reward.source import RewardSource, compile_source, read_source
-from racer.reward.states import WHERES, Sample, sample_track
+from racer.reward.states import sample_track
 from racer.track.load import load_tracks
 
 _KEY_STEPS = 40

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.reward.check_calls import Caller, Calls
-from racer.reward.states import Sample
+from racer.reward.sample import Sample
 
 _STEPS = 120
 _BUDGET_S = 5.0

@@ -7,9 +7,11 @@ line is a loop without end or arithmetic without end.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
-import importlib
+import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +29,8 @@ HANG_S = 10.0
 _TOTAL_S = 900.0
 """s for everything; reached only by code that switches the watchdog off."""
 _START = "import sys; sys.path.append({root!r}); from racer.reward.check_process import serve; serve({folder!r})"
+MEMORY_MAX = 4 * 2**30
+"""Bytes that the process may take, at most half of the machine's; compiling and driving take 0.4 GB of it."""
 _DUMPED = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+)')
 
 
@@ -36,7 +40,7 @@ class Answer:
 
     Attributes:
         result: what the function returned, or the last that it left with `Process.save`; empty where nothing came.
-        ended_early: how the process ended where it did not finish: `hang`, `exit 3`, ...; empty where it did.
+        ended_early: how the process ended where it did not finish: `hang`, `memory`, `exit 3`, ...; empty where it did.
         line: of the user's file, where a hang was seen in it.
         stage: the last that the function told with `Process.stage`.
         complaint: the last line that the process wrote to stderr.
@@ -104,6 +108,8 @@ def _answer(folder: Path, ended: str, file: str) -> Answer:
     result = _read(folder / "result.json")
     if "racer_error" in result:
         raise RewardError(result["racer_error"])
+    if "ended" in result:
+        return Answer(result={}, ended_early=str(result["ended"]), stage=_read(folder / "stage.json"))
     if ended == "exit 0" and result.pop("finished", False):
         return Answer(result=result, stage={})
     result.pop("finished", None)
@@ -133,16 +139,40 @@ def _text(path: Path) -> str:
         return ""
 
 
+def memory_max() -> int:
+    """Bytes that user code's process may take on this machine."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return MEMORY_MAX
+    return min(MEMORY_MAX, installed // 2)
+
+
+def limit_memory() -> None:
+    """From here on this process may take `memory_max`, where the system can hold it to that; beyond is MemoryError."""
+    if importlib.util.find_spec("resource") is None:
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory_max() if hard == resource.RLIM_INFINITY else min(memory_max(), hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def serve(folder: str) -> None:
     """The other process: call what was asked for and leave the answer."""
     from racer.errors import RacerError
 
     process = Process(Path(folder))
+    limit_memory()
     asked = _read(Path(folder) / "request.json")
     module, _, name = asked["function"].partition(":")
     try:
         result = getattr(importlib.import_module(module), name)(asked["request"], process)
     except RacerError as error:
         result = {"racer_error": str(error)}
+    except MemoryError:  # user code's was reported where it rose: the rest had too little left
+        result = {"ended": "memory"}
     process.rest()
     process.save({**result, "finished": True})

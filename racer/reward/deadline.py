@@ -19,6 +19,9 @@ _LOOK_S = 0.25
 class RewardTimeout(BaseException):
     """User code ran for too long. Not an `Exception`, so that ordinary handlers of the user's let it pass."""
 
+    def __str__(self) -> str:
+        return "it takes too long"
+
 
 class Deadline:
     """Raises `RewardTimeout` in the thread that entered it, once `seconds` have passed."""
@@ -52,12 +55,24 @@ def _watch(thread: int, due: float) -> None:
 
 
 def _release(thread: int) -> None:
-    with _lock:
-        _due.pop(thread, None)
-        if thread in _fired:
-            _fired.discard(thread)
-            # What was raised but has not arrived yet must not arrive later.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+    """End the watch over this thread; what was raised but has not arrived yet must not arrive later.
+
+    To take back a pending exception would leave the interpreter's flag for it set, which slows it down, and hangs it
+    under a tracer (CPython 3.11). So it is raised once more and awaited here.
+    """
+    while True:
+        try:
+            with _lock:
+                _due.pop(thread, None)
+                fired = thread in _fired
+                _fired.discard(thread)
+            if not fired:
+                return
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(RewardTimeout))
+            while True:
+                pass
+        except RewardTimeout:
+            continue
 
 
 def _look() -> None:

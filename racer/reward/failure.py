@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.assets import did_you_mean, write_atomically
+from racer.reward.deadline import TIME_LIMIT_S, RewardTimeout
 from racer.reward.params import NAMES
 from racer.reward.seam import REWARD_MAX
 from racer.reward.source import FUNCTION, first_line, innermost_line, line_of
 
+MEMORY_ADVICE = " A reward function must not take gigabytes of memory."
 FAILURE_FILE = "reward_failure.json"
 
 
@@ -87,9 +89,18 @@ def as_reward(value: object) -> float | None:
     return number if -REWARD_MAX <= number <= REWARD_MAX else None
 
 
-def raised(error: BaseException, file: str, function: Callable[..., Any]) -> Verdict:
-    """The verdict on an exception; `file` is the user's."""
+def raised(error: BaseException, file: str, function: Callable[..., Any], *, limit_s: float = TIME_LIMIT_S) -> Verdict:
+    """The verdict on an exception.
+
+    Args:
+        file: the user's.
+        limit_s: s that the calls of one control step may take.
+    """
     line = innermost_line(error, file) or line_of(function)
+    if isinstance(error, RewardTimeout):
+        return Verdict(line, f"took more than {limit_s:g} s for the calls of one control step", "")
+    if isinstance(error, MemoryError):
+        return Verdict(line, f"raised {type(error).__name__}: {first_line(error)}", MEMORY_ADVICE)
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
     advice = did_you_mean(key, list(NAMES)) if isinstance(key, str) and key not in NAMES else ""
     return Verdict(line, f"raised {type(error).__name__}: {first_line(error)}", advice)

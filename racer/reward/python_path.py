@@ -15,6 +15,7 @@ from racer.reward.failure import Failure, Verdict, as_reward, raised, returned
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import Waypoints, params_rows
 from racer.reward.seam import FIRST_STEP, REWARD_MAX, RewardPath
+from racer.reward.shared_names import SharedNames
 from racer.reward.source import (
     Function,
     RewardSource,
@@ -69,13 +70,14 @@ class PythonReward:
             self.path, self.source = "python", reward
             self._file = str(reward.path)
             code = compile_source(reward)
-            with self._output, self._deadline:
+            with self._output, self._deadline, SharedNames(self._file):
                 self._functions = functions or [new_function(reward, code) for _ in range(count)]
         else:
             self.path, self.source = "callable", read_source(reward)
             check_function(reward, self.source.name)
             self._file = _file_of(reward)
             self._functions = [reward] * count
+        self._shared = SharedNames(self._file)
 
     @property
     def printed_lines(self) -> int:
@@ -108,7 +110,7 @@ class PythonReward:
         # The loop that costs: one call, and for a plain float one comparison.
         low, high = -REWARD_MAX, REWARD_MAX
         cars = zip(flat["steps"].tolist(), self._functions, params_rows(flat, things, waypoints), strict=True)
-        with self._output, self._deadline:
+        with self._output, self._deadline, self._shared:
             for index, (step, function, params) in enumerate(cars):
                 if step < FIRST_STEP:
                     continue
@@ -117,7 +119,8 @@ class PythonReward:
                 except KeyboardInterrupt:
                     raise
                 except BaseException as error:  # SystemExit too: a reward function ends no training that way
-                    self._fail(index, raised(error, self._file, function), flat, things, waypoints)
+                    verdict = raised(error, self._file, function, limit_s=self._deadline.seconds)
+                    self._fail(index, verdict, flat, things, waypoints)
                 if type(value) is float and low <= value <= high:
                     rewards[index] = value
                 elif (number := as_reward(value)) is not None:

@@ -25,6 +25,10 @@ Function = Callable[[dict[str, Any]], Any]
 _counter = itertools.count()
 
 
+class NeedsMemory(RewardError):
+    """User code took more memory than its process may have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RewardSource:
     """A reward function's text.
@@ -115,6 +119,8 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
         exec(code, module.__dict__)
     except KeyboardInterrupt:
         raise
+    except MemoryError as error:
+        raise NeedsMemory(_import_message(source, error)) from None
     except BaseException as error:
         raise RewardError(_import_message(source, error)) from None
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,44 +16,16 @@ from numpy.typing import NDArray
 from racer.config.read import read_vehicle
 from racer.config.vehicle import VehicleConfig
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.reward.rows import Waypoints
+from racer.reward.sample import WHERES, Sample, Where
 from racer.sim.placement import OPEN_START
 from racer.sim.world import World
 from racer.track.track import Track
-
-Where = Literal["time_trial", "backward", "objects"]
-"""A time trial in the track file's direction, one against it, and one with objects on the road."""
-WHERES: tuple[Where, ...] = ("time_trial", "backward", "objects")
 
 _RATE_HZ = 15.0
 _STEERING_MAX, _SPEED_MIN, _SPEED_MAX = 30.0, 0.5, 4.0  # degrees, m/s: the widest actions of the default policy
 _OBJECTS = 4
 _PLACED_STEPS = 4
 """Control steps that a car drives on from where it was put."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Control steps of N cars on one track.
-
-    Attributes:
-        track: the name of the track.
-        where: what was driven.
-        telemetry: (T, N, 1) `TELEMETRY`; rows with `steps` below 2 are not asked for.
-        objects: (T, N, 1, K) `OBJECT_TELEMETRY`, or None in a time trial.
-        waypoints: indexed by `telemetry["course"]`.
-    """
-
-    track: str
-    where: Where
-    telemetry: NDArray[np.void]
-    objects: NDArray[np.void] | None
-    waypoints: Waypoints
-
-    @property
-    def asked(self) -> NDArray[np.bool_]:
-        """(T, N) True for the states that a reward is asked for."""
-        return self.telemetry["steps"][..., 0] >= 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,38 @@ import numpy as np
 
 from racer.reward.compile.compiled_path import CompiledReward
 from racer.reward.compile.kernel import plain_kernel
-from racer.reward.compile.layout import Mismatch, take_state
-from racer.reward.compile.translate import Translation, check_module, translate
+from racer.reward.compile.kernel_text import Translation
+from racer.reward.compile.module_rules import check_module
+from racer.reward.compile.state_rows import Mismatch, take_state
+from racer.reward.compile.translate import translate
 from racer.reward.failure import as_reward
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import params_rows
 from racer.reward.source import RewardSource, compile_source, new_module
+from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
 FILE = Path("twin.py")
+
+
+def random_rows(cars: int, seed: int, courses: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Telemetry of cars in made-up states, often round numbers, and three objects for each, some of them active."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((cars, 1), TELEMETRY)
+    for name in TELEMETRY.names or ():
+        if TELEMETRY[name].kind == "b":
+            rows[name] = rng.random(rows.shape) < 0.5
+        elif TELEMETRY[name].kind == "f":
+            rows[name] = np.round(rng.uniform(-4, 4, rows.shape), rng.integers(0, 4))
+    rows["course"] = rng.integers(0, len(courses), rows.shape)
+    counts = np.array([len(points) for points in courses])[rows["course"]]
+    rows["closest_waypoint_prev"] = rng.integers(0, counts)
+    rows["closest_waypoint_next"] = rng.integers(0, counts)
+    rows["steps"] = rng.integers(2, 9, rows.shape)
+    things = np.zeros((cars, 1, 3), OBJECT_TELEMETRY)
+    for name in ("x", "y", "speed", "distance"):
+        things[name] = np.round(rng.uniform(-2, 2, things.shape), 1)
+    things["active"] = rng.random(things.shape) < 0.6
+    return rows, things
 
 
 def source_of(text: str) -> RewardSource:

@@ -1,38 +1,16 @@
 """Random programs: the translation gives what plain Python gives, or leaves the call to it."""
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reward_twins import Twins
+from reward_twins import Twins, random_rows
 
-from racer.reward.compile.values import CannotCompile
-from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
+from racer.reward.compile.endings import CannotCompile
 
 WAYPOINTS = (
     ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.25, 2.0), (0.0, 0.0)),
     ((0.5, 0.5), (3.0, 1.0), (0.5, 0.5)),
 )
-
-
-def _rows(cars: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    rows = np.zeros((cars, 1), TELEMETRY)
-    for name in TELEMETRY.names or ():
-        if TELEMETRY[name].kind == "b":
-            rows[name] = rng.random(rows.shape) < 0.5
-        elif TELEMETRY[name].kind == "f":
-            rows[name] = np.round(rng.uniform(-4, 4, rows.shape), rng.integers(0, 4))
-    rows["course"] = rng.integers(0, 2, rows.shape)
-    counts = np.where(rows["course"] == 0, 5, 3)
-    rows["closest_waypoint_prev"] = rng.integers(0, counts)
-    rows["closest_waypoint_next"] = rng.integers(0, counts)
-    rows["steps"] = rng.integers(2, 9, rows.shape)
-    things = np.zeros((cars, 1, 3), OBJECT_TELEMETRY)
-    for name in ("x", "y", "speed", "distance"):
-        things[name] = np.round(rng.uniform(-2, 2, things.shape), 1)
-    things["active"] = rng.random(things.shape) < 0.6
-    return rows, things
 
 
 ATOMS = [
@@ -164,7 +142,7 @@ def check(text: str, seed: int, steps: int = 3) -> Twins | None:
     except CannotCompile:
         return None
     for step in range(steps):
-        rows, things = _rows(6, seed + step)
+        rows, things = random_rows(6, seed + step, WAYPOINTS)
         twins.step(rows, things if seed % 2 else None, WAYPOINTS)
     return twins
 

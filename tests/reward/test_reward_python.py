@@ -1,6 +1,8 @@
 """Plain Python rewards: state, isolation, what is accepted, and what stops with one line."""
 
+import builtins
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -311,6 +313,35 @@ def test_an_error_of_ours_is_not_blamed_on_the_user(load: Load, telemetry: Make)
     """Let a missing course raise as it is."""
     with pytest.raises(IndexError):
         load(body("return 1")).compute(telemetry(course=7), None, ((),), np.zeros((1, 1)))
+
+
+PATCHES = {
+    "builtins.abs = lambda x: 0": "the builtin `abs`",
+    "builtins.__dict__.update(len=None, isinstance=None, float=None, type=None)": "the builtin `type`",
+    "del builtins.zip": "the builtin `zip`",
+    "builtins.__dict__.clear()": "the builtin",
+    "math.sqrt = lambda x: 0": "`math.sqrt`",
+    "np.array = np.mean = None": "`numpy.mean`",
+    "sys.exit = print": "`sys.exit`",
+}
+
+
+@pytest.mark.parametrize("where", ["file", "call", "failing call"])
+@pytest.mark.parametrize("patch", PATCHES)
+def test_what_all_of_python_uses_is_put_back(patch: str, where: str, load: Load, ask: Ask) -> None:
+    """Refuse code that replaces builtins or functions of modules, and give the trainer back its own."""
+    kept = [dict(vars(module)) for module in (builtins, math, np, sys)]
+    before = "import builtins, math, sys\nimport numpy as np\n"
+    lines = [patch] if where != "file" else []
+    text = body(*lines, "return 1 / 0" if where == "failing call" else "return 1.0", before=before)
+    if where == "file":
+        text = f"{before}{patch}\n{text}"
+    with pytest.raises(RewardError) as caught:
+        ask(load(text, 3))
+    for module, names in zip((builtins, math, np, sys), kept, strict=True):
+        assert {name: vars(module).get(name) for name in names} == names
+    assert f"changes {PATCHES[patch]}" in str(caught.value)
+    assert str(caught.value).endswith("which all of Python uses.")
 
 
 def test_prints_are_kept_from_the_terminal(load: Load, ask: Ask, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from racer.reward.compile.context import Context, number
-from racer.reward.compile.joins import as_kind, kind_of
-from racer.reward.compile.values import LIMIT, NONE, Choice, Const, Items, Maybe, Poison, Ref, Scalar, Seq, Tup, Value
+from racer.reward.compile.codes import UNCOVERED
+from racer.reward.compile.coerce import as_number
+from racer.reward.compile.context import Context
+from racer.reward.compile.kinds import as_kind, bound_of, f, is_zero, kind
+from racer.reward.compile.values import LIMIT, Const, Scalar, Value
 
 SYMBOLS = {
     "Add": "+",
@@ -39,68 +41,8 @@ _FOLD: dict[str, Any] = {
 }
 
 
-def present(context: Context, value: Value) -> Value:
-    """The value itself where it may be None or unbound; leaves where it is."""
-    if isinstance(value, Poison):
-        raise context.cannot(value.reason)
-    if not isinstance(value, Maybe):
-        return value
-    if value.value is None:
-        raise context.trap("None is used as a value")
-    context.trap_if(f"{value.tag} != 0")
-    return present(context, value.value)
-
-
-def bound_name(context: Context, value: Value, error: str = "") -> Value:
-    """The value of a name, which may be None; leaves where it has none, which is `error` in Python."""
-    if isinstance(value, Poison):
-        raise context.cannot(value.reason)
-    if not isinstance(value, Maybe) or not value.unbound:
-        return value
-    context.trap_if(f"{value.tag} == 2", error=error)
-    if not value.none:
-        if value.value is None:
-            raise context.trap("a name without a value", error=error)
-        return value.value
-    return Maybe(value.tag, value.value, True, False)
-
-
-def as_number(context: Context, value: Value) -> Scalar | Const:
-    """The value as a number; leaves where Python would raise TypeError."""
-    value = present(context, value)
-    if not number(value):
-        if value == NONE:
-            raise context.trap("None is used as a number", error="TypeError")
-        raise context.cannot("a value that is no number where a number is needed")
-    assert isinstance(value, (Scalar, Const))
-    return value
-
-
-def f(value: Scalar | Const) -> str:
-    """A number as a float expression."""
-    return as_kind(value, "f")
-
-
-def is_zero(value: Scalar | Const) -> str:
-    """The test for zero."""
-    return f"{as_kind(value, 'f')} == 0.0" if kind(value) in "fn" else f"{as_kind(value, 'i')} == 0"
-
-
-def kind(value: Scalar | Const) -> str:
-    """Kind of a number."""
-    found = kind_of(value)
-    assert found is not None
-    return found[0]
-
-
 def _numpy(*values: Scalar | Const) -> bool:
     return any(isinstance(v, Scalar) and v.numpy for v in values)
-
-
-def _bound(value: Scalar | Const) -> float:
-    if isinstance(value, Scalar):
-        return 1.0 if value.kind == "b" else value.bound
-    return float(abs(value.value))
 
 
 def whole(context: Context, expr: str, bound: float, numpy: bool = False) -> Scalar:
@@ -108,14 +50,14 @@ def whole(context: Context, expr: str, bound: float, numpy: bool = False) -> Sca
     if bound <= LIMIT:
         return Scalar("i", expr, numpy, bound)
     name = context.temp(expr)
-    context.trap_if(f"{name} > {int(LIMIT)} or {name} < -{int(LIMIT)}", 2)
+    context.trap_if(f"{name} > {int(LIMIT)} or {name} < -{int(LIMIT)}", UNCOVERED)
     return Scalar("i", name, numpy)
 
 
 def constant(context: Context, value: Any) -> Value:
     """A folded value."""
     if isinstance(value, complex) or (type(value) is int and abs(value) >= LIMIT):
-        raise context.trap("a number that the kernel does not hold", 2)
+        raise context.trap("a number that the kernel does not hold", UNCOVERED)
     return Const(value)
 
 
@@ -124,7 +66,7 @@ def binary(context: Context, symbol: str, one: Value, two: Value) -> Value:
     a, b = as_number(context, one), as_number(context, two)
     if isinstance(a, Const) and isinstance(b, Const):
         if symbol in ("**", "<<") and abs(b.value) > 1000:
-            raise context.trap("a number that the kernel does not hold", 2)
+            raise context.trap("a number that the kernel does not hold", UNCOVERED)
         try:
             return constant(context, _FOLD[symbol](a.value, b.value))
         except (ArithmeticError, ValueError, TypeError) as error:
@@ -149,11 +91,11 @@ def _plain(context: Context, symbol: str, a: Scalar | Const, b: Scalar | Const) 
     result = _result_kind(a, b)
     if result != "i":
         return Scalar(result, f"({f(a)} {symbol} {f(b)})", _numpy(a, b))
-    x, y = _bound(a), _bound(b)
+    x, y = bound_of(a), bound_of(b)
     bound = x * y if symbol == "*" else x + y
     one, two = as_kind(a, "i"), as_kind(b, "i")
     if bound >= 2.0**62:
-        context.trap_if(f"abs(float({one}) * float({two})) > {LIMIT}", 2)
+        context.trap_if(f"abs(float({one}) * float({two})) > {LIMIT}", UNCOVERED)
         bound = LIMIT * 2
     return whole(context, f"({one} {symbol} {two})", bound, _numpy(a, b))
 
@@ -168,10 +110,26 @@ def _divide(context: Context, symbol: str, a: Scalar | Const, b: Scalar | Const)
     if symbol == "/":
         return Scalar("f", f"({f(a)} / {f(b)})", _numpy(a, b))
     result = _result_kind(a, b)
+    if symbol == "%" and isinstance(a, Scalar):
+        return _remainder(context, a, b, result)
     if result != "i":
         return Scalar(result, context.temp(f"{f(a)} {symbol} {f(b)}"), _numpy(a, b))
-    bound = _bound(a) + 1.0 if symbol == "//" else _bound(b)
+    bound = bound_of(a) + 1.0 if symbol == "//" else bound_of(b)
     return Scalar("i", f"({as_kind(a, 'i')} {symbol} {as_kind(b, 'i')})", _numpy(a, b), min(bound, LIMIT))
+
+
+def _remainder(context: Context, a: Scalar, b: Scalar | Const, result: str) -> Scalar:
+    """`a % b`, without a division where `a` is in range already, or a turn below it: 10 ns less."""
+    x = context.atom(Scalar(result, as_kind(a, result))).expr
+    y = as_kind(b, result)
+    expr = f"{x} % {y}"
+    if result == "i":
+        if isinstance(b, Scalar):
+            expr = f"{x} if 0 <= {x} < {y} else {expr}"
+        return Scalar("i", context.temp(expr), _numpy(a, b), min(bound_of(b), LIMIT))
+    if isinstance(b, Const) and 0.0 < b.value < float("inf"):  # -0.0 % y is 0.0, so zeros divide
+        expr = f"{x} if 0.0 < {x} < {y} else ({x} + {y} if -{y} < {x} < 0.0 else {expr})"
+    return Scalar(result, context.temp(expr), _numpy(a, b))
 
 
 def power(context: Context, a: Scalar | Const, b: Scalar | Const) -> Scalar:
@@ -180,11 +138,11 @@ def power(context: Context, a: Scalar | Const, b: Scalar | Const) -> Scalar:
     if both_int and isinstance(b, Const) and b.value >= 0:
         return _whole_power(context, a, int(b.value))
     if both_int and _numpy(a, b):
-        raise context.trap("a numpy whole number to a negative power", 2)
+        raise context.trap("a numpy whole number to a negative power", UNCOVERED)
     if both_int and not isinstance(b, Const):
-        context.trap_if(f"{as_kind(b, 'i')} < 0", 2)
+        context.trap_if(f"{as_kind(b, 'i')} < 0", UNCOVERED)
         name = context.temp(f"{f(a)} ** {f(b)}")
-        context.trap_if(f"not abs({name}) < {LIMIT}", 2)
+        context.trap_if(f"not abs({name}) < {LIMIT}", UNCOVERED)
         return Scalar("i", f"int({name})", _numpy(a, b))
     result = "f" if both_int else _result_kind(a, b)
     if isinstance(b, Const) and b.value == 2:
@@ -192,25 +150,25 @@ def power(context: Context, a: Scalar | Const, b: Scalar | Const) -> Scalar:
         name = context.temp(f"{f(base)} * {f(base)}")
     elif isinstance(b, Const) and b.value == 0.5:
         base = context.atom(Scalar("f", f(a)))
-        context.trap_if(f"not {base.expr} >= 0.0", 2)
+        context.trap_if(f"not {base.expr} >= 0.0", UNCOVERED)
         name = context.temp(f"math.sqrt({base.expr})")
     else:
         base = context.atom(Scalar("f", f(a)))
         exponent = b if isinstance(b, Const) else context.atom(Scalar("f", f(b)))
         if not isinstance(b, Const) or b.value != int(b.value):
-            context.trap_if(f"{base.expr} < 0.0 and {f(exponent)} != math.floor({f(exponent)})", 2)
+            context.trap_if(f"{base.expr} < 0.0 and {f(exponent)} != math.floor({f(exponent)})", UNCOVERED)
         if not isinstance(b, Const) or b.value < 0:
             zero = f"{base.expr} == 0.0 and {f(exponent)} < 0.0"
             context.trap_if(zero, error="" if _numpy(a, b) else "ZeroDivisionError")
         name = context.temp(f"{base.expr} ** {f(exponent)}")
-    context.trap_if(f"not abs({name}) < INF", 2)
+    context.trap_if(f"not abs({name}) < INF", UNCOVERED)
     return Scalar(result, name, _numpy(a, b))
 
 
 def _whole_power(context: Context, a: Scalar | Const, exponent: int) -> Scalar:
     if exponent > 60:
-        raise context.trap("a number that the kernel does not hold", 2)
-    base = context.atom(Scalar("i", as_kind(a, "i"), _numpy(a), _bound(a)))
+        raise context.trap("a number that the kernel does not hold", UNCOVERED)
+    base = context.atom(Scalar("i", as_kind(a, "i"), _numpy(a), bound_of(a)))
     result: Scalar | Const = Const(1)
     for _ in range(exponent):
         result = base if isinstance(result, Const) else _plain(context, "*", result, base)
@@ -246,69 +204,7 @@ def unary(context: Context, symbol: str, value: Value) -> Value:
     if symbol == "~":
         if a.kind not in "bi":
             raise context.cannot("a bit operation")
-        return whole(context, f"(-{as_kind(a, 'i')} - 1)", _bound(a) + 1.0, a.numpy)
+        return whole(context, f"(-{as_kind(a, 'i')} - 1)", bound_of(a) + 1.0, a.numpy)
     if a.kind in "bi":
-        return Scalar("i", f"({symbol}{as_kind(a, 'i')})", a.numpy, _bound(a))
+        return Scalar("i", f"({symbol}{as_kind(a, 'i')})", a.numpy, bound_of(a))
     return Scalar(a.kind, f"({symbol}{a.expr})", a.numpy)
-
-
-def truth(context: Context, value: Value) -> bool | str:
-    """Whether Python takes a value for true: known, or as an expression."""
-    if isinstance(value, Poison):
-        raise context.cannot(value.reason)
-    if isinstance(value, Const):
-        return bool(value.value)
-    if isinstance(value, Scalar):
-        if value.kind == "b":
-            return value.expr
-        return f"({value.expr} != 0)" if value.kind == "i" else f"({value.expr} != 0.0)"
-    if isinstance(value, Maybe):
-        if value.unbound:
-            context.trap_if(f"{value.tag} == 2")
-        if value.value is None:
-            return False
-        inner = truth(context, value.value)
-        if inner is False:
-            return False
-        return f"({value.tag} == 0)" if inner is True else f"({value.tag} == 0 and {inner})"
-    if isinstance(value, Choice):
-        return _any_of([f"{value.expr} == {k}" for k, option in enumerate(value.options) if option])
-    if isinstance(value, Tup) and value.type != "ndarray":
-        return bool(value.items)
-    if isinstance(value, Ref):
-        content = context.content(value.id)
-        if isinstance(content, (Items, Seq)) and content.type == "ndarray":
-            raise context.cannot("the truth of an array")
-        if isinstance(content, Items):
-            return bool(content.items)
-        if isinstance(content, Seq):
-            length = content.length
-            return bool(length.value) if isinstance(length, Const) else f"({as_kind(length, 'i')} > 0)"
-        from racer.reward.compile.values import Dict, Fields
-
-        if isinstance(content, Dict):
-            return bool(content.items)
-        if isinstance(content, Fields):
-            return True
-    raise context.cannot("the truth of this value")
-
-
-def _any_of(tests: list[str]) -> bool | str:
-    return f"({' or '.join(tests)})" if tests else False
-
-
-def as_bool(value: bool | str) -> Value:
-    """A truth as a value."""
-    return Const(value) if isinstance(value, bool) else Scalar("b", value)
-
-
-def as_index(context: Context, value: Value) -> Scalar | Const:
-    """A number that can be an index."""
-    number_ = as_number(context, value)
-    if kind(number_) == "f":
-        raise context.trap("a float as an index")
-    if kind(number_) == "n":
-        raise context.cannot("a number that may be a float as an index")
-    if isinstance(number_, Const):
-        return Const(int(number_.value))
-    return context.atom(Scalar("i", as_kind(number_, "i"), False, _bound(number_)))

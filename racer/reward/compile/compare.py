@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from racer.reward.compile.compiled_path import ENDLESS, KINDS, CompiledReward
+from racer.reward.compile.codes import ENDLESS, KINDS
+from racer.reward.compile.compiled_path import CompiledReward
 from racer.reward.compile.kernel import Kernel
-from racer.reward.compile.layout import Mismatch, take_state
-from racer.reward.failure import as_reward
+from racer.reward.compile.state_rows import Mismatch, take_state
+from racer.reward.failure import as_reward, raised
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import params_rows
-from racer.reward.source import RewardSource, compile_source, new_module
-from racer.reward.states import Sample
+from racer.reward.sample import Sample
+from racer.reward.shared_names import SharedNames
+from racer.reward.source import FUNCTION, NeedsMemory, RewardSource, compile_source, new_module
 
 STATES_MIN = 300
 TOLERANCE = 1e-9
 REPLAY_SHARE = 0.02
+PLAIN_S = 0.5
+"""s for the calls of a function that is not compiled."""
 
 
 class Comparison:
@@ -46,6 +50,7 @@ class Comparison:
     ) -> None:
         self._source, self._kernel = source, kernel
         self._code = compile_source(source)
+        self._shared = SharedNames(str(source.path))
         self._watch, self._rest, self._hang_s = watch, rest, hang_s
         self.states = self.driven = self.failed = 0
         self.greatest = 0.0
@@ -56,7 +61,7 @@ class Comparison:
         """Compare on one sample, for some seconds."""
         cars = sample.telemetry.shape[1]
         self._watch(self._hang_s)
-        with PrintCapture():
+        with PrintCapture(), self._shared:
             made = [new_module(self._source, self._code) for _ in range(cars)]
         self._rest()
         reward = CompiledReward(self._source, self._kernel, cars)
@@ -73,7 +78,7 @@ class Comparison:
             flat = rows.reshape(-1)
             every = params_rows(flat, None if things is None else things.reshape(len(flat), -1), sample.waypoints)
             self._watch(self._hang_s)
-            with PrintCapture():
+            with PrintCapture(), self._shared:
                 for index, params in enumerate(every):
                     if flat["steps"][index] >= 2.0:
                         alive[index] = self._one(index, params, made[index], codes, reward, sample)
@@ -98,6 +103,8 @@ class Comparison:
         try:
             number = as_reward(function(params))
             problem = "returned no reward"
+        except MemoryError as error:
+            raise too_much_memory(error, self._source, function, told) from None
         except Exception as error:
             number, problem = None, f"raised {type(error).__name__}"
         self.states += 1
@@ -143,3 +150,32 @@ class Comparison:
             reason = f"line {line} needs plain Python (in all {share:.0f} % of the calls do)"
             return {"path": "python", "reason": reason, "line": line, **facts}
         return {"path": "compiled", "reason": "", **facts}
+
+
+def call_plainly(source: RewardSource, sample: Sample, watch: Callable[[float], None], hang_s: float) -> None:
+    """Call a function that is not compiled on some states, only to see that it does not take too much memory.
+
+    Raises:
+        NeedsMemory: it does.
+    """
+    watch(hang_s)
+    begin = time.perf_counter()
+    with PrintCapture(), SharedNames(str(source.path)):
+        _, function = new_module(source, compile_source(source))
+        for row in sample.telemetry:
+            for params in params_rows(row[0, :1], None, sample.waypoints):
+                told = f"{sample.track}, step {params['steps']:g}"
+                try:
+                    function(params)
+                except MemoryError as error:
+                    raise too_much_memory(error, source, function, told) from None
+                except Exception:  # plain Python will tell, with the car and the step
+                    continue
+            if time.perf_counter() - begin > PLAIN_S:
+                return
+
+
+def too_much_memory(error: MemoryError, source: RewardSource, function: Callable[..., Any], told: str) -> NeedsMemory:
+    """The one line for a call that took too much memory."""
+    verdict = raised(error, str(source.path), function)
+    return NeedsMemory(f"{source.path}:{verdict.line}: {FUNCTION} {verdict.problem} ({told}).{verdict.advice}")

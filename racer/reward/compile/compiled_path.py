@@ -9,24 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import RewardError
-from racer.reward.compile.kernel import Kernel
-from racer.reward.compile.layout import Mismatch, fingerprint, put_state, take_state
+from racer.reward.compile.codes import ENDLESS, KINDS
+from racer.reward.compile.fingerprint import fingerprint
+from racer.reward.compile.kernel import OBJECT_NUMBERS, Kernel
+from racer.reward.compile.state_rows import Mismatch, put_state, take_state
+from racer.reward.deadline import TIME_LIMIT_S, Deadline
 from racer.reward.failure import Failure, Verdict, as_reward, raised, returned
 from racer.reward.printed import PrintCapture
 from racer.reward.python_path import PythonReward, params_of
 from racer.reward.rows import Waypoints
 from racer.reward.seam import RewardPath
+from racer.reward.shared_names import SharedNames
 from racer.reward.source import Function, RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
-KINDS, ENDLESS = 8, 3
-"""Of the kernel's codes: line * KINDS + kind. See `racer.reward.compile.context`."""
 BUDGET_TEXT = "went round its loops 10,000,000 times in one call"
 REPLAYS_MAX = 2000
 """Calls left to plain Python after which a share is looked at."""
 REPLAY_SHARE = 0.02
 """Share of the calls above which plain Python takes over."""
-_OBJECT_NUMBERS = 7
 
 
 class CompiledReward:
@@ -66,6 +67,8 @@ class CompiledReward:
         self._code = compile_source(source)
         self._file = str(source.path)
         self._output = PrintCapture()
+        self._deadline = Deadline(TIME_LIMIT_S)
+        self._shared = SharedNames(self._file)
         count = n_worlds * n_cars
         self._calls = 0
         self.states = np.tile(kernel.initial, (count, 1))
@@ -113,9 +116,12 @@ class CompiledReward:
             raise ValueError(f"made for {self._shape} cars, got telemetry of shape {telemetry.shape}")
         if waypoints is not self._waypoints:
             self._take_waypoints(waypoints)
+        if (course := int(telemetry["course"].max())) >= len(waypoints):
+            raise IndexError(f"course {course} of {len(waypoints)}: it has no waypoints")
         codes = self.run(telemetry, objects)
         if codes.any():
-            self._replay(telemetry.reshape(-1), objects, waypoints)
+            with self._output, self._deadline, self._shared:
+                self._replay(telemetry.reshape(-1), objects, waypoints)
         out[...] = self._rewards.reshape(self._shape)
         self._calls += len(codes)
         if self.replayed > REPLAYS_MAX and self.replayed > REPLAY_SHARE * self._calls:
@@ -130,8 +136,8 @@ class CompiledReward:
         things = _NO_OBJECTS if objects is None else _rows(objects, OBJECT_TELEMETRY)
         slots = 0 if objects is None else objects.shape[-1]
         kernel = self._kernel
-        if len(self._memory) < kernel.memory + _OBJECT_NUMBERS * slots:
-            self._memory = np.zeros(kernel.memory + _OBJECT_NUMBERS * slots)
+        if len(self._memory) < kernel.memory + OBJECT_NUMBERS * slots:
+            self._memory = np.zeros(kernel.memory + OBJECT_NUMBERS * slots)
         kernel.function(
             0,
             len(rows),
@@ -183,8 +189,7 @@ class CompiledReward:
         elif not self._pristine:
             self._pristine = fingerprint(module)
         try:
-            with self._output:
-                value = function(params)
+            value = function(params)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -193,8 +198,7 @@ class CompiledReward:
         if number is None:
             if self._kernel.layout:
                 put_state(module, self._kernel.layout, row)
-            with self._output:
-                verdict = returned(value, self._file, function, params_copy(again))
+            verdict = returned(value, self._file, function, params_copy(again))
             self._fail(index, verdict, again)
         self._keep(index, module, function)
         return number
@@ -224,7 +228,7 @@ class CompiledReward:
 
     def _take_over(self) -> None:
         """From the next control step on everything runs in plain Python, from the state that there is."""
-        with self._output:
+        with self._output, self._deadline, self._shared:
             made = [new_module(self.source, self._code) for _ in range(len(self.states))]
         for row, (module, _) in zip(self.states, made, strict=True):
             put_state(module, self._kernel.layout, row)

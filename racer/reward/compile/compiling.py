@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from racer.assets import cache_dir
+from racer.errors import RewardError
 from racer.reward.compile.kernel import folder_of, load_kernel, read_verdict
 from racer.reward.seam import Reward
 from racer.reward.source import RewardSource, compile_source
@@ -23,7 +24,7 @@ def compiled_reward(
     The first call with a text translates it and tries it out in another process; later ones load what that left.
 
     Raises:
-        RewardError: the text has a syntax error.
+        RewardError: the text has a syntax error, or needs more memory than it may.
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
@@ -36,6 +37,8 @@ def compiled_reward(
     if verdict is None:
         _prune()
         verdict = try_out(source, folder)
+    if verdict["path"] == "refused":
+        raise RewardError(str(verdict["reason"]))
     if verdict["path"] != "compiled":
         return str(verdict["reason"])
     try:

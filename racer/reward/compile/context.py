@@ -1,45 +1,25 @@
-"""The translator's desk: the code written so far, the state at this point, branches, loops and traps."""
+"""The desk with what shapes the written code: traps, branches, loops, and blocks that can be left."""
 
 from __future__ import annotations
 
 import ast
 import builtins
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from racer.reward.compile.joins import Joiner, Own
-from racer.reward.compile.scopes import Frame
-from racer.reward.compile.values import (
-    CannotCompile,
-    Const,
-    Content,
-    Hopeless,
-    Key,
-    Ref,
-    Scalar,
-    Seq,
-    State,
-    Unreachable,
-    Value,
-)
+from racer.reward.compile.codes import RAISED, UNCOVERED
+from racer.reward.compile.desk import Desk
+from racer.reward.compile.endings import CannotCompile, Hopeless, Unreachable
+from racer.reward.compile.heap import Key, State
+from racer.reward.compile.join_code import Own
+from racer.reward.compile.joins import Joiner
+from racer.reward.compile.lines import Buffer
+from racer.reward.compile.values import Native, Value
+from racer.reward.compile.world import World
 
-Buffer = list[Any]
-"""Lines of code; a list inside is a slot that is filled later, a tuple is a compound statement."""
-
-RAISED, UNCOVERED, ENDLESS, NO_REWARD = 1, 2, 3, 4
-"""Kinds of traps: Python would raise; not translated; too many rounds; the value is no reward."""
-KINDS = 8
-"""A code is line * KINDS + kind."""
-
-LINES_MAX = 30_000
-"""Lines written in all passes, after which the translation is given up."""
-LIST_CAPACITY = 2048
-"""Elements of a list that grows."""
-STATE_CAPACITY = 128
-"""Elements of a list that grows and is kept between calls."""
-ATOM = re.compile(r"[A-Za-z_]\w*\Z|-?[\d.]+(e[+-]?\d+)?\Z")
+PASSES_MAX = 16
+"""Passes over a loop, after which its types are taken never to settle."""
 
 
 class Jumps:
@@ -67,133 +47,86 @@ class Catch:
     depth: int
 
 
-class Context:
-    """What all parts of the translator share; see the package's docstring.
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of the translator that need each other in circles; `racer.reward.compile.dispatch` names them.
 
     Attributes:
-        s: state at this point.
-        b: where code is written.
-        line: of the user's file, for traps.
-        path: call sites that lead here; names what is made here in a way that a second pass repeats.
-        traps: line and reason of what was not covered.
+        evaluate: an expression, as a value.
+        execute: statements.
+        call: a call, from its syntax.
+        call_value: a call of a value with values.
+        routine: a call of a function of the prelude.
     """
 
-    def __init__(self, world: Any) -> None:
-        self.world = world
-        self.s = State()
-        self.b: Buffer = []
-        self.line = 0
-        self.path: tuple[Any, ...] = ()
-        self.jumps: list[Jumps] = []
+    evaluate: Callable[[Context, ast.expr], Value]
+    execute: Callable[[Context, list[ast.stmt]], None]
+    call: Callable[[Context, ast.Call], Value]
+    call_value: Callable[[Context, Value, list[Value], dict[str, Value]], Value]
+    routine: Callable[..., Value]
+
+
+class Context(Desk):
+    """What all parts of the translator are given; see the package's docstring.
+
+    Attributes:
+        traps: line and reason of what was not covered.
+        jumps: the loops and blocks that are open, the outermost first.
+        user_loops: for each open loop of the user's the targets of `break` and `continue`.
+        returns: what a `return` leaves, and where it puts its value.
+        tries: the `except`s that are in force.
+        quiet: over 0 inside the prelude, whose lines are not the user's.
+        active: frames of the calls that are being translated, the outermost first.
+        stack: their functions.
+    """
+
+    def __init__(self, world: World, parts: Parts) -> None:
+        super().__init__(world)
+        self._parts = parts
         self.traps: list[tuple[int, str]] = []
-        self.join_vars: set[str] = set()
-        self.join_ids: set[int] = set()
-        self.held: set[int] = set()
-        self.table: list[float] = []
-        self.tables: dict[Any, int] = {}
-        self.node: ast.AST | None = None
-        self.evaluate: Callable[[Context, ast.expr], Value]
-        self.execute: Callable[[Context, list[ast.stmt]], None]
-        self.call: Callable[..., Value]
-        self.call_value: Callable[..., Value]
-        self.routine: Callable[..., Value]
+        self.begin([], State())
+
+    def begin(self, buffer: Buffer, state: State) -> None:
+        """Start over with the function: nothing is open, nothing was met."""
+        self.b, self.s = buffer, state
+        self.traps.clear()
+        self.jumps: list[Jumps] = []
         self.user_loops: list[tuple[Jumps, Jumps]] = []
         self.returns: tuple[Jumps | None, Key] = (None, (0, ""))
         self.quiet = 0
         self.tries: list[Catch] = []
         self.active: list[int] = []
-        """Frames of the calls that are being translated, the outermost first."""
-        self.is_live: Callable[[Key], bool] = lambda key: True
-        self.keys: set[str] = set()
-        self.uses_objects = False
         self.stack: list[Any] = []
-        self.current = 0
-        self.frames: dict[int, Frame] = {}
-        self.places: dict[int, tuple[int, int]] = {}
-        self._names = 0
-        self._ids = 1_000_000
-        self._lines = 0
-        self._frames: dict[tuple[Any, ...], int] = {}
-        self._regions: dict[tuple[Any, ...], int] = {}
-        self.memory = 0
-        self.state_memory = 0
+        self.path, self.current = (), 0
+        self.frames, self.places = {}, {}
 
-    # -- names, objects and memory
+    # -- the other parts
 
-    def name(self, hint: str = "t") -> str:
-        """A new variable of the written code."""
-        self._names += 1
-        clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
-        return f"{clean}_{self._names}"
+    def evaluate(self, node: ast.expr) -> Value:
+        """Translate an expression."""
+        return self._parts.evaluate(self, node)
 
-    def site(self) -> int:
-        """The place in the user's code that is being translated."""
-        return id(self.node)
+    def execute(self, statements: list[ast.stmt]) -> None:
+        """Translate statements."""
+        self._parts.execute(self, statements)
 
-    def frame(self, path: tuple[Any, ...]) -> int:
-        """The number of the frame of the call that a path leads to."""
-        return self._frames.setdefault(path, len(self._frames) + 1)
+    def call(self, node: ast.Call) -> Value:
+        """Translate a call."""
+        return self._parts.call(self, node)
 
-    def new(self, content: Content) -> Ref:
-        """A new object."""
-        self._ids += 1
-        self.s.heap[self._ids] = content
-        return Ref(self._ids)
+    def call_value(self, function: Value, args: list[Value], named: dict[str, Value]) -> Value:
+        """Call any value."""
+        return self._parts.call_value(self, function, args, named)
 
-    def new_id(self) -> int:
-        """The number of an object that a join makes."""
-        self._ids += 1
-        self.join_ids.add(self._ids)
-        return self._ids
+    def native(self, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+        """Call a function that the translator knows, by its dotted name."""
+        return self.call_value(Native(name), args, named)
 
-    def region(self, site: Any, numbers: int, array: str = "M") -> int:
-        """Room for numbers in the memory of a call (`M`) or in the state of a car (`S`); one for each site."""
-        key = (self.path, site, numbers, array)
-        if key not in self._regions:
-            if array == "M":
-                self._regions[key] = self.memory
-                self.memory += numbers
-            else:
-                self._regions[key] = self.state_memory
-                self.state_memory += numbers
-            if self.memory > 4_000_000 or self.state_memory > 4096:
-                raise Hopeless("its lists need too much memory", self.line)
-        return self._regions[key]
+    def routine(self, name: str, *args: Value) -> Value:
+        """Call a function of the prelude."""
+        return self._parts.routine(self, name, *args)
 
-    def lookup(self, key: Key, state: State | None = None) -> Value:
-        """The value of a name, from the state or from the module as it was loaded."""
-        found = (state or self.s).vars.get(key)
-        return self.world.variable(key) if found is None else found
-
-    def content(self, id: int, state: State | None = None) -> Content:
-        """The contents of an object, from the state or from the module as it was loaded."""
-        found = (state or self.s).heap.get(id)
-        return self.world.content(id) if found is None else found
-
-    # -- code
-
-    def write(self, line: str) -> None:
-        """Write a line."""
-        self._lines += 1
-        if self._lines > LINES_MAX:
-            raise Hopeless("it is too large to compile", self.line)
-        self.b.append(line)
-
-    def temp(self, expr: str, hint: str = "t") -> str:
-        """Name an expression's value."""
-        name = self.name(hint)
-        self.write(f"{name} = {expr}")
-        return name
-
-    def atom(self, value: Scalar, hint: str = "t") -> Scalar:
-        """The same number under a name, so that using it twice does not compute it twice."""
-        if ATOM.match(value.expr):
-            return value
-        return Scalar(value.kind, self.temp(value.expr, hint), value.numpy, value.bound)
-
-    def code(self, kind: int) -> str:
-        """The code of a trap at this line."""
-        return str(self.line * KINDS + kind)
+    # -- traps
 
     def trap_if(self, test: str, kind: int = RAISED, error: str = "") -> None:
         """Leave to plain Python where `test` holds, or go to the handler that catches `error`."""
@@ -202,6 +135,23 @@ class Context:
             self.branch(test, lambda: self._raised(target))
         else:
             self.write(f"if {test}: return {self.code(kind)}")
+
+    def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
+        """Leave to plain Python here, always; raise what is returned.
+
+        Args:
+            error: name of the exception that Python raises.
+        """
+        if kind == UNCOVERED:
+            self.traps.append((self.line, reason))
+        target = self._catcher(error)
+        if target is not None:
+            try:
+                self._raised(target)
+            except Unreachable as end:
+                return end
+        self.write(f"return {self.code(kind)}")
+        return Unreachable()
 
     def _catcher(self, error: str) -> Catch | None:
         """The handler of the user's that catches an exception; None where there is none, or it is not known."""
@@ -221,27 +171,6 @@ class Context:
         for key in [key for key in self.s.vars if key[0] > 0 and key[0] not in alive]:
             del self.s.vars[key]
         raise self.leave(catch.target)
-
-    def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
-        """Leave to plain Python here, always; raise what is returned.
-
-        Args:
-            error: name of the exception that Python raises.
-        """
-        if kind == UNCOVERED:
-            self.traps.append((self.line, reason))
-        target = self._catcher(error)
-        if target is not None:
-            try:
-                self._raised(target)
-            except Unreachable as end:
-                return end
-        self.write(f"return {self.code(kind)}")
-        return Unreachable()
-
-    def cannot(self, reason: str) -> CannotCompile:
-        """What to raise where something is not covered."""
-        return CannotCompile(reason, self.line)
 
     # -- branches
 
@@ -319,7 +248,7 @@ class Context:
             head.vars.pop(key, None)
         kept = self.b
         own = Own()
-        for _ in range(16):
+        for _ in range(PASSES_MAX):
             jumps = Jumps()
             buffer = self._inside(jumps, head, body)
             slot: Buffer = []
@@ -390,49 +319,6 @@ class Context:
             inner.pending.append((flag, target, word))
         return Unreachable()
 
-    # -- numbers in the table
 
-    def put_table(self, numbers: list[float]) -> int:
-        """Append numbers to the table; where they start."""
-        first = len(self.table)
-        if first + len(numbers) > 2_000_000:
-            raise Hopeless("its tables are too large", self.line)
-        self.table.extend(numbers)
-        return first
-
-    def address(self, seq: Seq, index: str) -> str:
-        """Where element `index` of a sequence starts."""
-        step = index if seq.stride == 1 else f"{seq.stride} * {index}"
-        return step if seq.offset == "0" else f"{seq.offset} + {step}"
-
-
-def flatten(buffer: Buffer, indent: int = 1) -> list[str]:
-    """The lines of a buffer."""
-    pad = "    " * indent
-    lines: list[str] = []
-    for item in buffer:
-        if isinstance(item, str):
-            lines.append(pad + item)
-        elif isinstance(item, list):
-            lines.extend(flatten(item, indent))
-        elif item[0] == "while":
-            lines.append(f"{pad}while {item[1]}:")
-            lines.extend(flatten(item[2], indent + 1) or [pad + "    pass"])
-        else:
-            then, orelse = flatten(item[2], indent + 1), flatten(item[3], indent + 1)
-            if not then and not orelse:
-                continue
-            if then:
-                lines.append(f"{pad}if {item[1]}:")
-                lines.extend(then)
-                if orelse:
-                    lines.append(f"{pad}else:")
-            else:
-                lines.append(f"{pad}if not ({item[1]}):")
-            lines.extend(orelse)
-    return lines
-
-
-def number(value: Value) -> bool:
-    """Whether a value is a number."""
-    return isinstance(value, Scalar) or (isinstance(value, Const) and isinstance(value.value, (bool, int, float)))
+Handlers = dict[type[ast.AST], Callable[[Context, Any], Any]]
+"""What translates each kind of expression or statement."""

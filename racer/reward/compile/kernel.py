@@ -10,8 +10,10 @@ import hashlib
 import importlib.util
 import io
 import json
+import math
 import platform
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +26,12 @@ from racer.assets import cache_dir, write_atomically
 from racer.reward.source import RewardSource
 
 if TYPE_CHECKING:
-    from racer.reward.compile.layout import Layout
-    from racer.reward.compile.translate import Translation
+    from racer.reward.compile.kernel_text import Translation
+    from racer.reward.compile.state_paths import Layout
 
 MODULE_FILE, TABLES_FILE, VERDICT_FILE = "reward_kernel.py", "tables.npz", "verdict.json"
+OBJECT_NUMBERS = 7
+"""Numbers that a kernel keeps of each object of a car."""
 SIGNATURE = (
     "void(int64, int64, float64[::1], int32[::1], uint8[::1], float64[::1], uint8[::1], int64, float64[::1], "
     "int64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1], int64[::1])"
@@ -120,6 +124,7 @@ def plain_kernel(translation: Translation) -> Kernel:
     """The translation run by Python itself: slow, and without a compiler; for tests of the translation alone."""
     space: dict[str, Any] = {"__name__": "racer_plain_kernel"}
     exec(compile(translation.text, MODULE_FILE, "exec"), space)
+    space["math"] = types.SimpleNamespace(**{name: _without_overflow(value) for name, value in vars(math).items()})
 
     def function(*arguments: Any) -> None:
         with np.errstate(all="ignore"):
@@ -133,6 +138,18 @@ def plain_kernel(translation: Translation) -> Kernel:
         regions=translation.regions,
         layout=translation.layout,
     )
+
+
+def _without_overflow(value: Any) -> Any:
+    """A function of `math` that gives infinity where Python raises, as compiled ones do."""
+
+    def run(*args: Any) -> Any:
+        try:
+            return value(*args)
+        except OverflowError:
+            return math.inf
+
+    return run if callable(value) else value
 
 
 def _compiled(module: Any, folder: Path) -> Callable[..., None]:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from racer.reward.compile.arithmetic import as_number, bound_name, present
+from racer.reward.compile.codes import UNCOVERED
+from racer.reward.compile.coerce import as_number, bound_name, present
 from racer.reward.compile.context import Context
-from racer.reward.compile.joins import kind_of
-from racer.reward.compile.sequences import append, contents, is_sequence, keep, pop_last, set_contents, writable
+from racer.reward.compile.heap import Dict, Items
+from racer.reward.compile.kinds import kind_of
+from racer.reward.compile.sequence_changes import append, keep, pop_last, set_contents, writable
+from racer.reward.compile.sequences import contents, is_sequence
 from racer.reward.compile.strings import is_text
-from racer.reward.compile.values import (
-    NONE,
-    UNBOUND,
-    Const,
-    Dict,
-    Items,
-    Maybe,
-    Ref,
-    Scalar,
-    Text,
-    Tup,
-    Value,
-)
+from racer.reward.compile.values import NONE, UNBOUND, Const, Maybe, Ref, Scalar, Text, Tup, Value
 
 _STRING_TO_TEXT = ("upper", "lower", "strip", "title", "capitalize", "rstrip", "lstrip", "ljust", "rjust", "center")
 _ARRAY = {
@@ -60,7 +51,7 @@ def _number(context: Context, receiver: Value, name: str) -> Value:
     if name == "item" and kind[1] and isinstance(receiver, Scalar):
         return Scalar(receiver.kind, receiver.expr, False, receiver.bound)
     if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
-        context.trap_if(f"not abs({receiver.expr}) < INF", 2)
+        context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
         return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
     raise context.cannot(f"the method `{name}` of a number")
 
@@ -119,12 +110,10 @@ def _dict(context: Context, ref: Ref, content: Dict, name: str, args: list[Value
 
 
 def _array(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
-    from racer.reward.compile.natives import NATIVES
-
     if name in _ARRAY:
-        return NATIVES[_ARRAY[name]](context, [receiver, *args], named)
+        return context.native(_ARRAY[name], [receiver, *args], named)
     if name == "tolist" and not args:
-        return context.routine("as_list", NATIVES["racer.as_plain"](context, [receiver], {}))
+        return context.routine("as_list", context.native("racer.as_plain", [receiver], {}))
     raise context.cannot(f"the method `{name}` of an array")
 
 
@@ -163,8 +152,12 @@ def _list(context: Context, receiver: Value, name: str, args: list[Value], named
         context.routine(name, receiver, *args)
         return NONE
     if name == "sort" and not args:
-        if set(named) - {"reverse"} or named.get("reverse", Const(False)) not in (Const(False), Const(True)):
-            raise context.cannot("`sort` with a key")
+        if set(named) - {"key", "reverse"} or named.get("reverse", Const(False)) not in (Const(False), Const(True)):
+            raise context.cannot("this `sort`")
+        if named.get("key", NONE) != NONE:
+            made = context.native("builtins.sorted", [receiver], named)
+            set_contents(context, receiver, contents(context, made))
+            return NONE
         context.routine("sort_down" if named.get("reverse") == Const(True) else "sort_numbers", receiver)
         return NONE
     raise context.cannot(f"the method `{name}` of a list")

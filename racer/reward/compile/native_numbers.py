@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from racer.reward.compile.arithmetic import f, kind
+from racer.reward.compile.arithmetic import binary, power
+from racer.reward.compile.codes import UNCOVERED
+from racer.reward.compile.coerce import as_number, present
 from racer.reward.compile.context import Context
-from racer.reward.compile.joins import as_kind
-from racer.reward.compile.values import LIMIT, Const, Scalar, Value
+from racer.reward.compile.heap import Items
+from racer.reward.compile.kinds import as_kind, as_numpy, f, kind
+from racer.reward.compile.native_handlers import Handler, routine_of
+from racer.reward.compile.sequences import contents, is_sequence
+from racer.reward.compile.values import LIMIT, Const, Native, Scalar, Tup, Value
 
 _FINITE = "not abs({x}) < INF"
 _OUTSIDE = "not -1.0 <= {x} <= 1.0"
-
 # name -> (what leaves before, the expression, whether an infinite or undefined result leaves)
 MATH: dict[str, tuple[str, str, bool]] = {
     "sqrt": ("not {x} >= 0.0", "math.sqrt({x})", False),
@@ -53,16 +57,6 @@ _TRUTHS = ("isnan", "isinf", "isfinite")
 _ROUNDED = ("floor", "ceil", "trunc")
 
 
-def as_numpy(value: Value) -> Value:
-    """The number as numpy's own type."""
-    if isinstance(value, Scalar):
-        return Scalar(value.kind, value.expr, True, value.bound)
-    if isinstance(value, Const) and isinstance(value.value, (bool, int, float)):
-        k = kind(value)
-        return Scalar(k, as_kind(value, k), True, abs(float(value.value)) if k == "i" else LIMIT)
-    return value
-
-
 def number_function(context: Context, name: str, args: list[Scalar | Const], numpy: bool) -> Value:
     """A function of `MATH` of one or two numbers; `math.log` takes a base, `math.hypot` any number."""
     before, expr, after = MATH[name]
@@ -99,7 +93,7 @@ def number_function(context: Context, name: str, args: list[Scalar | Const], num
         return Scalar("b", written, numpy)
     result_name = context.temp(written)
     if after:
-        context.trap_if(f"not abs({result_name}) < INF", 2)
+        context.trap_if(f"not abs({result_name}) < INF", UNCOVERED)
     return Scalar("f", result_name, numpy)
 
 
@@ -111,7 +105,7 @@ def _rounded(context: Context, name: str, value: Scalar | Const, numpy: bool) ->
     x = context.atom(Scalar("f", f(value))).expr
     if numpy:
         return Scalar("f", f"np.{name}({x})", True)
-    context.trap_if(f"not abs({x}) < {LIMIT}", 2)
+    context.trap_if(f"not abs({x}) < {LIMIT}", UNCOVERED)
     return Scalar("i", f"int({x})" if name == "trunc" else f"int(math.{name}({x}))")
 
 
@@ -120,5 +114,67 @@ def _many(context: Context, args: list[Scalar | Const]) -> Value:
         return Const(0.0)
     names = [context.atom(Scalar("f", f(a))).expr for a in args]
     result = context.temp(f"math.sqrt({' + '.join(f'{n} * {n}' for n in names)})")
-    context.trap_if(f"not abs({result}) < INF", 2)
+    context.trap_if(f"not abs({result}) < INF", UNCOVERED)
     return Scalar("f", result)
+
+
+def _function(name: str, numpy: bool) -> Handler:
+    """A function of numbers; numpy's go over arrays too."""
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if named:
+            raise context.cannot("these keywords")
+        sides = [is_sequence(context, a) for a in args]
+        if numpy and any(sides):
+            if len(args) == 1:
+                return mapped(f"numpy.{name}")(context, args, {})
+            word = "mapped_two" if all(sides) else "mapped_left" if sides[0] else "mapped_right"
+            return context.routine(word, Native(f"numpy.{name}"), *args)
+        return number_function(context, name, [as_number(context, a) for a in args], numpy)
+
+    return run
+
+
+def mapped(name: str) -> Handler:
+    """A function of one number over the items of an array."""
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        value = present(context, args[0])
+        found = contents(context, value)
+        if isinstance(found, Items):
+            made = [context.native(name, [item, *args[1:]], named) for item in found.items]
+            return Tup(tuple(as_numpy(x) for x in made), "ndarray")
+        if len(args) > 1 or named:
+            raise context.cannot("this function of an array")
+        return context.routine("mapped", Native(name), value)
+
+    return run
+
+
+def _divmod(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    return Tup((binary(context, "//", args[0], args[1]), binary(context, "%", args[0], args[1])))
+
+
+def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if len(args) != 2 or named:
+        raise context.cannot("`pow` with three arguments")
+    return binary(context, "**", args[0], args[1])
+
+
+def _math_pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    a, b = (Scalar("f", f(as_number(context, x))) for x in args)
+    return power(context, a, b)
+
+
+NATIVES: dict[str, Handler] = {
+    **{f"math.{name}": _function(name, False) for name in MATH},
+    **{f"numpy.{name}": _function(name, True) for name in MATH},
+    "builtins.divmod": _divmod,
+    "builtins.pow": _pow,
+    "math.pow": _math_pow,
+    "math.dist": routine_of("distance"),
+    "math.fsum": routine_of("total", Const(0.0)),
+    "math.gcd": routine_of("gcd"),
+    "math.prod": routine_of("product", Const(1)),
+    "racer.as_numpy": lambda context, args, named: as_numpy(args[0]),
+}

@@ -5,34 +5,19 @@ from __future__ import annotations
 import ast
 import sys
 
-from racer.reward.compile.arithmetic import bound_name
+from racer.reward.compile.coerce import bound_name
 from racer.reward.compile.context import Context
+from racer.reward.compile.heap import Broken, Dict, Fields, Items, Seq
 from racer.reward.compile.strings import is_text
-from racer.reward.compile.values import (
-    UNBOUND,
-    Bound,
-    Broken,
-    Const,
-    Dict,
-    Fields,
-    Function,
-    Items,
-    Method,
-    Native,
-    Ref,
-    Scalar,
-    Seq,
-    Tup,
-    Value,
-)
+from racer.reward.compile.values import UNBOUND, Bound, Const, Function, Maybe, Method, Native, Ref, Scalar, Tup, Value
 from racer.reward.compile.world import FUNCTION_FRAME
 
 
 def function_value(context: Context, node: ast.FunctionDef | ast.Lambda) -> Function:
     """The value of a def or lambda that is reached."""
-    defaults = tuple(context.evaluate(context, d) for d in node.args.defaults)
+    defaults = tuple(context.evaluate(d) for d in node.args.defaults)
     keywords = tuple(
-        (a.arg, context.evaluate(context, d))
+        (a.arg, context.evaluate(d))
         for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         if d is not None
     )
@@ -95,15 +80,13 @@ def _field(context: Context, target: Ref, content: Fields, name: str) -> Value:
         return bound_name(context, found, "AttributeError")
     member = class_member(context, content.cls, name)
     if isinstance(member, Tup) and member.type == "property":
-        return context.call_value(context, Bound(member.items[0], target), [], {})
+        return context.call_value(Bound(member.items[0], target), [], {})
     own = dict(content.items).get(name, UNBOUND)
     if own != UNBOUND:
         if name == "__dict__":
             raise context.cannot("`__dict__`")
         if member is None:
             return bound_name(context, own, "AttributeError")
-        from racer.reward.compile.values import Maybe
-
         if isinstance(own, Maybe) and own.unbound:
             return context.choose(
                 f"{own.tag} != 2",

@@ -1,4 +1,8 @@
-"""The parsed functions of `prelude_source`."""
+"""Functions of Python and numpy over sequences, written in the subset that the translator covers.
+
+The `prelude_*` files hold them. They are parsed, not imported, and calls are translated in place like a user's own
+functions. In them `as_array`, `as_tuple` and `as_numpy` only change the type of a value.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ from pathlib import Path
 from racer.reward.compile.scopes import LIBRARY_FRAME
 from racer.reward.compile.values import Function, Native, Value
 
-_TREE = ast.parse(Path(__file__).with_name("prelude_source.py").read_text(encoding="utf-8"))
-FUNCTIONS: dict[str, tuple[ast.FunctionDef, int]] = {
-    node.name: (node, -k) for k, node in enumerate(_TREE.body, 1) if isinstance(node, ast.FunctionDef)
-}
+_PARTS = ("lists", "orders", "rows", "numbers")
+_TREES = [
+    ast.parse(Path(__file__).with_name(f"prelude_{part}.py").read_text(encoding="utf-8"), f"prelude_{part}.py")
+    for part in _PARTS
+]
+_DEFINED = [node for tree in _TREES for node in tree.body if isinstance(node, ast.FunctionDef)]
+FUNCTIONS: dict[str, tuple[ast.FunctionDef, int]] = {node.name: (node, -k) for k, node in enumerate(_DEFINED, 1)}
+"""Each function with its serial; those of the user's are above 0."""
 LAMBDAS: dict[int, int] = {
-    id(node): -100_000 - k for k, node in enumerate(n for n in ast.walk(_TREE) if isinstance(n, ast.Lambda))
+    id(node): -100_000 - k
+    for k, node in enumerate(n for tree in _TREES for n in ast.walk(tree) if isinstance(n, ast.Lambda))
 }
 
 

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from racer.assets import cache_dir, write_atomically
 from racer.reward.rows import Waypoints
-from racer.reward.states import Sample, sample_track
+from racer.reward.sample import Sample
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
-from racer.track.load import load_track
 
 TRACKS = ("easy_oval", "switchback", "river_run")
 _STEPS = 90
@@ -49,6 +48,9 @@ def _version() -> str:
 
 
 def _make() -> list[Sample]:
+    from racer.reward.states import sample_track  # the simulator takes half a second to load
+    from racer.track.load import load_track
+
     samples: list[Sample] = []
     for number, name in enumerate(TRACKS):
         track = load_track(name)

@@ -1,15 +1,9 @@
-"""Which variable a name means, as Python's scoping rules say."""
+"""The names of a function's body: which are its own, and where they are read."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from racer.reward.compile.values import Key
-
-if TYPE_CHECKING:
-    from racer.reward.compile.context import Context
 
 LIBRARY_FRAME = -999_999
 """The frame that the functions of the prelude are defined in."""
@@ -120,50 +114,3 @@ def _capture(node: ast.AST, scope: Scope) -> None:
 def span(node: ast.stmt | ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
     """Where a node begins and ends in the text."""
     return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or 0)
-
-
-def resolve(context: Context, name: str, store: bool = False) -> Key | None:
-    """The variable that a name means here."""
-    number = context.current
-    first = True
-    while number != 0:
-        if number == LIBRARY_FRAME:
-            return (number, name)
-        if number < 0:
-            if name in context.world.cells[number][0]:
-                return (number, name)
-            return (0, name)
-        frame = context.frames[number]
-        scope = frame.scope
-        if name in scope.shared:
-            return (0, name)
-        if name in scope.own and (first or not frame.is_class):
-            return (number, name)
-        first = first and frame.is_comprehension
-        number = frame.parent
-    return (0, name)
-
-
-def is_live(context: Context, key: Key) -> bool:
-    """Whether a name's value may still be read after this point."""
-    number, name = key
-    if number <= 0 or name.startswith("$"):
-        return True
-    frame = context.frames.get(number)
-    if frame is None:
-        return True
-    scope = frame.scope
-    if name in scope.captured or name not in scope.own or frame.is_comprehension or frame.is_class:
-        return True
-    places = scope.loads.get(name)
-    if not places:
-        return False
-    here = context.places.get(number)
-    if here is None:
-        return True
-    end = here
-    for first, last in scope.loops:
-        if first <= here <= last:
-            end = min(end, first)
-            break
-    return any(place >= end for place in places)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from racer.reward.compile.arithmetic import present
+from racer.reward.compile.coerce import present
 from racer.reward.compile.context import Context
-from racer.reward.compile.joins import kind_of
-from racer.reward.compile.values import Choice, Const, Dict, Items, Maybe, Ref, Seq, Text, Tup, Value
+from racer.reward.compile.heap import Dict, Items, Seq
+from racer.reward.compile.kinds import as_kind, kind_of
+from racer.reward.compile.values import Choice, Const, Maybe, Ref, Text, Tup, Value
 
 _SPEC = re.compile(r"(?:.?[<>=^])?[+\- ]?[z]?[#]?0?\d*[,_]?(?:\.\d+)?([a-zA-Z%]?)\Z", re.DOTALL)
 _PERCENT = re.compile(r"%(?:\((\w*)\))?([#0\- +]*)(\*|\d+)?(?:\.(\*|\d+))?([a-zA-Z%])")
@@ -109,9 +110,12 @@ def _percent(context: Context, one: Value, two: Value) -> Value:
         if letter in "srad" and letter != "d":
             printable(context, value)
         else:
-            kind = kind_of(present(context, value))
-            if kind is None or letter not in "eEfFgGdiu" or (letter in "diu" and kind[0] not in "bi"):
+            number = present(context, value)
+            kind = kind_of(number)
+            if kind is None or letter not in "eEfFgGdiu":
                 raise context.cannot("this `%` format")
+            if letter in "diu" and kind[0] not in "bi":  # of what is not finite there is no whole part
+                context.trap_if(f"not abs({as_kind(number, 'f')}) < INF")
     return Text()
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from racer.errors import RewardError
 from racer.reward.check_process import Process, run_apart
 from racer.reward.compile.kernel import load_kernel, write_translation, write_verdict
-from racer.reward.source import RewardSource, compile_source, new_module
+from racer.reward.shared_names import SharedNames
+from racer.reward.source import NeedsMemory, RewardSource, compile_source, new_module
 
 HANG_S = 20.0
 """s that user code may run without a word; the states of one control step are one stretch."""
@@ -27,7 +28,7 @@ def try_out(source: RewardSource, folder: Path) -> dict[str, Any]:
     """Make the translation of a reward and its verdict, in another process.
 
     Returns:
-        The verdict: `path` is `compiled` or `python`, `reason` why.
+        The verdict: `path` is `compiled`, `python`, or `refused` where it is to run nowhere; `reason` why.
     """
     request = {"text": source.text, "name": source.name, "path": str(source.path), "folder": str(folder)}
     file = str(source.path)
@@ -38,25 +39,33 @@ def try_out(source: RewardSource, folder: Path) -> dict[str, Any]:
     if not answer.ended_early:
         return answer.result
     where = f" at line {answer.line}" if answer.line else ""
-    reason = {"hang": f"it took too long in its trial{where}"}.get(
-        answer.ended_early, f"it ended the process of its trial ({answer.ended_early}){where}"
-    )
+    known = {
+        "hang": f"it took too long in its trial{where}",
+        "memory": "its trial took more memory than it may",
+    }
+    reason = known.get(answer.ended_early, f"it ended the process of its trial ({answer.ended_early}){where}")
     return {"path": "python", "reason": reason}
 
 
 def serve_trial(request: dict[str, Any], process: Process) -> dict[str, Any]:
     """The other process's part."""
-    from racer.reward.compile.values import CannotCompile
+    from racer.reward.compile.compare import call_plainly
+    from racer.reward.compile.endings import CannotCompile
+    from racer.reward.compile.samples import check_samples
 
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256)
     folder = Path(request["folder"])
     try:
-        verdict = make_verdict(source, folder, process)
-    except CannotCompile as error:
-        where = f"line {error.line}: " if error.line else ""
-        verdict = {"path": "python", "reason": f"{where}{error.reason}"}
+        try:
+            verdict = make_verdict(source, folder, process)
+        except CannotCompile as error:
+            where = f"line {error.line}: " if error.line else ""
+            verdict = {"path": "python", "reason": f"{where}{error.reason}"}
+            call_plainly(source, check_samples()[0], process.watch, HANG_S)
+    except NeedsMemory as error:  # nor may the trainer run it
+        return {"path": "refused", "reason": str(error)}
     write_verdict(folder, verdict)
     return verdict
 
@@ -68,13 +77,14 @@ def make_verdict(source: RewardSource, folder: Path, process: Process) -> dict[s
         CannotCompile: it is left to plain Python.
         RewardError: the file cannot be run at all.
     """
-    from racer.reward.compile.translate import check_module, translate
+    from racer.reward.compile.module_rules import check_module
+    from racer.reward.compile.translate import translate
     from racer.reward.printed import PrintCapture
 
     code = compile_source(source)
     check_module(ast.parse(source.text))
     process.watch(HANG_S)
-    with PrintCapture():
+    with PrintCapture(), SharedNames(str(source.path)):
         module, _ = new_module(source, code)
     process.rest()
     begin = time.perf_counter()

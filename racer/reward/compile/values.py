@@ -1,6 +1,6 @@
-"""What the translator knows of a value: abstract values, the contents of objects, and the state of a program point.
+"""What the translator knows of a value.
 
-All are immutable but `State`; a change of an object replaces its contents in `State.heap`.
+All are immutable, so they may be shared; what an object holds is in `racer.reward.compile.heap`.
 """
 
 from __future__ import annotations
@@ -11,28 +11,6 @@ from typing import Any
 
 LIMIT = 2.0**53
 """Whole numbers beyond it leave the compiled path: they are Python's business."""
-
-
-class CannotCompile(Exception):
-    """A piece of a program that the translator does not cover.
-
-    Attributes:
-        reason: in words.
-        line: of the user's file, None where it is not known.
-    """
-
-    def __init__(self, reason: str, line: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.line = line
-
-
-class Hopeless(CannotCompile):
-    """The same for the whole function: a trap in its place would not help."""
-
-
-class Unreachable(Exception):
-    """What follows in this block never runs: it returned, left its loop, or met a trap."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,118 +164,3 @@ Value = (
 )
 UNBOUND = Unbound()
 NONE = Const(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """The shape of an element that is one number."""
-
-    kind: str
-    numpy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rec:
-    """The shape of an element that is a sequence of known length."""
-
-    type: str
-    items: tuple[Leaf | Rec, ...]
-
-
-Shape = Leaf | Rec
-
-
-def width(shape: Shape) -> int:
-    """How many numbers an element of this shape takes."""
-    return 1 if isinstance(shape, Leaf) else sum(width(item) for item in shape.items)
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """Contents of a sequence of known length."""
-
-    type: str
-    items: tuple[Value, ...]
-    frozen: bool = False
-    """It was copied somewhere by value: changing it would be seen in one place only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seq:
-    """Contents of a sequence in an array: element j starts at `array[offset + stride * j]`."""
-
-    type: str
-    array: str
-    """`T` table, `W` waypoints, `M` memory of the call."""
-    offset: str
-    length: Value
-    stride: int
-    shape: Shape
-    capacity: int = 0
-    """Elements that fit; 0 where it must not be written."""
-    frozen: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Dict:
-    """Contents of a dict with known keys."""
-
-    items: tuple[tuple[Any, Value], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Attributes of an instance, a class or a function; `cls` is what it is an instance of."""
-
-    items: tuple[tuple[str, Value], ...]
-    cls: Value | None = None
-    name: str = ""
-    bases: tuple[Value, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Contents that two ways of the program left in shapes that do not fit together."""
-
-    reason: str
-
-
-Content = Items | Seq | Dict | Fields | Broken
-Key = tuple[int, str]
-
-
-class State:
-    """Names and objects at one point of the program."""
-
-    __slots__ = ("heap", "vars")
-
-    def __init__(self, vars: dict[Key, Value] | None = None, heap: dict[int, Content] | None = None) -> None:
-        self.vars: dict[Key, Value] = vars or {}
-        self.heap: dict[int, Content] = heap or {}
-
-    def clone(self) -> State:
-        """A copy whose changes are its own."""
-        return State(dict(self.vars), dict(self.heap))
-
-
-def refs_of(thing: Any) -> list[int]:
-    """The objects that a value or the contents of an object refer to."""
-    if isinstance(thing, Ref):
-        return [thing.id]
-    if isinstance(thing, (Tup, Items)):
-        return [r for item in thing.items for r in refs_of(item)]
-    if isinstance(thing, (Dict, Fields)):
-        more = refs_of(thing.cls) if isinstance(thing, Fields) and thing.cls else []
-        return more + [r for _, item in thing.items for r in refs_of(item)]
-    if isinstance(thing, Maybe):
-        return refs_of(thing.value)
-    if isinstance(thing, Bound):
-        return refs_of(thing.function) + refs_of(thing.receiver)
-    if isinstance(thing, Method):
-        return refs_of(thing.receiver)
-    if isinstance(thing, Lazy):
-        return [r for part in thing.parts for r in refs_of(part)]
-    if isinstance(thing, Function):
-        more = [r for d in thing.defaults for r in refs_of(d)]
-        return more + [r for _, d in thing.keyword_defaults for r in refs_of(d)]
-    return []

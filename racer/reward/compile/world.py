@@ -1,80 +1,33 @@
 """The module as it was loaded: its real objects, as abstract values.
 
 Objects are numbered when they are first met, and each keeps the path by which a module's own object is found again
-(`racer.reward.compile.layout` reads and writes state by it).
+(`racer.reward.compile.state_rows` reads and writes state by it).
 """
 
 from __future__ import annotations
 
 import ast
-import bisect
-import builtins
-import json
-import math
-import statistics
 import sys
 import types
 from typing import Any
 
 import numpy as np
 
+from racer.reward.compile.endings import Hopeless
+from racer.reward.compile.heap import Broken, Content, Dict, Fields, Items, Key, Seq
 from racer.reward.compile.prelude import LAMBDAS, library_value
 from racer.reward.compile.scopes import LIBRARY_FRAME
-from racer.reward.compile.values import (
-    LIMIT,
-    UNBOUND,
-    Bound,
-    Broken,
-    Const,
-    Content,
-    Dict,
-    Fields,
-    Function,
-    Hopeless,
-    Items,
-    Key,
-    Leaf,
-    Native,
-    Poison,
-    Rec,
-    Ref,
-    Scalar,
-    Seq,
-    Shape,
-    Tup,
-    Value,
-    width,
-)
+from racer.reward.compile.shapes import Leaf, Rec, Shape, width
+from racer.reward.compile.values import LIMIT, UNBOUND, Bound, Const, Function, Native, Poison, Ref, Tup, Value
+from racer.reward.compile.world_natives import KNOWN_MODULES, known_natives
+from racer.reward.compile.world_tables import fits, numbers_of, numpy_scalar, row_shape, widest
 
 FUNCTION_FRAME = -1_000_000
 """Attributes of function number k are variables of frame `FUNCTION_FRAME - k`."""
 Path = tuple[tuple[str, Any], ...]
-
 SMALL = 8
 """Sequences of at most this many items stay item by item; longer ones of numbers become tables."""
-
-_MODULES = ("math", "numpy", "numpy.linalg", "json", "time", "random", "typing", "copy", "statistics", "bisect")
 _FORBIDDEN_HOOKS = ("__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__")
-
-
-def _natives() -> dict[int, str]:
-    """The functions and classes that the translator may know, by identity: a patched one is not among them."""
-    found: dict[int, str] = {}
-    for name in dir(builtins):
-        found[id(getattr(builtins, name))] = f"builtins.{name}"
-    modules = ((math, "math"), (np.linalg, "numpy.linalg"), (np, "numpy"), (json, "json"), (bisect, "bisect"))
-    for module, prefix in (*modules, (statistics, "statistics")):
-        for name in dir(module):
-            value = getattr(module, name)
-            if callable(value) and id(value) not in found:
-                found[id(value)] = f"{prefix}.{name}"
-    for name in ("sin", "cos", "tan"):
-        for old, new in ((f"arc{name}", f"a{name}"), (f"arc{name}h", f"a{name}h")):
-            found[id(getattr(np, old))] = f"numpy.{new}"
-    found[id(np.arctan2)] = "numpy.atan2"
-    found[id(np.absolute)] = "numpy.abs"
-    found[id(np.power)] = "numpy.power"
-    return found
 
 
 class World:
@@ -84,19 +37,21 @@ class World:
         module: the module's globals, as they are after it was run.
         tree: its syntax tree.
         file: the file that its functions' code names.
-        table: where numbers of tables are appended; the translator's.
+
+    Attributes:
+        table: the numbers of tables.
     """
 
-    def __init__(self, module: dict[str, Any], tree: ast.Module, file: str, table: list[float]) -> None:
+    def __init__(self, module: dict[str, Any], tree: ast.Module, file: str) -> None:
         self.module = module
         self.file = file
-        self.table = table
+        self.table: list[float] = []
         self.objects: dict[int, tuple[Any, Path]] = {}
         self.cells: dict[int, tuple[dict[str, Any], Path]] = {}
         self._numbers: dict[int, int] = {}
         self._contents: dict[int, Content] = {}
         self._variables: dict[Key, Value] = {}
-        self._natives = _natives()
+        self._natives = known_natives()
         self._nodes: dict[tuple[int, str], list[ast.FunctionDef | ast.Lambda]] = {}
         self.serials: dict[int, int] = dict(LAMBDAS)
         self.functions: dict[int, tuple[Any, Path]] = {}
@@ -148,11 +103,11 @@ class World:
         if kind is int:
             return Const(obj) if abs(obj) < LIMIT else Poison("a whole number beyond 2**53")
         if isinstance(obj, (np.bool_, np.integer, np.floating)):
-            return _numpy_scalar(obj)
+            return numpy_scalar(obj)
         if id(obj) in self._natives:
             return Native(self._natives[id(obj)])
         if isinstance(obj, types.ModuleType):
-            known = obj.__name__ in _MODULES and sys.modules.get(obj.__name__) is obj
+            known = obj.__name__ in KNOWN_MODULES and sys.modules.get(obj.__name__) is obj
             return Native(obj.__name__) if known else Poison(f"the module `{obj.__name__}`")
         if kind is types.FunctionType:
             return self._function(obj, path)
@@ -164,7 +119,9 @@ class World:
             return Tup((self.value(obj.fget, (*path, ("fget", 0))),), "property")
         if kind is tuple and len(obj) <= SMALL:
             return Tup(tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj)))
-        if kind in (list, tuple, dict, np.ndarray) or self._is_users(obj):
+        if kind in (set, frozenset) and len(obj) <= SMALL and _plain_set(obj):
+            return Tup(tuple(Const(item) for item in sorted(obj)), "set")
+        if kind in (list, tuple, dict, np.ndarray, set, frozenset) or self._is_users(obj):
             return self._ref(obj, path)
         return Poison(f"a value of type {kind.__name__}")
 
@@ -210,11 +167,15 @@ class World:
         if isinstance(obj, np.ndarray):
             return self._array(obj)
         if isinstance(obj, (list, tuple)):
-            shape = _shape(obj[0]) if len(obj) > SMALL else None
-            if shape is not None and all(_fits(item, shape) for item in obj):
+            shape = row_shape(obj[0]) if len(obj) > SMALL else None
+            if shape is not None and all(fits(item, shape) for item in obj):
                 return self._table(list(obj), shape, type(obj).__name__)
             items = tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj))
             return Items(type(obj).__name__, items)
+        if isinstance(obj, (set, frozenset)):
+            if not obj or not _plain_set(obj) or any(isinstance(item, str) for item in obj):
+                return Broken("a set of what is not all numbers")
+            return self._table(sorted(obj), Leaf("i"), "set")
         if isinstance(obj, dict):
             if not all(type(key) in (str, int, float, bool) for key in obj):
                 return Broken("a dict with keys that are neither strings nor numbers")
@@ -239,13 +200,13 @@ class World:
         leaf = Leaf(obj.dtype.kind, True)
         if obj.ndim == 1:
             if len(obj) <= SMALL:
-                return Items("ndarray", tuple(_numpy_scalar(x) for x in obj))
+                return Items("ndarray", tuple(numpy_scalar(x) for x in obj))
             return self._table(obj.tolist(), leaf, "ndarray")
         return self._table(obj.tolist(), Rec("ndarray", (leaf,) * obj.shape[1]), "ndarray")
 
     def _table(self, rows: list[Any], shape: Shape, type: str) -> Seq:
-        shape = _widest(rows, shape)
-        numbers = [x for row in rows for x in _numbers(row)]
+        shape = widest(rows, shape)
+        numbers = [x for row in rows for x in numbers_of(row)]
         if any(isinstance(x, int) and abs(x) >= LIMIT for x in numbers):
             raise Hopeless("a table with whole numbers beyond 2**53")
         offset = len(self.table)
@@ -253,69 +214,7 @@ class World:
         return Seq(type, "T", str(offset), Const(len(rows)), width(shape), shape)
 
 
-def _numpy_scalar(obj: Any) -> Value:
-    from racer.reward.compile.joins import literal
-
-    if isinstance(obj, np.floating) and not isinstance(obj, np.float64):
-        return Poison(f"a number of type {type(obj).__name__}")
-    kind = "b" if isinstance(obj, np.bool_) else "i" if isinstance(obj, np.integer) else "f"
-    if kind == "i" and abs(int(obj)) >= LIMIT:
-        return Poison("a whole number beyond 2**53")
-    return Scalar(kind, literal(obj.item()), True, float(abs(obj.item())) if kind == "i" else LIMIT)
-
-
-def _shape(obj: Any) -> Shape | None:
-    """The shape of a row of a table; None where it is no numbers."""
-    kind = {bool: "b", int: "i", float: "f"}.get(type(obj))
-    if kind:
-        return Leaf(kind)
-    if isinstance(obj, (np.float64, np.integer)):
-        return Leaf("f" if isinstance(obj, np.float64) else "i", True)
-    if isinstance(obj, np.ndarray) and obj.ndim == 1 and obj.dtype.kind in "if" and len(obj):
-        return Rec("ndarray", (Leaf(obj.dtype.kind, True),) * len(obj))
-    if type(obj) in (list, tuple) and obj:
-        items = [_shape(item) for item in obj]
-        if all(item is not None for item in items):
-            return Rec(type(obj).__name__, tuple(item for item in items if item is not None))
-    return None
-
-
-def _fits(obj: Any, shape: Shape) -> bool:
-    """Whether a row has a shape, whatever kinds its numbers are."""
-    found = _shape(obj)
-    if isinstance(found, Leaf) and isinstance(shape, Leaf):
-        return found.numpy == shape.numpy
-    if not isinstance(found, Rec) or not isinstance(shape, Rec):
-        return False
-    return found.type == shape.type and len(found.items) == len(shape.items) and _same(found, shape)
-
-
-def _same(one: Shape, two: Shape) -> bool:
-    if isinstance(one, Leaf) and isinstance(two, Leaf):
-        return one.numpy == two.numpy
-    if isinstance(one, Rec) and isinstance(two, Rec) and len(one.items) == len(two.items) and one.type == two.type:
-        return all(_same(a, b) for a, b in zip(one.items, two.items, strict=True))
-    return False
-
-
-def _widest(rows: list[Any], shape: Shape) -> Shape:
-    """The shape with kinds that hold the numbers of all rows."""
-    from racer.reward.compile.joins import join_shapes
-
-    found: Shape | None = shape
-    for row in rows:
-        one = _shape(row)
-        if isinstance(found, Rec) and found.type == "ndarray":
-            break
-        if isinstance(found, Leaf) and found.numpy:
-            break
-        assert one is not None
-        assert found is not None
-        found = join_shapes(found, one)
-    return found or shape
-
-
-def _numbers(row: Any) -> list[Any]:
-    if isinstance(row, (list, tuple, np.ndarray)):
-        return [x for item in row for x in _numbers(item)]
-    return [row]
+def _plain_set(items: set[Any] | frozenset[Any]) -> bool:
+    """Whether a set holds only whole numbers and floats, or only strings."""
+    kinds = {type(item) for item in items}
+    return kinds <= {int, float} or kinds == {str}
