@@ -1,0 +1,150 @@
+"""The pilot's side of the socket. Nothing here blocks, waits for ever or queues."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from racer.car.actuator.protocol import (
+    MESSAGE_MAX,
+    Ask,
+    Malformed,
+    Role,
+    Status,
+    default_socket,
+    pack_ask,
+    pack_command,
+    pack_hello,
+    unpack,
+)
+from racer.car.actuator.words import TEXT, Command, Reason, Request, Source
+
+
+class ActuatorGone(Exception):
+    """The actuator cannot be reached, or refused the connection; the text says why."""
+
+
+class ActuatorClient:
+    """One connection to the actuator.
+
+    A pilot sends a command every 20 to 40 ms, also while nothing new came from the camera: each has a new sequence
+    number, and says which frame it was made from. It reads the status now and then with `poll`. Connect in the process
+    that drives: the actuator watches the process that connected.
+
+    Raises:
+        ActuatorGone: no actuator serves this path.
+    """
+
+    def __init__(
+        self, path: str = "", *, role: Role = Role.PILOT, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.status: Status | None = None
+        self._clock = clock
+        self._seq = 0
+        self._asked = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = path or default_socket()
+        try:
+            self._socket.connect(path)
+            self._socket.send(pack_hello(role))
+        except OSError as error:
+            self._socket.close()
+            raise ActuatorGone(f"no actuator at {path}: {error.strerror}") from None
+        self._socket.setblocking(False)
+
+    def send(
+        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: Source = Source.FRAME
+    ) -> bool:
+        """Send a command; False where the actuator does not read, and the command was dropped.
+
+        Args:
+            input_id: number of the frame or heartbeat that it was made from.
+            captured_ns: when that was taken, CLOCK_MONOTONIC.
+
+        Raises:
+            ActuatorGone: the other side is gone.
+            Malformed: a pulse that is no pulse.
+        """
+        self._seq += 1
+        command = Command(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
+        return self._send(pack_command(command))
+
+    def request(self, request: Request) -> int:
+        """Send a person's request; its number comes back as `status.answered`.
+
+        Raises:
+            ActuatorGone: the other side is gone, or does not read.
+        """
+        self._asked += 1
+        if not self._send(pack_ask(Ask(request, self._asked))):
+            raise ActuatorGone("the actuator does not read its messages")
+        return self._asked
+
+    def ask(self, request: Request, *, timeout_s: float = 1.0) -> Reason:
+        """Send a request and wait for its answer. Not for a pilot's loop: commands wait meanwhile.
+
+        Raises:
+            ActuatorGone: the other side is gone, or silent.
+        """
+        number = self.request(request)
+        until = self._clock() + int(timeout_s * 1e9)
+        while (left := until - self._clock()) > 0:
+            status = self.poll(left / 1e9)
+            if status and status.answered == number:
+                return status.answer
+        raise ActuatorGone(f"the actuator did not answer within {timeout_s:g} s")
+
+    def poll(self, timeout_s: float = 0.0) -> Status | None:
+        """The newest status, waiting for one at most this long; None where none came.
+
+        Raises:
+            ActuatorGone: the other side is gone.
+        """
+        newest = None
+        ready, _, _ = select.select([self._socket], [], [], timeout_s)
+        while ready:
+            try:
+                data = self._socket.recv(MESSAGE_MAX)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                raise ActuatorGone(self._farewell())
+            newest = self._status(data) or newest
+        self.status = newest or self.status
+        return newest
+
+    def _farewell(self) -> str:
+        if self.status and self.status.answer in (Reason.BUSY, Reason.VERSION):
+            return f"the actuator refused: {TEXT[self.status.answer]}"
+        return "the actuator is gone"
+
+    def fileno(self) -> int:
+        """For `select`: readable when a status waits."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up; for a pilot that means a hard stop unless the car is disarmed."""
+        self._socket.close()
+
+    def _status(self, data: bytes) -> Status | None:
+        try:
+            message = unpack(data)
+        except Malformed as error:
+            raise ActuatorGone(f"the actuator speaks another language: {error}") from None
+        if isinstance(message, Status):
+            self.status = message
+            return message
+        return None
+
+    def _send(self, data: bytes) -> bool:
+        try:
+            self._socket.send(data)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise ActuatorGone(f"the actuator is gone: {error.strerror}") from None
+        return True

@@ -1,0 +1,86 @@
+"""Brings a car to rest without a machine: for a loop that failed, and for systemd when the process is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from racer.car.actuator import limits
+from racer.car.actuator.bus import Driver, attempt, open_driver, parse_wiring
+from racer.car.actuator.trim import Refused, own_car_id, read_setup
+from racer.car.actuator.words import Pulses, Trim
+
+
+def to_rest(driver: Driver, rest: Pulses | None, *, sleep: Callable[[float], None]) -> bool:
+    """Write neutral, hold it for half a second so that the speed controller sees it, then all off.
+
+    Every step is tried even where an earlier one failed.
+
+    Returns:
+        Whether the outputs are off.
+    """
+    if rest is not None and _tried(driver, rest):
+        sleep(limits.ALL_OFF_AFTER_NS / 1e9)
+    return _tried(driver, None)
+
+
+def _tried(driver: Driver, pulses: Pulses | None) -> bool:
+    try:
+        attempt(lambda: driver.write(pulses), time.monotonic_ns)
+    except OSError as error:
+        sys.stderr.write(f"actuator: {'neutral' if pulses else 'off'}: {error}\n")
+        return False
+    return True
+
+
+def rest_of(trim: Trim) -> Pulses:
+    """Both outputs at rest."""
+    return Pulses(trim.steering_centre, trim.throttle_stop)
+
+
+def keep_note(path: str, wiring: str, rest: Pulses | None) -> None:
+    """Leave beside the socket what is needed to stop the car, for when the calibration can no longer be read."""
+    fresh = f"{path}.{os.getpid()}.tmp"
+    with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump({"wiring": wiring, "rest": [rest.steering_us, rest.throttle_us] if rest else None}, file)
+    os.replace(fresh, path)  # noqa: PTH105
+
+
+def _from_note(path: str) -> tuple[str, Pulses | None]:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        note = json.load(file)
+    return note["wiring"], Pulses(*note["rest"]) if note["rest"] else None
+
+
+def _from_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Pulses | None]:
+    try:
+        setup = read_setup(path, car_id)
+    except Refused as error:
+        if not wiring:
+            raise
+        sys.stderr.write(f"actuator: {error}\n")
+        return wiring, None
+    return wiring or setup.wiring.text, rest_of(setup.trim)
+
+
+def main(*, note: str, calibration: str, wiring: str, car_id: str) -> int:
+    """What runs after the actuator is gone, however it went: neutral, then off.
+
+    Returns:
+        0 where the outputs are off, or where no actuator had ever started to drive anything.
+    """
+    try:
+        try:
+            words, rest = _from_note(note)
+        except (OSError, ValueError, KeyError, TypeError):
+            words, rest = _from_calibration(calibration, car_id or own_car_id(), wiring)
+        if words == "none":
+            return 0
+        driver = open_driver(parse_wiring(words))
+    except (OSError, ValueError, ImportError, Refused) as error:
+        sys.stderr.write(f"actuator: cannot stop the car: {error}\n")
+        return 1
+    return 0 if to_rest(driver, rest, sleep=time.sleep) else 1

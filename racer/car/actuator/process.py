@@ -1,0 +1,197 @@
+"""The actuator's loop: serve, let time pass, write the bus, feed the watchdog. And its last resort."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from racer.car.actuator import limits
+from racer.car.actuator.bus import BusError, Driver, attempt
+from racer.car.actuator.machine import Machine
+from racer.car.actuator.neutral import rest_of, to_rest
+from racer.car.actuator.notify import Notifier
+from racer.car.actuator.protocol import Status
+from racer.car.actuator.server import Server, blank_status
+from racer.car.actuator.words import TEXT, Reason, State
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+EXIT_BUS = 1
+EXIT_CRASHED = 70
+SLOW_MAX = 2
+_PRIORITY = 20
+
+
+class Process:
+    """One actuator: a machine, a driver, a server."""
+
+    def __init__(
+        self,
+        *,
+        machine: Machine,
+        driver: Driver,
+        socket: str,
+        notifier: Notifier,
+        detail: str = "",
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.machine = machine
+        self._driver = driver
+        self._notifier = notifier
+        self._clock = clock
+        self._server = Server(socket, machine, clock)
+        self._told = ""
+        self._detail = detail
+        self._bus_detail = ""
+        self._status: Status = blank_status(machine, clock())
+        self._next_tick_ns = clock()
+        self._ready = False
+        self._signalled = False
+        self._slow = 0
+        self._good = False
+
+    def run(self) -> int:
+        """Run until a signal; the car is at rest when this returns, unless the bus is broken.
+
+        Returns:
+            The exit status of the process.
+        """
+        try:
+            with self._signals():
+                _hurry()
+                self._open_bus()
+                while not self._over():
+                    self.step()
+            return 0 if self._good else EXIT_BUS
+        except BaseException:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            traceback.print_exc()
+            rest = None if self.machine.blocked else rest_of(self.machine.trim)
+            to_rest(self._driver, rest, sleep=time.sleep)
+            return EXIT_CRASHED
+        finally:
+            self._notifier.say("STOPPING=1")
+            self._server.close()
+            self._driver.close()
+            self._notifier.close()
+
+    def step(self) -> None:
+        """Wait for a message, a deadline or the next tick, and act on it."""
+        machine = self.machine
+        wait_ns = 0 if machine.urgent else min(self._next_tick_ns, machine.due_ns()) - self._clock()
+        self._server.serve(max(0, wait_ns) / 1e9)
+        now = self._clock()
+        if self._signalled and not machine.closing:
+            machine.close(now)
+        machine.advance(now)
+        tick = now >= self._next_tick_ns
+        if tick or machine.urgent:
+            was = self._status.state
+            if was is State.FAULT and machine.state is State.BOOT:
+                self._open_bus()
+            self._write()
+            self._tell()
+        if tick:
+            self._schedule(now)
+
+    def _over(self) -> bool:
+        return self.machine.closing and self.machine.state is State.FAULT and self._status.state is State.FAULT
+
+    def _open_bus(self) -> None:
+        self._bus_detail = ""
+        try:
+            attempt(self._driver.start, self._clock)
+        except BusError as error:
+            self._failed(error)
+
+    def _write(self) -> None:
+        """Write what the machine wants; where that fails, the loop comes back at once to write neutral."""
+        machine = self.machine
+        now = self._clock()
+        out = machine.pulses(now)
+        self._status = replace(self._status, state=machine.state, since_ns=machine.since_ns, now_ns=now)
+        self._good = False
+        try:
+            retries = attempt(lambda: self._driver.write(out), self._clock)
+            self._mark_slow(self._clock() - now)
+        except BusError as error:
+            self._note(retries=self._status.retries + limits.BUS_RETRIES)
+            self._failed(error)
+            return
+        self._good = True
+        now = self._clock()
+        machine.written(now)
+        self._notifier.fed(now)
+        steering, throttle = (out.steering_us, out.throttle_us) if out else (0, 0)
+        self._note(steering_us=steering, throttle_us=throttle, retries=self._status.retries + retries)
+        newest = machine.command
+        if newest.seq >= 0 and (newest.seq, newest.input_id) != (self._status.seq, self._status.input_id):
+            self._note(seq=newest.seq, input_id=newest.input_id, written_ns=now)
+
+    def _mark_slow(self, took_ns: int) -> None:
+        """One slow write may be this process that had to wait for a processor; two in a row break every promise."""
+        self._slow = self._slow + 1 if took_ns > limits.BUS_SLOW_NS else 0
+        if self._slow >= SLOW_MAX:
+            raise BusError(f"writes take {took_ns // 1_000_000} ms")
+
+    def _note(self, **values: int) -> None:
+        self._status = replace(self._status, **values)  # type: ignore[arg-type]
+
+    def _failed(self, error: BusError) -> None:
+        self._bus_detail = str(error)
+        self.machine.bus_failed(self._clock())
+
+    def _tell(self) -> None:
+        machine = self.machine
+        detail = self._detail if machine.reason is Reason.NO_CALIBRATION else ""
+        detail = self._bus_detail if machine.reason is Reason.BUS else detail
+        now = replace(self._status, state=machine.state, since_ns=machine.since_ns, reason=machine.reason)
+        self._server.tell(replace(now, rejected=machine.rejected, detail=detail))
+        if self._good and not self._ready:
+            self._ready = True
+            self._notifier.say("READY=1")
+        words = detail or TEXT[machine.reason]
+        told = machine.state.name + (f": {words}" if words else "")
+        if told != self._told:
+            self._told = told
+            self._notifier.say(f"STATUS={told}")
+            sys.stderr.write(f"actuator: {told}\n")
+
+    def _schedule(self, now_ns: int) -> None:
+        """The next tick on a fixed grid; ticks that were missed are counted and not made up for."""
+        self._next_tick_ns += limits.TICK_NS
+        if self._next_tick_ns <= now_ns:
+            missed = (now_ns - self._next_tick_ns) // limits.TICK_NS + 1
+            self._next_tick_ns += missed * limits.TICK_NS
+            self._note(late=self._status.late + missed)
+
+    def _heard(self, number: int, frame: object) -> None:
+        """A signal came; the loop acts on it, so that no event is handled inside another."""
+        self._signalled = True
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signals become a wake-up of the loop and a hard stop."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._server.wake_on(reader)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, self._heard)
+        yield
+        signal.set_wakeup_fd(-1)
+        os.close(writer)
+
+
+def _hurry() -> None:
+    """Go before all ordinary processes where that is allowed, and keep the collector away from what is loaded."""
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))

@@ -1,0 +1,209 @@
+"""Connections of the actuator: one pilot, some watchers, nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from racer.car.actuator.machine import Machine
+from racer.car.actuator.protocol import (
+    MESSAGE_MAX,
+    Ask,
+    Hello,
+    Malformed,
+    OtherVersion,
+    Role,
+    Status,
+    pack_status,
+    unpack,
+)
+from racer.car.actuator.words import Command, Reason, Request
+
+_CONNECTIONS_MAX: Final = 6
+_MESSAGES_AT_ONCE: Final = 64
+_WATCHERS_MAY: Final = (Request.STOP, Request.CLEAR)
+
+
+class SocketTaken(OSError):
+    """Another actuator runs already."""
+
+
+class Connection:
+    """One client. A pilot's process is watched as well: a child of it may hold its socket open."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.role: Role | None = None
+        self.answer = Reason.NONE
+        self.answered = 0
+        self.process = -1
+
+    def close(self) -> None:
+        """Close the socket and let go of the process."""
+        self.sock.close()
+        if self.process >= 0:
+            os.close(self.process)
+
+
+class Server:
+    """Listens, reads messages into the machine, and sends the status.
+
+    Raises:
+        SocketTaken: another process serves this path.
+    """
+
+    def __init__(self, path: str, machine: Machine, clock: Callable[[], int]) -> None:
+        self._machine = machine
+        self._clock = clock
+        self._path = path
+        # select() keeps microseconds where poll and epoll round a time-out up to whole milliseconds.
+        self._selector = selectors.SelectSelector()
+        self._connections: list[Connection] = []
+        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise SocketTaken(f"another actuator serves {path}") from None
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._listener.bind(path)
+        os.chmod(path, 0o660)  # noqa: PTH101
+        self._listener.listen(4)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def wake_on(self, file: int) -> None:
+        """Also wake when this file has something to read, and drain it (the signals' pipe)."""
+        self._selector.register(file, selectors.EVENT_READ, lambda: os.read(file, 4096))
+
+    def serve(self, timeout_s: float) -> None:
+        """Wait for something to happen, at most this long, and take all of it."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.fd in self._selector.get_map():  # not dropped by an earlier one
+                key.data()
+
+    def tell(self, status: Status) -> None:
+        """Send the status to everybody; who does not read misses some."""
+        for connection in list(self._connections):
+            self._send(connection, status)
+
+    def close(self) -> None:
+        """Close all connections and remove the socket."""
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._selector.close()
+        self._listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108
+        os.close(self._lock)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            if len(self._connections) >= _CONNECTIONS_MAX:
+                sock.close()
+                return
+            connection = Connection(sock)
+            self._connections.append(connection)
+            self._selector.register(sock, selectors.EVENT_READ, lambda: self._read(connection))
+
+    def _read(self, connection: Connection) -> None:
+        """Take what waits, but not for ever: a flood must not keep the loop from its tick."""
+        for _ in range(_MESSAGES_AT_ONCE):
+            try:
+                data = connection.sock.recv(MESSAGE_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._drop(connection)
+                return
+            self._take(connection, data)
+            if connection not in self._connections:
+                return
+
+    def _take(self, connection: Connection, data: bytes) -> None:
+        try:
+            message = unpack(data)
+        except OtherVersion:
+            self._refuse(connection, Reason.VERSION)
+            return
+        except Malformed:
+            self._machine.rejected += 1
+            return
+        if connection.role is None:
+            self._greet(connection, message)
+        elif isinstance(message, Command) and connection.role is Role.PILOT:
+            self._machine.take(message, self._clock())
+        elif isinstance(message, Ask):
+            allowed = connection.role is Role.PILOT or message.request in _WATCHERS_MAY
+            connection.answered = message.number
+            connection.answer = (
+                self._machine.ask(message.request, self._clock()) if allowed else Reason.NOT_THE_PILOT
+            )  # fmt: skip
+        else:
+            self._machine.rejected += 1
+
+    def _greet(self, connection: Connection, message: object) -> None:
+        if not isinstance(message, Hello):
+            self._drop(connection)
+            return
+        if message.role is Role.PILOT:
+            if self._machine.pilot:
+                self._refuse(connection, Reason.BUSY)
+                return
+            self._machine.pilot_came(self._clock())
+            self._watch_process(connection)
+        connection.role = message.role
+
+    def _watch_process(self, connection: Connection) -> None:
+        """See the pilot's process end; kernels without this still see the socket close."""
+        with contextlib.suppress(OSError, AttributeError):
+            credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            connection.process = os.pidfd_open(int.from_bytes(credentials[:4], "little"))
+            self._selector.register(connection.process, selectors.EVENT_READ, lambda: self._drop(connection))
+
+    def _refuse(self, connection: Connection, reason: Reason) -> None:
+        connection.answer = reason
+        self._send(connection, blank_status(self._machine, self._clock()))
+        with contextlib.suppress(OSError):  # closing with unread messages would take the answer away again
+            for _ in range(_MESSAGES_AT_ONCE):
+                connection.sock.recv(MESSAGE_MAX)
+        self._drop(connection)
+
+    def _send(self, connection: Connection, status: Status) -> None:
+        mine = replace(status, answer=connection.answer, answered=connection.answered)
+        try:
+            connection.sock.send(pack_status(mine))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        self._selector.unregister(connection.sock)
+        if connection.process >= 0:
+            self._selector.unregister(connection.process)
+        connection.close()
+        if connection.role is Role.PILOT:
+            self._machine.pilot_gone(self._clock())
+
+
+def blank_status(machine: Machine, now_ns: int) -> Status:
+    """The machine's state, nothing of the bus."""
+    return Status(
+        machine.state, machine.reason, Reason.NONE, 0, now_ns, machine.since_ns,
+        0, 0, 0, 0, 0, machine.rejected, 0, 0, "",
+    )  # fmt: skip
