@@ -1,0 +1,116 @@
+"""Measures the window: eight cars that drive, every view, with the camera inset, on a driver that shows nothing.
+
+The drive is checked before it is timed: all cars complete a lap, and every frame differs from the one before.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
+from racer.config.read import read_vehicle
+from racer.config.train import DEFAULT_TRACK
+from racer.errors import RacerError
+from racer.evaluate import evaluate
+from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.replay import CarHeader, Replay, write_replay
+from racer.replay_recorder import Recorder
+from racer.track.load import load_track
+
+if TYPE_CHECKING:
+    from racer.view.window import Window
+
+CARS = 8
+SIZE = (1280, 800)
+FRAMES = 90
+_OPEN = """
+import sys
+from racer.view import window
+window.Window.run = lambda self: self.frame(0.0)
+from racer.cli.main import main
+sys.argv = ["racer", "watch", sys.argv[1]]
+main()
+"""
+
+
+def bench_view(
+    track: str = DEFAULT_TRACK, *, frames: int = FRAMES, rounds: int = ROUNDS, tell: Tell = silent
+) -> dict[str, float]:
+    """`view.*`: frames a second of processor time on one core in each view, and the time to open a window.
+
+    Raises:
+        RacerError: the drive is not what it should be, or the window does not open.
+    """
+    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    import pygame
+
+    from racer.view.source import ReplaySource
+    from racer.view.state import View
+    from racer.view.window import Window
+
+    replay = _drive(track)
+    out: dict[str, float] = {}
+    for view in View:
+        tell(f"view: {view.value}, {CARS} cars, {SIZE[0]}x{SIZE[1]}, one core")
+        window = Window(ReplaySource(replay), size=SIZE, scale=1.0)
+        window.choices.view = view
+        _check(window)
+        with pinned():
+            seconds = median_s(lambda w=window: _show(w, frames), prepare=window.playback.restart, rounds=rounds)  # type: ignore[misc]
+        out[f"view.{view.value}_frames_per_s"] = round(frames / seconds, 1)
+        pygame.quit()
+    tell("view: from the command line to the first frame")
+    out["view.open_s"] = _open_s(replay, rounds)
+    return out
+
+
+def _drive(track: str) -> Replay:
+    """Laps of pure pursuit, all at once."""
+    recorder = Recorder([CarHeader(name=f"car {k + 1}", world=k) for k in range(CARS)])
+    course = load_track(track)
+    evaluate(PurePursuitPolicy(), course, read_vehicle("deepracer"), laps=CARS, watch=recorder)
+    replay = recorder.replay()
+    if not (replay.rows["laps"][-1] == 1).all():
+        raise RacerError(f"bench: not all of the {CARS} cars completed a lap on {course.name}; choose another track")
+    return replay
+
+
+def _show(window: Window, frames: int) -> None:
+    for _ in range(frames):
+        window.frame(1.0 / 60.0)
+
+
+def _check(window: Window) -> None:
+    """See that frames differ, and compile what is not compiled yet."""
+    import pygame
+
+    pictures = []
+    for _ in range(4):
+        window.frame(1.0 / 60.0)
+        pictures.append(pygame.surfarray.array3d(pygame.display.get_surface()))
+    if any(np.array_equal(a, b) for a, b in pairwise(pictures)):
+        raise RacerError("bench: two frames of the window are the same; the figures would not mean anything")
+
+
+def _open_s(replay: Replay, rounds: int) -> float:
+    """Seconds of the clock from the start of a process to its first frame: the median after a first, untimed one."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bench.replay"
+        write_replay(file, replay)
+        seconds = []
+        for _ in range(rounds + 1):
+            began = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", _OPEN, str(file)], capture_output=True, text=True)
+            seconds.append(time.perf_counter() - began)
+            if done.returncode != 0:
+                raise RacerError(f"bench: the window did not open: {done.stderr.strip().splitlines()[-1:]}")
+    return round(float(np.median(seconds[1:])), 2)

@@ -1,0 +1,350 @@
+"""What happened in a race or an evaluation, on disk and in memory.
+
+A replay plays anywhere: it holds the track's own arrays, the vehicle, and a row for each car and control step. The
+file is a zip of `header.json` (what and who), `track.npz` and `steps.npz`; nothing in it is pickled. Numbers are kept
+to a tenth of a millimetre, a ten-thousandth of a radian and a millimetre per second, as differences from step to step,
+which packs a race to about twenty bytes for each car and step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from racer import __version__
+from racer.assets import write_atomically
+from racer.config.sensors import CameraConfig
+from racer.config.vehicle import VehicleConfig
+from racer.errors import BundleError, RacerError
+from racer.plain_npz import ZIP_ERRORS, npz_bytes, read_npz
+
+FORMAT: Final = "racer-replay"
+VERSION = 1
+SUFFIX = ".replay"
+SIZE_MAX = 512 * 1024 * 1024
+"""Bytes of a member, unpacked: about three hours of eight cars."""
+_HEADER_MAX = 4 * 1024 * 1024
+_HEADER, _TRACK, _STEPS = "header.json", "track.npz", "steps.npz"
+ABSENT = -1
+"""`status` of a car that is not there."""
+
+ROW = np.dtype(
+    [
+        ("x", "f8"),  # m, centre of gravity
+        ("y", "f8"),
+        ("yaw", "f4"),  # rad
+        ("steer", "f4"),  # rad, of the front wheels
+        ("speed", "f4"),  # m/s
+        ("steer_command", "f4"),  # degrees
+        ("speed_command", "f4"),  # m/s
+        ("progress", "f4"),  # percent of the lap
+        ("reward", "f4"),  # of this step
+        ("lap_time", "f4"),  # s since the lap began
+        ("best", "f4"),  # s, shortest lap so far; 0: none
+        ("penalty", "f4"),  # s so far
+        ("laps", "i2"),  # completed so far
+        ("off_tracks", "i2"),  # so far
+        ("rank", "i2"),  # 1 is first; 0: nobody ranked
+        ("status", "i2"),  # a `racer.sim.status.Status`; ABSENT: not there
+    ],
+    align=True,
+)
+"""One car after one control step."""
+
+THING = np.dtype(
+    [
+        ("x", "f8"),
+        ("y", "f8"),
+        ("yaw", "f4"),
+        ("length", "f4"),
+        ("width", "f4"),
+        ("height", "f4"),
+        ("active", "i2"),
+        ("kind", "i2"),
+        ("world", "i2"),
+    ]
+)
+"""One object after one control step; `kind` is as in `racer.sim.dtypes` (a box or a bot), `world` as in `CarHeader`."""
+
+_QUANTA = dict.fromkeys(("x", "y", "yaw", "steer", "reward", "lap_time", "best"), 1e-4)
+_QUANTUM = 1e-3
+"""What a file keeps of a number with a fraction: `_QUANTA`, else this."""
+
+
+class ReplayError(RacerError):
+    """A replay is broken, made by a newer version, or does not fit another one."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrackHeader(_Frozen):
+    """The track but for its arrays; the fields are those of `racer.track.track.Track`."""
+
+    name: str
+    closed: bool = True
+    walls: Literal["borders", "offset", "none"] = "borders"
+    wall_offset: float = 0.0
+    look: dict[str, JsonValue] = Field(default_factory=dict)
+    backwards: bool = False
+    description: str = ""
+
+
+class CarHeader(_Frozen):
+    """One car: what it is called, who drove it, and which world it was in; cars of other worlds are
+    ghosts to it. `rewarded` says whether its rewards mean anything.
+    """
+
+    name: str
+    policy: str = ""
+    policy_sha256: str = ""
+    world: int = 0
+    rewarded: bool = False
+    camera: CameraConfig | None = None
+
+
+class Event(_Frozen):
+    """Something worth a line on the screen, at a control step."""
+
+    step: Annotated[int, Field(ge=0)]
+    car: int | None = None
+    text: str
+
+
+class ReplayHeader(_Frozen):
+    """What a replay is of."""
+
+    format: Literal["racer-replay"] = FORMAT
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    racer_version: str = __version__
+    kind: str = Field(default="drive", description="`evaluation`, `race` or `drive`")
+    control_rate_hz: Annotated[float, Field(gt=0.0, le=1000.0, allow_inf_nan=False)]
+    track: TrackHeader
+    vehicle: VehicleConfig
+    cars: Annotated[tuple[CarHeader, ...], Field(min_length=1)]
+    seed: int | None = None
+    rules: dict[str, JsonValue] | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Replay:
+    """A recorded drive of K cars over T control steps.
+
+    Attributes:
+        header: what and who.
+        rows: (T, K) ROW; row 0 is the start.
+        things: (T, M) THING, or (1, M) where nothing of them changes.
+        center: (R, 2) of the track, metres; `left` and `right` likewise.
+    """
+
+    header: ReplayHeader
+    rows: NDArray[np.void]
+    things: NDArray[np.void]
+    center: NDArray[np.float64]
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts, s of simulation."""
+        return (len(self.rows) - 1) / self.header.control_rate_hz
+
+    @property
+    def track_sha256(self) -> str:
+        """A hash of the road: the same for two replays on the same track."""
+        digest = hashlib.sha256(b"closed" if self.header.track.closed else b"open")
+        for line in (self.center, self.left, self.right):
+            digest.update(np.ascontiguousarray(line, "<f8").tobytes())
+        return digest.hexdigest()
+
+    def things_at(self, step: int) -> NDArray[np.void]:
+        """(M,) THING at a step."""
+        return self.things[min(step, len(self.things) - 1)]
+
+
+def side_by_side(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
+    """Several replays as one: all cars start together, those of one replay are ghosts to the others.
+
+    Cars that share a name get the replay's name in front. A car stays where it was at the end of its own replay.
+
+    Raises:
+        ReplayError: they are of different tracks, or were recorded at different rates.
+    """
+    first = replays[0]
+    for other, name in zip(replays, names, strict=True):
+        if other.track_sha256 != first.track_sha256:
+            raise ReplayError(
+                f"{name} is on `{other.header.track.name}`, {names[0]} on another road, "
+                f"`{first.header.track.name}`; only replays on the same track can be shown together"
+            )
+        if other.header.control_rate_hz != first.header.control_rate_hz:
+            raise ReplayError(
+                f"{name} was recorded at {other.header.control_rate_hz:g} Hz, {names[0]} at "
+                f"{first.header.control_rate_hz:g} Hz; only replays of one rate can be shown together"
+            )
+    if len(replays) == 1:
+        return first
+    steps = max(len(one.rows) for one in replays)
+    called = [car.name for one in replays for car in one.header.cars]
+    cars: list[CarHeader] = []
+    for one, name in zip(replays, names, strict=True):
+        worlds = 1 + max((car.world for car in cars), default=-1)
+        for car in one.header.cars:
+            title = f"{name}: {car.name}" if called.count(car.name) > 1 else car.name
+            cars.append(car.model_copy(update={"name": title, "world": car.world + worlds}))
+    things = []
+    worlds = 0
+    for one in replays:
+        more = one.things[np.minimum(np.arange(steps), len(one.things) - 1)]
+        more["world"] += worlds
+        things.append(more)
+        worlds += 1 + max(car.world for car in one.header.cars)
+    together = np.concatenate(things, axis=1)
+    changed = {"cars": tuple(cars), "events": ()}
+    return replace(
+        first,
+        header=first.header.model_copy(update=changed),
+        rows=np.concatenate([one.rows[np.minimum(np.arange(steps), len(one.rows) - 1)] for one in replays], axis=1),
+        things=together[:1] if (together == together[:1]).all() else together,
+    )
+
+
+def write_replay(path: Path | str, replay: Replay) -> None:
+    """Write a replay, whole or not at all; the same content gives the same bytes.
+
+    Raises:
+        ReplayError: it holds numbers that a file cannot keep.
+    """
+    arrays = {f"car.{key}": _packed(replay.rows, key) for key in ROW.names or ()}
+    arrays |= {f"thing.{key}": _packed(replay.things, key) for key in THING.names or ()}
+    members = {
+        _HEADER: (replay.header.model_dump_json(indent=1) + "\n").encode(),
+        _TRACK: npz_bytes({"center": replay.center, "left": replay.left, "right": replay.right}),
+        _STEPS: npz_bytes(arrays),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for key, data in members.items():
+            entry = zipfile.ZipInfo(key)  # dated 1980, so that bytes depend on nothing but the content
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def is_replay(path: Path | str) -> bool:
+    """Whether a path is a file that claims to be a replay; it may still be broken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _HEADER in archive.namelist()
+    except ZIP_ERRORS:
+        return False
+
+
+def read_replay(path: Path | str) -> Replay:
+    """Read a replay and check all of it.
+
+    Raises:
+        ReplayError: one line that names the file and what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        members = _read_members(path)
+        header = _read_header(members[_HEADER], f"{path}: {_HEADER}")
+        track = read_npz(members[_TRACK], size_max=SIZE_MAX, source=f"{path}: {_TRACK}")
+        steps = read_npz(members[_STEPS], size_max=SIZE_MAX, source=f"{path}: {_STEPS}")
+    except BundleError as error:
+        raise ReplayError(str(error)) from None
+    lines = {}
+    for key in ("center", "left", "right"):
+        line = track.get(key)
+        if line is None or line.dtype != "<f8" or line.ndim != 2 or line.shape[1] != 2 or len(line) < 3:
+            raise ReplayError(f"{path}: {_TRACK} holds no road: `{key}` is not an array of x and y")
+        if line.shape != track["center"].shape or not np.isfinite(line).all():
+            raise ReplayError(f"{path}: {_TRACK} holds no road: `{key}` does not fit the centre line")
+        lines[key] = line
+    rows = _unpacked(steps, "car", ROW, f"{path}: {_STEPS}")
+    things = _unpacked(steps, "thing", THING, f"{path}: {_STEPS}")
+    if rows.shape[1] != len(header.cars) or len(rows) == 0 or len(things) not in (1, len(rows)):
+        raise ReplayError(f"{path}: {_STEPS} has {rows.shape} rows, not those of {len(header.cars)} cars")
+    return Replay(header=header, rows=rows, things=things, **lines)
+
+
+def _read_members(path: Path) -> dict[str, bytes]:
+    members = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for key in (_HEADER, _TRACK, _STEPS):
+                if key not in archive.namelist():
+                    raise ReplayError(f"{path} is no replay: it has no {key}")
+                limit = _HEADER_MAX if key == _HEADER else SIZE_MAX
+                with archive.open(key) as member:
+                    members[key] = member.read(limit + 1)
+                if len(members[key]) > limit:
+                    raise ReplayError(f"{path}: {key} is too large: more than {limit} bytes")
+    except FileNotFoundError:
+        raise ReplayError(f"No replay {path} (there is no such file)") from None
+    except ZIP_ERRORS as error:
+        raise ReplayError(f"{path} is no replay, or is damaged ({error or type(error).__name__})") from None
+    return members
+
+
+def _read_header(text: bytes, source: str) -> ReplayHeader:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ReplayError(f"{source} is no JSON") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ReplayError(f"{source} is not of format `{FORMAT}`")
+    version = data.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ReplayError(
+            f"{source} has version {version}, but racer {__version__} reads versions up to {VERSION}; update racer"
+        )
+    try:
+        return ReplayHeader.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ReplayError(f"{source} cannot be used: {where}: {first['msg']}") from None
+
+
+def _packed(rows: NDArray[np.void], key: str) -> NDArray[Any]:
+    """(T, K) differences from step to step, as whole numbers of quanta where the field has a fraction."""
+    values = rows[key]
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ReplayError(f"a replay keeps finite numbers only; `{key}` has others")
+        whole = np.rint(values.astype(np.float64) / _QUANTA.get(key, _QUANTUM))
+        if (np.abs(whole) >= 2**31).any():
+            raise ReplayError(f"a replay cannot keep `{key}` of {np.abs(values).max():g}")
+        values = whole.astype("<i4")
+    return np.diff(values, axis=0, prepend=np.zeros_like(values[:1])).astype(values.dtype)
+
+
+def _unpacked(arrays: Mapping[str, NDArray], prefix: str, dtype: np.dtype, source: str) -> NDArray[np.void]:
+    shape = None
+    rows = np.zeros((0, 0), dtype)
+    for key in dtype.names or ():
+        packed = arrays.get(f"{prefix}.{key}")
+        wanted = np.dtype("<i4") if dtype[key].kind == "f" else dtype[key]
+        if packed is None or packed.ndim != 2 or packed.dtype != wanted or shape not in (None, packed.shape):
+            raise ReplayError(f"{source} has no usable `{prefix}.{key}`")
+        if shape is None:
+            shape = packed.shape
+            rows = np.zeros(shape, dtype)
+        values = np.cumsum(packed, axis=0, dtype=wanted)
+        rows[key] = values * _QUANTA.get(key, _QUANTUM) if dtype[key].kind == "f" else values
+    return rows
