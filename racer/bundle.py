@@ -46,7 +46,10 @@ LOGIT_GAP = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """Recorded observations (B, ...) by sensor, in SI units, and the graph's outputs for them by name."""
+    """Recorded observations (B, ...) as the sensors gave them, and the graph's outputs for them by name.
+
+    Where frames are stacked, the rows are what one car saw, one after the other from its start.
+    """
 
     inputs: Mapping[str, NDArray]
     outputs: Mapping[str, NDArray]
@@ -68,6 +71,10 @@ class Acts(Protocol):
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray:
         """Actions (B, 2), degrees and m/s."""
+        ...
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget what was seen."""
         ...
 
 
@@ -154,7 +161,7 @@ def check_golden(bundle: Bundle, policy: Acts) -> None:
             within 1e-4 of each other, another choice is allowed.
     """
     golden, space = bundle.golden, bundle.contract.action_space
-    actions = np.asarray(policy.act(golden.inputs), dtype=np.float64)
+    actions = np.asarray(_answers(bundle, policy), dtype=np.float64)
     if actions.shape != golden.outputs["action"].shape:
         raise BundleError(f"Bundle {bundle.name}: the policy answers with shape {actions.shape}")
     reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
@@ -170,6 +177,17 @@ def check_golden(bundle: Bundle, policy: Acts) -> None:
             f""
             f"recorded was {golden.outputs['action'][k].tolist()} (degrees, m/s)"
         )
+
+
+def _answers(bundle: Bundle, policy: Acts) -> NDArray:
+    policy.reset()
+    inputs = bundle.golden.inputs
+    if bundle.contract.frame_stack == 1:
+        return policy.act(inputs)
+    count = len(bundle.golden.outputs["action"])
+    answers = [policy.act({name: values[k : k + 1] for name, values in inputs.items()}) for k in range(count)]
+    policy.reset()
+    return np.concatenate(answers)
 
 
 def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:

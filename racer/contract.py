@@ -23,15 +23,21 @@ from racer.config.actions import (
     action_space_type,
     difference,
 )
+from racer.config.cnn import Cnn
 from racer.config.env import EnvConfig
-from racer.config.sensors import LidarConfig
+from racer.config.objects import ObjectsConfig
+from racer.config.preprocess import AnyStep, Shape, StackStep, Step, shape_after
+from racer.config.sensors import CameraConfig, DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
 from racer.errors import BundleError
 
 FORMAT: Final = "racer-policy"
-VERSION = 1
+VERSION = 2
+"""2: pictures, with preprocessing and a convolutional network. What was written as 1 means the same as ever."""
 ONNX_OPSET = 18
 
 SensorName = Literal["camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar", "state"]
+PICTURES: Final = ("camera", "stereo")
+"""Sensors whose observations the preprocessing works on: (height, width, channels) uint8."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -86,7 +92,7 @@ class SensorSpec(_Frozen):
 
 
 class NetworkInfo(_Frozen):
-    """The hidden layers, so that the torch policy can be built again from `weights.npz`."""
+    """The network's layers, so that the torch policy can be built again from `weights.npz`."""
 
     algorithm: Literal["ppo", "sac"] = Field(
         default="ppo", description="a Gaussian whose mean is clipped to -1..1, or one that is squashed by tanh"
@@ -94,6 +100,10 @@ class NetworkInfo(_Frozen):
     policy_layers: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = (64, 64)
     value_layers: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = (64, 64)
     activation: Literal["tanh", "relu", "elu"] = "tanh"
+    cnn: Cnn | None = Field(default=None, description="reads each picture; the layers above read all sensors together")
+    value_sensors: tuple[SensorSpec, ...] = Field(
+        default=(), description="what only the value network saw, in training, in place of the policy's sensors"
+    )
 
 
 class OnnxInfo(_Frozen):
@@ -111,19 +121,22 @@ class TrainedOn(_Frozen):
     tracks: tuple[str, ...] = ()
     vehicle: str = ""
     reward: str = ""
+    objects: ObjectsConfig = ObjectsConfig()
     seed: int | None = None
     steps: Annotated[int, Field(ge=0)] = 0
     racer_version: str = __version__
 
 
 class PolicyContract(_Frozen):
-    """Everything that a network sees and says; format version 1."""
+    """Everything that a network sees and says."""
 
     format: Literal["racer-policy"] = FORMAT
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     sensors: Annotated[tuple[SensorSpec, ...], Field(min_length=1)]
-    frame_stack: Literal[1] = 1
-    preprocessing: tuple[()] = Field(default=(), description="steps of racer.preprocess; none for state and lidar")
+    frame_stack: Annotated[int, Field(ge=1, le=16)] = 1
+    preprocessing: tuple[Step, ...] = Field(
+        default=(), max_length=16, description="what is done to pictures, in this order; nothing to other sensors"
+    )
     control_rate_hz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
     action_space_type: Literal["continuous", "discrete"]
     action_space: ActionSpace
@@ -137,6 +150,7 @@ class PolicyContract(_Frozen):
         names = tuple(sensor.name for sensor in self.sensors)
         if len(set(names)) != len(names):
             raise ValueError(f"a sensor is listed twice: {', '.join(names)}")
+        self._fits_pictures()
         if self.action_space_type != action_space_type(self.action_space):
             raise ValueError(f"action_space_type is {self.action_space_type}, its action_space is not")
         if self.onnx.inputs != names:
@@ -144,6 +158,24 @@ class PolicyContract(_Frozen):
         if self.onnx.outputs != _outputs(self.action_space):
             raise ValueError(f"the graph's outputs {self.onnx.outputs} should be {_outputs(self.action_space)}")
         return self
+
+    def _fits_pictures(self) -> None:
+        if self.version == 1 and (self.preprocessing or self.frame_stack != 1 or self.network.cnn):
+            raise ValueError("frame_stack, preprocessing and network.cnn came with version 2")
+        stacks = [step.frames for step in self.preprocessing if isinstance(step, StackStep)]
+        if (stacks or [1]) != [self.frame_stack]:
+            raise ValueError(f"frame_stack is {self.frame_stack}, the steps of preprocessing stack {stacks or 1}")
+        if stacks and not isinstance(self.preprocessing[-1], StackStep):
+            raise ValueError("step stack is not the last one of preprocessing")
+        seen = [*self.inputs, *network_inputs(self.network.value_sensors, self.preprocessing)]
+        for sensor in seen:
+            if sensor.name in PICTURES and self.network.cnn is not None:
+                self.network.cnn.shape_after(sensor.shape[0], sensor.shape[1])
+
+    @property
+    def inputs(self) -> tuple[SensorSpec, ...]:
+        """What the network takes: the sensors with the shapes that they have after the preprocessing."""
+        return network_inputs(self.sensors, self.preprocessing)
 
     def to_json(self) -> str:
         """The contract as readable JSON text."""
@@ -167,6 +199,26 @@ class PolicyContract(_Frozen):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise BundleError(f"{source} cannot be used: {where}: {first['msg']}") from None
+
+
+def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyStep]) -> tuple[SensorSpec, ...]:
+    """Sensors with the shapes that they have after the preprocessing.
+
+    Raises:
+        ValueError: a step cannot be done with a picture of that shape.
+    """
+    inputs = []
+    for sensor in sensors:
+        if sensor.name not in PICTURES:
+            inputs.append(sensor)
+            continue
+        if len(sensor.shape) != 3 or sensor.dtype != "uint8" or len(sensor.scale) != 1 or len(sensor.offset) != 1:
+            raise ValueError(f"sensor `{sensor.name}` should be uint8 (height, width, channels) with a single scale")
+        shape: Shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
+        for step in steps:
+            shape = shape_after(step, shape)
+        inputs.append(sensor.model_copy(update={"shape": shape}))
+    return tuple(inputs)
 
 
 def check_version(data: Any, *, name: str, newest: int, source: str) -> None:
@@ -199,6 +251,7 @@ def make_contract(
     sensors: tuple[SensorSpec, ...],
     action_space: ContinuousActions | DiscreteActions,
     control_rate_hz: float,
+    preprocessing: Sequence[AnyStep] = (),
     network: NetworkInfo | None = None,
     trained_on: TrainedOn | None = None,
     hashes: dict[str, str] | None = None,
@@ -206,6 +259,8 @@ def make_contract(
     """A contract for a policy of our own making; what follows from its parts is filled in."""
     return PolicyContract(
         sensors=sensors,
+        frame_stack=next((step.frames for step in preprocessing if isinstance(step, StackStep)), 1),
+        preprocessing=tuple(preprocessing),
         control_rate_hz=control_rate_hz,
         action_space_type=action_space_type(action_space),  # type: ignore[arg-type]
         action_space=action_space,
@@ -244,6 +299,30 @@ def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> Sensor
     )
 
 
+def camera_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
+    """The `camera` sensor: (height, width, channels) bytes, rows from the top; the network sees -1..1.
+
+    The settings are those of `CameraConfig`: metres, and degrees where the name says so.
+    """
+    return _picture("camera", camera, camera.channels)
+
+
+def stereo_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
+    """The `stereo` sensor: the channels of the left lens, then those of the right one."""
+    return _picture("stereo", camera, 2 * camera.channels)
+
+
+def _picture(name: Literal["camera", "stereo"], camera: CameraConfig, channels: int) -> SensorSpec:
+    return SensorSpec(
+        name=name,
+        shape=(camera.height, camera.width, channels),
+        dtype="uint8",
+        scale=(1.0 / 127.5,),
+        offset=(-1.0,),
+        settings=camera.model_dump(mode="json"),
+    )
+
+
 def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
     """The `lidar` sensor: distances in metres from right to left; scaled so that the longest is 1."""
     return SensorSpec(
@@ -256,6 +335,23 @@ def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B00
     )
 
 
+def sector_lidar_sensor(lidar: SectorLidarConfig = SectorLidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
+    """The `sector_lidar` sensor: 1 for each sector with something near, from right to left; else 0."""
+    return SensorSpec(name="sector_lidar", shape=(lidar.sectors,), dtype="float32", settings=lidar.model_dump())
+
+
+def discretized_sector_lidar_sensor(
+    lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig(),  # noqa: B008 (frozen)
+) -> SensorSpec:
+    """The `discretized_sector_lidar` sensor: for each sector, right to left, a 1 at its nearest thing's distance."""
+    return SensorSpec(
+        name="discretized_sector_lidar",
+        shape=(lidar.sectors * lidar.values,),
+        dtype="float32",
+        settings=lidar.model_dump(),
+    )
+
+
 def contract_difference(one: PolicyContract, other: PolicyContract) -> str | None:
     """Name both observation or action spaces where one's policy cannot go on as the other's; else None."""
     seen = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in each.sensors) for each in (one, other)]
@@ -264,6 +360,11 @@ def contract_difference(one: PolicyContract, other: PolicyContract) -> str | Non
     for mine, its in zip(one.sensors, other.sensors, strict=True):
         if told := _first_difference(mine, its):
             return f"observation space `{mine.name}` {told}"
+    if one.preprocessing != other.preprocessing:
+        steps = [", ".join(step.step for step in each.preprocessing) or "none" for each in (one, other)]
+        if steps[0] == steps[1]:
+            steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in (one, other)]
+        return f"preprocessing {steps[0]}, against {steps[1]}"
     return difference(one.action_space, other.action_space)
 
 

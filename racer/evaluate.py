@@ -2,7 +2,8 @@
 
 Lap k of K starts standing at fraction k / K of the track with a seeded offset and heading error, and ends with its
 first fault, or when it took three times as long as the track's length at 1 m/s. All laps are driven at once; a lap
-does not depend on the others. An open track is always driven from its end.
+does not depend on the others. An open track is always driven from its end. What else is on the road is placed anew for
+each lap, counted from its start.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.objects import ObjectsConfig, RaceType
 from racer.config.vehicle import VehicleConfig
+from racer.contract import PolicyContract
 from racer.env.sensors import config_for
 from racer.env.time_trial import TimeTrial, steps_in
 from racer.policy.protocol import Policy
@@ -49,6 +53,8 @@ class Evaluation:
     policy: str
     seed: int
     laps: tuple[Lap, ...]
+    race: RaceType = "time_trial"
+    disturbance: str = "none"
 
     @property
     def completion_rate(self) -> float:
@@ -76,8 +82,8 @@ class Evaluation:
         return sum(lap.progress for lap in self.laps) / len(self.laps)
 
     def record(self) -> dict[str, object]:
-        """What `racer evaluate --json` prints."""
-        return {
+        """What `racer evaluate --json` prints; race, crashes and disturbance only where there are any."""
+        record: dict[str, object] = {
             "track": self.track,
             "policy": self.policy,
             "seed": self.seed,
@@ -95,6 +101,11 @@ class Evaluation:
             "mean_lap_s": _rounded(self.mean_lap_s),
             "off_tracks": sum(lap.status == Status.OFF_TRACK.word for lap in self.laps),
         }
+        if self.race != "time_trial":
+            record |= {"race": self.race, "crashes": sum(lap.status == Status.CRASHED.word for lap in self.laps)}
+        if self.disturbance != "none":
+            record["disturbance"] = self.disturbance
+        return record
 
 
 def _rounded(value: float | None) -> float | None:
@@ -108,17 +119,24 @@ def evaluate(
     *,
     laps: int = 5,
     seed: int = 0,
+    objects: ObjectsConfig | None = None,
+    disturbance: str | Path = "none",
     watch: Callable[[World], None] | None = None,
 ) -> Evaluation:
     """Drive `laps` laps; world k drives lap k.
 
     Args:
+        objects: what else is on the road; None for what the policy was trained for.
+        disturbance: name or path of what differs from lap to lap; lap k of a seed is always disturbed alike.
         watch: called with the worlds at their starts and after each control step, for pictures and recordings.
 
     Raises:
         BundleError: the policy needs a sensor that the simulator cannot give.
     """
-    trial = TimeTrial([track], vehicle, config_for(policy.sensors, policy.control_rate_hz), worlds=laps, seed=seed)
+    config = config_for(policy.sensors, policy.control_rate_hz)
+    beside = trained_for(policy) if objects is None else objects
+    config = config.model_copy(update={"objects": beside, "disturbance": str(disturbance)})
+    trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
     world = trial.world
     world.steps_max = 1 + steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
@@ -129,7 +147,21 @@ def evaluate(
         if world.ended.all():
             break
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
-    return Evaluation(track=track.name, policy=policy.name, seed=seed, laps=tuple(_lap(world, n) for n in range(laps)))
+    driven = tuple(_lap(world, n) for n in range(laps))
+    return Evaluation(
+        track=track.name,
+        policy=policy.name,
+        seed=seed,
+        laps=driven,
+        race=config.objects.race,
+        disturbance=config.disturbance,
+    )
+
+
+def trained_for(policy: Policy) -> ObjectsConfig:
+    """What was on the road when a policy was trained; nothing where it has no contract."""
+    contract: PolicyContract | None = getattr(policy, "contract", None)
+    return ObjectsConfig() if contract is None else contract.trained_on.objects
 
 
 def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:

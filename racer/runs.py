@@ -2,6 +2,7 @@
 
     config.yaml      the resolved configuration
     vehicle.yaml     the vehicle
+    disturbance.yaml what differs from episode to episode
     reward.py        the reward function's source as it was when the training began
     tracks/          the tracks as they were, in our YAML
     run.json         versions, machine, git state, command, how the training stands
@@ -30,6 +31,7 @@ from typing import Any
 
 from racer import __version__
 from racer.assets import write_atomically
+from racer.config.env import EnvConfig
 from racer.errors import RunError
 
 CONFIG, REWARD, INFO, METRICS, TRAINER = "config.yaml", "reward.py", "run.json", "metrics.jsonl", "trainer.pt"
@@ -57,6 +59,15 @@ class RunFolder:
     def vehicle(self) -> Path:
         """The vehicle's parameters."""
         return self.path / "vehicle.yaml"
+
+    @property
+    def disturbance(self) -> Path:
+        """What differs from episode to episode."""
+        return self.path / "disturbance.yaml"
+
+    def as_it_was(self, env: EnvConfig) -> EnvConfig:
+        """An environment of this run with the folder's own copy of its disturbance; older runs have none."""
+        return env.model_copy(update={"disturbance": str(self.disturbance)}) if self.disturbance.exists() else env
 
     @property
     def tracks(self) -> list[Path]:

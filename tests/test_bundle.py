@@ -43,6 +43,9 @@ class Answers:
     def __init__(self, actions):
         self.actions = actions
 
+    def reset(self, mask=None):
+        """Nothing is remembered."""
+
     def act(self, observation):
         """The actions, whatever is seen."""
         assert set(observation) == {"state"}

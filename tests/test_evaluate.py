@@ -300,7 +300,7 @@ def other_state(**changes):
 
 
 REFUSED = [
-    (SensorSpec(name="camera", shape=(1, 120, 160), dtype="uint8"), "needs sensor `camera`"),
+    (SensorSpec(name="camera", shape=(1, 120, 160), dtype="uint8"), "has other fields"),  # channels come last
     (other_state(fields=tuple(f"f{k}" for k in range(48))), "has other fields"),
     (other_state(settings={"look_ahead_m": [1.0, 2.0]}), "has other fields"),
     (other_state(settings={}), "`look_ahead` is empty"),

@@ -17,6 +17,8 @@ class Part(StrEnum):
     REWARD = "reward"
     TRAIN = "train"
     LEARN = "learn"
+    VIEW = "view"
+    CAMERA = "camera"
 
 
 def bench(
@@ -29,7 +31,8 @@ def bench(
 ) -> None:
     """Measure this machine: validated workloads, medians of five.
 
-    `learn` runs `racer train` as a user does, from an empty kernel cache, once for each seed; it is not part of `all`.
+    `learn` runs `racer train` as a user does, from an empty kernel cache, once for each seed. `view` draws the
+    window of `racer watch` where nobody sees it. `camera` draws what cars see. None of these is part of `all`.
     """
     if part is Part.LEARN:
         _learn(track, config, reward, seeds, as_json)
@@ -55,6 +58,14 @@ def bench(
         from racer.bench.training import bench_train
 
         record |= bench_train(chosen, tell=_tell)
+    if part is Part.CAMERA:
+        from racer.bench.camera import bench_camera
+
+        record = {**bench_camera(chosen, tell=_tell)}
+    if part is Part.VIEW:
+        from racer.bench.view import bench_view
+
+        record = {**bench_view(chosen, tell=_tell)}
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:

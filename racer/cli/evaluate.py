@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from racer.config.objects import ObjectsConfig
     from racer.config.vehicle import VehicleConfig
     from racer.contract import PolicyContract
     from racer.evaluate import Evaluation
+    from racer.policy.protocol import Policy
+    from racer.replay_recorder import Recorder
     from racer.reward.seam import Reward
     from racer.runs import RunFolder
     from racer.sim.world import World
@@ -28,9 +31,20 @@ def evaluate(
     laps: Annotated[int, typer.Option(min=1, max=10_000, help="Laps to drive.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the starts.")] = 0,
     vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file; without: the run's own.")] = None,
+    race: Annotated[
+        str | None,
+        typer.Option(help="time_trial, object_avoidance or head_to_bot; without: what the policy was trained for."),
+    ] = None,
+    objects: Annotated[int | None, typer.Option(min=1, max=6, help="Boxes or bots, placed by chance.")] = None,
+    disturbance: Annotated[
+        str, typer.Option(help="What differs from lap to lap: none, mild, real, or a file of yours.")
+    ] = "none",
     picture: Annotated[Path | None, typer.Option(help="Draw the paths, coloured by speed, into this PNG.")] = None,
     deepracer_logs: Annotated[
         Path | None, typer.Option(help="Folder for logs in DeepRacer's layout, such as a run's `deepracer`.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Write all laps into this file, for `racer watch` and `racer video`.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -41,6 +55,7 @@ def evaluate(
     loaded = load_policy(policy, seed=seed)
     contract = getattr(loaded, "contract", None)
     course, car = _track(policy, contract, track), _vehicle(policy, contract, vehicle)
+    beside = _objects(loaded, race, objects)
     paths = None
     if picture is not None:
         from racer.env.picture import Paths
@@ -52,12 +67,14 @@ def evaluate(
 
         log = EpisodeLog(reward=_reward(policy, laps))
 
+    recorder = None if replay is None else _recorder(policy, loaded, laps, seed)
+
     def watch(world: World) -> None:
-        for one in (paths, log):
+        for one in (paths, log, recorder):
             if one is not None:
                 one(world)
 
-    result = drive(loaded, course, car, laps=laps, seed=seed, watch=watch)
+    result = drive(loaded, course, car, laps=laps, seed=seed, objects=beside, disturbance=disturbance, watch=watch)
     if as_json:
         import json
 
@@ -71,10 +88,37 @@ def evaluate(
         sensors = tuple(sensor.name for sensor in loaded.sensors)
         files = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
         typer.echo(f"wrote {files.simtrace} and {files.metrics}", err=as_json)
+    if recorder is not None and replay is not None:
+        from racer.replay import write_replay
+
+        write_replay(replay, recorder.replay())
+        typer.echo(f"wrote {replay}", err=as_json)
     if paths is not None and picture is not None:
         image, slow, fast = paths.draw(course, car)
         _save(image, picture)
         typer.echo(f"{picture}: speed from {slow:.1f} m/s (dark blue) to {fast:.1f} m/s (yellow)", err=as_json)
+
+
+def _objects(policy: Policy, race: str | None, count: int | None) -> ObjectsConfig:
+    """What the policy was trained for, with the race and the number that were named."""
+    from pydantic import ValidationError
+
+    from racer.config.base import explain
+    from racer.config.objects import ObjectsConfig
+    from racer.errors import ConfigError
+    from racer.evaluate import trained_for
+
+    fields = trained_for(policy).model_dump()
+    if race is not None:
+        fields["race"] = race
+    if count is not None:
+        if fields["race"] == "time_trial":
+            raise ConfigError("--objects needs a race with objects: --race object_avoidance or --race head_to_bot")
+        fields |= {"count": count, "placement": "random", "positions": ()}
+    try:
+        return ObjectsConfig.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(explain(error, ObjectsConfig, "--race, --objects")) from None
 
 
 def _reward(spec: str, laps: int) -> Reward | None:
@@ -84,6 +128,44 @@ def _reward(spec: str, laps: int) -> Reward | None:
     from racer.reward.load import load_reward
 
     return load_reward(run.reward, n_worlds=laps)
+
+
+def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> Recorder:
+    """Records all laps as cars that drive together, with rewards where `spec` is a run."""
+    import hashlib
+
+    import numpy as np
+
+    from racer.env.sensors import config_for
+    from racer.policy.load import NAMED, find_bundle
+    from racer.replay import CarHeader
+    from racer.replay_recorder import Recorder
+    from racer.reward.load import load_reward
+
+    run = _run(spec)
+    function = None if run is None else load_reward(run.reward, n_worlds=laps, path="python")
+
+    def rewards(world: World) -> NDArray[np.float64]:
+        assert function is not None
+        out = np.zeros(world.cars.shape)
+        function.compute(world.telemetry, world.things if world.things.shape[2] else None, world.waypoints(), out)
+        return out
+
+    digest = "" if spec in NAMED else hashlib.sha256(find_bundle(spec).read_bytes()).hexdigest()
+    config = config_for(policy.sensors, policy.control_rate_hz)
+    camera = config.camera if "camera" in config.sensors else None
+    cars = [
+        CarHeader(
+            name=f"lap {k + 1}",
+            policy=policy.name,
+            policy_sha256=digest,
+            world=k,
+            rewarded=function is not None,
+            camera=camera,
+        )
+        for k in range(laps)
+    ]
+    return Recorder(cars, kind="evaluation", seed=seed, rewards=None if function is None else rewards)
 
 
 def _save(image: NDArray[np.uint8], file: Path) -> None:
@@ -147,7 +229,9 @@ def _print(result: Evaluation) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(f"{result.policy} on {result.track}")
+    race = "" if result.race == "time_trial" else f", {result.race}"
+    disturbed = "" if result.disturbance == "none" else f", disturbance {result.disturbance}"
+    console.print(f"{result.policy} on {result.track}{race}{disturbed}")
     table = Table("lap", "time s", "progress %", "status", box=None, header_style="dim")
     for number, lap in enumerate(result.laps, 1):
         time = "-" if lap.time_s is None else f"{lap.time_s:.2f}"

@@ -11,7 +11,22 @@ from typing import Annotated
 import typer
 
 from racer import __version__
-from racer.cli import bench, deepracer, evaluate, export, new, report, rewards, tracks, train
+from racer.cli import (
+    bench,
+    car,
+    deepracer,
+    distill,
+    evaluate,
+    export,
+    new,
+    report,
+    rewards,
+    show_sensors,
+    tracks,
+    train,
+    video,
+    watch,
+)
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -22,14 +37,19 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("train")(train.train)
+app.command("distill")(distill.distill)
 app.command("new")(new.new)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("watch")(watch.watch)
+app.command("video")(video.video)
+app.command("show-sensors")(show_sensors.show_sensors)
 app.command("bench")(bench.bench)
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(rewards.app, name="rewards")
 app.add_typer(deepracer.app, name="deepracer")
+app.add_typer(car.app, name="car")
 
 # Import name -> the extra that brings it.
 _EXTRAS = {
@@ -45,6 +65,8 @@ _EXTRAS = {
     "PIL": "train",
     "onnxruntime": "train",
     "pygame": "view",
+    "imageio_ffmpeg": "view",
+    "smbus2": "car",
 }
 
 

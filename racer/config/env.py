@@ -7,7 +7,14 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from racer.config.base import Config
-from racer.config.sensors import CameraConfig, LidarConfig, Sensor
+from racer.config.objects import ObjectsConfig
+from racer.config.sensors import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    Sensor,
+)
 
 
 class StartConfig(Config):
@@ -37,7 +44,13 @@ class EnvConfig(Config):
     )
     camera: CameraConfig = CameraConfig()
     lidar: LidarConfig = LidarConfig()
+    sector_lidar: SectorLidarConfig = SectorLidarConfig()
+    discretized_sector_lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig()
+    disturbance: str = Field(
+        default="none", min_length=1, description="name or path of what differs from episode to episode"
+    )
     start: StartConfig = StartConfig()
+    objects: ObjectsConfig = ObjectsConfig()
     time_limit_s: float | None = Field(
         default=None,
         gt=0.0,

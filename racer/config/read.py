@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from racer.assets import find
 from racer.config.base import explain
+from racer.config.disturbance import DisturbanceConfig
 from racer.config.train import TrainConfig
 from racer.config.vehicle import VehicleConfig
 from racer.errors import ConfigError
@@ -86,6 +87,12 @@ def read_vehicle(name: str | Path) -> VehicleConfig:
     """The vehicle of a name or a path."""
     path = find("vehicle", name)
     return validate(VehicleConfig, read_yaml(path), str(path))
+
+
+def read_disturbance(name: str | Path) -> DisturbanceConfig:
+    """The disturbances of a name or a path."""
+    path = find("disturbance", name)
+    return validate(DisturbanceConfig, read_yaml(path), str(path))
 
 
 def read_train(

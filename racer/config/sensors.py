@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,9 @@ class CameraConfig(Config):
     roll_deg: float = Field(default=0.0, ge=-45.0, le=45.0, description="degrees, clockwise as seen from behind")
     yaw_deg: float = Field(default=0.0, ge=-180.0, le=180.0, description="degrees, to the left")
     baseline: float = Field(default=0.06, gt=0.0, le=1.0, description="m between the two lenses of `stereo`")
+    walls: Literal["apart", "all", "none"] = Field(
+        default="apart", description="walls to be seen: those that stand apart from the road, on its borders too, none"
+    )
     rate_hz: float | None = Field(
         default=None, ge=1.0, le=240.0, description="frames a second; none: one for each control step, taken then"
     )
@@ -67,3 +70,32 @@ class LidarConfig(Config):
         if self.range_min >= self.range_max:
             raise ValueError(f"range_min {self.range_min:g} must be below range_max {self.range_max:g} (m)")
         return self
+
+
+class _Sectors(Config):
+    """The lidar under the sectors; defaults as in `LidarConfig`."""
+
+    rays: int = Field(default=64, ge=1, le=4096, description="rays, evenly over the field of view")
+    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="degrees, field of view about the heading")
+    range_min: float = Field(default=0.15, ge=0.0, description="m; nearer things are taken to be here")
+    noise: float = Field(default=0.01, ge=0.0, description="m, standard deviation of a range")
+    sectors: int = Field(default=8, ge=1, le=4096, description="equal parts of the rays, from right to left")
+
+    @model_validator(mode="after")
+    def _parts(self) -> Self:
+        if self.rays % self.sectors:
+            raise ValueError(f"sectors {self.sectors} must divide the {self.rays} rays")
+        return self
+
+
+class SectorLidarConfig(_Sectors):
+    """One bit for each sector: is something near? (simapp SECTOR_LIDAR)"""
+
+    distance: float = Field(default=0.5, gt=0.0, le=200.0, description="m; nearer things set the bit of their sector")
+
+
+class DiscretizedSectorLidarConfig(_Sectors):
+    """The nearest thing of each sector as one of a few distances (simapp DISCRETIZED_SECTOR_LIDAR)."""
+
+    values: int = Field(default=8, ge=1, le=1000, description="equal parts of the distance, in each sector")
+    clipping_dist: float = Field(default=2.0, gt=0.0, le=200.0, description="m; things from here on are not seen")

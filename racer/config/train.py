@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from racer.config.actions import ActionSpace, ContinuousActions, DiscreteActions
 from racer.config.base import Config
+from racer.config.cnn import CNNS, DEEPRACER_NAMES, CnnName
 from racer.config.env import EnvConfig
+from racer.config.preprocess import PreprocessConfig, Shape, shape_after
+from racer.config.sensors import Sensor
 
 DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
+_MEMORY_MAX = 4 * 2**30
+"""Bytes of pictures that SAC may remember."""
 
 
 def _checked_layers(layers: tuple[int, ...]) -> tuple[int, ...]:
@@ -36,7 +42,9 @@ class PPOConfig(Config):
     max_grad_norm: float = Field(default=0.5, gt=0.0, description="longer gradients are cut to this")
     target_kl: float | None = Field(default=None, gt=0.0, description="stop an update's passes beyond this")
     log_std_init: float = Field(default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges")
-    layers: tuple[int, ...] = Field(default=(64, 64), max_length=8, description="hidden units, policy and value")
+    layers: tuple[int, ...] = Field(
+        default=(64, 64), max_length=8, description="hidden units, policy and value; of pictures, after `network`"
+    )
     activation: Literal["tanh", "relu", "elu"] = "tanh"
 
     @field_validator("layers")
@@ -57,7 +65,9 @@ class SACConfig(Config):
     ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
     buffer_size: int = Field(default=300_000, ge=1000, description="control steps remembered")
     learning_starts: int = Field(default=5_000, ge=0, description="control steps driven at random first")
-    layers: tuple[int, ...] = Field(default=(64, 64), max_length=8, description="hidden units, policy and values")
+    layers: tuple[int, ...] = Field(
+        default=(64, 64), max_length=8, description="hidden units, policy and values; of pictures, after `network`"
+    )
     activation: Literal["tanh", "relu", "elu"] = "relu"
 
     @field_validator("layers")
@@ -82,6 +92,7 @@ class BudgetConfig(Config):
         description="episodes in a file of DeepRacer logs (`--deepracer-logs`: 20); 0: no logs",
     )
     torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's arithmetic")
+    sim_threads: int = Field(default=1, ge=1, le=64, description="threads that share the worlds")
 
 
 class TrainConfig(Config):
@@ -100,6 +111,14 @@ class TrainConfig(Config):
         default=ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
     )
     env: EnvConfig = EnvConfig()
+    preprocess: PreprocessConfig = PreprocessConfig()
+    network: CnnName = Field(
+        default="small", description="what reads pictures; DeepRacer's names are understood; else without effect"
+    )
+    critic_sensors: tuple[Sensor, ...] = Field(
+        default=(),
+        description="what PPO's value network sees in training, in place of env.sensors; none: what the policy sees",
+    )
     algorithm: Literal["ppo", "sac"] = Field(default="ppo", description="`sac` is for continuous actions only")
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
@@ -114,6 +133,35 @@ class TrainConfig(Config):
             raise ValueError("give a name, a path or `generated:1..50`, or a list of them")
         return tracks
 
+    @field_validator("network", mode="before")
+    @classmethod
+    def _network(cls, name: object) -> object:
+        return DEEPRACER_NAMES.get(name.strip().upper(), name) if isinstance(name, str) else name
+
+    @field_validator("critic_sensors")
+    @classmethod
+    def _once(cls, sensors: tuple[Sensor, ...]) -> tuple[Sensor, ...]:
+        if len(set(sensors)) != len(sensors):
+            raise ValueError("each sensor may be named once")
+        return sensors
+
+    @model_validator(mode="after")
+    def _pictures(self) -> TrainConfig:
+        if self.critic_sensors and self.algorithm == "sac":
+            raise ValueError("critic_sensors are for algorithm ppo; leave them out with sac")
+        camera, size = self.env.camera, 0
+        for name, lenses in (("camera", 1), ("stereo", 2)):
+            if name in self.driven.sensors:
+                shape: Shape = (camera.height, camera.width, lenses * camera.channels)
+                for step in self.preprocess.steps:
+                    shape = shape_after(step, shape)
+                CNNS[self.network].shape_after(*shape[:2])
+                size += math.prod(shape)
+        if self.algorithm == "sac" and 2 * size * self.sac.buffer_size > _MEMORY_MAX:
+            fits = _MEMORY_MAX // (2 * size)
+            raise ValueError(f"sac.buffer_size {self.sac.buffer_size} of such pictures is too much; at most {fits}")
+        return self
+
     @model_validator(mode="after")
     def _batches(self) -> TrainConfig:
         if self.algorithm == "sac" and isinstance(self.action_space, DiscreteActions):
@@ -125,6 +173,12 @@ class TrainConfig(Config):
                 "between updates (ppo.n_steps * train.worlds)"
             )
         return self
+
+    @property
+    def driven(self) -> EnvConfig:
+        """The environment of the training: it shows what the policy sees, and what only its value network sees."""
+        more = tuple(sensor for sensor in self.critic_sensors if sensor not in self.env.sensors)
+        return self.env.model_copy(update={"sensors": (*self.env.sensors, *more)})
 
     @property
     def learner(self) -> PPOConfig | SACConfig:

@@ -31,7 +31,13 @@ class VehicleConfig(Config):
     steer_rate_max_deg: float = Field(gt=0.0, description="degrees/s")
     steer_offset_deg: float = Field(default=0.0, ge=-10.0, le=10.0, description="degrees added by a bad trim")
     steer_gain: float = Field(default=1.0, gt=0.0, description="angle reached over angle asked for")
+    steer_backlash_deg: float = Field(
+        default=0.0, ge=0.0, le=10.0, description="degrees of play between servo and wheels"
+    )
     throttle_gain: float = Field(default=1.0, gt=0.0, description="speed aimed at over speed asked for")
+    throttle_deadband: float = Field(
+        default=0.0, ge=0.0, le=0.5, description="share of speed_max below which the motor does not turn"
+    )
     length: float = Field(gt=0.0, description="m, collision rectangle along the car")
     width: float = Field(gt=0.0, description="m, collision rectangle across the car")
     track_front: float = Field(gt=0.0, description="m between the front wheel centres")

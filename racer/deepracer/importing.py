@@ -16,11 +16,14 @@ from racer.config.read import to_yaml, validate
 from racer.config.train import DEFAULT_TRACK, TrainConfig
 from racer.deepracer.hyperparameters import read_ppo, read_sac
 from racer.deepracer.job import Job, read_job
-from racer.deepracer.metadata import read_metadata
+from racer.deepracer.metadata import Metadata, read_metadata
 from racer.deepracer.project import HYPERPARAMETERS, Project, find_project, read_json
 from racer.errors import AssetError, ConfigError, RewardError
 from racer.reward.source import FUNCTION, compile_source, read_source
 from racer.track.load import load_tracks, parse_spec
+
+_SAC_PICTURES = 50_000
+"""Control steps with pictures that SAC remembers: 2 to 4 GB of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +77,35 @@ def import_project(folder: Path, *, track: str | None = None) -> Imported:
         sections, told = read_sac(given, where)
     else:
         sections, told = read_ppo(given, where, lap_steps=lap_steps)
+    if pictures := {"camera", "stereo"} & set(metadata.env["sensors"]):
+        _remember_pictures(metadata, sections, notes)
     data: dict[str, Any] = {
         "track": setting,
         "reward": str(project.reward.resolve()),
         "action_space": metadata.actions.model_dump(),
         "algorithm": metadata.algorithm,
-        "env": metadata.env | ({"start": job.start} if job.start else {}),
+        "env": metadata.env
+        | ({"start": job.start} if job.start else {})
+        | ({"objects": job.objects} if job.objects else {}),
+        **({"network": metadata.network} if pictures else {}),
     }
     config = validate(TrainConfig, data | sections, str(folder))
     facts = (
         ("track", f"{setting}, {length:.1f} m"),
         ("reward", str(project.reward)),
         ("actions", describe(metadata.actions)),
+        *((("race", config.env.objects.race.replace("_", " ")),) if job.objects else ()),
         ("sensors", ", ".join(config.env.sensors)),
         ("learns by", metadata.algorithm.upper()),
     )
     return Imported(config=config, facts=facts, notes=(*notes, *told))
+
+
+def _remember_pictures(metadata: Metadata, sections: dict[str, Any], notes: list[str]) -> None:
+    """A buffer for SAC that fits into memory; PPO keeps the pictures of one update only."""
+    if metadata.algorithm == "sac":
+        sections["sac"]["buffer_size"] = _SAC_PICTURES
+        notes.append(f"sac.buffer_size {_SAC_PICTURES}: pictures of more steps would need too much memory")
 
 
 def _check_reward(path: Path) -> None:

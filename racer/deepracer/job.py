@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from racer.config.read import read_yaml
+from racer.deepracer.job_objects import ENV_NAMES, read_objects
 from racer.deepracer.project import number, shown
 from racer.errors import ConfigError
 
@@ -20,6 +21,7 @@ _ENV_NAMES = {
     "DR_TRAIN_ROUND_ROBIN_ADVANCE_DIST": "ROUND_ROBIN_ADVANCE_DIST",
     "DR_TRAIN_CHANGE_START_POSITION": "CHANGE_START_POSITION",
     "DR_ENABLE_DOMAIN_RANDOMIZATION": "ENABLE_DOMAIN_RANDOMIZATION",
+    **ENV_NAMES,
 }
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
 
@@ -31,11 +33,13 @@ class Job:
     Attributes:
         track: the world's name; None where the job does not say.
         start: fields of `StartConfig`.
+        objects: fields of `ObjectsConfig`; empty for a time trial.
         notes: a line for each thing that is not taken over as it stands.
     """
 
     track: str | None = None
     start: dict[str, Any]
+    objects: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -52,8 +56,8 @@ def read_job(path: Path) -> Job:
     if name is not None and not (isinstance(name, str) and name.strip()):
         raise ConfigError(f"{path}: WORLD_NAME is {shown(name)}; it should be the name of a track")
     race = str(data.get("RACE_TYPE", "TIME_TRIAL")).strip().upper()
-    if race != "TIME_TRIAL":
-        notes.append(f"RACE_TYPE {shown(race)}: racer trains a time trial, alone on the track")
+    objects, told = read_objects(data, race, str(path), lambda key: _switch(data, key, path))
+    notes += told
     if _switch(data, "REVERSE_DIR", path):
         start["direction"] = "backward"
     if _switch(data, "ALTERNATE_DRIVING_DIRECTION", path):
@@ -64,9 +68,9 @@ def read_job(path: Path) -> Job:
     if not _switch(data, "CHANGE_START_POSITION", path, default=True):
         notes.append("CHANGE_START_POSITION false: racer's episodes start all around the track")
     if _switch(data, "ENABLE_DOMAIN_RANDOMIZATION", path):
-        notes.append("ENABLE_DOMAIN_RANDOMIZATION: it changes lights and colours, which racer's sensors do not see")
+        notes.append("ENABLE_DOMAIN_RANDOMIZATION: it changes lights and colours; here that is env.disturbance: mild")
     track = name.strip().rpartition("/")[2].removesuffix(".npy") if name else None
-    return Job(track=track, start=start, notes=tuple(notes))
+    return Job(track=track, start=start, objects=objects, notes=tuple(notes))
 
 
 def _read_env(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from racer.config.actions import (
     SPEED_MAX,
@@ -20,7 +20,7 @@ from racer.config.actions import (
     action_space_type,
     parse_action_space,
 )
-from racer.config.sensors import Sensor
+from racer.config.cnn import DEEPRACER_NAMES, CnnName
 from racer.deepracer.project import number, shown, whole
 from racer.errors import ConfigError
 
@@ -44,7 +44,13 @@ _LIDARS = {
     "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
 }
 """DeepRacer's word -> ours."""
-_NETWORKS = ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "DEEP_CONVOLUTIONAL_NETWORK", "DEEP_CONVOLUTIONAL_NETWORK_DEEP")
+_OURS = {
+    "camera": "FRONT_FACING_CAMERA",
+    "stereo": "STEREO_CAMERAS",
+    **{ours: word for word, ours in _LIDARS.items()},
+}
+"""Our word -> DeepRacer's, for logs; `state` is ours alone."""
+_NETWORKS = tuple(DEEPRACER_NAMES)
 _KEYS = (
     "action_space",
     "action_space_type",
@@ -57,6 +63,8 @@ _KEYS = (
 _LIDAR_RAYS = 64
 _LIDAR_NEAR, _LIDAR_FAR = 0.15, 12.0
 """m (simapp `sensors/constants.py`)."""
+_SECTORS = 8
+"""Of SECTOR_LIDAR (simapp `environments/constants.py`)."""
 _CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
 """m beyond which DeepRacer's network sees nothing (simapp `environments/constants.py`)."""
 
@@ -69,12 +77,14 @@ class Metadata:
         actions: the action space.
         algorithm: `ppo` or `sac`.
         env: fields of `EnvConfig`: the sensors and their settings.
+        network: what reads its pictures.
         notes: a line for each thing that is not taken over as it stands.
     """
 
     actions: Actions
     algorithm: Algorithm
     env: dict[str, Any]
+    network: CnnName = "shallow"
     notes: tuple[str, ...] = field(default=())
 
 
@@ -91,12 +101,8 @@ def read_metadata(data: Mapping[str, Any], where: str) -> Metadata:
     actions = _actions(data, where, notes)
     algorithm = _algorithm(data, actions, where)
     env = _sensors(data, where, notes)
-    if "neural_network" in data and data["neural_network"] not in _NETWORKS:
-        notes.append(f"neural_network {shown(data['neural_network'])}: not one of DeepRacer's, and not needed here")
-    elif set(env["sensors"]) <= {"state", "lidar"}:
-        network = data.get("neural_network", _NETWORKS[0])
-        notes.append(f"neural_network {network}: it reads pictures; here a network of two layers reads the sensors")
-    return Metadata(actions=actions, algorithm=algorithm, env=env, notes=tuple(notes))
+    network = _network(data, env["sensors"], notes)
+    return Metadata(actions=actions, algorithm=algorithm, env=env, network=network, notes=tuple(notes))
 
 
 def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[str], network: str) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[st
     return {
         "action_space": space,
         "action_space_type": action_space_type(actions),
-        "sensor": list(sensors),
+        "sensor": [_OURS.get(sensor, sensor) for sensor in sensors],
         "neural_network": network,
         "training_algorithm": next(word for word, ours in _ALGORITHMS.items() if ours == algorithm),
         "version": VERSION,
@@ -224,6 +230,20 @@ def _algorithm(data: Mapping[str, Any], actions: Actions, where: str) -> Algorit
     return _ALGORITHMS[told]
 
 
+def _network(data: Mapping[str, Any], sensors: list[str], notes: list[str]) -> CnnName:
+    """What reads the pictures."""
+    given = data.get("neural_network", _NETWORKS[0])
+    if given not in _NETWORKS:
+        notes.append(f"neural_network {shown(given)}: not one of DeepRacer's; {_NETWORKS[0]} is used for pictures")
+        return DEEPRACER_NAMES[_NETWORKS[0]]
+    network = DEEPRACER_NAMES[given]
+    if not set(_CAMERAS.values()) - {"state"} & set(sensors):
+        notes.append(f"neural_network {given}: it reads pictures; here a network of two layers reads the sensors")
+    elif network == "deepest":
+        notes.append(f"neural_network {given}: without its batch normalisation and dropout")
+    return network
+
+
 def _version(data: Mapping[str, Any], where: str) -> int:
     """The version; absent, it is 2 where sensors are given and 1 where they are not."""
     if "version" not in data:
@@ -245,26 +265,29 @@ def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str,
     if len(cameras) != 1 or len(lidars) > 1:
         raise ConfigError(f"{where}: `sensor` is {shown(listed)}; give exactly one camera and at most one lidar")
     settings = _lidar_config(data, where)
-    here = get_args(Sensor)
     fields: dict[str, Any] = {"sensors": []}
     for camera in cameras:
-        fields["sensors"].append(_CAMERAS[camera] if _CAMERAS[camera] in here else "state")
-        if _CAMERAS[camera] not in here:
-            notes.append(
-                f"sensor {camera}: racer has no camera yet; the sensor `state` (place, speed, road ahead) is used"
-            )
+        fields["sensors"].append(_CAMERAS[camera])
     for lidar in lidars:
-        far = _CLIPPED.get(lidar, settings["clipping_dist"])
-        fields["sensors"].append(_LIDARS[lidar] if _LIDARS[lidar] in here else "lidar")
-        fields["lidar"] = {"rays": _LIDAR_RAYS, "range_min": _LIDAR_NEAR, "range_max": far}
-        if _LIDARS[lidar] not in here:
-            notes.append(
-                f"sensor {lidar}: racer has no sectors yet; `lidar` is used instead, {_LIDAR_RAYS} rays up to {far:g} m"
-            )
+        fields["sensors"].append(_LIDARS[lidar])
+        fields[_LIDARS[lidar]] = {"rays": _LIDAR_RAYS, "range_min": _LIDAR_NEAR} | _lidar_fields(lidar, settings)
     return fields
 
 
-def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, float]:
+def _lidar_fields(lidar: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What racer's sensor of a DeepRacer lidar has to be told; `lidar_config` is for the discretized one only."""
+    if lidar == "LIDAR":
+        return {"range_max": _CLIPPED[lidar]}
+    if lidar == "SECTOR_LIDAR":
+        return {"sectors": _SECTORS, "distance": _CLIPPED[lidar]}
+    return {
+        "sectors": settings["num_sectors"],
+        "values": settings["num_values_per_sector"],
+        "clipping_dist": settings["clipping_dist"],
+    }
+
+
+def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     """`lidar_config` with DeepRacer's defaults."""
     given = data.get("lidar_config", {})
     place = f"{where}: `lidar_config"
@@ -276,6 +299,5 @@ def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, float]:
     if _LIDAR_RAYS % sectors:
         raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
     values = whole(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
-    # A range of no length is none.
     far = number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
-    return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": max(far, _LIDAR_NEAR + 0.01)}
+    return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": far}

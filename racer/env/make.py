@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from racer.config.actions import ContinuousActions, DiscreteActions, parse_action_space
 from racer.config.base import explain
 from racer.config.env import EnvConfig
+from racer.config.objects import RaceType
 from racer.config.read import read_vehicle
 from racer.config.train import DEFAULT_TRACK
 from racer.config.vehicle import VehicleConfig
@@ -32,17 +33,19 @@ def make_time_trial(
     reward: RewardChoice | None = "default",
     vehicle: str | Path | VehicleConfig = "deepracer",
     config: EnvConfig | Mapping[str, Any] | None = None,
+    race: RaceType | None = None,
     reward_path: Literal["auto", "python"] = "auto",
     failure_folder: str | Path | None = None,
     seed: int = 0,
     threads: int | None = 1,
 ) -> TimeTrial:
-    """Build a batch of time trials.
+    """Build a batch of time trials, or of another race with one car in each world.
 
     Args:
         track: a name, a path, a `Track`, or a list of them; several share the worlds.
         reward: a callable, a path, a name, or anything with the seam's `compute`; None for rewards of 0.
         config: an `EnvConfig`, or a mapping of its fields.
+        race: in place of the configuration's own.
         reward_path: `auto` compiles the reward function where it can, which takes seconds the first time; `python`
             never does.
 
@@ -55,6 +58,8 @@ def make_time_trial(
         tracks.extend([one] if isinstance(one, Track) else load_tracks([str(one)]))
     if config is None or not isinstance(config, EnvConfig):
         config = env_config(config or {})
+    if race is not None:
+        config = env_config(config.model_dump() | {"objects": config.objects.model_dump() | {"race": race}})
     function: Reward | None
     if reward is None or hasattr(reward, "compute"):
         function = reward  # type: ignore[assignment]

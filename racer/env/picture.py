@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
+from racer.sim.dtypes import BOT, BOX
 from racer.sim.picture import View, draw_boxes, draw_cars, draw_path, draw_track
 from racer.sim.world import World
 from racer.track.track import Track
@@ -15,6 +16,7 @@ Picture = NDArray[np.uint8]
 WIDTH_PX = 600
 CAR_COLOUR = (214, 40, 40)
 BOX_COLOUR = (181, 136, 84)
+BOT_COLOUR = (150, 158, 170)
 
 
 class Renderer:
@@ -36,9 +38,13 @@ class Renderer:
             self._backgrounds[index] = view, draw_track(track, view=view)
         view, background = self._backgrounds[index]
         image = background.copy()
-        boxes = world.objects[n][world.objects["active"][n] == 1]
+        objects = world.objects[n][world.objects["active"][n] == 1]
+        boxes, bots = objects[objects["kind"] == BOX], objects[objects["kind"] == BOT]
         if len(boxes):
             draw_boxes(image, view, boxes, BOX_COLOUR)
+        if len(bots):
+            places = np.stack([bots["x"], bots["y"], bots["yaw"]], axis=1)
+            draw_cars(image, view, places, [BOT_COLOUR] * len(bots), world.vehicle)
         cars = world.cars[n][world.cars["active"][n] == 1]
         poses = np.stack([cars["x"], cars["y"], cars["yaw"], cars["steer"]], axis=1)
         draw_cars(image, view, poses, [CAR_COLOUR] * len(cars), world.vehicle)

@@ -1,16 +1,22 @@
-"""The sensors of a batch of cars: what each sees, delivered to its policy."""
+"""The sensors of a batch of cars: what each sees, delivered to its policy.
+
+`state` is the simulator's own knowledge and is never late; frames and scans may be, see `racer.sim.disturb_delivery`.
+"""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.disturbance import differs
 from racer.config.env import EnvConfig
-from racer.config.sensors import LidarConfig
-from racer.sim.lidar import Lidar, cast_rays, lidar_scratch, make_lidar
+from racer.env.sensing_camera import CameraSensing
+from racer.env.sensing_lidar import LidarSensing
+from racer.env.sensing_sectors import SectorSensing
+from racer.sim.disturb import Disturbances, longest_look
+from racer.sim.disturb_past import Past
 from racer.sim.world import World
 
 Observation = dict[str, NDArray[Any]]
@@ -21,62 +27,83 @@ class Sensing:
 
     Attributes:
         observation: sensor -> (N, ...) buffers, rewritten by each `observe`.
+        cameras: `camera` and `stereo`, where they are chosen.
+        lidars: `lidar`, `sector_lidar` and `discretized_sector_lidar`, likewise.
     """
 
-    def __init__(self, world: World, config: EnvConfig) -> None:
+    def __init__(self, world: World, config: EnvConfig, disturbances: Disturbances | None = None) -> None:
         """Make the buffers."""
         self._world = world
-        worlds = len(world.cars)
+        self._everyone = np.ones(len(world.cars), np.bool_)
         self.observation: Observation = {}
         self._look_ahead = np.array(config.look_ahead, np.float64)
         if "state" in config.sensors:
             width = len(world.state_names(len(config.look_ahead)))
-            self.observation["state"] = np.zeros((worlds, width), np.float32)
+            self.observation["state"] = np.zeros((len(world.cars), width), np.float32)
+        late = {group: _past(world, config, disturbances, group) for group in ("camera_delivery", "lidar_delivery")}
+        self._pasts = [past for past in late.values() if past is not None]
+        self.lidars: dict[str, LidarSensing | SectorSensing] = {}
+        past = late["lidar_delivery"]
         if "lidar" in config.sensors:
-            self._lidar = _lidar(config.lidar)
-            self._scratch = lidar_scratch(worlds, config.lidar.rays)
-            self.observation["lidar"] = np.zeros((worlds, config.lidar.rays), np.float32)
+            lidar = LidarSensing(world, config.lidar, past=past, disturbances=disturbances)
+            self.lidars["lidar"], self.observation["lidar"] = lidar, lidar.ranges
+        for name, settings in (
+            ("sector_lidar", config.sector_lidar),
+            ("discretized_sector_lidar", config.discretized_sector_lidar),
+        ):
+            if name in config.sensors:
+                sectors = SectorSensing(world, settings, past=past, disturbances=disturbances)
+                self.lidars[name], self.observation[name] = sectors, sectors.sectors
+        self.cameras: dict[str, CameraSensing] = {}
+        for name, eyes in (("camera", 1), ("stereo", 2)):
+            if name in config.sensors:
+                past = late["camera_delivery"]
+                made = CameraSensing(world, config.camera, eyes=eyes, past=past, disturbances=disturbances)
+                self.cameras[name] = made
+                self.observation[name] = made.frames
+
+    @property
+    def _sensors(self) -> list[LidarSensing | SectorSensing | CameraSensing]:
+        return [*self.lidars.values(), *self.cameras.values()]
+
+    def start(self, which: NDArray[np.bool_] | None = None) -> None:
+        """New episodes have begun in all worlds or in those that `which` (N,) marks; fill their buffers."""
+        marked = self._everyone if which is None else which
+        for past in self._pasts:
+            past.start(marked)
+        for sensor in self._sensors:
+            sensor.start(marked)
+        self._fill(marked)
 
     def observe(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Fill the buffers of all worlds, or of those that `which` (N,) marks."""
-        world = self._world
+        """Fill the buffers of all worlds, or of those that `which` (N,) marks, after a control step of theirs."""
+        marked = self._everyone if which is None else which
+        for past in self._pasts:
+            past.step(marked)
+        self._fill(marked)
+
+    def _fill(self, which: NDArray[np.bool_]) -> None:
         if "state" in self.observation:
             out = self.observation["state"][:, None]
-            world.observe_state(self._look_ahead, out, None if which is None else which[:, None])
-        if "lidar" in self.observation:
-            if which is None:
-                self._cast(0, len(world.cars))
-            else:
-                runs = np.flatnonzero(np.diff(which, prepend=False, append=False)).reshape(-1, 2)
-                for first, last in runs.tolist():
-                    self._cast(first, last)
-
-    def _cast(self, first: int, last: int) -> None:
-        world, tables = self._world, self._world.tables
-        cast_rays(
-            first,
-            last,
-            world.cars,
-            world.objects,
-            world.vehicles,
-            tables.courses,
-            tables.walls,
-            tables.wall_groups,
-            self._lidar,
-            self._scratch,
-            self.observation["lidar"][:, None],
-        )
+            self._world.observe_state(self._look_ahead, out, which[:, None])
+        for sensor in self._sensors:
+            sensor.observe(which)
 
 
-def _lidar(config: LidarConfig) -> Lidar:
-    view = math.radians(config.view_deg)
-    # A full turn has as many gaps as rays, a narrower view a ray on either edge, a single ray looks ahead.
-    gaps = config.rays if config.view_deg == 360.0 else max(config.rays - 1, 1)
-    return make_lidar(
-        rays=config.rays,
-        angle_first=-view / 2.0 if config.rays > 1 else 0.0,
-        angle_step=view / gaps,
-        range_min=config.range_min,
-        range_max=config.range_max,
-        noise_sigma=config.noise,
-    )
+def _past(world: World, config: EnvConfig, disturbances: Disturbances | None, group: str) -> Past | None:
+    """What the frames of a sensor are taken from; None where they are always of the present."""
+    camera = group == "camera_delivery"
+    if not (_SENSORS[group] & set(config.sensors)):
+        return None
+    period = 1.0 / config.camera.rate_hz if camera and config.camera.rate_hz is not None else 0.0
+    noisy = disturbances is not None and differs(disturbances.config, group, *(("image", "look") if camera else ()))
+    if period == 0.0 and not noisy:
+        return None
+    longest = longest_look(disturbances, group, control_dt=world.control_dt, period=period)
+    return Past(world, longest)
+
+
+_SENSORS = {
+    "camera_delivery": {"camera", "stereo"},
+    "lidar_delivery": {"lidar", "sector_lidar", "discretized_sector_lidar"},
+}

@@ -8,7 +8,16 @@ from pydantic import ValidationError
 
 from racer.config.base import explain
 from racer.config.env import EnvConfig
-from racer.contract import SensorSpec, lidar_sensor, state_sensor
+from racer.contract import (
+    PICTURES,
+    SensorSpec,
+    camera_sensor,
+    discretized_sector_lidar_sensor,
+    lidar_sensor,
+    sector_lidar_sensor,
+    state_sensor,
+    stereo_sensor,
+)
 from racer.errors import BundleError
 
 
@@ -17,6 +26,10 @@ def sensor_specs(config: EnvConfig) -> tuple[SensorSpec, ...]:
     made = {
         "state": lambda: state_sensor(look_ahead=config.look_ahead),
         "lidar": lambda: lidar_sensor(config.lidar),
+        "sector_lidar": lambda: sector_lidar_sensor(config.sector_lidar),
+        "discretized_sector_lidar": lambda: discretized_sector_lidar_sensor(config.discretized_sector_lidar),
+        "camera": lambda: camera_sensor(config.camera),
+        "stereo": lambda: stereo_sensor(config.camera),
     }
     return tuple(made[name]() for name in config.sensors)
 
@@ -33,10 +46,15 @@ def config_for(sensors: Sequence[SensorSpec], control_rate_hz: float | None) -> 
     for sensor in sensors:
         if sensor.name == "state":
             fields["look_ahead"] = sensor.settings.get("look_ahead_m")
-        elif sensor.name == "lidar":
-            fields["lidar"] = sensor.settings
+        elif sensor.name in ("lidar", "sector_lidar", "discretized_sector_lidar"):
+            fields[sensor.name] = sensor.settings
+        elif sensor.name in PICTURES:
+            if fields.setdefault("camera", sensor.settings) != sensor.settings:
+                raise BundleError(
+                    "the policy's `camera` and `stereo` have different lenses; this simulator has one kind"
+                )
         else:
-            raise BundleError(f"the policy needs sensor `{sensor.name}`; this simulator has `state` and `lidar`")
+            raise BundleError(f"the policy needs sensor `{sensor.name}`, which this simulator does not have")
     try:
         config = EnvConfig.model_validate(fields)
     except ValidationError as error:

@@ -16,7 +16,11 @@ AnyActions = ContinuousActions | DiscreteActions
 
 
 def observation_space(config: EnvConfig) -> spaces.Dict:
-    """A Dict with the chosen sensors: `state` (8 + 4 K,) and `lidar` (rays,), float32, SI units."""
+    """A Dict with the chosen sensors.
+
+    `state` (8 + 4 K,) and `lidar` (rays,) are float32 in SI units, the sector lidars float32 zeros and ones; `camera`
+    and `stereo` (height, width, channels) are uint8.
+    """
     parts: dict[str, spaces.Space] = {}
     if "state" in config.sensors:
         width = len(field_names(len(config.look_ahead)))
@@ -24,6 +28,17 @@ def observation_space(config: EnvConfig) -> spaces.Dict:
     if "lidar" in config.sensors:
         lidar = config.lidar
         parts["lidar"] = spaces.Box(lidar.range_min, lidar.range_max, (lidar.rays,), np.float32)
+    for name, width in (
+        ("sector_lidar", config.sector_lidar.sectors),
+        ("discretized_sector_lidar", config.discretized_sector_lidar.sectors * config.discretized_sector_lidar.values),
+    ):
+        if name in config.sensors:
+            parts[name] = spaces.Box(0.0, 1.0, (width,), np.float32)
+    for name, lenses in (("camera", 1), ("stereo", 2)):
+        if name in config.sensors:
+            camera = config.camera
+            shape = (camera.height, camera.width, lenses * camera.channels)
+            parts[name] = spaces.Box(0, 255, shape, np.uint8)
     return spaces.Dict(parts)
 
 

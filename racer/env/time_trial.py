@@ -1,4 +1,4 @@
-"""The time trial as a batch: worlds, their sensors and their rewards, stepped together.
+"""One car in each world as a batch, alone or among boxes and bots: worlds, sensors and rewards, stepped together.
 
 This is what all environments are made of; `vector.py` and `single.py` only speak Gymnasium to it.
 """
@@ -12,10 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.disturbance import differs
 from racer.config.env import EnvConfig
+from racer.config.read import read_disturbance
 from racer.config.vehicle import VehicleConfig
 from racer.env.sensing import Observation, Sensing
 from racer.reward.seam import Reward
+from racer.sim.disturb import Disturbances, action_delay_max
 from racer.sim.status import STEPS_MAX, Status
 from racer.sim.world import Start, World
 from racer.track.track import Track
@@ -37,10 +40,11 @@ class Recorder(Protocol):
 
 
 class TimeTrial:
-    """N cars, each alone on its track, driving laps.
+    """N cars, each on its track with what the configuration puts beside it, driving laps.
 
     Attributes:
         world: the simulator.
+        disturbances: what differs from episode to episode; None for nothing.
         rewards: (N,) float64 of the last step.
         terminated: (N,) bool: lap complete, off track, crashed, immobilized, reversed.
         truncated: (N,) bool: time up.
@@ -59,7 +63,12 @@ class TimeTrial:
         seed: int = 0,
         threads: int | None = 1,
     ) -> None:
-        """Make the buffers; `start` before the first step. Without a `reward` all rewards are 0."""
+        """Make the buffers; `start` before the first step. Without a `reward` all rewards are 0.
+
+        Raises:
+            RacerError: the configured disturbance cannot be found or used.
+        """
+        disturbance = read_disturbance(config.disturbance)
         self.config = config
         self.reward = reward
         self.recorder: Recorder | None = None
@@ -69,6 +78,7 @@ class TimeTrial:
             tracks,
             vehicle,
             worlds,
+            objects=config.objects,
             control_dt=1.0 / config.control_rate_hz,
             start=Start(
                 start.mode,
@@ -80,13 +90,15 @@ class TimeTrial:
             # The count of an episode starts at 1 before its first step.
             steps_max=STEPS_MAX if limit is None else 1 + steps_in(limit, 1.0 / config.control_rate_hz),
             seed=seed,
+            action_delay_max=action_delay_max(disturbance),
             threads=threads,
         )
+        self.disturbances = Disturbances(self.world, disturbance) if differs(disturbance) else None
         self.waypoints = self.world.waypoints()
         self.rewards = np.zeros(worlds)
         self.terminated = np.zeros(worlds, np.bool_)
         self.truncated = np.zeros(worlds, np.bool_)
-        self.sensing = Sensing(self.world, config)
+        self.sensing = Sensing(self.world, config, self.disturbances)
         self._commands = np.zeros((worlds, 1, 2))
 
     @property
@@ -96,13 +108,21 @@ class TimeTrial:
 
     def start(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes in all worlds or in those that `which` (N,) marks, and observe them."""
-        self.world.reset(None if which is None else which[:, None])
+        cars = None if which is None else which[:, None]
+        self._draw(cars)
+        self.world.reset(cars)
         self._started(which)
 
     def place(self, poses: NDArray[np.float64], which: NDArray[np.bool_] | None = None) -> None:
         """Start episodes at given poses, (N, 4) of course, arc length m, lateral offset m, heading error rad."""
-        self.world.place(poses[:, None], None if which is None else which[:, None])
+        cars = None if which is None else which[:, None]
+        self._draw(cars)
+        self.world.place(poses[:, None], cars)
         self._started(which)
+
+    def _draw(self, which: NDArray[np.bool_] | None) -> None:
+        if self.disturbances is not None:
+            self.disturbances.draw(which)
 
     def _started(self, which: NDArray[np.bool_] | None) -> None:
         if which is None:
@@ -112,7 +132,7 @@ class TimeTrial:
             self.truncated[which] = False
         if self.recorder is not None:
             self.recorder.started(self.world.telemetry[:, 0], which)
-        self.sensing.observe(which)
+        self.sensing.start(which)
 
     def step(self, commands: NDArray[np.float64]) -> None:
         """Hold `commands` (N, 2), degrees and m/s, for one control step; then judge, reward and observe.
@@ -129,7 +149,8 @@ class TimeTrial:
         np.equal(status, int(Status.TIME_UP), out=self.truncated)
         self.terminated &= ~self.truncated
         if self.reward is not None:
-            self.reward.compute(self.world.telemetry, None, self.waypoints, self.rewards[:, None])
+            world = self.world
+            self.reward.compute(world.telemetry, world.told_things, self.waypoints, self.rewards[:, None])
         if self.recorder is not None:
             self.recorder.stepped(self.world.telemetry[:, 0], status, self.rewards)
         self.sensing.observe(~waiting if waiting.any() else None)

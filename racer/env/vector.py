@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from racer.config.objects import RaceType
 from racer.config.train import DEFAULT_TRACK
 from racer.env.make import RewardChoice, TrackChoice, any_action_space, make_time_trial
 from racer.env.spaces import Commands, action_space, observation_space
@@ -24,10 +25,11 @@ _STATUS_WORDS = np.array([status.word for status in Status], dtype=object)
 
 
 class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
-    """N worlds of a time trial.
+    """N worlds with a car in each.
 
     ### Description
-    Each car is alone on its track and drives laps. Tracks, reward, vehicle, sensors and actions are the user's choice.
+    Each car drives laps of its track: alone (`racer/TimeTrial-v0`), around boxes (`racer/ObjectAvoidance-v0`) or among
+    bots (`racer/HeadToBot-v0`). Tracks, reward, vehicle, sensors and actions are the user's choice.
 
     ### Action Space
     Continuous: ``Box((2,), float32)``, steering angle in degrees (left positive) and speed in m/s; clipped to the box.
@@ -40,6 +42,8 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     |---|---|---|
     | `state` | (8 + 4 K,) | `racer.sim.observe.field_names`: offset m, heading error rad, speeds m/s, yaw rate rad/s, steering rad, last command (rad, m/s), and for each of K look-ahead distances the centre-line point in the car's frame and the distances to the borders, m |
     | `lidar` | (rays,) | ranges in m from the right edge of the view to the left one |
+    | `sector_lidar` | (sectors,) | 1 where something is near in that part of the view, else 0 |
+    | `discretized_sector_lidar` | (sectors * values,) | for each sector a 1 at the distance of its nearest thing |
 
     ### Rewards
     What the user's `reward_function(params)` returns for the state after the step together with the action.
@@ -61,7 +65,8 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     | `reward_path` | `auto` | `auto` compiles the reward where it can (seconds, the first time); `python` never does |
     | `vehicle` | `deepracer` | name or path |
     | `actions` | continuous ±30°, 0.5..4.0 m/s | as `action_space` of model_metadata.json |
-    | `config` | `EnvConfig()` | rates, sensors, starts, time limit |
+    | `config` | `EnvConfig()` | rates, sensors, starts, objects, time limit |
+    | `race` | that of `config` | `time_trial`, `object_avoidance` or `head_to_bot` |
     | `autoreset_mode` | NEXT_STEP | also SAME_STEP and DISABLED, as Gymnasium defines them |
     | `render_mode` | None | `rgb_array` |
     | `threads` | 1 | threads that share the worlds; None for one on each core |
@@ -79,6 +84,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         vehicle: Any = "deepracer",
         actions: Any = None,
         config: Any = None,
+        race: RaceType | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         threads: int | None = 1,
@@ -94,6 +100,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             reward=reward,
             vehicle=vehicle,
             config=config,
+            race=race,
             threads=threads,
             reward_path=reward_path,
             failure_folder=failure_folder,
@@ -147,11 +154,13 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _seed(self, seed: int, which: NDArray[np.bool_] | None) -> None:
         world = self.trial.world
-        kept = {key: world.cars[key].copy() for key in ("rng", "episode")}
+        kept = {key: world.cars[key].copy() for key in ("rng", "stream", "episode")}
+        objects = world.objects["rng"].copy()
         world.seed(seed)
         if which is not None:
             for key, values in kept.items():
                 world.cars[key][~which] = values[~which]
+            world.objects["rng"][~which] = objects[~which]
 
     def step(
         self, actions: NDArray[Any]

@@ -90,7 +90,7 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
 
 
 def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
-    examples = tuple(torch.zeros((2, *sensor.shape), dtype=getattr(torch, sensor.dtype)) for sensor in contract.sensors)
+    examples = tuple(torch.zeros((2, *sensor.shape), dtype=getattr(torch, sensor.dtype)) for sensor in contract.inputs)
     names = [*contract.onnx.inputs, *contract.onnx.outputs]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -124,6 +124,6 @@ def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContr
 def _used(module: DeployedPolicy, contract: PolicyContract) -> set[str]:
     """Names of the weights that the second output (mean or logits) depends on, by its gradient."""
     with torch.enable_grad():
-        examples = (torch.ones((2, *sensor.shape)) for sensor in contract.sensors)
+        examples = (torch.ones((2, *sensor.shape)) for sensor in contract.inputs)
         module(*examples)[1].sum().backward()
     return {name for name, parameter in module.policy.named_parameters() if parameter.grad is not None}

@@ -14,47 +14,65 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.sac.policies import MultiInputPolicy as MultiInputSACPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
 from racer.config.actions import ContinuousActions, DiscreteActions
-from racer.contract import PolicyContract, SensorSpec
+from racer.config.cnn import Cnn
+from racer.contract import PolicyContract, SensorSpec, network_inputs
 from racer.errors import ExportError
+from racer.export.features import ACTIVATIONS, ScaledFeatures
 
 TorchPolicy = ActorCriticPolicy | SACPolicy
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+
+class TwoViewsPolicy(MultiInputActorCriticPolicy):
+    """An actor-critic whose value network sees other sensors than the policy: what only a simulator knows."""
+
+    def __init__(self, *args: Any, value_sensors: Sequence[SensorSpec], cnn: Cnn | None, **kwargs: Any) -> None:
+        self._value_sensors, self._cnn = value_sensors, cnn
+        super().__init__(*args, **kwargs | {"share_features_extractor": False})
+
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        """The policy's first, then the value network's."""
+        if getattr(self, "features_extractor", None) is None:
+            return super().make_features_extractor()
+        return ScaledFeatures(self.observation_space, self._value_sensors, self._cnn)  # type: ignore[arg-type]
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = _TwoStacks(  # type: ignore[assignment]  # all that SB3 asks of it is there
+            self.pi_features_extractor.features_dim,
+            self.vf_features_extractor.features_dim,
+            self.net_arch,  # type: ignore[arg-type]
+            self.activation_fn,
+        )
 
 
-class ScaledFeatures(BaseFeaturesExtractor):
-    """Brings every sensor from SI units to the network's range by the contract's constants, and joins them.
+class _TwoStacks(nn.Module):
+    """SB3's `MlpExtractor` with inputs of two sizes, and its names."""
 
-    An element becomes ``value * scale + offset``. The constants are buffers that stay out of the state_dict:
-    they belong to the contract, not to the weights.
-    """
+    def __init__(
+        self, policy_size: int, value_size: int, layers: Mapping[str, Sequence[int]], activation: type[nn.Module]
+    ) -> None:
+        super().__init__()
+        policy, value = (
+            MlpExtractor(size, {"pi": list(layers["pi"]), "vf": list(layers["vf"])}, activation, device="cpu")
+            for size in (policy_size, value_size)
+        )
+        self.policy_net, self.value_net = policy.policy_net, value.value_net
+        self.latent_dim_pi, self.latent_dim_vf = policy.latent_dim_pi, value.latent_dim_vf
 
-    scale: Tensor
-    offset: Tensor
+    def forward_actor(self, features: Tensor) -> Tensor:
+        """The policy's last hidden layer."""
+        hidden: Tensor = self.policy_net(features)
+        return hidden
 
-    def __init__(self, observation_space: gymnasium.spaces.Dict, sensors: Sequence[SensorSpec]) -> None:
-        super().__init__(observation_space, sum(sensor.size for sensor in sensors))
-        self.names = [sensor.name for sensor in sensors]
-        self._shifted = any(value != 0.0 for sensor in sensors for value in sensor.offset)
-        self.register_buffer("scale", _spread(sensors, "scale"), persistent=False)
-        self.register_buffer("offset", _spread(sensors, "offset"), persistent=False)
-
-    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """(B, features) float32 from a (B, *shape) tensor for each sensor."""
-        parts = [observations[name].flatten(1).float() for name in self.names]
-        joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        return torch.addcmul(self.offset, joined, self.scale) if self._shifted else joined * self.scale
-
-
-def _spread(sensors: Sequence[SensorSpec], key: str) -> Tensor:
-    parts = [np.broadcast_to(np.asarray(getattr(sensor, key), dtype=np.float32), sensor.size) for sensor in sensors]
-    return torch.from_numpy(np.concatenate(parts))
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """The value network's last hidden layer."""
+        hidden: Tensor = self.value_net(features)
+        return hidden
 
 
 class DeployedPolicy(nn.Module):
@@ -93,12 +111,17 @@ class DeployedPolicy(nn.Module):
 
 
 def observation_space(contract: PolicyContract) -> gymnasium.spaces.Dict:
-    """The Dict space of the contract's sensors, unbounded where they are floats."""
+    """The Dict space of what the network takes, and of what only its value network saw; floats are unbounded."""
     spaces: dict[str, gymnasium.Space[Any]] = {}
-    for sensor in contract.sensors:
+    for sensor in (*contract.inputs, *value_inputs(contract)):
         low, high = (0, 255) if sensor.dtype == "uint8" else (-np.inf, np.inf)
         spaces[sensor.name] = gymnasium.spaces.Box(low, high, sensor.shape, np.dtype(sensor.dtype).type)
     return gymnasium.spaces.Dict(spaces)
+
+
+def value_inputs(contract: PolicyContract) -> tuple[SensorSpec, ...]:
+    """The value network's own inputs; none where it sees what the policy sees."""
+    return network_inputs(contract.network.value_sensors, contract.preprocessing)
 
 
 def action_space(contract: PolicyContract) -> gymnasium.spaces.Space[Any]:
@@ -110,18 +133,26 @@ def action_space(contract: PolicyContract) -> gymnasium.spaces.Space[Any]:
 
 
 def policy_arguments(contract: PolicyContract) -> dict[str, Any]:
-    """`policy_kwargs` for stable-baselines3's `MultiInputPolicy`, so that it is the contract's network."""
+    """`policy_kwargs` for stable-baselines3's policies (`policy_class`), so that it is the contract's network."""
     network = contract.network
     values = "qf" if network.algorithm == "sac" else "vf"
-    return {
+    own_view = {"value_sensors": value_inputs(contract), "cnn": network.cnn} if network.value_sensors else {}
+    return own_view | {
         "net_arch": {"pi": list(network.policy_layers), values: list(network.value_layers)},
         "activation_fn": ACTIVATIONS[network.activation],
         "features_extractor_class": ScaledFeatures,
-        "features_extractor_kwargs": {"sensors": contract.sensors},
-        # The extractor has no weights, so that sharing it saves work and nothing else.
+        "features_extractor_kwargs": {"sensors": contract.inputs, "cnn": network.cnn},
+        # One reading of a picture serves policy and value; without pictures the extractor has no weights.
         "share_features_extractor": network.algorithm == "ppo",
         "normalize_images": False,
     }
+
+
+def policy_class(contract: PolicyContract) -> type[TorchPolicy]:
+    """The stable-baselines3 policy that a contract is trained with."""
+    if contract.network.algorithm == "sac":
+        return MultiInputSACPolicy
+    return TwoViewsPolicy if contract.network.value_sensors else MultiInputActorCriticPolicy
 
 
 class _NoOptimizer:
@@ -143,11 +174,9 @@ def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None
     with torch.random.fork_rng(devices=[]):
         common = (observation_space(contract), action_space(contract), lambda _: 0.0)
         arguments: dict[str, Any] = policy_arguments(contract) | {"optimizer_class": _NoOptimizer}
-        policy: TorchPolicy
-        if contract.network.algorithm == "sac":
-            policy = MultiInputSACPolicy(*common, **arguments)  # type: ignore[arg-type]
-        else:
-            policy = MultiInputActorCriticPolicy(*common, ortho_init=False, **arguments)
+        if contract.network.algorithm == "ppo":
+            arguments["ortho_init"] = False
+        policy: TorchPolicy = policy_class(contract)(*common, **arguments)  # type: ignore[arg-type]
     policy.set_training_mode(False)
     if weights is not None:
         load_weights(policy, weights)
@@ -160,7 +189,7 @@ def load_weights(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
     Raises:
         ExportError: a weight is missing, unknown, or of another shape.
     """
-    own = policy.state_dict()
+    own = _weights(policy)
     if unlike := sorted(set(own) ^ set(weights)):
         side = "misses" if unlike[0] in own else "does not know"
         raise ExportError(f"The weights do not fit the contract's network: it {side} `{unlike[0]}`")
@@ -168,9 +197,22 @@ def load_weights(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
         if tuple(tensor.shape) != weights[name].shape:
             shapes = f"{weights[name].shape}, the contract's network has {tuple(tensor.shape)}"
             raise ExportError(f"Weight `{name}` has shape {shapes}")
-    policy.load_state_dict({name: torch.from_numpy(np.array(weights[name])) for name in own})
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(torch.from_numpy(np.array(weights[name])))
 
 
 def weight_arrays(policy: TorchPolicy) -> dict[str, NDArray]:
-    """A copy of a policy's state_dict as arrays, for `weights.npz`."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in policy.state_dict().items()}
+    """A copy of a policy's weights as arrays, for `weights.npz`."""
+    return {name: tensor.cpu().numpy().copy() for name, tensor in _weights(policy).items()}
+
+
+def _weights(policy: TorchPolicy) -> dict[str, Tensor]:
+    """The state_dict, each tensor once: SB3 holds a shared features extractor under three names."""
+    own: dict[str, Tensor] = {}
+    known: set[int] = set()
+    for name, tensor in policy.state_dict(keep_vars=True).items():
+        if id(tensor) not in known:
+            known.add(id(tensor))
+            own[name] = tensor.detach()
+    return own

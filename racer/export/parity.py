@@ -15,7 +15,7 @@ from racer.contract import PolicyContract
 from racer.errors import ExportError
 from racer.export.network import DeployedPolicy, TorchPolicy
 from racer.policy.onnx import open_session
-from racer.preprocess import prepare
+from racer.preprocess import prepare, prepare_drive
 
 TOLERANCE = GOLDEN_TOLERANCE
 
@@ -42,11 +42,17 @@ def run_graph(
     *,
     source: str = "policy.onnx",
 ) -> Golden:
-    """The graph's answers through onnxruntime, as a bundle's golden record."""
-    inputs = prepare(contract, observations)
+    """The graph's answers through onnxruntime, as a bundle's golden record.
+
+    Args:
+        observations: (B, ...) as the sensors give them; where frames are stacked, the rows are taken for what one
+            car saw, one after the other.
+    """
     session = open_session(graph, contract, source=source)
-    outputs = session.run(None, inputs)
-    return Golden(inputs=inputs, outputs=dict(zip(contract.onnx.outputs, outputs, strict=True)))
+    outputs = session.run(None, prepare_drive(contract, observations))
+    return Golden(
+        inputs=prepare(contract, observations), outputs=dict(zip(contract.onnx.outputs, outputs, strict=True))
+    )
 
 
 def check_parity(
@@ -65,7 +71,8 @@ def check_parity(
 def compare(answered: Golden, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
     """`check_parity` on answers that the graph gave already."""
     with torch.no_grad():
-        tensors = [torch.from_numpy(np.array(answered.inputs[sensor.name])) for sensor in contract.sensors]
+        inputs = prepare_drive(contract, answered.inputs)
+        tensors = [torch.from_numpy(np.array(inputs[sensor.name])) for sensor in contract.sensors]
         action, raw = (t.numpy() for t in DeployedPolicy(policy, contract).eval()(*tensors))
     second = contract.onnx.outputs[1]
     its_action, its_raw = answered.outputs["action"], answered.outputs[second]

@@ -12,7 +12,7 @@ from racer.bundle import Bundle
 from racer.contract import PolicyContract
 from racer.errors import BundleError, MissingExtra
 from racer.onnx_file import refuse_external_data
-from racer.preprocess import prepare
+from racer.preprocess import Preprocessor
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -60,30 +60,32 @@ class OnnxPolicy:
         self.control_rate_hz: float | None = bundle.contract.control_rate_hz
         self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}")
         self._action_only = [bundle.contract.onnx.outputs[0]]
+        self._preprocess = Preprocessor.of(bundle.contract)
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """(B, 2) float32 degrees and m/s.
+        """(B, 2) float32 degrees and m/s. Where frames are stacked, each call is one more frame of every car.
 
         Raises:
             BundleError: the observation does not fit the contract.
         """
-        actions: NDArray[np.float32] = self._session.run(self._action_only, prepare(self.contract, observation))[0]
+        actions: NDArray[np.float32] = self._session.run(self._action_only, self._preprocess(observation))[0]
         return actions
 
     def outputs(self, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """All of the graph's outputs by name: `action`, and the `logits` (B, A) or `mean` (B, 2)."""
-        values = self._session.run(None, prepare(self.contract, observation))
+        """`act` with all of the graph's outputs by name: `action`, and the `logits` (B, A) or `mean` (B, 2)."""
+        values = self._session.run(None, self._preprocess(observation))
         return dict(zip(self.contract.onnx.outputs, values, strict=True))
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Nothing is remembered."""
+        """Forget the frames of the cars in `mask`; where no frames are stacked, nothing is remembered."""
+        self._preprocess.reset(mask)
 
 
 def _check_outside(session: onnxruntime.InferenceSession, contract: PolicyContract, source: str) -> None:
     inputs = {each.name: each for each in session.get_inputs()}
     if tuple(inputs) != contract.onnx.inputs:
         raise BundleError(f"{source}: the graph takes {', '.join(inputs)}, its contract says {contract.onnx.inputs}")
-    for sensor in contract.sensors:
+    for sensor in contract.inputs:
         found = inputs[sensor.name]
         if found.type != _ONNX_TYPES[sensor.dtype] or tuple(found.shape[1:]) != sensor.shape:
             raise BundleError(

@@ -1,5 +1,5 @@
 """Pure numpy between sensor and network; the same code in simulator, race and car."""
 
-from racer.preprocess.observation import prepare
+from racer.preprocess.observation import Preprocessor, prepare, prepare_drive
 
-__all__ = ["prepare"]
+__all__ = ["Preprocessor", "prepare", "prepare_drive"]

@@ -35,7 +35,9 @@ VEHICLE = np.dtype(
         ("steer_rate_max", "f8"),  # rad/s
         ("steer_offset", "f8"),  # rad, added to what the servo reaches
         ("steer_gain", "f8"),
+        ("steer_backlash", "f8"),  # rad, play between servo and wheels
         ("throttle_gain", "f8"),
+        ("throttle_deadband", "f8"),  # share of speed_max below which the motor does not turn
         ("length", "f8"),  # m, of the collision rectangle
         ("width", "f8"),  # m, of the collision rectangle
         ("track_front", "f8"),  # m, between the front wheel centres
@@ -54,6 +56,7 @@ CAR = np.dtype(
         ("vy", "f8"),  # m/s, to the left
         ("yaw_rate", "f8"),  # rad/s
         ("steer", "f8"),  # rad, angle of the front wheels
+        ("slack", "f8"),  # rad, how far the servo is ahead of them within its play
         ("ax", "f8"),  # m/s^2, of the last physics step
         ("ay", "f8"),
         ("s", "f8"),  # m, arc length of the front point's projection, 0..length
@@ -64,6 +67,7 @@ CAR = np.dtype(
         ("steer_command", "f8"),  # degrees, as commanded
         ("speed_command", "f8"),  # m/s, as commanded
         ("rng", "u8"),  # state of this car's random stream
+        ("stream", "u8"),  # key of what is drawn once for each of its episodes; stays
         ("segment", "i4"),  # row of the centre line behind the front point, within its track
         ("course", "i4"),  # row of the COURSE table
         ("steps", "i4"),  # as reward functions count: 1 after a reset
@@ -85,16 +89,28 @@ OBJECT = np.dtype(
         ("yaw", "f8"),
         ("length", "f8"),  # m, along its heading
         ("width", "f8"),
-        ("speed", "f8"),  # m/s
+        ("height", "f8"),  # m, from the ground
+        ("speed", "f8"),  # m/s, set; a bot that pauses keeps it
         ("s", "f8"),  # m, arc length of its centre on its course
         ("lateral", "f8"),  # m from the centre line, left positive
+        ("lane", "f8"),  # where across the road: 1 is the left border, -1 the right one, +-0.5 the lane lines
+        ("lane_from", "f8"),  # the lane that a lane change began in
+        ("lane_to", "f8"),  # the lane that it leads to; `lane` itself where none is under way
+        ("changed", "f8"),  # m of arc into the lane change
+        ("change_in", "f8"),  # s until the next lane change begins; infinite: never
+        ("pause", "f8"),  # s for which it still stands, because it ran into a car
+        ("rng", "u8"),  # state of this object's random stream
         ("course", "i4"),
         ("segment", "i4"),
+        ("kind", "i4"),  # `BOX` or `BOT`
         ("active", "i4"),
     ],
     align=True,
 )
 """One object (a box or a bot) of a world; an (N, M) array."""
+
+BOX, BOT = 0, 1
+"""Kinds of objects: what stands, and a scripted car."""
 
 TELEMETRY = np.dtype(
     [

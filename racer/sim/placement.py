@@ -2,8 +2,10 @@
 
 import math
 
+from racer.sim.contact import NO_CONTACT, contact_with
 from racer.sim.jit import inlined, kernel
 from racer.sim.locate import center_at
+from racer.sim.objects import KEPT, across, free_lane, place_objects
 from racer.sim.random import next_uniform
 from racer.sim.status import Status
 from racer.sim.step import REACH, judge_and_report, locate_car
@@ -45,7 +47,7 @@ def place_car(car, vehicle, index, s, lateral, turned, tables):  # type: ignore[
     car.y = y + lateral * math.cos(heading)
     yaw = heading + turned
     car.yaw = yaw - 2.0 * math.pi * math.floor((yaw + math.pi) / (2.0 * math.pi))
-    car.vx = car.vy = car.yaw_rate = car.steer = car.ax = car.ay = 0.0
+    car.vx = car.vy = car.yaw_rate = car.steer = car.slack = car.ax = car.ay = 0.0
     car.steer_command = car.speed_command = 0.0
     car.course, car.segment, car.s = index, segment, s
     car.start_s = 0.0
@@ -59,6 +61,40 @@ def place_car(car, vehicle, index, s, lateral, turned, tables):  # type: ignore[
 
 
 @inlined
+def shift_car(car, vehicle, lateral, tables):  # type: ignore[no-untyped-def]
+    """Move a car that was just placed across the road, until its front point is `lateral` metres from the centre."""
+    heading, _ = rail_at(tables.courses[car.course], tables.rails, car.s)
+    aside = lateral - car.lateral
+    car.x -= aside * math.sin(heading)
+    car.y += aside * math.cos(heading)
+    locate_car(car, vehicle, tables, REACH)
+    car.start_s, car.travelled, car.progress = car.s, 0.0, 0.0
+
+
+@inlined
+def settle_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped-def]
+    """Place the objects of a world whose first car starts anew, and clear the starts.
+
+    A car that starts beside an object takes the other lane (simapp `rollout_agent_ctrl`); what a car would still
+    touch is left out of this episode.
+    """
+    if plan.placement == KEPT or not which[world, 0]:
+        return
+    cars, objects = batch.cars, batch.objects
+    number = objects.shape[1]
+    place_objects(world, batch, tables, plan, GRID_GAP * (cars.shape[1] - 1))
+    for c in range(cars.shape[1]):
+        car = cars[world, c]
+        lane = free_lane(world, car, objects, tables) if which[world, c] else 0.0
+        if lane != 0.0:
+            lateral = across(tables.courses[car.course], tables.rails, car.s, lane)
+            shift_car(car, batch.vehicles[world, c], lateral, tables)
+        for k in range(number):
+            if car.active == 1 and contact_with(world, c, k, batch, tables) != NO_CONTACT:
+                objects[world, k].active = 0
+
+
+@inlined
 def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
     """Course of a car of this world that is not started anew, or -1: all cars of a world share a track."""
     for c in range(cars.shape[1]):
@@ -68,13 +104,14 @@ def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def start_worlds(first, last, which, world_ids, start, batch, tables, clock):  # type: ignore[no-untyped-def]
+def start_worlds(first, last, which, world_ids, start, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
     """Start a new episode for the cars that `which` (N, C) marks, as `start` says.
 
     Args:
         start: (mode, advance, direction, lateral_share, turned_max): `ROUND_ROBIN` or `RANDOM`; share of the lap from
             one start to the next; one of the directions; largest lateral offset as a share of the half width;
             largest heading error, rad.
+        plan: ObjectPlan; objects are placed anew with the first car.
 
     An open track always starts at its end. Each car draws from its own stream, so a world does not depend on others.
     Episodes go through the tracks by turns; a car that joins others goes where they are.
@@ -116,15 +153,17 @@ def start_worlds(first, last, which, world_ids, start, batch, tables, clock):  #
             place_car(car, batch.vehicles[n, c], index, s, lateral, turned, tables)
             car.episode += 1
         if changed:
-            judge_and_report(n, batch, tables, clock)
+            settle_objects(n, which, batch, tables, plan)
+            judge_and_report(n, batch, tables, clock, plan)
 
 
 @kernel
-def place_worlds(first, last, which, poses, batch, tables, clock):  # type: ignore[no-untyped-def]
+def place_worlds(first, last, which, poses, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
     """Place the cars that `which` (N, C) marks at given poses.
 
     Args:
         poses: (N, C, 4) float64: course, arc length m, lateral offset m, heading error rad.
+        plan: ObjectPlan; objects are placed anew with the first car.
     """
     for n in range(first, last):
         changed = False
@@ -135,4 +174,5 @@ def place_worlds(first, last, which, poses, batch, tables, clock):  # type: igno
                 place_car(car, batch.vehicles[n, c], int(pose[0]), pose[1], pose[2], pose[3], tables)
                 car.episode += 1
         if changed:
-            judge_and_report(n, batch, tables, clock)
+            settle_objects(n, which, batch, tables, plan)
+            judge_and_report(n, batch, tables, clock, plan)

@@ -6,15 +6,15 @@ kernels of their own.
 
 import math
 
-from racer.sim.contact import rectangles_overlap
+from racer.sim.bots import pause_bots, step_bots
+from racer.sim.contact import AHEAD, NO_CONTACT, contact_with
+from racer.sim.disturb_action import take_command
 from racer.sim.jit import inlined, kernel
 from racer.sim.locate import on_road, project
 from racer.sim.status import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, Status
 from racer.sim.telemetry import FRONT_POINT, report, report_things
 from racer.sim.vehicle import drive
 
-OBJECT_MARGIN = 0.1
-"""m added to both sides of a box for contacts (simapp `ObstacleDimensions`: "0.1 buffer for each")."""
 REACH = 0.5
 """m of arc searched beside what the car moved."""
 WHEEL_REACH = 2.0
@@ -69,26 +69,20 @@ def locate_car(car, vehicle, tables, reach):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def touches(world, me, cars, objects, vehicles):  # type: ignore[no-untyped-def]
-    """True where a car overlaps an object (with its margin) or another car of its world, on the same track."""
-    car, vehicle = cars[world, me], vehicles[world, me]
-    for k in range(objects.shape[1]):
-        thing = objects[world, k]
-        if thing.active == 1 and thing.course // 2 == car.course // 2 and rectangles_overlap(
-            car.x, car.y, car.yaw, vehicle.length, vehicle.width,
-            thing.x, thing.y, thing.yaw, thing.length + OBJECT_MARGIN, thing.width + OBJECT_MARGIN,
-        ):  # fmt: skip
-            return True
-    for k in range(cars.shape[1]):
-        if k == me:
-            continue
-        other, shape = cars[world, k], vehicles[world, k]
-        if other.active == 1 and other.course // 2 == car.course // 2 and rectangles_overlap(
-            car.x, car.y, car.yaw, vehicle.length, vehicle.width,
-            other.x, other.y, other.yaw, shape.length, shape.width,
-        ):  # fmt: skip
-            return True
-    return False
+def touch(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
+    """True where a car hits something, on the same track; a bot that runs into it from behind stands instead.
+
+    Of two cars that touch, both hit: whose fault it is, rules may ask `find_contacts`.
+    """
+    number = batch.objects.shape[1]
+    hit = False
+    for k in range(number + batch.cars.shape[1]):
+        contact = contact_with(world, me, k, batch, tables)
+        if contact == AHEAD and k < number:
+            pause_bots(world, batch.objects, plan)
+        elif contact != NO_CONTACT:
+            hit = True
+    return hit
 
 
 @inlined
@@ -111,13 +105,13 @@ def judge(car, crashed, steps_max):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def judge_and_report(world, batch, tables, clock):  # type: ignore[no-untyped-def]
+def judge_and_report(world, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
     """Contacts, status and telemetry of the cars of one world, once all have been moved and located."""
     cars, telemetry = batch.cars, batch.telemetry
     for c in range(cars.shape[1]):
         car = cars[world, c]
         if car.active == 1 and car.status <= IN_PROGRESS and car.steps > 1:
-            judge(car, touches(world, c, cars, batch.objects, batch.vehicles), clock.steps_max)
+            judge(car, touch(world, c, batch, tables, plan), clock.steps_max)
     control_dt = clock.substeps * clock.dt
     for c in range(cars.shape[1]):
         if cars[world, c].active == 0:
@@ -128,31 +122,51 @@ def judge_and_report(world, batch, tables, clock):  # type: ignore[no-untyped-de
                 report_things(world, c, batch, tables)
 
 
+@inlined
+def drive_late(car, vehicle, commands, steps, clock):  # type: ignore[no-untyped-def]
+    """Move a car through a control step by its command, or by those that reach it now where they take time."""
+    if commands.shape[0] == 0:
+        drive(car, vehicle, car.steer_command / _DEGREES, car.speed_command, clock.substeps, clock.dt)
+        return
+    older, row = take_command(commands, steps, car.steer_command, car.speed_command, clock.substeps)
+    for part in range(2):
+        k = row + 1 - part
+        count = older if part == 0 else clock.substeps - older
+        if count > 0:
+            drive(car, vehicle, commands[k, 0] / _DEGREES, commands[k, 1], count, clock.dt)
+
+
 @kernel
-def step_worlds(first, last, actions, batch, tables, clock):  # type: ignore[no-untyped-def]
+def step_worlds(first, last, actions, delay, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
     """Step worlds `first`..`last`.
 
     Args:
         actions: (N, C, 2) float64, degrees (left positive) and m/s.
+        delay: Delay, what is on its way; changed in place.
         batch: Batch, changed in place.
         tables: Courses.
         clock: Clock.
+        plan: ObjectPlan.
 
-    A car whose episode has ended stays where it is until it is placed again.
+    A car whose episode has ended stays where it is until it is placed again; bots drive while any car does.
     """
-    cars = batch.cars
+    cars, objects = batch.cars, batch.objects.shape[1]
     for n in range(first, last):
+        running = False
         for c in range(cars.shape[1]):
             car, vehicle = cars[n, c], batch.vehicles[n, c]
             if car.active == 0 or car.status > IN_PROGRESS:
                 continue
+            running = True
             car.steer_command = actions[n, c, 0]
             car.speed_command = actions[n, c, 1]
             x, y, progress = car.x, car.y, car.progress
-            drive(car, vehicle, car.steer_command / _DEGREES, car.speed_command, clock.substeps, clock.dt)
+            drive_late(car, vehicle, delay.commands[n, c], delay.steps[n, c], clock)
             moved = math.sqrt((car.x - x) * (car.x - x) + (car.y - y) * (car.y - y))
             locate_car(car, vehicle, tables, REACH + 1.5 * moved)
             car.steps += 1
             car.stuck_steps = car.stuck_steps + 1 if moved <= STUCK_DISTANCE else 0
             car.backward_steps = car.backward_steps + 1 if car.progress < progress else 0
-        judge_and_report(n, batch, tables, clock)
+        if running and objects > 0:
+            step_bots(n, batch, tables, plan, clock.substeps * clock.dt)
+        judge_and_report(n, batch, tables, clock, plan)

@@ -5,6 +5,7 @@ Meaning of the values: `racer.reward.params`, after simapp `agent_ctrl/utils.py`
 
 import math
 
+from racer.sim.dtypes import BOT
 from racer.sim.jit import inlined
 from racer.sim.locate import nearest_borders
 from racer.sim.status import Status
@@ -118,7 +119,7 @@ def report_things(world, me, batch, tables):  # type: ignore[no-untyped-def]
             thing = objects[world, k]
             # A box has heading 0 in DeepRacer, however it stands.
             out.x, out.y, out.speed = thing.x, thing.y, thing.speed
-            out.heading = thing.yaw if thing.speed != 0.0 else 0.0
+            out.heading = thing.yaw if thing.kind == BOT else 0.0
             s, lateral, on, active = thing.s, thing.lateral, thing.course, thing.active
         else:
             other = cars[world, k - number]

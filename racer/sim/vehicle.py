@@ -77,22 +77,28 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
     inverse_inertia = 1.0 / vehicle.yaw_inertia
     steer_target = vehicle.steer_gain * steer_command + vehicle.steer_offset
     steer_target = min(max(steer_target, -vehicle.steer_max), vehicle.steer_max)
+    if vehicle.throttle_deadband > 0.0:
+        beyond = abs(speed_command) - vehicle.throttle_deadband * vehicle.speed_max
+        speed_command = math.copysign(max(beyond, 0.0) / (1.0 - vehicle.throttle_deadband), speed_command)
     speed_target = min(vehicle.throttle_gain * speed_command, vehicle.speed_max)
     # Exact for a held command: delta(t + dt) = target + (delta - target) exp(-dt / lag).
     steer_share = 1.0 - math.exp(-dt / vehicle.steer_lag) if vehicle.steer_lag > 0.0 else 1.0
     steer_step_max = vehicle.steer_rate_max * dt
+    play = 0.5 * vehicle.steer_backlash
     # A faster controller than one that meets its target in a single step would swing about it.
     speed_gain = min(vehicle.speed_gain, 1.0 / dt)
     turn_max = TURN_STEP_MAX / dt
 
     x, y, yaw = car.x, car.y, car.yaw
     vx, vy, r = car.vx, car.vy, car.yaw_rate
-    steer, ax, ay = car.steer, car.ax, car.ay
+    servo, steer, ax, ay = car.steer + car.slack, car.steer, car.ax, car.ay
     cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
 
     for _ in range(substeps):
-        step = (steer_target - steer) * steer_share
-        steer += min(max(step, -steer_step_max), steer_step_max)
+        step = (steer_target - servo) * steer_share
+        servo += min(max(step, -steer_step_max), steer_step_max)
+        # The wheels stay where they are until the servo has taken up the play (the play operator of hysteresis).
+        steer = min(max(steer, servo - play), servo + play)
         sin_d, cos_d = small_sin_cos(steer)
 
         # Motor and brakes: what the speed controller asks for, within the limits.
@@ -173,4 +179,4 @@ def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ig
         yaw -= 2.0 * math.pi * math.floor(yaw / (2.0 * math.pi) + 0.5)
     car.x, car.y, car.yaw = x, y, yaw
     car.vx, car.vy, car.yaw_rate = vx, vy, r
-    car.steer, car.ax, car.ay = steer, ax, ay
+    car.steer, car.slack, car.ax, car.ay = steer, servo - steer, ax, ay

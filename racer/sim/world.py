@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.objects import ObjectsConfig
 from racer.config.vehicle import VehicleConfig
+from racer.sim.contact import find_contacts
 from racer.sim.course import build_courses
-from racer.sim.dtypes import CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE, Batch, Clock
+from racer.sim.disturb_action import forget, make_delay
+from racer.sim.dtypes import BOX, CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE, Batch, Clock
 from racer.sim.jit import Crew
+from racer.sim.objects import KEPT, make_plan
 from racer.sim.observe import field_names, observe_state
 from racer.sim.placement import (
     ALTERNATE,
@@ -38,7 +42,9 @@ PHYSICS_DT_MAX = 1.0 / 120.0
 _MODES = {"round_robin": ROUND_ROBIN, "random": RANDOM}
 _DIRECTIONS = {"forward": FORWARD, "backward": BACKWARD, "alternate": ALTERNATE, "either": EITHER}
 _SLOTS_MAX = 256
-"""Cars of a world are numbered apart from those of the next by this."""
+"""Cars of a world are numbered apart from those of the next by this; objects have the upper half of the numbers."""
+_EPISODES = 0x5D1A7
+"""Sets the streams of what is drawn once for an episode apart from those that cars drive by."""
 _LEAST = 64
 """Worlds that a thread should have at least; fewer are not worth waking it."""
 
@@ -66,6 +72,7 @@ class World:
         objects: (N, M) OBJECT.
         telemetry: (N, C) TELEMETRY after the last step or start.
         things: (N, C, M + C - 1) OBJECT_TELEMETRY, likewise.
+        delay: how long actions take to servo and motor, and what is on its way.
         tracks: the tracks; course 2k is track k, course 2k + 1 its reverse.
     """
 
@@ -76,18 +83,21 @@ class World:
         worlds: int,
         *,
         cars: int = 1,
-        objects: int = 0,
+        objects: int | ObjectsConfig = 0,
         control_dt: float = 1.0 / 15.0,
         start: Start | None = None,
         steps_max: int = STEPS_MAX,
         seed: int = 0,
+        action_delay_max: float = 0.0,
         first_world: int = 0,
         threads: int | None = 1,
     ) -> None:
         """Make the buffers; `reset` before the first step.
 
         Args:
+            objects: empty slots for `put_object`, or what is placed at each start.
             control_dt: seconds of a control step; divided into physics steps of at most 1/120 s.
+            action_delay_max: s, the longest that `delay.steps` will be set to.
             first_world: number of the first world; streams and starts depend on it, not on the place in the batch.
             threads: threads that share the worlds; None for one on each core.
         """
@@ -103,9 +113,13 @@ class World:
         self.cars = np.zeros((worlds, cars), CAR)
         self.vehicles = np.empty((worlds, cars), VEHICLE)
         self.vehicles[:] = vehicle_row(vehicle)
-        self.objects = np.zeros((worlds, objects), OBJECT)
+        self.plan = make_plan(objects if isinstance(objects, ObjectsConfig) else None, self.tracks)
+        slots = objects.slots if isinstance(objects, ObjectsConfig) else objects
+        self.objects = np.zeros((worlds, slots), OBJECT)
         self.telemetry = np.zeros((worlds, cars), TELEMETRY)
-        self.things = np.zeros((worlds, cars, objects + cars - 1), OBJECT_TELEMETRY)
+        self.things = np.zeros((worlds, cars, slots + cars - 1), OBJECT_TELEMETRY)
+        longest = round(action_delay_max / self.physics_dt)
+        self.delay = make_delay(worlds, cars, longest=longest, substeps=self.substeps)
         self.everyone = np.ones((worlds, cars), np.bool_)
         self._crew = Crew(threads)
         self.seed(seed)
@@ -114,7 +128,10 @@ class World:
         """Set the random streams of all cars and count their episodes from zero."""
         slots = self.world_ids[:, None] * _SLOTS_MAX + np.arange(self.cars.shape[1])
         self.cars["rng"] = seed_streams(seed, slots)
+        self.cars["stream"] = seed_streams(seed ^ _EPISODES, slots)
         self.cars["episode"] = 0
+        slots = self.world_ids[:, None] * _SLOTS_MAX + _SLOTS_MAX // 2 + np.arange(self.objects.shape[1])
+        self.objects["rng"] = seed_streams(seed, slots)
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes, of all cars or of those that `which` (N, C) marks."""
@@ -127,24 +144,36 @@ class World:
             start.turned_max,
         )
         marked = self.everyone if which is None else which
-        self._run(start_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock)
+        forget(self.delay, marked)
+        self.run(start_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock, self.plan)
 
-    def place(self, poses: NDArray[np.float64], which: NDArray[np.bool_] | None = None) -> None:
-        """Start episodes at given poses: (N, C, 4) of course, arc length m, lateral offset m, heading error rad."""
+    def place(
+        self,
+        poses: NDArray[np.float64],
+        which: NDArray[np.bool_] | None = None,
+        *,
+        objects: Literal["anew", "kept"] = "anew",
+    ) -> None:
+        """Start episodes at given poses: (N, C, 4) of course, arc length m, lateral offset m, heading error rad.
+
+        Where the first car is among them, the objects of its world are placed anew or kept where they are.
+        """
         marked = self.everyone if which is None else which
         poses = np.ascontiguousarray(poses, np.float64)
-        self._run(place_worlds, marked, poses, self.batch, self.tables, self.clock)
+        forget(self.delay, marked)
+        plan = self.plan if objects == "anew" else self.plan._replace(placement=KEPT)
+        self.run(place_worlds, marked, poses, self.batch, self.tables, self.clock, plan)
 
     def step(self, actions: NDArray[np.float64]) -> None:
         """Hold actions (N, C, 2), degrees and m/s, for one control step; updates state and telemetry."""
-        self._run(step_worlds, actions, self.batch, self.tables, self.clock)
+        self.run(step_worlds, actions, self.delay, self.batch, self.tables, self.clock, self.plan)
 
     def observe_state(
         self, distances: NDArray[np.float64], out: NDArray[np.float32], which: NDArray[np.bool_] | None = None
     ) -> None:
         """Fill the `state` sensor, (N, C, 8 + 4 K) float32; see `racer.sim.observe`."""
         marked = self.everyone if which is None else which
-        self._run(observe_state, marked, self.cars, self.tables, distances, out)
+        self.run(observe_state, marked, self.cars, self.tables, distances, out)
 
     def put_object(
         self,
@@ -155,6 +184,7 @@ class World:
         lateral: float = 0.0,
         length: float = 0.4,
         width: float = 0.3,
+        height: float = 0.25,
         track: int = 0,
     ) -> None:
         """Put a box beside the centre line of a world's track, in the file's direction of travel."""
@@ -169,7 +199,22 @@ class World:
         heading = float(np.interp(s, course["rail_step"] * np.arange(len(headings)), headings))
         x = float(np.interp(s, places, rows[:, 0])) - lateral * math.sin(heading)
         y = float(np.interp(s, places, rows[:, 1])) + lateral * math.cos(heading)
-        self.objects[world, slot] = (x, y, heading, length, width, 0.0, s, lateral, 2 * track, 0, 1)
+        thing = self.objects[world, slot]
+        for name, value in (("x", x), ("y", y), ("yaw", heading), ("length", length), ("width", width)):
+            thing[name] = value
+        thing["height"], thing["speed"], thing["s"], thing["lateral"] = height, 0.0, s, lateral
+        thing["course"], thing["segment"], thing["kind"], thing["active"] = 2 * track, 0, BOX, 1
+
+    @property
+    def told_things(self) -> NDArray[np.void] | None:
+        """`things` for reward functions; None where there is room for none."""
+        return self.things if self.things.shape[2] else None
+
+    def contacts(self) -> NDArray[np.int8]:
+        """(N, C, M + C - 1) how each car stands to each other thing, in the order of `things`: see `find_contacts`."""
+        out = np.zeros(self.things.shape, np.int8)
+        self.run(find_contacts, self.batch, self.tables, out)
+        return out
 
     @property
     def status(self) -> NDArray[np.int32]:
@@ -204,7 +249,8 @@ class World:
         """End the threads, if there are any."""
         self._crew.close()
 
-    def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
+    def run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
+        """Call a kernel, ``function(first, last, *arguments)``, over all worlds, on the threads that share them."""
         self._crew.run(function, len(self.cars), _LEAST, *arguments)
 
 

@@ -1,7 +1,8 @@
 """The thin layer between our vector environment and stable-baselines3.
 
 SB3 stores a batch of observations one step after it got it, so every batch handed out is a copy of its own. It
-resets in the same step and wants the last observation of an episode in `terminal_observation`.
+resets in the same step and wants the last observation of an episode in `terminal_observation`. Pictures are handed out
+as the network takes them: preprocessed, frames stacked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from racer.config.actions import DiscreteActions
 from racer.env.vector import RacerVectorEnv
+from racer.preprocess import Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,22 @@ class RacerVecEnv(VecEnv):
 
     Attributes:
         finished: episodes that ended since the list was last cleared.
+        seen: the last observation as the sensors gave it.
     """
 
-    def __init__(self, env: RacerVectorEnv) -> None:
-        """Wrap an environment whose `autoreset_mode` is SAME_STEP."""
+    def __init__(
+        self,
+        env: RacerVectorEnv,
+        *,
+        preprocess: Preprocessor | None = None,
+        observation_space: spaces.Dict | None = None,
+    ) -> None:
+        """Wrap an environment whose `autoreset_mode` is SAME_STEP.
+
+        Args:
+            preprocess: what stands between its sensors and the network; None: nothing.
+            observation_space: of what the network takes; None: the environment's own.
+        """
         if env.autoreset_mode.value != "SameStep":
             raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
         self.env = env
@@ -53,8 +67,10 @@ class RacerVecEnv(VecEnv):
                 0.5 * np.array(env.actions.high),
             )
             action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
-        super().__init__(env.num_envs, env.single_observation_space, action_space)
+        super().__init__(env.num_envs, observation_space or env.single_observation_space, action_space)
         self.finished: list[Episode] = []
+        self.seen: dict[str, NDArray[Any]] = {}
+        self._preprocess = preprocess
         self._infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
         self._sums = np.zeros(env.num_envs)
         self._counts = np.zeros(env.num_envs, np.int64)
@@ -71,7 +87,9 @@ class RacerVecEnv(VecEnv):
         observation, _ = self.env.reset(seed=self._seed)
         self._seed = None
         self._sums[:], self._counts[:] = 0.0, 0
-        return observation
+        if self._preprocess is not None:
+            self._preprocess.reset()
+        return self._inputs(observation)
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
@@ -93,7 +111,13 @@ class RacerVecEnv(VecEnv):
             for n in np.flatnonzero(dones):
                 infos[n] = self._finish(int(n), info, bool(truncated[n]))
             self._sums[dones], self._counts[dones] = 0.0, 0
-        return observation, rewards.astype(np.float32), dones, infos
+            if self._preprocess is not None:
+                self._preprocess.reset(dones)
+        return self._inputs(observation), rewards.astype(np.float32), dones, infos
+
+    def _inputs(self, observation: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        self.seen = observation
+        return observation if self._preprocess is None else self._preprocess(observation)
 
     def _finish(self, n: int, info: dict[str, Any], cut_off: bool) -> dict[str, Any]:
         final = info["final_info"]
@@ -105,8 +129,11 @@ class RacerVecEnv(VecEnv):
             float(final["time_s"][n]),
         )
         self.finished.append(episode)
+        last = info["final_obs"][n]
+        if self._preprocess is not None:
+            last = self._preprocess.peek(last, n)
         return {
-            "terminal_observation": {key: value.copy() for key, value in info["final_obs"][n].items()},
+            "terminal_observation": {key: value.copy() for key, value in last.items()},
             "TimeLimit.truncated": cut_off,
             "episode": {"r": episode.reward, "l": episode.steps, "t": episode.time_s},
         }

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
-from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.disturbance import DisturbanceConfig
+from racer.config.read import read_disturbance, read_vehicle, read_yaml, to_yaml, validate, with_settings
 from racer.config.train import TrainConfig
 from racer.config.vehicle import VehicleConfig
 from racer.contract import PolicyContract, contract_difference
@@ -53,11 +54,12 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
     reward = read_source(config.reward)
     load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
     vehicle = read_vehicle(config.vehicle)
+    disturbance = read_disturbance(config.env.disturbance)
     start = None if start_from is None else _checked_start(start_from, config)
     run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")
     try:
         with kept(run):
-            _fill(run, config, tracks, reward, vehicle, start)
+            _fill(run, config, tracks, reward, vehicle, disturbance, start)
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise
@@ -70,6 +72,7 @@ def _fill(
     tracks: Sequence[Track],
     reward: RewardSource,
     vehicle: VehicleConfig,
+    disturbance: DisturbanceConfig,
     start: Path | None,
 ) -> None:
     files = _file_names(tracks)
@@ -77,6 +80,7 @@ def _fill(
         write_course(track, run.path / "tracks" / file)
     write_atomically(run.reward, reward.text)
     write_atomically(run.vehicle, to_yaml(vehicle))
+    write_atomically(run.disturbance, to_yaml(disturbance))
     write_atomically(run.config, to_yaml(config))
     if start is not None:
         write_atomically(run.start, start.read_bytes())
@@ -147,10 +151,16 @@ def _checked_start(source: str | Path, config: TrainConfig) -> Path:
     if theirs.network != ours.network:
         raise RunError(
             f"--from {source}: this training's network is {_network(ours)}, that one's is {_network(theirs)}; "
-            "set ppo.layers and ppo.activation alike"
+            "set ppo.layers, ppo.activation, network and critic_sensors alike"
         )
     return path
 
 
 def _network(contract: PolicyContract) -> str:
-    return f"{list(contract.network.policy_layers)} {contract.network.activation}"
+    network = contract.network
+    parts = [f"{list(network.policy_layers)} {network.activation}"]
+    if network.cnn is not None:
+        parts.append(f"after `{network.cnn.name}`")
+    if network.value_sensors:
+        parts.append(f"with a critic on {', '.join(sensor.name for sensor in network.value_sensors)}")
+    return " ".join(parts)

@@ -9,10 +9,14 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from racer.config.cnn import CNNS
 from racer.config.train import SACConfig, TrainConfig
-from racer.contract import NetworkInfo, PolicyContract, TrainedOn, make_contract
+from racer.contract import PICTURES, NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.sensors import sensor_specs
-from racer.export.network import policy_arguments
+from racer.env.vector import RacerVectorEnv
+from racer.export.network import observation_space, policy_arguments, policy_class
+from racer.preprocess import Preprocessor
+from racer.train.adapter import RacerVecEnv
 
 _REWARD_CLIP = 10.0
 """Largest normalised reward, in standard deviations of the return."""
@@ -22,8 +26,12 @@ _TINY = 1e-16
 
 def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps: int = 0) -> PolicyContract:
     """The contract of the policy that a training makes."""
+    sensors = sensor_specs(config.env)
+    value_sensors = sensor_specs(config.env.model_copy(update={"sensors": config.critic_sensors}))
+    pictures = any(sensor.name in PICTURES for sensor in (*sensors, *value_sensors))
     return make_contract(
-        sensors=sensor_specs(config.env),
+        sensors=sensors,
+        preprocessing=config.preprocess.steps if pictures else (),
         action_space=config.action_space,
         control_rate_hz=config.env.control_rate_hz,
         network=NetworkInfo(
@@ -31,16 +39,29 @@ def contract_for(config: TrainConfig, *, run: str, hashes: dict[str, str], steps
             policy_layers=config.learner.layers,
             value_layers=config.learner.layers,
             activation=config.learner.activation,
+            cnn=CNNS[config.network] if pictures else None,
+            value_sensors=value_sensors,
         ),
         trained_on=TrainedOn(
             run=run,
             tracks=config.track,
             vehicle=config.vehicle,
             reward=config.reward,
+            objects=config.env.objects,
             seed=config.seed,
             steps=steps,
         ),
         hashes=hashes,
+    )
+
+
+def adapted(env: RacerVectorEnv, contract: PolicyContract) -> RacerVecEnv:
+    """The environment as the contract's network sees it, for `make_model`."""
+    seen = {sensor.name: sensor for sensor in (*contract.sensors, *contract.network.value_sensors)}
+    return RacerVecEnv(
+        env,
+        preprocess=Preprocessor(tuple(seen.values()), contract.preprocessing),
+        observation_space=observation_space(contract),
     )
 
 
@@ -69,12 +90,28 @@ class Budget:
         return self._seconds is not None and elapsed_s >= self._seconds
 
 
+class _PPO(PPO):
+    """PPO that leaves pictures as they are; SB3 would put their channels first."""
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        return env
+
+
+class _SAC(SAC):
+    """SAC that leaves pictures as they are."""
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        return env
+
+
 def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO | SAC:
     """The configured algorithm with the contract's network; the learning rate falls linearly with the budget."""
     settings = config.learner
     start, end = settings.learning_rate, settings.learning_rate * settings.learning_rate_end
     common: dict[str, Any] = {
-        "policy": "MultiInputPolicy",
+        "policy": policy_class(contract),
         "env": env,
         "learning_rate": lambda _: start + (end - start) * budget.done,
         "seed": config.seed,
@@ -83,7 +120,7 @@ def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budge
     }
     arguments = policy_arguments(contract)
     if isinstance(settings, SACConfig):
-        return SAC(
+        return _SAC(
             **common,
             policy_kwargs=arguments,
             batch_size=settings.batch_size,
@@ -95,7 +132,7 @@ def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budge
             tau=settings.tau,
             ent_coef=settings.ent_coef,
         )
-    return PPO(
+    return _PPO(
         **common,
         policy_kwargs=arguments | {"log_std_init": settings.log_std_init},
         n_steps=settings.n_steps,

@@ -123,7 +123,7 @@ class Monitor(BaseCallback):
         self._rate_from = (time.monotonic(), self.num_timesteps)
         self._round_ended = self.num_timesteps
         # What the cars see at their starts: a training that is stopped in its first round leaves a checkpoint too.
-        self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
+        self._keep_observations(self._adapter.seen)
 
     def _on_rollout_start(self) -> None:
         """After learning: weights that are no numbers would not act."""
@@ -154,7 +154,7 @@ class Monitor(BaseCallback):
         self._record(self._adapter.finished)
         self._adapter.finished = []
         self._collected = True
-        self._keep_observations(self.model._last_obs)  # type: ignore[arg-type]
+        self._keep_observations(self._adapter.seen)
         if self._budget.done >= 1.0:
             return  # one more update is learned from this round, then `finish` keeps and evaluates it
         due = self._config.train.evaluate_every

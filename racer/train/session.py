@@ -23,9 +23,8 @@ from racer.export.network import load_weights
 from racer.reward.load import RewardSource, load_reward, read_source
 from racer.runs import RunFolder, circumstances
 from racer.track.load import load_tracks
-from racer.train.adapter import RacerVecEnv
 from racer.train.folder import kept
-from racer.train.learner import Budget, contract_for, make_model, normalised
+from racer.train.learner import Budget, adapted, contract_for, make_model, normalised
 from racer.train.monitor import Monitor, Report
 from racer.train.state import load_state
 
@@ -98,20 +97,22 @@ def _prepare(
     )
     if report is not None:
         report.rewarded(function)
-    adapter = RacerVecEnv(
+    contract = contract_for(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
+    adapter = adapted(
         RacerVectorEnv(
             config.train.worlds,
             track=tracks,
             reward=function,
             vehicle=vehicle,
             actions=config.action_space,
-            config=config.env,
+            config=run.as_it_was(config.driven),
             autoreset_mode="SameStep",
-        )
+            threads=config.train.sim_threads,
+        ),
+        contract,
     )
     returns = normalised(adapter, config.learner.gamma)
     budget = Budget(config.train.total_steps, config.train.minutes)
-    contract = contract_for(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
     model = make_model(config, returns, contract, budget)
     progress = _begin(config, run, model, returns, resume=resume)
     log = None

@@ -13,7 +13,7 @@ from racer.config.vehicle import VehicleConfig
 from racer.errors import AssetError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+CONFIGS = sorted(file for file in (ROOT / "configs").glob("*.yaml") if file.stem != "distill")  # of `racer distill`
 VEHICLES = sorted((ROOT / "configs" / "vehicle").glob("*.yaml"))
 
 
@@ -179,7 +179,7 @@ MISTAKES = [
     ("ppo:", "`ppo` is empty: should be a mapping of keys to values"),
     ("env: {sensors: state}", "`env.sensors` is 'state': should be a list"),
     ("env: {sensors: []}", "`env.sensors` is []: should be a list of at least 1"),
-    ("env: {sensors: [camra]}", "`env.sensors.0` is 'camra': input should be 'state' or 'lidar'"),
+    ("env: {sensors: [camra]}", "`env.sensors.0` is 'camra': input should be 'state', 'camera', "),
     ("env: {sensors: [state, state]}", "each sensor may be named once"),
     ("env: {start: {mode: rnd}}", "`env.start.mode` is 'rnd': input should be 'round_robin' or 'random'"),
     ("env: {look_ahead: [1, 1]}", "`env.look_ahead` is [1, 1]: distances are 0..1000 m, each above"),

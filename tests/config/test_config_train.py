@@ -37,6 +37,59 @@ def test_an_action_space_is_told_by_its_form():
     assert isinstance(space, ContinuousActions) and space.low == (-30.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("small", "small"),
+        ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
+        ("deep_convolutional_network", "deep"),
+        ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deepest"),
+    ],
+)
+def test_networks_have_deepracers_names(given, name):
+    """Take DeepRacer's name of a network for ours."""
+    assert TrainConfig(network=given).network == name
+
+
+@pytest.mark.parametrize("name", ["camera", "camera_shallow", "camera_deep"])
+def test_policies_by_sight(name):
+    """See the camera alone, learn with a critic that sees the state, by the network that the file's name says."""
+    config = read_train(name)
+    assert config.env.sensors == ("camera",) and config.driven.sensors == ("camera", "state")
+    assert config.network == {"camera": "small"}.get(name, name.removeprefix("camera_"))
+
+
+def test_the_environment_shows_what_any_network_sees():
+    """Add what only the critic sees, each sensor once, in the policy's order first."""
+    config = TrainConfig(env={"sensors": ["lidar", "camera"]}, critic_sensors=["state", "lidar"])
+    assert config.driven.sensors == ("lidar", "camera", "state")
+    assert TrainConfig().driven == TrainConfig().env
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"critic_sensors": ["state", "state"]}, "each sensor may be named once"),
+        ({"critic_sensors": ["state"], "algorithm": "sac"}, "critic_sensors are for algorithm ppo"),
+        ({"env": {"sensors": ["camera"]}, "preprocess": {"crop_top": 120}}, "step crop leaves nothing"),
+        ({"env": {"sensors": ["stereo"]}, "preprocess": {"shrink": 8}}, "network small cannot read a picture as small"),
+        ({"critic_sensors": ["camera"], "preprocess": {"shrink": 7}}, "step area by 7 does not divide"),
+        ({"env": {"sensors": ["camera"]}, "algorithm": "sac"}, "sac.buffer_size 300000 of such pictures is too much"),
+    ],
+)
+def test_pictures_that_cannot_be_used(given, told):
+    """Say before anything is made what does not fit together."""
+    with pytest.raises(ValidationError, match=told):
+        TrainConfig(**given)
+
+
+def test_the_most_pictures_that_sac_remembers_are_told():
+    """Accept as many as the message says, and not one more."""
+    with pytest.raises(ValidationError, match="at most 111848"):  # 2^32 / (2 * 120 * 160)
+        TrainConfig(env={"sensors": ["camera"]}, algorithm="sac", sac={"buffer_size": 111_849})
+    TrainConfig(env={"sensors": ["camera"]}, algorithm="sac", sac={"buffer_size": 111_848})
+
+
 @pytest.mark.parametrize(("steps", "worlds", "batch", "fine"), [(8, 4, 32, True), (8, 4, 33, False)])
 def test_a_batch_fits_into_what_is_collected(steps, worlds, batch, fine):
     """Accept a batch of all collected steps, and not one more."""

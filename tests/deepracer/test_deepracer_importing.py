@@ -63,7 +63,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     config = imported.config
     assert config.track == ("willow_bend",) and config.reward == str(folder / "reward_function.py")
     assert config.action_space.table == ((-30.0, 1.0), (0.0, 3.0), (30.0, 2.0))  # type: ignore[union-attr]
-    assert config.env.sensors == ("state",)
+    assert config.env.sensors == ("camera",) and config.network == "shallow"
     assert any("names no track" in note for note in imported.notes)
     assert any("no hyperparameters.json" in note for note in imported.notes)
     comments = " ".join(line[4:] for line in imported.to_yaml(folder).splitlines() if line.startswith("# "))
@@ -115,14 +115,15 @@ def test_where_the_track_comes_from(tmp_path: Path) -> None:
 
 
 def test_sac(tmp_path: Path) -> None:
-    """A SAC model trains with SAC and its own settings; cars and buffer stay racer's."""
+    """A SAC model trains with SAC and its own settings; cars stay racer's, the buffer holds what memory holds."""
     imported = import_project(model(tmp_path / "m", SAC, hyperparameters__json='{"lr": 0.0005, "sac_alpha": 0.1}'))
     config = reread(imported, tmp_path)
     assert config == imported.config and config.algorithm == "sac"
     sac = config.sac
     assert (sac.learning_rate, sac.learning_rate_end, sac.ent_coef) == (0.0005, 1.0, 0.1)
     assert (sac.batch_size, sac.gamma) == (64, 0.999)
-    assert config.train == TrainConfig().train and sac.buffer_size == TrainConfig().sac.buffer_size
+    assert config.train == TrainConfig().train and sac.buffer_size == 50_000  # 2 * 120 * 160 bytes a step: 1.9 GB
+    assert any(note.startswith("sac.buffer_size 50000: pictures") for note in imported.notes)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from racer.config.objects import ObjectsConfig
 from racer.deepracer.job import read_job
 from racer.errors import ConfigError
 
@@ -41,7 +42,7 @@ def test_run_env(tmp_path: Path) -> None:
     text += "DR_TRAIN_ALTERNATE_DRIVING_DIRECTION=True\nDR_TRAIN_ROUND_ROBIN_ADVANCE_DIST=0\nDR_UPLOAD=x=y\n"
     job = read_job(write(tmp_path, text, "run.env"))
     assert job.track == "arctic_open" and job.start == {"direction": "alternate"}
-    assert len(job.notes) == 1 and "OBJECT_AVOIDANCE" in job.notes[0]
+    assert job.notes == () and job.objects == {"race": "object_avoidance", "placement": "spaced"}
 
 
 def test_names_of_consoles(tmp_path: Path) -> None:
@@ -58,6 +59,43 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
     assert first.startswith("CHANGE_START_POSITION") and second.startswith("ENABLE_DOMAIN_RANDOMIZATION")
 
 
+OBSTACLES = "RACE_TYPE: OBJECT_AVOIDANCE\nNUMBER_OF_OBSTACLES: '4'\nRANDOMIZE_OBSTACLE_LOCATIONS: 'True'\n"
+FIXED = "RACE_TYPE: object_avoidance\nOBJECT_POSITIONS: ['0.23,-1', '0.46, 1']\n"
+BOTS = "RACE_TYPE: HEAD_TO_BOT\nNUMBER_OF_BOT_CARS: 2\nBOT_CAR_SPEED: 0.4\nIS_LANE_CHANGE: true\nBOT_CAR_PENALTY: 5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        (OBSTACLES, {"race": "object_avoidance", "placement": "random", "count": 4}),
+        (FIXED, {"race": "object_avoidance", "placement": "fixed", "positions": [(0.23, -1), (0.46, 1)]}),
+        (
+            BOTS,
+            {
+                "race": "head_to_bot",
+                "placement": "spaced",
+                "count": 2,
+                "bots": {"lane_changes": "random", "speed": 0.4, "pause_s": 5.0},
+            },
+        ),
+        ("RACE_TYPE: TIME_TRIAL\nNUMBER_OF_OBSTACLES: 3\n", {}),
+    ],
+)
+def test_boxes_and_bots(tmp_path: Path, text: str, objects: dict) -> None:
+    """Take over what is on the road; our configuration accepts it."""
+    job = read_job(write(tmp_path, text))
+    assert job.objects == objects and job.notes == ()
+    ObjectsConfig.model_validate(job.objects)
+
+
+def test_a_race_that_racer_does_not_train_is_told(tmp_path: Path) -> None:
+    """Say that two models racing is trained as a time trial, and that standing cars become boxes."""
+    (note,) = read_job(write(tmp_path, "RACE_TYPE: HEAD_TO_MODEL\n")).notes
+    assert "HEAD_TO_MODEL" in note and "time trial" in note
+    (note,) = read_job(write(tmp_path, "RACE_TYPE: OBJECT_AVOIDANCE\nIS_OBSTACLE_BOT_CAR: true\n")).notes
+    assert note.startswith("IS_OBSTACLE_BOT_CAR")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -65,6 +103,12 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
         ("WORLD_NAME: ' '\n", "should be the name of a track"),
         ("REVERSE_DIR: Flase\n", "Did you mean `false`?"),
         ("ROUND_ROBIN_ADVANCE_DIST: 2\n", "give a number from 0 to 1"),
+        (
+            "RACE_TYPE: OBJECT_AVOIDANCE\nNUMBER_OF_OBSTACLES: 9\n",
+            "NUMBER_OF_OBSTACLES is 9; give a",
+        ),
+        ("RACE_TYPE: OBJECT_AVOIDANCE\nOBJECT_POSITIONS: 0.3\n", "OBJECT_POSITIONS has"),
+        ("RACE_TYPE: HEAD_TO_BOT\nBOT_CAR_SPEED: fast\n", "BOT_CAR_SPEED"),
         ("WORLD_NAME: [\n", "training_params.yaml"),
         ("- 1\n", "mapping"),
     ],

@@ -122,48 +122,79 @@ def test_an_action_space_is_needed() -> None:
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, "1", "3", "5.0", 6.0])
 def test_every_version(version: object) -> None:
     """Take versions 1 to 6 as text and as number."""
-    assert read(version=version, sensor=["observation"]).env["sensors"] == ["state"]
+    assert read(version=version, sensor=["observation"]).env["sensors"] == ["camera"]
 
 
 def test_sensors_by_version() -> None:
     """Version 1 knows the camera only; without a version the sensors make it version 2."""
     both = ["FRONT_FACING_CAMERA", "LIDAR"]
-    assert read(sensor=both).env["sensors"] == ["state", "lidar"]
-    assert read(sensor=both, version="4").env["sensors"] == ["state", "lidar"]
+    assert read(sensor=both).env["sensors"] == ["camera", "lidar"]
+    assert read(sensor=both, version="4").env["sensors"] == ["camera", "lidar"]
     found = read(sensor=both, version=1)
-    assert found.env["sensors"] == ["state"] and noted(found, "version 1 knows no sensors")
-    assert read().env["sensors"] == ["state"]
-    assert read(version="5").env["sensors"] == ["state"]
+    assert found.env["sensors"] == ["camera"] and noted(found, "version 1 knows no sensors")
+    assert read().env["sensors"] == ["camera"]
+    assert read(version="5").env["sensors"] == ["camera"]
 
 
 @pytest.mark.parametrize(
-    "camera", ["observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA", "STEREO_CAMERAS", "left_camera"]
+    ("word", "sensor"),
+    [
+        ("observation", "camera"),
+        ("FRONT_FACING_CAMERA", "camera"),
+        ("LEFT_CAMERA", "camera"),
+        ("left_camera", "camera"),
+        ("STEREO_CAMERAS", "stereo"),
+        ("state", "state"),
+    ],
 )
-def test_cameras(camera: str) -> None:
-    """Use the state sensor for a camera that this racer has not, and say so."""
-    found = read(sensor=[camera])
-    assert found.env == {"sensors": ["state"]}
-    assert noted(found, "the sensor `state`") and noted(found, "neural_network")
+def test_cameras(word: str, sensor: str) -> None:
+    """Take a camera over as it is, with nothing to note; the state sensor of our own logs too."""
+    found = read(sensor=[word])
+    assert found.env == {"sensors": [sensor]}
+    assert found.notes == () or sensor == "state"
+    assert EnvConfig(**found.env).camera.width == 160
 
 
 @pytest.mark.parametrize(
-    ("lidar", "far", "exact"),
-    [("LIDAR", 1.0, True), ("SECTOR_LIDAR", 0.5, False), ("DISCRETIZED_SECTOR_LIDAR", 3.0, False)],
+    ("word", "name", "expected"),
+    [
+        ("LIDAR", "lidar", {"range_max": 1.0}),
+        ("SECTOR_LIDAR", "sector_lidar", {"sectors": 8, "distance": 0.5}),
+        ("DISCRETIZED_SECTOR_LIDAR", "discretized_sector_lidar", {"sectors": 4, "values": 5, "clipping_dist": 3.0}),
+    ],
 )
-def test_lidars(lidar: str, far: float, exact: bool) -> None:
-    """Show as far as DeepRacer's network saw; sectors become rays with a note."""
-    found = read(sensor=["STEREO_CAMERAS", lidar], lidar_config={"clipping_dist": 3.0})
-    settings = EnvConfig(**found.env).lidar
-    assert (settings.rays, settings.range_min, settings.range_max) == (64, 0.15, far)
-    assert noted(found, f"sensor {lidar}") is not exact
+def test_lidars(word: str, name: str, expected: dict[str, float]) -> None:
+    """Take each lidar over as it is; `lidar_config` is for the discretized one alone."""
+    config = {"num_sectors": 4, "num_values_per_sector": 5, "clipping_dist": 3.0}
+    found = read(sensor=["STEREO_CAMERAS", word], lidar_config=config)
+    env = EnvConfig(**found.env)
+    assert env.sensors[1:] == (name,)
+    settings = getattr(env, name).model_dump()
+    assert {key: settings[key] for key in expected} == expected
+    assert (settings["rays"], settings["range_min"], settings["view_deg"]) == (64, 0.15, 300.0)
+    assert not noted(found, f"sensor {word}")
+
+
+@pytest.mark.parametrize(("clipping_dist", "expected"), [(None, (8, 8, 2.0)), (0.15, (8, 8, 0.15)), (12, (8, 8, 12))])
+def test_lidar_config_defaults(clipping_dist: float | None, expected: tuple[float, ...]) -> None:
+    """Take 8 sectors of 8 values up to 2 m where nothing else is said, and the ends of the allowed range."""
+    config = {} if clipping_dist is None else {"lidar_config": {"clipping_dist": clipping_dist}}
+    found = read(sensor=["observation", "DISCRETIZED_SECTOR_LIDAR"], **config)
+    settings = EnvConfig(**found.env).discretized_sector_lidar
+    assert (settings.sectors, settings.values, settings.clipping_dist) == expected
 
 
 def test_algorithms_and_networks() -> None:
-    """PPO where nothing is said; SAC in any case; networks of DeepRacer are for pictures."""
+    """PPO where nothing is said; SAC in any case; networks by their names, SHALLOW where nothing else is said."""
     assert read().algorithm == "ppo" and read(training_algorithm="Clipped_PPO ").algorithm == "ppo"
     assert read(action_space=RANGES, training_algorithm="SAC").algorithm == "sac"
-    assert noted(read(neural_network="DEEP_CONVOLUTIONAL_NETWORK"), "neural_network DEEP_CONVOLUTIONAL_NETWORK:")
-    assert noted(read(neural_network="RESNET"), "not one of DeepRacer's")
+    assert read().network == "shallow"
+    assert read(neural_network="DEEP_CONVOLUTIONAL_NETWORK").network == "deep"
+    found = read(neural_network="DEEP_CONVOLUTIONAL_NETWORK_DEEP")
+    assert found.network == "deepest" and noted(found, "without its batch normalisation and dropout")
+    found = read(neural_network="RESNET")
+    assert found.network == "shallow" and noted(found, "not one of DeepRacer's")
+    assert noted(read(sensor=["state"], neural_network="DEEP_CONVOLUTIONAL_NETWORK"), "it reads pictures")
 
 
 def test_unknown_keys_are_told() -> None:
@@ -184,6 +215,16 @@ def test_discrete_round_trip(table: list[tuple[float, float]]) -> None:
     found = read_metadata(record, "m.json")
     assert found.actions == actions and found.algorithm == "ppo" and found.env["sensors"] == ["state", "lidar"]
     assert [action["index"] for action in record["action_space"]] == list(range(len(table)))
+
+
+@pytest.mark.parametrize("camera", ["camera", "stereo"])
+@pytest.mark.parametrize("lidar", ["lidar", "sector_lidar", "discretized_sector_lidar"])
+def test_sensors_round_trip(camera: str, lidar: str) -> None:
+    """Write sensors in DeepRacer's words, and read ours back."""
+    actions = ContinuousActions()
+    record = metadata_record(actions, "ppo", (camera, lidar), "racer")
+    assert record["sensor"][1] == lidar.upper() and "CAMERA" in record["sensor"][0]
+    assert read_metadata(record, "m.json").env["sensors"] == [camera, lidar]
 
 
 def test_continuous_round_trip() -> None:

@@ -8,8 +8,12 @@ from ring import BOTH, DISCRETE, progress_reward, ring, single
 
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.config.env import EnvConfig
+from racer.config.sensors import CameraConfig
+from racer.contract import camera_sensor, stereo_sensor
+from racer.env.sensors import config_for, sensor_specs
 from racer.env.spaces import Commands, action_space, observation_space
 from racer.env.vector import RacerVectorEnv
+from racer.errors import BundleError
 
 TABLE = DiscreteActions.grid((-30, 0, 12.5), (0.5, 1 / 3, 4))
 
@@ -19,6 +23,25 @@ def test_continuous_space_is_degrees_and_metres_per_second():
     space = action_space(ContinuousActions())
     assert space.low.tolist() == [-30.0, 0.5] and space.high.tolist() == [30.0, 4.0]
     assert space.dtype == np.float32
+
+
+@pytest.mark.parametrize(("colour", "channels"), [("grey", 1), ("rgb", 3)])
+def test_cameras_are_bytes(colour, channels):
+    """Give pictures as rows of bytes, two lenses side by side in the channels."""
+    config = EnvConfig(sensors=("stereo", "camera"), camera=CameraConfig(width=40, height=30, colour=colour))
+    space = observation_space(config)
+    assert space["camera"].shape == (30, 40, channels) and space["stereo"].shape == (30, 40, 2 * channels)
+    for name, spec in zip(config.sensors, sensor_specs(config), strict=True):
+        assert spec.name == name and spec.shape == space[name].shape
+        assert spec.dtype == space[name].dtype.name == "uint8"
+
+
+def test_a_policy_gets_its_own_camera_back():
+    """Make the environment that a contract's camera describes; two kinds of lens at once there are not."""
+    camera = CameraConfig(width=64, height=48, view_deg=100, pitch_deg=20, up=0.2)
+    assert config_for((camera_sensor(camera),), 20.0).camera == camera
+    with pytest.raises(BundleError, match="different lenses"):
+        config_for((camera_sensor(camera), stereo_sensor()), None)
 
 
 def test_discrete_space_has_one_number_for_each_action():

@@ -13,6 +13,7 @@ from racer.errors import AssetError, BundleError, ExportError
 from racer.export import DeployedPolicy, export_bundle, export_onnx, weight_arrays, write_checkpoint
 from racer.export.parity import run_graph
 from racer.policy import OnnxPolicy, load_policy
+from racer.preprocess import Preprocessor
 
 
 def written(case, path, **changes):
@@ -26,10 +27,9 @@ def test_checkpoint_drives_as_torch(case, tmp_path):
     report = written(case, tmp_path / "last.bundle", graph=case.graph)
     assert report.observations == 64
     policy = load_policy(tmp_path)
-    draw = np.random.default_rng(77)
-    seen = {s.name: (draw.normal(size=(200, *s.shape)) / np.array(s.scale)).astype("f4") for s in case.contract.sensors}
+    seen = case.seen(200, seed=77)
     with torch.no_grad():
-        tensors = [torch.from_numpy(values) for values in seen.values()]
+        tensors = [torch.from_numpy(values) for values in Preprocessor.of(case.contract)(seen).values()]
         action, raw = (t.numpy() for t in DeployedPolicy(case.policy, case.contract)(*tensors))
     gap = np.diff(np.sort(raw, axis=1)[:, -2:], axis=1)[:, 0]
     apart = gap > 1e-4 if case.contract.action_space_type == "discrete" else np.ones(200, dtype=bool)

@@ -22,8 +22,10 @@ def test_outside_of_the_graph(case):
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert tuple(each.name for each in model.graph.input) == case.contract.onnx.inputs
     assert tuple(each.name for each in model.graph.output) == case.contract.onnx.outputs
+    kinds = {sensor.name: sensor.dtype for sensor in case.contract.inputs}
     for each in (*model.graph.input, *model.graph.output):
-        assert each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        kind = onnx.TensorProto.UINT8 if kinds.get(each.name) == "uint8" else onnx.TensorProto.FLOAT
+        assert each.type.tensor_type.elem_type == kind
         assert each.type.tensor_type.shape.dim[0].dim_param == "B"
     refuse_external_data(case.graph, source="x")
 

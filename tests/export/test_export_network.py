@@ -12,7 +12,7 @@ from racer.export.network import observation_space
 
 TWO = (
     SensorSpec(name="lidar", shape=(2,), dtype="float32", scale=(0.5,), offset=(-1.0,)),
-    SensorSpec(name="camera", shape=(1, 2, 1), dtype="uint8", scale=(0.01, 0.02), offset=(0.0, 3.0)),
+    SensorSpec(name="state", shape=(2,), dtype="uint8", scale=(0.01, 0.02), offset=(0.0, 3.0)),
 )
 
 
@@ -25,7 +25,7 @@ def test_features_are_scaled_and_joined():
     """Give value * scale + offset, sensors in the contract's order, bytes too."""
     features = ScaledFeatures(observation_space(contract(TWO)), TWO)
     seen = {
-        "camera": torch.tensor([[[[100], [200]]]], dtype=torch.uint8),
+        "state": torch.tensor([[100, 200]], dtype=torch.uint8),
         "lidar": torch.tensor([[4.0, 12.0]]),
     }
     torch.testing.assert_close(features(seen), torch.tensor([[1.0, 5.0, 1.0, 7.0]]))
@@ -42,10 +42,13 @@ def test_features_without_offset():
 
 def test_policy_sees_the_scaled_features(case):
     """Give SB3's own deterministic action on SI observations, mapped to degrees and m/s."""
-    tensors = {name: torch.from_numpy(values) for name, values in case.observations.items()}
+    tensors = {name: torch.from_numpy(values) for name, values in case.inputs.items()}
+    for sensor in case.contract.network.value_sensors:  # SB3's own way reads them too
+        tensors[sensor.name] = torch.zeros(64, *sensor.shape)
     with torch.no_grad():
         chosen = case.policy._predict(tensors, deterministic=True).numpy()
-        action = DeployedPolicy(case.policy, case.contract)(*tensors.values())[0].numpy()
+        deployed = DeployedPolicy(case.policy, case.contract)
+        action = deployed(*(tensors[name] for name in case.inputs))[0].numpy()
     space = case.contract.action_space
     if case.contract.action_space_type == "discrete":
         wanted = np.array(space.table)[chosen]
@@ -93,8 +96,10 @@ def test_weights_go_round(case):
     """Build the same policy again from its weights as arrays."""
     weights = weight_arrays(case.policy)
     again = build_policy(case.contract, weights)
-    for name, tensor in again.state_dict().items():
-        np.testing.assert_array_equal(tensor.numpy(), weights[name])
+    for name, values in weight_arrays(again).items():
+        np.testing.assert_array_equal(values, weights[name])
+    for (name, tensor), own in zip(again.state_dict().items(), case.policy.state_dict().values(), strict=True):
+        assert torch.equal(tensor, own), name  # those under further names too
     again.get_parameter(case.head).data.zero_()
     assert weights[case.head].any()  # a copy, not a view
 

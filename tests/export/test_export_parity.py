@@ -20,9 +20,9 @@ def test_equal(case):
 
 @pytest.mark.parametrize("weight", ["first", "head"])
 def test_perturbed_weights(case, weight):
-    """Refuse a graph with one weight changed by a thousandth."""
+    """Refuse a graph with the weights of one unit changed by a thousandth."""
     weights = weight_arrays(case.policy)
-    weights[getattr(case, weight)].flat[0] += 1e-3
+    weights[getattr(case, weight)][0] += 1e-3
     with pytest.raises(ExportError) as caught:
         check_parity(swap_weights(case.graph, weights), case.policy, case.contract, case.observations)
     assert "onnxruntime and torch differ by" in str(caught.value)

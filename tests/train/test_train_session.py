@@ -23,6 +23,7 @@ from racer.train.session import train
 FILES = {
     "config.yaml",
     "vehicle.yaml",
+    "disturbance.yaml",
     "reward.py",
     "tracks",
     "run.json",
@@ -222,6 +223,21 @@ def test_resume_without_a_checkpoint_begins_anew(tmp_path):
     run.append_metrics({"kind": "update", "steps": ROUND})
     assert train(resumed_config(run), run, resume=True).steps == 4 * ROUND
     assert updates(run) == [ROUND, 2 * ROUND, 3 * ROUND, 4 * ROUND]
+
+
+def test_the_disturbance_is_the_one_that_the_run_began_with(tmp_path):
+    """Keep a copy of a user's file: the run goes on when the file is gone, and a missing one leaves no folder."""
+    file = tmp_path / "windy.yaml"
+    file.write_text("vehicle: {friction: {uniform: [0.7, 0.9]}}\n")
+    config = tiny_config(f"env.disturbance={file}")
+    run = new_run(config, tmp_path / "run")
+    train(config, run, report=Stop(2))
+    file.unlink()
+    assert "friction" in run.disturbance.read_text()
+    assert train(resumed_config(run), run, resume=True).steps == 4 * ROUND
+    with pytest.raises(RacerError, match="windy"):
+        new_run(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_resume_drops_what_came_after_the_checkpoint(tmp_path):

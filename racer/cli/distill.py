@@ -1,0 +1,85 @@
+"""`racer distill`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from racer.config.distill import DistillConfig
+
+
+def distill(
+    teacher: Annotated[
+        str | None, typer.Argument(help="Run or bundle that drives by `state`; without, one is trained first.")
+    ] = None,
+    config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "distill",
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", "--tracks", "-t", help="Name, file or `generated:1..50`; may be given several times."),
+    ] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
+    disturbance: Annotated[
+        str | None, typer.Option("--disturbance", help="What differs from episode to episode: `none`, `real`, a file.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value on top, as in --set dagger.rounds=60.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall time at most, the teacher's training included.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this distillation after a stop of any kind.")] = None,
+) -> None:
+    """Teach a policy that sees only the camera, by a teacher that sees the state; leaves a run folder."""
+    from racer.cli.distill_progress import DistillProgress
+    from racer.errors import ConfigError
+    from racer.runs import open_run
+
+    changes: dict[str, Any] = {"track": track, "vehicle": vehicle, "seed": seed}
+    settings = list(settings or [])
+    if minutes is not None:
+        settings.append(f"dagger.minutes={minutes}")
+    if resume is not None:
+        given = [f"--{key}" for key, value in changes.items() if value is not None]
+        given += ["--config"] * (config != "distill") + ["--disturbance"] * (disturbance is not None)
+        given += ["--run-dir"] * (run_dir not in (None, resume)) + ["a teacher"] * (teacher is not None)
+        if given:
+            raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
+        run = open_run(resume)
+    else:
+        if disturbance is not None:
+            settings.append(f"env.disturbance={disturbance}")
+        resolved = read_config(config, settings, changes)
+    from racer.train import distill as session
+    from racer.train import distill_folder as folder
+
+    if resume is not None:
+        resolved = folder.resumed_distillation(run, settings)
+    else:
+        run = folder.new_distillation(resolved, run_dir, teacher=teacher)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
+    with DistillProgress(resolved, run.path) as progress:
+        try:
+            outcome = session.distill(resolved, run, resume=resume is not None, report=progress)
+        except KeyboardInterrupt:
+            progress.stopped()
+            raise typer.Exit(130) from None
+    progress.summary(outcome)
+    if outcome.interrupted:
+        raise typer.Exit(130)
+
+
+def read_config(name: str, settings: list[str], changes: dict[str, Any]) -> DistillConfig:
+    """The configuration of a name or a path, with `--set` and options on top; None values are left out."""
+    from racer.assets import find
+    from racer.config.distill import DistillConfig
+    from racer.config.read import read_yaml, validate, with_settings
+
+    path = find("config", name)
+    data = with_settings(read_yaml(path), settings)
+    data |= {key: value for key, value in changes.items() if value is not None}
+    where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
+    return validate(DistillConfig, data, where if where.isprintable() else repr(where)[1:-1])

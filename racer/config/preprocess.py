@@ -1,0 +1,154 @@
+"""What is done to the pictures of `camera` and `stereo` before a network sees them.
+
+`Step` is one typed step, as a policy's contract lists them; `PreprocessConfig` is what a user sets, and gives the
+list. `racer.preprocess` carries them out. Shapes are (height, width, channels).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from racer.config.base import Config
+
+Shape = tuple[int, int, int]
+
+
+class _Step(BaseModel):
+    """Part of a contract, not of a file that users write."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class GreyStep(_Step):
+    """Luma of an RGB picture, (9798 R + 19235 G + 3735 B + 16384) >> 15 (ITU-R BT.601 in 15 bits, as in OpenCV 4)."""
+
+    step: Literal["grey"] = "grey"
+
+
+class CropStep(_Step):
+    """Rows and columns cut off."""
+
+    step: Literal["crop"] = "crop"
+    top: Annotated[int, Field(ge=0)] = 0
+    bottom: Annotated[int, Field(ge=0)] = 0
+    left: Annotated[int, Field(ge=0)] = 0
+    right: Annotated[int, Field(ge=0)] = 0
+
+
+class MaskStep(_Step):
+    """The top rows made black; the size stays."""
+
+    step: Literal["mask"] = "mask"
+    rows: Annotated[int, Field(ge=1)]
+
+
+class AreaStep(_Step):
+    """Shrunk by a whole factor: the mean of factor x factor pixels, halves rounded up."""
+
+    step: Literal["area"] = "area"
+    factor: Annotated[int, Field(ge=2, le=64)]
+
+
+class ResizeStep(_Step):
+    """Bilinear between the four nearest pixels, half-pixel centres, in 11-bit fixed point (OpenCV's INTER_LINEAR)."""
+
+    step: Literal["resize"] = "resize"
+    height: Annotated[int, Field(ge=1, le=1080)]
+    width: Annotated[int, Field(ge=1, le=1920)]
+
+
+class StackStep(_Step):
+    """The last `frames` delivered frames of each car side by side in the channels, oldest first.
+
+    The ring is the only state of the preprocessing. At a reset, and when a real car is armed, the first frame that
+    comes fills it.
+    """
+
+    step: Literal["stack"] = "stack"
+    frames: Annotated[int, Field(ge=2, le=16)]
+    order: Literal["oldest_first"] = "oldest_first"
+    filled_with: Literal["first_frame"] = "first_frame"
+
+
+Step = Annotated[
+    GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep,
+    Field(discriminator="step"),
+]
+AnyStep = GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep
+
+
+class PreprocessConfig(Config):
+    """The steps between a picture and the network, in this order: grey, crop, mask, area, resize, stack."""
+
+    colour: Literal["as_seen", "grey"] = Field(default="as_seen", description="`grey` makes one channel of three")
+    crop_top: int = Field(default=0, ge=0, description="rows of pixels cut off")
+    crop_bottom: int = Field(default=0, ge=0, description="rows of pixels cut off")
+    crop_left: int = Field(default=0, ge=0, description="columns of pixels cut off")
+    crop_right: int = Field(default=0, ge=0, description="columns of pixels cut off")
+    mask_top: int = Field(default=0, ge=0, description="rows that are made black, after the crop")
+    shrink: int = Field(default=1, ge=1, le=64, description="whole factor; the mean of so many by so many pixels")
+    height: int | None = Field(
+        default=None, ge=1, le=1080, description="pixels, bilinear; with `width`; none: as it is"
+    )
+    width: int | None = Field(
+        default=None, ge=1, le=1920, description="pixels, bilinear; with `height`; none: as it is"
+    )
+    frames: int = Field(default=1, ge=1, le=16, description="last frames that the network sees at once")
+
+    @model_validator(mode="after")
+    def _size(self) -> PreprocessConfig:
+        if (self.height is None) != (self.width is None):
+            raise ValueError("give height and width, or neither")
+        return self
+
+    @property
+    def steps(self) -> tuple[AnyStep, ...]:
+        """The steps that do something."""
+        steps: list[AnyStep] = []
+        if self.colour == "grey":
+            steps.append(GreyStep())
+        if self.crop_top or self.crop_bottom or self.crop_left or self.crop_right:
+            steps.append(
+                CropStep(top=self.crop_top, bottom=self.crop_bottom, left=self.crop_left, right=self.crop_right)
+            )
+        if self.mask_top:
+            steps.append(MaskStep(rows=self.mask_top))
+        if self.shrink > 1:
+            steps.append(AreaStep(factor=self.shrink))
+        if self.height is not None and self.width is not None:
+            steps.append(ResizeStep(height=self.height, width=self.width))
+        if self.frames > 1:
+            steps.append(StackStep(frames=self.frames))
+        return tuple(steps)
+
+
+def shape_after(step: AnyStep, shape: Shape) -> Shape:
+    """The shape that a picture has after one step.
+
+    Raises:
+        ValueError: the step cannot be done with such a picture.
+    """
+    height, width, channels = shape
+    told = f"a picture of {width} x {height} pixels"
+    if isinstance(step, GreyStep):
+        if channels != 3:
+            raise ValueError(f"step grey needs 3 channels; the picture has {channels}")
+        return height, width, 1
+    if isinstance(step, CropStep):
+        left = height - step.top - step.bottom, width - step.left - step.right
+        if min(left) < 1:
+            raise ValueError(f"step crop leaves nothing of {told}")
+        return (*left, channels)
+    if isinstance(step, MaskStep):
+        if step.rows >= height:
+            raise ValueError(f"step mask makes all {height} rows black")
+        return shape
+    if isinstance(step, AreaStep):
+        if height % step.factor or width % step.factor:
+            raise ValueError(f"step area by {step.factor} does not divide {told}; crop it first")
+        return height // step.factor, width // step.factor, channels
+    if isinstance(step, ResizeStep):
+        return step.height, step.width, channels
+    return height, width, channels * step.frames

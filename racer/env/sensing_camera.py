@@ -1,0 +1,72 @@
+"""The camera of the first car of each world: frames as they reach its policy, late and disturbed or as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.config.sensors import CameraConfig
+from racer.sim.camera import Camera
+from racer.sim.disturb import Disturbances
+from racer.sim.disturb_camera import CameraEffects
+from racer.sim.disturb_delivery import Delivery
+from racer.sim.disturb_past import Past
+from racer.sim.world import World
+
+_SENSOR = {1: 0, 2: 2}
+"""Number of the sensor among those of a car, by how many eyes it has; each has its own stream of jitter and noise."""
+
+
+class CameraSensing:
+    """A camera or a stereo pair, and the way of its frames.
+
+    Attributes:
+        camera: the renderer.
+        frames: (N, H, W, channels) uint8, as delivered.
+        delivery: which capture was delivered, and how old it is; None where frames are taken at the control step.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        config: CameraConfig,
+        *,
+        eyes: int,
+        past: Past | None,
+        disturbances: Disturbances | None,
+    ) -> None:
+        """Make the buffers; without a `past` every frame is of the present."""
+        self._world = world
+        self._disturbances = disturbances
+        self._sensor = _SENSOR[eyes]
+        self.camera = Camera(world, config, eyes=eyes)
+        self.frames = self.camera.frames[:, 0]
+        period = 0.0 if config.rate_hz is None else 1.0 / config.rate_hz
+        self.delivery = None if past is None else Delivery(world, past, period=period)
+        self._effects = None if disturbances is None else CameraEffects(world, self.camera, disturbances)
+        self._first = np.zeros(world.cars.shape, np.bool_)
+
+    def start(self, which: NDArray[np.bool_]) -> None:
+        """New episodes have begun in the worlds that `which` (N,) marks."""
+        first = self._mark(which)
+        if self._effects is not None:
+            self._effects.start(first)
+        if self.delivery is not None and self._disturbances is not None:
+            given = self._disturbances
+            self.delivery.start(first, given.keys, self._sensor, given.values("camera_delivery"))
+
+    def observe(self, which: NDArray[np.bool_]) -> None:
+        """Draw the frames that are new in the worlds that `which` (N,) marks; the others stay as they are."""
+        if self.delivery is None:
+            first = self._mark(which)
+            self.camera.look(first)
+            self.camera.render(first)
+            return
+        first = self._mark(self.delivery.see(which, self.camera.seen))
+        self.camera.render(first)
+        if self._effects is not None:
+            self._effects.disturb(first, self.delivery.ways)
+
+    def _mark(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        self._first[:, 0] = which
+        return self._first
