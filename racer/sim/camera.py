@@ -80,7 +80,7 @@ class Camera:
     def render(self, which: NDArray[np.bool_] | None = None) -> None:
         """Draw what `seen` holds into `frames`, for all or for the cameras that `which` (N, C) marks."""
         marked = self._world.everyone if which is None else which
-        self._world._crew.run(self._draw, marked.size, _LEAST, marked)
+        self._world.crew.run(self._draw, marked.size, _LEAST, marked)
 
     def _draw(self, first: int, last: int, marked: NDArray[np.bool_]) -> None:
         """Draw a range of the cameras on a canvas that no other thread has."""

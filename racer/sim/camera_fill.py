@@ -10,23 +10,12 @@ Pixel frame: x right, y down, the centre of pixel (column 0, row 0) at (0.5, 0.5
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
-
-from racer.sim.jit import inlined
+from racer.sim.jit import inlined, pasted
 
 SPARE = 2
 """Rows that a plane of sums has below the picture."""
-
-
-def pasted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a small function into each place that calls it.
-
-    A call that takes arrays costs about 14 ns, for it counts references to them; a rejected edge takes 1 ns.
-    """
-    return numba.njit(nogil=True, cache=False, error_model="numpy", forceinline=True)(function)
 
 
 @inlined

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera_fill import pasted
 from racer.sim.camera_rows import PINHOLE
-from racer.sim.jit import inlined
+from racer.sim.jit import inlined, pasted
 
 RIG = np.dtype(
     [

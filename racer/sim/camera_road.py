@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from racer.sim.camera_fill import pasted
 from racer.sim.camera_lens import out_of_view, to_camera, world_to_camera
 from racer.sim.camera_scene import RUN_SIZE
 from racer.sim.camera_trace import POINT, project, trace_line
-from racer.sim.jit import inlined
+from racer.sim.jit import inlined, pasted
 
 ROAD_PLANE, INNER_PLANE, DASH_PLANE, START_PLANE, GROUND_PLANE = range(5)
 PLANES = 5

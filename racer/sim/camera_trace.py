@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from racer.sim.camera_fill import add_edge, pasted
+from racer.sim.camera_fill import add_edge
 from racer.sim.camera_lens import to_camera, to_pixel
 from racer.sim.camera_rows import PINHOLE
-from racer.sim.jit import inlined
+from racer.sim.jit import inlined, pasted
 
 POINT = 6
 _WHOLE = 1 << 10

@@ -194,7 +194,7 @@ class CameraEffects:
             ways: (N, C) WAY of the camera.
         """
         if self.changes_frames:
-            self._world._crew.run(self._disturb, which.size, _LEAST, which, ways)
+            self._world.crew.run(self._disturb, which.size, _LEAST, which, ways)
 
     def _disturb(self, first: int, last: int, which: NDArray[np.bool_], ways: NDArray[np.void]) -> None:
         """A range of the cameras, on a bench that no other thread has."""

@@ -63,17 +63,21 @@ def remember(first, last, which, cars, objects, ticks, past):  # type: ignore[no
 
 @kernel
 def forget_past(first, last, which, cars, objects, past):  # type: ignore[no-untyped-def]
-    """Let all things of the worlds that `which` (N,) marks have stood for ever where they are now."""
+    """Let the cars that `which` (N, C) marks have stood where they are for ever; with all of a world, its objects."""
     for n in range(first, last):
-        if not which[n]:
-            continue
-        for k in range(past.shape[1]):
-            for c in range(cars.shape[1]):
+        everyone = True
+        for c in range(cars.shape[1]):
+            if not which[n, c]:
+                everyone = False
+                continue
+            for k in range(past.shape[1]):
                 row = past[n, k, c]
                 _write(row, cars[n, c])
                 row.vx = row.vy = row.yaw_rate = 0.0
-            for m in range(objects.shape[1]):
-                _write(past[n, k, cars.shape[1] + m], objects[n, m])
+        if everyone:
+            for k in range(past.shape[1]):
+                for m in range(objects.shape[1]):
+                    _write(past[n, k, cars.shape[1] + m], objects[n, m])
 
 
 @inlined
@@ -122,13 +126,13 @@ def see_past(first, last, which, ages, ticks, dt, cars, past, seen):  # type: ig
     """Fill `seen` (N, C, C + M, 3) with the poses of all things of a world as each car's sensor saw them.
 
     Args:
-        which: (N,) bool, the worlds to fill.
+        which: (N, C) bool, the cars to fill.
         ages: (N, C) float64, s since the capture.
     """
     for n in range(first, last):
-        if not which[n]:
-            continue
         for c in range(seen.shape[1]):
+            if not which[n, c]:
+                continue
             for thing in range(seen.shape[2]):
                 is_car = thing < cars.shape[1]
                 x, y, yaw = pose_before(thing, ticks[n], ages[n, c], dt, is_car, past[n])
@@ -137,28 +141,28 @@ def see_past(first, last, which, ages, ticks, dt, cars, past, seen):  # type: ig
 
 
 @kernel
-def put_back(first, last, which, seen, cars, objects, cars_then, objects_then):  # type: ignore[no-untyped-def]
-    """Copies of the rows of a world, put where its first car's sensor saw them; for sensors that read rows.
+def put_back(first, last, me, which, seen, cars, objects, cars_then, objects_then):  # type: ignore[no-untyped-def]
+    """Copies of the rows of a world, put where the sensor of its car `me` saw them; for sensors that read rows.
 
     Args:
-        which: (N,) bool.
+        which: (N, C) bool; worlds whose car `me` is marked.
         seen: (N, C, C + M, 3) of `see_past`.
         cars_then, objects_then: written; all but the poses is of the present.
     """
     for n in range(first, last):
-        if not which[n]:
+        if not which[n, me]:
             continue
         for c in range(cars.shape[1]):
             cars_then[n, c] = cars[n, c]
-            cars_then[n, c].x = seen[n, 0, c, 0]
-            cars_then[n, c].y = seen[n, 0, c, 1]
-            cars_then[n, c].yaw = seen[n, 0, c, 2]
+            cars_then[n, c].x = seen[n, me, c, 0]
+            cars_then[n, c].y = seen[n, me, c, 1]
+            cars_then[n, c].yaw = seen[n, me, c, 2]
         for m in range(objects.shape[1]):
             objects_then[n, m] = objects[n, m]
             thing = cars.shape[1] + m
-            objects_then[n, m].x = seen[n, 0, thing, 0]
-            objects_then[n, m].y = seen[n, 0, thing, 1]
-            objects_then[n, m].yaw = seen[n, 0, thing, 2]
+            objects_then[n, m].x = seen[n, me, thing, 0]
+            objects_then[n, m].y = seen[n, me, thing, 1]
+            objects_then[n, m].yaw = seen[n, me, thing, 2]
 
 
 class Past:
@@ -172,9 +176,9 @@ class Past:
         self._ticks = np.zeros(len(world.cars), np.int64)
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """Forget what was before in the worlds that `which` (N,) marks; all things have stood where they are now."""
+        """Forget the past of the cars or worlds that `which` marks, with all cars of a world that of its objects."""
         world = self._world
-        world.run(forget_past, which, world.cars, world.objects, self._poses)
+        world.run(forget_past, _of_cars(which, world), world.cars, world.objects, self._poses)
 
     def step(self, which: NDArray[np.bool_]) -> None:
         """Remember the present of the worlds that `which` (N,) marks, after each of their control steps."""
@@ -182,6 +186,11 @@ class Past:
         world.run(remember, which, world.cars, world.objects, self._ticks, self._poses)
 
     def see(self, which: NDArray[np.bool_], ages: NDArray[np.float64], seen: NDArray[np.float64]) -> None:
-        """Fill `seen` (N, C, C + M, 3) of the worlds that `which` (N,) marks with the poses `ages` (N, C) s ago."""
+        """Fill `seen` (N, C, C + M, 3) of the cars or worlds that `which` marks with the poses `ages` (N, C) s ago."""
         world = self._world
-        world.run(see_past, which, ages, self._ticks, world.control_dt, world.cars, self._poses, seen)
+        world.run(see_past, _of_cars(which, world), ages, self._ticks, world.control_dt, world.cars, self._poses, seen)
+
+
+def _of_cars(which: NDArray[np.bool_], world: World) -> NDArray[np.bool_]:
+    """(N, C) from marks of cars, or of worlds (N,)."""
+    return which if which.ndim == 2 else np.repeat(which[:, None], world.cars.shape[1], axis=1)

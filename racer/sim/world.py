@@ -73,6 +73,7 @@ class World:
         telemetry: (N, C) TELEMETRY after the last step or start.
         things: (N, C, M + C - 1) OBJECT_TELEMETRY, likewise.
         delay: how long actions take to servo and motor, and what is on its way.
+        crew: the threads that share its work.
         tracks: the tracks; course 2k is track k, course 2k + 1 its reverse.
     """
 
@@ -121,7 +122,7 @@ class World:
         longest = round(action_delay_max / self.physics_dt)
         self.delay = make_delay(worlds, cars, longest=longest, substeps=self.substeps)
         self.everyone = np.ones((worlds, cars), np.bool_)
-        self._crew = Crew(threads)
+        self.crew = Crew(threads)
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
@@ -247,11 +248,11 @@ class World:
 
     def close(self) -> None:
         """End the threads, if there are any."""
-        self._crew.close()
+        self.crew.close()
 
     def run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         """Call a kernel, ``function(first, last, *arguments)``, over all worlds, on the threads that share them."""
-        self._crew.run(function, len(self.cars), _LEAST, *arguments)
+        self.crew.run(function, len(self.cars), _LEAST, *arguments)
 
 
 def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:

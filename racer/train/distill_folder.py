@@ -14,7 +14,7 @@ from racer.assets import write_atomically
 from racer.bundle import read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions, SpeedRange, SteeringRange
 from racer.config.distill import DistillConfig
-from racer.config.read import read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.read import read_disturbance, read_vehicle, read_yaml, to_yaml, validate, with_settings
 from racer.errors import ConfigError, RunError
 from racer.reward.load import load_reward, read_source
 from racer.runs import RunFolder, circumstances, create_run
@@ -61,6 +61,8 @@ def new_distillation(
     reward = read_source(config.teacher.reward)
     load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
     vehicle = read_vehicle(config.vehicle)
+    for env in (config.env, config.teacher.env):
+        read_disturbance(env.disturbance)
     run = create_run(path, name=f"distill-{tracks[0].name if len(tracks) == 1 else f'{len(tracks)}-tracks'}")
     try:
         with kept(run):

@@ -196,7 +196,9 @@ class DistillMonitor:
         score = _score(results)
         best = self._best_score is None or score >= self._best_score
         for result in results:
-            row = {"kind": "evaluation", "steps": self.frames, "round": self.rounds}
+            # Of another kind, so that a report of the run counts each track once.
+            kind = "evaluation" if result.disturbance == "none" else "disturbed"
+            row = {"kind": kind, "steps": self.frames, "round": self.rounds}
             row |= {"elapsed_s": round(self.elapsed, 3)} | result.record()
             self._run.append_metrics(row | {"policy": "last", "best": best})
         if best:

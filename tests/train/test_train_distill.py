@@ -85,7 +85,20 @@ def test_the_folder_is_that_of_a_run(done):
     assert [track["name"] for track in info["tracks"]] == [TRACK] and not teacher_run(run).path.exists()
     assert not list(run.path.glob(".*.tmp"))
     record = read_record(run.path)
-    assert len(record.updates) == 4 and record.finished and record.best
+    assert len(record.updates) == 4 and record.finished and len(record.best) == 1
+
+
+def test_students_are_evaluated_undisturbed_and_disturbed(tmp_path, teacher):
+    """Drive both, keep rows of both, and let both decide what is best; a report counts each track once."""
+    late = tmp_path / "late.yaml"
+    late.write_text("camera_delivery: {latency: 0.2}\n")
+    config = tiny_distillation(f"env.disturbance={late}", "dagger.rounds=2")
+    run = new_distillation(config, tmp_path / "run", teacher=teacher)
+    distill(config, run)
+    rows = [row for row in run.metrics() if row["kind"] != "update"]
+    assert [row["kind"] for row in rows] == ["evaluation", "disturbed"]
+    assert "disturbance" not in rows[0] and rows[1]["disturbance"] != "none"
+    assert len(read_record(run.path).best) == 1
 
 
 def test_checkpoints_answer_as_recorded(done):
@@ -158,7 +171,7 @@ def test_who_drives_follows_the_share(tmp_path, teacher):
         first = one.round(astray, share)
         then = one.round(astray, share)
         assert then.student_share == pytest.approx(1.0 - share, abs=0.0 if share else 0.1)
-        assert first.ends and set(first.ends) | set(then.ends) <= statuses
+        assert then.ends and {*first.ends, *then.ends} <= statuses
 
 
 def test_imitation_is_learned(tmp_path, teacher):
