@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from racer.config.actions import ContinuousActions, SpeedRange
 from racer.config.base import Config
-from racer.config.cnn import CNNS, DEEPRACER_NAMES, CnnName
+from racer.config.cnn import CNNS
 from racer.config.env import EnvConfig, StartConfig
+from racer.config.fields import Layers, Network, Tracks
 from racer.config.preprocess import PreprocessConfig, Shape, shape_after
 from racer.config.train import DEFAULT_TRACK, BudgetConfig, PPOConfig, TrainConfig
 
@@ -64,9 +65,7 @@ class DaggerConfig(Config):
 class DistillConfig(Config):
     """Everything that decides a distillation."""
 
-    track: tuple[str, ...] = Field(
-        default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`"
-    )
+    track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
     vehicle: str = Field(default="deepracer", description="name or path")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
     action_space: ContinuousActions = Field(
@@ -80,32 +79,11 @@ class DistillConfig(Config):
         time_limit_s=20.0,
     )
     preprocess: PreprocessConfig = PreprocessConfig(crop_top=24, shrink=2, frames=3)
-    network: CnnName = Field(default="small", description="what reads pictures; DeepRacer's names are understood")
-    layers: tuple[int, ...] = Field(default=(64,), max_length=8, description="hidden units, after `network`")
+    network: Network = Field(default="small", description="what reads pictures; DeepRacer's names are understood")
+    layers: Layers = Field(default=(64,), max_length=8, description="hidden units, after `network`")
     activation: Literal["tanh", "relu", "elu"] = "relu"
     teacher: TeacherConfig = TeacherConfig()
     dagger: DaggerConfig = DaggerConfig()
-
-    @field_validator("track", mode="before")
-    @classmethod
-    def _tracks(cls, tracks: object) -> object:
-        if isinstance(tracks, str):
-            return (tracks,)
-        if not isinstance(tracks, (list, tuple)) or not all(isinstance(one, str) for one in tracks):
-            raise ValueError("give a name, a path or `generated:1..50`, or a list of them")
-        return tracks
-
-    @field_validator("network", mode="before")
-    @classmethod
-    def _network(cls, name: object) -> object:
-        return DEEPRACER_NAMES.get(name.strip().upper(), name) if isinstance(name, str) else name
-
-    @field_validator("layers")
-    @classmethod
-    def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        if any(not 1 <= units <= 8192 for units in layers):
-            raise ValueError("a layer has 1..8192 units")
-        return layers
 
     @model_validator(mode="after")
     def _sees(self) -> DistillConfig:

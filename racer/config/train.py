@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from racer.config.actions import ActionSpace, ContinuousActions, DiscreteActions
 from racer.config.base import Config
-from racer.config.cnn import CNNS, DEEPRACER_NAMES, CnnName
+from racer.config.cnn import CNNS
 from racer.config.env import EnvConfig
+from racer.config.fields import Layers, Network, Tracks
 from racer.config.preprocess import PreprocessConfig, Shape, shape_after
 from racer.config.sensors import Sensor
 
@@ -18,12 +19,6 @@ DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
 _MEMORY_MAX = 4 * 2**30
 """Bytes of pictures that SAC may remember."""
-
-
-def _checked_layers(layers: tuple[int, ...]) -> tuple[int, ...]:
-    if any(not 1 <= units <= 8192 for units in layers):
-        raise ValueError("a layer has 1..8192 units")
-    return layers
 
 
 class PPOConfig(Config):
@@ -42,15 +37,10 @@ class PPOConfig(Config):
     max_grad_norm: float = Field(default=0.5, gt=0.0, description="longer gradients are cut to this")
     target_kl: float | None = Field(default=None, gt=0.0, description="stop an update's passes beyond this")
     log_std_init: float = Field(default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges")
-    layers: tuple[int, ...] = Field(
+    layers: Layers = Field(
         default=(64, 64), max_length=8, description="hidden units, policy and value; of pictures, after `network`"
     )
     activation: Literal["tanh", "relu", "elu"] = "tanh"
-
-    @field_validator("layers")
-    @classmethod
-    def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        return _checked_layers(layers)
 
 
 class SACConfig(Config):
@@ -65,15 +55,10 @@ class SACConfig(Config):
     ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
     buffer_size: int = Field(default=300_000, ge=1000, description="control steps remembered")
     learning_starts: int = Field(default=5_000, ge=0, description="control steps driven at random first")
-    layers: tuple[int, ...] = Field(
+    layers: Layers = Field(
         default=(64, 64), max_length=8, description="hidden units, policy and values; of pictures, after `network`"
     )
     activation: Literal["tanh", "relu", "elu"] = "relu"
-
-    @field_validator("layers")
-    @classmethod
-    def _layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        return _checked_layers(layers)
 
 
 class BudgetConfig(Config):
@@ -98,9 +83,7 @@ class BudgetConfig(Config):
 class TrainConfig(Config):
     """Everything that decides a training."""
 
-    track: tuple[str, ...] = Field(
-        default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`"
-    )
+    track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
     reward: str = Field(default="default", description="name or path of a reward function")
     reward_path: Literal["auto", "python"] = Field(
         default="auto", description="`auto` compiles the reward function where it can; `python` never does"
@@ -112,7 +95,7 @@ class TrainConfig(Config):
     )
     env: EnvConfig = EnvConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
-    network: CnnName = Field(
+    network: Network = Field(
         default="small", description="what reads pictures; DeepRacer's names are understood; else without effect"
     )
     critic_sensors: tuple[Sensor, ...] = Field(
@@ -123,20 +106,6 @@ class TrainConfig(Config):
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
     train: BudgetConfig = BudgetConfig()
-
-    @field_validator("track", mode="before")
-    @classmethod
-    def _tracks(cls, tracks: object) -> object:
-        if isinstance(tracks, str):
-            return (tracks,)
-        if not isinstance(tracks, (list, tuple)) or not all(isinstance(one, str) for one in tracks):
-            raise ValueError("give a name, a path or `generated:1..50`, or a list of them")
-        return tracks
-
-    @field_validator("network", mode="before")
-    @classmethod
-    def _network(cls, name: object) -> object:
-        return DEEPRACER_NAMES.get(name.strip().upper(), name) if isinstance(name, str) else name
 
     @field_validator("critic_sensors")
     @classmethod
