@@ -1,8 +1,8 @@
-"""Finds a named track, reward function, config, vehicle or disturbance, and writes whole files or none.
+"""Finds a named track, reward function, config, vehicle, disturbance or rule set, and writes whole files or none.
 
 What is given is looked for in this order: a path to a file, the working directory's own folder (`./tracks`,
-`./reward_functions`, `./configs`, `./configs/vehicle`, `./configs/disturbance`), what the package ships, and for tracks what `racer tracks fetch`
-downloaded. Only the standard library is used here.
+`./reward_functions`, `./configs`, `./configs/vehicle`, `./configs/disturbance`, `./configs/rules`), what the package
+ships, and for tracks what `racer tracks fetch` downloaded. Only the standard library is used here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 
 from racer.errors import AssetError
 
-Kind = Literal["track", "reward", "config", "vehicle", "disturbance"]
+Kind = Literal["track", "reward", "config", "vehicle", "disturbance", "rules"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ _SHELVES: dict[str, _Shelf] = {
     "config": _Shelf(word="config", folder="configs", suffixes=(".yaml", ".yml")),
     "vehicle": _Shelf(word="vehicle", folder="configs/vehicle", suffixes=(".yaml", ".yml")),
     "disturbance": _Shelf(word="disturbance", folder="configs/disturbance", suffixes=(".yaml", ".yml")),
+    "rules": _Shelf(word="rule set", folder="configs/rules", suffixes=(".yaml", ".yml")),
 }
 
 

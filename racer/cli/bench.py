@@ -19,6 +19,7 @@ class Part(StrEnum):
     LEARN = "learn"
     VIEW = "view"
     CAMERA = "camera"
+    RACE = "race"
 
 
 def bench(
@@ -32,7 +33,8 @@ def bench(
     """Measure this machine: validated workloads, medians of five.
 
     `learn` runs `racer train` as a user does, from an empty kernel cache, once for each seed. `view` draws the
-    window of `racer watch` where nobody sees it. `camera` draws what cars see. None of these is part of `all`.
+    window of `racer watch` where nobody sees it. `camera` draws what cars see, `race` runs races. None of these is part
+    of `all`.
     """
     if part is Part.LEARN:
         _learn(track, config, reward, seeds, as_json)
@@ -62,6 +64,10 @@ def bench(
         from racer.bench.camera import bench_camera
 
         record = {**bench_camera(chosen, tell=_tell)}
+    if part is Part.RACE:
+        from racer.bench.race import bench_race
+
+        record = {**bench_race(chosen, tell=_tell)}
     if part is Part.VIEW:
         from racer.bench.view import bench_view
 

@@ -18,7 +18,9 @@ from racer.cli import (
     distill,
     evaluate,
     export,
+    leaderboard,
     new,
+    race,
     report,
     rewards,
     show_sensors,
@@ -44,12 +46,14 @@ app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("video")(video.video)
+app.command("race")(race.race)
 app.command("show-sensors")(show_sensors.show_sensors)
 app.command("bench")(bench.bench)
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(rewards.app, name="rewards")
 app.add_typer(deepracer.app, name="deepracer")
 app.add_typer(car.app, name="car")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 # Import name -> the extra that brings it.
 _EXTRAS = {
@@ -67,6 +71,10 @@ _EXTRAS = {
     "pygame": "view",
     "imageio_ffmpeg": "view",
     "smbus2": "car",
+    "fastapi": "car",
+    "uvicorn": "car",
+    "websockets": "car",
+    "cryptography": "sign",
 }
 
 

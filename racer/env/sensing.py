@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,52 +23,62 @@ Observation = dict[str, NDArray[Any]]
 
 
 class Sensing:
-    """The sensors of one configuration on the first car of each world.
+    """The sensors of one configuration, on the first car of each world or on all.
 
     Attributes:
-        observation: sensor -> (N, ...) buffers, rewritten by each `observe`.
+        observation: sensor -> (N, ...) buffers, rewritten by each `observe`; (N, C, ...) where all cars have them.
         cameras: `camera` and `stereo`, where they are chosen.
         lidars: `lidar`, `sector_lidar` and `discretized_sector_lidar`, likewise.
     """
 
-    def __init__(self, world: World, config: EnvConfig, disturbances: Disturbances | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        config: EnvConfig,
+        disturbances: Disturbances | None = None,
+        *,
+        cars: Literal["first", "all"] = "first",
+    ) -> None:
         """Make the buffers."""
         self._world = world
-        self._everyone = np.ones(len(world.cars), np.bool_)
+        self._first = cars == "first"
+        self._marked = np.zeros(world.cars.shape, np.bool_)
+        self._everywhere = np.ones(len(world.cars), np.bool_)
         self.observation: Observation = {}
         self._look_ahead = np.array(config.look_ahead, np.float64)
         if "state" in config.sensors:
             width = len(world.state_names(len(config.look_ahead)))
-            self.observation["state"] = np.zeros((len(world.cars), width), np.float32)
+            self._state = np.zeros((*world.cars.shape, width), np.float32)
+            self.observation["state"] = self._told(self._state)
         late = {group: _past(world, config, disturbances, group) for group in ("camera_delivery", "lidar_delivery")}
         self._pasts = [past for past in late.values() if past is not None]
         self.lidars: dict[str, LidarSensing | SectorSensing] = {}
         past = late["lidar_delivery"]
         if "lidar" in config.sensors:
             lidar = LidarSensing(world, config.lidar, past=past, disturbances=disturbances)
-            self.lidars["lidar"], self.observation["lidar"] = lidar, lidar.ranges
+            self.lidars["lidar"], self.observation["lidar"] = lidar, self._told(lidar.ranges)
         for name, settings in (
             ("sector_lidar", config.sector_lidar),
             ("discretized_sector_lidar", config.discretized_sector_lidar),
         ):
             if name in config.sensors:
                 sectors = SectorSensing(world, settings, past=past, disturbances=disturbances)
-                self.lidars[name], self.observation[name] = sectors, sectors.sectors
+                self.lidars[name], self.observation[name] = sectors, self._told(sectors.sectors)
         self.cameras: dict[str, CameraSensing] = {}
         for name, eyes in (("camera", 1), ("stereo", 2)):
             if name in config.sensors:
                 past = late["camera_delivery"]
                 made = CameraSensing(world, config.camera, eyes=eyes, past=past, disturbances=disturbances)
                 self.cameras[name] = made
-                self.observation[name] = made.frames
+                self.observation[name] = self._told(made.frames)
 
     @property
     def _sensors(self) -> list[LidarSensing | SectorSensing | CameraSensing]:
         return [*self.lidars.values(), *self.cameras.values()]
 
     def start(self, which: NDArray[np.bool_] | None = None) -> None:
-        """New episodes have begun in all worlds or in those that `which` (N,) marks; fill their buffers."""
-        marked = self._everyone if which is None else which
+        """New episodes have begun of all cars or of those that `which` marks, (N,) or (N, C); fill their buffers."""
+        marked = self._mark(which)
         for past in self._pasts:
             past.start(marked)
         for sensor in self._sensors:
@@ -76,16 +86,31 @@ class Sensing:
         self._fill(marked)
 
     def observe(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Fill the buffers of all worlds, or of those that `which` (N,) marks, after a control step of theirs."""
-        marked = self._everyone if which is None else which
+        """Fill the buffers of all cars, or of those that `which` marks, (N,) or (N, C), after a control step.
+
+        Once for each control step of a world, with all cars that are to be filled.
+        """
+        marked = self._mark(which)
+        # What a car sees late is where others were, also while nobody of these cars looked.
         for past in self._pasts:
-            past.step(marked)
+            past.step(marked[:, 0] if self._first else self._everywhere)
         self._fill(marked)
+
+    def _mark(self, which: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """(N, C), of the first car of each world or of all that have sensors."""
+        if not self._first:
+            self._marked[:] = True if which is None else which
+        else:
+            self._marked[:, 0] = True if which is None else which
+        return self._marked
+
+    def _told(self, buffer: NDArray[Any]) -> NDArray[Any]:
+        """What `observation` shows of an (N, C, ...) buffer."""
+        return buffer[:, 0] if self._first else buffer
 
     def _fill(self, which: NDArray[np.bool_]) -> None:
         if "state" in self.observation:
-            out = self.observation["state"][:, None]
-            self._world.observe_state(self._look_ahead, out, which[:, None])
+            self._world.observe_state(self._look_ahead, self._state, which)
         for sensor in self._sensors:
             sensor.observe(which)
 

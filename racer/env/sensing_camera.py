@@ -1,4 +1,4 @@
-"""The camera of the first car of each world: frames as they reach its policy, late and disturbed or as they are."""
+"""The cameras of the cars of a batch: frames as they reach their policies, late and disturbed or as they are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CameraSensing:
 
     Attributes:
         camera: the renderer.
-        frames: (N, H, W, channels) uint8, as delivered.
+        frames: (N, C, H, W, channels) uint8, as delivered.
         delivery: which capture was delivered, and how old it is; None where frames are taken at the control step.
     """
 
@@ -36,37 +36,29 @@ class CameraSensing:
         disturbances: Disturbances | None,
     ) -> None:
         """Make the buffers; without a `past` every frame is of the present."""
-        self._world = world
         self._disturbances = disturbances
         self._sensor = _SENSOR[eyes]
         self.camera = Camera(world, config, eyes=eyes)
-        self.frames = self.camera.frames[:, 0]
+        self.frames = self.camera.frames
         period = 0.0 if config.rate_hz is None else 1.0 / config.rate_hz
         self.delivery = None if past is None else Delivery(world, past, period=period)
         self._effects = None if disturbances is None else CameraEffects(world, self.camera, disturbances)
-        self._first = np.zeros(world.cars.shape, np.bool_)
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """New episodes have begun in the worlds that `which` (N,) marks."""
-        first = self._mark(which)
+        """New episodes of the cars that `which` (N, C) marks have begun."""
         if self._effects is not None:
-            self._effects.start(first)
+            self._effects.start(which)
         if self.delivery is not None and self._disturbances is not None:
             given = self._disturbances
-            self.delivery.start(first, given.keys, self._sensor, given.values("camera_delivery"))
+            self.delivery.start(which, given.keys, self._sensor, given.values("camera_delivery"))
 
     def observe(self, which: NDArray[np.bool_]) -> None:
-        """Draw the frames that are new in the worlds that `which` (N,) marks; the others stay as they are."""
+        """Draw the frames that are new of the cars that `which` (N, C) marks; the others stay as they are."""
         if self.delivery is None:
-            first = self._mark(which)
-            self.camera.look(first)
-            self.camera.render(first)
+            self.camera.look(which)
+            self.camera.render(which)
             return
-        first = self._mark(self.delivery.see(which, self.camera.seen))
-        self.camera.render(first)
+        fresh = self.delivery.see(which, self.camera.seen)
+        self.camera.render(fresh)
         if self._effects is not None:
-            self._effects.disturb(first, self.delivery.ways)
-
-    def _mark(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        self._first[:, 0] = which
-        return self._first
+            self._effects.disturb(fresh, self.delivery.ways)

@@ -1,4 +1,4 @@
-"""The lidar of the first car of each world: scans as they reach its policy, late or as they are."""
+"""The lidars of the cars of a batch: scans as they reach their policies, late or as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from racer.config.sensors import LidarConfig
 from racer.sim.disturb import Disturbances
 from racer.sim.disturb_delivery import Delivery
 from racer.sim.disturb_past import Past, put_back
-from racer.sim.lidar import Lidar, cast_rays, lidar_scratch, make_lidar
+from racer.sim.lidar import Lidar, cast_marked, lidar_scratch, make_lidar
 from racer.sim.world import World
 
 _SENSOR = 1
@@ -22,7 +22,7 @@ class LidarSensing:
     """A lidar, and the way of its scans.
 
     Attributes:
-        ranges: (N, rays) float32, m, as delivered.
+        ranges: (N, C, rays) float32, m, as delivered.
         delivery: which scan was delivered, and how old it is; None where scans are taken at the control step.
     """
 
@@ -34,40 +34,47 @@ class LidarSensing:
         self._disturbances = disturbances
         self._lidar = _lidar(config)
         self._scratch = lidar_scratch(len(world.cars), config.rays)
-        self.ranges = np.zeros((len(world.cars), config.rays), np.float32)
+        self.ranges = np.zeros((*world.cars.shape, config.rays), np.float32)
         self.delivery = None if past is None else Delivery(world, past)
         things = world.cars.shape[1] + world.objects.shape[1]
         self._seen = np.zeros((*world.cars.shape, things, 3))
         self._cars_then, self._objects_then = world.cars.copy(), world.objects.copy()
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """New episodes have begun in the worlds that `which` (N,) marks."""
+        """New episodes of the cars that `which` (N, C) marks have begun."""
         if self.delivery is not None and self._disturbances is not None:
             given = self._disturbances
-            self.delivery.start(which[:, None], given.keys, _SENSOR, given.values("lidar_delivery"))
+            self.delivery.start(which, given.keys, _SENSOR, given.values("lidar_delivery"))
 
     def observe(self, which: NDArray[np.bool_]) -> None:
-        """Scan anew in the worlds that `which` (N,) marks, where the scan that is delivered is a new one."""
+        """Scan anew for the cars that `which` (N, C) marks, where the scan that is delivered is a new one."""
         world = self._world
         if self.delivery is None:
             self._scan(which, world.cars, world.objects)
             return
         fresh = self.delivery.see(which, self._seen)
         cars, objects = self._cars_then, self._objects_then
-        world.run(put_back, fresh, self._seen, world.cars, world.objects, cars, objects)
-        self._scan(fresh, cars, objects)
-        world.cars["rng"][fresh] = cars["rng"][fresh]
+        for me in range(fresh.shape[1]):
+            # Each car's scan is of a past of its own.
+            mine = fresh & (np.arange(fresh.shape[1]) == me)
+            world.run(put_back, me, mine, self._seen, world.cars, world.objects, cars, objects)
+            self._scan(mine, cars, objects)
+            world.cars["rng"][mine] = cars["rng"][mine]
 
     def _scan(self, which: NDArray[np.bool_], cars: NDArray[np.void], objects: NDArray[np.void]) -> None:
-        runs = np.flatnonzero(np.diff(which, prepend=False, append=False)).reshape(-1, 2)
+        marked = which.any(axis=1)
+        runs = np.flatnonzero(np.diff(marked, prepend=False, append=False)).reshape(-1, 2)
         for first, last in runs.tolist():
-            self._cast(first, last, cars, objects)
+            self._cast(first, last, which, cars, objects)
 
-    def _cast(self, first: int, last: int, cars: NDArray[np.void], objects: NDArray[np.void]) -> None:
+    def _cast(
+        self, first: int, last: int, which: NDArray[np.bool_], cars: NDArray[np.void], objects: NDArray[np.void]
+    ) -> None:
         world, tables = self._world, self._world.tables
-        cast_rays(
+        cast_marked(
             first,
             last,
+            which,
             cars,
             objects,
             world.vehicles,
@@ -76,7 +83,7 @@ class LidarSensing:
             tables.wall_groups,
             self._lidar,
             self._scratch,
-            self.ranges[:, None],
+            self.ranges,
         )
 
 

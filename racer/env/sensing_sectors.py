@@ -1,4 +1,4 @@
-"""Sector lidars of the first car of each world: a lidar whose scans are told by sectors."""
+"""Sector lidars of the cars of a batch: lidars whose scans are told by sectors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SectorSensing:
     """A lidar by sectors.
 
     Attributes:
-        sectors: (N, sectors) or (N, sectors * values) float32, zeros and ones, as delivered.
+        sectors: (N, C, sectors) or (N, C, sectors * values) float32, zeros and ones, as delivered.
         lidar: the lidar below; it looks only a little farther than what counts.
     """
 
@@ -44,16 +44,19 @@ class SectorSensing:
         )
         self.lidar = LidarSensing(world, lidar, past=past, disturbances=disturbances)
         values = config.values if isinstance(config, DiscretizedSectorLidarConfig) else 1
-        self.sectors: NDArray[np.float32] = np.zeros((len(world.cars), config.sectors * values), np.float32)
+        self.sectors: NDArray[np.float32] = np.zeros((*world.cars.shape, config.sectors * values), np.float32)
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """New episodes have begun in the worlds that `which` (N,) marks."""
+        """New episodes of the cars that `which` (N, C) marks have begun."""
         self.lidar.start(which)
 
     def observe(self, which: NDArray[np.bool_]) -> None:
-        """Scan anew in the worlds that `which` (N,) marks; the others' scans, and so their sectors, stay."""
+        """Scan anew for the cars that `which` (N, C) marks; the others' scans, and so their sectors, stay."""
         self.lidar.observe(which)
+        # A row for each car, (N C, ...): the same memory.
+        ranges = self.lidar.ranges.reshape(-1, self.lidar.ranges.shape[2])
+        sectors = self.sectors.reshape(-1, self.sectors.shape[2])
         if isinstance(self._config, SectorLidarConfig):
-            near_sectors(self.lidar.ranges, self._config.distance, self.sectors)
+            near_sectors(ranges, self._config.distance, sectors)
         else:
-            discretized_sectors(self.lidar.ranges, self._config.sectors, self._config.clipping_dist, self.sectors)
+            discretized_sectors(ranges, self._config.sectors, self._config.clipping_dist, sectors)

@@ -42,6 +42,12 @@ def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, wid
     )
 
 
+@kernel
+def rectangles_touch(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
+    """`rectangles_overlap` for one pair, for who is no kernel."""
+    return rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2)
+
+
 @inlined
 def lead(car, s, on, tables):  # type: ignore[no-untyped-def]
     """m of arc by which the front point at `s` of course `on` is ahead of a car's, the short way round a loop."""

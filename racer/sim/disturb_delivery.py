@@ -99,23 +99,22 @@ def choose_frame(way, step, dt):  # type: ignore[no-untyped-def]
 
 @kernel
 def deliver(first, last, which, cars, dt, ways, ages, fresh):  # type: ignore[no-untyped-def]
-    """Choose the frames of the worlds that `which` (N,) marks.
+    """Choose the frames of the cars that `which` (N, C) marks.
 
     Args:
         cars: (N, C) CAR, of which `steps` tells how long the episode has lasted.
         ways: (N, C) WAY, changed in place.
         ages: (N, C) float64, written: s since the capture.
-        fresh: (N,) bool, written: whether any car of the world is given a frame that it was not given before.
+        fresh: (N, C) bool, written: whether the car is given a frame that it was not given before.
     """
     for n in range(first, last):
-        fresh[n] = False
-        if not which[n]:
-            continue
         for c in range(ways.shape[1]):
+            fresh[n, c] = False
+            if not which[n, c]:
+                continue
             choose_frame(ways[n, c], cars[n, c].steps - 1, dt)
             ages[n, c] = max(ways[n, c].age, 0.0)
-            if ways[n, c].fresh == 1:
-                fresh[n] = True
+            fresh[n, c] = ways[n, c].fresh == 1
 
 
 @kernel
@@ -141,7 +140,7 @@ class Delivery:
 
     Attributes:
         ages: (N, C) float64, s since the capture of the frame that is given.
-        fresh: (N,) bool, worlds with a frame that was not given before.
+        fresh: (N, C) bool, cars with a frame that was not given before.
         ways: (N, C) WAY.
     """
 
@@ -151,7 +150,7 @@ class Delivery:
         self.ways = np.zeros(world.cars.shape, WAY)
         self.ways["period"], self.ways["frame"] = period, FRAME_FIRST
         self.ages = np.zeros(world.cars.shape)
-        self.fresh = np.zeros(len(world.cars), np.bool_)
+        self.fresh = np.zeros(world.cars.shape, np.bool_)
 
     def start(
         self, which: NDArray[np.bool_], keys: NDArray[np.uint64], sensor: int, values: NDArray[np.float64]
@@ -160,13 +159,13 @@ class Delivery:
         self._world.run(set_ways, which, keys, sensor, values, self.ways)
 
     def see(self, which: NDArray[np.bool_], seen: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Choose the frames of the worlds that `which` (N,) marks.
+        """Choose the frames of the cars that `which` (N, C) marks.
 
         Args:
             seen: (N, C, C + M, 3), filled where the frame is a new one with the poses that it shows.
 
         Returns:
-            `fresh`, (N,) bool.
+            `fresh`, (N, C) bool.
         """
         world = self._world
         world.run(deliver, which, world.cars, world.control_dt, self.ways, self.ages, self.fresh)

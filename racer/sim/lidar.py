@@ -215,6 +215,53 @@ def _sweep_rectangle(
     _sweep(xs[:5], ys[:5], scratch[2 * CHUNK : 3 * CHUNK], scratch[3 * CHUNK : 4 * CHUNK], lidar, nearest)
 
 
+@inlined
+def _cast(
+    n: int,
+    i: int,
+    cars: Any,
+    objects: Any,
+    vehicles: Any,
+    courses: Any,
+    walls: Any,
+    wall_groups: Any,
+    lidar: Any,
+    work: Any,
+    out: Any,
+) -> None:
+    """Fill one row of `out` with what car i of world n measures; `work` is a row of the scratch."""
+    rays = len(lidar.ray_x)
+    nearest = work[4 * CHUNK : 4 * CHUNK + rays]
+    car = cars[n, i]
+    c, s = math.cos(car["yaw"]), math.sin(car["yaw"])
+    x, y = car["x"] + c * lidar.forward, car["y"] + s * lidar.forward
+    nearest[:] = 0.0
+    _sweep_walls(courses[car["course"]], walls, wall_groups, x, y, c, s, work, lidar, nearest)
+    for j in range(cars.shape[1] + objects.shape[1]):
+        # Other cars first, then objects; courses 2k and 2k + 1 are the two directions of one track.
+        if j < cars.shape[1]:
+            other = cars[n, j]
+            if j == i or other["active"] == 0 or other["course"] >> 1 != car["course"] >> 1:
+                continue
+            px, py, yaw = other["x"], other["y"], other["yaw"]
+            length, width = vehicles[n, j]["length"], vehicles[n, j]["width"]
+        else:
+            thing = objects[n, j - cars.shape[1]]
+            if thing["active"] == 0 or thing["course"] >> 1 != car["course"] >> 1:
+                continue
+            px, py, yaw = thing["x"], thing["y"], thing["yaw"]
+            length, width = thing["length"], thing["width"]
+        dx, dy = px - x, py - y
+        _sweep_rectangle(c * dx + s * dy, c * dy - s * dx, yaw - car["yaw"], length, width, work, lidar, nearest)
+    for ray in range(rays):
+        inverse = nearest[ray]
+        noise = lidar.noise_sigma * next_normal(car) if lidar.noise_sigma > 0.0 else 0.0
+        distance = lidar.range_max
+        if inverse * lidar.range_max > 1.0:
+            distance = min(max(1.0 / inverse + noise, lidar.range_min), lidar.range_max)
+        out[n, i, ray] = distance
+
+
 @kernel
 def cast_rays(
     first: int,
@@ -238,40 +285,31 @@ def cast_rays(
     range_max; noise is added to the others, before clipping. Rows of slots without a car are left as they
     are.
     """
-    rays = len(lidar.ray_x)
     work = scratch[first]
-    nearest = work[4 * CHUNK : 4 * CHUNK + rays]
     for n in range(first, last):
         for i in range(cars.shape[1]):
-            car = cars[n, i]
-            if car["active"] == 0:
-                continue
-            c, s = math.cos(car["yaw"]), math.sin(car["yaw"])
-            x, y = car["x"] + c * lidar.forward, car["y"] + s * lidar.forward
-            nearest[:] = 0.0
-            _sweep_walls(courses[car["course"]], walls, wall_groups, x, y, c, s, work, lidar, nearest)
-            for j in range(cars.shape[1] + objects.shape[1]):
-                # Other cars first, then objects; courses 2k and 2k + 1 are the two directions of one track.
-                if j < cars.shape[1]:
-                    other = cars[n, j]
-                    if j == i or other["active"] == 0 or other["course"] >> 1 != car["course"] >> 1:
-                        continue
-                    px, py, yaw = other["x"], other["y"], other["yaw"]
-                    length, width = vehicles[n, j]["length"], vehicles[n, j]["width"]
-                else:
-                    thing = objects[n, j - cars.shape[1]]
-                    if thing["active"] == 0 or thing["course"] >> 1 != car["course"] >> 1:
-                        continue
-                    px, py, yaw = thing["x"], thing["y"], thing["yaw"]
-                    length, width = thing["length"], thing["width"]
-                dx, dy = px - x, py - y
-                _sweep_rectangle(
-                    c * dx + s * dy, c * dy - s * dx, yaw - car["yaw"], length, width, work, lidar, nearest
-                )
-            for ray in range(rays):
-                inverse = nearest[ray]
-                noise = lidar.noise_sigma * next_normal(car) if lidar.noise_sigma > 0.0 else 0.0
-                distance = lidar.range_max
-                if inverse * lidar.range_max > 1.0:
-                    distance = min(max(1.0 / inverse + noise, lidar.range_min), lidar.range_max)
-                out[n, i, ray] = distance
+            if cars[n, i]["active"] == 1:
+                _cast(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)
+
+
+@kernel
+def cast_marked(
+    first: int,
+    last: int,
+    which: Any,
+    cars: Any,
+    objects: Any,
+    vehicles: Any,
+    courses: Any,
+    walls: Any,
+    wall_groups: Any,
+    lidar: Any,
+    scratch: Any,
+    out: Any,
+) -> None:
+    """`cast_rays` for the cars that `which` (N, C) marks alone."""
+    work = scratch[first]
+    for n in range(first, last):
+        for i in range(cars.shape[1]):
+            if which[n, i] and cars[n, i]["active"] == 1:
+                _cast(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)

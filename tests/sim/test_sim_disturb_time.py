@@ -130,12 +130,12 @@ def delivered(steps, dt=DT, key=7, **fields):
     ways["key"] = key
     for name, value in fields.items():
         ways[name] = value
-    ages, fresh, marked = np.zeros((1, 1)), np.zeros(1, np.bool_), np.ones(1, np.bool_)
+    ages, fresh, marked = np.zeros((1, 1)), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.bool_)
     out = []
     for step in range(steps + 1):
         world.cars["steps"] = 1 + step
         deliver(0, 1, marked, world.cars, dt, ways, ages, fresh)
-        out.append((int(ways["frame"][0, 0]), float(ages[0, 0]), bool(fresh[0])))
+        out.append((int(ways["frame"][0, 0]), float(ages[0, 0]), bool(fresh[0, 0])))
     return out
 
 

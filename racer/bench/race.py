@@ -1,0 +1,110 @@
+"""Measures races: eight cars that see by camera in one world, and a league of many who drive alone.
+
+The networks are those of the shipped configurations with random weights: they are run for each action, and what drives
+is a pure pursuit beside them, so that each car completes its laps wherever this is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.bench.measure import Tell, silent
+from racer.bundle import Bundle, Golden
+from racer.config.read import read_train, read_vehicle
+from racer.config.rules import Rules, read_rules
+from racer.config.train import DEFAULT_TRACK
+from racer.contract import SensorSpec, state_sensor
+from racer.errors import RacerError
+from racer.policy.onnx import OnnxPolicy
+from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
+from racer.race.contest import Contest
+from racer.race.entrant import Entrant
+from racer.race.race import run
+from racer.race.result import RaceResult
+from racer.track.load import load_track
+from racer.track.track import Track
+
+TOGETHER = 8
+ALONE, TRIALS = 100, 5
+_ROUNDS = 3
+_SPEEDS = (1.4, 1.8)
+"""m/s, of the slowest and the fastest."""
+
+
+class Passenger:
+    """A network that is asked for each action, beside a pure pursuit that drives."""
+
+    control_rate_hz = 15.0
+
+    def __init__(self, bundle: Bundle, speed: float) -> None:
+        """Load the network; drive at `speed` m/s."""
+        self.name = bundle.name
+        self._network = OnnxPolicy(bundle)
+        self._driver = PurePursuitPolicy(settings=PurePursuitSettings(speed_min=speed, speed_max=speed))
+        state = state_sensor()
+        self.sensors: tuple[SensorSpec, ...] = (*(one for one in bundle.contract.sensors if one.name != "state"), state)
+
+    def act(self, observation: Mapping[str, NDArray[Any]], /) -> NDArray[np.float32]:
+        """Ask both."""
+        self._network.act(observation)
+        return self._driver.act(observation)
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget the frames of the cars in `mask`."""
+        self._network.reset(mask)
+
+
+def bench_race(track: str = DEFAULT_TRACK, *, tell: Tell = silent) -> dict[str, float]:
+    """`race.*`: how much faster than real time, and seconds, of wall time on all cores; the best of three.
+
+    Raises:
+        RacerError: a car did not finish, or a rerun had another result.
+    """
+    course, out = load_track(track), {}
+    camera, state = _bundle("camera"), _bundle("default")
+    tell(f"race: {TOGETHER} cars with cameras in one world, 3 laps")
+    rules = read_rules("league", settings=["race=head_to_head"])
+    seconds, result = _fastest(course, rules, camera, TOGETHER)
+    out["race.camera_8_times_real_time"] = round(result.seconds / seconds, 1)
+    out["race.camera_8_wall_s"] = round(seconds, 3)
+    tell(f"race: {ALONE} entrants, {TRIALS} trials each, alone, 3 laps")
+    rules = read_rules("league", settings=[f"trials={TRIALS}", "start.lateral_share=0.2", "start.turned_deg=5"])
+    seconds, _ = _fastest(course, rules, state, ALONE)
+    out[f"race.state_{ALONE}x{TRIALS}_wall_s"] = round(seconds, 3)
+    return out
+
+
+def _fastest(track: Track, rules: Rules, bundle: Bundle, count: int) -> tuple[float, RaceResult]:
+    """Wall seconds and the result of the quickest of three equal races; making the worlds is no part of it."""
+    best, first = float("inf"), None
+    for _ in range(_ROUNDS):
+        speeds = np.linspace(*_SPEEDS, count)
+        entrants = [Entrant(label=str(k), policy=Passenger(bundle, speed)) for k, speed in enumerate(speeds.tolist())]
+        contest = Contest(entrants, track, rules, read_vehicle("deepracer"), seed=0, threads=None)
+        began = time.perf_counter()
+        result, _ = run(contest)
+        best = min(best, time.perf_counter() - began)
+        late = next((one for one in result.entrants if one.status != "finished"), None)
+        if late is not None:
+            raise RacerError(f"bench: car {late.label} did not finish on `{track.name}` ({late.reason})")
+        if first is not None and result != first:
+            raise RacerError("bench: the same race had two results; the figures mean nothing")
+        first = result
+    assert first is not None
+    return best, first
+
+
+def _bundle(config: str) -> Bundle:
+    """The network of a shipped training configuration, with random weights."""
+    from racer.export.graph import trace
+    from racer.train.learner import contract_for
+
+    contract = contract_for(read_train(config), run="bench", hashes={})
+    return Bundle(
+        name=config, onnx=trace(contract), contract=contract, weights={}, golden=Golden(inputs={}, outputs={})
+    )

@@ -1,0 +1,185 @@
+"""`racer leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from racer.race.result import RaceResult
+    from racer.race.standings import Format
+
+app = typer.Typer(invoke_without_command=True, help="Keep results of races, show them, and run them again.")
+
+
+@app.callback()
+def leaderboard(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The leaderboard; `add` makes it.")],
+) -> None:
+    """Keep results of races in a file, show and export them, make a page of them, and run them again.
+
+    Without a command the tables are shown.
+    """
+    context.obj = file
+    if context.invoked_subcommand is None:
+        show(context)
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file of yours.")],
+    bundles: Annotated[list[str], typer.Argument(help="Who races: bundles or run folders, as `label=file` or `file`.")],
+    track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
+    vehicle: Annotated[str, typer.Option(help="Vehicle of all: name or file.")] = "deepracer",
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all that happens by chance.")] = 0,
+    replay: Annotated[Path | None, typer.Option(help="Write the first trial into this file.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value on top of the rules, such as race=head_to_head.")
+    ] = None,
+    model_s: Annotated[
+        float, typer.Option(min=0.1, help="s of wall time that each entrant's model may take; more voids the race.")
+    ] = 600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Race bundles under rules, in a process of its own, and keep the result with all that it takes to rerun it."""
+    from racer.cli.race import _labels
+    from racer.config.read import read_vehicle
+    from racer.config.rules import read_rules
+    from racer.config.train import DEFAULT_TRACK
+    from racer.policy.load import find_bundle
+    from racer.race.entrants import check_label
+    from racer.race.guard import Entry, race_apart
+    from racer.race.leaderboard import Leaderboard
+    from racer.track.load import load_track
+
+    entries = [Entry(path=find_bundle(spec), label=check_label(label)) for label, spec in _labels(bundles)]
+    board = Leaderboard(context.obj)
+    if board.path.exists():
+        board.races()  # what could not be kept is not raced
+    under, car = read_rules(rules, settings=settings or []), read_vehicle(vehicle)
+    way = load_track(track or DEFAULT_TRACK)
+    name = Path(rules).stem + "".join(f" {one}" for one in settings or [])
+    result = race_apart(
+        entries,
+        way,
+        under,
+        vehicle=car,
+        seed=seed,
+        rules_name=name,
+        replay=replay,
+        model_s=model_s,
+    )
+    number = board.keep(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"number": number} | result.record(), indent=1))
+    else:
+        _print_result(result)
+        typer.echo(f"kept as race {number} of {board.path}")
+
+
+def _print_result(result: RaceResult) -> None:
+    for one in result.ranking:
+        time = one.status.replace("_", " ") if one.score_s is None else f"{one.score_s:.3f} s"
+        why = f" ({one.reason})" if one.reason else ""
+        typer.echo(f"{'–' if one.rank is None else one.rank:>3}  {one.label}  {time}{why}")
+
+
+@app.command("show")
+def show(context: typer.Context) -> None:
+    """Show the tables: each owner's best race on each track under the same rules."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from racer.race.leaderboard import Leaderboard
+    from racer.race.standings import HEADS, cells, heads, standings
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    boards = standings(Leaderboard(context.obj).races())
+    for k, board in enumerate(boards):
+        console.print(f"{'' if k == 0 else chr(10)}{heads(board)}")
+        table = Table(box=None, header_style="dim")
+        for head in HEADS:
+            table.add_column(head, justify="left" if head == "label" else "right", no_wrap=head != "label")
+        for row in board.rows:
+            table.add_row(*cells(row))
+        console.print(table)
+    if not boards:
+        console.print(f"{context.obj} holds no race yet")
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File: .csv, .json or .md.")],
+) -> None:
+    """Write the tables into a CSV, JSON or Markdown file."""
+    from racer.assets import write_atomically
+    from racer.errors import ConfigError
+    from racer.race.leaderboard import Leaderboard
+    from racer.race.standings import exported, standings
+
+    forms: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "md"}
+    if output.suffix not in forms:
+        raise ConfigError(f"{output} has no suffix that tables can be written in; give .csv, .json or .md")
+    boards = standings(Leaderboard(context.obj).races())
+    write_atomically(output, exported(boards, forms[output.suffix]))
+    typer.echo(f"wrote {output}")
+
+
+@app.command("page")
+def page(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file.")] = Path("leaderboard.html"),
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Leaderboard",
+) -> None:
+    """Write one HTML page with the tables and pictures of the tracks; it needs no network and no script."""
+    from racer.assets import write_atomically
+    from racer.cli.leaderboard_boards import page_board
+    from racer.errors import ConfigError
+    from racer.race.leaderboard import Leaderboard
+    from racer.race.standings import standings
+    from racer.report.leaderboard_page import leaderboard_page
+
+    if output.is_dir():
+        raise ConfigError(f"{output} is a folder; name the page's file, as in -o {output / 'leaderboard.html'}")
+    board = Leaderboard(context.obj)
+    races = board.races()
+    shown = [page_board(board, one, output) for one in standings(races)]
+    count = f"{len(races)} race{'s' if len(races) != 1 else ''}"
+    told = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
+    write_atomically(output, leaderboard_page(title, shown, told=told).encode("utf-8", errors="replace"))
+    typer.echo(f"wrote {output}  ({output.stat().st_size / 1e3:,.0f} kB)")
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    races: Annotated[list[int] | None, typer.Argument(help="Numbers of races; all without.")] = None,
+    model_s: Annotated[float, typer.Option(min=0.1, help="s of wall time that each model may take.")] = 600.0,
+) -> None:
+    """Run races again and compare: every bit on the same machine and versions, else status and times.
+
+    On another machine a race stands where everybody's status is the same and times are within one control step. Exits 1
+    where one does not stand.
+    """
+    from racer.race.leaderboard import Leaderboard
+    from racer.race.leaderboard_file import LeaderboardError
+    from racer.race.verify import verify as rerun
+
+    board = Leaderboard(context.obj)
+    kept = {one.number: one for one in board.races()}
+    if missing := [number for number in races or () if number not in kept]:
+        raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(kept)}")
+    failed = 0
+    for number in races or kept:
+        found = rerun(board, kept[number], model_s=model_s)
+        typer.echo(found.told)
+        failed += bool(found.differences)
+    if failed:
+        raise LeaderboardError(f"{failed} of {len(races or kept)} races do not stand up to a rerun")

@@ -1,0 +1,154 @@
+"""Races in a process of their own: the same results, and a line that says whose model broke one off."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from race_bundles import write_driver
+
+from racer.config.read import read_vehicle
+from racer.config.rules import Rules
+from racer.errors import RacerError
+from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.race import guard
+from racer.race.entrants import open_entrant
+from racer.race.guard import Entry, RaceVoid, Stopwatch, Timed, race_apart
+from racer.race.race import race
+from racer.replay import read_replay
+from racer.track.load import load_track
+
+RULES = Rules(laps=1)
+TRACK = load_track("easy_oval")
+VEHICLE = read_vehicle("deepracer")
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    """Two drivers."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return [
+        Entry(path=write_driver(folder / f"{name}.bundle", speed=speed), label=name)
+        for name, speed in (("ann", 2.0), ("bob", 2.2))
+    ]
+
+
+def apart(entries, **changes):
+    """Run a race apart."""
+    return race_apart(entries, TRACK, RULES, **{"vehicle": VEHICLE, "seed": 3, "rules_name": "r"} | changes)
+
+
+def test_the_result_is_that_of_the_race_itself(entries, tmp_path):
+    """Compare every bit with a race in this process, and play what was recorded."""
+    here = race([open_entrant(one.path, one.label) for one in entries], TRACK, RULES, seed=3, rules_name="r")
+    there = apart(entries, replay=tmp_path / "r.replay")
+    assert {**there.record(), "replay": None} == here.record()
+    assert there.replay == tmp_path / "r.replay"
+    assert [car.name for car in read_replay(there.replay).header.cars] == ["ann", "bob"]
+
+
+# What stands in for a race in the other process; `drive` names it.
+
+
+def second_hangs(request, watch):
+    """The second model never answers."""
+    watch.start(0)
+    watch.stop(0)
+    watch.start(1)
+    threading.Event().wait()
+
+
+def both_slow(request, watch):
+    """Many short answers: the first model takes the most, and rests when the limit is looked at."""
+    watch._rows[:, 1] = (50.0, 2.0)
+    watch.start(1)
+    threading.Event().wait()
+
+
+def second_dies(request, watch):
+    """The process ends while the second model is asked."""
+    watch.start(1)
+    os._exit(7)
+
+
+def dies_alone(request, watch):
+    """The process ends with an error of its own."""
+    raise ArithmeticError("out of luck")
+
+
+@pytest.mark.parametrize(
+    ("drive", "limit", "told"),
+    [
+        ("second_hangs", 0.2, "The race is void: the model of `bob` took 0.* an entrant has 0.2 s"),
+        ("both_slow", 40.0, "The race is void: the model of `ann` took 50.0 s"),
+        ("second_dies", 60.0, "The race is void: .* ended with code 7 while the model of `bob` was asked"),
+        ("dies_alone", 60.0, r"ended with code 1 while no model was asked \(ArithmeticError: out of luck\)"),
+    ],
+)
+def test_a_race_that_is_broken_off_is_void(entries, monkeypatch, drive, limit, told):
+    """Say whose model it was, in one line."""
+    here = Path(__file__).parent
+    paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
+    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
+    with pytest.raises(RaceVoid, match=told) as caught:
+        apart(entries, model_s=limit, drive=f"{Path(__file__).stem}:{drive}")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_race_itself_refuses(entries):
+    """Hand on the line of an error that is the user's."""
+    with pytest.raises(RacerError, match="two entrants are called `ann`") as caught:
+        apart([entries[0], entries[0]])
+    assert not isinstance(caught.value, RaceVoid)
+    with pytest.raises(RacerError, match="No policy"):
+        apart([Entry(path=Path("none.bundle"), label="x")])
+
+
+def test_a_stopwatch_is_seen_from_elsewhere(tmp_path, monkeypatch):
+    """Read through a second map of the file: who is asked, since when, and the sums."""
+    now = [100.0]
+    monkeypatch.setattr(guard.time, "monotonic", lambda: now[0])
+    mine, other = Stopwatch(tmp_path / "t", 2), Stopwatch(tmp_path / "t", 2)
+    assert other.taken().tolist() == [0.0, 0.0]
+    mine.start(1)
+    now[0] = 103.0
+    assert other.taken().tolist() == [0.0, 3.0] and other.asked().tolist() == [False, True]
+    mine.stop(1)
+    now[0] = 110.0
+    assert other.taken().tolist() == [0.0, 3.0] and not other.asked().any()
+    mine.start(1)
+    now[0] = 111.0
+    assert other.taken().tolist() == [0.0, 4.0]
+
+
+class Slow(PurePursuitPolicy):
+    """A policy that takes a second of an injected clock for each answer."""
+
+    def __init__(self, now):
+        """Keep the clock."""
+        super().__init__()
+        self.now, self.resets = now, 0
+
+    def act(self, observation):
+        """Take a second."""
+        self.now[0] += 1.0
+        return super().act(observation)
+
+    def reset(self, mask=None):
+        """Count."""
+        self.resets += 1
+
+
+def test_a_timed_policy_is_the_same_policy(tmp_path, monkeypatch):
+    """Answer alike, hand resets on, and take the time."""
+    now = [1.0]
+    monkeypatch.setattr(guard.time, "monotonic", lambda: now[0])
+    policy, watch = Slow(now), Stopwatch(tmp_path / "t", 1)
+    timed = Timed(policy, watch, 0)
+    seen = {"state": np.random.default_rng(0).normal(size=(3, 48)).astype("f4")}
+    assert (timed.act(seen) == PurePursuitPolicy().act(seen)).all()
+    timed.act(seen)
+    timed.reset(np.array([True, False, False]))
+    assert watch.taken().tolist() == [2.0] and policy.resets == 1
+    assert (timed.name, timed.sensors, timed.control_rate_hz) == (policy.name, policy.sensors, None)
