@@ -39,6 +39,9 @@ class DaggerConfig(Config):
 
     rounds: int = Field(default=200, ge=1, le=100_000, description="of driving, then learning")
     worlds: int = Field(default=64, ge=1, le=4096, description="cars that drive at once")
+    undisturbed: float = Field(
+        default=0.25, ge=0.0, le=1.0, description="share of the cars that drive without env.disturbance"
+    )
     steps: int = Field(default=64, ge=4, le=4096, description="control steps of each world in a round")
     gradient_steps: int = Field(default=64, ge=1, le=100_000, description="batches learned in a round")
     batch_size: int = Field(default=256, ge=1, le=65536, description="frames in a batch")

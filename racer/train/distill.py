@@ -18,6 +18,7 @@ from racer.bundle import read_bundle
 from racer.config.cnn import CNNS
 from racer.config.distill import DistillConfig
 from racer.config.read import read_vehicle, to_yaml
+from racer.config.vehicle import VehicleConfig
 from racer.contract import NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.make import make_time_trial
 from racer.env.sensors import sensor_specs
@@ -25,8 +26,9 @@ from racer.errors import RunError
 from racer.preprocess import Preprocessor
 from racer.runs import RunFolder, circumstances, open_run
 from racer.track.load import load_tracks
+from racer.track.track import Track
 from racer.train import session
-from racer.train.distill_collect import Driving
+from racer.train.distill_collect import Driving, together
 from racer.train.distill_folder import TEACHER_RUN, teacher_file, teacher_run
 from racer.train.distill_learn import Student
 from racer.train.distill_memory import DrivenFrames
@@ -89,7 +91,7 @@ def distill(config: DistillConfig, run: RunFolder, *, resume: bool = False, repo
             _rounds(config, driving, student, memory, monitor, run)
         except KeyboardInterrupt:
             interrupted = True
-        monitor.finish(driving, complete=not interrupted)
+        monitor.finish(driving[-1], complete=not interrupted)
     return Distilled(
         run=run,
         rounds=monitor.rounds,
@@ -121,49 +123,68 @@ def _teach(config: DistillConfig, run: RunFolder, report: Reports | None) -> boo
 
 def _prepare(
     config: DistillConfig, run: RunFolder, *, resume: bool, report: Reports | None, began: float
-) -> tuple[Driving, Student, DrivenFrames, DistillMonitor]:
+) -> tuple[list[Driving], Student, DrivenFrames, DistillMonitor]:
     """Student, cars and memory as they are to go on."""
-    tracks, vehicle, settings = (
-        load_tracks([str(file) for file in run.tracks]),
-        read_vehicle(run.vehicle),
-        config.dagger,
-    )
+    tracks, settings = load_tracks([str(file) for file in run.tracks]), config.dagger
+    vehicle = read_vehicle(run.vehicle)
     contract = contract_for(config, run)
     student = Student(contract, settings, seed=config.seed)
     progress = _begin(config, run, student, resume=resume)
-    rounds = int(progress.get("rounds", 0))
-    trial = make_time_trial(
-        worlds=settings.worlds,
-        track=tracks,
-        reward=None,
-        vehicle=vehicle,
-        config=config.env,
-        seed=config.seed + rounds,
-        threads=settings.threads,
-    )
-    picture = contract.inputs[0]
-    stack = contract.frame_stack
-    height, width, channels = picture.shape
+    seed = config.seed + int(progress.get("rounds", 0))
+    height, width, channels = contract.inputs[0].shape
     memory = DrivenFrames(
         bytes_max=settings.memory_mb * 1_000_000,
         steps=settings.steps,
-        stack=stack,
-        frame_shape=(height, width, channels // stack),
-        seed=config.seed + rounds,
+        stack=contract.frame_stack,
+        frame_shape=(height, width, channels // contract.frame_stack),
+        seed=seed,
     )
-    driving = Driving(
-        trial,
-        load_teacher(teacher_file(run)).observer(trial.world),
-        Preprocessor.of(contract),
-        Shares(config.action_space),
-        memory,
-        settings,
-        picture=picture.name,
-        stack=stack,
-        seed=config.seed + rounds,
-    )
+    driving = _driving(config, run, contract, tracks, vehicle, memory, seed)
     monitor = DistillMonitor(run, config, contract, student, tracks, vehicle, report, progress=progress, began=began)
     return driving, student, memory, monitor
+
+
+def _driving(
+    config: DistillConfig,
+    run: RunFolder,
+    contract: PolicyContract,
+    tracks: list[Track],
+    vehicle: VehicleConfig,
+    memory: DrivenFrames,
+    seed: int,
+) -> list[Driving]:
+    """The cars in two groups, without and with the disturbance; the last group is what the student is made for."""
+    settings = config.dagger
+    calm = 0 if config.env.disturbance == "none" else round(settings.undisturbed * settings.worlds)
+    groups = {"none": calm, config.env.disturbance: settings.worlds - calm}
+    teacher = load_teacher(teacher_file(run))
+    driving = []
+    for part, (disturbance, worlds) in enumerate(groups.items()):
+        if worlds == 0:
+            continue
+        trial = make_time_trial(
+            worlds=worlds,
+            track=tracks,
+            reward=None,
+            vehicle=vehicle,
+            config=config.env.model_copy(update={"disturbance": disturbance}),
+            seed=2 * seed + part,
+            threads=settings.threads,
+        )
+        driving.append(
+            Driving(
+                trial,
+                teacher.observer(trial.world),
+                Preprocessor.of(contract),
+                Shares(config.action_space),
+                memory,
+                settings,
+                picture=contract.inputs[0].name,
+                stack=contract.frame_stack,
+                seed=2 * seed + part,
+            )
+        )
+    return driving
 
 
 def _begin(config: DistillConfig, run: RunFolder, student: Student, *, resume: bool) -> dict[str, Any]:
@@ -181,20 +202,21 @@ def _begin(config: DistillConfig, run: RunFolder, student: Student, *, resume: b
 
 def _rounds(
     config: DistillConfig,
-    driving: Driving,
+    driving: list[Driving],
     student: Student,
     memory: DrivenFrames,
     monitor: DistillMonitor,
     run: RunFolder,
 ) -> None:
     settings = config.dagger
-    driving.start()
-    if monitor.rounds:
-        for _ in range(min(REFILL, monitor.rounds)):
-            driving.round(student, _teacher_share(config, monitor.rounds))
+    for group in driving:
+        group.start()
+    for _ in range(min(REFILL, monitor.rounds)):
+        for group in driving:
+            group.round(student, _teacher_share(config, monitor.rounds))
     while monitor.done < 1.0:
         began = time.monotonic()
-        driven = driving.round(student, _teacher_share(config, monitor.rounds))
+        driven = together([group.round(student, _teacher_share(config, monitor.rounds)) for group in driving])
         between = time.monotonic()
         loss = student.learn(memory, monitor.done)
         if not student.finite:
@@ -202,7 +224,7 @@ def _rounds(
                 f"{run.path}: the student diverged in round {monitor.rounds + 1}, its weights are no numbers any more; "
                 f"distil anew with a lower --set dagger.learning_rate={settings.learning_rate:g}"
             )
-        monitor.round(driven, loss, between - began, time.monotonic() - between, driving)
+        monitor.round(driven, loss, between - began, time.monotonic() - between, driving[-1])
 
 
 def _teacher_share(config: DistillConfig, rounds: int) -> float:

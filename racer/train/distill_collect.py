@@ -7,7 +7,7 @@ drives the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,26 @@ class Driven:
     error: tuple[float, float]
 
 
+def together(parts: Sequence[Driven]) -> Driven:
+    """Several groups of cars as one."""
+    frames = sum(part.frames for part in parts)
+    ended = [part for part in parts if part.mean_progress is not None]
+    episodes = sum(part.episodes for part in ended)
+    progress = sum((part.mean_progress or 0.0) * part.episodes for part in ended)
+    ends: Counter[str] = Counter()
+    for part in parts:
+        ends.update(part.ends)
+    steering, speed = (sum(part.error[k] * part.frames for part in parts) / frames for k in (0, 1))
+    return Driven(
+        frames=frames,
+        episodes=episodes,
+        ends=dict(ends),
+        mean_progress=progress / episodes if episodes else None,
+        student_share=sum(part.student_share * part.frames for part in parts) / frames,
+        error=(steering, speed),
+    )
+
+
 class Driving:
     """N cars that drive round after round; see the module."""
 
@@ -68,11 +88,10 @@ class Driving:
         self._shares, self._memory, self._settings = shares, memory, settings
         self._picture, self._before = picture, stack - 1
         self._random = np.random.default_rng([seed, 0x647276])
-        worlds = settings.worlds
+        worlds = len(trial.world.cars)
         self._ages = np.zeros(worlds, np.int64)
         self._teaches = np.ones(worlds, np.bool_)
         self._push = np.zeros((worlds, 2), np.float32)
-        self._past: NDArray[np.uint8] | None = None
         self._seen: list[dict[str, NDArray[Any]]] = []
 
     def start(self) -> None:
@@ -94,7 +113,7 @@ class Driving:
             teacher_share: of the turns at the wheel that begin in this round.
         """
         settings, trial = self._settings, self._trial
-        worlds, steps = settings.worlds, settings.steps
+        worlds, steps = len(self._ages), settings.steps
         labels = np.zeros((worlds, steps, 2), np.float32)
         ages = np.zeros((worlds, steps), np.int64)
         frames: NDArray[np.uint8] | None = None

@@ -20,7 +20,7 @@ from racer.runs import open_run
 from racer.track.load import load_track
 from racer.train import distill as session
 from racer.train.distill import contract_for, distill
-from racer.train.distill_collect import Driving
+from racer.train.distill_collect import Driven, Driving, together
 from racer.train.distill_folder import new_distillation, resumed_distillation, teacher_file, teacher_run
 from racer.train.distill_learn import Student
 from racer.train.distill_memory import DrivenFrames
@@ -172,6 +172,46 @@ def test_who_drives_follows_the_share(tmp_path, teacher):
         then = one.round(astray, share)
         assert then.student_share == pytest.approx(1.0 - share, abs=0.0 if share else 0.1)
         assert then.ends and {*first.ends, *then.ends} <= statuses
+
+
+@pytest.mark.parametrize(
+    ("settings", "groups"),
+    [
+        (["env.disturbance={late}"], [("none", 2), ("{late}", 6)]),
+        (["env.disturbance={late}", "dagger.undisturbed=0.0"], [("{late}", 8)]),
+        (["env.disturbance={late}", "dagger.undisturbed=1.0"], [("none", 8)]),
+        ([], [("none", 8)]),
+    ],
+)
+def test_some_cars_drive_undisturbed(tmp_path, teacher, monkeypatch, settings, groups):
+    """Split the cars by the configured share, each group with its own disturbance and chance; none is lost."""
+    late = tmp_path / "late.yaml"
+    late.write_text("camera_delivery: {latency: 0.2}\n")
+    config = tiny_distillation("dagger.rounds=1", *(setting.format(late=late) for setting in settings))
+    run = new_distillation(config, tmp_path / "run", teacher=teacher)
+    make, made = session.make_time_trial, []
+
+    def noted(**given):
+        made.append((given["config"].disturbance, given["worlds"], given["seed"]))
+        return make(**given)
+
+    monkeypatch.setattr(session, "make_time_trial", noted)
+    assert distill(config, run).frames == ROUND
+    assert [(name, worlds) for name, worlds, _ in made] == [(name.format(late=late), count) for name, count in groups]
+    assert len({seed for *_, seed in made}) == len(made)
+
+
+def test_groups_count_together():
+    """Weigh shares and errors by frames, progress by episodes."""
+    parts = [
+        Driven(frames=10, episodes=1, ends={"a": 1}, mean_progress=40.0, student_share=1.0, error=(0.1, 0.2)),
+        Driven(frames=30, episodes=3, ends={"a": 1, "b": 2}, mean_progress=80.0, student_share=0.0, error=(0.5, 0.6)),
+        Driven(frames=0, episodes=0, ends={}, mean_progress=None, student_share=0.0, error=(9.0, 9.0)),
+    ]
+    whole = together(parts)
+    assert whole.frames == 40 and whole.episodes == 4 and whole.ends == {"a": 2, "b": 2}
+    assert whole.mean_progress == pytest.approx(70.0) and whole.student_share == pytest.approx(0.25)
+    assert whole.error == pytest.approx((0.4, 0.5))
 
 
 def test_imitation_is_learned(tmp_path, teacher):
