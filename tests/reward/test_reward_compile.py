@@ -181,6 +181,21 @@ REFUSED = {
         "a change of the attribute `sqrt`",
     ),
     "generator": ("", "return sum((yield 1))", "a generator"),
+    "minus of a truth value": (
+        "import numpy as np\n",
+        "return -(np.sqrt(params['speed']) < 1.0)",
+        "arithmetic with a numpy truth value",
+    ),
+    "minus of a chain": (
+        "import numpy as np\n",
+        "return -(np.sqrt(params['speed']) < params['progress'] <= params['speed'])",
+        "arithmetic with a numpy truth value",
+    ),
+    "minus of a truth value or a number": (
+        "import numpy as np\n",
+        "return -(np.sqrt(params['speed']) < 1.0 if params['is_reversed'] else 5)",
+        "a numpy truth value or a number",
+    ),
 }
 
 

@@ -27,7 +27,8 @@ def _compare(context: Context, node: ast.Compare) -> Value:
         if isinstance(test, bool):
             return rest(right, k + 1) if test else result
         test = context.temp(test, "test")
-        return context.choose(test, lambda: rest(right, k + 1), lambda: Scalar("b", test))
+        failed = Scalar("b", test, isinstance(result, Scalar) and result.numpy)
+        return context.choose(test, lambda: rest(right, k + 1), lambda: failed)
 
     return rest(_atomic(context, context.evaluate(node.left)), 0)
 

@@ -177,6 +177,9 @@ class Joiner:
         old = head if isinstance(head, Scalar) and head.expr in self._own.names else None
         if old:
             kinds.append((old.kind, old.numpy))
+        if ("b", True) in kinds and {k for k, _ in kinds} != {"b"}:
+            # Python refuses minus of the one and not of the other; a joined number no longer tells them apart.
+            return Poison("it is a numpy truth value or a number")
         kind, numpy = join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
         if old and (old.kind, old.numpy) == (kind, numpy):
             result = old
