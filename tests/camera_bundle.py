@@ -16,7 +16,7 @@ from racer.sim.camera import Camera
 from racer.sim.world import World
 from racer.track.load import load_tracks
 
-SPEED = 1.6
+SPEED = 1.0
 BLOCK = 8
 TOP = 40  # rows above this show the hall, not the road
 SPACE = ContinuousActions(steering_angle={"low": -30.0, "high": 30.0}, speed={"low": 0.5, "high": SPEED})
@@ -95,8 +95,8 @@ def driving_bundle(path, track="easy_oval", *, places=1500, seed=0):
         [draw.uniform(0, length, places), draw.uniform(-0.25, 0.25, places), draw.uniform(-0.6, 0.6, places)], axis=1
     )
     frames, _ = seen_from(track, poses)
-    ahead = poses + [0.3, 0.0, 0.0]
-    ahead[:, 0] %= length
+    ahead = poses.copy()
+    ahead[:, 0] = (ahead[:, 0] + 0.3) % length
     _, curvature = seen_from(track, ahead)
     wanted = np.degrees(0.2 * curvature) - 60.0 * poses[:, 1] - np.degrees(1.2 * poses[:, 2])
     rows, columns = (frames.shape[1] - TOP) // BLOCK, frames.shape[2] // BLOCK
