@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from racer.cli import car_console, car_drive, car_drives, car_models, car_wizard
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ actuator = typer.Typer(no_args_is_help=True, help="The process that alone moves 
 calibration = typer.Typer(no_args_is_help=True, help="What pulses steer and drive this car.")
 app.add_typer(actuator, name="actuator")
 app.add_typer(calibration, name="calibration")
+app.add_typer(car_models.app, name="models")
+app.command("console")(car_console.console)
+calibration.command("wizard")(car_wizard.wizard)
+app.command("drive")(car_drive.drive)
+app.command("bench")(car_drive.bench)
+app.command("camera")(car_drive.camera)
+app.command("replay")(car_drives.replay)
 
 _Socket = Annotated[str, typer.Option("--socket", help="The actuator's socket; default: RACER_ACTUATOR or /run/racer.")]
 _File = Annotated[

@@ -13,8 +13,10 @@ import typer
 from racer import __version__
 from racer.cli import (
     bench,
+    calibrate_sim,
     car,
     deepracer,
+    deploy,
     distill,
     evaluate,
     export,
@@ -54,6 +56,8 @@ app.add_typer(rewards.app, name="rewards")
 app.add_typer(deepracer.app, name="deepracer")
 app.add_typer(car.app, name="car")
 app.add_typer(leaderboard.app, name="leaderboard")
+app.command("deploy")(deploy.deploy)
+app.command("calibrate-sim")(calibrate_sim.calibrate_sim)
 
 # Import name -> the extra that brings it.
 _EXTRAS = {

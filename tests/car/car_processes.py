@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 STEERING, THROTTLE = 1, 0
 STOP_US = 1446
 CAR_ID = "test-car"
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 def calibration(device, **changes):
@@ -117,9 +117,9 @@ class Car:
         finally:
             client.close()
 
-    def wait_for_state(self, state):
-        """The status once this state is reached."""
-        return wait_for(lambda: (status := self.status()).state is state and status)
+    def wait_for_state(self, *states):
+        """The status once one of these states is reached."""
+        return wait_for(lambda: (status := self.status()).state in states and status)
 
     def chip(self):
         """The chip itself."""

@@ -8,7 +8,7 @@ from car_processes import on_chip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.car.actuator import bus, limits
+from racer.car.actuator import bus, limits, pca9685
 from racer.car.actuator.bus import BusError, NoDriver, Wiring, attempt, open_driver, parse_wiring
 from racer.car.actuator.pca9685 import MODE1, PRESCALE, PRESCALE_50_HZ, Pca9685, count
 from racer.car.actuator.sim_chip import FOREVER, Fault, SimBus, faults_in_log, read_log
@@ -48,6 +48,29 @@ def test_start_puts_out_nothing_whatever_was_left(sim):
     Pca9685(sim, 0x40, steering=1, throttle=0).start()
     assert [pulse for _, _, pulse in read_log(sim.chip.path, 0)[started:]] == [None] * 5
     assert sim.chip.load(PRESCALE) == PRESCALE_50_HZ == 121
+
+
+def test_registers_are_the_data_sheet_s():
+    """PCA9685, rev. 4: table 4 (registers), table 5 (bits of MODE1), section 7.3.5 (prescale for 50 Hz at 25 MHz)."""
+    assert (pca9685.MODE1, pca9685.LED0_ON_L, pca9685.ALL_LED_OFF_H, pca9685.PRESCALE) == (0x00, 0x06, 0xFD, 0xFE)
+    assert (pca9685.RESTART, pca9685.AUTO_INCREMENT, pca9685.SLEEP, pca9685.FULL_OFF) == (0x80, 0x20, 0x10, 0x10)
+    assert (pca9685.OSCILLATOR_HZ, pca9685.STEPS, pca9685.PRESCALE_50_HZ) == (25_000_000, 4096, 121)
+
+
+def test_oscillator_is_given_its_time(sim, monkeypatch):
+    """The data sheet asks for 500 µs after waking; a millisecond would be more than is needed."""
+    slept = []
+    monkeypatch.setattr(pca9685.time, "sleep", slept.append)
+    Pca9685(sim, 0x40, steering=1, throttle=0).start()
+    assert len(slept) == 1 and 0.0005 < slept[0] < 0.001
+
+
+def test_closing_closes_the_bus(tmp_path):
+    """The driver lets go of its bus."""
+    sim = SimBus(tmp_path / "chip")
+    Pca9685(sim, 0x40, steering=1, throttle=0).close()
+    with pytest.raises(ValueError):
+        sim.read_byte_data(0x40, MODE1)
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000))
@@ -121,6 +144,24 @@ def test_a_chip_with_another_rate_is_seen(sim, driver):
     assert sim.chip.load(PRESCALE) == 0x1E  # only a sleeping chip takes it
 
 
+def test_a_write_that_failed_is_not_in_the_log_of_pulses(sim, driver):
+    """What the log says was on the wire is only what the chip took."""
+    driver.write(REST)
+    before = len(read_log(sim.chip.path, 0))
+    sim.chip.inject(Fault.EIO, times=1)
+    with pytest.raises(OSError):
+        driver.write(FAST)
+    assert len(read_log(sim.chip.path, 0)) == before
+    driver.write(FAST)
+    assert read_log(sim.chip.path, 0)[-1][2] == on_chip(1311)
+
+
+def test_registers_that_are_none_keep_nothing(sim):
+    """The data sheet reserves what lies between the channels and 0xFA."""
+    sim.chip.store(0x80, 7)
+    assert sim.chip.load(0x80) == 0
+
+
 def failing(times, clock=None, step=0):
     """A write that fails some times, each taking a while."""
     left = [times]
@@ -146,7 +187,7 @@ def test_three_attempts_and_no_more():
 @pytest.mark.parametrize(("step", "good"), [(limits.BUS_SLOW_NS, True), (limits.BUS_SLOW_NS + 1, False)])
 def test_no_attempt_after_a_tick(step, good):
     """A bus that hangs is not tried again in the same tick."""
-    clock = [0]
+    clock = [10**12]
     if good:
         assert attempt(failing(1, clock, step), lambda: clock[0]) == 1
     else:
@@ -235,6 +276,8 @@ def test_sysfs_pwm_exports_its_channels(tmp_path):
         ("pca9685:01:64:3:2", Wiring("pca9685", "1", 64, 3, 2)),
         ("sysfs_pwm:/sys/class/pwm/pwmchip0:0:1", Wiring("sysfs_pwm", "/sys/class/pwm/pwmchip0", 0x40, 0, 1)),
         ("sim:/x", Wiring("sim", "/x", 0x40, 1, 0)),
+        ("sim:/x:15:0", Wiring("sim", "/x", 0x40, 15, 0)),
+        ("sim:/x:0:15", Wiring("sim", "/x", 0x40, 0, 15)),
     ],
 )
 def test_wiring_reads_and_writes_back(text, wiring):
@@ -254,6 +297,10 @@ def test_wiring_reads_and_writes_back(text, wiring):
         "sim:/x:1:1",
         "sim:/x:-1:0",
         "sim:/x:0:16",
+        "sim:/x:16:0",
+        "sim::1:0",
+        "sim:/x\0y",
+        "sim:/x:1:0\0",
         "gpio:1:2",
         "pca9685:a:1",
     ],

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import random
 
 import pytest
@@ -38,7 +39,89 @@ def test_limits_are_restated_alike():
     assert (limits.TICK_NS, limits.PERIOD_US) == (20_000_000, 20_000)
     assert (limits.COMMAND_DEADLINE_NS, limits.FRAME_DEADLINE_NS) == (100_000_000, 200_000_000)
     assert (limits.PERSON_DEADLINE_NS, limits.ALL_OFF_AFTER_NS) == (300_000_000, 500_000_000)
-    assert limits.BUS_RETRIES == 2
+    assert (limits.BUS_RETRIES, limits.BUS_SLOW_NS, limits.LOOP_LATE_NS) == (2, 20_000_000, 100_000_000)
+    assert (limits.STEERING_SLEW_US, limits.THROTTLE_SLEW_US) == (200, 40)
+
+
+def test_digest_is_one_for_one_content():
+    """The order of keys does not matter, and a number that JSON does not have is refused."""
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})
+    with pytest.raises(ValueError):
+        digest({"a": math.nan})
+
+
+@pytest.mark.parametrize(("more", "good"), [(0, True), (1, False)])
+def test_longest_file(path, more, good):
+    """A file of exactly a mebibyte is read, one byte more is far too long."""
+    data = calibration("chip")
+    text = json.dumps(data)
+    path.write_text(text + " " * ((1 << 20) - len(text) + more))
+    if good:
+        assert read_setup(str(path), CAR_ID).trim.steering_centre == 1450
+    else:
+        with pytest.raises(Refused, match="far too long"):
+            read_setup(str(path), CAR_ID)
+
+
+def with_pulses(part, **pulses):
+    """A calibration with other pulses in one part."""
+    data = calibration("chip")
+    data[part] = data[part] | pulses
+    return data
+
+
+_STEERING, _THROTTLE = "steering", "throttle"
+
+
+@pytest.mark.parametrize(
+    ("data", "good"),
+    [
+        (with_pulses(_STEERING, right_us=900, left_us=2100), True),
+        (with_pulses(_STEERING, right_us=899), False),
+        (with_pulses(_STEERING, left_us=2101), False),
+        (with_pulses(_STEERING, right_us=1449, left_us=1451), True),
+        (with_pulses(_STEERING, right_us=1450), False),
+        (with_pulses(_STEERING, left_us=1450), False),
+        (with_pulses(_THROTTLE, rev_start_us=1446, rev_max_us=1446, fwd_start_us=1446), True),
+        (with_pulses(_THROTTLE, fwd_start_us=1447), False),
+        (with_pulses(_THROTTLE, rev_start_us=1445), False),
+    ],
+)
+def test_edges_of_the_pulses(path, data, good):
+    """900 and 2100 µs are allowed, steering rises by at least 1 µs, throttle may stay but never turns back."""
+    put(path, data)
+    if good:
+        read_setup(str(path), CAR_ID)
+        read_calibration(path, car_id=CAR_ID)
+        return
+    with pytest.raises(Refused):
+        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationError):
+        read_calibration(path, car_id=CAR_ID)
+
+
+@pytest.mark.parametrize(("address", "good"), [(2, False), (3, True), (119, True), (120, False)])
+def test_edges_of_the_address(path, address, good):
+    """I2C has the addresses 3..119, to both readers."""
+    data = calibration("1")
+    data["driver"] = data["driver"] | {"kind": "pca9685", "device": "1", "address": address}
+    put(path, data)
+    if good:
+        assert read_setup(str(path), CAR_ID).wiring.address == address
+        assert read_calibration(path, car_id=CAR_ID).driver.address == address
+        return
+    with pytest.raises(Refused):
+        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationError):
+        read_calibration(path, car_id=CAR_ID)
+
+
+def test_long_serial_number(tmp_path):
+    """Only the first 64 bytes of the board's number are read."""
+    place = tmp_path / "sys/firmware/devicetree/base"
+    place.mkdir(parents=True)
+    (place / "serial-number").write_text("0123456789" * 8)
+    assert own_car_id({}, f"{tmp_path}/") == "pi-67890123"
 
 
 def test_round_trip(path):

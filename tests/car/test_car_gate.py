@@ -221,3 +221,11 @@ def test_stretched_steering_is_warned_of(right, warned):
 def test_interpolation(speed, share):
     """Straight between rows, held at the ends."""
     assert interpolate(((0.1, 1.0), (0.4, 2.0), (1.0, 4.0)), speed) == pytest.approx(share)
+
+
+def test_full_lock_is_the_larger_side_s():
+    """A model that steers less to one side is judged by the side on which it steers most."""
+    even = CAR.model_copy(update={"steering": CAR.steering.model_copy(update={"max_deg_right": 30.0})})
+    for angles in ([-10.0, 0.0, 30.0], [-30.0, 0.0, 10.0]):
+        made = contract(lidar_sensor(), space=DiscreteActions.grid(angles, [1.0, 2.5]))
+        assert mapping_warning(made, even) is None

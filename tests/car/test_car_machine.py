@@ -97,6 +97,13 @@ def test_boots_with_neutral_for_two_seconds(rig):
     assert rig.machine.due_ns() == NEVER
 
 
+def test_nothing_counts_before_it_was_asked_for(rig):
+    """A write that is reported before any pulses were given is no neutral."""
+    rig.machine.written(rig.now)
+    assert rig.machine.due_ns() > NEVER
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is State.BOOT
+
+
 def test_boot_counts_again_after_the_bus_failed(rig):
     """Neutral that may not have been on the wire does not count."""
     rig.write()
@@ -447,6 +454,16 @@ def test_fault_needs_a_person_and_boots_again(rig):
     assert rig.machine.due_ns() > NEVER
     assert rig.write() == Pulses(1450, 1446)
     assert rig.machine.due_ns() == rig.now + limits.NEUTRAL_BEFORE_ARMING_NS
+
+
+def test_clearing_a_fault_counts_neutral_anew(rig):
+    """However long neutral was on the wire before: two seconds of it come after the person has cleared the fault."""
+    rig.boot()
+    rig.ask(Request.STOP)
+    rig.write()
+    assert rig.wait(limits.ALL_OFF_AFTER_NS) is State.FAULT
+    assert rig.ask(Request.CLEAR) is Reason.NONE
+    assert rig.wait(1) is State.BOOT
 
 
 def test_off_does_not_count_as_neutral(rig):

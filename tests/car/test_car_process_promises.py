@@ -1,7 +1,9 @@
 """The promise table, by killing real processes over a simulated chip (catalogue S1, S2, S3, S4, C1, W1, B1).
 
 Times come from the chip's own monotonic log. From each the lateness of a process that only sleeps, measured in the
-same run, is taken off; nothing else is forgiven.
+same run, is taken off. Where that process was so late that a healthy pilot would have missed its deadline, a car may
+have stopped for lateness before the fault came (`stopped_for`); it must stay stopped all the same. Nothing else is
+forgiven.
 """
 
 import random
@@ -21,14 +23,17 @@ from racer.car.actuator.words import Reason, Request, State
 MS = 1_000_000
 KILLED, FROZEN, CAMERA, REMOTE, BUS = 20 * MS, 120 * MS, 250 * MS, 350 * MS, 40 * MS
 KILLS = 10
+LATE = 40 * MS
+"""A pilot that sends every 20 ms, and an actuator that ticks every 20 ms, can miss 100 ms where both wake this late."""
+LATENESS = (Reason.COMMAND_LATE, Reason.LOOP_LATE, Reason.FRAME_LATE)
 
 
 class Fleet:
     """Cars that boot and arm together, because each needs its two seconds of neutral."""
 
-    def __init__(self, folder, events):
+    def __init__(self, folder, events, programs=None):
         self.sleeper = Sleeper()
-        self.cars = {name: Car(folder / name) for name in events}
+        self.cars = {name: Car(folder / name, program=(programs or {}).get(name, ())) for name in events}
         try:
             for name, (event, source) in events.items():
                 self.cars[name].start_pilot(event, source)
@@ -50,7 +55,9 @@ def fleet(tmp_path_factory):
     """One car for each test; a test uses its car up."""
     frame = {name: (name, "frame") for name in ("close", "raise", "exit", "thread", "fork", "stale")}
     other = dict.fromkeys(("TERM", "INT", "HUP", "STOP", "bus", "unplugged", "killed", "asked"), ("steady", "frame"))
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"), frame | other | {"person": ("stale", "person")})
+    folder = tmp_path_factory.mktemp("fleet")
+    events = frame | other | {"person": ("stale", "person"), "crashes": ("steady", "frame")}
+    fleet = Fleet(folder, events, {"crashes": crashing_program(folder)})
     yield fleet
     fleet.close()
 
@@ -59,6 +66,46 @@ def kept(neutral_ns, promised_ns, sleeper):
     """Whether a promise held, but for this machine's own lateness in this run."""
     late = sleeper.lateness()[2]
     assert neutral_ns - late <= promised_ns, f"{neutral_ns / MS:.1f} ms, {late / MS:.1f} ms of them a sleeper's"
+
+
+def stopped_for(car, reason, sleeper, *states):
+    """The status in the end, and whether the car stopped for this reason; another is right only on a machine so busy
+    that it made a process late which only sleeps.
+    """
+    status = car.wait_for_state(*states, State.FAULT)
+    if status.reason is reason:
+        assert status.state in (states or (State.FAULT,))
+        return status, True
+    late = sleeper.lateness()[2]
+    assert status.reason in LATENESS and late >= LATE, f"{status.reason.name}; a sleeper was {late / MS:.1f} ms late"
+    return status, False
+
+
+def still_drives(car, sleeper):
+    """Whether the pulse of full drive is on the wire; it is unless this machine was too busy for that."""
+    if car.chip().pulse_us(THROTTLE) == on_chip(1350):
+        return True
+    assert sleeper.lateness()[2] >= LATE
+    return False
+
+
+def crashing_program(folder):
+    """An actuator with a bug that shows when it has driven for a while after `go` appeared, as a command line."""
+    program = folder / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from racer.car.actuator import __main__, machine\n"
+        "real = machine.Machine.advance\n"
+        "def advance(self, now):\n"
+        f"    if self.state is machine.State.DRIVING and os.path.exists({str(folder / 'go')!r}):\n"
+        "        raise RuntimeError('a bug')\n"
+        "    real(self, now)\n"
+        "machine.Machine.advance = advance\n"
+        "sys.exit(__main__.main(sys.argv[1:]))\n"
+    )
+    car = folder / "crashes"
+    options = ["--calibration", car / "calibration.json", "--socket", car / "s", "--car-id", CAR_ID]
+    return (str(program), "run", *map(str, options))
 
 
 def stayed_still(car, since_ns):
@@ -74,16 +121,18 @@ def test_pilot_killed_at_any_time(tmp_path_factory):
     events = {f"kill{k}": ("steady", "frame") for k in range(KILLS)}
     fleet = Fleet(tmp_path_factory.mktemp("kills"), events)
     try:
-        times = []
+        killed, times = {}, []
         for car in fleet.cars.values():
             car.event()
             time.sleep(dice.uniform(0.0, 0.05))
-            at = time.monotonic_ns()
+            killed[car] = time.monotonic_ns()
             car.pilot.kill()
+        for car, at in killed.items():
             times.append(car.neutral_after(at))
-            stayed_still(car, at + times[-1])
-            status = car.wait_for_state(State.FAULT)
-            assert (status.reason, status.throttle_us) == (Reason.PILOT_GONE, 0)
+        for (car, at), neutral in zip(killed.items(), times, strict=True):
+            stayed_still(car, at + neutral)
+            status, _ = stopped_for(car, Reason.PILOT_GONE, fleet.sleeper)
+            assert status.throttle_us == 0
         client = ActuatorClient(car.socket)
         assert client.ask(Request.ARM) is Reason.NOT_DISARMED
         client.close()
@@ -101,21 +150,19 @@ def test_pilot_gone_otherwise(fleet, event):
     car.event()
     neutral = car.neutral_after(before)
     stayed_still(car, before + neutral)
-    assert car.wait_for_state(State.FAULT).reason is Reason.PILOT_GONE
+    stopped_for(car, Reason.PILOT_GONE, fleet.sleeper)
     kept(neutral, FROZEN, fleet.sleeper)  # counted from the signal, which an exception needs a moment to come from
 
 
-@pytest.mark.parametrize(
-    ("event", "reasons"), [("fork", (Reason.PILOT_GONE,)), ("thread", (Reason.COMMAND_LATE,))]
-)  # fmt: skip
-def test_pilot_half_dead(fleet, event, reasons):
+@pytest.mark.parametrize(("event", "reason"), [("fork", Reason.PILOT_GONE), ("thread", Reason.COMMAND_LATE)])
+def test_pilot_half_dead(fleet, event, reason):
     """S4: a killed pilot whose child holds the socket open; a pilot whose only thread died."""
     car = fleet.cars[event]
     car.event()
     before = time.monotonic_ns()
     neutral = car.neutral_after(before)
     stayed_still(car, before + neutral)
-    assert car.wait_for_state(State.FAULT).reason in reasons
+    stopped_for(car, reason, fleet.sleeper)
     kept(neutral, FROZEN, fleet.sleeper)
 
 
@@ -128,7 +175,7 @@ def test_pilot_frozen(fleet):
     neutral = car.neutral_after(at)
     car.pilot.send_signal(signal.SIGCONT)
     stayed_still(car, at + neutral)
-    assert car.wait_for_state(State.FAULT).reason is Reason.COMMAND_LATE
+    stopped_for(car, Reason.COMMAND_LATE, fleet.sleeper)
     kept(neutral, FROZEN, fleet.sleeper)
 
 
@@ -137,10 +184,9 @@ def test_camera_stalled(fleet):
     car = fleet.cars["stale"]
     captured = car.event()
     neutral = car.neutral_after(captured)
-    status = car.wait_for_state(State.DISARMED)
-    assert status.reason is Reason.FRAME_LATE
+    _, softly = stopped_for(car, Reason.FRAME_LATE, fleet.sleeper, State.DISARMED)
     pulses = [pulse for at, _, pulse in car.log() if captured < at <= captured + neutral]
-    assert on_chip((1350 + STOP_US) // 2) in pulses
+    assert on_chip((1350 + STOP_US) // 2) in pulses or not softly
     kept(neutral, CAMERA, fleet.sleeper)
 
 
@@ -149,7 +195,7 @@ def test_remote_lost(fleet):
     car = fleet.cars["person"]
     heard = car.event()
     neutral = car.neutral_after(heard)
-    assert car.wait_for_state(State.DISARMED).reason is Reason.PERSON_LATE
+    stopped_for(car, Reason.PERSON_LATE, fleet.sleeper, State.DISARMED)
     kept(neutral, REMOTE, fleet.sleeper)
 
 
@@ -161,7 +207,7 @@ def test_person_stops(fleet):
     command = [sys.executable, "-m", "racer", "car", "actuator", "stop", "--socket", car.socket]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     stayed_still(car, at + car.neutral_after(at))
-    assert car.wait_for_state(State.FAULT).reason is Reason.STOP_ASKED
+    stopped_for(car, Reason.STOP_ASKED, fleet.sleeper)
 
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
@@ -185,13 +231,13 @@ def test_actuator_killed(fleet):
     car.event()
     car.actuator.kill()
     car.actuator.wait(10)
-    assert car.chip().pulse_us(THROTTLE) == on_chip(1350)
+    drove = still_drives(car, fleet.sleeper)
     at = time.monotonic_ns()
     car.calibration.write_text("no calibration any more")
     assert car.neutral_helper() == 0
     neutral = car.neutral_after(at)
     stayed_still(car, at + neutral)
-    assert next(pulse for when, _, pulse in car.log() if when > at) == on_chip(STOP_US)
+    assert next(pulse for when, _, pulse in car.log() if when > at) == on_chip(STOP_US) or not drove
     kept(neutral, 1500 * MS, fleet.sleeper)
 
 
@@ -203,8 +249,8 @@ def test_bus_fails_for_a_moment(fleet):
     at = wait_for(lambda: faults_in_log(car.chip_path))[0][0]
     neutral = car.neutral_after(at)
     stayed_still(car, at + neutral)
-    status = car.wait_for_state(State.FAULT)
-    assert status.reason is Reason.BUS and "Input/output" in status.detail
+    status, by_bus = stopped_for(car, Reason.BUS, fleet.sleeper)
+    assert "Input/output" in status.detail or not by_bus
     kept(neutral, BUS, fleet.sleeper)
 
 
@@ -215,14 +261,14 @@ def test_bus_unplugged_and_back(fleet):
     chip = car.chip()
     chip.inject(Fault.ENODEV, times=FOREVER)
     wait_for(lambda: car.status().state is State.FAULT)
-    assert chip.pulse_us(THROTTLE) == on_chip(1350)  # nothing can be done about it from here
+    still_drives(car, fleet.sleeper)  # nothing can be done about it from here
     chip.inject(Fault.NONE, times=0)
     at = time.monotonic_ns()
     stayed_still(car, at + car.neutral_after(at))
     client = ActuatorClient(car.socket, role=Role.WATCHER)
     assert client.ask(Request.CLEAR) is Reason.NONE
     client.close()
-    assert car.wait_for_state(State.DISARMED).reason is Reason.NONE
+    assert car.wait_for_state(State.BOOT, State.DISARMED).reason is Reason.NONE
 
 
 def test_watchdog_is_fed_by_good_writes_alone(tmp_path):
@@ -255,33 +301,14 @@ def test_watchdog_is_fed_by_good_writes_alone(tmp_path):
         manager.close()
 
 
-def test_actuator_crashes(tmp_path):
+def test_actuator_crashes(fleet):
     """S4: an exception in the actuator itself, while driving: neutral, then off, then exit 70."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import sys\n"
-        "from racer.car.actuator import __main__, machine\n"
-        "calls = 0\n"
-        "real = machine.Machine.advance\n"
-        "def advance(self, now):\n"
-        "    global calls\n"
-        "    calls += self.state is machine.State.DRIVING\n"
-        "    if calls > 20: raise RuntimeError('a bug')\n"
-        "    real(self, now)\n"
-        "machine.Machine.advance = advance\n"
-        "sys.exit(__main__.main(sys.argv[1:]))\n"
-    )
-    folder = tmp_path / "car"
-    options = ["--calibration", folder / "calibration.json", "--socket", folder / "s", "--car-id", CAR_ID]
-    car = Car(folder, program=(str(program), "run", *map(str, options)))
-    try:
-        car.start_pilot().wait_until_driving()
-        assert car.actuator.wait(20) == 70
-        pulses = [pulse for _, pid, pulse in car.log() if pid == car.actuator.pid]
-        assert on_chip(1350) in pulses and pulses[-1] is None
-        assert on_chip(STOP_US) in pulses[len(pulses) - pulses[::-1].index(on_chip(1350)) :]
-    finally:
-        car.close()
+    car = fleet.cars["crashes"]
+    (car.folder.parent / "go").touch()
+    assert car.actuator.wait(40) == 70
+    pulses = [pulse for _, pid, pulse in car.log() if pid == car.actuator.pid]
+    assert on_chip(1350) in pulses and pulses[-1] is None
+    assert on_chip(STOP_US) in pulses[len(pulses) - pulses[::-1].index(on_chip(1350)) :]
 
 
 def test_one_actuator_for_one_socket(tmp_path):

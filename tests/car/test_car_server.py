@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ import threading
 import time
 
 import pytest
-from car_processes import CAR_ID, calibration
+from car_processes import CAR_ID, STOP_US, THROTTLE, calibration, on_chip
 
 from racer.car.actuator import __main__ as program
 from racer.car.actuator import limits, neutral
@@ -21,6 +22,7 @@ from racer.car.actuator.notify import Notifier
 from racer.car.actuator.process import SIGNALS, Process
 from racer.car.actuator.protocol import MESSAGE_MAX, Ask, Role, pack_ask, pack_hello, unpack
 from racer.car.actuator.server import SocketTaken
+from racer.car.actuator.sim_chip import read_log
 from racer.car.actuator.words import Pulses, Reason, Request, State, Trim
 
 TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1446)
@@ -561,6 +563,37 @@ def test_program_leaves_a_note_and_runs(tmp_path, monkeypatch, signed):
     note = json.loads((tmp_path / "s.rest").read_text())
     known = {"wiring": f"sim:{tmp_path / 'chip'}:1:0", "rest": [1450, 1446]}
     assert note == (known if signed else {"wiring": "none", "rest": None})
+
+
+def test_neutral_by_the_program(tmp_path, monkeypatch):
+    """The same program writes neutral when systemd asks for it, as a module too; where it knows no bus it fails."""
+    monkeypatch.setattr(neutral.time, "sleep", lambda seconds: None)
+    options = ["--socket", str(tmp_path / "s"), "--car-id", CAR_ID]
+    assert program.main(["neutral", "--calibration", str(tmp_path / "absent"), *options]) == 1
+    (tmp_path / "calibration.json").write_text(json.dumps(calibration(tmp_path / "chip")))
+    open_driver(parse_wiring(f"sim:{tmp_path / 'chip'}")).start()
+    words = ["actuator", "neutral", "--calibration", str(tmp_path / "calibration.json"), *options]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(program.__file__, run_name="__main__")
+    assert ended.value.code == 0
+    pulses = [pulse for _, _, pulse in read_log(tmp_path / "chip", THROTTLE)]
+    assert on_chip(STOP_US) in pulses and pulses[-1] is None
+
+
+def test_a_refused_pilot_that_goes_on_sending(rig):
+    """Its messages are read away only so long; the first pilot keeps its place."""
+    rig.client()
+    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stranger.connect(rig.path)
+    rig.step()
+    stranger.send(pack_hello(Role.PILOT))
+    for number in range(100):
+        stranger.send(pack_ask(Ask(Request.STOP, number)))
+    rig.step()
+    assert rig.machine.pilot and rig.machine.state is State.BOOT
+    assert len(rig.process._server._connections) == 1
+    stranger.close()
 
 
 def test_a_pilot_that_vanishes_with_unread_messages(rig):

@@ -1,0 +1,243 @@
+"""From the car's real camera to the view that a policy was trained with, by a table that is made once.
+
+Every pixel of the contract's picture is a ray. Below the horizon it meets the ground at a point, which the real
+camera sees somewhere: so other heights and places of the lens are made up for as far as the ground goes. At or above
+the horizon, and far away, the direction alone counts. Where the real camera sees nothing of a ray, there is no picture,
+and the pilot refuses to arm if that is much of what the network looks at.
+
+The lens models are those of `racer.sim.camera_lens` (a test compares): with right x, down y, ahead z,
+
+    pinhole: column = column_0 + f x / z;    fisheye: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9)
+    (Kannala and Brandt, "A generic camera model", 2006, eq. 6).
+
+Pixel centres are at halves. The picture is made in whole numbers, so that it is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.config.preprocess import AnyStep, CropStep, GreyStep, MaskStep
+from racer.config.sensors import CameraConfig
+from racer.errors import RacerError
+from racer.preprocess.pictures import grey
+
+VISIBLE_MIN: Final = 0.98
+"""Of the pixels that the network looks at, the real camera must see at least this share."""
+
+_FAR_M: Final = 30.0
+"""Ground further away than this counts as a direction; a car's height makes less than half a pixel there."""
+
+_ONE: Final = 2048
+_SOLVE: Final = 40
+
+Array = NDArray[np.float64]
+
+
+class LensRefusal(RacerError):
+    """A real camera that cannot show what the contract's camera shows."""
+
+
+class Remap:
+    """Makes the contract's raw picture from the real camera's.
+
+    Attributes:
+        visible: (H, W) bool, what the real camera sees of the contract's picture.
+    """
+
+    def __init__(self, real: CameraConfig, wanted: CameraConfig) -> None:
+        """Make the table.
+
+        Raises:
+            LensRefusal: the contract wants colour and the camera is grey.
+        """
+        if wanted.colour == "rgb" and real.colour == "grey":
+            raise LensRefusal("the policy sees in colour, this car's camera is grey")
+        self.shape = (real.height, real.width, real.channels)
+        self._to_grey = real.colour == "rgb" and wanted.colour == "grey"
+        self._same = _geometry(real) == _geometry(wanted)
+        self.visible = np.ones((wanted.height, wanted.width), np.bool_)
+        if not self._same:
+            column, row, seen = _places(real, wanted)
+            self.visible = seen
+            self._table(column, row, real)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, channels) of the real camera to that of the contract's; the same array where nothing changes."""
+        if self._to_grey:
+            pixels = grey(pixels[None])[0]
+        if self._same:
+            return pixels
+        flat = pixels.reshape(-1, pixels.shape[2])
+        out = np.take(flat, self._corners[0], axis=0) * self._weights[0]
+        for corner, weight in zip(self._corners[1:], self._weights[1:], strict=True):
+            out += np.take(flat, corner, axis=0) * weight
+        out += _ONE * _ONE // 2
+        out //= _ONE * _ONE
+        return out.astype(np.uint8)
+
+    def _table(self, column: Array, row: Array, real: CameraConfig) -> None:
+        """For each pixel its four neighbours in the real picture, and their weights in fixed point."""
+        x = np.clip(column - 0.5, 0.0, real.width - 1.0)
+        y = np.clip(row - 0.5, 0.0, real.height - 1.0)
+        left = np.minimum(x.astype(np.int64), real.width - 2)
+        top = np.minimum(y.astype(np.int64), real.height - 2)
+        right_part = np.rint((x - left) * _ONE).astype(np.int32)
+        low_part = np.rint((y - top) * _ONE).astype(np.int32)
+        upper = [(_ONE - right_part) * (_ONE - low_part), right_part * (_ONE - low_part)]
+        lower = [(_ONE - right_part) * low_part, right_part * low_part]
+        first = top * real.width + left
+        self._corners = [first, first + 1, first + real.width, first + real.width + 1]
+        self._weights = [weight[..., None].astype(np.uint32) for weight in (*upper, *lower)]
+
+
+def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyStep, ...] = ()) -> Remap:
+    """The table from a car's calibrated camera to a contract's.
+
+    Args:
+        steps: the contract's preprocessing; what it cuts off or masks need not be seen.
+
+    Raises:
+        LensRefusal: the real camera sees too little of it, with the share and where it is missing.
+    """
+    remap = Remap(real, wanted)
+    needed = needed_pixels(wanted, steps)
+    share = float(remap.visible[needed].mean())
+    if share < VISIBLE_MIN:
+        missing = needed & ~remap.visible
+        raise LensRefusal(
+            f"this car's camera sees {share:.0%} of what the policy looks at, at least {VISIBLE_MIN:.0%} is needed; "
+            f"it is missing {_side(missing)}: use a wider lens, or aim it as the contract says "
+            f"({wanted.view_deg:g} degrees wide, {wanted.pitch_deg:g} down, {wanted.up:g} m up)"
+        )
+    return remap
+
+
+def needed_pixels(wanted: CameraConfig, steps: tuple[AnyStep, ...]) -> NDArray[np.bool_]:
+    """(H, W) bool: the pixels that steps on the raw picture do not cut off or mask; later steps keep all."""
+    needed = np.zeros((wanted.height, wanted.width), np.bool_)
+    top, bottom, left, right = 0, wanted.height, 0, wanted.width
+    for step in steps:
+        if isinstance(step, CropStep):
+            top, bottom = top + step.top, bottom - step.bottom
+            left, right = left + step.left, right - step.right
+        elif isinstance(step, MaskStep):
+            top = top + step.rows
+            break
+        elif not isinstance(step, GreyStep):
+            break
+    needed[top:bottom, left:right] = True
+    return needed
+
+
+def _geometry(camera: CameraConfig) -> dict[str, object]:
+    kept = camera.model_dump()
+    for key in ("colour", "walls", "rate_hz", "baseline"):
+        del kept[key]
+    return kept
+
+
+def _places(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Where the real camera sees what each pixel of the wanted one shows: column, row, and whether at all."""
+    rays = pixel_rays(wanted)
+    to_level = _level_to_camera(wanted).T
+    level = rays @ to_level.T  # forward, right, up
+    from_lens = np.array([wanted.forward, -wanted.left, wanted.up])
+    to_lens = np.array([real.forward, -real.left, real.up])
+    turn, back = _yaw(wanted), _yaw(real).T
+    in_car = level @ turn.T
+    down = -in_car[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(down > 1e-9, wanted.up / np.maximum(down, 1e-9), np.inf)
+    near = reach * np.hypot(in_car[..., 0], in_car[..., 1]) < _FAR_M
+    ground = from_lens + np.where(near, reach, 0.0)[..., None] * in_car
+    seen_from = np.where(near[..., None], ground - to_lens, in_car)
+    camera = (seen_from @ back.T) @ _level_to_camera(real).T
+    column, row, ahead = project(real, camera)
+    inside = ahead & (column >= 0.0) & (column <= real.width) & (row >= 0.0) & (row <= real.height)
+    return column, row, inside
+
+
+def _yaw(camera: CameraConfig) -> Array:
+    """Matrix from level axes (forward, right, up) at the camera's heading to those of the car."""
+    c, s = math.cos(math.radians(camera.yaw_deg)), math.sin(math.radians(camera.yaw_deg))
+    return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _level_to_camera(camera: CameraConfig) -> Array:
+    """Matrix from level axes (forward, right, up) to the camera's (right, down, ahead)."""
+    p, r = math.radians(camera.pitch_deg), math.radians(camera.roll_deg)
+    cp, sp, cr, sr = math.cos(p), math.sin(p), math.cos(r), math.sin(r)
+    return np.array([[-sp * sr, cr, -cp * sr], [-sp * cr, -sr, -cp * cr], [cp, 0.0, -sp]])
+
+
+def focal_length(camera: CameraConfig) -> float:
+    """Pixels."""
+    half = math.radians(0.5 * camera.view_deg)
+    return 0.5 * camera.width / float(_reach(camera, np.array(half)))
+
+
+def _reach(camera: CameraConfig, angle: Array) -> Array:
+    """Distance from the axis in focal lengths of a ray at `angle` to it."""
+    if camera.lens == "pinhole":
+        return np.tan(angle)
+    q = angle * angle
+    k1, k2, k3, k4 = camera.distortion
+    return angle * (1.0 + q * (k1 + q * (k2 + q * (k3 + q * k4))))
+
+
+def pixel_rays(camera: CameraConfig) -> Array:
+    """(H, W, 3) unit vectors (right, down, ahead) through the pixels' centres."""
+    focal = focal_length(camera)
+    x = (np.arange(camera.width) + 0.5 - 0.5 * camera.width) / focal
+    y = (np.arange(camera.height) + 0.5 - 0.5 * camera.height) / focal
+    x, y = np.meshgrid(x, y)
+    away = np.hypot(x, y)
+    angle = np.arctan(away) if camera.lens == "pinhole" else _solve(camera, away)
+    share = np.sin(angle) / np.maximum(away, 1e-12)
+    return np.stack([x * share, y * share, np.cos(angle)], axis=-1)
+
+
+def _solve(camera: CameraConfig, away: Array) -> Array:
+    """The angle whose reach is `away`, by halving; rays further from the axis fall further out."""
+    low, high = np.zeros_like(away), np.full_like(away, math.pi)
+    peak = np.linspace(0.0, math.pi, 1000)
+    rising = np.flatnonzero(np.diff(_reach(camera, peak)) <= 0.0)
+    if len(rising):
+        high[:] = peak[rising[0]]
+    for _ in range(_SOLVE):
+        middle = 0.5 * (low + high)
+        beyond = _reach(camera, middle) > away
+        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
+    return 0.5 * (low + high)
+
+
+def project(camera: CameraConfig, points: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Column, row, and whether it can be seen at all, of points (..., 3) in the camera's frame."""
+    focal = focal_length(camera)
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    aside = np.hypot(x, y)
+    angle = np.arctan2(aside, z)
+    if camera.lens == "pinhole":
+        ahead = z > 1e-6
+        scale = focal / np.where(ahead, z, 1.0)
+    else:
+        half = 2.6
+        ahead = angle < half
+        scale = focal * _reach(camera, np.minimum(angle, half)) / np.maximum(aside, 1e-12)
+    return 0.5 * camera.width + scale * x, 0.5 * camera.height + scale * y, ahead
+
+
+def _side(missing: NDArray[np.bool_]) -> str:
+    """Where most of the missing pixels are."""
+    rows, columns = np.nonzero(missing)
+    height, width = missing.shape
+    up, across = rows.mean() / height - 0.5, columns.mean() / width - 0.5
+    sides = max(
+        (-up, "above"), (up, "below"), (-across, "on the left"), (across, "on the right"), key=lambda side: side[0]
+    )
+    return sides[1] if sides[0] > 0.1 else "all around"

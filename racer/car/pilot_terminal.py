@@ -1,0 +1,58 @@
+"""Driving a real car from a terminal: Enter arms, Enter starts, Enter stops, Ctrl-C ends; one line for each change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from racer.car.actuator.words import State
+from racer.car.pilot_process import PilotProcess
+from racer.car.pilot_ready import Ready
+
+_ENTER: Final = {State.DISARMED: "arm", State.ARMED: "drive", State.DRIVING: "disarm", State.FAULT: "clear"}
+_HINT: Final = {
+    "DISARMED": "Enter arms",
+    "ARMED": "Enter starts",
+    "DRIVING": "Enter stops",
+    "FAULT": "look at the car, then Enter clears the fault",
+}
+
+
+def word_of(line: str, state: State | None) -> str:
+    """What a line of input means: an empty one is the next thing to do."""
+    return line or (_ENTER.get(state, "") if state is not None else "")
+
+
+class Teller:
+    """Prints a line whenever the state, its reason or an answer changes."""
+
+    def __init__(self, write: Callable[[str], object] = sys.stdout.write) -> None:
+        self._write = write
+        self._last = ""
+
+    def __call__(self, record: dict[str, object]) -> None:
+        """Look at a record of the pilot."""
+        state = str(record["state"])
+        why = record["why"] or record["stopped_by"] or record["reason"]
+        words = f"{state:<10}{why}"
+        if record["answer"]:
+            words += f"  ({record['answer']})"
+        if hint := _HINT.get(state):
+            words += f"  [{hint}]"
+        if words != self._last:
+            self._last = words
+            self._write(f"{words}\n")
+            sys.stdout.flush()
+
+
+def drive_in_terminal(ready: Ready, *, socket: str, camera: str) -> PilotProcess:
+    """Run a pilot until Ctrl-C or the end of input; afterwards the car is at rest.
+
+    Raises:
+        ActuatorGone: there is no actuator, or it went away.
+        CameraError: the camera cannot be opened.
+    """
+    pilot = PilotProcess(ready, socket=socket, camera=camera, tell=Teller(), translate=word_of)
+    pilot.run()
+    return pilot

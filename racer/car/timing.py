@@ -1,0 +1,113 @@
+"""Times of the pilot's loop: percentiles over the last samples, and counts since the start."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+KEPT: Final = 600
+"""Samples of a window; 40 s at 15 Hz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    count: int
+
+
+def percentiles(samples_ns: Iterable[int]) -> Percentiles | None:
+    """Percentiles of nanoseconds, each a sample that was seen (never between two); None without samples."""
+    values = np.sort(np.fromiter(samples_ns, np.int64)) / 1e6
+    if not len(values):
+        return None
+
+    def at(share: float) -> float:
+        return float(values[min(len(values) - 1, int(np.ceil(share * len(values))) - 1)])
+
+    return Percentiles(at(0.5), at(0.95), at(0.99), float(values[-1]), len(values))
+
+
+class Window:
+    """The last samples of one quantity, nanoseconds."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._samples: deque[int] = deque(maxlen=kept)
+
+    def add(self, sample_ns: int) -> None:
+        """One more sample."""
+        self._samples.append(sample_ns)
+
+    def percentiles(self) -> Percentiles | None:
+        """Those of the samples that are kept."""
+        return percentiles(self._samples)
+
+
+class Timing:
+    """What the pilot measures of itself.
+
+    Attributes:
+        inference: from a frame's way into the preprocessing to the action.
+        frame_age: of the frame when the network was asked.
+        glass_to_wheel: from a frame's capture to the first bus write of the command made from it.
+        late: how much later than planned a control step began.
+        steps, missed, repeated: control steps, those that were skipped, those without a new frame.
+    """
+
+    def __init__(self) -> None:
+        self.inference = Window()
+        self.frame_age = Window()
+        self.glass_to_wheel = Window()
+        self.late = Window()
+        self.steps = 0
+        self.missed = 0
+        self.repeated = 0
+        self._sent: deque[tuple[int, int]] = deque(maxlen=32)
+        self._written = -1
+
+    def sent(self, number: int, captured_ns: int) -> None:
+        """A command made from this frame was sent for the first time."""
+        self._sent.append((number, captured_ns))
+
+    def written(self, number: int, written_ns: int) -> None:
+        """The actuator reports that a command made from this frame is on the bus."""
+        if number == self._written:
+            return
+        for sent, captured_ns in self._sent:
+            if sent == number and written_ns >= captured_ns:
+                self.glass_to_wheel.add(written_ns - captured_ns)
+                self._written = number
+
+    def record(self) -> dict[str, object]:
+        """Plain data for a status line or a log: milliseconds and counts."""
+        out: dict[str, object] = {"steps": self.steps, "missed": self.missed, "repeated": self.repeated}
+        for name in ("inference", "frame_age", "glass_to_wheel", "late"):
+            found = getattr(self, name).percentiles()
+            if found is not None:
+                out[f"{name}_ms"] = [round(value, 2) for value in (found.p50, found.p95, found.p99, found.max)]
+        return out
+
+
+class Pacer:
+    """Absolute deadlines: step k is due at start + k * period, however late others were; missed ones are skipped."""
+
+    def __init__(self, period_ns: int, now_ns: int) -> None:
+        self.period_ns = period_ns
+        self.due_ns = now_ns
+
+    def next(self, now_ns: int) -> int:
+        """A step begins now; sets the next deadline on the grid and returns how many were skipped."""
+        self.due_ns += self.period_ns
+        if self.due_ns > now_ns:
+            return 0
+        skipped = (now_ns - self.due_ns) // self.period_ns + 1
+        self.due_ns += skipped * self.period_ns
+        return skipped

@@ -1,0 +1,24 @@
+"""`racer deploy`: a bundle to a car."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def deploy(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that `racer export` wrote.")],
+    host: Annotated[str, typer.Argument(metavar="USER@HOST", help="The car, as for ssh.")],
+    use: Annotated[bool, typer.Option("--use", help="Switch to it once the car found it ready.")] = False,
+    racer: Annotated[str, typer.Option("--racer", help="The command on the car.")] = "racer",
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Of ssh on the car.")] = None,
+) -> None:
+    """Send a bundle to a car over ssh; the car checks it before anything changes there."""
+    from racer.car.deploy import deploy as send
+
+    done = send(bundle, host, use=use, racer=racer, port=port)
+    typer.echo(f"ready     {done.name} ({done.sha256[:12]}) on {host}")
+    typer.echo(f"parity    {done.parity}")
+    typer.echo("in use    yes" if done.used else f"in use    no; choose it with: racer car models use {done.name}")

@@ -1,0 +1,129 @@
+"""`python -m racer.plant BUNDLE|CAMERA ...`: the simulated car as a process, in real time.
+
+It reads the pulses off the simulated chip 120 times a second, moves the car, and sends frames to the camera's socket.
+JSON lines on standard output tell of laps; words on standard input make the camera fail (`stall`, `freeze`,
+`black`, `torn`, `none`) or ask how the car stands (`where`); the end of input ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+
+from racer.car.actuator.sim_chip import SimChip
+from racer.car.calibration import read_calibration
+from racer.car.timing import Pacer
+from racer.config.read import read_vehicle
+from racer.errors import RacerError
+from racer.plant.car import CAR_ID, action_of
+from racer.plant.eye import FAULTS, RATE_HZ, Eye
+from racer.plant.feed import Feed
+from racer.plant.road import STEP_S, Road
+from racer.track.load import load_tracks
+
+
+class Plant:
+    """Chip, road, eye and feed, kept in step with the clock."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.calibration = read_calibration(given.calibration, car_id=CAR_ID)
+        assert self.calibration.camera is not None
+        self.road = Road(load_tracks([given.track])[0], read_vehicle(given.vehicle), seed=given.seed)
+        self.eye = Eye(self.road.world, self.calibration.camera, seed=given.seed)
+        self.road.step(0.0, 0.0)
+        self.eye.take()  # compiled now, not on the road
+        self.chip = SimChip(self.calibration.driver.device)
+        self.feed = Feed(given.socket, latency_ns=round(given.latency_ms * 1e6))
+        rate = self.calibration.camera.rate_hz or RATE_HZ
+        self.steps_a_frame = max(1, round(1.0 / (rate * STEP_S)))
+        self.late = 0
+        self.over = False
+        self._steps = 0
+        self._words = b""
+
+    def run(self) -> None:
+        """Until the end of input."""
+        pacer = Pacer(round(STEP_S * 1e9), time.monotonic_ns())
+        self.tell({"event": "ready"})
+        while not self.over:
+            left = (pacer.due_ns - time.monotonic_ns()) / 1e9
+            news, _, _ = select.select([sys.stdin.fileno()], [], [], max(0.0, left))
+            if news:
+                self._listen()
+            now = time.monotonic_ns()
+            if now >= pacer.due_ns:
+                skipped = pacer.next(now)
+                self.late += skipped
+                for _ in range(1 + skipped):  # the road does not wait for a busy machine
+                    self.step()
+        self.feed.close()
+
+    def step(self) -> None:
+        """One step of the road."""
+        driver = self.calibration.driver
+        pulses = self.chip.pulse_us(driver.steering_channel), self.chip.pulse_us(driver.throttle_channel)
+        lap = self.road.step(*action_of(self.calibration, *pulses))
+        if lap is not None:
+            self.tell({"event": "lap", **lap.record(), "late": self.late})
+        self._steps += 1
+        if self._steps % self.steps_a_frame == 0:
+            frame = self.eye.take()
+            if frame is not None:
+                self.feed.put(frame)
+
+    def where(self) -> dict[str, object]:
+        """How the car stands: metres driven, m/s, percent of the lap."""
+        car = self.road.world.cars[0, 0]
+        return {
+            "event": "where",
+            "now_ns": time.monotonic_ns(),
+            "distance": round(self.road.distance, 4),
+            "speed": round(self.road.speed, 4),
+            "progress": round(float(car["progress"]), 2),
+            "camera_ns": self.eye.last_ns,
+        }
+
+    def tell(self, record: dict[str, object]) -> None:
+        """One line."""
+        os.write(sys.stdout.fileno(), json.dumps(record).encode() + b"\n")
+
+    def _listen(self) -> None:
+        data = os.read(sys.stdin.fileno(), 4096)
+        if not data:
+            self.over = True
+        *lines, self._words = (self._words + data).split(b"\n")
+        for line in lines:
+            word = line.decode(errors="replace").strip()
+            if word == "where":
+                self.tell(self.where())
+            for fault in FAULTS:
+                if word == fault:
+                    self.eye.fault = fault
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the arguments and run; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m racer.plant", description=__doc__)
+    parser.add_argument("--track", required=True)
+    parser.add_argument("--vehicle", default="deepracer")
+    parser.add_argument("--calibration", required=True, metavar="FILE")
+    parser.add_argument("--socket", required=True, metavar="PATH", help="where the camera's frames go")
+    parser.add_argument("--latency-ms", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    try:
+        Plant(parser.parse_args(arguments)).run()
+    except RacerError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

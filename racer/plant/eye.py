@@ -1,0 +1,58 @@
+"""The simulated camera: frames of the road with the noise of a real sensor, and with its faults on demand."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import numpy as np
+
+from racer.car.mailbox import Frame
+from racer.config.sensors import CameraConfig
+from racer.sim.camera import Camera
+from racer.sim.world import World
+
+NOISE = 2.0
+"""Standard deviation of a pixel, of 255. Without noise a standing car's frames would be equal; no camera's are."""
+
+RATE_HZ = 30.0
+
+Fault = Literal["none", "stall", "freeze", "black", "torn"]
+FAULTS: tuple[Fault, ...] = ("none", "stall", "freeze", "black", "torn")
+
+
+class Eye:
+    """Takes frames of the first car of a world.
+
+    Attributes:
+        fault: what is wrong with it: `stall` takes no frames, `freeze` repeats the last picture.
+    """
+
+    def __init__(self, world: World, config: CameraConfig, *, seed: int = 0) -> None:
+        self.fault: Fault = "none"
+        self.last_ns = 0
+        self._camera = Camera(world, config)
+        self._random = np.random.default_rng([seed, 0xE7E])
+        self._number = 0
+        self._last: Frame | None = None
+
+    def take(self) -> Frame | None:
+        """A frame of now, or None where the camera has stalled."""
+        if self.fault == "stall":
+            return None
+        captured_ns = time.monotonic_ns()
+        self._number += 1
+        if self.fault == "freeze" and self._last is not None:
+            return Frame(self._number, captured_ns, self._last.pixels)
+        self._camera.look()
+        self._camera.render()
+        shown = self._camera.frames[0, 0]
+        noise = self._random.normal(0.0, NOISE, shown.shape)
+        pixels = np.clip(np.rint(shown + noise), 0, 255).astype(np.uint8)
+        if self.fault == "black":
+            pixels[:] = 0
+        elif self.fault == "torn":
+            pixels[len(pixels) // 2 :] = 128
+        self._last = Frame(self._number, captured_ns, pixels)
+        self.last_ns = captured_ns
+        return self._last

@@ -1,0 +1,92 @@
+"""The simulated camera's cable: frames with the latency of a real one, to whoever connects."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections import deque
+
+from racer.car.camera_sim import pack_frame
+from racer.car.mailbox import Frame
+
+_WAITING_MAX = 64
+
+
+class Feed:
+    """Serves one pilot after the other. Frames wait until they are due; who reads too slowly misses some.
+
+    Args:
+        latency_ns: from a frame's capture to its way out.
+
+    Attributes:
+        connected: set once somebody is there; frames before that are lost.
+    """
+
+    def __init__(self, path: str, *, latency_ns: int) -> None:
+        self.sent = 0
+        self.connected = threading.Event()
+        self._latency_ns = latency_ns
+        self._path = path
+        self._waiting: deque[Frame] = deque(maxlen=_WAITING_MAX)
+        self._news = threading.Condition()
+        self._closing = False
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(path)
+        self._listener.listen(1)
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: Frame) -> None:
+        """A frame was taken just now."""
+        with self._news:
+            self._waiting.append(frame)
+            self._news.notify()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._news:
+            self._news.notify()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            with peer, contextlib.suppress(OSError):
+                self._serve(peer)
+
+    def _serve(self, peer: socket.socket) -> None:
+        self._waiting.clear()
+        self.connected.set()
+        while not self._closing:
+            frame = self._next()
+            if frame is not None:
+                peer.sendall(pack_frame(frame))
+                self.sent += 1
+
+    def _next(self) -> Frame | None:
+        """Wait for the next frame and until it is due; where several are due, only the newest counts."""
+        with self._news:
+            while not self._waiting and not self._closing:
+                self._news.wait(0.5)
+            if self._closing:
+                return None
+            frame = self._waiting.popleft()
+        left = frame.captured_ns + self._latency_ns - time.monotonic_ns()
+        if left > 0:
+            time.sleep(left / 1e9)
+        with self._news:
+            while self._waiting and self._waiting[0].captured_ns + self._latency_ns <= time.monotonic_ns():
+                frame = self._waiting.popleft()
+        return frame

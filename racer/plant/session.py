@@ -1,0 +1,286 @@
+"""The real actuator and the real pilot as processes, and the simulator as the car between them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from racer.bundle import read_bundle
+from racer.car.calibration import write_calibration
+from racer.car.gate import SPEED_LIMIT_DEFAULT
+from racer.car.pilot_ready import contract_camera, refusals
+from racer.config.read import read_vehicle
+from racer.config.sensors import CameraConfig
+from racer.errors import RacerError
+from racer.plant.car import CAR_ID, simulated_calibration
+
+START_S: Final = 120.0
+"""The first start compiles the simulator."""
+ARM_S: Final = 20.0
+STOPS_MAX: Final = 20
+
+
+class SessionError(RacerError):
+    """A process of the simulated drive did not start, or ended."""
+
+
+class Child:
+    """A process that takes words and tells JSON lines."""
+
+    def __init__(self, name: str, arguments: list[str], *, talks: bool, apart: bool) -> None:
+        pipe = subprocess.PIPE if talks else None
+        self.name = name
+        self.newest: dict[str, Any] = {}
+        self._rest = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=apart,
+        )
+
+    def say(self, word: str) -> None:
+        """One word."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{word}\n".encode())
+
+    def output(self) -> int:
+        """The file that it tells into."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it told since the last time; blocks if nothing is there."""
+        *lines, self._rest = (self._rest + os.read(self.output(), 1 << 16)).split(b"\n")
+        for line in lines:
+            self.newest = json.loads(line)
+            yield self.newest
+
+    def check(self) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            SessionError: with its last words.
+        """
+        if self.process.poll() is not None:
+            raise SessionError(f"the {self.name} ended: {self.words() or f'status {self.process.returncode}'}")
+
+    def words(self) -> str:
+        """Its last line on standard error, once it has ended."""
+        assert self.process.stderr is not None
+        said = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+        return said[-1].removeprefix("error: ") if said else ""
+
+    def memory_mb(self, key: str = "VmRSS") -> float:
+        """Its memory now (`VmRSS`), or at most (`VmHWM`)."""
+        with contextlib.suppress(OSError, StopIteration):
+            text = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            return int(next(line for line in text if line.startswith(key)).split()[1]) / 1024
+        return 0.0
+
+    def end(self, number: int) -> None:
+        """Signal it, wait, and kill it if it does not obey."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(3.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(3.0)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@dataclass
+class Drive:
+    """What came of a simulated drive. Times of `pilot` are milliseconds: p50, p95, p99 and the longest."""
+
+    laps: list[dict[str, Any]] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    pilot: dict[str, Any] = field(default_factory=dict)
+    memory_mb: float = 0.0
+
+    @property
+    def completed(self) -> int:
+        """Laps that were driven whole."""
+        return sum(lap["completed"] for lap in self.laps)
+
+
+class Session:
+    """Three processes, a folder for their files, and the words between them; a context manager.
+
+    Args:
+        camera: the simulated car's real camera; None for exactly the contract's.
+
+    Raises:
+        RacerError: the bundle, the track or the vehicle cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Path | str,
+        *,
+        track: str,
+        vehicle: str = "deepracer",
+        latency_ms: float = 60.0,
+        speed_limit: float = SPEED_LIMIT_DEFAULT,
+        camera: CameraConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        found = read_bundle(bundle)
+        folder = self._folder = tempfile.TemporaryDirectory(prefix="racer-car-")
+        place = Path(folder.name)
+        self.chip = place / "chip"
+        if any(sensor.name == "camera" for sensor in found.contract.sensors):
+            camera = camera or contract_camera(found)
+        calibration = simulated_calibration(read_vehicle(vehicle), camera or CameraConfig(), chip=self.chip)
+        if told := refusals(found, calibration):
+            folder.cleanup()
+            raise SessionError(f"bundle {found.name} cannot drive this car: {'; '.join(told)}")
+        self.throttle_channel = calibration.driver.throttle_channel
+        self.stop_us = calibration.throttle.stop_us
+        file = write_calibration(place / "calibration.json", calibration)
+        common = ["--calibration", str(file)]
+        self._socket, eye = str(place / "actuator"), str(place / "camera")
+        own = ["--socket", self._socket, "--car-id", CAR_ID, *common]
+        self._pilot_words = ["racer.car.pilot_process", str(bundle), *own]
+        self._pilot_words += ["--camera", f"sim:{eye}", "--speed-limit", str(speed_limit)]
+        self._plant_words = ["racer.plant", "--track", track, "--vehicle", vehicle, *common]
+        self._plant_words += ["--socket", eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
+        self._actuator_words = ["racer.car.actuator", "run", *own]
+        self.drive = Drive()
+        self._told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
+
+    def __enter__(self) -> Session:
+        """Start the actuator, then the plant, then the pilot.
+
+        Raises:
+            SessionError: one of them did not start.
+        """
+        # Ctrl-C reaches the actuator at once, the others through us.
+        self.actuator = Child("actuator", self._actuator_words, talks=False, apart=False)
+        self.plant = Child("plant", self._plant_words, talks=True, apart=True)
+        self.pilot: Child | None = None
+        try:
+            self.wait(lambda: self.plant.newest.get("event") == "ready", START_S, "the simulator to start")
+            self.start_pilot()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything, the pilot first."""
+        if self.pilot is not None:
+            self.pilot.end(signal.SIGTERM)
+        self.actuator.end(signal.SIGTERM)
+        self.plant.end(signal.SIGTERM)
+        self._folder.cleanup()
+
+    def start_pilot(self) -> None:
+        """A new pilot process, ready to be armed."""
+        self.pilot = Child("pilot", self._pilot_words, talks=True, apart=True)
+        self.wait(lambda: self.record.get("refusal") == "", START_S, "the pilot to see")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The pilot's newest status."""
+        return self.pilot.newest if self.pilot else {}
+
+    def turn(self, timeout_s: float = 0.1) -> None:
+        """Wait for somebody to tell something, and take it.
+
+        Raises:
+            SessionError: one of the processes ended.
+        """
+        children = [child for child in (self.plant, self.pilot) if child is not None]
+        files = {child.output(): child for child in children}
+        ready, _, _ = select.select(list(files), [], [], timeout_s)
+        for file in ready:
+            for line in files[file].lines():
+                if line.get("event") == "lap":
+                    self.drive.laps.append(line)
+                    self._told_laps(line)
+        for child in (self.actuator, *children):
+            child.check()
+
+    def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        """Take turns until something is so.
+
+        Raises:
+            SessionError: it took too long.
+        """
+        until = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > until:
+                raise SessionError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'nothing came'}")
+            self.turn()
+
+    def go(self) -> None:
+        """Arm and drive, as a person would; again where a busy machine was late in between.
+
+        Raises:
+            SessionError: the car does not start.
+        """
+        assert self.pilot is not None
+        words = {"DISARMED": "arm", "ARMED": "drive", "FAULT": "clear"}
+        until = time.monotonic() + ARM_S
+        while self.record.get("state") != "DRIVING":
+            if time.monotonic() > until:
+                raise SessionError(f"the car does not start: {self.record.get('answer') or self.record.get('refusal')}")
+            if word := words.get(self.record.get("state", "")):
+                self.pilot.say(word)
+            self.turn(0.1)
+            self.settle(0.25)
+
+    def settle(self, seconds: float) -> None:
+        """Take turns for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.turn(left)
+
+    def laps(self, count: int, *, tell: Callable[[Mapping[str, Any]], None] = lambda lap: None) -> Drive:
+        """Drive until so many laps are over, completed or not; whatever stops the car is noted, and it starts again.
+
+        Raises:
+            SessionError: it stopped too often.
+        """
+        assert self.pilot is not None
+        self._told_laps = tell
+        self.go()
+        while len(self.drive.laps) < count:
+            self.turn()
+            if self.record.get("state") not in ("DRIVING", "ARMED"):
+                self.drive.stops.append(str(self.record.get("stopped_by") or self.record.get("reason")))
+                if len(self.drive.stops) > STOPS_MAX:
+                    raise SessionError(f"the car was stopped {STOPS_MAX} times, last by: {self.drive.stops[-1]}")
+                self.go()
+        del self.drive.laps[count:]
+        self.drive.pilot = dict(self.record)
+        self.drive.memory_mb = self.pilot.memory_mb("VmHWM")
+        return self.drive
+
+    def where(self) -> dict[str, Any]:
+        """How the plant's car stands now."""
+        self.plant.newest = {}
+        self.plant.say("where")
+        self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
+        return self.plant.newest

@@ -1,0 +1,124 @@
+"""The overheard link: everything passes on, and a drive comes out that this build repeats."""
+
+import math
+
+import numpy as np
+import pytest
+from car_processes import calibration
+from drives import FakeClock, FakeDisk, picture, status
+
+from racer.car.actuator.words import Request
+from racer.car.calibration import Calibration
+from racer.car.drive_file import DriveHeader, Encoding
+from racer.car.drive_summary import check_pulses
+from racer.car.gate import ActionBounds, Gate
+from racer.car.mailbox import Frame
+from racer.car.pilot_brain import Decision
+from racer.car.pilot_recording import RecordedLink, bounds_of
+from racer.car.recorder import Recorder
+
+BOUNDS = ActionBounds(-28.0, 30.0, 0.5, 3.0)
+LIMIT = 0.3
+
+
+class FakeLink:
+    """A connection that keeps what it was told."""
+
+    def __init__(self):
+        self.sent, self.asked, self.heard = [], [], []
+
+    def send(self, **command):
+        """Keep; the third is dropped."""
+        self.sent.append(command)
+        return len(self.sent) != 3
+
+    def request(self, request):
+        """Keep."""
+        self.asked.append(request)
+        return 7
+
+    def poll(self, timeout_s=0.0):
+        """The next status, if there is one."""
+        return self.heard.pop(0) if self.heard else None
+
+
+class Bench:
+    """A link over a recorder over a disk in memory."""
+
+    def __init__(self):
+        data = calibration("chip")
+        made = Calibration.model_validate({key: value for key, value in data.items() if key != "sha256"})
+        self.gate = Gate(made, BOUNDS, speed_limit=LIMIT)
+        self.disk, self.link, self.clock, self.decision = FakeDisk(), FakeLink(), FakeClock(), None
+        header = DriveHeader(calibration=data, bounds=bounds_of(BOUNDS))
+        self.recorder = Recorder(lambda: self.disk, header, encoding=Encoding.DEFLATED, clock=self.clock)
+        self.recorded = RecordedLink(
+            self.link, self.recorder, decided=lambda: self.decision, rest=self.gate.rest,
+            speed_top=made.speed_max * LIMIT, speed_limit=LIMIT, clock=self.clock,
+        )  # fmt: skip
+
+    def decide(self, number, steering, speed):
+        """A new decision."""
+        pulses = self.gate.pulses(steering, speed)
+        frame = Frame(number, 1000 * number, picture(number))
+        held = self.gate.pulses(steering, 0.0)
+        self.decision = Decision(frame, pulses, held, steering, speed, 1000 * number + 5, 1000 * number + 9)
+
+    def send(self, pulses):
+        """Send for the newest decision."""
+        frame = self.decision.frame
+        return self.recorded.send(
+            steering_us=pulses.steering_us, throttle_us=pulses.throttle_us, input_id=frame.number,
+            captured_ns=frame.captured_ns,
+        )  # fmt: skip
+
+    def drive(self, folder):
+        """What was recorded."""
+        self.recorder.close()
+        return self.disk.drive(folder)
+
+
+@pytest.fixture
+def bench():
+    """Fresh."""
+    return Bench()
+
+
+def test_everything_passes_on(bench):
+    """Commands, requests and statuses reach the other side unchanged, also before there is any decision."""
+    assert bench.recorded.send(steering_us=1450, throttle_us=1446, input_id=1, captured_ns=2) is True
+    assert bench.link.sent == [{"steering_us": 1450, "throttle_us": 1446, "input_id": 1, "captured_ns": 2}]
+    assert bench.recorded.request(Request.ARM) == 7 and bench.link.asked == [Request.ARM]
+    bench.link.heard = [status(3)]
+    assert bench.recorded.poll() == status(3) and bench.recorded.poll() is None
+
+
+def test_one_row_for_each_change(bench, tmp_path):
+    """The same command sent again is one row; another pulse or another decision is the next; a frame is kept once."""
+    bench.decide(1, 5.0, 2.0)
+    taken = [bench.send(bench.decision.held) for _ in range(3)]
+    bench.send(bench.decision.pulses)
+    bench.clock.now = 77
+    bench.decide(2, -5.0, 0.6)
+    bench.send(bench.decision.pulses)
+    bench.link.heard = [status(1)]
+    bench.recorded.poll()
+    bench.recorded.request(Request.STOP)
+    drive = bench.drive(tmp_path)
+    assert taken == [True, True, False]
+    assert drive.steps["number"].tolist() == [1, 2, 3] and drive.steps["input_id"].tolist() == [1, 1, 2]
+    assert drive.steps["applied_speed"].tolist() == [0.0, pytest.approx(0.9), 0.6]
+    assert drive.steps["asked_speed"].tolist() == [2.0, 2.0, 0.6]
+    assert (drive.steps["started_ns"][2], drive.steps["answered_ns"][2], drive.steps["sent_ns"][2]) == (2005, 2009, 77)
+    assert [entry.number for entry in drive.frames] == [1, 2]
+    assert np.array_equal(drive.pixels(drive.frames[1]), picture(2))
+    assert len(drive.actuator) == 1 and drive.events[0].text == "stop"
+
+
+def test_a_recorded_drive_gives_the_same_pulses_again(bench, tmp_path):
+    """R1 through the pilot's own link: every pulse of a drive comes out of this build's gate again."""
+    for number in range(60):
+        bench.decide(number, 25.0 * math.sin(0.2 * number), 1.5 + math.cos(0.1 * number) / 2)
+        bench.send(bench.decision.pulses if number > 20 else bench.decision.held)
+    check = check_pulses(bench.drive(tmp_path))
+    assert (check.steps, check.same) == (60, 60)
