@@ -13,11 +13,12 @@ SWING = 0.65  # of the half width: how far from the centre line the line may go
 FULL_TURN = 60.0  # degrees of turn that ask for the whole swing
 
 
-def turn_of_road(waypoints, first, metres):
-    """Degrees by which the centre line turns to the left over the next metres from row `first` on."""
+def turns_of_road(waypoints, first):
+    """Degrees by which the centre line turns to the left: over HERE metres from row `first` on, then up to LATER."""
     count = len(waypoints)
     walked = 0.0
     turn = 0.0
+    now = 0.0
     before = 0.0
     known = False
     here = first
@@ -34,10 +35,12 @@ def turn_of_road(waypoints, first, metres):
             turn += (direction - before + 180.0) % 360.0 - 180.0
         before = direction
         known = True
+        if walked < HERE:
+            now = turn
         walked += step
-        if walked >= metres:
+        if walked >= LATER:
             break
-    return turn
+    return now, turn - now
 
 
 def reward_function(params):
@@ -46,8 +49,7 @@ def reward_function(params):
 
     waypoints = params["waypoints"]
     row = params["closest_waypoints"][0]
-    now = turn_of_road(waypoints, row, HERE)
-    soon = turn_of_road(waypoints, row, LATER) - now
+    now, soon = turns_of_road(waypoints, row)
 
     # -1 is the right border, 1 the left one. A left bend here pulls to the left, one that comes pushes to the right.
     wanted = (now - 0.5 * soon) / FULL_TURN
