@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from racer.cli.learning import learn_until_stopped, open_to_resume
 
 if TYPE_CHECKING:
     from racer.config.distill import DistillConfig
@@ -35,20 +36,16 @@ def distill(
 ) -> None:
     """Teach a policy that sees only the camera, by a teacher that sees the state; leaves a run folder."""
     from racer.cli.distill_progress import DistillProgress
-    from racer.errors import ConfigError
-    from racer.runs import open_run
 
     changes: dict[str, Any] = {"track": track, "vehicle": vehicle, "seed": seed}
     settings = list(settings or [])
     if minutes is not None:
         settings.append(f"dagger.minutes={minutes}")
     if resume is not None:
-        given = [f"--{key}" for key, value in changes.items() if value is not None]
-        given += ["--config"] * (config != "distill") + ["--disturbance"] * (disturbance is not None)
-        given += ["--run-dir"] * (run_dir not in (None, resume)) + ["a teacher"] * (teacher is not None)
-        if given:
-            raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
-        run = open_run(resume)
+        others = {f"--{key}": value is not None for key, value in changes.items()}
+        others |= {"--config": config != "distill", "--disturbance": disturbance is not None}
+        others |= {"--run-dir": run_dir not in (None, resume), "a teacher": teacher is not None}
+        run = open_to_resume(resume, others)
     else:
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")
@@ -60,13 +57,10 @@ def distill(
         resolved = folder.resumed_distillation(run, settings)
     else:
         run = folder.new_distillation(resolved, run_dir, teacher=teacher)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
-    with DistillProgress(resolved, run.path) as progress:
-        try:
-            outcome = session.distill(resolved, run, resume=resume is not None, report=progress)
-        except KeyboardInterrupt:
-            progress.stopped()
-            raise typer.Exit(130) from None
+    progress = DistillProgress(resolved, run.path)
+    outcome = learn_until_stopped(
+        progress, lambda: session.distill(resolved, run, resume=resume is not None, report=progress)
+    )
     progress.summary(outcome)
     if outcome.interrupted:
         raise typer.Exit(130)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from racer.cli.learning import learn_until_stopped, open_to_resume
 
 
 def train(
@@ -37,8 +38,6 @@ def train(
     """Train a policy with PPO; leaves a run folder. Without options: the shipped track and reward function."""
     from racer.cli.training_progress import TrainingProgress
     from racer.config.read import read_train
-    from racer.errors import ConfigError
-    from racer.runs import open_run
 
     changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}
     settings = list(settings or [])
@@ -49,12 +48,9 @@ def train(
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
-        given = [f"--{key}" for key, value in changes.items() if value is not None]
-        given += ["--config"] * (config != "default") + ["--from"] * (start_from is not None)
-        given += ["--run-dir"] * (run_dir not in (None, resume))
-        if given:
-            raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
-        run = open_run(resume)
+        others = {f"--{key}": value is not None for key, value in changes.items()}
+        others |= {"--config": config != "default", "--from": start_from is not None}
+        run = open_to_resume(resume, others | {"--run-dir": run_dir not in (None, resume)})
     else:
         resolved = read_train(config, settings=settings, changes=changes)
     from racer.train import folder, session
@@ -63,13 +59,10 @@ def train(
         resolved = folder.resumed_config(run, settings)
     else:
         run = folder.new_run(resolved, run_dir, start_from=start_from)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
-    with TrainingProgress(resolved, run.path) as progress:
-        try:
-            outcome = session.train(resolved, run, resume=resume is not None, report=progress)
-        except KeyboardInterrupt:
-            progress.stopped()
-            raise typer.Exit(130) from None
+    progress = TrainingProgress(resolved, run.path)
+    outcome = learn_until_stopped(
+        progress, lambda: session.train(resolved, run, resume=resume is not None, report=progress)
+    )
     progress.summary(outcome)
     if show_prints:
         progress.prints()
