@@ -41,7 +41,7 @@ def refuse_external_data(onnx: bytes, *, source: str) -> None:
     """
     try:
         external, has_graph = _walk(memoryview(onnx), "model", 0)
-    except _BrokenError:
+    except BrokenError:
         raise BundleError(f"{source} is no ONNX graph, or a damaged one") from None
     if not has_graph:
         raise BundleError(f"{source} is no ONNX graph, or a damaged one")
@@ -49,29 +49,37 @@ def refuse_external_data(onnx: bytes, *, source: str) -> None:
         raise BundleError(f"{source} keeps data in other files; a bundle's graph must hold all of its weights")
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """The bytes are no protobuf message."""
 
 
 def _walk(message: memoryview, kind: str, depth: int) -> tuple[bool, bool]:
     """Whether a tensor in here is external, and whether there is a child at all."""
     if depth > _DEPTH_MAX:
-        raise _BrokenError
+        raise BrokenError
     children = _CHILDREN[kind]
     found = False
-    for number, wire, value in _fields(message):
+    for number, wire, value in read_fields(message):
         if kind == "tensor" and (number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)):
             return True, True
         if number in children:
             if wire != _BYTES or not isinstance(value, memoryview):
-                raise _BrokenError
+                raise BrokenError
             found = True
             if _walk(value, children[number], depth + 1)[0]:
                 return True, True
     return False, found
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+def read_fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """The fields of a protobuf message, in their order in the file.
+
+    Yields:
+        Field number; wire type (0 varint, 1 fixed64, 2 bytes, 5 fixed32); the number, or the bytes of the others.
+
+    Raises:
+        BrokenError: the bytes are no protobuf message.
+    """
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -85,9 +93,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         elif wire in (_FIXED64, _FIXED32):
             length = 8 if wire == _FIXED64 else 4
         else:
-            raise _BrokenError
+            raise BrokenError
         if number == 0 or at + length > len(message):
-            raise _BrokenError
+            raise BrokenError
         yield number, wire, message[at : at + length]
         at += length
 
@@ -96,10 +104,10 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):
-            raise _BrokenError
+            raise BrokenError
         byte = message[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise _BrokenError
+    raise BrokenError

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import BundleError
-from racer.onnx_file import _BrokenError, _fields
+from racer.onnx_file import BrokenError, read_fields
 
 Message = dict[int, list["int | memoryview"]]
 Dim = int | str | None
@@ -95,13 +95,13 @@ def read_graph(onnx: bytes, *, source: str) -> Graph:
             outputs=tuple(_text(_message(each), 1) for each in _messages(graph, 12)),
             functions=any(_messages(each, key) for each, key in ((model, 20), (model, 25), (graph, 15))),
         )
-    except (_BrokenError, ValueError, struct.error):
+    except (BrokenError, ValueError, struct.error):
         raise BundleError(f"{source} is no ONNX graph, or a damaged one") from None
 
 
 def _message(data: memoryview) -> Message:
     fields: Message = {}
-    for number, _, value in _fields(data):
+    for number, _, value in read_fields(data):
         fields.setdefault(number, []).append(value)
     return fields
 
@@ -109,7 +109,7 @@ def _message(data: memoryview) -> Message:
 def _messages(message: Message, number: int) -> list[memoryview]:
     values = [value for value in message.get(number, []) if isinstance(value, memoryview)]
     if len(values) != len(message.get(number, [])):
-        raise _BrokenError
+        raise BrokenError
     return values
 
 
@@ -140,10 +140,10 @@ def _packed(data: memoryview) -> list[int]:
     start = 0
     for end, byte in enumerate(data, 1):
         if byte < 0x80:
-            found.extend(value for _, _, value in _fields(memoryview(b"\x08" + bytes(data[start:end]))))
+            found.extend(value for _, _, value in read_fields(memoryview(b"\x08" + bytes(data[start:end]))))
             start = end
     if start != len(data):
-        raise _BrokenError
+        raise BrokenError
     return [value for value in found if isinstance(value, int)]
 
 
@@ -162,7 +162,7 @@ def _node(data: memoryview) -> Node:
 def _attribute(message: Message) -> Attribute:
     number = message.get(2, [b"\0\0\0\0"])[-1]
     if isinstance(number, int):
-        raise _BrokenError
+        raise BrokenError
     tensors = _messages(message, 5)
     floats = message.get(7, [])
     return Attribute(
@@ -180,7 +180,7 @@ def _tensor(data: memoryview) -> Tensor:
     message = _message(data)
     shape = _wholes(message, 1)
     if len(shape) > _SHAPE_PARTS or any(size < 0 for size in shape):
-        raise _BrokenError
+        raise BrokenError
     return Tensor(name=_text(message, 8), shape=shape, values=_values(message, shape))
 
 
@@ -197,7 +197,7 @@ def _values(message: Message, shape: tuple[int, ...]) -> NDArray[np.int64] | Non
     else:
         values = np.array(_wholes(message, 7 if kind == "<i8" else 5), np.int64)
     if values.size != count:
-        raise _BrokenError
+        raise BrokenError
     return values.reshape(shape)
 
 

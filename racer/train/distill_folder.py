@@ -14,16 +14,13 @@ from racer.assets import write_atomically
 from racer.bundle import read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions, SpeedRange, SteeringRange
 from racer.config.distill import DistillConfig
-from racer.config.read import read_disturbance, read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.read import read_disturbance, read_vehicle, read_yaml, validate, with_settings
 from racer.errors import ConfigError, RunError
 from racer.reward.load import load_reward, read_source
 from racer.runs import RunFolder, circumstances, create_run
-from racer.track.course import write_course
 from racer.track.load import load_tracks
 from racer.train.distill_teacher import teacher_bundle
-from racer.train.folder import _check_packages as check_packages
-from racer.train.folder import _file_names as file_names
-from racer.train.folder import kept
+from racer.train.folder import check_packages, kept, write_inputs
 
 KIND = "distillation"
 TEACHER = "teacher.bundle"
@@ -66,27 +63,12 @@ def new_distillation(
     run = create_run(path, name=f"distill-{tracks[0].name if len(tracks) == 1 else f'{len(tracks)}-tracks'}")
     try:
         with kept(run):
-            files = file_names(tracks)
-            for track, file in zip(tracks, files, strict=True):
-                write_course(track, run.path / "tracks" / file)
-            write_atomically(run.reward, reward.text)
-            write_atomically(run.vehicle, to_yaml(vehicle))
-            write_atomically(run.config, to_yaml(config))
+            told = write_inputs(run, config, tracks, reward, vehicle)
             if bundle is not None:
                 write_atomically(teacher_file(run), bundle.read_bytes())
             # Last: a folder with it is a run.
-            run.write_info(
-                **circumstances(),
-                kind=KIND,
-                seed=config.seed,
-                reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
-                tracks=[
-                    {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
-                    for track, file in zip(tracks, files, strict=True)
-                ],
-                teacher=None if bundle is None else str(bundle),
-                finished=False,
-            )
+            given = None if bundle is None else str(bundle)
+            run.write_info(**circumstances(), kind=KIND, **told, teacher=given, finished=False)
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise

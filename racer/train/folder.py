@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
+from racer.config.distill import DistillConfig
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.read import read_disturbance, read_vehicle, read_yaml, to_yaml, validate, with_settings
 from racer.config.train import TrainConfig
@@ -49,7 +51,7 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
         RunError: the folder exists, cannot be made, or `start_from` is of another action or observation space.
         RacerError: a track, reward or vehicle cannot be used.
     """
-    _check_packages()
+    check_packages()
     tracks = load_tracks(list(config.track))
     reward = read_source(config.reward)
     load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
@@ -75,31 +77,48 @@ def _fill(
     disturbance: DisturbanceConfig,
     start: Path | None,
 ) -> None:
+    told = write_inputs(run, config, tracks, reward, vehicle)
+    write_atomically(run.disturbance, to_yaml(disturbance))
+    if start is not None:
+        write_atomically(run.start, start.read_bytes())
+    # Last: a folder with it is a run.
+    run.write_info(**circumstances(), **told, started_from=None if start is None else str(start), finished=False)
+
+
+def write_inputs(
+    run: RunFolder,
+    config: TrainConfig | DistillConfig,
+    tracks: Sequence[Track],
+    reward: RewardSource,
+    vehicle: VehicleConfig,
+) -> dict[str, Any]:
+    """Write the tracks, the reward function, the vehicle and the resolved configuration into a new run folder.
+
+    Returns:
+        What the run's info says of them: seed, reward and tracks.
+    """
     files = _file_names(tracks)
     for track, file in zip(tracks, files, strict=True):
         write_course(track, run.path / "tracks" / file)
     write_atomically(run.reward, reward.text)
     write_atomically(run.vehicle, to_yaml(vehicle))
-    write_atomically(run.disturbance, to_yaml(disturbance))
     write_atomically(run.config, to_yaml(config))
-    if start is not None:
-        write_atomically(run.start, start.read_bytes())
-    # Last: a folder with it is a run.
-    run.write_info(
-        **circumstances(),
-        seed=config.seed,
-        reward={"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
-        tracks=[
+    return {
+        "seed": config.seed,
+        "reward": {"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
+        "tracks": [
             {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
             for track, file in zip(tracks, files, strict=True)
         ],
-        started_from=None if start is None else str(start),
-        finished=False,
-    )
+    }
 
 
-def _check_packages() -> None:
-    """Refuse at once what would fail at the first checkpoint."""
+def check_packages() -> None:
+    """Refuse at once what would fail at the first checkpoint.
+
+    Raises:
+        MissingExtra: a package that a training needs is not installed.
+    """
     for package in ("onnxruntime", "tensorboard"):
         if find_spec(package) is None:
             raise MissingExtra(f"Training (package `{package}`)", "train")
