@@ -11,7 +11,7 @@ from racer.config.sensors import LidarConfig
 from racer.sim.disturb import Disturbances
 from racer.sim.disturb_delivery import Delivery
 from racer.sim.disturb_past import Past, put_back
-from racer.sim.lidar import Lidar, cast_marked, lidar_scratch, make_lidar
+from racer.sim.lidar import Lidar, cast_rays, lidar_scratch, make_lidar
 from racer.sim.world import World
 
 _SENSOR = 1
@@ -71,7 +71,7 @@ class LidarSensing:
         self, first: int, last: int, which: NDArray[np.bool_], cars: NDArray[np.void], objects: NDArray[np.void]
     ) -> None:
         world, tables = self._world, self._world.tables
-        cast_marked(
+        cast_rays(
             first,
             last,
             which,

@@ -266,36 +266,6 @@ def _cast(
 def cast_rays(
     first: int,
     last: int,
-    cars: Any,
-    objects: Any,
-    vehicles: Any,
-    courses: Any,
-    walls: Any,
-    wall_groups: Any,
-    lidar: Any,
-    scratch: Any,
-    out: Any,
-) -> None:
-    """Fill `out` with the ranges that the active cars of worlds first..last-1 measure.
-
-    `cars` (N, C) CAR, of which only `rng` is written; `objects` (N, M) OBJECT; `vehicles` (N, C) VEHICLE;
-    `courses` COURSE, `walls` WALL and `wall_groups` WALL_GROUP rows, at most `CHUNK` vertices in a group;
-    `lidar` from `make_lidar`; `scratch` from `lidar_scratch`, which calls on other worlds may share; `out`
-    (N, C, rays) float32, metres. Ranges lie in range_min..range_max. A ray that meets nothing reads exactly
-    range_max; noise is added to the others, before clipping. Rows of slots without a car are left as they
-    are.
-    """
-    work = scratch[first]
-    for n in range(first, last):
-        for i in range(cars.shape[1]):
-            if cars[n, i]["active"] == 1:
-                _cast(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)
-
-
-@kernel
-def cast_marked(
-    first: int,
-    last: int,
     which: Any,
     cars: Any,
     objects: Any,
@@ -307,7 +277,15 @@ def cast_marked(
     scratch: Any,
     out: Any,
 ) -> None:
-    """`cast_rays` for the cars that `which` (N, C) marks alone."""
+    """Fill `out` with the ranges that those active cars of worlds first..last-1 measure that `which` (N, C) marks.
+
+    `cars` (N, C) CAR, of which only `rng` is written; `objects` (N, M) OBJECT; `vehicles` (N, C) VEHICLE;
+    `courses` COURSE, `walls` WALL and `wall_groups` WALL_GROUP rows, at most `CHUNK` vertices in a group;
+    `lidar` from `make_lidar`; `scratch` from `lidar_scratch`, which calls on other worlds may share; `out`
+    (N, C, rays) float32, metres. Ranges lie in range_min..range_max. A ray that meets nothing reads exactly
+    range_max; noise is added to the others, before clipping. Rows of other cars, and of slots without a car, are
+    left as they are.
+    """
     work = scratch[first]
     for n in range(first, last):
         for i in range(cars.shape[1]):

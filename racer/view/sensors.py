@@ -65,10 +65,13 @@ class CarSensors:
             range_max=config.range_max,
         )
         out = np.zeros((1, len(self._groups), rays), np.float32)
+        marked = np.zeros(world.cars.shape, np.bool_)
+        marked[0, car] = True
         tables = world.tables
         cast_rays(
             0,
             1,
+            marked,
             world.cars,
             world.objects,
             world.vehicles,

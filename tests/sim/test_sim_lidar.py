@@ -43,13 +43,14 @@ def make_cars(poses, course=0):
     return cars, vehicles
 
 
-def cast(lidar, cars, vehicles, tables, objects=None, ranges=None):
-    """Ranges (N, C, rays) from the kernel; `ranges` splits the worlds over several calls."""
+def cast(lidar, cars, vehicles, tables, objects=None, ranges=None, which=None):
+    """Ranges (N, C, rays) from the kernel; `ranges` splits the worlds over several calls, `which` marks cars."""
+    which = np.ones(cars.shape, np.bool_) if which is None else which
     objects = np.zeros((len(cars), 0), OBJECT) if objects is None else objects
     out = np.full((*cars.shape, len(lidar.ray_x)), -1.0, np.float32)
     scratch = lidar_scratch(len(cars), len(lidar.ray_x))
     for first, last in ranges or [(0, len(cars))]:
-        cast_rays(first, last, cars, objects, vehicles, *tables, lidar, scratch, out)
+        cast_rays(first, last, which, cars, objects, vehicles, *tables, lidar, scratch, out)
     return out
 
 
@@ -255,6 +256,19 @@ def test_batch_independence_bit_for_bit():
         alone = before[n : n + 1].copy()
         assert (cast(lidar, alone, vehicles[n : n + 1], tables)[0] == together[n]).all()
         assert (alone["rng"] == cars["rng"][n]).all()
+
+
+def test_cars_that_are_not_marked_are_left_alone():
+    """A marked car measures what it measures among all; the others' rows and noise streams stay as they were."""
+    lidar, tables = fan(noise_sigma=0.01), wall_tables([BOX])
+    cars, vehicles = make_cars(np.arange(12).reshape(2, 2, 3) * 0.05)
+    some, every = cars.copy(), cars.copy()
+    which = np.array([[True, False], [False, True]])
+    out = cast(lidar, some, vehicles, tables, which=which)
+    assert (out[which] == cast(lidar, every, vehicles, tables)[which]).all()
+    assert (out[~which] == -1.0).all()
+    assert (some["rng"][which] == every["rng"][which]).all()
+    assert (some["rng"][~which] == cars["rng"][~which]).all()
 
 
 def test_noise_has_its_statistics_and_limits():
