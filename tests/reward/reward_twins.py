@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from racer.reward.compile.compiled_path import CompiledReward
-from racer.reward.compile.kernel import plain_kernel
-from racer.reward.compile.kernel_text import Translation
-from racer.reward.compile.module_rules import check_module
-from racer.reward.compile.state_rows import Mismatch, take_state
-from racer.reward.compile.translate import translate
+from racer.reward.compile.kernels.compiled_path import CompiledReward
+from racer.reward.compile.kernels.kernel import plain_kernel
+from racer.reward.compile.module.rules import check_module
+from racer.reward.compile.state.rows import Mismatch, take_state
+from racer.reward.compile.translation.kernel_text import Translation
+from racer.reward.compile.translation.translate import translate
 from racer.reward.failure import as_reward
 from racer.reward.printed import PrintCapture
 from racer.reward.rows import params_rows

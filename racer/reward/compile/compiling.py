@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from pathlib import Path
 
-from racer.assets import cache_dir
 from racer.errors import RewardError
-from racer.reward.compile.kernel import folder_of, load_kernel, read_verdict
+from racer.reward.compile.kernels.cache import folder_of, prune, read_verdict
+from racer.reward.compile.kernels.kernel import load_kernel
 from racer.reward.seam import Reward
 from racer.reward.source import RewardSource, compile_source
-
-KEEP = 200
-"""Translations that are kept in the cache folder."""
 
 
 def compiled_reward(
@@ -28,14 +24,14 @@ def compiled_reward(
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
-    from racer.reward.compile.compiled_path import CompiledReward
-    from racer.reward.compile.trial import try_out
+    from racer.reward.compile.kernels.compiled_path import CompiledReward
+    from racer.reward.compile.trial.trial import try_out
 
     compile_source(source)
     folder = folder_of(source)
     verdict = read_verdict(folder)
     if verdict is None:
-        _prune()
+        prune()
         verdict = try_out(source, folder)
     if verdict["path"] == "refused":
         raise RewardError(str(verdict["reason"]))
@@ -55,14 +51,3 @@ def _left(verdict: dict[str, object]) -> str:
         return ""
     lines = ", ".join(f"line {line} ({reason})" for line, reason in traps[:3])
     return f"plain Python is called for {lines}" + (" and others" if len(traps) > 3 else "")
-
-
-def _prune() -> None:
-    """Drop the translations that were not made lately."""
-    try:
-        folders = [p for p in (cache_dir() / "rewards").iterdir() if p.is_dir()]
-        folders.sort(key=lambda p: p.stat().st_mtime, reverse=True)
-    except OSError:
-        return
-    for old in folders[KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -1,6 +1,11 @@
-"""How translating a piece of a program can end early."""
+"""How translating a piece of a program can end early, and how a call of a kernel can: the codes of its traps."""
 
 from __future__ import annotations
+
+RAISED, UNCOVERED, ENDLESS, NO_REWARD = 1, 2, 3, 4
+"""Kinds of traps: Python would raise; not translated; too many rounds; the value is no reward."""
+KINDS = 8
+"""The code that a kernel gives a car instead of a reward is line * KINDS + kind."""
 
 
 class CannotCompile(Exception):
