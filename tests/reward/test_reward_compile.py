@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reward_twins import random_rows, source_of, translated
+from reward_twins import Twins, random_rows, source_of, translated
 
 from racer.errors import RewardError
 from racer.reward.compile.endings import CannotCompile
@@ -148,6 +148,14 @@ def test_prints_are_counted_and_not_made(capfd: pytest.CaptureFixture[str]) -> N
     compiled.compute(rows, None, COURSES, np.zeros((3, 1)))
     assert compiled.printed_lines == 9
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_list_may_grow_to_thousands() -> None:
+    """Hold a centre line that a user draws many times finer."""
+    body = "    line = [0.5 * k for k in range(6000 + params['closest_waypoints'][0])]\n    return sum(line) / len(line)\n"
+    twins = Twins(f"def reward_function(params):\n{body}", 2)
+    twins.step(*random_rows(2, 0, COURSES), COURSES)
+    assert twins.traps == 0
 
 
 def test_rows_may_be_packed_and_strided() -> None:

@@ -15,8 +15,8 @@ from racer.reward.compile.values.value import Ref, Scalar, Value
 
 LINES_MAX = 30_000
 """Lines written in all passes, after which the translation is given up."""
-LIST_CAPACITY = 2048
-"""Elements of a list that grows."""
+LIST_CAPACITY = 16_384
+"""Elements of a list that grows: a centre line of 250 points may be drawn sixty times finer."""
 STATE_CAPACITY = 128
 """Elements of a list that grows and is kept between calls."""
 MEMORY_MAX, STATE_MAX = 4_000_000, 4096
