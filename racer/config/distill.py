@@ -37,7 +37,7 @@ class TeacherConfig(Config):
 class DaggerConfig(Config):
     """DAgger (Ross, Gordon, Bagnell 2011): the student drives more and more, the teacher says what it would do."""
 
-    rounds: int = Field(default=200, ge=1, le=100_000, description="of driving, then learning")
+    rounds: int = Field(default=320, ge=1, le=100_000, description="of driving, then learning")
     worlds: int = Field(default=64, ge=1, le=4096, description="cars that drive at once")
     undisturbed: float = Field(
         default=0.25, ge=0.0, le=1.0, description="share of the cars that drive without env.disturbance"
@@ -57,7 +57,7 @@ class DaggerConfig(Config):
     huber: float = Field(default=0.1, gt=0.0, description="half ranges beyond which an error counts by its size only")
     mirrored: float = Field(default=0.5, ge=0.0, le=1.0, description="share of a batch seen in a mirror")
     evaluate_every: int = Field(default=40, ge=1, description="rounds between evaluations")
-    evaluate_laps: int = Field(default=4, ge=1, le=100, description="laps of an evaluation on each track")
+    evaluate_laps: int = Field(default=16, ge=1, le=100, description="laps of an evaluation on each track")
     minutes: float | None = Field(default=None, gt=0.0, description="wall time of all; the earlier of the two ends it")
     threads: int = Field(default=2, ge=1, le=64, description="of simulation and of the network's arithmetic")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
