@@ -26,6 +26,8 @@ from racer.errors import ExportError
 from racer.export.features import ACTIVATIONS, ScaledFeatures
 
 TorchPolicy = ActorCriticPolicy | SACPolicy
+_CRITIC = ("vf_features_extractor.", "mlp_extractor.value_net.", "value_net.")
+"""How names of weights begin that PPO's critic has to itself."""
 
 
 class TwoViewsPolicy(MultiInputActorCriticPolicy):
@@ -189,7 +191,24 @@ def load_weights(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
     Raises:
         ExportError: a weight is missing, unknown, or of another shape.
     """
-    own = _weights(policy)
+    _put(weights, _weights(policy))
+
+
+def load_actor(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
+    """Put of a bundle's weights what drives into a policy, whose critic and exploration stay as they are.
+
+    Raises:
+        ExportError: a weight is missing, unknown, or of another shape.
+    """
+
+    def drives(name: str) -> bool:
+        return name != "log_std" and not name.startswith(_CRITIC)
+
+    theirs = {name: array for name, array in weights.items() if drives(name)}
+    _put(theirs, {name: tensor for name, tensor in _weights(policy).items() if drives(name)})
+
+
+def _put(weights: Mapping[str, NDArray], own: Mapping[str, Tensor]) -> None:
     if unlike := sorted(set(own) ^ set(weights)):
         side = "misses" if unlike[0] in own else "does not know"
         raise ExportError(f"The weights do not fit the contract's network: it {side} `{unlike[0]}`")

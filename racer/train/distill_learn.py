@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from racer.assets import write_atomically
@@ -22,6 +23,8 @@ from racer.export.network import DeployedPolicy, TorchPolicy, build_policy
 from racer.train.distill_memory import DrivenFrames
 
 VERSION = 1
+LOG_STD = -2.0
+"""Of the Gaussian, in half ranges: about what a student misses its teacher by. It matters to who trains on with PPO."""
 
 
 class Student:
@@ -35,6 +38,8 @@ class Student:
         """Random weights from `seed`."""
         torch.manual_seed(seed)
         self.policy: TorchPolicy = build_policy(contract)
+        assert isinstance(self.policy, ActorCriticPolicy)
+        self.policy.log_std.data.fill_(LOG_STD)
         self.policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._settings = settings
         self._answer = DeployedPolicy(self.policy, contract)

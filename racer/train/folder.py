@@ -16,7 +16,7 @@ from racer.config.disturbance import DisturbanceConfig
 from racer.config.read import read_disturbance, read_vehicle, read_yaml, to_yaml, validate, with_settings
 from racer.config.train import TrainConfig
 from racer.config.vehicle import VehicleConfig
-from racer.contract import PolicyContract, contract_difference
+from racer.contract import NetworkInfo, contract_difference
 from racer.errors import ConfigError, MissingExtra, RunError
 from racer.policy.load import find_bundle
 from racer.reward.load import RewardSource, load_reward, read_source
@@ -167,19 +167,21 @@ def _checked_start(source: str | Path, config: TrainConfig) -> Path:
     theirs, ours = read_bundle(path).contract, contract_for(config, run="", hashes={})
     if told := contract_difference(ours, theirs):
         raise RunError(f"--from {source}: this training has {told} there; train with the same, or without --from")
-    if theirs.network != ours.network:
+    if _actor(theirs.network) != _actor(ours.network):
         raise RunError(
-            f"--from {source}: this training's network is {_network(ours)}, that one's is {_network(theirs)}; "
-            "set ppo.layers, ppo.activation, network and critic_sensors alike"
+            f"--from {source}: this training's network is {_network(ours.network)}, that one's is "
+            f"{_network(theirs.network)}; set ppo.layers, ppo.activation and network alike"
         )
     return path
 
 
-def _network(contract: PolicyContract) -> str:
-    network = contract.network
+def _actor(network: NetworkInfo) -> NetworkInfo:
+    """What drives; a critic that sees something else starts anew."""
+    return network.model_copy(update={"value_layers": (), "value_sensors": ()})
+
+
+def _network(network: NetworkInfo) -> str:
     parts = [f"{list(network.policy_layers)} {network.activation}"]
     if network.cnn is not None:
         parts.append(f"after `{network.cnn.name}`")
-    if network.value_sensors:
-        parts.append(f"with a critic on {', '.join(sensor.name for sensor in network.value_sensors)}")
     return " ".join(parts)

@@ -19,7 +19,7 @@ from racer.config.train import TrainConfig
 from racer.deepracer.logs import TrainingLog
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
-from racer.export.network import load_weights
+from racer.export.network import load_actor, load_weights
 from racer.reward.load import RewardSource, load_reward, read_source
 from racer.runs import RunFolder, circumstances
 from racer.track.load import load_tracks
@@ -163,6 +163,8 @@ def _begin(
             return progress
     if not run.start.exists():
         return {}
-    load_weights(model.policy, read_bundle(run.start).weights)
+    start = read_bundle(run.start)
+    ours = contract_for(config, run="", hashes={}).network
+    (load_weights if start.contract.network == ours else load_actor)(model.policy, start.weights)
     # Evaluated after the first round, so that what the run keeps as best is no worse than what it began with.
     return {"evaluated_at": -config.train.evaluate_every}

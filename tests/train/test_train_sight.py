@@ -11,7 +11,7 @@ from racer.contract import PolicyContract
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RunError
 from racer.evaluate import evaluate
-from racer.export import write_checkpoint
+from racer.export import DeployedPolicy, build_policy, load_actor, write_checkpoint
 from racer.policy import OnnxPolicy
 from racer.preprocess import Preprocessor, prepare_drive
 from racer.track.load import load_track
@@ -217,17 +217,37 @@ def test_it_goes_on(done):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["network=shallow"], r"after `shallow` with a critic on state, that one's is \[64, 64\] tanh after `small`"),
-        (["critic_sensors=[]"], r"after `small`, that one's is \[64, 64\] tanh after `small` with a critic on state"),
+        (["network=shallow"], r"after `shallow`, that one's is \[64, 64\] tanh after `small`"),
         (["preprocess.frames=2"], "preprocessing|observation space"),
         (["env.camera.pitch_deg=10"], "observation space `camera` with settings"),
     ],
 )
 def test_start_from_another_network_is_refused(done, tmp_path, settings, told):
-    """Name both networks, critics, cameras or steps where a training cannot begin with a bundle's weights."""
+    """Name both networks, cameras or steps where a training cannot begin with a bundle's weights."""
     with pytest.raises(RunError, match=told):
         new_run(tiny(*settings), tmp_path / "run", start_from=done.run.last)
     assert new_run(tiny(), tmp_path / "fits", start_from=done.run.last).start.is_file()
+
+
+def build(bundle):
+    """The bundle's torch network."""
+    return DeployedPolicy(build_policy(bundle.contract, bundle.weights), bundle.contract)
+
+
+def test_another_critic_starts_anew(done, tmp_path):
+    """Begin with what drives alone where the critic sees something else; explore as the configuration says."""
+    config = tiny("critic_sensors=[]", "ppo.log_std_init=-1.5", f"train.total_steps={N * STEPS}")
+    run = new_run(config, tmp_path / "run", start_from=done.run.last)
+    contract, env = sighted(config)
+    theirs = read_bundle(run.start)
+    fresh = make_model(config, normalised(env, 0.99), contract, Budget(1000, None)).policy
+    load_actor(fresh, theirs.weights)
+    seen = {name: values for name, values in some(env).items() if name == "camera"}
+    with torch.no_grad():
+        action = DeployedPolicy(fresh, contract)(seen["camera"])[0].numpy()
+        assert action == pytest.approx(build(theirs)(seen["camera"])[0].numpy())
+    assert fresh.log_std.tolist() == [-1.5, -1.5]
+    assert train(config, run).steps == N * STEPS
 
 
 @pytest.mark.parametrize(
