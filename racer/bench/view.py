@@ -35,7 +35,7 @@ FRAMES = 90
 _OPEN = """
 import sys
 from racer.view import window
-window.Window.run = lambda self: self.frame(0.0)
+window.Window.run = lambda self: (self.prepare(), self.frame(0.0))
 from racer.cli.main import main
 sys.argv = ["racer", "watch", sys.argv[1]]
 main()

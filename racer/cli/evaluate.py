@@ -12,15 +12,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from racer.config.objects import ObjectsConfig
-    from racer.config.vehicle import VehicleConfig
-    from racer.contract import PolicyContract
     from racer.evaluate import Evaluation
     from racer.policy.protocol import Policy
     from racer.replay_recorder import Recorder
     from racer.reward.seam import Reward
-    from racer.runs import RunFolder
     from racer.sim.world import World
-    from racer.track.track import Track
 
 
 def evaluate(
@@ -49,12 +45,14 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Drive laps with a policy and tell times and faults. Exits 0 whatever the laps."""
+    from racer.cli.trained_on import track_of, vehicle_of
+    from racer.cli.waiting import Waiting
     from racer.evaluate import evaluate as drive
     from racer.policy.load import load_policy
 
     loaded = load_policy(policy, seed=seed)
     contract = getattr(loaded, "contract", None)
-    course, car = _track(policy, contract, track), _vehicle(policy, contract, vehicle)
+    course, car = track_of(policy, contract, track), vehicle_of(policy, contract, vehicle)
     beside = _objects(loaded, race, objects)
     paths = None
     if picture is not None:
@@ -74,7 +72,8 @@ def evaluate(
             if one is not None:
                 one(world)
 
-    result = drive(loaded, course, car, laps=laps, seed=seed, objects=beside, disturbance=disturbance, watch=watch)
+    with Waiting("driving", first="driving; the first time, the simulator is compiled"):
+        result = drive(loaded, course, car, laps=laps, seed=seed, objects=beside, disturbance=disturbance, watch=watch)
     if as_json:
         import json
 
@@ -123,7 +122,9 @@ def _objects(policy: Policy, race: str | None, count: int | None) -> ObjectsConf
 
 def _reward(spec: str, laps: int) -> Reward | None:
     """The run's own reward function, so that the logs tell rewards; None for what is no run."""
-    if (run := _run(spec)) is None:
+    from racer.cli.trained_on import run_of
+
+    if (run := run_of(spec)) is None:
         return None
     from racer.reward.load import load_reward
 
@@ -136,13 +137,14 @@ def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> Recorder:
 
     import numpy as np
 
+    from racer.cli.trained_on import run_of
     from racer.env.sensors import config_for
     from racer.policy.load import NAMED, find_bundle
     from racer.replay import CarHeader
     from racer.replay_recorder import Recorder
     from racer.reward.load import load_reward
 
-    run = _run(spec)
+    run = run_of(spec)
     function = None if run is None else load_reward(run.reward, n_worlds=laps, path="python")
 
     def rewards(world: World) -> NDArray[np.float64]:
@@ -178,50 +180,6 @@ def _save(image: NDArray[np.uint8], file: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     write_atomically(file, buffer.getvalue())
-
-
-def _track(spec: str, contract: PolicyContract | None, named: str | None) -> Track:
-    """The track that was named, else the run's copy, else what the contract says, else the default."""
-    from racer.config.train import DEFAULT_TRACK
-    from racer.errors import AssetError
-    from racer.track.load import load_track, load_tracks
-
-    if named is not None:
-        return load_track(named)
-    if contract is None:
-        return load_track(DEFAULT_TRACK)
-    if (run := _run(spec)) is not None:
-        return load_track(run.tracks[0])
-    if not contract.trained_on.tracks:
-        raise AssetError(f"{spec} does not say what it was trained on; name a track with --track")
-    own = contract.trained_on.tracks[0]
-    try:
-        return load_tracks([own])[0]
-    except AssetError:
-        raise AssetError(f"{spec} was trained on `{own}`, which is not here; name a track with --track") from None
-
-
-def _vehicle(spec: str, contract: PolicyContract | None, named: str | None) -> VehicleConfig:
-    """The vehicle, in the same order."""
-    from racer.config.read import read_vehicle
-    from racer.errors import AssetError
-
-    if named is not None or contract is None:
-        return read_vehicle(named or "deepracer")
-    if (run := _run(spec)) is not None:
-        return read_vehicle(run.vehicle)
-    own = contract.trained_on.vehicle or "deepracer"
-    try:
-        return read_vehicle(own)
-    except AssetError:
-        raise AssetError(f"{spec} was trained with `{own}`, which is not here; name a vehicle with --vehicle") from None
-
-
-def _run(spec: str) -> RunFolder | None:
-    """The run that a folder is; None for a bundle, and for a folder that holds checkpoints only."""
-    from racer.runs import INFO, RunFolder
-
-    return RunFolder(Path(spec)) if (Path(spec) / INFO).is_file() else None
 
 
 def _print(result: Evaluation) -> None:

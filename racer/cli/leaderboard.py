@@ -46,33 +46,32 @@ def add(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Race bundles under rules, in a process of its own, and keep the result with all that it takes to rerun it."""
-    from racer.cli.race import _labels
+    from racer.cli.race import check_writable, entries_of, name_of, open_board
+    from racer.cli.waiting import Waiting
     from racer.config.read import read_vehicle
     from racer.config.rules import read_rules
     from racer.config.train import DEFAULT_TRACK
-    from racer.policy.load import find_bundle
-    from racer.race.entrants import check_label
-    from racer.race.guard import Entry, race_apart
-    from racer.race.leaderboard import Leaderboard
+    from racer.race.guard import race_apart
     from racer.track.load import load_track
 
-    entries = [Entry(path=find_bundle(spec), label=check_label(label)) for label, spec in _labels(bundles)]
-    board = Leaderboard(context.obj)
-    if board.path.exists():
-        board.races()  # what could not be kept is not raced
+    entries = entries_of(bundles, kept=True)
+    for path in (context.obj, replay):
+        check_writable(path)
+    board = open_board(context.obj)
     under, car = read_rules(rules, settings=settings or []), read_vehicle(vehicle)
     way = load_track(track or DEFAULT_TRACK)
-    name = Path(rules).stem + "".join(f" {one}" for one in settings or [])
-    result = race_apart(
-        entries,
-        way,
-        under,
-        vehicle=car,
-        seed=seed,
-        rules_name=name,
-        replay=replay,
-        model_s=model_s,
-    )
+    with Waiting("racing") as progress:
+        result = race_apart(
+            entries,
+            way,
+            under,
+            vehicle=car,
+            seed=seed,
+            rules_name=name_of(rules, settings),
+            replay=replay,
+            model_s=model_s,
+            report=progress,
+        )
     number = board.keep(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
     if as_json:
         import json
@@ -168,6 +167,7 @@ def verify(
     On another machine a race stands where everybody's status is the same and times are within one control step. Exits 1
     where one does not stand.
     """
+    from racer.cli.waiting import Waiting
     from racer.race.leaderboard import Leaderboard
     from racer.race.leaderboard_file import LeaderboardError
     from racer.race.verify import verify as rerun
@@ -178,7 +178,8 @@ def verify(
         raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(kept)}")
     failed = 0
     for number in races or kept:
-        found = rerun(board, kept[number], model_s=model_s)
+        with Waiting("racing") as progress:
+            found = rerun(board, kept[number], model_s=model_s, report=progress)
         typer.echo(found.told)
         failed += bool(found.differences)
     if failed:

@@ -11,12 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from racer.config.rules import Rules
-    from racer.config.vehicle import VehicleConfig
-    from racer.race.contest import Contest
-    from racer.race.entrant import Entrant
+    from racer.race.guard import Entry
+    from racer.race.leaderboard import Leaderboard
     from racer.race.result import EntrantResult, RaceResult
-    from racer.replay import Replay
-    from racer.track.track import Track
 
 
 _WIDTH = 120
@@ -27,7 +24,7 @@ def race(
     rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file of yours.")],
     bundles: Annotated[list[str], typer.Argument(help="Who races: bundles or run folders, as `label=file` or `file`.")],
     track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that happens by chance.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all that happens by chance.")] = 0,
     vehicle: Annotated[str, typer.Option(help="Vehicle of all: name or file.")] = "deepracer",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value on top of the rules, such as race=head_to_head.")
@@ -36,128 +33,173 @@ def race(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     video: Annotated[Path | None, typer.Option(help="Make a film of the first trial: .mp4 or .gif.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Write the first trial into this file.")] = None,
+    leaderboard: Annotated[
+        Path | None, typer.Option(help="Keep the result in this leaderboard; for bundles and run folders.")
+    ] = None,
+    model_s: Annotated[
+        float, typer.Option(min=0.1, help="s of wall time that each entrant's model may take; more voids the race.")
+    ] = 600.0,
 ) -> None:
     """Race policies under rules. Exits 0 whoever wins."""
+    import tempfile
     from dataclasses import replace
 
+    from racer.cli.race_window import DRIVE as IN_A_WINDOW
+    from racer.cli.waiting import Waiting
     from racer.config.read import read_vehicle
     from racer.config.rules import read_rules
     from racer.config.train import DEFAULT_TRACK
-    from racer.errors import ConfigError
+    from racer.race.guard import DRIVE, race_apart
     from racer.track.load import load_track
 
     chosen = read_rules(rules, settings=settings or [])
-    if video is not None and video.suffix.lower() not in (".mp4", ".gif"):
-        raise ConfigError(f"--video is `{video}`; a film is .mp4 or .gif")
+    _check_film(video)
     course, car = load_track(track or DEFAULT_TRACK), read_vehicle(vehicle)
-    labels = _labels(bundles)
-
-    def entrants() -> list[Entrant]:
-        return [_entrant(label, spec) for label, spec in labels]
-
-    name = Path(rules).stem + "".join(f" {one}" for one in settings or [])
-    result, driven = _drive(entrants, course, chosen, car, name, seed, window=window, kept=bool(video or replay))
-    if replay is not None and driven is not None:
-        from racer.replay import write_replay
-
-        write_replay(replay, driven)
+    entries = entries_of(bundles, kept=leaderboard is not None)
+    for path in (video, replay, leaderboard):
+        check_writable(path)
+    board = None if leaderboard is None else open_board(leaderboard)
+    name = name_of(rules, settings)
+    with tempfile.TemporaryDirectory(prefix="racer_film_") as folder:
+        driven = replay or (Path(folder) / "race.replay" if video is not None else None)
+        with Waiting("racing") as progress:
+            result = race_apart(
+                entries,
+                course,
+                chosen,
+                vehicle=car,
+                seed=seed,
+                rules_name=name,
+                replay=driven,
+                model_s=model_s,
+                threads=None,
+                report=progress,
+                drive=IN_A_WINDOW if window else DRIVE,
+            )
         result = replace(result, replay=replay)
-    if as_json:
-        import json
+        number = None
+        if board is not None:
+            files = [one.path for one in entries]
+            number = board.keep(result, track=course, rules=chosen, vehicle=car, bundles=files)
+        _tell(result, chosen, number, as_json=as_json)
+        if replay is not None:
+            typer.echo(f"wrote {replay}", err=as_json)
+        if number is not None:
+            typer.echo(f"kept as race {number} of {leaderboard}", err=as_json)
+        if video is not None and driven is not None:
+            _film(video, driven)
+            typer.echo(f"wrote {video}", err=as_json)
 
-        typer.echo(json.dumps(result.record(), indent=1))
-    else:
-        _print(result, chosen)
-    if replay is not None:
-        typer.echo(f"wrote {replay}", err=as_json)
-    if video is not None and driven is not None:
-        _film(video, driven)
-        typer.echo(f"wrote {video}", err=as_json)
+
+def entries_of(given: Sequence[str], *, kept: bool) -> list[Entry]:
+    """Who races, with the files that they are.
+
+    Args:
+        given: `label=file` or `file` each.
+        kept: the result is for a leaderboard, which keeps bundles alone.
+
+    Raises:
+        RacerError: a label cannot be used, or there is no such bundle.
+    """
+    from racer.errors import ConfigError
+    from racer.policy.load import NAMED, find_bundle
+    from racer.race.entrants import labelled
+    from racer.race.guard import Entry
+
+    entries = []
+    for label, spec in labelled(given):
+        if spec in NAMED and kept:
+            raise ConfigError(f"`{spec}` is no bundle; a leaderboard keeps races between bundles")
+        entries.append(Entry(path=Path(spec) if spec in NAMED else find_bundle(spec), label=label))
+    return entries
 
 
-def _labels(bundles: Sequence[str]) -> list[tuple[str, str]]:
-    """(label, file) of each entrant; names of files are made different by numbers."""
+def name_of(rules: str, settings: Sequence[str] | None) -> str:
+    """What results call rules, with what was changed in them."""
+    return Path(rules).stem + "".join(f" {one}" for one in settings or ())
+
+
+def open_board(file: Path) -> Leaderboard:
+    """A leaderboard that a race may be added to; what could not be kept is not raced.
+
+    Raises:
+        RacerError: the file is none, or may not be written.
+    """
+    from racer.race.leaderboard import Leaderboard
+
+    board = Leaderboard(file)
+    if file.exists():
+        board.races()
+    return board
+
+
+def check_writable(path: Path | None) -> None:
+    """Make sure before a long race that a file can be written after it.
+
+    Raises:
+        ConfigError: it is a folder, or lies where nothing may be written.
+    """
+    import os
+
     from racer.errors import ConfigError
 
-    out: list[tuple[str, str]] = []
-    for one in bundles:
-        label, equals, spec = one.partition("=")
-        if equals and (not label.strip() or not spec):
-            raise ConfigError(f"`{one}` is no entrant; give a bundle, or label=bundle")
-        if not equals:
-            path = Path(one)
-            spec, label = one, path.parent.name or path.stem if path.stem in ("best", "last") else path.stem
-        taken = [known for known, _ in out]
-        if equals and label in taken:
-            raise ConfigError(f"two entrants are called `{label}`; each needs a label of its own")
-        number, base = 2, label
-        while label in taken:
-            label, number = f"{base} {number}", number + 1
-        out.append((label, spec))
-    return out
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it")
+    place = path.absolute().parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path} cannot be written: {place} is no folder that you may write in")
 
 
-def _entrant(label: str, spec: str) -> Entrant:
-    from racer.policy.load import NAMED, load_policy
-    from racer.race.entrant import Entrant
-    from racer.race.entrants import open_entrant
+def _check_film(video: Path | None) -> None:
+    """Refuse before the race what would fail after it."""
+    import importlib.util
 
-    if spec in NAMED:
-        return Entrant(label=label, policy=load_policy(spec))
-    return open_entrant(spec, label)
+    from racer.errors import ConfigError, MissingExtra
 
-
-def _drive(
-    entrants: object,
-    track: Track,
-    rules: Rules,
-    vehicle: VehicleConfig,
-    name: str,
-    seed: int,
-    *,
-    window: bool,
-    kept: bool,
-) -> tuple[RaceResult, Replay | None]:
-    """The race, before somebody's eyes or not, and its replay where it is wanted."""
-    from racer.race.contest import Contest
-
-    def make() -> Contest:
-        assert callable(entrants)
-        return Contest(entrants(), track, rules, vehicle, seed=seed, rules_name=name, threads=None)
-
-    if window:
-        from racer.race.live import RaceSource
-        from racer.view.window import Window
-
-        source = RaceSource(make)
-        Window(source).run()
-        source.finish()
-        source.contest.close()
-        return source.contest.result(), source.recorder.replay()
-    from racer.race.race import recorder_of, run
-
-    contest = make()
-    recorder = recorder_of if kept else None
-    return run(contest, recorder)
+    if video is None:
+        return
+    if video.suffix.lower() not in (".mp4", ".gif"):
+        raise ConfigError(f"--video is `{video}`; a film is .mp4 or .gif")
+    needed = ("pygame", "imageio_ffmpeg" if video.suffix.lower() == ".mp4" else "PIL")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise MissingExtra(f"Making a film (package `{missing[0]}`)", "view")
 
 
-def _film(path: Path, driven: Replay) -> None:
+def _film(path: Path, driven: Path) -> None:
     import os
 
     # A film needs surfaces and fonts, no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    from racer.cli.waiting import Waiting
     from racer.cli.watch import choices_of
+    from racer.replay import read_replay
     from racer.view.source import ReplaySource
     from racer.view.video import write_video
 
     small = path.suffix.lower() == ".gif"
-    write_video(
-        path,
-        ReplaySource(driven),
-        size=(640, 400) if small else (1280, 800),
-        frames_per_s=15.0 if small else 30.0,
-        choices=choices_of("track", "trails,names"),
-    )
+    with Waiting("drawing the film") as progress:
+        write_video(
+            path,
+            ReplaySource(read_replay(driven)),
+            size=(640, 400) if small else (1280, 800),
+            frames_per_s=15.0 if small else 30.0,
+            choices=choices_of("track", "trails,names"),
+            tell=progress,
+        )
+
+
+def _tell(result: RaceResult, rules: Rules, number: int | None, *, as_json: bool) -> None:
+    """The table, or one JSON object, with the number of the race on a leaderboard."""
+    if not as_json:
+        _print(result, rules)
+        return
+    import json
+
+    typer.echo(json.dumps(result.record() | ({} if number is None else {"number": number}), indent=1))
 
 
 def _print(result: RaceResult, rules: Rules) -> None:

@@ -24,6 +24,7 @@ def video(
 
     # A film needs surfaces and fonts, no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    from racer.cli.waiting import Waiting
     from racer.cli.watch import choices_of
     from racer.replay import read_replay, side_by_side
     from racer.view.source import ReplaySource
@@ -35,14 +36,16 @@ def video(
     choices.follow = min(follow, len(both.header.cars)) - 1
     source = ReplaySource(both)
     rate = fps or (15.0 if small else 30.0)
-    write_video(
-        out,
-        source,
-        size=_size(size or ("640x400" if small else "1280x800")),
-        frames_per_s=rate,
-        speed=speed,
-        choices=choices,
-    )
+    with Waiting("drawing") as progress:
+        write_video(
+            out,
+            source,
+            size=_size(size or ("640x400" if small else "1280x800")),
+            frames_per_s=rate,
+            speed=speed,
+            choices=choices,
+            tell=progress,
+        )
     count = count_of(source, frames_per_s=rate, speed=speed)
     typer.echo(f"{out}: {count} pictures, {count / rate:.1f} s")
 

@@ -53,7 +53,10 @@ def watch(
 
         source = ReplaySource(side_by_side([read_replay(path) for path in paths], [path.stem for path in paths]))
     else:
-        source, person = _simulation(what, track, vehicle, reward, seed, live=live, me=me)
+        from racer.cli.waiting import Waiting
+
+        with Waiting("starting"):
+            source, person = _simulation(what, track, vehicle, reward, seed, live=live, me=me)
     window = Window(source, scale=scale, person=person)
     choices.follow = window.choices.follow
     window.choices = choices
@@ -106,21 +109,21 @@ def _simulation(
     me: bool,
 ) -> tuple[LiveSource, PersonPolicy | None]:
     """The policies on the first one's track, and a person beside them."""
-    from racer.cli.evaluate import _run, _track, _vehicle
+    from racer.cli.trained_on import run_of, track_of, vehicle_of
     from racer.errors import ConfigError
     from racer.view.live import RATE_HZ, Driver, LiveSource
     from racer.view.opening import driver_of
     from racer.view.person import PersonPolicy
 
-    if live and (len(what) != 1 or _run(what[0]) is None):
+    if live and (len(what) != 1 or run_of(what[0]) is None):
         raise ConfigError("--live follows one run; give its folder")
     drivers: list[Driver] = []
     for one in what:
-        run = _run(one)
+        run = run_of(one)
         function = reward if reward is not None else None if run is None else run.reward
         drivers.append(driver_of(one, seed=seed, reward=function, live=live))
     contract = getattr(drivers[0].policy, "contract", None)
-    course, car = _track(what[0], contract, track), _vehicle(what[0], contract, vehicle)
+    course, car = track_of(what[0], contract, track), vehicle_of(what[0], contract, vehicle)
     person = None
     if me:
         rate = next((one.policy.control_rate_hz for one in drivers if one.policy.control_rate_hz), RATE_HZ)

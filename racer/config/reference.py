@@ -1,4 +1,4 @@
-"""The reference page of a training's configuration, made from the models themselves.
+"""The reference page of the configuration of a training and of the rules of a race, made from the models themselves.
 
 `docs/configuration.md` is this text; a test compares them.
 """
@@ -13,10 +13,15 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from racer.config.rules import Rules
 from racer.config.train import TrainConfig
 
 _HEAD = """\
-# The configuration of a training
+# The configuration
+
+Of a training, and below of the [rules of a race](#rules-of-a-race).
+
+## A training
 
 A file in `configs/`, or your own: `racer train --config my.yaml`. Single values are set on the command line:
 `racer train --set ppo.learning_rate=5e-4 --set env.sensors=[lidar]`. Unknown keys and values out of range are
@@ -25,12 +30,24 @@ refused. The resolved configuration stands in the run folder as `config.yaml`.
 | key | default | allowed | meaning |
 |---|---|---|---|
 """
+_RULES = """
+## Rules of a race
+A file in `configs/rules/`, a preset, or your own: `racer race my_rules.yaml ...`, `--set race=head_to_head`. What they
+do is told in [racing](racing.md); `objects` is as in a training, its `race` follows from the rules' own.
+
+| key | default | allowed | meaning |
+|---|---|---|---|
+"""
 
 
 def markdown() -> str:
     """The page."""
-    rows = [f"| `{key}` | {default} | {allowed} | {meaning} |" for key, default, allowed, meaning in _rows(TrainConfig)]
-    return _HEAD + "\n".join(rows) + "\n"
+    return _HEAD + _table(TrainConfig) + _RULES + _table(Rules)
+
+
+def _table(model: type[BaseModel]) -> str:
+    rows = [f"| `{key}` | {default} | {allowed} | {meaning} |\n" for key, default, allowed, meaning in _rows(model)]
+    return "".join(rows)
 
 
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:

@@ -124,6 +124,15 @@ class Contest:
             heat.step()
         return bool(going)
 
+    @property
+    def share(self) -> float:
+        """Of all laps of all trials that is driven; 1 where all trials have ended."""
+        parts = [
+            np.where(heat.referee.rows["stand"] == Stand.DONE, 1.0, heat.referee.progress() / self.rules.laps)
+            for heat in self.heats
+        ]
+        return float(np.concatenate([part.ravel() for part in parts]).mean())
+
     def close(self) -> None:
         """End the threads."""
         for heat in self.heats:

@@ -7,14 +7,15 @@ list, in onnxruntime. The work of one action is bounded from the graph's shapes,
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from racer.assets import did_you_mean
-from racer.bundle import Bundle, read_bundle
+from racer.bundle import SUFFIX, Bundle, read_bundle
 from racer.contract import PolicyContract
-from racer.errors import RacerError
-from racer.policy.load import find_bundle
+from racer.errors import ConfigError, RacerError
+from racer.policy.load import CHECKPOINTS, NAMED, find_bundle, load_policy
 from racer.policy.onnx import OnnxPolicy
 from racer.race.entrant import Entrant
 from racer.race.onnx_graph import Graph, read_graph
@@ -59,6 +60,17 @@ def open_entrant(path: Path | str, label: str | None = None) -> Entrant:
     check_limits(bundle, source=str(file))
     called = own_label(Path(path)) if label is None else check_label(label)
     return Entrant(label=called, policy=OnnxPolicy(replace(bundle, name=called)), sha256=sha256)
+
+
+def enter(spec: Path | str, label: str) -> Entrant:
+    """An entrant of a race that keeps no results: a bundle, a run folder, or a policy that needs no training.
+
+    Raises:
+        RacerError: as `open_entrant` does.
+    """
+    if str(spec) in NAMED:
+        return Entrant(label=check_label(label), policy=load_policy(spec))
+    return open_entrant(spec, label)
 
 
 def read_entry(file: Path) -> tuple[Bundle, str]:
@@ -163,5 +175,34 @@ def _check_inputs(graph: Graph, contract: PolicyContract, source: str) -> None:
 
 def own_label(path: Path) -> str:
     """What an entrant without a label is called: its run's or file's name, but for what a label may not hold."""
-    name = "".join(letter for letter in path.resolve().stem if letter.isprintable()).lstrip("=+-@ ")
-    return check_label(name[:LABEL_MAX] or "entrant")
+    name = "".join(letter for letter in path.resolve().name.removesuffix(SUFFIX) if letter.isprintable())
+    return check_label(name.lstrip("=+-@ ")[:LABEL_MAX] or "entrant")
+
+
+def labelled(given: Sequence[str]) -> list[tuple[str, str]]:
+    """(label, file) of entrants that are given as `label=file` or `file`.
+
+    A file without a label is called by its own name, a checkpoint by its run's; a number makes names differ.
+
+    Raises:
+        ConfigError: one is no entrant, or two are given one label.
+        EntrantError: a label cannot be used.
+    """
+    out: list[tuple[str, str]] = []
+    for one in given:
+        label, equals, spec = one.partition("=")
+        if equals and (not label.strip() or not spec):
+            raise ConfigError(f"`{one}` is no entrant; give a bundle, or label=bundle")
+        if equals:
+            label = check_label(label)
+        else:
+            path = Path(one)
+            spec, label = one, own_label(path.parent if path.name in CHECKPOINTS and path.parent.name else path)
+        taken = [known for known, _ in out]
+        if equals and label in taken:
+            raise ConfigError(f"two entrants are called `{label}`; each needs a label of its own")
+        number, base = 2, label
+        while label in taken:
+            label, number = f"{base[: LABEL_MAX - 5]} {number}", number + 1
+        out.append((label, spec))
+    return out

@@ -16,13 +16,14 @@ from racer.view.scene import Stage
 class RaceSource:
     """See `racer.view.source.Source`: the first trial of a race. It ends with the race."""
 
-    def __init__(self, make: Callable[[], Contest]) -> None:
+    def __init__(self, make: Callable[[], Contest], *, watch: Callable[[Contest], None] | None = None) -> None:
         """Start the race.
 
         Args:
             make: makes the contest anew, for a restart.
+            watch: called after each control step.
         """
-        self._make = make
+        self._make, self._watch = make, watch
         self._contest: Contest | None = None
         self._over = False
         self.reset()
@@ -66,6 +67,8 @@ class RaceSource:
             self._over = True
             return False
         self.contest.record(self.recorder)
+        if self._watch is not None:
+            self._watch(self.contest)
         return True
 
     def reset(self) -> None:

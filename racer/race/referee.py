@@ -146,6 +146,9 @@ class Referee:
     def _complete_lap(self, n: int, c: int, travelled: float) -> None:
         row, car, length = self.rows[n, c], self.world.cars[n, c], self.length_of(n, c)
         moved = float(car["travelled"]) - travelled
+        if not self.world.tables.courses[car["course"]]["closed"]:
+            # An open course has no arc length beyond its end, where the car is by now.
+            moved = max(moved, math.hypot(float(car["vx"]), float(car["vy"])) * self.world.control_dt)
         share = min(max((length - travelled) / moved, 0.0), 1.0) if moved > 0.0 else 1.0
         crossed = (self.tick - 1 + share) * self.world.control_dt
         time_s = crossed - float(row["began"]) + float(row["added"])

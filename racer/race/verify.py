@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from racer.bundle import read_bundle
-from racer.race.guard import MODEL_S, Entry, race_apart
+from racer.race.guard import MODEL_S, Entry, Report, race_apart
 from racer.race.leaderboard import Inputs, Kept, Leaderboard, here
 from racer.race.leaderboard_file import LeaderboardError
 from racer.race.result import EntrantResult, RaceResult
@@ -42,8 +42,15 @@ class Verified:
         return f"race {self.number}: {found} ({where})"
 
 
-def verify(board: Leaderboard, kept: Kept, *, model_s: float = MODEL_S, threads: int | None = 1) -> Verified:
-    """Run a race again from what the leaderboard's file holds.
+def verify(
+    board: Leaderboard,
+    kept: Kept,
+    *,
+    model_s: float = MODEL_S,
+    threads: int | None = 1,
+    report: Report = lambda share: None,
+) -> Verified:
+    """Run a race again from what the leaderboard's file holds; arguments are those of `race_apart`.
 
     Raises:
         LeaderboardError: the file is damaged, or the rules mean something else here.
@@ -51,7 +58,7 @@ def verify(board: Leaderboard, kept: Kept, *, model_s: float = MODEL_S, threads:
     """
     inputs = board.inputs(kept.number)
     _check_rules(kept, inputs)
-    again = _rerun(kept, inputs, model_s, threads)
+    again = _rerun(kept, inputs, model_s, threads, report)
     changed = changes(kept.circumstances, here())
     found = compare(kept.result, again, step_s=None if not changed else _control_step(inputs))
     return Verified(number=kept.number, changed=changed, differences=tuple(found))
@@ -118,7 +125,7 @@ def _check_rules(kept: Kept, inputs: Inputs) -> None:
         )
 
 
-def _rerun(kept: Kept, inputs: Inputs, model_s: float, threads: int | None) -> RaceResult:
+def _rerun(kept: Kept, inputs: Inputs, model_s: float, threads: int | None, report: Report) -> RaceResult:
     with tempfile.TemporaryDirectory(prefix="racer_verify_") as name:
         entries = []
         for k, (one, data) in enumerate(zip(kept.result.entrants, inputs.bundles, strict=True)):
@@ -134,6 +141,7 @@ def _rerun(kept: Kept, inputs: Inputs, model_s: float, threads: int | None) -> R
             rules_name=kept.result.rules.name,
             model_s=model_s,
             threads=threads,
+            report=report,
         )
 
 

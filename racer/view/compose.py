@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pygame
 from numpy.typing import NDArray
@@ -39,6 +41,13 @@ class Painter:
     def layout(self, size: tuple[int, int]) -> Layout:
         """The parts of a surface of this size."""
         return lay_out(*size, self.texts.scale)
+
+    def prepare(self, moment: Moment) -> Iterator[View]:
+        """Draw each view with all overlays on a small surface of its own, so that nothing is compiled later on."""
+        still = Clock(seconds=0.0, length=0.0, speed=1.0, paused=True, growing=False)
+        for view in View:
+            self.draw(pygame.Surface((640, 400)), moment, Choices(view=view, overlays=set(Overlay)), still)
+            yield view
 
     def car_at(self, place: tuple[int, int]) -> int | None:
         """The car whose name is at a place of the last picture; None where there is none."""

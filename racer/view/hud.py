@@ -231,6 +231,15 @@ def draw_help(surface: pygame.Surface, box: Box, texts: Texts, lines: list[tuple
     surface.blit(panel, (box[0] + (box[2] - width) // 2, box[1] + (box[3] - height) // 2))
 
 
+def draw_waiting(surface: pygame.Surface, texts: Texts, seconds: int, *, closing: bool) -> None:
+    """What an empty window says while kernels are compiled; for the first second nothing."""
+    surface.fill(PANEL)
+    told = "closing" if closing else f"compiling, once after an installation: {seconds} s"
+    if seconds or closing:
+        label = texts.label(told, 14, WHITE)
+        surface.blit(label, label.get_rect(center=surface.get_rect().center))
+
+
 def draw_note(surface: pygame.Surface, box: Box, texts: Texts, note: str, *, top: bool = False) -> None:
     """A line at the bottom of the scene, or at its top."""
     label = texts.label(note, 13, WHITE)

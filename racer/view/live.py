@@ -215,3 +215,5 @@ def _go_on(trial: TimeTrial) -> None:
     car["steps"] = 1
     car["stuck_steps"] = car["backward_steps"] = 0
     car["status"] = int(Status.IN_PROGRESS)
+    # Frames are numbered from an episode's start: a sensor of its own rate would wait for the count of the last lap.
+    trial.sensing.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import secrets
@@ -14,7 +15,7 @@ import pygame
 from numpy.typing import NDArray
 
 from racer.assets import write_atomically
-from racer.errors import ConfigError, MissingExtra
+from racer.errors import ConfigError, MissingExtra, RacerError
 from racer.view.compose import Painter
 from racer.view.hud import Clock, ticks_of
 from racer.view.playback import Playback
@@ -123,13 +124,18 @@ def _write_mp4(path: Path, made: Iterator[NDArray[np.uint8]], size: tuple[int, i
         quality=None,
     )
     try:
+        fresh.touch()  # so that a folder without permission is told by the system, not by ffmpeg
         writer.send(None)
         for frame in made:
-            writer.send(frame)
+            try:
+                writer.send(frame)
+            except OSError:  # the pipe is broken; what ffmpeg said stands above
+                raise RacerError(f"{path} was not written: ffmpeg ended early") from None
         writer.close()
         fresh.replace(path)
     except BaseException:
-        writer.close()
+        with contextlib.suppress(OSError):
+            writer.close()
         fresh.unlink(missing_ok=True)
         raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 from racer.assets import write_atomically
 from racer.errors import RacerError
 from racer.view.compose import Painter
-from racer.view.hud import Clock, ticks_of
+from racer.view.hud import Clock, draw_waiting, ticks_of
 from racer.view.keys import command_of, key_list
 from racer.view.layout import place_on_bar
 from racer.view.person import PersonPolicy
 from racer.view.playback import Playback
 from racer.view.source import Source
 from racer.view.state import Choices, Command, Overlay, apply
+from racer.view.text import Texts
 
 SIZE = (1280, 800)
 FRAMES_PER_S = 60
@@ -33,6 +35,7 @@ _NOTE_S = 3.0
 _TICK_MAX_S = 0.25
 """A frame that took longer counts as this: a window that was dragged does not jump ahead."""
 _DEAD = 0.08
+_PREPARE_LOOK_S = 0.02
 
 
 class Window:
@@ -86,8 +89,9 @@ class Window:
 
     def run(self) -> None:
         """Show it until the window is closed."""
-        pace, last = pygame.time.Clock(), self._clock()
         try:
+            self.prepare()
+            pace, last = pygame.time.Clock(), self._clock()
             while not self.closed:
                 now = self._clock()
                 self.frame(min(now - last, _TICK_MAX_S))
@@ -95,6 +99,41 @@ class Window:
                 pace.tick(FRAMES_PER_S)
         finally:
             pygame.quit()
+
+    def prepare(self) -> None:
+        """Draw each view once out of sight and go on by a control step, while the window answers.
+
+        The first time after an installation that compiles for up to a minute, and the window says so. Who closes it
+        meanwhile waits no longer than for the part that is being compiled.
+        """
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for _ in self._painter.prepare(self.playback.moment()):
+                    if self.closed:
+                        return
+                self.playback.source.step()
+            except BaseException as error:  # raised below, where the window's own errors are
+                failed.append(error)
+
+        # No daemon: a process that ends while LLVM works in a thread may crash.
+        thread = threading.Thread(target=work, name="racer-prepare")
+        thread.start()
+        began, shown = time.perf_counter(), -1
+        texts = Texts(self._painter.texts.scale)
+        while thread.is_alive():
+            for event in pygame.event.get([pygame.QUIT, pygame.KEYDOWN]):
+                quits = event.type == pygame.QUIT or command_of(event.key) is Command.QUIT
+                self.closed = self.closed or quits
+            waited = int(time.perf_counter() - began)
+            if waited != shown:
+                draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
+                pygame.display.flip()
+                shown = waited
+            thread.join(_PREPARE_LOOK_S)
+        if failed:
+            raise failed[0]
 
     def frame(self, seconds: float) -> None:
         """Do what the person did, let `seconds` pass, and draw."""

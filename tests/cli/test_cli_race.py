@@ -1,12 +1,16 @@
 """`racer race`: the table, JSON, the replay and the film, and mistakes in one line."""
 
 import json
+from pathlib import Path
 
 import pytest
+from race_bundles import write_driver
 from racer_command import racer, racer_alone
 
-from racer.cli.race import _labels
 from racer.errors import ConfigError
+from racer.race import guard
+from racer.race.entrants import labelled
+from racer.race.leaderboard import Leaderboard
 from racer.replay import read_replay
 
 QUICK = ("--track", "easy_oval", "--set", "laps=1", "--set", "countdown_s=0")
@@ -46,6 +50,28 @@ def test_json_is_the_record_and_repeats(call, tmp_path):
     assert replay.rows[-1]["laps"].tolist() == [3, 3]
 
 
+def test_a_result_is_kept_on_a_leaderboard(call, tmp_path):
+    """Race bundles, keep what came of it with the replay, and find it on the board."""
+    bundle, board, replay = write_driver(tmp_path / "a.bundle", speed=2.0), tmp_path / "l.db", tmp_path / "a.replay"
+    said = call("league", f"Ann={bundle}", bundle, *QUICK, "--leaderboard", board, "--replay", replay)
+    assert said.code == 0 and said.out.splitlines()[-2:] == [f"wrote {replay}", f"kept as race 1 of {board}"]
+    (kept,) = Leaderboard(board).races()
+    assert [one.label for one in kept.result.entrants] == ["Ann", "a"] and kept.result.replay == Path("a.replay")
+    said = call("league", bundle, *QUICK, "--leaderboard", board, "--json")
+    assert json.loads(said.out)["number"] == 2 and "kept as race 2" in said.err
+
+
+def test_a_model_that_hangs_voids_the_race(call, monkeypatch):
+    """Say whose model it was, in one line, and print no result."""
+    here = Path(__file__).parents[1]
+    paths = f"sys.path[:0] = [{str(here / 'race')!r}, {str(here)!r}]; "
+    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
+    monkeypatch.setattr(guard, "DRIVE", "test_race_guard:second_hangs")
+    said = call("league", "pure_pursuit", "wild=random", *QUICK, "--model-s", "0.2")
+    assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
+    assert "The race is void: the model of `wild` took" in said.err
+
+
 def test_a_film_needs_no_display(tmp_path):
     """Make a GIF of a race in a process without a screen."""
     film = tmp_path / "race.gif"
@@ -63,6 +89,10 @@ def test_a_film_needs_no_display(tmp_path):
         (("league", "=pure_pursuit"), "is no entrant"),
         (("league", "pure_pursuit", "--track", "easy_ovl"), "Did you mean `easy_oval`?"),
         (("league", "pure_pursuit", "--video", "race.avi"), "a film is .mp4 or .gif"),
+        (("league", "pure_pursuit", "--leaderboard", "no.db"), "`pure_pursuit` is no bundle"),
+        (("league", "pure_pursuit", "--replay", "."), ". is a folder; name a file in it"),
+        (("league", "pure_pursuit", "--replay", "/dev/null/a.replay"), "/dev/null is no folder that you may write in"),
+        (("league", *["pure_pursuit"] * 9, "--set", "race=head_to_head"), "9 entrants in one head-to-head; at most 8"),
     ],
 )
 def test_mistakes_are_one_line(call, arguments, words):
@@ -83,10 +113,10 @@ def test_mistakes_are_one_line(call, arguments, words):
 )
 def test_labels(given, expected):
     """Call entrants by their files or runs, each differently."""
-    assert [label for label, _ in _labels(given)] == expected
+    assert [label for label, _ in labelled(given)] == expected
 
 
 def test_labels_that_are_given_twice():
     """Refuse to change a label that somebody chose."""
     with pytest.raises(ConfigError, match="a label of its own"):
-        _labels(["a=x", "a=y"])
+        labelled(["a=x", "a=y"])

@@ -1,6 +1,10 @@
 """Races in a process of their own: the same results, and a line that says whose model broke one off."""
 
+import errno
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,10 +16,11 @@ from racer.config.read import read_vehicle
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.race import guard
+from racer.race import guard, stopwatch
 from racer.race.entrants import open_entrant
-from racer.race.guard import Entry, RaceVoid, Stopwatch, Timed, race_apart
+from racer.race.guard import Entry, RaceVoid, race_apart
 from racer.race.race import race
+from racer.race.stopwatch import Stopwatch, Timed
 from racer.replay import read_replay
 from racer.track.load import load_track
 
@@ -72,9 +77,28 @@ def second_dies(request, watch):
     os._exit(7)
 
 
+def full_disk(request, watch):
+    """Something cannot be written."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "there/a.replay")
+
+
+def no_onnxruntime(request, watch):
+    """A package is not installed."""
+    raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
+
+
 def dies_alone(request, watch):
     """The process ends with an error of its own."""
     raise ArithmeticError("out of luck")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Lets the other process import this module; gives the name of one of its functions."""
+    here = Path(__file__).parent
+    paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
+    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
+    return lambda function: f"{Path(__file__).stem}:{function}"
 
 
 @pytest.mark.parametrize(
@@ -86,14 +110,65 @@ def dies_alone(request, watch):
         ("dies_alone", 60.0, r"ended with code 1 while no model was asked \(ArithmeticError: out of luck\)"),
     ],
 )
-def test_a_race_that_is_broken_off_is_void(entries, monkeypatch, drive, limit, told):
+def test_a_race_that_is_broken_off_is_void(entries, elsewhere, drive, limit, told):
     """Say whose model it was, in one line."""
-    here = Path(__file__).parent
-    paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
-    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
     with pytest.raises(RaceVoid, match=told) as caught:
-        apart(entries, model_s=limit, drive=f"{Path(__file__).stem}:{drive}")
+        apart(entries, model_s=limit, drive=elsewhere(drive))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("drive", "told"), [("full_disk", "there/a.replay: No space left on device")])
+def test_what_the_system_refuses_is_one_line(entries, elsewhere, drive, told):
+    """Name the file that could not be written; the race is not void for that."""
+    with pytest.raises(RacerError, match=told) as caught:
+        apart(entries, drive=elsewhere(drive))
+    assert not isinstance(caught.value, RaceVoid)
+
+
+def test_a_package_that_is_missing_there_is_missing_here(entries, elsewhere):
+    """Name the package, so that the command line can name its extra."""
+    with pytest.raises(ModuleNotFoundError) as caught:
+        apart(entries, drive=elsewhere("no_onnxruntime"))
+    assert caught.value.name == "onnxruntime"
+
+
+def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, monkeypatch):
+    """Close the pipe, as the system does when the asking process is killed: the hanging race is gone."""
+    folder = tmp_path / "kept"
+
+    def without_waiting(place, watch, labels, model_s, report):
+        shutil.copytree(place, folder)
+        return "not run"
+
+    monkeypatch.setattr(guard, "_run", without_waiting)
+    with pytest.raises(RaceVoid):
+        apart(entries, drive=elsewhere("second_hangs"))
+    code = guard._START.format(root=str(Path(guard.__file__).resolve().parents[2]), folder=str(folder))
+    process = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE)
+    watch = Stopwatch(folder / "times", 2)
+    while not watch.asked()[1]:
+        assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(60) == 1
+
+
+def test_the_share_that_is_driven_is_told(entries):
+    """Tell that the race has not begun, then ever more of it; the last look is near its end."""
+    told = []
+    apart(entries, report=told.append)
+    shares = [share for share in told if share is not None]
+    assert told[0] is None and shares == sorted(shares) and all(0.0 < share <= 1.0 for share in shares)
+
+
+def test_a_restart_takes_the_time_anew(tmp_path):
+    """Forget who took how long, and how far the race was not."""
+    watch = Stopwatch(tmp_path / "t", 2)
+    assert watch.share is None
+    watch.start(1)
+    watch.stop(1)
+    watch.tell(0.25)
+    watch.clear()
+    assert watch.taken().tolist() == [0.0, 0.0] and not watch.asked().any() and watch.share == 0.25
 
 
 def test_what_the_race_itself_refuses(entries):
@@ -108,7 +183,7 @@ def test_what_the_race_itself_refuses(entries):
 def test_a_stopwatch_is_seen_from_elsewhere(tmp_path, monkeypatch):
     """Read through a second map of the file: who is asked, since when, and the sums."""
     now = [100.0]
-    monkeypatch.setattr(guard.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: now[0])
     mine, other = Stopwatch(tmp_path / "t", 2), Stopwatch(tmp_path / "t", 2)
     assert other.taken().tolist() == [0.0, 0.0]
     mine.start(1)
@@ -143,7 +218,7 @@ class Slow(PurePursuitPolicy):
 def test_a_timed_policy_is_the_same_policy(tmp_path, monkeypatch):
     """Answer alike, hand resets on, and take the time."""
     now = [1.0]
-    monkeypatch.setattr(guard.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: now[0])
     policy, watch = Slow(now), Stopwatch(tmp_path / "t", 1)
     timed = Timed(policy, watch, 0)
     seen = {"state": np.random.default_rng(0).normal(size=(3, 48)).astype("f4")}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from race_field import Scripted, entrant, rules, run, swerve
+from race_field import DT, VEHICLE, Scripted, entrant, rules, run, straight, swerve
 
 from racer.config.env import EnvConfig
 from racer.env.sensors import sensor_specs
+from racer.race.contest import Contest
 
 NOISY = sensor_specs(EnvConfig(sensors=("state", "lidar")))
 ALONE = {"trials": 2, "start": {"lateral_share": 0.3, "turned_deg": 8.0}}
@@ -102,7 +103,27 @@ def test_equals_share_a_rank():
 
 
 def test_a_simultaneous_finish_in_one_world():
-    """Let two cross the line at once, in mirror images on a grid without a gap; the third comes later."""
+    """Let two drive side by side over the line at once, and a third 0.1 m behind them, within the same control step."""
+    ahead = {k: np.array([0.0, 2.0]) for k in range(2000)}
+    field = [entrant(name, Scripted(ahead)) for name in "abc"]
+    given = rules(race="head_to_head", limits={"time_s": 60.0})
+    contest = Contest(field, straight(), given, VEHICLE, seed=0)
+    contest.start()
+    world = contest.heats[0].world
+    # On an open track a lap is measured from where it is begun: that of the third is longer.
+    world.place(np.array([[[0.0, 0.5, 0.35, 0.0], [0.0, 0.5, -0.35, 0.0], [0.0, 0.4, 0.0, 0.0]]]))
+    while contest.step():
+        pass
+    first, second, third = contest.result().entrants
+    assert [one.rank for one in (first, second, third)] == [1, 1, 3] and first.total_s == second.total_s
+    # 0.1 m at 2 m/s.
+    assert third.total_s - first.total_s == pytest.approx(0.05, abs=1e-3) and DT > 0.05
+    assert first.collisions == third.collisions == 0
+    contest.close()
+
+
+def test_who_changes_slots_fairly_ends_level():
+    """Let two who drive alike change their slots from trial to trial: a tie."""
     result = run([entrant("a"), entrant("b")], rules(race="head_to_head", trials=2, grid={"order": "rotated"}))
     # Each had each slot once, and in the same company.
     assert result.entrants[0].total_s == pytest.approx(result.entrants[1].total_s, abs=1e-12)

@@ -1,6 +1,7 @@
 """A simulation that is watched: laps that go on, faults that start anew, newer checkpoints, a person beside them."""
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from synthetic_run import make_run, ring
 
 from racer.config.objects import ObjectsConfig
 from racer.config.read import read_vehicle
+from racer.config.sensors import CameraConfig
+from racer.contract import camera_sensor, state_sensor
 from racer.errors import AssetError, RacerError
 from racer.evaluate import evaluate
 from racer.policy import PurePursuitPolicy, RandomPolicy, load_policy
@@ -47,6 +50,30 @@ def test_laps_go_on_without_a_stop():
     assert flying < standing and rows["best"][-1] == pytest.approx(rows["lap_time"][ends].min())
     assert np.diff(ends) / 15.0 == pytest.approx(rows["lap_time"][ends[1:]], abs=1e-5)
     assert 0.0 < rows["progress"][ends[0] + 1] < 5.0
+
+
+def test_a_camera_of_its_own_rate_goes_on_seeing_in_the_next_lap():
+    """Give a camera of 10 frames a second new frames after a lap as before it: two for three control steps."""
+
+    class Seeing(PurePursuitPolicy):
+        """Drives by its state, and looks at what its camera shows."""
+
+        def __init__(self):
+            super().__init__()
+            self.sensors = (state_sensor(), camera_sensor(CameraConfig(width=16, height=12, rate_hz=10.0)))
+            self.frames = []
+
+        def act(self, observation):
+            self.frames.append(observation["camera"].copy())
+            return super().act(observation)
+
+    policy = Seeing()
+    rows = go(live(policy), 200)[:, 0]
+    assert rows["laps"][-1] >= 1
+    lap = int(np.flatnonzero(np.diff(rows["laps"]))[0]) + 1
+    news = [bool((one != other).any()) for one, other in pairwise(policy.frames)]
+    for part in (news[15 : lap - 1], news[lap + 1 : lap + 61]):
+        assert sum(part) == pytest.approx(2 / 3 * len(part), abs=2) and len(part) > 40
 
 
 def test_first_lap_is_the_evaluations():

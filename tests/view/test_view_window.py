@@ -1,5 +1,7 @@
 """The window as a person uses it: keys, mouse and gamepad through the real loop, with a driver that shows nothing."""
 
+import threading
+
 import numpy as np
 import pygame
 import pytest
@@ -7,6 +9,7 @@ from ring_drive import ring_replay
 
 from racer.config.read import read_vehicle
 from racer.errors import RacerError
+from racer.view.hud import draw_waiting
 from racer.view.keys import DRIVING, KEYS, command_of, key_list
 from racer.view.person import PersonPolicy
 from racer.view.playback import NORMAL
@@ -195,6 +198,61 @@ def test_quit_by_key_and_by_the_windows_own_button(open_window):
         pygame.event.post(event)
         window.run()
         assert window.closed
+
+
+class Slow(ReplaySource):
+    """Goes on only when it is let; stands for kernels that are compiled."""
+
+    def __init__(self, replay):
+        """Nobody may go yet."""
+        super().__init__(replay)
+        self.may, self.asked, self.error = threading.Event(), 0, None
+
+    def step(self):
+        """Wait."""
+        self.asked += 1
+        assert self.may.wait(60.0)
+        if self.error is not None:
+            raise self.error
+        return False
+
+
+def test_a_window_answers_while_kernels_are_compiled(open_window, monkeypatch):
+    """Say what it waits for, go on when it is done, and show the moment then."""
+    source, told = Slow(ring_replay()), []
+    window = open_window(source)
+
+    def draw(surface, texts, seconds, *, closing):
+        draw_waiting(surface, texts, seconds + 3, closing=closing)
+        told.append((seconds, closing, len(np.unique(pixels().reshape(-1, 3), axis=0))))
+        source.may.set()
+
+    monkeypatch.setattr("racer.view.window.draw_waiting", draw)
+    window.prepare()
+    assert told[0][:2] == (0, False) and told[0][2] > 3 and source.asked == 1
+    window.frame(0.0)
+    assert len(np.unique(pixels().reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_window_can_be_closed_while_kernels_are_compiled(open_window, monkeypatch):
+    """Press q meanwhile: it ends after the part that is being compiled."""
+    source = Slow(ring_replay())
+    window = open_window(source)
+    monkeypatch.setattr(window._painter, "prepare", lambda moment: iter((source.may.wait(60.0), True)))
+    monkeypatch.setattr("racer.view.window.draw_waiting", lambda *_, closing: closing and source.may.set())
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, mod=0))
+    window.run()
+    assert window.closed and source.asked == 0
+
+
+def test_what_goes_wrong_while_preparing_is_told(open_window):
+    """Raise what the first control step raises, and close the window."""
+    source = Slow(ring_replay())
+    source.error = RacerError("no such thing")
+    source.may.set()
+    with pytest.raises(RacerError, match="no such thing"):
+        open_window(source).run()
+    assert not pygame.display.get_init()
 
 
 def test_mouse_scrubs_the_time_line(window):
