@@ -12,9 +12,6 @@ from racer.config.actions import ContinuousActions
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor, make_contract
-from racer.sim.camera import Camera
-from racer.sim.world import World
-from racer.track.load import load_tracks
 
 SPEED = 1.0
 BLOCK = 8
@@ -78,6 +75,10 @@ def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=N
 
 def seen_from(track, poses, config=None):
     """(K, H, W, 1) frames and the (K,) curvature of the road from poses (K, 3): arc length, offset m, heading error."""
+    from racer.sim.camera import Camera  # a car has no simulator, and needs the bundles of this file all the same
+    from racer.sim.world import World
+    from racer.track.load import load_tracks
+
     poses = np.asarray(poses, float)
     world = World(load_tracks([track]), read_vehicle("deepracer"), len(poses))
     world.place(np.concatenate([np.zeros((len(poses), 1)), poses], axis=1)[:, None])
@@ -89,6 +90,8 @@ def seen_from(track, poses, config=None):
 
 def driving_bundle(path, track="easy_oval", *, places=1500, seed=0):
     """Fit and write a bundle that drives a track."""
+    from racer.track.load import load_tracks
+
     draw = np.random.default_rng(seed)
     length = load_tracks([track])[0].length
     poses = np.stack(

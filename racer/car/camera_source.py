@@ -2,7 +2,7 @@
 
 picamera2                     camera of the Raspberry Pi
 v4l2:/dev/video0              USB camera, through OpenCV
-replay:FILE                   frames of an .npz file, again and again at their own rate
+replay:FILE                   frames of an .npz file at their own rate, once
 sim:SOCKET                    the simulator that stands in for the car
 """
 
@@ -41,8 +41,15 @@ class CameraSource(Protocol):
         ...
 
 
-def open_camera(words: str, config: CameraConfig) -> CameraSource:
+Measured = Callable[[int, float, float], None]
+"""Takes what sensors measured at a time (monotonic ns): m/s and rad/s."""
+
+
+def open_camera(words: str, config: CameraConfig, *, measured: Measured | None = None) -> CameraSource:
     """Open the camera that `words` name, with the size, the colour and the rate of the calibration.
+
+    Args:
+        measured: gets what the simulator's other sensors say; real cameras have none.
 
     Raises:
         CameraError: no such kind, or it cannot be opened.
@@ -52,7 +59,7 @@ def open_camera(words: str, config: CameraConfig) -> CameraSource:
     if kind == "sim" and place:
         from racer.car.camera_sim import SimCamera
 
-        return SimCamera(place)
+        return SimCamera(place, measured=measured)
     if kind == "replay" and place:
         from racer.car.camera_replay import ReplayCamera
 
@@ -71,6 +78,9 @@ def open_camera(words: str, config: CameraConfig) -> CameraSource:
 class Capture:
     """The thread between a camera and the mailbox: it waits for frames, checks each, and keeps only the newest.
 
+    Args:
+        show: gets every frame as it came, for a person to look at.
+
     Attributes:
         fault: what is wrong with the camera; None where all is well.
         frames: how many came. last_ns: when the newest good one was taken.
@@ -84,6 +94,7 @@ class Capture:
         *,
         clock: Callable[[], int] = time.monotonic_ns,
         well_after: int,
+        show: Callable[[Frame], None] | None = None,
     ) -> None:
         self.fault: Fault | None = None
         self.frames = 0
@@ -94,6 +105,7 @@ class Capture:
         self._checks = checks
         self._clock = clock
         self._well_after = well_after
+        self._show = show
         self._well = 0
         self._closing = False
         self._thread = threading.Thread(target=self.run, name="capture", daemon=True)
@@ -119,6 +131,8 @@ class Capture:
                 self.fault = Fault("camera_ended")
             return False
         self.frames += 1
+        if self._show is not None:
+            self._show(frame)
         fault = self._checks.look(frame, self._clock())
         if fault is not None:
             self.fault, self._well = fault, 0

@@ -84,3 +84,8 @@ def new_drive(folder: Path, *, now: Callable[[], datetime] = lambda: datetime.no
         with contextlib.suppress(FileExistsError):
             return FileStorage(folder / f"{name}{f'-{count}' if count > 1 else ''}{SUFFIX}")
     raise FileExistsError(f"{folder} has a thousand drives of this second")
+
+
+def utc() -> str:
+    """Date and time for a drive's header."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

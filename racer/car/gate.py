@@ -202,8 +202,13 @@ def bundle_refusals(
     Args:
         sensors: what the car has, by the contract's names.
     """
-    told = [_no_sensor(spec.name) for spec in contract.sensors if spec.name not in sensors]
+    told = sensor_refusals(contract, sensors)
     return told + mapping_refusals(calibration, ActionBounds.of_contract(contract), mapping=mapping)
+
+
+def sensor_refusals(contract: PolicyContract, sensors: Sequence[str]) -> list[str]:
+    """The sensors that a policy needs and a car lacks, each in words."""
+    return [_no_sensor(spec.name) for spec in contract.sensors if spec.name not in sensors]
 
 
 def mapping_warning(contract: PolicyContract, calibration: Calibration) -> str | None:

@@ -45,6 +45,7 @@ class PilotStatus:
         frames_dropped, deadlines_missed: since the pilot started.
         latency: from the camera's capture to the actuator's write.
         inference: one run of the network.
+        recording: the drive that is recorded, or was last, or why none is; empty: none yet.
     """
 
     state: str | None = None
@@ -61,6 +62,7 @@ class PilotStatus:
     deadlines_missed: int = 0
     latency: Timing | None = None
     inference: Timing | None = None
+    recording: str = ""
 
 
 @dataclass(frozen=True, slots=True)

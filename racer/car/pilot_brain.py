@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.car.actuator.words import Pulses
+from racer.car.actuator.words import Pulses, Source
 from racer.car.checks import Fault
 from racer.car.gate import Gate, GateRefusal
 from racer.car.lens import Remap
@@ -36,6 +36,36 @@ class Network(Protocol):
         ...
 
 
+class Order(Protocol):
+    """What a pilot may send, whoever it comes from: pulses, and what they were made from.
+
+    Attributes:
+        pulses: for driving; `held` the same steering without throttle.
+        input_id, captured_ns: number and time of the frame, or of the person's heartbeat.
+        steering_deg, speed: as it was asked, degrees and m/s.
+        asked_ns, done_ns: when it was asked and when it was done.
+    """
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def input_id(self) -> int: ...
+    @property
+    def captured_ns(self) -> int: ...
+    @property
+    def pulses(self) -> Pulses | None: ...
+    @property
+    def held(self) -> Pulses | None: ...
+    @property
+    def steering_deg(self) -> float: ...
+    @property
+    def speed(self) -> float: ...
+    @property
+    def asked_ns(self) -> int: ...
+    @property
+    def done_ns(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What the network made of a frame.
@@ -54,6 +84,21 @@ class Decision:
     asked_ns: int
     done_ns: int
     fault: Fault | None = None
+
+    @property
+    def source(self) -> Source:
+        """A frame."""
+        return Source.FRAME
+
+    @property
+    def input_id(self) -> int:
+        """The frame's number."""
+        return self.frame.number
+
+    @property
+    def captured_ns(self) -> int:
+        """When the frame was taken."""
+        return self.frame.captured_ns
 
 
 class Brain:
@@ -123,6 +168,19 @@ class Thinker(Protocol):
     def answer(self) -> Decision | None:
         """The answer, once it is there; then None."""
         ...
+
+
+class NoThinker:
+    """Where no model is loaded: never busy, and never an answer."""
+
+    busy = False
+
+    def ask(self, frame: Frame, *, anew: bool) -> None:
+        """Nobody is there."""
+
+    def answer(self) -> Decision | None:
+        """None."""
+        return None
 
 
 class BrainThread:

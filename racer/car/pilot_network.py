@@ -24,8 +24,7 @@ class CarNetwork:
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         self.contract = bundle.contract
         self.threads = threads
-        session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}")
-        self._session: Any = session if threads == 1 else _on_threads(bundle.onnx, threads)
+        self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}", threads=threads)
         self._action_only = [bundle.contract.onnx.outputs[0]]
         self._preprocess = Preprocessor.of(bundle.contract)
 
@@ -37,17 +36,3 @@ class CarNetwork:
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget the frames that were seen."""
         self._preprocess.reset(mask)
-
-
-def _on_threads(onnx: bytes, threads: int) -> Any:
-    """A session of a graph that `open_session` has checked. Threads sleep while they wait: spinning takes a core."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])

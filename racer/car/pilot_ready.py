@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration import Calibration
 from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, bundle_refusals, mapping_warning
 from racer.car.lens import LensRefusal, Remap, make_remap
+from racer.car.pilot_hand import Hand
 from racer.car.pilot_network import CarNetwork
 from racer.car.timing import Percentiles
 from racer.config.base import explain
@@ -30,33 +32,73 @@ class NotReady(RacerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """What a pilot is made of."""
+class Model:
+    """A network that may drive this car: its table of rays, its gate's bounds, and how fast it answers here."""
 
     name: str
+    sha256: str
     network: CarNetwork
     remap: Remap
-    gate: Gate
-    camera: CameraConfig
+    bounds: ActionBounds
+    mapping: Mapping
     times: Percentiles
-    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a pilot is made of. Without a model a person drives by hand; without a camera nobody sees.
+
+    Attributes:
+        notes: what a person should know, a line each.
+    """
+
+    calibration: Calibration
+    speed_limit: float
+    model: Model | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def camera(self) -> CameraConfig | None:
+        """The car's real camera."""
+        return self.calibration.camera
+
+    def hand(self) -> Hand:
+        """For a person driving."""
+        return Hand(self.calibration, speed_limit=self.speed_limit)
+
+    def gate(self, share: float) -> Gate:
+        """The model's gate with this speed limit.
+
+        Raises:
+            GateRefusal: not a share above 0, up to 1.
+        """
+        assert self.model is not None
+        return Gate(self.calibration, self.model.bounds, mapping=self.model.mapping, speed_limit=share)
 
 
 def make_ready(
-    bundle_path: Path | str,
+    bundle_path: Path | str | None,
     calibration: Calibration,
     *,
     mapping: Mapping = "table",
     speed_limit: float = SPEED_LIMIT_DEFAULT,
     threads: int = 1,
+    name: str = "",
 ) -> Ready:
     """Check everything and build it.
+
+    Args:
+        bundle_path: None for a pilot that only lets a person drive.
+        name: what to call the bundle; empty: as its file.
 
     Raises:
         NotReady: with every reason why this bundle must not drive this car.
         BundleError: the bundle is broken.
     """
+    if bundle_path is None:
+        return Ready(calibration, speed_limit)
     bundle = read_bundle(bundle_path)
+    bundle = replace(bundle, name=name or bundle.name)
     told = refusals(bundle, calibration, mapping=mapping)
     if told:
         raise NotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(told)}")
@@ -70,16 +112,12 @@ def make_ready(
         raise NotReady(f"bundle {bundle.name} cannot drive this car: {slow}")
     network.reset()
     assert calibration.camera is not None
+    remap = make_remap(calibration.camera, contract_camera(bundle), bundle.contract.preprocessing)
+    sha256 = hashlib.sha256(Path(bundle_path).read_bytes()).hexdigest()
+    bounds = ActionBounds.of_contract(bundle.contract)
+    model = Model(bundle.name, sha256, network, remap, bounds, mapping, times)
     warning = mapping_warning(bundle.contract, calibration) if mapping == "deepracer" else None
-    return Ready(
-        name=bundle.name,
-        network=network,
-        remap=make_remap(calibration.camera, contract_camera(bundle), bundle.contract.preprocessing),
-        gate=Gate(calibration, ActionBounds.of_contract(bundle.contract), mapping=mapping, speed_limit=speed_limit),
-        camera=calibration.camera,
-        times=times,
-        notes=(warning,) if warning else (),
-    )
+    return Ready(calibration, speed_limit, model, (warning,) if warning else ())
 
 
 def refusals(bundle: Bundle, calibration: Calibration, *, mapping: Mapping = "table") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from racer.car.actuator.words import State
@@ -42,17 +43,27 @@ class Teller:
             words += f"  [{hint}]"
         if words != self._last:
             self._last = words
-            self._write(f"{words}\n")
-            sys.stdout.flush()
+            self.warn(words)
+
+    def warn(self, words: str) -> None:
+        """A line."""
+        self._write(f"{words}\n")
+        sys.stdout.flush()
 
 
-def drive_in_terminal(ready: Ready, *, socket: str, camera: str) -> PilotProcess:
+def drive_in_terminal(ready: Ready, *, socket: str, camera: str, record: Path | None) -> PilotProcess:
     """Run a pilot until Ctrl-C or the end of input; afterwards the car is at rest.
+
+    Args:
+        record: folder of recorded drives; None records none.
 
     Raises:
         ActuatorGone: there is no actuator, or it went away.
         CameraError: the camera cannot be opened.
     """
-    pilot = PilotProcess(ready, socket=socket, camera=camera, tell=Teller(), translate=word_of)
+    teller = Teller()
+    pilot = PilotProcess(
+        ready, socket=socket, camera=camera, record=record, tell=teller, warn=teller.warn, translate=word_of
+    )
     pilot.run()
     return pilot

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from racer.car.calibration import read_calibration
-from racer.car.gate import bundle_refusals
+from racer.car.gate import bundle_refusals, sensor_refusals
 from racer.contract import PolicyContract
 
 Fits = Callable[[PolicyContract], Sequence[str]]
@@ -19,12 +19,6 @@ def fits_car(calibration: Path, sensors: Sequence[str]) -> Fits:
         CalibrationError: there is a calibration, and it is damaged.
     """
     if not calibration.exists():
-        return lambda contract: _sensor_refusals(contract, sensors)
+        return lambda contract: sensor_refusals(contract, sensors)
     found = read_calibration(calibration, car_id=None)
     return lambda contract: bundle_refusals(contract, found, sensors=sensors)
-
-
-def _sensor_refusals(contract: PolicyContract, sensors: Sequence[str]) -> list[str]:
-    absent = [spec.name for spec in contract.sensors if spec.name not in sensors]
-    where = {"state": "only the simulator has; train with camera or lidar"}
-    return [f"needs sensor `{name}`, which {where.get(name, 'this car does not have')}" for name in absent]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +15,7 @@ from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.car.bench import Result
+    from racer.car.bench_choice import Choice
     from racer.plant.session import Drive
 
 _Bundle = Annotated[Path, typer.Argument(help="A bundle, or a run folder.")]
@@ -34,7 +38,14 @@ def drive(
     mapping: Annotated[
         Literal["table", "deepracer"], typer.Option(help="`deepracer` for old models: their maxima become the car's.")
     ] = "table",
-    threads: Annotated[int, typer.Option(min=1, max=16, help="Of the network; `racer car bench` picks.")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="Of the network; default: what `racer car bench` chose."),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Folder of recorded drives; default: STORE/drives or ./drives.")
+    ] = None,
+    no_record: Annotated[bool, typer.Option("--no-record", help="Do not record.")] = False,
     calibration: _File = None,
     socket: Annotated[
         str, typer.Option("--socket", help="The actuator's; default: RACER_ACTUATOR or /run/racer.")
@@ -42,11 +53,16 @@ def drive(
     car_id: _CarId = "",
 ) -> None:
     """Let a bundle drive: on this car, or with --sim on a simulated one in front of the real software."""
+    from racer.car.bench_choice import chosen
+    from racer.car.store import default_root
     from racer.policy.load import find_bundle
 
-    path = find_bundle(bundle)
+    choice = chosen(find_bundle(bundle), threads=threads)
+    if choice.words:
+        typer.echo(f"bench     {choice.words}")
+    folder = None if no_record else record or (Path("drives") if sim else default_root() / "drives")
     if sim:
-        _drive_simulated(path, track, laps, latency_ms, speed_limit, seed)
+        _drive_simulated(choice, track, laps, latency_ms, speed_limit, seed, folder)
         return
     from racer.car.actuator.client import ActuatorGone
     from racer.car.actuator.trim import default_calibration, own_car_id
@@ -55,27 +71,44 @@ def drive(
     from racer.car.pilot_terminal import drive_in_terminal
 
     found = read_calibration(calibration or default_calibration(), car_id=car_id or own_car_id())
-    ready = make_ready(path, found, mapping=mapping, speed_limit=speed_limit, threads=threads)
+    ready = make_ready(choice.bundle, found, mapping=mapping, speed_limit=speed_limit, threads=choice.threads)
+    assert ready.model is not None
     for note in ready.notes:
         typer.echo(f"note      {note}")
-    typer.echo(f"ready     {ready.name}, p99 {ready.times.p99:.1f} ms; put the car down, Ctrl-C ends")
+    typer.echo(f"ready     {ready.model.name}, p99 {ready.model.times.p99:.1f} ms; put the car down, Ctrl-C ends")
     try:
-        drive_in_terminal(ready, socket=socket, camera=camera)
+        done = drive_in_terminal(ready, socket=socket, camera=camera, record=folder)
     except ActuatorGone as error:
         raise RacerError(f"{error}; is the service racer-actuator running?") from None
+    if words := done.drives.words():
+        typer.echo(f"recorded  {folder}: {words}")
 
 
-def _drive_simulated(path: Path, track: str, laps: int, latency_ms: float, speed_limit: float, seed: int) -> None:
+def _drive_simulated(
+    choice: Choice, track: str, laps: int, latency_ms: float, speed_limit: float, seed: int, folder: Path | None
+) -> None:
     from racer.config.train import DEFAULT_TRACK
     from racer.plant.session import Session
 
     road = track or DEFAULT_TRACK
-    typer.echo(f"starting  actuator, simulated car on {road}, pilot with {path.name}")
-    session = Session(path, track=road, latency_ms=latency_ms, speed_limit=speed_limit, seed=seed)
-    with session:
-        typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
-        done = session.laps(laps, tell=_tell_lap)
-    _tell_drive(done)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what we started ends, too
+    typer.echo(f"starting  actuator, simulated car on {road}, pilot with {choice.bundle.name}")
+    session = Session(
+        choice.bundle,
+        track=road,
+        latency_ms=latency_ms,
+        speed_limit=speed_limit,
+        seed=seed,
+        threads=choice.threads,
+        record=folder,
+    )
+    try:
+        with session:
+            typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
+            _tell_drive(session.laps(laps, tell=_tell_lap))
+    finally:
+        for path in session.drive.recorded:
+            typer.echo(f"recorded  {os.path.relpath(path)}")
 
 
 def _tell_lap(lap: Mapping[str, Any]) -> None:
@@ -110,6 +143,7 @@ def bench(
     """Measure bundles on this machine, check their recorded answers, pick the fastest; exit 1 if none may drive."""
     from racer.car.bench import bench as measure
     from racer.car.bench import machine_notes
+    from racer.car.bench_choice import keep
     from racer.policy.load import find_bundle
 
     results = measure([find_bundle(bundle) for bundle in bundles], threads=threads or (), seconds=seconds)
@@ -120,7 +154,13 @@ def bench(
     best = results[0]
     if best.refused:
         raise RacerError(f"none of these may drive on this machine: {best.bundle}: {best.refused}")
-    typer.echo(f"choose    racer car drive {best.bundle} --threads {best.threads}")
+    typer.echo(f"choose    {best.bundle} on {best.threads} thread{'s' * (best.threads > 1)}")
+    try:
+        typer.echo(f"wrote     {keep(results)}; `racer car drive` and `racer car console` go by it")
+    except OSError as error:
+        typer.echo(
+            f"note      the choice is not kept ({error.filename}: {error.strerror}); give --threads {best.threads}"
+        )
 
 
 def _tell_result(result: Result) -> None:

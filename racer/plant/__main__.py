@@ -14,6 +14,9 @@ import select
 import sys
 import time
 from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
 
 from racer.car.actuator.sim_chip import SimChip
 from racer.car.calibration import read_calibration
@@ -25,6 +28,12 @@ from racer.plant.eye import FAULTS, RATE_HZ, Eye
 from racer.plant.feed import Feed
 from racer.plant.road import STEP_S, Road
 from racer.track.load import load_tracks
+
+SENSE_STEPS: Final = 2
+"""Steps of the road between two measurements, which makes 60 of them a second."""
+
+SPEED_NOISE, YAW_RATE_NOISE = 0.03, 0.05
+"""Standard deviations, m/s and rad/s, of a wheel sensor and of a cheap gyroscope."""
 
 
 class Plant:
@@ -43,6 +52,7 @@ class Plant:
         self.steps_a_frame = max(1, round(1.0 / (rate * STEP_S)))
         self.late = 0
         self.over = False
+        self._random = np.random.default_rng([given.seed, 0x5E5])
         self._steps = 0
         self._words = b""
 
@@ -71,10 +81,18 @@ class Plant:
         if lap is not None:
             self.tell({"event": "lap", **lap.record(), "late": self.late})
         self._steps += 1
+        if self._steps % SENSE_STEPS == 0:
+            self._sense()
         if self._steps % self.steps_a_frame == 0:
             frame = self.eye.take()
             if frame is not None:
                 self.feed.put(frame)
+
+    def _sense(self) -> None:
+        """Speed and yaw rate as sensors would measure them, for a recording."""
+        car = self.road.world.cars[0, 0]
+        speed, yaw_rate = self._random.normal((car["vx"], car["yaw_rate"]), (SPEED_NOISE, YAW_RATE_NOISE))
+        self.feed.sense(time.monotonic_ns(), float(speed), float(yaw_rate))
 
     def where(self) -> dict[str, object]:
         """How the car stands: metres driven, m/s, percent of the lap."""

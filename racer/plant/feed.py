@@ -1,4 +1,4 @@
-"""The simulated camera's cable: frames with the latency of a real one, to whoever connects."""
+"""The simulated car's cable: frames with the latency of a real camera, and measurements, to whoever connects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import threading
 import time
 from collections import deque
 
-from racer.car.camera_sim import pack_frame
+from racer.car.camera_sim import pack_frame, pack_sensed
 from racer.car.mailbox import Frame
 
 _WAITING_MAX = 64
+_SENSED_MAX = 512
+_PATIENCE_S = 0.5
 
 
 class Feed:
@@ -31,6 +33,7 @@ class Feed:
         self._latency_ns = latency_ns
         self._path = path
         self._waiting: deque[Frame] = deque(maxlen=_WAITING_MAX)
+        self._sensed: deque[bytes] = deque(maxlen=_SENSED_MAX)
         self._news = threading.Condition()
         self._closing = False
         with contextlib.suppress(FileNotFoundError):
@@ -46,6 +49,10 @@ class Feed:
         with self._news:
             self._waiting.append(frame)
             self._news.notify()
+
+    def sense(self, at_ns: int, speed: float, yaw_rate: float) -> None:
+        """What was measured, m/s and rad/s; it goes out with the next frame, and has its own time."""
+        self._sensed.append(pack_sensed(at_ns, speed, yaw_rate))
 
     def close(self) -> None:
         """Hang up."""
@@ -68,9 +75,12 @@ class Feed:
 
     def _serve(self, peer: socket.socket) -> None:
         self._waiting.clear()
+        self._sensed.clear()
         self.connected.set()
         while not self._closing:
             frame = self._next()
+            while self._sensed:
+                peer.sendall(self._sensed.popleft())
             if frame is not None:
                 peer.sendall(pack_frame(frame))
                 self.sent += 1
@@ -78,9 +88,9 @@ class Feed:
     def _next(self) -> Frame | None:
         """Wait for the next frame and until it is due; where several are due, only the newest counts."""
         with self._news:
-            while not self._waiting and not self._closing:
-                self._news.wait(0.5)
-            if self._closing:
+            if not self._waiting and not self._closing:
+                self._news.wait(_PATIENCE_S)
+            if self._closing or not self._waiting:
                 return None
             frame = self._waiting.popleft()
         left = frame.captured_ns + self._latency_ns - time.monotonic_ns()

@@ -1,4 +1,7 @@
-"""The real actuator and the real pilot as processes, and the simulator as the car between them."""
+"""The real actuator and the real pilot as processes, and the simulator as the car between them.
+
+A `Rig` is a simulated car without a pilot, for whoever brings one (the console); a `Session` has a pilot of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from racer.bundle import read_bundle
-from racer.car.calibration import write_calibration
+from racer.bundle import Bundle, read_bundle
+from racer.car.calibration import read_calibration, write_calibration
 from racer.car.gate import SPEED_LIMIT_DEFAULT
 from racer.car.pilot_ready import contract_camera, refusals
 from racer.config.read import read_vehicle
@@ -41,13 +44,16 @@ class Child:
     def __init__(self, name: str, arguments: list[str], *, talks: bool, apart: bool) -> None:
         pipe = subprocess.PIPE if talks else None
         self.name = name
+        self._talks = talks
         self.newest: dict[str, Any] = {}
         self._rest = b""
+        # A file and no pipe: where we are killed it must still be able to say why it stops the car.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
         self.process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            stdin=pipe,
+            stdin=subprocess.PIPE,  # its end tells that we are gone
             stdout=pipe,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             bufsize=0,
             start_new_session=apart,
         )
@@ -81,8 +87,8 @@ class Child:
 
     def words(self) -> str:
         """Its last line on standard error, once it has ended."""
-        assert self.process.stderr is not None
-        said = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
         return said[-1].removeprefix("error: ") if said else ""
 
     def memory_mb(self, key: str = "VmRSS") -> float:
@@ -94,7 +100,7 @@ class Child:
 
     def end(self, number: int) -> None:
         """Signal it, wait, and kill it if it does not obey."""
-        if self.process.stdin is not None:
+        if self._talks and self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
         if self.process.poll() is None:
@@ -104,18 +110,23 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(3.0)
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, self.process.stdout, self._errors):
             if pipe is not None:
                 pipe.close()
 
 
 @dataclass
 class Drive:
-    """What came of a simulated drive. Times of `pilot` are milliseconds: p50, p95, p99 and the longest."""
+    """What came of a simulated drive. Times of `pilot` are milliseconds: p50, p95, p99 and the longest.
+
+    Attributes:
+        recorded: files of recorded drives.
+    """
 
     laps: list[dict[str, Any]] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
     pilot: dict[str, Any] = field(default_factory=dict)
+    recorded: list[str] = field(default_factory=list)
     memory_mb: float = 0.0
 
     @property
@@ -124,11 +135,136 @@ class Drive:
         return sum(lap["completed"] for lap in self.laps)
 
 
-class Session:
-    """Three processes, a folder for their files, and the words between them; a context manager.
+def camera_of(bundle: Bundle) -> CameraConfig | None:
+    """The camera that a bundle was trained with; None where it needs none."""
+    return contract_camera(bundle) if any(sensor.name == "camera" for sensor in bundle.contract.sensors) else None
+
+
+class Rig:
+    """A simulated car: the actuator on a simulated chip, and the plant, in a folder of their own; a context manager.
+
+    Args:
+        camera: the simulated car's real camera.
+
+    Attributes:
+        place: the folder. calibration: file of the car.
+        drive: the laps so far.
+
+    Raises:
+        RacerError: the vehicle cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        track: str,
+        vehicle: str = "deepracer",
+        latency_ms: float = 60.0,
+        camera: CameraConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="racer-car-")
+        self.place = place = Path(self._folder.name)
+        self.chip = place / "chip"
+        made = simulated_calibration(read_vehicle(vehicle), camera or CameraConfig(), chip=self.chip)
+        self.throttle_channel = made.driver.throttle_channel
+        self.stop_us = made.throttle.stop_us
+        self.calibration = write_calibration(place / "calibration.json", made)
+        self.socket, self.eye = str(place / "actuator"), str(place / "camera")
+        common = ["--calibration", str(self.calibration)]
+        self.pilot_words = ["--socket", self.socket, "--car-id", CAR_ID, *common]
+        self._plant_words = ["racer.plant", "--track", track, "--vehicle", vehicle, *common]
+        self._plant_words += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
+        self._actuator_words = ["racer.plant.leash", "racer.car.actuator", "run", *self.pilot_words]
+        self.pilot: Child | None = None
+        self.drive = Drive()
+        self.told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
+
+    def __enter__(self) -> Self:
+        """Start the actuator, then the plant.
+
+        Raises:
+            SessionError: one of them did not start.
+        """
+        # Ctrl-C reaches the actuator at once, the others through us.
+        self.actuator = Child("actuator", self._actuator_words, talks=False, apart=False)
+        self.plant = Child("plant", self._plant_words, talks=True, apart=True)
+        try:
+            self.wait(lambda: self.plant.newest.get("event") == "ready", START_S, "the simulator to start")
+            self.ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything, the pilot first."""
+        if self.pilot is not None:
+            self.pilot.end(signal.SIGTERM)
+        self.actuator.end(signal.SIGTERM)
+        self.plant.end(signal.SIGTERM)
+        self._folder.cleanup()
+
+    def ready(self) -> None:
+        """Called when the car stands on the road."""
+
+    def turn(self, timeout_s: float = 0.1) -> None:
+        """Wait for somebody to tell something, and take it.
+
+        Raises:
+            SessionError: one of the processes ended.
+        """
+        children = [child for child in (self.plant, self.pilot) if child is not None]
+        files = {child.output(): child for child in children}
+        ready, _, _ = select.select(list(files), [], [], timeout_s)
+        for file in ready:
+            for line in files[file].lines():
+                if line.get("event") == "lap":
+                    self.drive.laps.append(line)
+                    self.told_laps(line)
+                if (path := str(line.get("drive", ""))) and path not in self.drive.recorded:
+                    self.drive.recorded.append(path)
+        for child in (self.actuator, *children):
+            child.check()
+
+    def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        """Take turns until something is so.
+
+        Raises:
+            SessionError: it took too long.
+        """
+        until = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > until:
+                raise SessionError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'nothing came'}")
+            self.turn()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The pilot's newest status."""
+        return self.pilot.newest if self.pilot else {}
+
+    def settle(self, seconds: float) -> None:
+        """Take turns for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.turn(left)
+
+    def where(self) -> dict[str, Any]:
+        """How the plant's car stands now."""
+        self.plant.newest = {}
+        self.plant.say("where")
+        self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
+        return self.plant.newest
+
+
+class Session(Rig):
+    """A simulated car with a pilot.
 
     Args:
         camera: the simulated car's real camera; None for exactly the contract's.
+        threads: of the network.
+        record: folder of recorded drives; None records none.
 
     Raises:
         RacerError: the bundle, the track or the vehicle cannot be used.
@@ -144,95 +280,27 @@ class Session:
         speed_limit: float = SPEED_LIMIT_DEFAULT,
         camera: CameraConfig | None = None,
         seed: int = 0,
+        threads: int = 1,
+        record: Path | None = None,
     ) -> None:
         found = read_bundle(bundle)
-        folder = self._folder = tempfile.TemporaryDirectory(prefix="racer-car-")
-        place = Path(folder.name)
-        self.chip = place / "chip"
-        if any(sensor.name == "camera" for sensor in found.contract.sensors):
-            camera = camera or contract_camera(found)
-        calibration = simulated_calibration(read_vehicle(vehicle), camera or CameraConfig(), chip=self.chip)
-        if told := refusals(found, calibration):
-            folder.cleanup()
+        camera = camera or camera_of(found)
+        super().__init__(track=track, vehicle=vehicle, latency_ms=latency_ms, camera=camera, seed=seed)
+        if told := refusals(found, read_calibration(self.calibration, car_id=CAR_ID)):
+            self._folder.cleanup()
             raise SessionError(f"bundle {found.name} cannot drive this car: {'; '.join(told)}")
-        self.throttle_channel = calibration.driver.throttle_channel
-        self.stop_us = calibration.throttle.stop_us
-        file = write_calibration(place / "calibration.json", calibration)
-        common = ["--calibration", str(file)]
-        self._socket, eye = str(place / "actuator"), str(place / "camera")
-        own = ["--socket", self._socket, "--car-id", CAR_ID, *common]
-        self._pilot_words = ["racer.car.pilot_process", str(bundle), *own]
-        self._pilot_words += ["--camera", f"sim:{eye}", "--speed-limit", str(speed_limit)]
-        self._plant_words = ["racer.plant", "--track", track, "--vehicle", vehicle, *common]
-        self._plant_words += ["--socket", eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
-        self._actuator_words = ["racer.car.actuator", "run", *own]
-        self.drive = Drive()
-        self._told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
+        self._pilot_words = ["racer.car.pilot_process", str(bundle), *self.pilot_words, "--threads", str(threads)]
+        self._pilot_words += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
+        self._pilot_words += ["--record", str(record.absolute())] if record else []
 
-    def __enter__(self) -> Session:
-        """Start the actuator, then the plant, then the pilot.
-
-        Raises:
-            SessionError: one of them did not start.
-        """
-        # Ctrl-C reaches the actuator at once, the others through us.
-        self.actuator = Child("actuator", self._actuator_words, talks=False, apart=False)
-        self.plant = Child("plant", self._plant_words, talks=True, apart=True)
-        self.pilot: Child | None = None
-        try:
-            self.wait(lambda: self.plant.newest.get("event") == "ready", START_S, "the simulator to start")
-            self.start_pilot()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End everything, the pilot first."""
-        if self.pilot is not None:
-            self.pilot.end(signal.SIGTERM)
-        self.actuator.end(signal.SIGTERM)
-        self.plant.end(signal.SIGTERM)
-        self._folder.cleanup()
+    def ready(self) -> None:
+        """Start the pilot."""
+        self.start_pilot()
 
     def start_pilot(self) -> None:
         """A new pilot process, ready to be armed."""
         self.pilot = Child("pilot", self._pilot_words, talks=True, apart=True)
         self.wait(lambda: self.record.get("refusal") == "", START_S, "the pilot to see")
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The pilot's newest status."""
-        return self.pilot.newest if self.pilot else {}
-
-    def turn(self, timeout_s: float = 0.1) -> None:
-        """Wait for somebody to tell something, and take it.
-
-        Raises:
-            SessionError: one of the processes ended.
-        """
-        children = [child for child in (self.plant, self.pilot) if child is not None]
-        files = {child.output(): child for child in children}
-        ready, _, _ = select.select(list(files), [], [], timeout_s)
-        for file in ready:
-            for line in files[file].lines():
-                if line.get("event") == "lap":
-                    self.drive.laps.append(line)
-                    self._told_laps(line)
-        for child in (self.actuator, *children):
-            child.check()
-
-    def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
-        """Take turns until something is so.
-
-        Raises:
-            SessionError: it took too long.
-        """
-        until = time.monotonic() + seconds
-        while not done():
-            if time.monotonic() > until:
-                raise SessionError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'nothing came'}")
-            self.turn()
 
     def go(self) -> None:
         """Arm and drive, as a person would; again where a busy machine was late in between.
@@ -251,12 +319,6 @@ class Session:
             self.turn(0.1)
             self.settle(0.25)
 
-    def settle(self, seconds: float) -> None:
-        """Take turns for so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.turn(left)
-
     def laps(self, count: int, *, tell: Callable[[Mapping[str, Any]], None] = lambda lap: None) -> Drive:
         """Drive until so many laps are over, completed or not; whatever stops the car is noted, and it starts again.
 
@@ -264,7 +326,7 @@ class Session:
             SessionError: it stopped too often.
         """
         assert self.pilot is not None
-        self._told_laps = tell
+        self.told_laps = tell
         self.go()
         while len(self.drive.laps) < count:
             self.turn()
@@ -277,10 +339,3 @@ class Session:
         self.drive.pilot = dict(self.record)
         self.drive.memory_mb = self.pilot.memory_mb("VmHWM")
         return self.drive
-
-    def where(self) -> dict[str, Any]:
-        """How the plant's car stands now."""
-        self.plant.newest = {}
-        self.plant.say("where")
-        self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
-        return self.plant.newest

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 _ONNX_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
 
 
-def open_session(onnx: bytes, contract: PolicyContract, *, source: str) -> onnxruntime.InferenceSession:
-    """An onnxruntime session on one thread that does not spin while it waits.
+def open_session(
+    onnx: bytes, contract: PolicyContract, *, source: str, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """An onnxruntime session whose threads do not spin while they wait.
 
-    A policy is so small that a second thread costs more than it gives, and spinning would take a core from
+    A policy is so small that a second thread mostly costs more than it gives, and spinning would take a core from
     the car.
 
     Raises:
@@ -36,7 +38,7 @@ def open_session(onnx: bytes, contract: PolicyContract, *, source: str) -> onnxr
         raise MissingExtra("Running an ONNX policy", "car") from None
     refuse_external_data(onnx, source=source)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4

@@ -67,7 +67,8 @@ class Car:
         self.errors = (folder / "errors").open("wb")
         self.options = ["--calibration", str(self.calibration), "--socket", self.socket, "--car-id", CAR_ID]
         command = [sys.executable, *(program or ("-m", "racer.car.actuator", "run", *self.options))]
-        self.environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])} | (environment or {})
+        self.environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "RACER_CAR_ID": CAR_ID}
+        self.environment |= environment or {}
         self.actuator = subprocess.Popen(command, stderr=self.errors, env=self.environment)
         self.pilot = None
 

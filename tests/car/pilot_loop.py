@@ -15,6 +15,7 @@ from racer.car.lens import Remap
 from racer.car.mailbox import Frame, Mailbox
 from racer.car.pilot import Pilot
 from racer.car.pilot_brain import Brain
+from racer.car.pilot_hand import Hand
 from racer.config.actions import ContinuousActions
 from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor, make_contract
@@ -162,8 +163,9 @@ class Loop:
         self.thinker = Thinker(self, Brain(self.network, Remap(CAMERA, CAMERA), gate, clock=clock))
         self.pilot = Pilot(
             link=self.link, thinker=self.thinker, mailbox=self.mailbox, watch=self.capture, rest=gate.rest,
-            period_ns=PERIOD_MS * MS, now_ns=clock(),
+            period_ns=PERIOD_MS * MS, now_ns=clock(), hand=Hand(the_calibration(), speed_limit=1.0, clock=clock),
         )  # fmt: skip
+        self.hand = self.pilot._hand
         self.number = 0
         self.last_good_ms = 0
         self.next_frame_ms = start_ms

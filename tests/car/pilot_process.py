@@ -7,6 +7,7 @@ Prints `driving`, and at the event the time of the last fresh input in monotonic
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -87,6 +88,8 @@ class Pilot:
             if os.fork():
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(5)  # the child holds the socket open and says nothing
+        elif self.event == "memory":
+            self.eat_memory()
         elif self.event == "thread":
             thread = threading.Thread(target=self.crash_in_thread)
             thread.start()
@@ -94,6 +97,13 @@ class Pilot:
             time.sleep(60)
         while True:  # steady: drives on, and never asks to be armed again; stale: with the same old input
             self.command()
+
+    def eat_memory(self):
+        """Ask for more than the limit of this process allows."""
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        held = []
+        while True:
+            held.append(bytes(1 << 26))
 
     def crash_in_thread(self):
         """The loop lives in a thread, the thread dies, the process stays."""

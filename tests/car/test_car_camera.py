@@ -10,7 +10,7 @@ import pytest
 from racer.car.camera_look import look, save_png
 from racer.car.camera_picamera2 import PiCamera
 from racer.car.camera_replay import ReplayCamera
-from racer.car.camera_sim import HEADER, MAGIC, SimCamera, pack_frame
+from racer.car.camera_sim import HEADER, MAGIC, SimCamera, pack_frame, pack_sensed
 from racer.car.camera_source import CameraError, Capture, open_camera
 from racer.car.camera_v4l2 import V4l2Camera
 from racer.car.checks import FrameChecks
@@ -185,6 +185,23 @@ def test_simulators_frames_arrive_whole(tmp_path):
         assert (got.number, got.captured_ns) == (frame.number, frame.captured_ns)
         assert np.array_equal(got.pixels, frame.pixels)
     assert camera.read() is None
+    camera.close()
+
+
+def test_measurements_come_between_the_frames(tmp_path):
+    """Two measurements before a frame and one after: the frames are as before, the measurements come in order."""
+    path, got = str(tmp_path / "c"), []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        camera = SimCamera(path, measured=lambda *row: got.append(row))
+        peer, _ = listener.accept()
+    rows = [(10, 1.5, -0.25), (20, 1.6, 0.0), (30, 0.0, 3.0)]
+    packed = [pack_sensed(*row) for row in rows]
+    peer.sendall(packed[0] + packed[1] + pack_frame(good(1)) + packed[2] + pack_frame(good(2)))
+    peer.close()
+    assert [camera.read().number, camera.read().number, camera.read()] == [1, 2, None]
+    assert got == rows
     camera.close()
 
 

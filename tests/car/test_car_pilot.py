@@ -254,6 +254,17 @@ def test_no_arming_before_the_first_frame(request_):
     assert loop.link.requests == [] and loop.link.sent == []
 
 
+def test_a_stop_at_rest_tells_its_own_reason():
+    """The camera stalled and stopped the car; then a person presses STOP: the fault is the person's."""
+    loop = Loop().drive()
+    loop.pictures = lambda number: None
+    loop.run(1000)
+    assert "no fresh camera frame" in loop.pilot.stopped_by
+    loop.machine.ask(Request.STOP, loop.now_ms * MS)
+    loop.run(100)
+    assert loop.pilot.stopped_by == "a person stopped the car"
+
+
 def test_the_actuators_own_refusal_is_told():
     """Arm before two seconds of neutral: the answer comes with the next status."""
     loop = Loop().run(300)
@@ -323,7 +334,7 @@ def test_ready_car_is_made(tmp_path):
     """Prepare a bundle that fits."""
     bundle_at(tmp_path / "a.bundle")
     ready = make_ready(tmp_path / "a.bundle", the_calibration(), speed_limit=0.5)
-    assert ready.name == "a" and ready.times.count >= 100 and ready.remap.shape == SHAPE
+    assert ready.model.name == "a" and ready.model.times.count >= 100 and ready.model.remap.shape == SHAPE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from car_processes import calibration
 from drives import FakeClock, FakeDisk, picture, status
 
-from racer.car.actuator.words import Request
+from racer.car.actuator.words import Request, Source
 from racer.car.calibration import Calibration
 from racer.car.drive_file import DriveHeader, Encoding
 from racer.car.drive_summary import check_pulses
@@ -53,8 +53,9 @@ class Bench:
         header = DriveHeader(calibration=data, bounds=bounds_of(BOUNDS))
         self.recorder = Recorder(lambda: self.disk, header, encoding=Encoding.DEFLATED, clock=self.clock)
         self.recorded = RecordedLink(
-            self.link, self.recorder, decided=lambda: self.decision, rest=self.gate.rest,
-            speed_top=made.speed_max * LIMIT, speed_limit=LIMIT, clock=self.clock,
+            self.link, recorder=lambda: self.recorder, ordered=lambda: self.decision,
+            seen=lambda: self.decision and self.decision.frame, rest=self.gate.rest,
+            limits=lambda: (LIMIT, made.speed_max * LIMIT), clock=self.clock,
         )  # fmt: skip
 
     def decide(self, number, steering, speed):
@@ -69,7 +70,7 @@ class Bench:
         frame = self.decision.frame
         return self.recorded.send(
             steering_us=pulses.steering_us, throttle_us=pulses.throttle_us, input_id=frame.number,
-            captured_ns=frame.captured_ns,
+            captured_ns=frame.captured_ns, source=Source.FRAME,
         )  # fmt: skip
 
     def drive(self, folder):
@@ -86,8 +87,8 @@ def bench():
 
 def test_everything_passes_on(bench):
     """Commands, requests and statuses reach the other side unchanged, also before there is any decision."""
-    assert bench.recorded.send(steering_us=1450, throttle_us=1446, input_id=1, captured_ns=2) is True
-    assert bench.link.sent == [{"steering_us": 1450, "throttle_us": 1446, "input_id": 1, "captured_ns": 2}]
+    command = {"steering_us": 1450, "throttle_us": 1446, "input_id": 1, "captured_ns": 2, "source": Source.PERSON}
+    assert bench.recorded.send(**command) is True and bench.link.sent == [command]
     assert bench.recorded.request(Request.ARM) == 7 and bench.link.asked == [Request.ARM]
     bench.link.heard = [status(3)]
     assert bench.recorded.poll() == status(3) and bench.recorded.poll() is None

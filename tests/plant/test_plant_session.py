@@ -1,4 +1,4 @@
-"""Real processes in real time around the simulator: laps (G1), and stops by real faults. Minutes, so marked slow."""
+"""Real processes in real time around the simulator: laps (G1), and stops by real faults. All but one lap are slow."""
 
 import pytest
 from camera_bundle import driving_bundle
@@ -7,7 +7,7 @@ from racer.config.sensors import CameraConfig
 from racer.plant.faults import KINDS, stop_by
 from racer.plant.session import Session, SessionError
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.timeout(280)
 
 TRACK = "easy_oval"
 STOPPING_M = 1.0
@@ -29,6 +29,7 @@ def test_a_lap_through_the_real_processes(bundle):
     assert drive.pilot["rejected"] == 0 and drive.pilot["glass_to_wheel_ms"][0] >= 60.0
 
 
+@pytest.mark.slow
 def test_a_lap_with_another_lens(bundle):
     """Give the car a wide fisheye, mounted higher and flatter: remapped, it drives the same road."""
     lens = CameraConfig(
@@ -39,6 +40,7 @@ def test_a_lap_with_another_lens(bundle):
         assert session.laps(1).completed == 1
 
 
+@pytest.mark.slow
 def test_faults_stop_the_car(bundle):
     """Kill the pilot, hang it, and spoil its camera, one after the other in full drive: it stands within a metre."""
     with Session(bundle, track=TRACK, latency_ms=60.0, speed_limit=0.5) as session:

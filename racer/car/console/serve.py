@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,19 @@ def serve(desk: Desk, *, host: str, port: int, names: Sequence[str] = ()) -> Non
 
     Raises:
         MissingExtra: fastapi, uvicorn or websockets is not installed.
+        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
     """
-    make_server(desk, host=host, port=port, names=names).run()
+    run(make_server(desk, host=host, port=port, names=names))
+
+
+def run(server: Any) -> None:
+    """Run it until a signal; uvicorn gives the signal back when it has closed, and the caller can clean up.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    server.run()
 
 
 def make_server(desk: Desk, *, host: str, port: int, names: Sequence[str] = ()) -> Any:

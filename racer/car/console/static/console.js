@@ -5,6 +5,7 @@ import { showWizard } from "./wizard.js";
 
 const $ = (id) => document.getElementById(id);
 const BEAT_MS = 50;
+const OLD_MS = 1000;
 const TOKEN = "racer-token";
 
 let token = "";
@@ -103,7 +104,10 @@ function watch() {
     $("picture").src = URL.createObjectURL(event.data);
     if (before) URL.revokeObjectURL(before);
     $("picture").hidden = false;
+    $("picture").classList.remove("old");
     $("no-picture").hidden = true;
+    clearTimeout(watch.timer);
+    watch.timer = setTimeout(old, OLD_MS);
     pictures.send("next");
   };
   pictures.onclose = () => {
@@ -111,6 +115,12 @@ function watch() {
     $("no-picture").hidden = false;
     if (socket && socket.readyState === WebSocket.OPEN) setTimeout(watch, 1000);
   };
+}
+
+// A picture that does not change any more must not look like one that does.
+function old() {
+  $("picture").classList.add("old");
+  $("no-picture").hidden = false;
 }
 
 const WORDS = {

@@ -66,8 +66,8 @@ export class Hold {
   }
 
   draw(across, down) {
-    this.knob.style.left = `${across * 100}%`;
-    this.knob.style.top = `${down * 100}%`;
+    this.knob.style.left = `${8 + across * 84}%`; // the knob stays inside
+    this.knob.style.top = `${12 + down * 76}%`;
   }
 
   release() {

@@ -1,5 +1,8 @@
 // What is only shown. What the car cannot measure is not there.
 
+const share = (value, digits) => (value ? value.toExponential(digits) : "0");
+const short = (text, most = 64) => (text.length > most ? `${text.slice(0, text.lastIndexOf(",", most))} and more` : text);
+
 function element(name, text, parent, className) {
   const made = document.createElement(name);
   if (text !== undefined) made.textContent = text;
@@ -27,6 +30,7 @@ export function showFacts(list, s) {
     ["asked", s.steering_deg === null || s.speed === null ? null : `${s.steering_deg.toFixed(1)}°, ${s.speed.toFixed(2)} m/s`],
     ["pulses", s.throttle_us ? `steering ${s.steering_us} µs, throttle ${s.throttle_us} µs` : "off"],
     ["control steps", fixed(s.rate_hz, 1, "/s")],
+    ["recording", s.recording],
     ["frames dropped", s.rate_hz === null ? null : String(s.frames_dropped)],
     ["deadlines missed", s.rate_hz === null ? null : String(s.deadlines_missed)],
     ["temperature", fixed(board.temperature, 1, "°C")],
@@ -68,12 +72,12 @@ export function showModels(list, found, use, sure) {
       button.dataset.use = card.sha256;
       button.onclick = () => { if (sure(`Let ${card.name} drive?`)) use(card.sha256); };
     }
-    element("div", `${card.summary.sensors}; up to ${card.summary.speed.split(" to ")[1]}; trained on ${card.summary["trained on"]}`, item, "note");
+    element("div", `${card.summary.sensors}; up to ${card.summary.speed.split(" to ")[1]}; trained on ${short(card.summary["trained on"])}`, item, "note");
     const more = element("details", undefined, item);
-    element("summary", `card and parity: off by at most ${p.difference.toExponential(0)}`, more);
+    element("summary", `card and parity: off by at most ${share(p.difference, 0)}`, more);
     pairs(element("dl", undefined, more), [
       ...Object.entries(card.summary),
-      ["parity", `${p.observations} recorded answers, off by at most ${p.difference.toExponential(1)} of the range`],
+      ["parity", `${p.observations} recorded answers, off by at most ${share(p.difference, 1)} of the range`],
       ["one answer", `${p.inference_ms} ms`],
       ["signed by", card.signed_by || "nobody"],
       ["sha256", card.sha256.slice(0, 12)],

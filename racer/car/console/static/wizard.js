@@ -23,7 +23,7 @@ export function showWizard(body, s, send) {
   drawn = key;
   body.replaceChildren();
   const tell = (act, more) => send({ do: "wizard", act, ...more });
-  if (!s.wizard) return void make("p", "Run `racer car calibration wizard` in a terminal on the car.", body, "note");
+  if (!s.wizard) return void make("p", "Not from this page: run `racer car calibration wizard` in a terminal on a real car.", body, "note");
   if (!s.wizard.step) return idle(body, s, tell);
   const step = s.wizard.step;
   Object.assign(make("progress", "", body), { max: step.count, value: step.number });
