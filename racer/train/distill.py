@@ -154,9 +154,9 @@ def _driving(
     seed: int,
 ) -> list[Driving]:
     """The cars in two groups, without and with the disturbance; the last group is what the student is made for."""
-    settings = config.dagger
+    settings, env = config.dagger, run.as_it_was(config.env)
     calm = 0 if config.env.disturbance == "none" else round(settings.undisturbed * settings.worlds)
-    groups = {"none": calm, config.env.disturbance: settings.worlds - calm}
+    groups = {"none": calm, env.disturbance: settings.worlds - calm}
     teacher = load_teacher(teacher_file(run))
     driving = []
     for part, (disturbance, worlds) in enumerate(groups.items()):
@@ -167,7 +167,7 @@ def _driving(
             track=tracks,
             reward=None,
             vehicle=vehicle,
-            config=config.env.model_copy(update={"disturbance": disturbance}),
+            config=env.model_copy(update={"disturbance": disturbance}),
             seed=2 * seed + part,
             threads=settings.threads,
         )

@@ -58,12 +58,12 @@ def new_distillation(
     reward = read_source(config.teacher.reward)
     load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
     vehicle = read_vehicle(config.vehicle)
-    for env in (config.env, config.teacher.env):
-        read_disturbance(env.disturbance)
+    disturbance = read_disturbance(config.env.disturbance)
+    read_disturbance(config.teacher.env.disturbance)
     run = create_run(path, name=f"distill-{tracks[0].name if len(tracks) == 1 else f'{len(tracks)}-tracks'}")
     try:
         with kept(run):
-            told = write_inputs(run, config, tracks, reward, vehicle)
+            told = write_inputs(run, config, tracks, reward, vehicle, disturbance)
             if bundle is not None:
                 write_atomically(teacher_file(run), bundle.read_bytes())
             # Last: a folder with it is a run.

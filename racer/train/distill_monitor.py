@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -188,11 +188,12 @@ class DistillMonitor:
         self._evaluated = self.rounds
         policy = OnnxPolicy(read_bundle(self._run.last))
         results = []
-        for disturbance in dict.fromkeys(("none", self._config.env.disturbance)):
+        env, laps = self._config.env, self._config.dagger.evaluate_laps
+        kinds = {"none": "none"} | {env.disturbance: self._run.as_it_was(env).disturbance}
+        for name, file in kinds.items():
             for track in self._tracks:
-                laps, seed = self._config.dagger.evaluate_laps, EVALUATION_SEED
-                driven = evaluate(policy, track, self._vehicle, laps=laps, seed=seed, disturbance=disturbance)
-                results.append(driven)
+                driven = evaluate(policy, track, self._vehicle, laps=laps, seed=EVALUATION_SEED, disturbance=file)
+                results.append(replace(driven, disturbance=name))
         score = _score(results)
         best = self._best_score is None or score >= self._best_score
         for result in results:

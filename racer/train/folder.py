@@ -77,8 +77,7 @@ def _fill(
     disturbance: DisturbanceConfig,
     start: Path | None,
 ) -> None:
-    told = write_inputs(run, config, tracks, reward, vehicle)
-    write_atomically(run.disturbance, to_yaml(disturbance))
+    told = write_inputs(run, config, tracks, reward, vehicle, disturbance)
     if start is not None:
         write_atomically(run.start, start.read_bytes())
     # Last: a folder with it is a run.
@@ -91,8 +90,9 @@ def write_inputs(
     tracks: Sequence[Track],
     reward: RewardSource,
     vehicle: VehicleConfig,
+    disturbance: DisturbanceConfig,
 ) -> dict[str, Any]:
-    """Write the tracks, the reward function, the vehicle and the resolved configuration into a new run folder.
+    """Write tracks, reward function, vehicle, disturbance and the resolved configuration into a new run folder.
 
     Returns:
         What the run's info says of them: seed, reward and tracks.
@@ -102,6 +102,7 @@ def write_inputs(
         write_course(track, run.path / "tracks" / file)
     write_atomically(run.reward, reward.text)
     write_atomically(run.vehicle, to_yaml(vehicle))
+    write_atomically(run.disturbance, to_yaml(disturbance))
     write_atomically(run.config, to_yaml(config))
     return {
         "seed": config.seed,

@@ -152,7 +152,7 @@ def test_prints_are_counted_and_not_made(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_a_list_may_grow_to_thousands() -> None:
     """Hold a centre line that a user draws many times finer."""
-    body = "    line = [0.5 * k for k in range(6000 + params['closest_waypoints'][0])]\n    return sum(line) / len(line)\n"
+    body = "    row = params['closest_waypoints'][0]\n    return sum([0.5 * k for k in range(6000 + row)]) / 6000\n"
     twins = Twins(f"def reward_function(params):\n{body}", 2)
     twins.step(*random_rows(2, 0, COURSES), COURSES)
     assert twins.traps == 0

@@ -101,6 +101,17 @@ def test_students_are_evaluated_undisturbed_and_disturbed(tmp_path, teacher):
     assert len(read_record(run.path).best) == 1
 
 
+def test_the_disturbance_is_the_one_that_it_began_with(tmp_path, teacher):
+    """Drive and evaluate with the folder's copy when a user's file is gone."""
+    late = tmp_path / "late.yaml"
+    late.write_text("camera_delivery: {latency: 0.2}\n")
+    config = tiny_distillation(f"env.disturbance={late}", "dagger.rounds=1")
+    run = new_distillation(config, tmp_path / "run", teacher=teacher)
+    late.unlink()
+    distill(config, run)
+    assert [row["disturbance"] for row in run.metrics() if row["kind"] == "disturbed"] == [str(late)]
+
+
 def test_checkpoints_answer_as_recorded(done):
     """Leave bundles whose contract is the camera's, whose graph answers as when they were written."""
     for file, frames in ((done.run.last, 4 * ROUND), (done.run.best, None)):
@@ -177,14 +188,14 @@ def test_who_drives_follows_the_share(tmp_path, teacher):
 @pytest.mark.parametrize(
     ("settings", "groups"),
     [
-        (["env.disturbance={late}"], [("none", 2), ("{late}", 6)]),
-        (["env.disturbance={late}", "dagger.undisturbed=0.0"], [("{late}", 8)]),
+        (["env.disturbance={late}"], [("none", 2), ("{own}", 6)]),
+        (["env.disturbance={late}", "dagger.undisturbed=0.0"], [("{own}", 8)]),
         (["env.disturbance={late}", "dagger.undisturbed=1.0"], [("none", 8)]),
-        ([], [("none", 8)]),
+        ([], [("{own}", 8)]),
     ],
 )
 def test_some_cars_drive_undisturbed(tmp_path, teacher, monkeypatch, settings, groups):
-    """Split the cars by the configured share, each group with its own disturbance and chance; none is lost."""
+    """Split the cars by the configured share, each group with its disturbance and chance, the run's own copy."""
     late = tmp_path / "late.yaml"
     late.write_text("camera_delivery: {latency: 0.2}\n")
     config = tiny_distillation("dagger.rounds=1", *(setting.format(late=late) for setting in settings))
@@ -197,7 +208,8 @@ def test_some_cars_drive_undisturbed(tmp_path, teacher, monkeypatch, settings, g
 
     monkeypatch.setattr(session, "make_time_trial", noted)
     assert distill(config, run).frames == ROUND
-    assert [(name, worlds) for name, worlds, _ in made] == [(name.format(late=late), count) for name, count in groups]
+    wanted = [(name.format(own=run.disturbance), count) for name, count in groups]
+    assert [(name, worlds) for name, worlds, _ in made] == wanted
     assert len({seed for *_, seed in made}) == len(made)
 
 
