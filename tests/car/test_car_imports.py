@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from racer.car.actuator.bus import open_driver, parse_wiring
+
 ROOT = Path(__file__).resolve().parents[2]
 ACTUATOR = ROOT / "racer" / "car" / "actuator"
 HEAVY = ("torch", "stable_baselines3", "numba", "gymnasium", "pygame", "onnxruntime", "scipy", "matplotlib", "PIL")
@@ -84,19 +86,58 @@ def test_car_extra_holds_what_the_car_needs():
     assert not names & {"torch", "stable-baselines3", "numba", "gymnasium", "pygame", "scipy", "matplotlib"}
 
 
+BARE = ("torch", "stable_baselines3", "numba", "gymnasium", "pygame", "onnx", "scipy", "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A new virtual environment with the built wheel and its car extra: what a Pi installs."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder / "venv", with_pip=True)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "RACER"))}
+    clean |= {"COLUMNS": "100"}
+
+    def run_there(program, *arguments):
+        command = [folder / "venv" / "bin" / program, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=clean, timeout=280)
+
+    def install(*what):
+        said = run_there("python", "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), *what)
+        assert said.returncode == 0, said.stderr
+
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, "."]
+    subprocess.run(build, check=True, cwd=ROOT, timeout=280)
+    (wheel,) = folder.glob("racer-*.whl")
+    install(f"{wheel}[car]")
+    return run_there
+
+
 @pytest.mark.slow
-def test_help_in_a_bare_environment(tmp_path):
-    """Install the base package alone in a new virtual environment: `racer car --help` works, nothing heavy is there."""
-    venv.create(tmp_path / "bare", with_pip=True)
-    python = tmp_path / "bare" / "bin" / "python"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt", "."]
-    subprocess.run(install, check=True, cwd=ROOT, timeout=280, env=clean)
-    check = f"import importlib.util as u, sys; sys.exit(any(u.find_spec(name) for name in {HEAVY!r}))"
-    subprocess.run([python, "-c", check], check=True, cwd=tmp_path, env=clean)
-    racer = tmp_path / "bare" / "bin" / "racer"
-    said = subprocess.run([racer, "car", "--help"], capture_output=True, text=True, check=True, cwd=tmp_path, env=clean)
-    assert "actuator" in said.stdout and "calibration" in said.stdout
-    chip = f"--wiring=sim:{tmp_path / 'chip'}"
-    neutral = subprocess.run([racer, "car", "actuator", "neutral", chip], cwd=tmp_path, env=clean, check=False)
-    assert neutral.returncode == 0 and (tmp_path / "chip").exists()
+def test_car_extra_alone_runs_the_car(bare, tmp_path):
+    """Without trainer, compiler, simulator and window: help, actuator, bench, store, camera all work."""
+    from store_camera_bundle import write_camera
+
+    check = f"import importlib.util as u, sys; sys.exit(str([n for n in {BARE!r} if u.find_spec(n)] or '') or None)"
+    assert bare("python", "-c", check).returncode == 0, "a Pi gets a package that it does not need"
+    said = bare("racer", "car", "--help")
+    assert said.returncode == 0 and "actuator" in said.stdout and "calibration" in said.stdout
+    open_driver(parse_wiring(f"sim:{tmp_path / 'chip'}")).start()
+    assert bare("racer", "car", "actuator", "neutral", f"--wiring=sim:{tmp_path / 'chip'}").returncode == 0
+    bundle = write_camera(tmp_path / "small.bundle")
+    said = bare("racer", "car", "bench", bundle, "--seconds", "0.2")
+    assert said.returncode == 0 and "choose" in said.stdout, said.stderr
+    said = bare("racer", "car", "models", "install", bundle, "--store", tmp_path / "store", "--use")
+    assert said.returncode == 0 and "small" in said.stdout, said.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("car", "drive", "small.bundle", "--sim"), ("train",), ("watch", "small.bundle")])
+def test_what_needs_more_says_so_in_one_line(bare, tmp_path, words):
+    """What the car extra does not bring is named with the extra that does, and nothing is half started."""
+    from store_camera_bundle import write_camera
+
+    path = str(write_camera(tmp_path / "small.bundle"))
+    said = bare("racer", *(path if word == "small.bundle" else word for word in words))
+    assert said.returncode == 1
+    assert len(said.stderr.strip().splitlines()) == 1, said.stderr
+    assert "pip install 'racer[" in said.stderr

@@ -6,25 +6,31 @@ have stopped for lateness before the fault came (`stopped_for`); it must stay st
 forgiven.
 """
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from car_processes import CAR_ID, STOP_US, THROTTLE, Car, Sleeper, on_chip, wait_for
 
+from racer.car.actuator.bus import parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import Role
 from racer.car.actuator.sim_chip import FOREVER, Fault, faults_in_log
 from racer.car.actuator.words import Reason, Request, State
+from racer.car.units import actuator_unit
 
 MS = 1_000_000
-KILLED, FROZEN, CAMERA, REMOTE, BUS = 20 * MS, 120 * MS, 250 * MS, 350 * MS, 40 * MS
+KILLED, FROZEN, CAMERA, REMOTE, BUS, SERVICE = 20 * MS, 120 * MS, 250 * MS, 350 * MS, 40 * MS, 1500 * MS
 KILLS = 10
 LATE = 40 * MS
 """A pilot that sends every 20 ms, and an actuator that ticks every 20 ms, can miss 100 ms where both wake this late."""
+PILOT_ENDS = ("pilot-TERM", "pilot-INT", "pilot-HUP")
+SERVED = ("served-KILL", "served-STOP")
 LATENESS = (Reason.COMMAND_LATE, Reason.LOOP_LATE, Reason.FRAME_LATE)
 
 
@@ -53,11 +59,12 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     """One car for each test; a test uses its car up."""
-    frame = {name: (name, "frame") for name in ("close", "raise", "exit", "thread", "fork", "stale")}
-    other = dict.fromkeys(("TERM", "INT", "HUP", "STOP", "bus", "unplugged", "killed", "asked"), ("steady", "frame"))
+    frame = {name: (name, "frame") for name in ("close", "raise", "exit", "memory", "thread", "fork", "stale")}
+    other = ("TERM", "INT", "HUP", "STOP", "bus", "unplugged", "killed", "asked", "crashes", *PILOT_ENDS, *SERVED)
     folder = tmp_path_factory.mktemp("fleet")
-    events = frame | other | {"person": ("stale", "person"), "crashes": ("steady", "frame")}
-    fleet = Fleet(folder, events, {"crashes": crashing_program(folder)})
+    events = frame | dict.fromkeys(other, ("steady", "frame")) | {"person": ("stale", "person")}
+    served = {name: served_program(folder / name) for name in SERVED}
+    fleet = Fleet(folder, events, served | {"crashes": crashing_program(folder)})
     yield fleet
     fleet.close()
 
@@ -108,6 +115,15 @@ def crashing_program(folder):
     return (str(program), "run", *map(str, options))
 
 
+def served_program(car):
+    """An actuator under a service manager that does what the unit says, as a command line."""
+    car.mkdir()
+    text = actuator_unit(parse_wiring(f"sim:{car / 'chip'}"), calibration=str(car / "calibration.json"))
+    unit = car / "racer-actuator.service"
+    unit.write_text(text.replace("/run/racer/actuator.sock", str(car / "s")))
+    return (str(Path(__file__).parent / "service_manager.py"), str(unit))
+
+
 def stayed_still(car, since_ns):
     """After the first neutral no other throttle was ever on the wire, and in the end nothing is."""
     wait_for(lambda: car.chip().pulse_us(THROTTLE) is None)
@@ -142,12 +158,14 @@ def test_pilot_killed_at_any_time(tmp_path_factory):
         fleet.close()
 
 
-@pytest.mark.parametrize("event", ["close", "raise", "exit"])
+@pytest.mark.parametrize("event", ["close", "raise", "exit", "memory", *PILOT_ENDS])
 def test_pilot_gone_otherwise(fleet, event):
-    """S4: end of file, an exception, sys.exit: as if killed."""
+    """S4: end of file, an exception, sys.exit, no memory left, a signal: as if killed."""
     car = fleet.cars[event]
     before = time.monotonic_ns()
     car.event()
+    if event in PILOT_ENDS:
+        car.pilot.send_signal(getattr(signal, f"SIG{event[6:]}"))
     neutral = car.neutral_after(before)
     stayed_still(car, before + neutral)
     stopped_for(car, Reason.PILOT_GONE, fleet.sleeper)
@@ -238,7 +256,28 @@ def test_actuator_killed(fleet):
     neutral = car.neutral_after(at)
     stayed_still(car, at + neutral)
     assert next(pulse for when, _, pulse in car.log() if when > at) == on_chip(STOP_US) or not drove
-    kept(neutral, 1500 * MS, fleet.sleeper)
+    kept(neutral, SERVICE, fleet.sleeper)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_actuator_gone_under_its_service(fleet, name):
+    """S3: kill or freeze the actuator under its unit: neutral within 1.5 s by another process, then a new actuator
+    that does not drive where the old one did; the pilot finds itself alone.
+    """
+    car = fleet.cars[name]
+    car.event()
+    actuator = car.log()[-1][1]
+    at = time.monotonic_ns()
+    os.kill(actuator, getattr(signal, f"SIG{name[7:]}"))
+    neutral = car.neutral_after(at)
+    assert next(pid for when, pid, _ in car.log() if when >= at + neutral) != actuator
+    if os.geteuid() == 0:  # who may not go before others waits for a processor to start on
+        kept(neutral, SERVICE, fleet.sleeper)
+    assert car.pilot.wait(40) == 1 and "ActuatorGone" in car.words()
+    client = wait_for(lambda: ActuatorClient(car.socket))
+    assert client.ask(Request.ARM, timeout_s=40) is not Reason.NONE
+    client.close()
+    assert {pulse for when, _, pulse in car.log() if when >= at + neutral} == {None, on_chip(STOP_US)}
 
 
 def test_bus_fails_for_a_moment(fleet):

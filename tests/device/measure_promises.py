@@ -4,7 +4,7 @@
 
 Prints for each promise the time to neutral (median, 99th percentile, maximum), the lateness of a process that only
 sleeps in the same run, and whether the promise holds at the 99th percentile after that lateness is taken off.
-Exit 1 where one does not hold, or a car did not stop.
+Exit 1 where one does not hold, or a car did not stop; with --emulated, where times say nothing, only for the latter.
 """
 
 # ruff: noqa: T201
@@ -74,13 +74,13 @@ def percentile(values, share):
     return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * share // 100) - 1))]
 
 
-def measure(name, trials, folder):
+def measure(name, trials, folder, at_once):
     """Times to neutral of one promise, and the sleeper's lateness meanwhile."""
     what, event, source, _, end = PROMISES[name]
     times = []
     sleeper = Sleeper()
     while len(times) < trials:
-        count = min(AT_ONCE, trials - len(times))
+        count = min(at_once, trials - len(times))
         cars = [Car(folder / f"{len(times) + k}") for k in range(count)]
         try:
             for car in cars:
@@ -105,16 +105,18 @@ def main():
     parser.add_argument("--trials", type=int, default=200, help="kills")
     parser.add_argument("--others", type=int, default=50, help="trials of each other promise")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--emulated", action="store_true", help="print the times, and judge only that every car stops")
     given = parser.parse_args()
     figures, good = {}, True
     heads = f"{'promise':<16}{'ms':>5}{'trials':>8}{'p50':>8}{'p99':>8}{'max':>8}"
     print(f"{heads}{'sleep p99':>11}{'sleep max':>11}  holds", flush=True)
     for name, (*_, promised, _) in PROMISES.items():
         with tempfile.TemporaryDirectory(prefix="racer-") as folder:
-            times, late = measure(name, given.trials if name == "pilot killed" else given.others, Path(folder))
+            trials = given.trials if name == "pilot killed" else given.others
+            times, late = measure(name, trials, Path(folder), 2 if given.emulated else AT_ONCE)
         row = [percentile(times, share) / MS for share in (50, 99)] + [max(times) / MS, late[1] / MS, late[2] / MS]
         holds = row[1] - row[3] <= promised
-        good &= holds
+        good &= holds or given.emulated
         figures[name] = dict(zip(("p50_ms", "p99_ms", "max_ms", "sleep_p99_ms", "sleep_max_ms"), row, strict=True))
         figures[name] |= {"promised_ms": promised, "trials": len(times), "holds": holds}
         numbers = "".join(f"{value:>{width}.2f}" for value, width in zip(row, (8, 8, 8, 11, 11), strict=True))
