@@ -31,6 +31,8 @@ LATE = 40 * MS
 """A pilot that sends every 20 ms, and an actuator that ticks every 20 ms, can miss 100 ms where both wake this late."""
 PILOT_ENDS = ("pilot-TERM", "pilot-INT", "pilot-HUP")
 SERVED = ("served-KILL", "served-STOP")
+UNHEARD = ("gone-TERM", "full-TERM", "gone-crashes")
+"""What reads the actuator's log, and how the actuator ends."""
 LATENESS = (Reason.COMMAND_LATE, Reason.LOOP_LATE, Reason.FRAME_LATE)
 
 
@@ -60,11 +62,25 @@ class Fleet:
 def fleet(tmp_path_factory):
     """One car for each test; a test uses its car up."""
     frame = {name: (name, "frame") for name in ("close", "raise", "exit", "memory", "thread", "fork", "stale")}
-    other = ("TERM", "INT", "HUP", "STOP", "bus", "unplugged", "killed", "asked", "crashes", *PILOT_ENDS, *SERVED)
+    other = (
+        "TERM",
+        "INT",
+        "HUP",
+        "STOP",
+        "bus",
+        "unplugged",
+        "killed",
+        "asked",
+        "crashes",
+        *PILOT_ENDS,
+        *SERVED,
+        *UNHEARD,
+    )
     folder = tmp_path_factory.mktemp("fleet")
     events = frame | dict.fromkeys(other, ("steady", "frame")) | {"person": ("stale", "person")}
     served = {name: served_program(folder / name) for name in SERVED}
-    fleet = Fleet(folder, events, served | {"crashes": crashing_program(folder)})
+    unheard = {name: unheard_program(folder / name) for name in UNHEARD}
+    fleet = Fleet(folder, events, served | unheard | {"crashes": crashing_program(folder / "crashes")})
     yield fleet
     fleet.close()
 
@@ -96,21 +112,44 @@ def still_drives(car, sleeper):
     return False
 
 
-def crashing_program(folder):
+def unheard_program(car):
+    """An actuator whose standard error is a pipe that nobody reads, broken or full, as a command line."""
+    program, *arguments = crashing_program(car)
+    before = (
+        "import os\n"
+        "reader, writer = os.pipe()\n"
+        "os.dup2(writer, 2)\n"
+        "os.close(writer)\n"
+        f"if {car.name.startswith('gone')}:\n"
+        "    os.close(reader)\n"
+        "else:\n"
+        "    os.set_blocking(2, False)\n"
+        "    while True:\n"
+        "        try:\n"
+        "            os.write(2, bytes(1024))\n"
+        "        except BlockingIOError:\n"
+        "            break\n"
+        "    os.set_blocking(2, True)\n"
+    )
+    Path(program).write_text(before + Path(program).read_text())
+    return (program, *arguments)
+
+
+def crashing_program(car):
     """An actuator with a bug that shows when it has driven for a while after `go` appeared, as a command line."""
-    program = folder / "program.py"
+    car.mkdir(exist_ok=True)
+    program = car / "program.py"
     program.write_text(
         "import os, sys\n"
         "from racer.car.actuator import __main__, machine\n"
         "real = machine.Machine.advance\n"
         "def advance(self, now):\n"
-        f"    if self.state is machine.State.DRIVING and os.path.exists({str(folder / 'go')!r}):\n"
+        f"    if self.state is machine.State.DRIVING and os.path.exists({str(car / 'go')!r}):\n"
         "        raise RuntimeError('a bug')\n"
         "    real(self, now)\n"
         "machine.Machine.advance = advance\n"
         "sys.exit(__main__.main(sys.argv[1:]))\n"
     )
-    car = folder / "crashes"
     options = ["--calibration", car / "calibration.json", "--socket", car / "s", "--car-id", CAR_ID]
     return (str(program), "run", *map(str, options))
 
@@ -342,8 +381,28 @@ def test_watchdog_is_fed_by_good_writes_alone(tmp_path):
 
 def test_actuator_crashes(fleet):
     """S4: an exception in the actuator itself, while driving: neutral, then off, then exit 70."""
-    car = fleet.cars["crashes"]
-    (car.folder.parent / "go").touch()
+    crashes(fleet.cars["crashes"])
+
+
+@pytest.mark.parametrize("name", UNHEARD)
+def test_nobody_reads_the_log(fleet, name):
+    """S4: a log that cannot be written, because its reader is gone or asleep, ends nothing and delays nothing."""
+    car = fleet.cars[name]
+    if name.endswith("crashes"):
+        crashes(car)
+        return
+    car.event()
+    at = time.monotonic_ns()
+    car.actuator.send_signal(signal.SIGTERM)
+    neutral = car.neutral_after(at)
+    stayed_still(car, at + neutral)
+    assert car.actuator.wait(10) == 0
+    kept(neutral, BUS, fleet.sleeper)
+
+
+def crashes(car):
+    """Let the bug show: neutral, then off, then exit 70."""
+    (car.folder / "go").touch()
     assert car.actuator.wait(40) == 70
     pulses = [pulse for _, pid, pulse in car.log() if pid == car.actuator.pid]
     assert on_chip(1350) in pulses and pulses[-1] is None

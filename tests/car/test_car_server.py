@@ -371,14 +371,14 @@ def test_no_manager_no_datagrams():
     notifier.close()
 
 
-def test_neutral_helper_from_note_or_calibration(tmp_path, monkeypatch, capsys):
+def test_neutral_helper_from_note_or_calibration(tmp_path, monkeypatch, capfd):
     """Neutral, half a second, off; from the note if there is one, else from the file, else what can be done."""
     slept = []
     monkeypatch.setattr(neutral.time, "sleep", slept.append)
     chip, note, file = tmp_path / "chip", str(tmp_path / "note"), tmp_path / "calibration.json"
     given = {"note": note, "calibration": str(file), "wiring": "", "car_id": CAR_ID}
     assert neutral.main(**given) == 1
-    assert "cannot stop the car" in capsys.readouterr().err
+    assert "cannot stop the car" in capfd.readouterr().err
     assert neutral.main(**given | {"wiring": f"sim:{chip}"}) == 1  # a chip that nobody ever started
     driver = open_driver(parse_wiring(f"sim:{chip}"))
     driver.start()
@@ -473,7 +473,7 @@ def test_run_with_a_bus_that_stays_broken(tmp_path):
 
 
 @pytest.mark.parametrize("blocked", [True, False])
-def test_run_into_a_bug(tmp_path, monkeypatch, capsys, blocked):
+def test_run_into_a_bug(tmp_path, monkeypatch, capfd, blocked):
     """The traceback is shown, then neutral for half a second, then off; without a trim only off."""
     slept, asleep = [], time.sleep
 
@@ -493,7 +493,7 @@ def test_run_into_a_bug(tmp_path, monkeypatch, capsys, blocked):
 
     rig = Whole(tmp_path, script)
     assert rig.run() == 70
-    assert "a bug of ours" in capsys.readouterr().err
+    assert "a bug of ours" in capfd.readouterr().err
     assert rig.driver.written[-1] is None
     assert slept == ([] if blocked else [0.5])
     assert rig.driver.written[-2] == Pulses(1450, 1446)
@@ -544,11 +544,11 @@ def test_client_over_what_is_no_actuator(tmp_path):
         (["--wiring", "pca9685:1:0x40"], "pip install"),
     ],
 )
-def test_program_that_cannot_start(tmp_path, monkeypatch, capsys, arguments, told):
+def test_program_that_cannot_start(tmp_path, monkeypatch, capfd, arguments, told):
     """One line and exit 1."""
     monkeypatch.setitem(sys.modules, "smbus2", None)
     assert program.main(["run", "--socket", str(tmp_path / "s"), *arguments]) == 1
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert err.startswith("actuator: ") and told in err and err.count("\n") == 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from racer.car.actuator import neutral
 from racer.car.actuator.bus import Driver, NoDriver, Wiring, open_driver, parse_wiring
+from racer.car.actuator.journal import tell
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.notify import Notifier
 from racer.car.actuator.process import Process
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(given.calibration, given.socket, given.wiring, given.car_id or own_car_id())
     except (OSError, ValueError, ImportError) as error:
-        sys.stderr.write(f"actuator: {error}\n")
+        tell(str(error))
         return 1
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 
 from racer.car.actuator import limits
 from racer.car.actuator.bus import Driver, attempt, open_driver, parse_wiring
+from racer.car.actuator.journal import tell
 from racer.car.actuator.trim import Refused, own_car_id, read_setup
 from racer.car.actuator.words import Pulses, Trim
 
@@ -31,7 +31,7 @@ def _tried(driver: Driver, pulses: Pulses | None) -> bool:
     try:
         attempt(lambda: driver.write(pulses), time.monotonic_ns)
     except OSError as error:
-        sys.stderr.write(f"actuator: {'neutral' if pulses else 'off'}: {error}\n")
+        tell(f"{'neutral' if pulses else 'off'}: {error}")
         return False
     return True
 
@@ -61,7 +61,7 @@ def _from_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Pulses 
     except Refused as error:
         if not wiring:
             raise
-        sys.stderr.write(f"actuator: {error}\n")
+        tell(str(error))
         return wiring, None
     return wiring or setup.wiring.text, rest_of(setup.trim)
 
@@ -81,6 +81,6 @@ def main(*, note: str, calibration: str, wiring: str, car_id: str) -> int:
             return 0
         driver = open_driver(parse_wiring(words))
     except (OSError, ValueError, ImportError, Refused) as error:
-        sys.stderr.write(f"actuator: cannot stop the car: {error}\n")
+        tell(f"cannot stop the car: {error}")
         return 1
     return 0 if to_rest(driver, rest, sleep=time.sleep) else 1

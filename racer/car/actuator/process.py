@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from dataclasses import replace
 
 from racer.car.actuator import limits
 from racer.car.actuator.bus import BusError, Driver, attempt
+from racer.car.actuator.journal import tell
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.neutral import rest_of, to_rest
 from racer.car.actuator.notify import Notifier
@@ -72,9 +72,9 @@ class Process:
         except BaseException:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
-            traceback.print_exc()
             rest = None if self.machine.blocked else rest_of(self.machine.trim)
             to_rest(self._driver, rest, sleep=time.sleep)
+            tell(traceback.format_exc())
             return EXIT_CRASHED
         finally:
             self._notifier.say("STOPPING=1")
@@ -162,7 +162,7 @@ class Process:
         if told != self._told:
             self._told = told
             self._notifier.say(f"STATUS={told}")
-            sys.stderr.write(f"actuator: {told}\n")
+            tell(told)
 
     def _schedule(self, now_ns: int) -> None:
         """The next tick on a fixed grid; ticks that were missed are counted and not made up for."""
