@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -25,7 +26,7 @@ from racer.car.gate import SPEED_LIMIT_DEFAULT
 from racer.car.pilot_ready import contract_camera, refusals
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
-from racer.errors import RacerError
+from racer.errors import MissingExtra, RacerError
 from racer.plant.car import CAR_ID, simulated_calibration
 
 START_S: Final = 120.0
@@ -184,8 +185,11 @@ class Rig:
         """Start the actuator, then the plant.
 
         Raises:
+            MissingExtra: there is no simulator here, as on a car.
             SessionError: one of them did not start.
         """
+        if find_spec("numba") is None:
+            raise MissingExtra("A simulated drive", "train")
         # Ctrl-C reaches the actuator at once, the others through us.
         self.actuator = Child("actuator", self._actuator_words, talks=False, apart=False)
         self.plant = Child("plant", self._plant_words, talks=True, apart=True)
