@@ -1,7 +1,8 @@
 """The errors that a user may cause, each shown as one line by the command line.
 
 A message says what was given, what is allowed and what to do. Anything that is not a `RacerError`
-is a bug of ours and keeps its traceback.
+is a bug of ours and keeps its traceback. Here are those that several rooms raise; one that
+belongs to a single room is defined there (`ReplayError`, `CalibrationError`).
 
     RacerError
     ├── AssetError      a named track, reward, config or vehicle that cannot be found
