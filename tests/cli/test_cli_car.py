@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from racer_command import racer
+from racer_command import racer, racer_alone
 
 DEEPRACER = {
     "Calibration": {
@@ -76,9 +76,9 @@ def test_no_actuator(run, command):
     assert said.code == 1 and "no-actuator" in said.err and "racer-actuator running?" in said.err
 
 
-def test_neutral_without_anything(run):
+def test_neutral_without_anything(run, tmp_path):
     """Exit 1: it could not stop the car, and says so."""
-    said = run("actuator", "neutral")
+    said = racer_alone("car", "actuator", "neutral", cwd=tmp_path)
     assert said.code == 1 and "cannot stop the car" in said.err
 
 
