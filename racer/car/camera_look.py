@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from racer.assets import write_atomically
-from racer.car.camera_source import Capture, open_camera
+from racer.car.camera_capture import Capture
+from racer.car.camera_opening import open_camera
 from racer.car.checks import WELL_FRAMES, Fault, FrameChecks
 from racer.car.mailbox import Frame, Mailbox
 from racer.car.timing import Percentiles, percentiles

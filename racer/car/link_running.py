@@ -29,7 +29,7 @@ class PilotSetup:
 
     Attributes:
         socket: the actuator's.
-        camera: see `racer.car.camera_source`; empty for none.
+        camera: see `racer.car.camera_opening`; empty for none.
         record: folder of recorded drives; None records none.
         threads: of the network of a bundle.
         name: what to call a bundle.

@@ -35,7 +35,8 @@ from racer.car.actuator.protocol import default_socket
 from racer.car.actuator.trim import default_calibration, own_car_id
 from racer.car.actuator.words import TEXT, Request, State
 from racer.car.calibration import read_calibration
-from racer.car.camera_source import Capture, open_camera
+from racer.car.camera_capture import Capture
+from racer.car.camera_opening import open_camera
 from racer.car.checks import WELL_FRAMES, Fault, FrameChecks
 from racer.car.drive_file import DriveHeader
 from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
@@ -77,7 +78,7 @@ class PilotProcess:
     """A pilot with its camera, its threads, its connection and its recordings.
 
     Args:
-        camera: see `racer.car.camera_source`; empty for a car without one, which only a person can drive.
+        camera: see `racer.car.camera_opening`; empty for a car without one, which only a person can drive.
         record: folder of recorded drives; None records none.
         window: file that shows the newest frame to the console.
         tell: gets the record ten times a second; must not block.

@@ -72,7 +72,7 @@ def actuator_clear(socket: _Socket = "") -> None:
 @actuator.command("unit")
 def actuator_unit(file: _File = None, wiring: _Wiring = "") -> None:
     """Print the systemd unit for this car, to be put into /etc/systemd/system/racer-actuator.service."""
-    from racer.car.actuator.bus import parse_wiring
+    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration import read_calibration
     from racer.car.units import actuator_unit as text
 
@@ -136,8 +136,8 @@ def calibration_import(
     ] = "pca9685:1:0x40:1:0",
 ) -> None:
     """Make a calibration from another program's file, and list what it does not tell."""
-    from racer.car.actuator.bus import parse_wiring
     from racer.car.actuator.trim import own_car_id
+    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration import write_calibration
     from racer.car.calibration_deepracer import import_deepracer
     from racer.car.calibration_donkey import import_donkey

@@ -58,7 +58,7 @@ def earlier(path: Path, car_id: str) -> Calibration | None:
 
 def driver_of(wiring: str, before: Calibration | None) -> Driver:
     """Where the outputs are: as given, else as before, else a PCA9685 on I2C bus 1."""
-    from racer.car.actuator.bus import parse_wiring
+    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration import Driver
 
     if not wiring and before is not None:

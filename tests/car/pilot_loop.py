@@ -8,7 +8,7 @@ from racer.car.actuator.machine import Machine
 from racer.car.actuator.protocol import Status
 from racer.car.actuator.words import Command, Reason, Request, Source, State, Trim
 from racer.car.calibration import make_calibration
-from racer.car.camera_source import Capture
+from racer.car.camera_capture import Capture
 from racer.car.checks import FrameChecks
 from racer.car.gate import ActionBounds, Gate
 from racer.car.lens import Remap
