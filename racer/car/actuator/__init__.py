@@ -10,6 +10,7 @@ Only the standard library and smbus2 are imported in this package (a test and an
     bus         a driver's duties, and retries
     pca9685, sysfs_pwm, sim_chip    the drivers, and a simulated chip that outlives its process
     wiring      where the outputs are, and which driver to open
+    journal     its log
     notify      systemd's notification socket
     server      connections: one pilot, some watchers
     process     the loop, its signals and its last resort
