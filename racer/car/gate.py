@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Literal, Protocol
 
 from racer.car.actuator.words import Pulses
-from racer.car.calibration import Calibration, interpolate
+from racer.car.calibration.calibration import Calibration, interpolate
 from racer.contract import PolicyContract
 from racer.errors import RacerError
 

@@ -19,7 +19,7 @@ def calibrate_sim(
     camera.
     """
     from racer.assets import write_atomically
-    from racer.car.drive_read import read_drive
+    from racer.car.drives.read import read_drive
     from racer.config.read import read_vehicle
     from racer.plant.drive_data import data_of
     from racer.plant.fit import fit_vehicle

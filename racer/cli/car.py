@@ -72,8 +72,8 @@ def actuator_clear(socket: _Socket = "") -> None:
 @actuator.command("unit")
 def actuator_unit(file: _File = None, wiring: _Wiring = "") -> None:
     """Print the systemd unit for this car, to be put into /etc/systemd/system/racer-actuator.service."""
-    from racer.car.actuator.bus import parse_wiring
-    from racer.car.calibration import read_calibration
+    from racer.car.actuator.wiring import parse_wiring
+    from racer.car.calibration.calibration import read_calibration
     from racer.car.units import actuator_unit as text
 
     path = _path(file)
@@ -91,7 +91,7 @@ def actuator_unit(file: _File = None, wiring: _Wiring = "") -> None:
 @calibration.command("show")
 def calibration_show(file: _File = None) -> None:
     """Show a calibration, any car's."""
-    from racer.car.calibration import read_calibration
+    from racer.car.calibration.calibration import read_calibration
 
     found = read_calibration(_path(file), car_id=None)
     s, t, d = found.steering, found.throttle, found.driver
@@ -114,7 +114,7 @@ def calibration_show(file: _File = None) -> None:
 def calibration_check(file: _File = None, car_id: _CarId = "") -> None:
     """Say whether this car may be armed with this calibration; exit 1 and the reason where not."""
     from racer.car.actuator.trim import Refused, own_car_id, read_setup
-    from racer.car.calibration import read_calibration
+    from racer.car.calibration.calibration import read_calibration
 
     path, name = _path(file), car_id or own_car_id()
     read_calibration(path, car_id=name)
@@ -136,11 +136,11 @@ def calibration_import(
     ] = "pca9685:1:0x40:1:0",
 ) -> None:
     """Make a calibration from another program's file, and list what it does not tell."""
-    from racer.car.actuator.bus import parse_wiring
     from racer.car.actuator.trim import own_car_id
-    from racer.car.calibration import write_calibration
-    from racer.car.calibration_deepracer import import_deepracer
-    from racer.car.calibration_donkey import import_donkey
+    from racer.car.actuator.wiring import parse_wiring
+    from racer.car.calibration.calibration import write_calibration
+    from racer.car.calibration.deepracer import import_deepracer
+    from racer.car.calibration.donkey import import_donkey
 
     name = car_id or own_car_id()
     if kind == "donkey":

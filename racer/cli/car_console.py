@@ -50,9 +50,9 @@ def console(
     """Serve the car's page: stop, let a model drive, drive by hand, models, calibration, logs."""
     from racer.car.actuator.protocol import default_socket
     from racer.car.actuator.trim import default_calibration, own_car_id
-    from racer.car.link_running import PilotSetup
-    from racer.car.store import Store, default_root
-    from racer.car.store_fit import fits_car
+    from racer.car.link.running import PilotSetup
+    from racer.car.store.fit import fits_car
+    from racer.car.store.store import Store, default_root
 
     given, where = bundles or [], (host, port, name or [])
     has = [one.strip() for one in sensors.split(",")]
@@ -89,7 +89,7 @@ class _Open:
         from racer.car.console.begin import bring, in_use, threads_of
         from racer.car.console.desk import Desk
         from racer.car.console.serve import address, read_token
-        from racer.car.link_process import ProcessLink
+        from racer.car.link.process import ProcessLink
 
         bring(models, bundles, tell=typer.echo)
         token = read_token(models.root / "console-token")
@@ -121,9 +121,9 @@ def _simulated(
 ) -> None:
     from racer.bundle import read_bundle
     from racer.car.console.serve import make_server
-    from racer.car.link_running import PilotSetup
-    from racer.car.store import Store
-    from racer.car.store_fit import fits_car
+    from racer.car.link.running import PilotSetup
+    from racer.car.store.fit import fits_car
+    from racer.car.store.store import Store
     from racer.config.train import DEFAULT_TRACK
     from racer.plant.car import CAR_ID
     from racer.plant.console import serve_rig
@@ -150,10 +150,10 @@ def _tell_lap(lap: Mapping[str, Any]) -> None:
 
 
 def _wizard(path: Path, car_id: str, socket: str) -> WizardDesk:
-    from racer.car.calibration import Calibration, write_calibration
+    from racer.car.calibration.calibration import Calibration, write_calibration
+    from racer.car.calibration.wizard import Wizard, draft
+    from racer.car.calibration.wizard_bench import ActuatorBench
     from racer.car.console.wizard_desk import WizardDesk
-    from racer.car.wizard import Wizard, draft
-    from racer.car.wizard_bench import ActuatorBench
     from racer.cli.car_wizard import driver_of, earlier
 
     def start() -> tuple[Wizard, ActuatorBench]:

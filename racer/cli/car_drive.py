@@ -14,8 +14,8 @@ import typer
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
-    from racer.car.bench import Result
-    from racer.car.bench_choice import Choice
+    from racer.car.bench.choice import Choice
+    from racer.car.bench.speed import Result
     from racer.plant.session import Drive
 
 _Bundle = Annotated[Path, typer.Argument(help="A bundle, or a run folder.")]
@@ -53,8 +53,8 @@ def drive(
     car_id: _CarId = "",
 ) -> None:
     """Let a bundle drive: on this car, or with --sim on a simulated one in front of the real software."""
-    from racer.car.bench_choice import chosen
-    from racer.car.store import default_root
+    from racer.car.bench.choice import chosen
+    from racer.car.store.store import default_root
     from racer.policy.load import find_bundle
 
     choice = chosen(find_bundle(bundle), threads=threads)
@@ -66,9 +66,9 @@ def drive(
         return
     from racer.car.actuator.client import ActuatorGone
     from racer.car.actuator.trim import default_calibration, own_car_id
-    from racer.car.calibration import read_calibration
-    from racer.car.pilot_ready import make_ready
-    from racer.car.pilot_terminal import drive_in_terminal
+    from racer.car.calibration.calibration import read_calibration
+    from racer.car.pilot.ready import make_ready
+    from racer.car.pilot.terminal import drive_in_terminal
 
     found = read_calibration(calibration or default_calibration(), car_id=car_id or own_car_id())
     ready = make_ready(choice.bundle, found, mapping=mapping, speed_limit=speed_limit, threads=choice.threads)
@@ -141,9 +141,9 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="For each variant and number of threads.")] = 2.0,
 ) -> None:
     """Measure bundles on this machine, check their recorded answers, pick the fastest; exit 1 if none may drive."""
-    from racer.car.bench import bench as measure
-    from racer.car.bench import machine_notes
-    from racer.car.bench_choice import keep
+    from racer.car.bench.choice import keep
+    from racer.car.bench.speed import bench as measure
+    from racer.car.bench.speed import machine_notes
     from racer.policy.load import find_bundle
 
     results = measure([find_bundle(bundle) for bundle in bundles], threads=threads or (), seconds=seconds)
@@ -183,8 +183,8 @@ def camera(
 ) -> None:
     """Watch the camera for a while: its rate, its faults, and a picture; nothing moves."""
     from racer.car.actuator.trim import default_calibration, own_car_id
-    from racer.car.calibration import read_calibration
-    from racer.car.camera_look import look
+    from racer.car.calibration.calibration import read_calibration
+    from racer.car.camera.look import look
 
     found = read_calibration(calibration or default_calibration(), car_id=car_id or own_car_id())
     if found.camera is None:
@@ -194,7 +194,7 @@ def camera(
     if seen.interval is not None:
         typer.echo(f"interval  p50 {seen.interval.p50:.1f} ms, p99 {seen.interval.p99:.1f} ms")
     if output is not None and seen.last is not None:
-        from racer.car.camera_look import save_png
+        from racer.car.camera.look import save_png
 
         save_png(seen.last, output)
         typer.echo(f"wrote     {output}")

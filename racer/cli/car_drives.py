@@ -22,9 +22,9 @@ def replay(
 ) -> None:
     """Show what a recorded drive was: who drove, how long, how late, what happened."""
     from racer.assets import write_atomically
-    from racer.car.drive_picture import contact_sheet
-    from racer.car.drive_read import read_drive
-    from racer.car.drive_summary import check_pulses, states, summary
+    from racer.car.drives.picture import contact_sheet
+    from racer.car.drives.read import read_drive
+    from racer.car.drives.summary import check_pulses, states, summary
 
     found = read_drive(drive)
     rows = list(summary(found))

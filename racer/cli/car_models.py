@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from racer.car.store import Store
-    from racer.car.store_card import Card
+    from racer.car.store.card import Card
+    from racer.car.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="The models on this car: install, choose, go back, sign.")
 
@@ -67,8 +67,8 @@ def models_receive(
     sensors: _Sensors = "camera",
 ) -> None:
     """The other end of `racer deploy`: a bundle from standard input."""
-    from racer.car.deploy import received, signature_of
-    from racer.car.store import read_stream
+    from racer.car.store.deploy import received, signature_of
+    from racer.car.store.store import read_stream
 
     source = f"bundle `{name}`"
     data = read_stream(sys.stdin.buffer, sha256=sha256, source=source)
@@ -106,7 +106,7 @@ def models_new_key(
     path: Annotated[Path, typer.Argument(help="Private key to write; PATH.pub comes beside it.")],
 ) -> None:
     """Make a key to sign bundles with, on your computer and not on the car."""
-    from racer.car.signature import new_key
+    from racer.car.store.signature import new_key
 
     new_key(path)
     typer.echo(f"wrote     {path} (keep it secret) and {path}.pub (for `racer car models trust` on the car)")
@@ -120,7 +120,7 @@ def models_sign(
     """Sign a bundle: writes BUNDLE.sig, which `racer deploy` sends along."""
     from racer.assets import write_atomically
     from racer.bundle import read_bundle
-    from racer.car.signature import SUFFIX, read_private_key, sign
+    from racer.car.store.signature import SUFFIX, read_private_key, sign
 
     read_bundle(bundle)
     made = sign(bundle.read_bytes(), read_private_key(key))
@@ -135,8 +135,8 @@ def models_trust(key: Annotated[Path, typer.Argument(help="Public key (.pub).")]
 
 def _store(root: Path | None, calibration: Path | None = None, sensors: str = "") -> Store:
     from racer.car.actuator.trim import default_calibration
-    from racer.car.store import Store, default_root
-    from racer.car.store_fit import fits_car
+    from racer.car.store.fit import fits_car
+    from racer.car.store.store import Store, default_root
 
     if not sensors:  # looking at what is there
         return Store(root or default_root())

@@ -10,9 +10,9 @@ import typer
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
-    from racer.car.calibration import Calibration, Driver
-    from racer.car.wizard import Wizard
-    from racer.car.wizard_bench import Bench
+    from racer.car.calibration.calibration import Calibration, Driver
+    from racer.car.calibration.wizard import Wizard
+    from racer.car.calibration.wizard_bench import Bench
 
 
 def wizard(
@@ -27,9 +27,9 @@ def wizard(
 ) -> None:
     """Ask for every pulse, show it on the car, and write the calibration at the end. Stop the actuator before."""
     from racer.car.actuator.trim import default_calibration, own_car_id
-    from racer.car.calibration import write_calibration
-    from racer.car.wizard import Wizard, draft
-    from racer.car.wizard_bench import ActuatorBench
+    from racer.car.calibration.calibration import write_calibration
+    from racer.car.calibration.wizard import Wizard, draft
+    from racer.car.calibration.wizard_bench import ActuatorBench
 
     path = output or Path(default_calibration())
     name = car_id or own_car_id()
@@ -48,7 +48,7 @@ def wizard(
 
 def earlier(path: Path, car_id: str) -> Calibration | None:
     """The calibration to start from, if there is a good one of this car."""
-    from racer.car.calibration import CalibrationError, read_calibration
+    from racer.car.calibration.calibration import CalibrationError, read_calibration
 
     try:
         return read_calibration(path, car_id=car_id)
@@ -58,8 +58,8 @@ def earlier(path: Path, car_id: str) -> Calibration | None:
 
 def driver_of(wiring: str, before: Calibration | None) -> Driver:
     """Where the outputs are: as given, else as before, else a PCA9685 on I2C bus 1."""
-    from racer.car.actuator.bus import parse_wiring
-    from racer.car.calibration import Driver
+    from racer.car.actuator.wiring import parse_wiring
+    from racer.car.calibration.calibration import Driver
 
     if not wiring and before is not None:
         return before.driver

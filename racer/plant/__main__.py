@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from racer.car.actuator.sim_chip import SimChip
-from racer.car.calibration import read_calibration
+from racer.car.calibration.calibration import read_calibration
 from racer.car.timing import Pacer
 from racer.config.read import read_vehicle
 from racer.errors import RacerError

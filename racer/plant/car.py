@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from racer.car.calibration import Calibration, Driver, Steering, Throttle
+from racer.car.calibration.calibration import Calibration, Driver, Steering, Throttle
 from racer.config.sensors import CameraConfig
 from racer.config.vehicle import VehicleConfig
 

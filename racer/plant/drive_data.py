@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.car.actuator.words import State
-from racer.car.drive_file import DriveError
-from racer.car.drive_read import Drive
+from racer.car.drives.file import DriveError
+from racer.car.drives.read import Drive
 from racer.plant.rollout import Commands
 
 GAP = 0.5

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 
-from racer.car.camera_sim import pack_frame, pack_sensed
+from racer.car.camera.sim import pack_frame, pack_sensed
 from racer.car.mailbox import Frame
 
 _WAITING_MAX = 64

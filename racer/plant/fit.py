@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.car.drive_file import DriveError
+from racer.car.drives.file import DriveError
 from racer.config.vehicle import VehicleConfig
 from racer.plant.drive_data import LEAD, DriveData, Span, moved_in_frame
 from racer.plant.rollout import Commands, Motion, roll_out

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from racer.bundle import Bundle, read_bundle
-from racer.car.calibration import read_calibration, write_calibration
+from racer.car.calibration.calibration import read_calibration, write_calibration
 from racer.car.gate import SPEED_LIMIT_DEFAULT
-from racer.car.pilot_ready import contract_camera, refusals
+from racer.car.pilot.ready import contract_camera, refusals
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
 from racer.errors import MissingExtra, RacerError
@@ -293,7 +293,7 @@ class Session(Rig):
         if told := refusals(found, read_calibration(self.calibration, car_id=CAR_ID)):
             self._folder.cleanup()
             raise SessionError(f"bundle {found.name} cannot drive this car: {'; '.join(told)}")
-        self._pilot_words = ["racer.car.pilot_process", str(bundle), *self.pilot_words, "--threads", str(threads)]
+        self._pilot_words = ["racer.car.pilot.process", str(bundle), *self.pilot_words, "--threads", str(threads)]
         self._pilot_words += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
         self._pilot_words += ["--record", str(record.absolute())] if record else []
 

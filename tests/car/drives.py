@@ -6,9 +6,9 @@ import numpy as np
 
 from racer.car.actuator.protocol import Status
 from racer.car.actuator.words import Reason, State
-from racer.car.drive_file import DriveHeader, Encoding
-from racer.car.drive_storage import FileStorage
-from racer.car.recorder import Recorder, Step
+from racer.car.drives.file import DriveHeader, Encoding
+from racer.car.drives.recorder import Recorder, Step
+from racer.car.drives.storage import FileStorage
 
 PERIOD_NS = 66_666_667
 
@@ -94,7 +94,7 @@ class FakeDisk:
 
     def drive(self, folder):
         """What is on it, read again."""
-        from racer.car.drive_read import read_drive
+        from racer.car.drives.read import read_drive
 
         path = folder / "fake.drive"
         path.write_bytes(self.data)

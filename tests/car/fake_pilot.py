@@ -2,7 +2,7 @@
 
 import threading
 
-from racer.car.link import Picture, PilotRefusal, PilotStatus, Timing
+from racer.car.link.seam import Picture, PilotRefusal, PilotStatus, Timing
 
 
 class FakePilot:

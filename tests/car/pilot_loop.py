@@ -7,15 +7,15 @@ import numpy as np
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.protocol import Status
 from racer.car.actuator.words import Command, Reason, Request, Source, State, Trim
-from racer.car.calibration import make_calibration
-from racer.car.camera_source import Capture
+from racer.car.calibration.calibration import make_calibration
+from racer.car.camera.capture import Capture
+from racer.car.camera.lens import Remap
 from racer.car.checks import FrameChecks
 from racer.car.gate import ActionBounds, Gate
-from racer.car.lens import Remap
 from racer.car.mailbox import Frame, Mailbox
-from racer.car.pilot import Pilot
-from racer.car.pilot_brain import Brain
-from racer.car.pilot_hand import Hand
+from racer.car.pilot.brain import Brain
+from racer.car.pilot.hand import Hand
+from racer.car.pilot.pilot import Pilot
 from racer.config.actions import ContinuousActions
 from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor, make_contract

@@ -11,9 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-from racer.car.store import Store
-from racer.car.store_check import Parity
-from racer.car.store_disk import Disk
+from racer.car.store.check import Parity
+from racer.car.store.disk import Disk
+from racer.car.store.store import Store
 from racer.errors import RacerError
 
 

@@ -8,7 +8,7 @@ import pytest
 from camera_bundle import contract_of, write_camera_bundle
 
 from racer.bundle import read_bundle, write_bundle
-from racer.car.bench import (
+from racer.car.bench.speed import (
     P99_SHARE_MAX,
     bench,
     bench_bundle,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from racer.car.bench import Result
-from racer.car.bench_choice import FILE, Choice, chosen, keep
+from racer.car.bench.choice import FILE, Choice, chosen, keep
+from racer.car.bench.speed import Result
 from racer.car.timing import Percentiles
 
 TIMES = Percentiles(1.0, 2.0, 3.25, 4.0, 100)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racer.car.actuator import bus, limits, pca9685
-from racer.car.actuator.bus import BusError, NoDriver, Wiring, attempt, open_driver, parse_wiring
+from racer.car.actuator.bus import BusError, attempt
 from racer.car.actuator.pca9685 import MODE1, PRESCALE, PRESCALE_50_HZ, Pca9685, count
 from racer.car.actuator.sim_chip import FOREVER, Fault, SimBus, faults_in_log, read_log
 from racer.car.actuator.sysfs_pwm import SysfsPwm
+from racer.car.actuator.wiring import NoDriver, Wiring, open_driver, parse_wiring
 from racer.car.actuator.words import Pulses
 
 REST, FAST = Pulses(1450, 1446), Pulses(1700, 1311)

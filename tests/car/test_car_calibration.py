@@ -10,12 +10,18 @@ from car_processes import CAR_ID, calibration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.car import calibration as room
 from racer.car.actuator import limits, trim
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.trim import Refused, digest, own_car_id, read_setup
 from racer.car.actuator.words import Pulses, Trim
-from racer.car.calibration import CalibrationError, make_calibration, read_calibration, stamped, write_calibration
+from racer.car.calibration import calibration as room
+from racer.car.calibration.calibration import (
+    CalibrationError,
+    make_calibration,
+    read_calibration,
+    stamped,
+    write_calibration,
+)
 from racer.errors import RacerError
 
 

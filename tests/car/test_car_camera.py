@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from racer.car.camera_look import look, save_png
-from racer.car.camera_picamera2 import PiCamera
-from racer.car.camera_replay import ReplayCamera
-from racer.car.camera_sim import HEADER, MAGIC, SimCamera, pack_frame, pack_sensed
-from racer.car.camera_source import CameraError, Capture, open_camera
-from racer.car.camera_v4l2 import V4l2Camera
+from racer.car.camera.capture import Capture
+from racer.car.camera.look import look, save_png
+from racer.car.camera.opening import open_camera
+from racer.car.camera.picamera2 import PiCamera
+from racer.car.camera.replay import ReplayCamera
+from racer.car.camera.sim import HEADER, MAGIC, SimCamera, pack_frame, pack_sensed
+from racer.car.camera.source import CameraError
+from racer.car.camera.v4l2 import V4l2Camera
 from racer.car.checks import FrameChecks
 from racer.car.mailbox import Frame, Mailbox
 from racer.config.sensors import CameraConfig

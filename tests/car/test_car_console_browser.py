@@ -15,13 +15,13 @@ from console_browser import Browser, chromium, wait_for  # noqa: E402
 from store_camera_bundle import write_camera  # noqa: E402
 
 from racer.car.actuator.words import Pulses  # noqa: E402
-from racer.car.calibration import Driver  # noqa: E402
+from racer.car.calibration.calibration import Driver  # noqa: E402
+from racer.car.calibration.wizard import Wizard  # noqa: E402
 from racer.car.console.desk import Desk  # noqa: E402
 from racer.car.console.serve import make_server  # noqa: E402
 from racer.car.console.wizard_desk import WizardDesk  # noqa: E402
-from racer.car.store import Store  # noqa: E402
-from racer.car.store_check import Parity  # noqa: E402
-from racer.car.wizard import Wizard  # noqa: E402
+from racer.car.store.check import Parity  # noqa: E402
+from racer.car.store.store import Store  # noqa: E402
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="install chromium")
 TOKEN = "a-token-of-sixteen+"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from racer.car.actuator import limits
 from racer.car.console.desk import Desk, Flooded
 from racer.car.console.seat import DEADMAN_NS, LOST_NS, Beat, ConsoleRefusal
-from racer.car.store import Store
+from racer.car.store.store import Store
 
 TOKEN = "a-token-of-sixteen+"
 MS = 1_000_000

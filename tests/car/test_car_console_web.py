@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 
 from racer.car.console.desk import Desk  # noqa: E402
 from racer.car.console.serve import make_server  # noqa: E402
-from racer.car.store import Store  # noqa: E402
-from racer.car.store_check import Parity  # noqa: E402
+from racer.car.store.check import Parity  # noqa: E402
+from racer.car.store.store import Store  # noqa: E402
 
 TOKEN = "a-token-of-sixteen+"
 PATIENCE_S = 20.0

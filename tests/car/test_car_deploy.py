@@ -10,9 +10,9 @@ import pytest
 from handmade_bundle import write_linear
 from typer.testing import CliRunner
 
-from racer.car.deploy import DeployError, deploy
-from racer.car.signature import SignatureError
-from racer.car.store import Store
+from racer.car.store.deploy import DeployError, deploy
+from racer.car.store.signature import SignatureError
+from racer.car.store.store import Store
 from racer.cli.main import app
 from racer.errors import BundleError
 
@@ -105,7 +105,7 @@ def test_signature_is_sent_along(car, camera_bundle):
     """A car that trusts a key takes the signed bundle, and names the key on its card."""
     pytest.importorskip("cryptography", reason="install racer[sign]")
     pytest.importorskip("onnxruntime", reason="install racer[car]")
-    from racer.car.signature import new_key, read_private_key, sign
+    from racer.car.store.signature import new_key, read_private_key, sign
 
     new_key(car / "team")
     Store(car / "store").trust(car / "team.pub")

@@ -9,10 +9,10 @@ from drives import picture, record_drive, status, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.car import drive_file
 from racer.car.actuator.words import State
-from racer.car.drive_file import ACTUATOR, FRAME_BYTES, MEASURED, STEP, DriveError, DriveHeader, Encoding, Kind
-from racer.car.drive_read import read_drive
+from racer.car.drives import file as drive_file
+from racer.car.drives.file import ACTUATOR, FRAME_BYTES, MEASURED, STEP, DriveError, DriveHeader, Encoding, Kind
+from racer.car.drives.read import read_drive
 
 
 def written(tmp_path, *records, header=None):

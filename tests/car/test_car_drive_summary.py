@@ -11,15 +11,15 @@ from drives import FakeDisk, picture, record_drive, status, step
 from PIL import Image
 from typer.testing import CliRunner
 
-from racer.car import drive_file
 from racer.car.actuator.words import Reason, Source, State
-from racer.car.calibration import Calibration
-from racer.car.drive_file import DriveError, DriveHeader, Encoding
-from racer.car.drive_picture import COLUMNS, TILE, contact_sheet
-from racer.car.drive_read import read_drive
-from racer.car.drive_summary import check_pulses, states, summary, timings
+from racer.car.calibration.calibration import Calibration
+from racer.car.drives import file as drive_file
+from racer.car.drives.file import DriveError, DriveHeader, Encoding
+from racer.car.drives.picture import COLUMNS, TILE, contact_sheet
+from racer.car.drives.read import read_drive
+from racer.car.drives.recorder import Recorder
+from racer.car.drives.summary import check_pulses, states, summary, timings
 from racer.car.gate import ActionBounds, Gate, GateRefusal
-from racer.car.recorder import Recorder
 from racer.cli.car import app
 from racer.errors import RacerError
 

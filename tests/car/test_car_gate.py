@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racer.car.actuator.words import Pulses
-from racer.car.calibration import Calibration, interpolate
+from racer.car.calibration.calibration import Calibration, interpolate
 from racer.car.gate import (
     SPEED_LIMIT_DEFAULT,
     ActionBounds,

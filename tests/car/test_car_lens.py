@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from racer.car.lens import LensRefusal, Remap, focal_length, make_remap, needed_pixels, pixel_rays, project
+from racer.car.camera.lens import LensRefusal, Remap, focal_length, make_remap, needed_pixels, pixel_rays, project
 from racer.config.preprocess import AreaStep, CropStep, MaskStep
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig

@@ -19,12 +19,12 @@ from store_camera_bundle import write_camera
 
 from racer.car.actuator.trim import digest
 from racer.car.console.desk import Desk
-from racer.car.drive_read import read_drive
-from racer.car.drive_summary import check_pulses
-from racer.car.link import PilotRefusal
-from racer.car.link_process import ProcessLink
-from racer.car.link_running import PilotSetup
-from racer.car.store import Store
+from racer.car.drives.read import read_drive
+from racer.car.drives.summary import check_pulses
+from racer.car.link.process import ProcessLink
+from racer.car.link.running import PilotSetup
+from racer.car.link.seam import PilotRefusal
+from racer.car.store.store import Store
 from racer.config.sensors import CameraConfig
 from racer.errors import BundleError
 
@@ -208,7 +208,7 @@ def test_console_killed_leaves_nobody_driving(car, tmp_path):
     """Kill -9 the process that holds the link, with the car armed: the pilot ends by itself and the car is at rest."""
     program = (
         "import sys, time, pathlib, contextlib\n"
-        "from racer.car.link_process import *\n"
+        "from racer.car.link.process import *\n"
         "setup = PilotSetup(calibration=pathlib.Path(sys.argv[1]), car_id=sys.argv[2], socket=sys.argv[3])\n"
         "link = ProcessLink(setup).open()\n"
         "number = 0\n"

@@ -5,9 +5,9 @@ import threading
 from car_processes import wait_for
 from drives import FakeDisk
 
-from racer.car.drive_file import DriveHeader
-from racer.car.drive_read import read_drive
-from racer.car.pilot_drives import REST_NS, Drives
+from racer.car.drives.file import DriveHeader
+from racer.car.drives.read import read_drive
+from racer.car.pilot.drives import REST_NS, Drives
 
 
 class Bench:

@@ -8,8 +8,8 @@ from pilot_loop import ASKED, MS, TRIM, Loop, the_calibration
 
 from racer.car.actuator.words import Request, Source, State
 from racer.car.gate import GateRefusal
-from racer.car.link import ManualInput
-from racer.car.pilot_hand import Hand
+from racer.car.link.seam import ManualInput
+from racer.car.pilot.hand import Hand
 
 
 class HandLoop(Loop):

@@ -8,14 +8,14 @@ from car_processes import calibration
 from drives import FakeClock, FakeDisk, picture, status
 
 from racer.car.actuator.words import Request, Source
-from racer.car.calibration import Calibration
-from racer.car.drive_file import DriveHeader, Encoding
-from racer.car.drive_summary import check_pulses
+from racer.car.calibration.calibration import Calibration
+from racer.car.drives.file import DriveHeader, Encoding
+from racer.car.drives.recorder import Recorder
+from racer.car.drives.summary import check_pulses
 from racer.car.gate import ActionBounds, Gate
 from racer.car.mailbox import Frame
-from racer.car.pilot_brain import Decision
-from racer.car.pilot_recording import RecordedLink, bounds_of
-from racer.car.recorder import Recorder
+from racer.car.pilot.brain import Decision
+from racer.car.pilot.recording import RecordedLink, bounds_of
 
 BOUNDS = ActionBounds(-28.0, 30.0, 0.5, 3.0)
 LIMIT = 0.3

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from drives import picture
 
+from racer.car.link.window import _COUNT, PIXELS_MAX, FrameWindow
 from racer.car.mailbox import Frame
-from racer.car.pilot_window import _COUNT, PIXELS_MAX, FrameWindow
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ class Driven:
         self.eye = Eye(str(folder / "eye"))
         self.sleeper = Sleeper()
         wait_for(lambda: Path(self.car.socket).exists())
-        words = [sys.executable, "-m", "racer.car.pilot_process", str(failing_bundle(folder / "failing.bundle"))]
+        words = [sys.executable, "-m", "racer.car.pilot.process", str(failing_bundle(folder / "failing.bundle"))]
         words += ["--calibration", str(self.car.calibration), "--socket", self.car.socket, "--car-id", CAR_ID]
         words += ["--camera", f"sim:{folder / 'eye'}", "--speed-limit", "1", "--record", str(folder / "drives")]
         pipe = subprocess.PIPE

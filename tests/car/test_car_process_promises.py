@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from car_processes import CAR_ID, STOP_US, THROTTLE, Car, Sleeper, on_chip, wait_for
 
-from racer.car.actuator.bus import parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import Role
 from racer.car.actuator.sim_chip import FOREVER, Fault, faults_in_log
+from racer.car.actuator.wiring import parse_wiring
 from racer.car.actuator.words import Reason, Request, State
 from racer.car.units import actuator_unit
 

@@ -13,11 +13,19 @@ import numpy as np
 import pytest
 from drives import FakeClock, FakeDisk, picture, status, step
 
-from racer.car import recorder as recorder_module
-from racer.car.drive_file import DriveHeader, Encoding
-from racer.car.drive_read import read_drive
-from racer.car.drive_storage import FileStorage, new_drive
-from racer.car.recorder import FREE_FOR_FRAMES, FREE_FOR_ROWS, QUEUE_BYTES, QUEUE_ROWS, SLOW_NS, SYNC_NS, Recorder
+from racer.car.drives import recorder as recorder_module
+from racer.car.drives.file import DriveHeader, Encoding
+from racer.car.drives.read import read_drive
+from racer.car.drives.recorder import (
+    FREE_FOR_FRAMES,
+    FREE_FOR_ROWS,
+    QUEUE_BYTES,
+    QUEUE_ROWS,
+    SLOW_NS,
+    SYNC_NS,
+    Recorder,
+)
+from racer.car.drives.storage import FileStorage, new_drive
 
 
 class Bench:
@@ -238,7 +246,7 @@ def test_half_a_write_is_cut_off(tmp_path):
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from racer.car.drive_storage import FileStorage\n"
+        "from racer.car.drives.storage import FileStorage\n"
         "storage = FileStorage(Path(sys.argv[1]))\n"
         "storage.write(b'a' * 1000)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))\n"
@@ -258,9 +266,9 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
         "import sys, itertools\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from drives import picture, step\n"
-        "from racer.car.drive_file import DriveHeader\n"
-        "from racer.car.drive_storage import new_drive\n"
-        "from racer.car.recorder import Recorder\n"
+        "from racer.car.drives.file import DriveHeader\n"
+        "from racer.car.drives.storage import new_drive\n"
+        "from racer.car.drives.recorder import Recorder\n"
         "recorder = Recorder(lambda: new_drive(__import__('pathlib').Path(sys.argv[1])), DriveHeader()).start()\n"
         "for number in itertools.count():\n"
         "    recorder.step(step(number)); recorder.frame(number, number, picture(number))\n"

@@ -15,7 +15,7 @@ from car_processes import CAR_ID, STOP_US, THROTTLE, calibration, on_chip
 
 from racer.car.actuator import __main__ as program
 from racer.car.actuator import limits, neutral
-from racer.car.actuator.bus import BusError, open_driver, parse_wiring
+from racer.car.actuator.bus import BusError
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.notify import Notifier
@@ -23,6 +23,7 @@ from racer.car.actuator.process import SIGNALS, Process
 from racer.car.actuator.protocol import MESSAGE_MAX, Ask, Role, pack_ask, pack_hello, unpack
 from racer.car.actuator.server import SocketTaken
 from racer.car.actuator.sim_chip import read_log
+from racer.car.actuator.wiring import open_driver, parse_wiring
 from racer.car.actuator.words import Pulses, Reason, Request, State, Trim
 
 TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1446)

@@ -8,7 +8,8 @@ import stat
 import pytest
 from handmade_bundle import write_linear
 
-from racer.car.signature import (
+from racer.car.store.check import Parity
+from racer.car.store.signature import (
     SignatureError,
     new_key,
     parse_signature,
@@ -17,8 +18,7 @@ from racer.car.signature import (
     sign,
     verify,
 )
-from racer.car.store import Store
-from racer.car.store_check import Parity
+from racer.car.store.store import Store
 from racer.errors import MissingExtra
 
 ABSENT = "install racer[sign]"

@@ -13,8 +13,8 @@ import pytest
 from handmade_bundle import DISCRETE, write_linear
 from store_cases import CASES, GRAPHS
 
-from racer.car.store import Store, StoreError, read_stream
-from racer.car.store_check import Parity, check_apart, check_here
+from racer.car.store.check import Parity, check_apart, check_here
+from racer.car.store.store import Store, StoreError, read_stream
 from racer.errors import BundleError
 
 HERE = Path(__file__).parent

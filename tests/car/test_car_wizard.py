@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from racer.car.actuator.sim_chip import read_log
 from racer.car.actuator.trim import read_setup
 from racer.car.actuator.words import Pulses
-from racer.car.calibration import CalibrationError, Driver, read_calibration, write_calibration
-from racer.car.wizard import STEPS, Wizard, draft
-from racer.car.wizard_bench import ActuatorBench
+from racer.car.calibration.calibration import CalibrationError, Driver, read_calibration, write_calibration
+from racer.car.calibration.wizard import STEPS, Wizard, draft
+from racer.car.calibration.wizard_bench import ActuatorBench
 from racer.cli.main import app
 
 ANSWERS = {
@@ -170,7 +170,7 @@ def test_terminal(tmp_path, monkeypatch):
         def close(self):
             shown.append("closed")
 
-    monkeypatch.setattr("racer.car.wizard_bench.ActuatorBench", NoBench)
+    monkeypatch.setattr("racer.car.calibration.wizard_bench.ActuatorBench", NoBench)
     lines = ["y"]
     for name, (pulse, more) in list(ANSWERS.items())[1:]:
         lines += [str(pulse), "ok"] if pulse is not None else []

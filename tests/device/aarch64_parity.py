@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from racer.bundle import read_bundle
-from racer.car.lens import make_remap
-from racer.car.pilot_network import CarNetwork
-from racer.car.store_check import check_here
+from racer.car.bench.network import CarNetwork
+from racer.car.camera.lens import make_remap
+from racer.car.store.check import check_here
 from racer.config.preprocess import PreprocessConfig
 from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor

@@ -5,7 +5,7 @@ import random
 import socket
 import threading
 
-from racer.car.camera_sim import HEADER, MAGIC
+from racer.car.camera.sim import HEADER, MAGIC
 
 
 class LossyCable:

@@ -39,6 +39,7 @@ TARGETS = {
     "gate": ("racer.car.gate", ["tests/car/test_car_gate.py"]),
     "trim": ("racer.car.actuator.trim", ["tests/car/test_car_calibration.py"]),
     "bus": ("racer.car.actuator.bus", ["tests/car/test_car_bus.py"]),
+    "wiring": ("racer.car.actuator.wiring", ["tests/car/test_car_bus.py"]),
     "pca9685": ("racer.car.actuator.pca9685", ["tests/car/test_car_bus.py"]),
 }
 PATIENCE_S = 120
@@ -72,7 +73,7 @@ EQUIVALENT = {
         "command.input_id >= last.input_id",
     ): "equal numbers were answered two lines before",
     (
-        "bus",
+        "wiring",
         "fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms",
         "9999999",
     ): "two whole units either way",

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
 
 from car_processes import CAR_ID, Car, wait_for
 
-from racer.car.actuator.bus import parse_wiring
+from racer.car.actuator.wiring import parse_wiring
 from racer.car.actuator.words import State
 from racer.car.units import actuator_unit
 

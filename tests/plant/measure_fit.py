@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated_drives import record
 
-from racer.car.drive_read import read_drive
+from racer.car.drives.read import read_drive
 from racer.config.read import read_vehicle
 from racer.plant.drive_data import data_of
 from racer.plant.fit import fit_vehicle

@@ -7,9 +7,9 @@ import numpy as np
 
 from racer.car.actuator.protocol import Status
 from racer.car.actuator.words import Reason, State
-from racer.car.drive_file import DriveHeader
-from racer.car.drive_storage import FileStorage
-from racer.car.recorder import Recorder, Step
+from racer.car.drives.file import DriveHeader
+from racer.car.drives.recorder import Recorder, Step
+from racer.car.drives.storage import FileStorage
 from racer.config.read import read_vehicle
 from racer.sim.world import World
 from racer.track.track import Track

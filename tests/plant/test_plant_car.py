@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from racer.car.actuator import limits
 from racer.car.actuator.pca9685 import OSCILLATOR_HZ, PRESCALE_50_HZ, count
 from racer.car.actuator.trim import read_setup
-from racer.car.calibration import read_calibration, write_calibration
+from racer.car.calibration.calibration import read_calibration, write_calibration
 from racer.car.gate import ActionBounds, Gate
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig

@@ -8,10 +8,10 @@ from simulated_drives import HELD, RATE_HZ, drive, excitation, record
 
 from racer.car.actuator.protocol import Status
 from racer.car.actuator.words import Reason, State
-from racer.car.drive_file import DriveError, DriveHeader
-from racer.car.drive_read import read_drive
-from racer.car.drive_storage import FileStorage
-from racer.car.recorder import Recorder, Step
+from racer.car.drives.file import DriveError, DriveHeader
+from racer.car.drives.read import read_drive
+from racer.car.drives.recorder import Recorder, Step
+from racer.car.drives.storage import FileStorage
 from racer.config.read import read_vehicle
 from racer.plant.drive_data import data_of, moved_in_frame
 from racer.plant.fit import PARAMETERS, fit_vehicle

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from racer.car.camera_sim import SimCamera
+from racer.car.camera.sim import SimCamera
 from racer.car.checks import FrameChecks
 from racer.car.mailbox import Frame
 from racer.config.read import read_vehicle

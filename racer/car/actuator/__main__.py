@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 
 from racer.car.actuator import neutral
-from racer.car.actuator.bus import Driver, NoDriver, Wiring, open_driver, parse_wiring
+from racer.car.actuator.bus import Driver
 from racer.car.actuator.journal import tell
 from racer.car.actuator.machine import Machine
 from racer.car.actuator.notify import Notifier
 from racer.car.actuator.process import Process
 from racer.car.actuator.protocol import default_socket
 from racer.car.actuator.trim import Refused, default_calibration, own_car_id, read_setup
+from racer.car.actuator.wiring import NoDriver, Wiring, open_driver, parse_wiring
 from racer.car.actuator.words import Trim
 
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 
 from racer.car.actuator import limits
-from racer.car.actuator.bus import Driver, attempt, open_driver, parse_wiring
+from racer.car.actuator.bus import Driver, attempt
 from racer.car.actuator.journal import tell
 from racer.car.actuator.trim import Refused, own_car_id, read_setup
+from racer.car.actuator.wiring import open_driver, parse_wiring
 from racer.car.actuator.words import Pulses, Trim
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from racer.car.actuator import limits
-from racer.car.actuator.bus import Wiring, parse_wiring
+from racer.car.actuator.wiring import Wiring, parse_wiring
 from racer.car.actuator.words import Trim
 
 FORMAT = "racer-calibration"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from racer.car.bench_choice import chosen
-from racer.car.store import Store
-from racer.car.store_card import Card
+from racer.car.bench.choice import chosen
+from racer.car.store.card import Card
+from racer.car.store.store import Store
 from racer.errors import BundleError
 from racer.policy.load import find_bundle
 

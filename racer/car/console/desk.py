@@ -13,8 +13,8 @@ from typing import Any
 from racer.car.console.record import Record
 from racer.car.console.seat import DEADMAN_NS, LOST_NS, Beat, ConsoleRefusal, Seat
 from racer.car.console.wizard_desk import WizardDesk
-from racer.car.link import ManualInput, PilotLink, PilotStatus
-from racer.car.store import Store
+from racer.car.link.seam import ManualInput, PilotLink, PilotStatus
+from racer.car.store.store import Store
 
 MOVING = ("ARMED", "DRIVING")
 _RATE_MAX, _BURST_MAX = 100.0, 200.0

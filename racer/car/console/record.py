@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from racer.car.link import PilotStatus
+from racer.car.link.seam import PilotStatus
 
 EVENTS_MAX = 500
 SAMPLES_MAX = 12_000

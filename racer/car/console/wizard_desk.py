@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from racer.car.calibration import Calibration, CalibrationError
-from racer.car.wizard import Wizard
-from racer.car.wizard_bench import Bench
+from racer.car.calibration.calibration import Calibration, CalibrationError
+from racer.car.calibration.wizard import Wizard
+from racer.car.calibration.wizard_bench import Bench
 
 _CHANGE_MAX_US = 100
 

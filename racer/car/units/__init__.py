@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from racer.car.actuator.bus import Wiring
+from racer.car.actuator.wiring import Wiring
 
 WATCHDOG_S = 1
 """Without a good bus write for this long the actuator is killed. Shorter would kill it while a slow card reads."""
