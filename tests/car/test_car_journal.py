@@ -61,3 +61,9 @@ def test_started_without_standard_error(pipe, monkeypatch):
     journal.tell("anything")
     assert not select.select([pipe[0]], [], [], 0.0)[0]
     os.close(pipe[0])
+
+
+def test_the_log_is_standard_error(capfd):
+    """Write where systemd listens, and to standard output nothing."""
+    journal.tell("DRIVING")
+    assert capfd.readouterr() == ("", "actuator: DRIVING\n")

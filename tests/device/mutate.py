@@ -36,6 +36,7 @@ TARGETS = {
         "racer.car.actuator.limits",
         ["tests/car/test_car_calibration.py", "tests/car/test_car_machine.py", "tests/car/test_car_bus.py"],
     ),
+    "journal": ("racer.car.actuator.journal", ["tests/car/test_car_journal.py"]),
     "gate": ("racer.car.gate", ["tests/car/test_car_gate.py"]),
     "trim": ("racer.car.actuator.trim", ["tests/car/test_car_calibration.py"]),
     "bus": ("racer.car.actuator.bus", ["tests/car/test_car_bus.py"]),
