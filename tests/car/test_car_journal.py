@@ -39,6 +39,7 @@ def test_nobody_reads(pipe):
     journal.tell("anything")
 
 
+@pytest.mark.timeout(5)
 def test_a_full_pipe_is_not_waited_for(pipe):
     """Lose the line where the reader sleeps."""
     reader, writer = pipe
