@@ -12,7 +12,7 @@ from racer.reward.compile.operations.coerce import present
 from racer.reward.compile.operations.objects import class_member
 from racer.reward.compile.operations.sequences import contents
 from racer.reward.compile.operations.strings import format_method
-from racer.reward.compile.prelude.library import FUNCTIONS, LIBRARY_FRAME
+from racer.reward.compile.prelude.functions import FUNCTIONS, LIBRARY_FRAME
 from racer.reward.compile.values.heap import Dict, Fields, Items
 from racer.reward.compile.values.value import Bound, Const, Function, Method, Native, Ref, Scalar, Value
 

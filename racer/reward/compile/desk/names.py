@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from racer.reward.compile.desk.desk import Desk
-from racer.reward.compile.prelude.library import LIBRARY_FRAME
+from racer.reward.compile.prelude.functions import LIBRARY_FRAME
 from racer.reward.compile.values.heap import Key
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from racer.reward.compile.endings import Hopeless
 from racer.reward.compile.module.known_natives import KNOWN_MODULES, known_natives
 from racer.reward.compile.module.tables import fits, numbers_of, numpy_scalar, row_shape, widest
-from racer.reward.compile.prelude.library import LAMBDAS, LIBRARY_FRAME, library_value
+from racer.reward.compile.prelude.functions import LAMBDAS, LIBRARY_FRAME, library_value
 from racer.reward.compile.values.heap import Broken, Content, Dict, Fields, Items, Key, Seq
 from racer.reward.compile.values.shapes import Leaf, Rec, Shape, width
 from racer.reward.compile.values.value import LIMIT, UNBOUND, Bound, Const, Function, Native, Poison, Ref, Tup, Value
