@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.learning import learn_until_stopped, open_to_resume
+from racer.cli.learning.stopping import learn_until_stopped, open_to_resume
 
 if TYPE_CHECKING:
     from racer.config.distill import DistillConfig
@@ -35,7 +35,7 @@ def distill(
     resume: Annotated[Path | None, typer.Option(help="Go on with this distillation after a stop of any kind.")] = None,
 ) -> None:
     """Teach a policy that sees only the camera, by a teacher that sees the state; leaves a run folder."""
-    from racer.cli.distill_progress import DistillProgress
+    from racer.cli.learning.distilling import DistillProgress
 
     changes: dict[str, Any] = {"track": track, "vehicle": vehicle, "seed": seed}
     settings = list(settings or [])

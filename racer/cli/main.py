@@ -14,7 +14,6 @@ from racer import __version__
 from racer.cli import (
     bench,
     calibrate_sim,
-    car,
     deepracer,
     deploy,
     distill,
@@ -24,13 +23,14 @@ from racer.cli import (
     new,
     race,
     report,
-    rewards,
     show_sensors,
     tracks,
     train,
     video,
     watch,
 )
+from racer.cli.car.app import app as car
+from racer.cli.rewards.app import app as rewards
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -52,9 +52,9 @@ app.command("race")(race.race)
 app.command("show-sensors")(show_sensors.show_sensors)
 app.command("bench")(bench.bench)
 app.add_typer(tracks.app, name="tracks")
-app.add_typer(rewards.app, name="rewards")
+app.add_typer(rewards, name="rewards")
 app.add_typer(deepracer.app, name="deepracer")
-app.add_typer(car.app, name="car")
+app.add_typer(car, name="car")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.command("deploy")(deploy.deploy)
 app.command("calibrate-sim")(calibrate_sim.calibrate_sim)

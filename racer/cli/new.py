@@ -83,7 +83,7 @@ def workspace(folder: Path, track: str) -> dict[str, str | bytes]:
     Raises:
         RacerError: the track cannot be found or read.
     """
-    from racer.cli.rewards_new import template
+    from racer.cli.rewards.new import template
 
     reward = Path("reward_functions/my_reward.py")
     name, data = _track_file(track)

@@ -17,7 +17,7 @@ def show_sensors(
     seed: Annotated[int, typer.Option(min=0, help="Of the starts and of what is drawn.")] = 0,
 ) -> None:
     """Draw a sheet of what policies see under a disturbance: frames and scans, beside undisturbed ones."""
-    from racer.cli.rewards_picture import png
+    from racer.cli.rewards.picture import png
     from racer.config.read import read_disturbance, read_vehicle
     from racer.config.train import DEFAULT_TRACK
     from racer.report.reward_plot import save_png

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from racer.cli.learning import learn_until_stopped, open_to_resume
+from racer.cli.learning.stopping import learn_until_stopped, open_to_resume
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a policy with PPO; leaves a run folder. Without options: the shipped track and reward function."""
-    from racer.cli.training_progress import TrainingProgress
+    from racer.cli.learning.training import TrainingProgress
     from racer.config.read import read_train
 
     changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}

@@ -20,7 +20,7 @@ from racer.car.drives.read import read_drive
 from racer.car.drives.recorder import Recorder
 from racer.car.drives.summary import check_pulses, states, summary, timings
 from racer.car.gate import ActionBounds, Gate, GateRefusal
-from racer.cli.car import app
+from racer.cli.car.app import app
 from racer.errors import RacerError
 
 BOUNDS = (-28.0, 30.0, 0.5, 3.0)

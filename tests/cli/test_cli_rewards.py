@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from racer.cli import rewards_watch
-from racer.cli.rewards import app
+from racer.cli.rewards import watch as rewards_watch
+from racer.cli.rewards.app import app
 from racer.errors import RewardError
 from racer.reward import check
 from racer.reward.params import NAMES, markdown

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from racer.cli.car import options
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
@@ -20,18 +21,18 @@ def wizard(
         Path | None,
         typer.Option("--output", "-o", help="Calibration to write; default: RACER_CALIBRATION or /var/lib/racer."),
     ] = None,
-    car_id: Annotated[str, typer.Option("--car-id", help="This car's name.")] = "",
+    car_id: options.CarId = "",
     wiring: Annotated[
         str, typer.Option("--wiring", help="Where the outputs are; default: the old calibration's, else pca9685:1.")
     ] = "",
 ) -> None:
     """Ask for every pulse, show it on the car, and write the calibration at the end. Stop the actuator before."""
-    from racer.car.actuator.trim import default_calibration, own_car_id
+    from racer.car.actuator.trim import own_car_id
     from racer.car.calibration.calibration import write_calibration
     from racer.car.calibration.wizard import Wizard, draft
     from racer.car.calibration.wizard_bench import ActuatorBench
 
-    path = output or Path(default_calibration())
+    path = options.calibration_path(output)
     name = car_id or own_car_id()
     before = earlier(path, name)
     driver = driver_of(wiring, before)

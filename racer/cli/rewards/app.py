@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from racer.cli import rewards_new, rewards_watch
-from racer.cli.rewards_picture import png
+from racer.cli.rewards import new as beginning
+from racer.cli.rewards import watch as watching
+from racer.cli.rewards.picture import png
 
 app = typer.Typer(help="Check, draw, compare, watch and begin reward functions.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def check(
     ] = False,
 ) -> None:
     """Run a reward function over sampled states; exit 1 where a training would stop."""
-    from racer.cli.rewards_print import print_report
+    from racer.cli.rewards.print import print_report
     from racer.reward.check import check_reward
 
     report = check_reward(file, tracks=track or _tracks_to_check(), strict=strict)
@@ -112,7 +113,7 @@ def watch(
 
     A training that runs keeps the reward function that it started with.
     """
-    rewards_watch.watch(file, track or _default_track(), output, speed=speed)
+    watching.watch(file, track or _default_track(), output, speed=speed)
 
 
 @app.command()
@@ -120,11 +121,11 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name, or a file that ends with .py.")],
 ) -> None:
     """Write a commented reward function to begin with."""
-    path = rewards_new.write_template(name)
+    path = beginning.write_template(name)
     typer.echo(f"wrote {path}")
-    typer.echo(f"check it  racer rewards check {rewards_new.said(path)}")
-    typer.echo(f"see it    racer rewards plot {rewards_new.said(path)}")
-    typer.echo(f"train     racer train --reward {rewards_new.said(path)}")
+    typer.echo(f"check it  racer rewards check {beginning.said(path)}")
+    typer.echo(f"see it    racer rewards plot {beginning.said(path)}")
+    typer.echo(f"train     racer train --reward {beginning.said(path)}")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from racer.cli.learning_progress import LearningProgress
+    from racer.cli.learning.progress import LearningProgress
     from racer.runs import RunFolder
 
 Outcome = TypeVar("Outcome")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from racer.cli.rewards_picture import png
+from racer.cli.rewards.picture import png
 
 LOOK_S = 0.4
 """s between two looks at the file."""
@@ -40,7 +40,7 @@ def watch(
 
 def _once(path: Path, track: str, target: Path, speed: float) -> None:
     """Check and draw what the file holds now."""
-    from racer.cli.rewards_print import print_report
+    from racer.cli.rewards.print import print_report
     from racer.errors import RacerError
     from racer.report import reward_plot
     from racer.report.reward_values import landscape

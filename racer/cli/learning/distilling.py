@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.learning_progress import LearningProgress, laps_completed, mean_progress, percent
+from racer.cli.learning.progress import LearningProgress, laps_completed, mean_progress, percent
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from racer.cli.car import options
+
 if TYPE_CHECKING:
     from racer.car.store.card import Card
     from racer.car.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="The models on this car: install, choose, go back, sign.")
 
-_Root = Annotated[Path | None, typer.Option("--store", help="Default: RACER_STORE or /var/lib/racer.")]
-_File = Annotated[
-    Path | None, typer.Option("--calibration", help="Default: RACER_CALIBRATION or /var/lib/racer/calibration.json.")
-]
-_Sensors = Annotated[str, typer.Option("--sensors", help="What this car has, with commas.")]
 _Which = Annotated[str, typer.Argument(help="Name, or the first digits of its sha256.")]
 
 
 @app.command("list")
-def models_list(root: _Root = None) -> None:
+def models_list(root: options.StoreRoot = None) -> None:
     """List the models, and say which drives."""
     store = _store(root)
     marks = {store.current: "in use", store.previous: "before"}
@@ -35,7 +32,7 @@ def models_list(root: _Root = None) -> None:
 
 
 @app.command("show")
-def models_show(which: _Which, root: _Root = None) -> None:
+def models_show(which: _Which, root: options.StoreRoot = None) -> None:
     """Show the card of a model: what it is, and how it answered here."""
     _tell(_store(root).card(which))
 
@@ -44,9 +41,9 @@ def models_show(which: _Which, root: _Root = None) -> None:
 def models_install(
     bundle: Annotated[Path, typer.Argument(help="Bundle; a signature BUNDLE.sig beside it is checked too.")],
     use: Annotated[bool, typer.Option("--use", help="Switch to it.")] = False,
-    root: _Root = None,
-    calibration: _File = None,
-    sensors: _Sensors = "camera",
+    root: options.StoreRoot = None,
+    calibration: options.Calibration = None,
+    sensors: options.Sensors = "camera",
 ) -> None:
     """Check a bundle and take it into the store; what is in use stays unless --use is given."""
     store = _store(root, calibration, sensors)
@@ -62,9 +59,9 @@ def models_receive(
     name: Annotated[str, typer.Option("--name", help="What to call it.")],
     signature: Annotated[str, typer.Option("--signature", help="The signature's file in base64.")] = "",
     use: Annotated[bool, typer.Option("--use", help="Switch to it.")] = False,
-    root: _Root = None,
-    calibration: _File = None,
-    sensors: _Sensors = "camera",
+    root: options.StoreRoot = None,
+    calibration: options.Calibration = None,
+    sensors: options.Sensors = "camera",
 ) -> None:
     """The other end of `racer deploy`: a bundle from standard input."""
     from racer.car.store.deploy import received, signature_of
@@ -81,21 +78,28 @@ def models_receive(
 
 
 @app.command("use")
-def models_use(which: _Which, root: _Root = None, calibration: _File = None, sensors: _Sensors = "camera") -> None:
+def models_use(
+    which: _Which,
+    root: options.StoreRoot = None,
+    calibration: options.Calibration = None,
+    sensors: options.Sensors = "camera",
+) -> None:
     """Switch to an installed model; a running pilot takes it when it starts anew, or from the console."""
     card = _store(root, calibration, sensors).use(which)
     typer.echo(f"in use    {card.name} ({card.sha256[:12]})")
 
 
 @app.command("rollback")
-def models_rollback(root: _Root = None, calibration: _File = None, sensors: _Sensors = "camera") -> None:
+def models_rollback(
+    root: options.StoreRoot = None, calibration: options.Calibration = None, sensors: options.Sensors = "camera"
+) -> None:
     """Go back to the model that was in use before; a second time goes forth again."""
     card = _store(root, calibration, sensors).rollback()
     typer.echo(f"in use    {card.name} ({card.sha256[:12]})")
 
 
 @app.command("remove")
-def models_remove(which: _Which, root: _Root = None) -> None:
+def models_remove(which: _Which, root: options.StoreRoot = None) -> None:
     """Delete a model that is neither in use nor needed to go back."""
     card = _store(root).remove(which)
     typer.echo(f"removed   {card.name} ({card.sha256[:12]})")
@@ -128,20 +132,21 @@ def models_sign(
 
 
 @app.command("trust")
-def models_trust(key: Annotated[Path, typer.Argument(help="Public key (.pub).")], root: _Root = None) -> None:
+def models_trust(
+    key: Annotated[Path, typer.Argument(help="Public key (.pub).")], root: options.StoreRoot = None
+) -> None:
     """Trust a key: from now on this car takes only bundles signed by a trusted key."""
     typer.echo(f"trusted   {_store(root).trust(key)}; unsigned bundles are refused from now on")
 
 
 def _store(root: Path | None, calibration: Path | None = None, sensors: str = "") -> Store:
-    from racer.car.actuator.trim import default_calibration
     from racer.car.store.fit import fits_car
     from racer.car.store.store import Store, default_root
 
     if not sensors:  # looking at what is there
         return Store(root or default_root())
-    names = [name.strip() for name in sensors.split(",") if name.strip()]
-    return Store(root or default_root(), fits=fits_car(calibration or Path(default_calibration()), names))
+    fits = fits_car(options.calibration_path(calibration), options.sensor_names(sensors))
+    return Store(root or default_root(), fits=fits)
 
 
 def _parity(card: Card) -> str:

@@ -1,0 +1,1 @@
+"""`racer rewards`: the commands, and what they print, draw and begin."""
