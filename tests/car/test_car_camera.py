@@ -1,5 +1,6 @@
-"""Cameras, and the thread between them and the mailbox (catalogue C1); OpenCV and picamera2 are stood in for."""
+"""Cameras, and the thread from them to the mailbox (catalogue C1). OpenCV reads films; picamera2 is stood in for."""
 
+import importlib
 import socket
 import time
 from types import SimpleNamespace
@@ -249,17 +250,73 @@ class FakeCv2:
 
 
 def test_usb_camera_keeps_one_buffer_and_turns_bgr_around():
-    """Read a colour and a grey picture; then the camera gives no more."""
-    bgr = picture(1, (24, 32, 3))
-    cv2 = FakeCv2([bgr])
+    """Read a colour and a grey picture after the one that tells the size; then the camera gives no more."""
+    first, bgr = picture(0, (24, 32, 3)), picture(1, (24, 32, 3))
+    cv2 = FakeCv2([first, bgr])
     camera = V4l2Camera("/dev/video7", CameraConfig(width=32, height=24, colour="rgb", rate_hz=20.0), cv2=cv2)
     assert cv2.settings == {1: 1, 2: 32, 3: 24, 4: 20.0} and cv2.device == "/dev/video7"
     assert np.array_equal(camera.read().pixels, bgr[..., ::-1])
     with pytest.raises(OSError, match="no frame"):
         camera.read()
-    assert V4l2Camera("x", CONFIG, cv2=FakeCv2([bgr])).read().pixels.shape == (24, 32, 1)
+    assert V4l2Camera("x", CONFIG, cv2=FakeCv2([first, bgr])).read().pixels.shape == (24, 32, 1)
     with pytest.raises(CameraError, match="/dev/video9"):
         V4l2Camera("/dev/video9", CONFIG, cv2=FakeCv2([], opens=False))
+    with pytest.raises(CameraError, match="/dev/video8 opens but gives no picture"):
+        V4l2Camera("/dev/video8", CONFIG, cv2=FakeCv2([]))
+
+
+def film(path, cv2, size, frames):
+    """A file of so many frames, each brighter than the one before, the left half red."""
+    width, height = size
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 20.0, size)
+    for number in range(frames):
+        bgr = np.full((height, width, 3), 40 + 20 * number, np.uint8)
+        bgr[:, : width // 2] = (0, 0, 200)
+        writer.write(bgr)
+    writer.release()
+    return path
+
+
+def opencv_with_files():
+    """The real OpenCV, which opens files in the place of a device."""
+    cv2 = importlib.import_module("cv2")
+    names = {name: getattr(cv2, name) for name in dir(cv2) if name.startswith(("CAP_", "COLOR_"))}
+    return SimpleNamespace(
+        **names, cvtColor=cv2.cvtColor, VideoCapture=lambda path, api: cv2.VideoCapture(path, cv2.CAP_OPENCV_MJPEG)
+    )
+
+
+@pytest.mark.parametrize("colour", ["grey", "rgb"])
+def test_usb_camera_with_the_real_opencv(tmp_path, colour):
+    """Read a film through OpenCV itself: red is the first channel, or dark grey; the end is an error."""
+    cv2 = pytest.importorskip("cv2")
+    path = film(tmp_path / "film.avi", cv2, (64, 48), 3)
+    camera = V4l2Camera(str(path), CameraConfig(width=64, height=48, colour=colour), cv2=opencv_with_files())
+    seen = [camera.read() for _ in range(2)]
+    assert [frame.number for frame in seen] == [1, 2] and seen[0].captured_ns < seen[1].captured_ns
+    channels = {"grey": [60.0], "rgb": [200.0, 0.0, 0.0]}[colour]  # ITU-R BT.601: 0.299 of red
+    for frame, right in zip(seen, (60.0, 80.0), strict=True):
+        assert frame.pixels.shape == (48, 64, len(channels)) and frame.pixels.dtype == np.uint8
+        assert np.allclose(frame.pixels[:, :24].mean((0, 1)), channels, atol=3.0)
+        assert np.allclose(frame.pixels[:, 40:].mean((0, 1)), right, atol=3.0)
+    with pytest.raises(OSError, match="no frame"):
+        camera.read()
+    camera.close()
+
+
+def test_usb_camera_of_another_size(tmp_path):
+    """Refuse at once what gives another size than it was asked for, whatever it answers when asked (OpenCV 29254)."""
+    cv2 = pytest.importorskip("cv2")
+    path = film(tmp_path / "film.avi", cv2, (64, 48), 2)
+    with pytest.raises(CameraError, match="gives 64 x 48 pixels and the calibration says 32 x 24"):
+        V4l2Camera(str(path), CONFIG, cv2=opencv_with_files())
+
+
+def test_real_opencv_without_a_camera():
+    """Open a device that is not there with OpenCV itself."""
+    pytest.importorskip("cv2")
+    with pytest.raises(CameraError, match="/dev/video97 cannot be opened"):
+        open_camera("v4l2:/dev/video97", CONFIG)
 
 
 class FakePi:

@@ -1,4 +1,4 @@
-"""A USB camera through OpenCV and V4L2. Not tested with a real camera yet."""
+"""A USB camera through OpenCV and V4L2. Not tested with a real camera yet, only with films through the real OpenCV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class V4l2Camera:
     """One buffer only, so that no old frame waits in the driver; BGR becomes RGB, or grey.
 
     Raises:
-        CameraError: it cannot be opened, or gives another size than the calibration says.
+        CameraError: it cannot be opened, gives no picture, or one of another size than the calibration says.
         MissingExtra: OpenCV is not installed.
     """
 
@@ -38,6 +38,21 @@ class V4l2Camera:
             self._camera.set(cv2.CAP_PROP_FPS, config.rate_hz)
         self._number = 0
         self._closed = False
+        self._check_size(device, (config.height, config.width))
+
+    def _check_size(self, device: str, size: tuple[int, int]) -> None:
+        """By a picture: V4L2 may answer with the size that was asked for and give another (OpenCV issue 29254)."""
+        good, picture = self._camera.read()
+        if good and picture.shape[:2] == size:
+            return
+        self.close()
+        if not good:
+            raise CameraError(f"camera {device} opens but gives no picture; does another program use it?")
+        (height, width), (asked_height, asked_width) = picture.shape[:2], size
+        raise CameraError(
+            f"camera {device} gives {width} x {height} pixels and the calibration says {asked_width} x {asked_height}; "
+            "write what it gives there, or a size that it has: v4l2-ctl --list-formats-ext"
+        )
 
     def read(self) -> Frame | None:
         """The next frame. Its time is that of its arrival: V4L2's own is lost in OpenCV, so exposure and transfer
