@@ -147,6 +147,21 @@ def check(text: str, seed: int, steps: int = 3) -> Twins | None:
     return twins
 
 
+SEARCHES = [
+    *["None in range(1, 4)", "None not in range(3)", "'x' in range(4)", "(1,) in range(4)", "1.5 in range(4)"],
+    *["m in range(4)", "m not in range(0, 9, 2)", "True in range(params['closest_waypoints'][0])"],
+    *["m in table", "None in table", "m in (1, None, 3)", "m == None", "None == params['x']", "3 != None"],
+]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_raises_nothing(search: str) -> None:
+    """Look for what is no number, or may be none, among numbers: it is not there, and `except` has nothing to do."""
+    maybe = "    m = None if params['speed'] > 0 else params['closest_waypoints'][0]\n"
+    tried = f"    try:\n        a = {search}\n    except TypeError:\n        return -9.0\n"
+    assert check(f"{HEAD}{maybe}{tried}    return 1.0 if a else 0.5\n", 0) is not None
+
+
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions, st.integers(0, 50))
 def test_expressions(expression: str, seed: int) -> None:

@@ -41,6 +41,8 @@ def equal(context: Context, one: Value, two: Value) -> bool | str:
         return f"({comparable(one, two)} == {comparable(two, one)})"
     if isinstance(one, Const) and isinstance(two, Const):
         return bool(one.value == two.value)
+    if NONE in (one, two) and (number(one) or number(two)):
+        return False
     for a, b in ((one, two), (two, one)):
         if isinstance(a, Choice) and isinstance(b, Const):
             return f"({a.expr} == {a.options.index(b.value)})" if b.value in a.options else False

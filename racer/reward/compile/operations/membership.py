@@ -5,12 +5,12 @@ from __future__ import annotations
 from racer.reward.compile.flow.context import Context
 from racer.reward.compile.operations.coerce import as_number, present, truth
 from racer.reward.compile.operations.equality import equal
-from racer.reward.compile.operations.sequences import contents
+from racer.reward.compile.operations.sequences import contents, is_sequence
 from racer.reward.compile.operations.strings import is_text
 from racer.reward.compile.values.heap import Dict, Items, Seq
 from racer.reward.compile.values.kinds import as_kind, kind
 from racer.reward.compile.values.shapes import Leaf
-from racer.reward.compile.values.value import UNBOUND, Const, Maybe, Range, Ref, Scalar, Tup, Value
+from racer.reward.compile.values.value import NONE, UNBOUND, Const, Maybe, Range, Ref, Scalar, Tup, Value
 
 
 def contained(context: Context, where: Value, value: Value) -> bool | str:
@@ -45,6 +45,11 @@ def contained(context: Context, where: Value, value: Value) -> bool | str:
 
 
 def _in_range(context: Context, where: Range, value: Value) -> bool | str:
+    if value == NONE or (isinstance(value, Const) and isinstance(value.value, str)) or is_sequence(context, value):
+        return False
+    if isinstance(value, Maybe):
+        inner = False if value.value is None else _in_range(context, where, value.value)
+        return f"({value.tag} == 0{'' if inner is True else f' and {inner}'})" if inner else False
     x = as_number(context, value)
     if kind(x) not in "bi":
         if (where.step == 1 and kind(x) == "f") or kind(x) == "n":
