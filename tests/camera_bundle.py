@@ -75,7 +75,9 @@ def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=N
 
 def seen_from(track, poses, config=None):
     """(K, H, W, 1) frames and the (K,) curvature of the road from poses (K, 3): arc length, offset m, heading error."""
-    from racer.sim.camera import Camera  # a car has no simulator, and needs the bundles of this file all the same
+    from racer.sim.camera.camera import (
+        Camera,  # a car has no simulator, and needs the bundles of this file all the same
+    )
     from racer.sim.world import World
     from racer.track.load import load_tracks
 

@@ -15,7 +15,7 @@ from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
 from racer.config.train import DEFAULT_TRACK
 from racer.errors import RacerError
-from racer.sim.camera import Camera
+from racer.sim.camera.camera import Camera
 from racer.sim.world import Start, World
 from racer.track.load import load_tracks
 

@@ -67,7 +67,7 @@ def show(
     try:
         from PIL import Image
 
-        from racer.sim.picture import draw_track
+        from racer.sim.picture.picture import draw_track
     except ModuleNotFoundError as problem:
         if (problem.name or "").startswith("racer"):
             raise

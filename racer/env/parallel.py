@@ -30,7 +30,7 @@ from racer.policy.protocol import Policy
 from racer.reward.load import load_reward
 from racer.reward.seam import Reward
 from racer.sim.contact import BEHIND
-from racer.sim.disturb import Disturbances, action_delay_max
+from racer.sim.disturb.disturb import Disturbances, action_delay_max
 from racer.sim.status import STEPS_MAX, Status
 from racer.sim.world import Start, World
 from racer.track.load import load_tracks

@@ -10,7 +10,7 @@ from racer.env.sensing import Sensing
 from racer.env.sensors import config_for
 from racer.errors import ConfigError
 from racer.policy.protocol import Policy
-from racer.sim.disturb import Disturbances
+from racer.sim.disturb.disturb import Disturbances
 from racer.sim.world import World
 
 

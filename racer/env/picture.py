@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
 from racer.sim.dtypes import BOT, BOX
-from racer.sim.picture import View, draw_boxes, draw_cars, draw_path, draw_track
+from racer.sim.picture.picture import View, draw_boxes, draw_cars, draw_path, draw_track
 from racer.sim.world import World
 from racer.track.track import Track
 

@@ -1,6 +1,6 @@
 """The sensors of a batch of cars: what each sees, delivered to its policy.
 
-`state` is the simulator's own knowledge and is never late; frames and scans may be, see `racer.sim.disturb_delivery`.
+`state` is the simulator's own knowledge and is never late; frames and scans may be, see `racer.sim.disturb.delivery`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from racer.config.env import EnvConfig
 from racer.env.sensing_camera import CameraSensing
 from racer.env.sensing_lidar import LidarSensing
 from racer.env.sensing_sectors import SectorSensing
-from racer.sim.disturb import Disturbances, longest_look
-from racer.sim.disturb_past import Past
+from racer.sim.disturb.disturb import Disturbances, longest_look
+from racer.sim.disturb.past import Past
 from racer.sim.world import World
 
 Observation = dict[str, NDArray[Any]]

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.sensors import CameraConfig
-from racer.sim.camera import Camera
-from racer.sim.disturb import Disturbances
-from racer.sim.disturb_camera import CameraEffects
-from racer.sim.disturb_delivery import Delivery
-from racer.sim.disturb_past import Past
+from racer.sim.camera.camera import Camera
+from racer.sim.disturb.camera import CameraEffects
+from racer.sim.disturb.delivery import Delivery
+from racer.sim.disturb.disturb import Disturbances
+from racer.sim.disturb.past import Past
 from racer.sim.world import World
 
 _SENSOR = {1: 0, 2: 2}

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.sensors import LidarConfig
-from racer.sim.disturb import Disturbances
-from racer.sim.disturb_delivery import Delivery
-from racer.sim.disturb_past import Past, put_back
+from racer.sim.disturb.delivery import Delivery
+from racer.sim.disturb.disturb import Disturbances
+from racer.sim.disturb.past import Past, put_back
 from racer.sim.lidar import Lidar, cast_rays, lidar_scratch, make_lidar
 from racer.sim.world import World
 

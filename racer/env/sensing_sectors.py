@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from racer.config.sensors import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
 from racer.env.sensing_lidar import LidarSensing
-from racer.sim.disturb import Disturbances
-from racer.sim.disturb_past import Past
+from racer.sim.disturb.disturb import Disturbances
+from racer.sim.disturb.past import Past
 from racer.sim.sector_lidar import discretized_sectors, near_sectors
 from racer.sim.world import World
 

@@ -18,7 +18,7 @@ from racer.config.read import read_disturbance
 from racer.config.vehicle import VehicleConfig
 from racer.env.sensing import Observation, Sensing
 from racer.reward.seam import Reward
-from racer.sim.disturb import Disturbances, action_delay_max
+from racer.sim.disturb.disturb import Disturbances, action_delay_max
 from racer.sim.status import STEPS_MAX, Status
 from racer.sim.world import Start, World
 from racer.track.track import Track

@@ -9,7 +9,7 @@ import numpy as np
 
 from racer.car.mailbox import Frame
 from racer.config.sensors import CameraConfig
-from racer.sim.camera import Camera
+from racer.sim.camera.camera import Camera
 from racer.sim.world import World
 
 NOISE = 2.0

@@ -20,7 +20,7 @@ from racer.race.grid import grid_poses, lone_poses
 from racer.race.lanes import Lanes
 from racer.race.put_back import PATIENCE_S, find_place, wanted_place
 from racer.race.referee import Referee, Stand
-from racer.sim.disturb import Disturbances, action_delay_max
+from racer.sim.disturb.disturb import Disturbances, action_delay_max
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
 from racer.track.track import Track

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from racer.assets import write_atomically
 from racer.report.reward_values import Curve, Landscape
-from racer.sim.picture import View, draw_track
+from racer.sim.picture.picture import View, draw_track
 from racer.track.track import Look, Track
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from racer.errors import MissingExtra
 from racer.report.run_charts import number, svg
-from racer.sim.picture import View, draw_track
+from racer.sim.picture.picture import View, draw_track
 from racer.track.track import Track
 
 WIDTH_PX, HEIGHT_PX = 1000, 760

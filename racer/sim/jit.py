@@ -31,8 +31,8 @@ _KEEP = 4
 
 def _source_hash() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
-    for file in sorted(_HERE.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(_HERE.rglob("*.py")):
+        digest.update(file.relative_to(_HERE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

@@ -6,9 +6,9 @@ kernels of their own.
 
 import math
 
+from racer.sim.actuation import take_command
 from racer.sim.bots import pause_bots, step_bots
 from racer.sim.contact import AHEAD, NO_CONTACT, contact_with
-from racer.sim.disturb_action import take_command
 from racer.sim.jit import inlined, kernel
 from racer.sim.locate import on_road, project
 from racer.sim.status import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, Status

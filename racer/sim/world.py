@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from racer.config.objects import ObjectsConfig
 from racer.config.vehicle import VehicleConfig
+from racer.sim.actuation import forget, make_delay
 from racer.sim.contact import find_contacts
 from racer.sim.course import build_courses
-from racer.sim.disturb_action import forget, make_delay
 from racer.sim.dtypes import BOX, CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE, Batch, Clock
 from racer.sim.jit import Crew
 from racer.sim.objects import KEPT, make_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from racer.sim.picture_raster import paint, srgb_to_linear
+from racer.sim.picture.raster import paint, srgb_to_linear
 
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]

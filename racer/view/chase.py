@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.replay import ABSENT
-from racer.sim import picture_scene as shapes
 from racer.sim.course import wall_lines
 from racer.sim.dtypes import BOT
-from racer.sim.picture import BOX_COLOUR
+from racer.sim.picture import scene as shapes
+from racer.sim.picture.picture import BOX_COLOUR
 from racer.view.brush import Image, Points, paint_each, paint_shape
 from racer.view.lens import NEAR, Lens, clip_lines, clip_triangles, on_ground
 from racer.view.marks import Marks

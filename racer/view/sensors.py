@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from racer.config.sensors import CameraConfig, LidarConfig
 from racer.replay import ABSENT
-from racer.sim.camera import Camera
+from racer.sim.camera.camera import Camera
 from racer.sim.lidar import cast_rays, lidar_scratch, make_lidar
 from racer.sim.world import World
 from racer.view.scene import Moment, Stage

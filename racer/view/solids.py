@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
-from racer.sim.picture_scene import WHEEL_LENGTH, WHEEL_WIDTH
+from racer.sim.picture.scene import WHEEL_LENGTH, WHEEL_WIDTH
 
 Points = NDArray[np.float64]
 

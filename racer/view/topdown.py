@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from racer.replay import ABSENT
 from racer.sim.dtypes import BOT
-from racer.sim.picture import View, draw_boxes, draw_cars, draw_track
+from racer.sim.picture.picture import View, draw_boxes, draw_cars, draw_track
 from racer.view.brush import paint_each, paint_shape
 from racer.view.marks import Marks
 from racer.view.scene import BOT_COLOUR, Moment, Stage

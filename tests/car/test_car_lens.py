@@ -10,8 +10,8 @@ from racer.config.preprocess import AreaStep, CropStep, MaskStep
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
 from racer.preprocess.pictures import grey
-from racer.sim.camera import Camera
-from racer.sim.camera_rows import camera_row
+from racer.sim.camera.camera import Camera
+from racer.sim.camera.rows import camera_row
 from racer.sim.world import World
 from racer.track.load import load_tracks
 

@@ -9,7 +9,7 @@ from racer.env.picture import BOX_COLOUR, CAR_COLOUR, WIDTH_PX, Paths, Renderer
 from racer.env.vector import RacerVectorEnv
 from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.sim.picture import View, draw_track
+from racer.sim.picture.picture import View, draw_track
 from racer.sim.world import World
 from racer.track.load import load_track
 

@@ -7,7 +7,7 @@ from ring import ring
 from racer.config.env import EnvConfig
 from racer.config.read import read_disturbance, read_vehicle
 from racer.env.sensing import Sensing
-from racer.sim.disturb import Disturbances, action_delay_max
+from racer.sim.disturb.disturb import Disturbances, action_delay_max
 from racer.sim.world import World
 
 CONFIG = EnvConfig.model_validate(

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from racer.sim.course import wall_lines
-from racer.sim.picture_scene import inset, normals, start_lines
+from racer.sim.picture.scene import inset, normals, start_lines
 
 
 def rays(camera, width, height, samples):

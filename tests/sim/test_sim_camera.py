@@ -12,10 +12,10 @@ from PIL import Image
 from racer.config.read import read_vehicle
 from racer.config.sensors import CameraConfig
 from racer.errors import ConfigError
-from racer.sim.camera import Camera
-from racer.sim.camera_rows import radius
+from racer.sim.camera.camera import Camera
+from racer.sim.camera.rows import radius
 from racer.sim.dtypes import BOT
-from racer.sim.picture_scene import normals
+from racer.sim.picture.scene import normals
 from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Look, Track

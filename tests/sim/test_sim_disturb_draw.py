@@ -8,8 +8,8 @@ from naive_course import ring
 from rolling import load_vehicle as vehicle
 
 from racer.config.disturbance import DisturbanceConfig, entries
-from racer.sim.disturb import Disturbances, action_delay_max
-from racer.sim.disturb_draw import DRAWN
+from racer.sim.disturb.disturb import Disturbances, action_delay_max
+from racer.sim.episode import DRAWN
 from racer.sim.world import World, vehicle_row
 
 DEGREES = math.pi / 180.0

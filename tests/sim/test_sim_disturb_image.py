@@ -11,14 +11,14 @@ from rolling import load_vehicle
 
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.sensors import CameraConfig
-from racer.sim.camera import Camera
-from racer.sim.camera_rows import CAMERA, LOOK_SIZE, SKY
-from racer.sim.disturb import Disturbances
-from racer.sim.disturb_camera import CameraEffects, disturb_frames
-from racer.sim.disturb_delivery import WAY
-from racer.sim.disturb_draw import bits_at
-from racer.sim.disturb_effects import SPOTS, make_effects
-from racer.sim.disturb_image import make_bench
+from racer.sim.camera.camera import Camera
+from racer.sim.camera.rows import CAMERA, LOOK_SIZE, SKY
+from racer.sim.disturb.camera import CameraEffects, disturb_frames
+from racer.sim.disturb.delivery import WAY
+from racer.sim.disturb.disturb import Disturbances
+from racer.sim.disturb.effects import SPOTS, make_effects
+from racer.sim.disturb.image import make_bench
+from racer.sim.episode import bits_at
 from racer.sim.world import World
 
 H, W, R = 20, 44, 6

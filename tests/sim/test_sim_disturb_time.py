@@ -8,8 +8,8 @@ import pytest
 from naive_course import ring
 from rolling import load_vehicle as vehicle
 
-from racer.sim.disturb_delivery import WAY, deliver
-from racer.sim.disturb_past import Past
+from racer.sim.disturb.delivery import WAY, deliver
+from racer.sim.disturb.past import Past
 from racer.sim.world import World
 
 DT = 1.0 / 15.0

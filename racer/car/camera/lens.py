@@ -5,7 +5,7 @@ camera sees somewhere: so other heights and places of the lens are made up for a
 the horizon, and far away, the direction alone counts. Where the real camera sees nothing of a ray, there is no picture,
 and the pilot refuses to arm if that is much of what the network looks at.
 
-The lens models are those of `racer.sim.camera_lens` (a test compares): with right x, down y, ahead z,
+The lens models are those of `racer.sim.camera.lens` (a test compares): with right x, down y, ahead z,
 
     pinhole: column = column_0 + f x / z;    fisheye: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9)
     (Kannala and Brandt, "A generic camera model", 2006, eq. 6).

@@ -41,7 +41,7 @@ def check_samples() -> list[Sample]:
 def _version() -> str:
     reward = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    files = [Path(__file__), reward / "states.py", *sorted((reward.parent / "sim").glob("*.py"))]
+    files = [Path(__file__), reward / "states.py", *sorted((reward.parent / "sim").rglob("*.py"))]
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.disturbance import DisturbanceConfig, entries
-from racer.sim.disturb_draw import bits_at, draw_value, uniform_at
+from racer.sim.episode import bits_at, draw_value, uniform_at
 from racer.sim.jit import inlined, kernel
 
 SPOTS = 4

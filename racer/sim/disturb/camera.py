@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.disturbance import differs
-from racer.sim.camera import Camera
-from racer.sim.camera_rows import (
+from racer.sim.camera.camera import Camera
+from racer.sim.camera.rows import (
     BOXES,
     CENTER,
     CENTER_GAIN,
@@ -25,11 +25,11 @@ from racer.sim.camera_rows import (
     WALL,
     radius,
 )
-from racer.sim.disturb import Disturbances
-from racer.sim.disturb_crowd import paint_crowd
-from racer.sim.disturb_draw import bits_at, draw_value
-from racer.sim.disturb_effects import HUE, HUE_NUMBERS, blur_radius_max, make_effects, set_effects
-from racer.sim.disturb_image import Bench, disturb_plane, make_bench
+from racer.sim.disturb.crowd import paint_crowd
+from racer.sim.disturb.disturb import Disturbances
+from racer.sim.disturb.effects import HUE, HUE_NUMBERS, blur_radius_max, make_effects, set_effects
+from racer.sim.disturb.image import Bench, disturb_plane, make_bench
+from racer.sim.episode import bits_at, draw_value
 from racer.sim.jit import inlined, kernel
 from racer.sim.world import World
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from racer.sim.camera_lens import out_of_view, to_camera, world_to_camera
-from racer.sim.camera_scene import RUN_SIZE
-from racer.sim.camera_trace import POINT, project, trace_line
+from racer.sim.camera.lens import out_of_view, to_camera, world_to_camera
+from racer.sim.camera.scene import RUN_SIZE
+from racer.sim.camera.trace import POINT, project, trace_line
 from racer.sim.jit import inlined, pasted
 
 ROAD_PLANE, INNER_PLANE, DASH_PLANE, START_PLANE, GROUND_PLANE = range(5)

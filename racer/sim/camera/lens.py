@@ -1,7 +1,7 @@
 """From the world to the picture: where a camera stands, and its lens.
 
 Frames: *level* is forward, right, up from the lens, turned by the heading only; *camera* is right (x), down (y), and
-ahead along the axis (z). Pixels as in `camera_fill`. A pinhole shows (x, y, z) at
+ahead along the axis (z). Pixels as in `fill`. A pinhole shows (x, y, z) at
 
     column = column_0 + f x / z,    row = row_0 + f y / z;
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera_rows import PINHOLE
+from racer.sim.camera.rows import PINHOLE
 from racer.sim.jit import inlined, pasted
 
 RIG = np.dtype(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from racer.sim.camera_fill import add_edge
-from racer.sim.camera_lens import to_camera, to_pixel
-from racer.sim.camera_rows import PINHOLE
+from racer.sim.camera.fill import add_edge
+from racer.sim.camera.lens import to_camera, to_pixel
+from racer.sim.camera.rows import PINHOLE
 from racer.sim.jit import inlined, pasted
 
 POINT = 6

@@ -1,4 +1,4 @@
-"""The shapes of a picture in metres: ribbons of road, lines and dashes, cars. See `racer.sim.picture`.
+"""The shapes of a picture in metres: ribbons of road, lines and dashes, cars. See `racer.sim.picture.picture`.
 
 A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons are made of
 triangles that all turn the same way: neighbours share their edges exactly, and where a border folds over

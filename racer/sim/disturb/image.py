@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.disturb_draw import bits_at
-from racer.sim.disturb_effects import SPOTS
-from racer.sim.disturb_jpeg import compress
+from racer.sim.disturb.effects import SPOTS
+from racer.sim.disturb.jpeg import compress
+from racer.sim.episode import bits_at
 from racer.sim.jit import inlined
 
 NOISE_SIZE = 1 << 14

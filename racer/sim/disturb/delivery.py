@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.disturb_draw import bits_at, uniform_at
+from racer.sim.episode import bits_at, uniform_at
 from racer.sim.jit import inlined, kernel
 
 if TYPE_CHECKING:
-    from racer.sim.disturb_past import Past
+    from racer.sim.disturb.past import Past
     from racer.sim.world import World
 
 WAY = np.dtype(

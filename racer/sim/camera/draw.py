@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.camera_fill import SPARE
-from racer.sim.camera_ground import draw_ground
-from racer.sim.camera_lens import RIG, set_rig
-from racer.sim.camera_road import PLANES, POINTS
-from racer.sim.camera_rows import GREY_WEIGHTS, LOOK_SIZE
-from racer.sim.camera_solids import CORNERS
-from racer.sim.camera_things import GLASS, GLASS_COLOUR, PARTS_MAX, THING, WHEEL, WHEEL_COLOUR, collect, draw_standing
-from racer.sim.camera_trace import POINT
+from racer.sim.camera.fill import SPARE
+from racer.sim.camera.ground import draw_ground
+from racer.sim.camera.lens import RIG, set_rig
+from racer.sim.camera.road import PLANES, POINTS
+from racer.sim.camera.rows import GREY_WEIGHTS, LOOK_SIZE
+from racer.sim.camera.solids import CORNERS
+from racer.sim.camera.things import GLASS, GLASS_COLOUR, PARTS_MAX, THING, WHEEL, WHEEL_COLOUR, collect, draw_standing
+from racer.sim.camera.trace import POINT
 from racer.sim.jit import inlined, kernel
 
 _RED, _GREEN, _BLUE = GREY_WEIGHTS

@@ -59,7 +59,7 @@ SKY_COLOUR, HORIZON_COLOUR = (148, 183, 219), (214, 222, 228)
 
 
 class Eyes(NamedTuple):
-    """What the kernels need beside the world: made by `racer.sim.camera`."""
+    """What the kernels need beside the world: made by `racer.sim.camera.camera`."""
 
     cameras: NDArray[np.void]
     """(N, C) CAMERA."""

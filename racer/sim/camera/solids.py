@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera_fill import SPARE
-from racer.sim.camera_rows import PINHOLE
-from racer.sim.camera_trace import project, trace_line
+from racer.sim.camera.fill import SPARE
+from racer.sim.camera.rows import PINHOLE
+from racer.sim.camera.trace import project, trace_line
 from racer.sim.jit import inlined
 
 CORNERS = 8

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from racer.config.vehicle import VehicleConfig
-from racer.sim import picture_scene as scene
 from racer.sim.course import wall_lines
-from racer.sim.picture_raster import paint, srgb_to_linear
+from racer.sim.picture import scene
+from racer.sim.picture.raster import paint, srgb_to_linear
 from racer.track.track import Colour, Track
 
 Image = NDArray[np.uint8]

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from racer.sim.camera_rows import GREY_WEIGHTS
-from racer.sim.disturb_draw import uniform_at
+from racer.sim.camera.rows import GREY_WEIGHTS
+from racer.sim.episode import uniform_at
 from racer.sim.jit import inlined
 
 WIDE, SLIM = 40, 150

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.disturbance import DeliveryDisturbance, DisturbanceConfig, differs
-from racer.sim.disturb_draw import DRAWN, disturb_vehicles, draw_episodes, sources
+from racer.sim.episode import DRAWN, disturb_vehicles, draw_episodes, sources
 from racer.sim.world import World, vehicle_row
 
 

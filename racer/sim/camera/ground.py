@@ -1,6 +1,6 @@
 """The ground of a frame: field, road, edge lines, centre line, start line, and the sky above.
 
-Each kind of surface is a plane of sums (`camera_fill`) that its edges are added to; then all planes are summed down the
+Each kind of surface is a plane of sums (`fill`) that its edges are added to; then all planes are summed down the
 rows and mixed. The inner road lies in the road, lines and dashes in the inner road, so that a pixel's colour is
 
     field + c0 (edge - field) + c1 (road - edge) + c2 (1 - c3) (center - road) + c3 (start - road)
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera_fill import SPARE
-from racer.sim.camera_road import DASH_PLANE, GROUND_PLANE, PLANES, START_PLANE, trace_dashes, trace_road, trace_starts
-from racer.sim.camera_rows import CENTER, CENTER_GAIN, EDGE, EDGE_GAIN, FIELD, HORIZON, ROAD, SKY, START
-from racer.sim.camera_trace import trace_horizon
+from racer.sim.camera.fill import SPARE
+from racer.sim.camera.road import DASH_PLANE, GROUND_PLANE, PLANES, START_PLANE, trace_dashes, trace_road, trace_starts
+from racer.sim.camera.rows import CENTER, CENTER_GAIN, EDGE, EDGE_GAIN, FIELD, HORIZON, ROAD, SKY, START
+from racer.sim.camera.trace import trace_horizon
 from racer.sim.jit import inlined
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.picture_scene import normals, start_lines
+from racer.sim.picture.scene import normals, start_lines
 from racer.track.track import Track
 
 BORDER = np.dtype(

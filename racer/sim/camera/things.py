@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera_lens import out_of_view, to_camera, world_to_camera
-from racer.sim.camera_rows import GREY_WEIGHTS, PINHOLE, WALL, WALL_HEIGHT
-from racer.sim.camera_solids import CORNERS, compose_walls, draw_prism, empty_box, trace_polygon
+from racer.sim.camera.lens import out_of_view, to_camera, world_to_camera
+from racer.sim.camera.rows import GREY_WEIGHTS, PINHOLE, WALL, WALL_HEIGHT
+from racer.sim.camera.solids import CORNERS, compose_walls, draw_prism, empty_box, trace_polygon
 from racer.sim.dtypes import BOT
 from racer.sim.jit import inlined
 

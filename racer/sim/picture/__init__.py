@@ -1,0 +1,1 @@
+"""Pictures from above: their shapes in metres, and their pixels."""
