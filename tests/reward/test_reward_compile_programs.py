@@ -162,6 +162,20 @@ def test_a_search_raises_nothing(search: str) -> None:
     assert check(f"{HEAD}{maybe}{tried}    return 1.0 if a else 0.5\n", 0) is not None
 
 
+def test_a_loop_whose_next_round_is_never_reached() -> None:
+    """Every round ends in the first one's return or error; what a second round would begin with is given a value."""
+    body = """    for k in table:
+        for k in [a, b, 1.5]:
+            if params['speed']:
+                return params['speed']
+            if (-(params['speed'] < None <= params['speed'])):
+                break
+        if (not (not (-sorted([params['speed'], params['speed'], 0])[1]))):
+            a = params['speed']
+"""
+    assert check(HEAD + body, 0) is not None
+
+
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions, st.integers(0, 50))
 def test_expressions(expression: str, seed: int) -> None:

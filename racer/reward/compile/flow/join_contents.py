@@ -49,7 +49,7 @@ def join_contents(joins: Joins, contents: Contents, head: Content | None, same: 
     """
     present = [c for c in contents if c is not None]
     if not present:
-        return head
+        return None if head is None else _nowhere(joins, contents, head)
     first = present[0]
     whole = len(present) == len(contents)
     if all(c == first for c in present) and (head == first if joins.head is not None else whole):
@@ -66,6 +66,21 @@ def join_contents(joins: Joins, contents: Contents, head: Content | None, same: 
     if all(isinstance(c, (Items, Seq)) for c in present):
         return _list(joins, contents, present, head, same)
     return Broken("an object is of several types")
+
+
+def _nowhere(joins: Joins, contents: Contents, head: Content) -> Content:
+    """What the last pass assumed and no way brings any more: its variables still have to exist."""
+    nothing: list[Value | None] = [None] * len(contents)
+    values: Sequence[Value] = ()
+    if isinstance(head, Items):
+        values = head.items
+    elif isinstance(head, (Dict, Fields)):
+        values = [value for _, value in head.items]
+    elif isinstance(head, Seq):
+        values = [head.length]
+    for value in values:
+        joins.value(nothing, value)
+    return head
 
 
 def _members(joins: Joins, contents: Contents, head: Content | None) -> tuple[tuple[Any, Value], ...]:

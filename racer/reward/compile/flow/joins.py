@@ -112,7 +112,7 @@ class Joiner:
         """One value from several; None where a way has nothing to say."""
         present = [v for v in values if v is not None]
         if not present:
-            return head if head is not None else NONE
+            return NONE if head is None else self._nowhere(head)
         first = present[0]
         if all(v == first for v in present):
             whole = len(present) == len(values)
@@ -126,6 +126,21 @@ class Joiner:
         if head is not None and result != head:
             self.changed = True
         return result
+
+    def _nowhere(self, head: Value) -> Value:
+        """What the last pass assumed and no way brings any more: its variables still have to exist."""
+        if isinstance(head, Maybe) and head.value is not None:
+            self._nowhere(head.value)
+        elif isinstance(head, Tup):
+            for item in head.items:
+                self._nowhere(item)
+        elif isinstance(head, Ref):
+            self.visit(head)
+        name = head.tag if isinstance(head, Maybe) else head.expr if isinstance(head, (Scalar, Choice)) else ""
+        if name in self._own.names:
+            for index in range(len(self._states)):
+                self.ways.assign(index, name, _DEFAULT[head.kind] if isinstance(head, Scalar) else "0")
+        return head
 
     def _joined(self, values: list[Value | None], present: list[Value], head: Value | None) -> Value:
         if any(isinstance(v, Poison) for v in present):
