@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -107,7 +108,16 @@ class _SAC(SAC):
 
 
 def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO | SAC:
-    """The configured algorithm with the contract's network; the learning rate falls linearly with the budget."""
+    """The configured algorithm with the contract's network; the learning rate falls linearly with the budget.
+
+    It logs nowhere until it is given a logger: SB3's own choice is a new folder among the temporary files.
+    """
+    model = _algorithm(config, env, contract, budget)
+    model.set_logger(Logger(None, []))
+    return model
+
+
+def _algorithm(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: Budget) -> PPO | SAC:
     settings = config.learner
     start, end = settings.learning_rate, settings.learning_rate * settings.learning_rate_end
     common: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tempfile
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("state") / "trainer.pt"
     save_state(path, model, returns, elapsed_s=1.5, laps=3, best_lap_s=None, best_score=[0.5, 30.0, float("-inf")])
     return model, returns, path, torch.rand(3)
+
+
+def test_a_model_without_a_logger_leaves_nothing_behind(tmp_path, monkeypatch):
+    """Learn a little: no folder of SB3's among the temporary files, where it puts one by itself."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    model, _ = made()
+    model.learn(4 * 32)
+    assert model.num_timesteps >= 4 * 32 and not list(tmp_path.glob("SB3*"))
 
 
 def test_state_is_put_back_as_it_was(saved):
