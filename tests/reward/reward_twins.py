@@ -10,7 +10,8 @@ import numpy as np
 from racer.reward.compile.kernels.compiled_path import CompiledReward
 from racer.reward.compile.kernels.kernel import plain_kernel
 from racer.reward.compile.module.rules import check_module
-from racer.reward.compile.state.rows import Mismatch, take_state
+from racer.reward.compile.state.fingerprint import fingerprint
+from racer.reward.compile.state.rows import Mismatch, put_state, take_state
 from racer.reward.compile.translation.kernel_text import Translation
 from racer.reward.compile.translation.translate import translate
 from racer.reward.failure import as_reward
@@ -68,7 +69,7 @@ class Twins:
 
     def __init__(self, text: str, cars: int) -> None:
         self.source = source_of(text)
-        code = compile_source(self.source)
+        self.code = code = compile_source(self.source)
         self.translation = translated(text)
         self.kernel = plain_kernel(self.translation)
         self.reward = CompiledReward(self.source, self.kernel, cars)
@@ -103,7 +104,15 @@ class Twins:
                 self.traps += 1
                 assert np.array_equal(self.reward.states[index], before[index], equal_nan=True)
                 module = self.functions[index].__globals__  # type: ignore[attr-defined]
-                try:
-                    take_state(module, self.kernel.layout, self.reward.states[index])
-                except Mismatch:
+                if not self._fits(module, self.reward.states[index]):
                     self.gone.add(index)
+
+    def _fits(self, module: dict[str, Any], row: np.ndarray) -> bool:
+        """Take a car's state into its row; whether that is all of it, as `CompiledReward` finds it out, too."""
+        try:
+            take_state(module, self.kernel.layout, row)
+        except Mismatch:
+            return False
+        same, _ = new_module(self.source, self.code)
+        put_state(same, self.kernel.layout, row)
+        return fingerprint(same) == fingerprint(module)

@@ -118,13 +118,26 @@ def test_state_is_per_car_and_survives_episodes() -> None:
     assert compiled.last_prints[-1] == "(1+2j)"
 
 
-def test_plain_python_takes_over_where_state_fits_no_row() -> None:
-    """Go on in plain Python, from the state that there is, once a call keeps what the kernel has no place for."""
-    text = (
+KEPT = {
+    "beside a row": (
         "notes = []\ncount = 0\ndef reward_function(params):\n    global count\n    count += 1\n"
         "    if params['y'] > 2:\n        notes.append(str(complex(params['x'], 1)))\n"
-        "    return count + len(notes) * 0.5\n"
-    )
+        "    return count + len(notes) * 0.5\n",
+        "no place for",
+    ),
+    "without a row": (
+        "g = 0\ndef reward_function(params):\n    global g\n    if g:\n        return params['progress']\n"
+        "    try:\n        if params['y'] > 2:\n            return params['x'] & params['x']\n"
+        "    except TypeError:\n        g = params['speed']\n    return params['speed']\n",
+        "kept something between calls",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_plain_python_takes_over_where_state_fits_no_row(case: str) -> None:
+    """Go on in plain Python, from the state that there is, once a call keeps what the kernel has no place for."""
+    text, reason = KEPT[case]
     compiled, python = both(text, 4)
     out, expected = np.zeros((4, 1)), np.zeros((4, 1))
     paths = []
@@ -134,8 +147,8 @@ def test_plain_python_takes_over_where_state_fits_no_row() -> None:
         python.compute(rows, None, COURSES, expected)
         assert out == pytest.approx(expected, abs=1e-9)
         paths.append(compiled.path)
-    assert paths[-1] == "python"
-    assert "no place for" in compiled.reason
+    assert paths[0] == "compiled" and paths[-1] == "python"
+    assert reason in compiled.reason
 
 
 def test_prints_are_counted_and_not_made(capfd: pytest.CaptureFixture[str]) -> None:
