@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 _PART_BYTES = 1 << 20
@@ -65,20 +66,16 @@ class Disk:
 
     def replace_file(self, path: Path, data: bytes) -> None:
         """The old content or the new one, never a part."""
-        fresh = fresh_name(path)
-        try:
-            self.write(fresh, data)
-            self.rename(fresh, path)
-            self.flush_folder(path.parent)
-        except Exception:
-            self._forget(fresh)
-            raise
+        self._replace(path, lambda fresh: self.write(fresh, data))
 
     def replace_link(self, path: Path, target: str) -> None:
         """The old link or the new one."""
+        self._replace(path, lambda fresh: self.link(fresh, target))
+
+    def _replace(self, path: Path, make: Callable[[Path], None]) -> None:
         fresh = fresh_name(path)
         try:
-            self.link(fresh, target)
+            make(fresh)
             self.rename(fresh, path)
             self.flush_folder(path.parent)
         except Exception:

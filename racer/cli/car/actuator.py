@@ -60,7 +60,6 @@ def actuator_clear(socket: options.Socket = "") -> None:
 @app.command("unit")
 def actuator_unit(file: options.Calibration = None, wiring: Wiring = "") -> None:
     """Print the systemd unit for this car, to be put into /etc/systemd/system/racer-actuator.service."""
-    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration.calibration import read_calibration
     from racer.car.units import actuator_unit as text
 
@@ -69,11 +68,7 @@ def actuator_unit(file: options.Calibration = None, wiring: Wiring = "") -> None
         driver = read_calibration(path, car_id=None).driver
         address = f":{driver.address}" if driver.kind == "pca9685" else ""
         wiring = f"{driver.kind}:{driver.device}{address}:{driver.steering_channel}:{driver.throttle_channel}"
-    try:
-        where = parse_wiring(wiring)
-    except ValueError as error:
-        raise RacerError(str(error)) from None
-    typer.echo(text(where, calibration=str(path.absolute())), nl=False)
+    typer.echo(text(options.wired(wiring), calibration=str(path.absolute())), nl=False)
 
 
 def _run(what: str, file: Path | None, socket: str, wiring: str, car_id: str) -> int:

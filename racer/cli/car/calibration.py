@@ -59,11 +59,10 @@ def calibration_import(
     car_id: options.CarId = "",
     wiring: Annotated[
         str, typer.Option("--wiring", help="Of a DeepRacer car, whose file does not tell it.")
-    ] = "pca9685:1:0x40:1:0",
+    ] = options.DEFAULT_WIRING,
 ) -> None:
     """Make a calibration from another program's file, and list what it does not tell."""
     from racer.car.actuator.trim import own_car_id
-    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration.calibration import write_calibration
     from racer.car.calibration.deepracer import import_deepracer
     from racer.car.calibration.donkey import import_donkey
@@ -72,13 +71,7 @@ def calibration_import(
     if kind == "donkey":
         made, notes = import_donkey(source, car_id=name)
     else:
-        try:
-            where = parse_wiring(wiring)
-        except ValueError as error:
-            raise RacerError(str(error)) from None
-        driver = {key: getattr(where, key) for key in ("kind", "device", "address")}
-        driver |= {"steering_channel": where.steering_channel, "throttle_channel": where.throttle_channel}
-        made, notes = import_deepracer(source, car_id=name, driver=driver)
+        made, notes = import_deepracer(source, car_id=name, driver=options.driver_fields(wiring))
     write_calibration(output, made)
     for note in notes:
         typer.echo(f"note   {note}")

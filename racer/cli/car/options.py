@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from racer.errors import RacerError
+
+if TYPE_CHECKING:
+    from racer.car.actuator.wiring import Wiring
+
+DEFAULT_WIRING = "pca9685:1:0x40:1:0"
+"""A PCA9685 on I2C bus 1, steering on its channel 1, throttle on 0."""
 
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Default: RACER_CALIBRATION or /var/lib/racer/calibration.json.")
@@ -32,6 +40,26 @@ def calibration_path(given: Path | None) -> Path:
     from racer.car.actuator.trim import default_calibration
 
     return given or Path(default_calibration())
+
+
+def wired(words: str) -> Wiring:
+    """Where the outputs are.
+
+    Raises:
+        RacerError: the words name no wiring.
+    """
+    from racer.car.actuator.wiring import parse_wiring
+
+    try:
+        return parse_wiring(words)
+    except ValueError as error:
+        raise RacerError(str(error)) from None
+
+
+def driver_fields(words: str) -> dict[str, Any]:
+    """The same, as a calibration's `driver` has it."""
+    where = wired(words)
+    return {key: getattr(where, key) for key in ("kind", "device", "address", "steering_channel", "throttle_channel")}
 
 
 def sensor_names(given: str) -> list[str]:

@@ -59,17 +59,11 @@ def earlier(path: Path, car_id: str) -> Calibration | None:
 
 def driver_of(wiring: str, before: Calibration | None) -> Driver:
     """Where the outputs are: as given, else as before, else a PCA9685 on I2C bus 1."""
-    from racer.car.actuator.wiring import parse_wiring
     from racer.car.calibration.calibration import Driver
 
     if not wiring and before is not None:
         return before.driver
-    try:
-        where = parse_wiring(wiring or "pca9685:1:0x40:1:0")
-    except ValueError as error:
-        raise RacerError(str(error)) from None
-    data = {key: getattr(where, key) for key in ("kind", "device", "address", "steering_channel", "throttle_channel")}
-    return Driver.model_validate(data)
+    return Driver.model_validate(options.driver_fields(wiring or options.DEFAULT_WIRING))
 
 
 def _ask(asked: Wizard, bench: Bench) -> None:
