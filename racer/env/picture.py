@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
 from racer.sim.dtypes import BOT, BOX
 from racer.sim.picture.picture import View, draw_boxes, draw_cars, draw_path, draw_track
-from racer.sim.world import World
 from racer.track.track import Track
+
+if TYPE_CHECKING:
+    from racer.sim.world import World
 
 Picture = NDArray[np.uint8]
 

@@ -10,8 +10,6 @@ import csv
 import functools
 import hashlib
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +126,10 @@ def _address(route: Route, base_url: str) -> str:
 
 
 def _download(url: str, route: Route) -> bytes:
+    # Here, because every command loads this module and few download.
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             return bytes(answer.read(route.size + 1))

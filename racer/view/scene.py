@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from racer.config.vehicle import VehicleConfig
 from racer.replay import ABSENT, CarHeader, Replay, ReplayError
-from racer.sim.picture.picture import CAR_COLOURS
+from racer.sim.camera.rows import CAR_COLOURS
 from racer.sim.status import Status
 from racer.track.track import Colour, Look, Track
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from racer.config.read import read_vehicle
+from racer.sim.camera.rows import CAR_COLOURS
 from racer.sim.dtypes import OBJECT
-from racer.sim.picture.picture import BOX_COLOUR, CAR_COLOURS, View, draw_boxes, draw_cars, draw_path, draw_track
+from racer.sim.picture.picture import BOX_COLOUR, View, draw_boxes, draw_cars, draw_path, draw_track
 from racer.sim.picture.raster import coverage, paint, srgb_to_linear
 from racer.sim.picture.scene import dashes, normals, road, start_lines
 from racer.track.track import Look, Track

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from racer.config.sensors import CameraConfig
 from racer.errors import ConfigError
 from racer.sim.camera.draw import Canvas, draw_frames, look_around, make_canvas
-from racer.sim.camera.rows import CAMERA, LOOK, LOOK_SIZE, Eyes, camera_row, look_row
+from racer.sim.camera.rows import CAMERA, CAR_COLOURS, LOOK, LOOK_SIZE, Eyes, camera_row, look_row
 from racer.sim.camera.scene import build_scenes
-from racer.sim.picture.picture import CAR_COLOURS
 from racer.sim.world import World
 from racer.track.track import Track
 

@@ -13,13 +13,25 @@ from numpy.typing import NDArray
 
 from racer.config.sensors import CameraConfig
 from racer.errors import ConfigError
-from racer.track.track import Look
+from racer.track.track import Colour, Look
 
 PINHOLE, FISHEYE = 0, 1
 _ANGLE_MAX = 2.6
 """rad from the axis; no lens sees further."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of red, green, blue (ITU-R BT.601)."""
+
+CAR_COLOURS: tuple[Colour, ...] = (
+    (232, 62, 48),
+    (40, 124, 224),
+    (250, 184, 28),
+    (40, 178, 110),
+    (168, 84, 214),
+    (242, 242, 238),
+    (240, 122, 24),
+    (60, 196, 208),
+)
+"""Colours of cars 0, 1, ...; they start again after the last."""
 
 CAMERA = np.dtype(
     [

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from racer.config.vehicle import VehicleConfig
+from racer.sim.camera.rows import CAR_COLOURS
 from racer.sim.course import wall_lines
 from racer.sim.picture import scene
 from racer.sim.picture.raster import paint, srgb_to_linear
@@ -29,17 +30,6 @@ from racer.track.track import Colour, Track
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
-CAR_COLOURS: tuple[Colour, ...] = (
-    (232, 62, 48),
-    (40, 124, 224),
-    (250, 184, 28),
-    (40, 178, 110),
-    (168, 84, 214),
-    (242, 242, 238),
-    (240, 122, 24),
-    (60, 196, 208),
-)
-"""Colours of cars 0, 1, ...; they start again after the last."""
 
 BOX_COLOUR: Colour = (176, 126, 76)
 _BOX_EDGE: Colour = (112, 76, 42)
