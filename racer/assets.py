@@ -18,7 +18,7 @@ from typing import Literal
 
 from racer.errors import AssetError
 
-Kind = Literal["track", "reward", "config", "vehicle", "disturbance", "rules"]
+AssetKind = Literal["track", "reward", "config", "vehicle", "disturbance", "rules"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def cache_dir() -> Path:
     return Path(base) / "racer"
 
 
-def find(kind: Kind, name: str | Path) -> Path:
+def find_asset(kind: AssetKind, name: str | Path) -> Path:
     """The file of a named asset, or of a path to one.
 
     Args:
@@ -81,19 +81,19 @@ def find(kind: Kind, name: str | Path) -> Path:
     if given.is_file() and (given.suffix or len(given.parts) > 1):
         return given
     if len(given.parts) > 1 or given.is_absolute():
-        raise AssetError(_no_file(shelf, given))
-    for _, folder in _places(kind):
+        raise AssetError(_missing_file_error(shelf, given))
+    for _, folder in _search_folders(kind):
         for candidate in _candidates(folder, given.name, shelf):
             if candidate.is_file():
                 return candidate
-    raise AssetError(_no_name(kind, given.name))
+    raise AssetError(_unknown_name_error(kind, given.name))
 
 
-def names(kind: Kind) -> list[str]:
+def asset_names(kind: AssetKind) -> list[str]:
     """Every name that `find` knows without a path, sorted: local, shipped and (for tracks) fetched ones."""
     shelf = _SHELVES[kind]
     found: set[str] = set()
-    for _, folder in _places(kind):
+    for _, folder in _search_folders(kind):
         with contextlib.suppress(OSError):
             found.update(
                 p.stem
@@ -133,7 +133,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
     return target
 
 
-def _places(kind: Kind) -> list[tuple[str, Path]]:
+def _search_folders(kind: AssetKind) -> list[tuple[str, Path]]:
     """Folders in the order of search, each with the words that a message uses for it."""
     shelf = _SHELVES[kind]
     places = [
@@ -150,15 +150,15 @@ def _candidates(folder: Path, name: str, shelf: _Shelf) -> list[Path]:
     return exact + [folder / f"{name}{suffix}" for suffix in shelf.suffixes]
 
 
-def _no_name(kind: Kind, name: str) -> str:
+def _unknown_name_error(kind: AssetKind, name: str) -> str:
     shelf = _SHELVES[kind]
-    words = [words for words, _ in _places(kind)]
+    words = [words for words, _ in _search_folders(kind)]
     looked = ", ".join(words[:-1]) + f" and {words[-1]}"
     stem = Path(name).stem if Path(name).suffix in shelf.suffixes else name
-    return f"No {shelf.word} `{name}` (looked in {looked}).{did_you_mean(stem, names(kind))}"
+    return f"No {shelf.word} `{name}` (looked in {looked}).{did_you_mean(stem, asset_names(kind))}"
 
 
-def _no_file(shelf: _Shelf, given: Path) -> str:
+def _missing_file_error(shelf: _Shelf, given: Path) -> str:
     if given.is_dir():
         return f"`{given}` is a folder; name the file of the {shelf.word} inside it."
     if not given.parent.is_dir():

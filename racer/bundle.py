@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from racer.assets import write_atomically
 from racer.contract import PolicyContract, SensorSpec, check_version
 from racer.errors import BundleError
-from racer.onnx_file import refuse_external_data
-from racer.plain_npz import ZIP_ERRORS, npz_bytes, read_npz
+from racer.untrusted_files import ZIP_ERRORS, check_no_external_data, npz_bytes, read_npz
 
 FORMAT = "racer-bundle"
 VERSION = 1
@@ -45,7 +44,7 @@ LOGIT_GAP = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Golden:
+class GoldenSample:
     """Recorded observations (B, ...) as the sensors gave them, and the graph's outputs for them by name.
 
     Where frames are stacked, the rows are what one car saw, one after the other from its start.
@@ -63,10 +62,10 @@ class Bundle:
     onnx: bytes
     contract: PolicyContract
     weights: Mapping[str, NDArray]
-    golden: Golden
+    golden: GoldenSample
 
 
-class Acts(Protocol):
+class ActingPolicy(Protocol):
     """The part of a policy that `check_golden` needs."""
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray:
@@ -79,14 +78,14 @@ class Acts(Protocol):
 
 
 def write_bundle(
-    path: Path | str, *, onnx: bytes, contract: PolicyContract, weights: Mapping[str, NDArray], golden: Golden
+    path: Path | str, *, onnx: bytes, contract: PolicyContract, weights: Mapping[str, NDArray], golden: GoldenSample
 ) -> None:
     """Write a bundle, whole or not at all; the same content gives the same bytes.
 
     Raises:
         BundleError: what is given would not be read back, for example a graph with external data.
     """
-    refuse_external_data(onnx, source=_ONNX)
+    check_no_external_data(onnx, source=_ONNX)
     _check_golden_shapes(golden, contract, source=_GOLDEN)
     pairs = {f"input.{key}": value for key, value in golden.inputs.items()}
     pairs |= {f"output.{key}": value for key, value in golden.outputs.items()}
@@ -139,9 +138,9 @@ def read_bundle(path: Path | str) -> Bundle:
     for key in (_ONNX, _WEIGHTS):
         if contract.hashes.get(key) != _sha256(members[key]):
             raise BundleError(f"{path}: {key} is not the one that {_CONTRACT} was written for (sha256 differs)")
-    refuse_external_data(members[_ONNX], source=f"{path}: {_ONNX}")
+    check_no_external_data(members[_ONNX], source=f"{path}: {_ONNX}")
     recorded = read_npz(members[_GOLDEN], size_max=MEMBER_MAX, source=f"{path}: {_GOLDEN}")
-    golden = Golden(inputs=_with_prefix(recorded, "input."), outputs=_with_prefix(recorded, "output."))
+    golden = GoldenSample(inputs=_with_prefix(recorded, "input."), outputs=_with_prefix(recorded, "output."))
     _check_golden_shapes(golden, contract, source=f"{path}: {_GOLDEN}")
     return Bundle(
         name=path.stem,
@@ -152,7 +151,7 @@ def read_bundle(path: Path | str) -> Bundle:
     )
 
 
-def check_golden(bundle: Bundle, policy: Acts) -> None:
+def check_golden(bundle: Bundle, policy: ActingPolicy) -> None:
     """Make sure that a policy answers as the graph did when the bundle was made.
 
     Raises:
@@ -161,7 +160,7 @@ def check_golden(bundle: Bundle, policy: Acts) -> None:
             within 1e-4 of each other, another choice is allowed.
     """
     golden, space = bundle.golden, bundle.contract.action_space
-    actions = np.asarray(_answers(bundle, policy), dtype=np.float64)
+    actions = np.asarray(_policy_outputs(bundle, policy), dtype=np.float64)
     if actions.shape != golden.outputs["action"].shape:
         raise BundleError(f"Bundle {bundle.name}: the policy answers with shape {actions.shape}")
     reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
@@ -179,7 +178,7 @@ def check_golden(bundle: Bundle, policy: Acts) -> None:
         )
 
 
-def _answers(bundle: Bundle, policy: Acts) -> NDArray:
+def _policy_outputs(bundle: Bundle, policy: ActingPolicy) -> NDArray:
     policy.reset()
     inputs = bundle.golden.inputs
     if bundle.contract.frame_stack == 1:
@@ -260,7 +259,7 @@ def _read_manifest(text: bytes, source: str) -> dict[str, Any]:
     return listed
 
 
-def _check_golden_shapes(golden: Golden, contract: PolicyContract, *, source: str) -> None:
+def _check_golden_shapes(golden: GoldenSample, contract: PolicyContract, *, source: str) -> None:
     wanted: dict[str, SensorSpec] = {sensor.name: sensor for sensor in contract.sensors}
     if set(golden.inputs) != set(wanted) or set(golden.outputs) != set(contract.onnx.outputs):
         raise BundleError(f"{source} holds {[*golden.inputs, *golden.outputs]}, not what the contract's graph has")

@@ -20,14 +20,18 @@ from racer.config.actions import (
     ActionSpace,
     ContinuousActions,
     DiscreteActions,
+    action_space_difference,
     action_space_type,
-    difference,
 )
-from racer.config.cnn import Cnn
-from racer.config.env import EnvConfig
-from racer.config.objects import ObjectsConfig
-from racer.config.preprocess import AnyStep, Shape, StackStep, Step, shape_after
-from racer.config.sensors import CameraConfig, DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
+from racer.config.env import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    EnvConfig,
+    LidarConfig,
+    ObjectsConfig,
+    SectorLidarConfig,
+)
+from racer.config.network import AnyPreprocessStep, Cnn, PreprocessStep, Shape, StackStep, shape_after_step
 from racer.errors import BundleError
 
 FORMAT: Final = "racer-policy"
@@ -134,7 +138,7 @@ class PolicyContract(_Frozen):
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     sensors: Annotated[tuple[SensorSpec, ...], Field(min_length=1)]
     frame_stack: Annotated[int, Field(ge=1, le=16)] = 1
-    preprocessing: tuple[Step, ...] = Field(
+    preprocessing: tuple[PreprocessStep, ...] = Field(
         default=(), max_length=16, description="what is done to pictures, in this order; nothing to other sensors"
     )
     control_rate_hz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -201,7 +205,7 @@ class PolicyContract(_Frozen):
             raise BundleError(f"{source} cannot be used: {where}: {first['msg']}") from None
 
 
-def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyStep]) -> tuple[SensorSpec, ...]:
+def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessStep]) -> tuple[SensorSpec, ...]:
     """Sensors with the shapes that they have after the preprocessing.
 
     Raises:
@@ -216,7 +220,7 @@ def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyStep]) -> t
             raise ValueError(f"sensor `{sensor.name}` should be uint8 (height, width, channels) with a single scale")
         shape: Shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
         for step in steps:
-            shape = shape_after(step, shape)
+            shape = shape_after_step(step, shape)
         inputs.append(sensor.model_copy(update={"shape": shape}))
     return tuple(inputs)
 
@@ -251,7 +255,7 @@ def make_contract(
     sensors: tuple[SensorSpec, ...],
     action_space: ContinuousActions | DiscreteActions,
     control_rate_hz: float,
-    preprocessing: Sequence[AnyStep] = (),
+    preprocessing: Sequence[AnyPreprocessStep] = (),
     network: NetworkInfo | None = None,
     trained_on: TrainedOn | None = None,
     hashes: dict[str, str] | None = None,
@@ -365,7 +369,7 @@ def contract_difference(one: PolicyContract, other: PolicyContract) -> str | Non
         if steps[0] == steps[1]:
             steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in (one, other)]
         return f"preprocessing {steps[0]}, against {steps[1]}"
-    return difference(one.action_space, other.action_space)
+    return action_space_difference(one.action_space, other.action_space)
 
 
 def _first_difference(mine: SensorSpec, its: SensorSpec) -> str | None:

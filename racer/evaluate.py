@@ -16,20 +16,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.objects import ObjectsConfig, RaceType
-from racer.config.vehicle import VehicleConfig
+from racer.config.env import ObjectsConfig, RaceType, VehicleConfig
 from racer.contract import PolicyContract
-from racer.env.sensors import config_for
-from racer.env.time_trial import TimeTrial, steps_in
+from racer.env.batch import TimeTrial, control_steps_in
+from racer.env.sensors.suite import env_config_for
 from racer.policy.protocol import Policy
-from racer.sim.placement import OPEN_START
-from racer.sim.status import Status
+from racer.sim.dtypes import EpisodeStatus
+from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.track import Track
 
 LATERAL_SHARE = 0.25
 """Largest offset at the start, share of the half width."""
-TURNED_MAX = math.radians(10.0)
+HEADING_ERROR_MAX = math.radians(10.0)
 """Largest heading error at the start, rad."""
 TIME_FACTOR = 3.0
 """A lap may take this many times the track's length at 1 m/s."""
@@ -99,10 +98,10 @@ class Evaluation:
             "completion_rate": self.completion_rate,
             "best_lap_s": _rounded(self.best_lap_s),
             "mean_lap_s": _rounded(self.mean_lap_s),
-            "off_tracks": sum(lap.status == Status.OFF_TRACK.word for lap in self.laps),
+            "off_tracks": sum(lap.status == EpisodeStatus.OFF_TRACK.word for lap in self.laps),
         }
         if self.race != "time_trial":
-            record |= {"race": self.race, "crashes": sum(lap.status == Status.CRASHED.word for lap in self.laps)}
+            record |= {"race": self.race, "crashes": sum(lap.status == EpisodeStatus.CRASHED.word for lap in self.laps)}
         if self.disturbance != "none":
             record["disturbance"] = self.disturbance
         return record
@@ -133,12 +132,12 @@ def evaluate(
     Raises:
         BundleError: the policy needs a sensor that the simulator cannot give.
     """
-    config = config_for(policy.sensors, policy.control_rate_hz)
-    beside = trained_for(policy) if objects is None else objects
+    config = env_config_for(policy.sensors, policy.control_rate_hz)
+    beside = training_objects(policy) if objects is None else objects
     config = config.model_copy(update={"objects": beside, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
     world = trial.world
-    world.steps_max = 1 + steps_in(TIME_FACTOR * track.length, world.control_dt)
+    world.steps_max = 1 + control_steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
     policy.reset()
     while True:
@@ -158,7 +157,7 @@ def evaluate(
     )
 
 
-def trained_for(policy: Policy) -> ObjectsConfig:
+def training_objects(policy: Policy) -> ObjectsConfig:
     """What was on the road when a policy was trained; nothing where it has no contract."""
     contract: PolicyContract | None = getattr(policy, "contract", None)
     return ObjectsConfig() if contract is None else contract.trained_on.objects
@@ -172,13 +171,15 @@ def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
     rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
     here = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
     half_width = np.minimum(here["left"], here["right"])
-    return np.stack([np.zeros(laps), s, LATERAL_SHARE * half_width * share[:, 0], TURNED_MAX * share[:, 1]], axis=1)
+    return np.stack(
+        [np.zeros(laps), s, LATERAL_SHARE * half_width * share[:, 0], HEADING_ERROR_MAX * share[:, 1]], axis=1
+    )
 
 
 def _lap(world: World, n: int) -> Lap:
     car = world.cars[n, 0]
-    status = Status(int(car["status"]))
-    done = status is Status.LAP_COMPLETE
+    status = EpisodeStatus(int(car["status"]))
+    done = status is EpisodeStatus.LAP_COMPLETE
     return Lap(
         completed=done,
         time_s=float((car["steps"] - 1) * world.control_dt) if done else None,

@@ -23,10 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from racer import __version__
 from racer.assets import write_atomically
-from racer.config.sensors import CameraConfig
-from racer.config.vehicle import VehicleConfig
+from racer.config.env import CameraConfig, VehicleConfig
 from racer.errors import BundleError, RacerError
-from racer.plain_npz import ZIP_ERRORS, npz_bytes, read_npz
+from racer.untrusted_files import ZIP_ERRORS, npz_bytes, read_npz
 
 FORMAT: Final = "racer-replay"
 VERSION = 1
@@ -38,7 +37,7 @@ _HEADER, _TRACK, _STEPS = "header.json", "track.npz", "steps.npz"
 ABSENT = -1
 """`status` of a car that is not there."""
 
-ROW = np.dtype(
+CAR_ROW = np.dtype(
     [
         ("x", "f8"),  # m, centre of gravity
         ("y", "f8"),
@@ -61,7 +60,7 @@ ROW = np.dtype(
 )
 """One car after one control step."""
 
-THING = np.dtype(
+OBJECT_ROW = np.dtype(
     [
         ("x", "f8"),
         ("y", "f8"),
@@ -114,7 +113,7 @@ class CarHeader(_Frozen):
     camera: CameraConfig | None = None
 
 
-class Event(_Frozen):
+class ReplayEvent(_Frozen):
     """Something worth a line on the screen, at a control step."""
 
     step: Annotated[int, Field(ge=0)]
@@ -135,7 +134,7 @@ class ReplayHeader(_Frozen):
     cars: Annotated[tuple[CarHeader, ...], Field(min_length=1)]
     seed: int | None = None
     rules: dict[str, JsonValue] | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[ReplayEvent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,7 +173,7 @@ class Replay:
         return self.things[min(step, len(self.things) - 1)]
 
 
-def side_by_side(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
+def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
     """Several replays as one: all cars start together, those of one replay are ghosts to the others.
 
     Cars that share a name get the replay's name in front. A car stays where it was at the end of its own replay.
@@ -227,8 +226,8 @@ def write_replay(path: Path | str, replay: Replay) -> None:
     Raises:
         ReplayError: it holds numbers that a file cannot keep.
     """
-    arrays = {f"car.{key}": _packed(replay.rows, key) for key in ROW.names or ()}
-    arrays |= {f"thing.{key}": _packed(replay.things, key) for key in THING.names or ()}
+    arrays = {f"car.{key}": _pack_rows(replay.rows, key) for key in CAR_ROW.names or ()}
+    arrays |= {f"thing.{key}": _pack_rows(replay.things, key) for key in OBJECT_ROW.names or ()}
     members = {
         _HEADER: (replay.header.model_dump_json(indent=1) + "\n").encode(),
         _TRACK: npz_bytes({"center": replay.center, "left": replay.left, "right": replay.right}),
@@ -275,8 +274,8 @@ def read_replay(path: Path | str) -> Replay:
         if line.shape != track["center"].shape or not np.isfinite(line).all():
             raise ReplayError(f"{path}: {_TRACK} holds no road: `{key}` does not fit the centre line")
         lines[key] = line
-    rows = _unpacked(steps, "car", ROW, f"{path}: {_STEPS}")
-    things = _unpacked(steps, "thing", THING, f"{path}: {_STEPS}")
+    rows = _unpack_rows(steps, "car", CAR_ROW, f"{path}: {_STEPS}")
+    things = _unpack_rows(steps, "thing", OBJECT_ROW, f"{path}: {_STEPS}")
     if rows.shape[1] != len(header.cars) or len(rows) == 0 or len(things) not in (1, len(rows)):
         raise ReplayError(f"{path}: {_STEPS} has {rows.shape} rows, not those of {len(header.cars)} cars")
     return Replay(header=header, rows=rows, things=things, **lines)
@@ -321,7 +320,7 @@ def _read_header(text: bytes, source: str) -> ReplayHeader:
         raise ReplayError(f"{source} cannot be used: {where}: {first['msg']}") from None
 
 
-def _packed(rows: NDArray[np.void], key: str) -> NDArray[Any]:
+def _pack_rows(rows: NDArray[np.void], key: str) -> NDArray[Any]:
     """(T, K) differences from step to step, as whole numbers of quanta where the field has a fraction."""
     values = rows[key]
     if values.dtype.kind == "f":
@@ -334,7 +333,7 @@ def _packed(rows: NDArray[np.void], key: str) -> NDArray[Any]:
     return np.diff(values, axis=0, prepend=np.zeros_like(values[:1])).astype(values.dtype)
 
 
-def _unpacked(arrays: Mapping[str, NDArray], prefix: str, dtype: np.dtype, source: str) -> NDArray[np.void]:
+def _unpack_rows(arrays: Mapping[str, NDArray], prefix: str, dtype: np.dtype, source: str) -> NDArray[np.void]:
     shape = None
     rows = np.zeros((0, 0), dtype)
     for key in dtype.names or ():

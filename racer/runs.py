@@ -165,13 +165,13 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
             return RunFolder(chosen)
         except FileExistsError:
             if path is not None:
-                raise RunError(_taken(path)) from None
+                raise RunError(_path_taken(path)) from None
             chosen, tail = Path("runs") / f"{stem}-{tail}", tail + 1
         except OSError as error:
             raise RunError(f"{chosen} cannot be made: {error.strerror}; choose another --run-dir") from None
 
 
-def _taken(path: Path) -> str:
+def _path_taken(path: Path) -> str:
     if (path / INFO).is_file():
         return f"{path} exists already; choose another --run-dir, or go on with: racer train --resume {path}"
     return f"{path} exists already and is no run; choose another --run-dir"
@@ -188,7 +188,7 @@ def open_run(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def circumstances() -> dict[str, Any]:
+def describe_environment() -> dict[str, Any]:
     """Versions, machine, git state of the working folder, and the command, for `run.json`."""
     return {
         "racer": __version__,

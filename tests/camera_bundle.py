@@ -7,10 +7,10 @@ weights of 8 x 8 pixel blocks are fitted to that (ridge regression). It is good 
 import numpy as np
 import onnx
 
-from racer.bundle import Golden, write_bundle
+from racer.bundle import GoldenSample, write_bundle
 from racer.config.actions import ContinuousActions
+from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor, make_contract
 
 SPEED = 1.0
@@ -67,7 +67,7 @@ def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=N
     mean = np.concatenate([mean, np.ones_like(mean)], axis=1)
     low, high = np.array(SPACE.low), np.array(SPACE.high)
     action = (low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)).astype("f4")
-    golden = Golden(inputs={"camera": frames}, outputs={"action": action, "mean": mean.astype("f4")})
+    golden = GoldenSample(inputs={"camera": frames}, outputs={"action": action, "mean": mean.astype("f4")})
     onnx_bytes = linear_graph(contract, weights, bias)
     write_bundle(path, onnx=onnx_bytes, contract=contract, weights={"w": weights.astype("f4")}, golden=golden)
     return path
@@ -75,9 +75,7 @@ def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=N
 
 def seen_from(track, poses, config=None):
     """(K, H, W, 1) frames and the (K,) curvature of the road from poses (K, 3): arc length, offset m, heading error."""
-    from racer.sim.camera.camera import (
-        Camera,  # a car has no simulator, and needs the bundles of this file all the same
-    )
+    from racer.sim.camera.camera import Camera
     from racer.sim.world import World
     from racer.track.load import load_tracks
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from racer.bundle import Golden, write_bundle
+from racer.bundle import GoldenSample, write_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.contract import PolicyContract, make_contract, state_sensor
 
@@ -86,7 +86,7 @@ def write_linear(path: Path, space: ContinuousActions | DiscreteActions = CONTIN
     contract = linear_contract(space)
     weights = linear_weights(contract)
     state = np.random.default_rng(5).normal(size=(16, contract.sensors[0].size)).astype("f4")
-    golden = Golden(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
+    golden = GoldenSample(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
     write_bundle(path, onnx=linear_onnx(contract, weights), contract=contract, weights=weights, golden=golden)
     return path
 

@@ -3,7 +3,7 @@
 import numpy as np
 from handmade_bundle import linear_answers, linear_contract, linear_onnx
 
-from racer.bundle import Golden, write_bundle
+from racer.bundle import GoldenSample, write_bundle
 
 
 def write_driver(path, *, speed=1.0, gain=52.0):
@@ -17,7 +17,7 @@ def write_driver(path, *, speed=1.0, gain=52.0):
     weights["w"][fields.index("ahead1_y"), 0] = gain / space.high[0]
     weights["b"][1] = 2.0 * (speed - space.low[1]) / (space.high[1] - space.low[1]) - 1.0
     state = np.random.default_rng(5).normal(size=(4, len(fields))).astype("f4")
-    golden = Golden(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
+    golden = GoldenSample(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
     write_bundle(path, onnx=linear_onnx(contract, weights), contract=contract, weights=weights, golden=golden)
     return path
 
@@ -26,7 +26,7 @@ def write_graph(path, onnx_bytes, contract=None):
     """A bundle around a graph, whatever it does; its recorded answers are zeros."""
     contract = contract or linear_contract()
     state = np.zeros((1, contract.sensors[0].size), "f4")
-    golden = Golden(
+    golden = GoldenSample(
         inputs={"state": state},
         outputs={"action": np.zeros((1, 2), "f4"), contract.onnx.outputs[1]: np.zeros((1, 2), "f4")},
     )

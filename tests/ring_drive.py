@@ -4,7 +4,7 @@ import numpy as np
 from synthetic_run import ring
 
 from racer.config.read import read_vehicle
-from racer.replay import ROW, THING, CarHeader, Replay, ReplayHeader, TrackHeader
+from racer.replay import CAR_ROW, OBJECT_ROW, CarHeader, Replay, ReplayHeader, TrackHeader
 
 RADIUS, RATE, SPEED = 1.5, 15.0, 1.5
 STEP = SPEED / RATE / RADIUS
@@ -14,7 +14,7 @@ STEP = SPEED / RATE / RADIUS
 def ring_replay(cars=2, steps=60, *, boxes=0, name="ring", rate=RATE, rewarded=False, worlds=None, track=None):
     """Car k starts k quarters ahead; after 40 steps car 0 completes a lap, and car 1 is off the track at the end."""
     track = track or ring(name)
-    rows = np.zeros((steps, cars), ROW)
+    rows = np.zeros((steps, cars), CAR_ROW)
     for k in range(cars):
         angle = k * np.pi / 2.0 + STEP * np.arange(steps)
         rows["x"][:, k], rows["y"][:, k] = RADIUS * np.cos(angle), RADIUS * np.sin(angle)
@@ -30,7 +30,7 @@ def ring_replay(cars=2, steps=60, *, boxes=0, name="ring", rate=RATE, rewarded=F
         rows["progress"][40:, 0] -= 80.0
     if cars > 1:
         rows["status"][-1, 1], rows["off_tracks"][-1, 1] = 3, 1
-    things = np.zeros((1, boxes), THING)
+    things = np.zeros((1, boxes), OBJECT_ROW)
     for k in range(boxes):
         angle = np.pi + 0.4 * k
         things[0, k] = (RADIUS * np.cos(angle), RADIUS * np.sin(angle), 0.3, 0.4, 0.3, 0.25, 1, 0, 0)

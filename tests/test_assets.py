@@ -31,16 +31,16 @@ def put(path: Path, text: str = "x") -> Path:
 def test_order_of_search(home: Path) -> None:
     """Prefer a path, then the working directory, then shipped, then fetched tracks."""
     fetched = put(home / "cache/tracks/bend.npy")
-    assert assets.find("track", "bend") == fetched
+    assert assets.find_asset("track", "bend") == fetched
     shipped = put(home / "shipped/tracks/bend.yaml")
-    assert assets.find("track", "bend") == shipped
+    assert assets.find_asset("track", "bend") == shipped
     local = put(home / "work/tracks/bend.csv")
-    assert assets.find("track", "bend") == local
+    assert assets.find_asset("track", "bend") == local
     here = put(home / "work/bend.npy")
-    assert assets.find("track", "bend").read_text() == "x"
-    assert assets.find("track", "bend") == local
-    assert assets.find("track", "bend.npy").resolve() == here
-    assert assets.find("track", str(shipped)) == shipped
+    assert assets.find_asset("track", "bend").read_text() == "x"
+    assert assets.find_asset("track", "bend") == local
+    assert assets.find_asset("track", "bend.npy").resolve() == here
+    assert assets.find_asset("track", str(shipped)) == shipped
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_order_of_search(home: Path) -> None:
         ("vehicle", "configs/vehicle/a.yaml"),
     ],
 )
-def test_each_kind_has_its_folder(home: Path, kind: assets.Kind, file: str) -> None:
+def test_each_kind_has_its_folder(home: Path, kind: assets.AssetKind, file: str) -> None:
     """Find each kind in its own folder, by name and by file name."""
     path = put(home / "shipped" / file)
     put(home / "shipped/tracks/README.md")
-    assert assets.find(kind, "a") == path
-    assert assets.find(kind, path.name) == path
-    assert assets.names(kind) == ["a"]
+    assert assets.find_asset(kind, "a") == path
+    assert assets.find_asset(kind, path.name) == path
+    assert assets.asset_names(kind) == ["a"]
 
 
 def test_names_join_all_places(home: Path) -> None:
@@ -67,38 +67,38 @@ def test_names_join_all_places(home: Path) -> None:
     put(home / "shipped/tracks/b.yaml")
     put(home / "shipped/tracks/c.npy")
     put(home / "cache/tracks/a.npy")
-    assert assets.names("track") == ["a", "b", "c"]
+    assert assets.asset_names("track") == ["a", "b", "c"]
 
 
 def test_unknown_name_says_where_and_what(home: Path) -> None:
     """Say where it looked and which name is near, in one line."""
     put(home / "shipped/tracks/reinvent_base.npy")
     with pytest.raises(AssetError) as caught:
-        assets.find("track", "reinvnt_base")
+        assets.find_asset("track", "reinvnt_base")
     assert str(caught.value) == (
         "No track `reinvnt_base` (looked in ./tracks, the built-in tracks and the fetched tracks). "
         "Did you mean `reinvent_base`?"
     )
     with pytest.raises(AssetError, match=r"^No reward function `zzz` \(looked in ./reward_functions and the built-in "):
-        assets.find("reward", "zzz")
+        assets.find_asset("reward", "zzz")
 
 
 def test_missing_path_names_a_sibling(home: Path) -> None:
     """Offer the near file of the same folder; name a missing folder; refuse a folder."""
     put(home / "data/oval.npy")
     with pytest.raises(AssetError, match=r"Did you mean `.*oval\.npy`\?$"):
-        assets.find("track", home / "data/ovel.npy")
+        assets.find_asset("track", home / "data/ovel.npy")
     with pytest.raises(AssetError, match="there is no folder"):
-        assets.find("track", "nowhere/oval.npy")
+        assets.find_asset("track", "nowhere/oval.npy")
     with pytest.raises(AssetError, match="is a folder"):
-        assets.find("track", home / "data")
+        assets.find_asset("track", home / "data")
 
 
 def test_a_folder_of_the_same_name_is_no_asset(home: Path) -> None:
     """Look past a folder in the working directory that has the asset's name."""
     (home / "work/bend").mkdir()
     shipped = put(home / "shipped/tracks/bend.yaml")
-    assert assets.find("track", "bend") == shipped
+    assert assets.find_asset("track", "bend") == shipped
 
 
 def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

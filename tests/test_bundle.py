@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import racer.bundle
-from racer.bundle import MEMBERS, VERSION, Golden, check_golden, is_bundle, read_bundle, write_bundle
+from racer.bundle import MEMBERS, VERSION, GoldenSample, check_golden, is_bundle, read_bundle, write_bundle
 from racer.contract import VERSION as CONTRACT_VERSION
 from racer.errors import BundleError
 
@@ -366,7 +366,7 @@ def test_check_golden_near_tie(tmp_path, gap, fine):
     state = np.zeros((1, 20), dtype="f4")
     logits = np.array([[0.0, 1.0, 1.0 + gap, 0.0, 0.0, 0.0]])
     table = np.array(DISCRETE.table, dtype="f4")
-    golden = Golden(inputs={"state": state}, outputs={"action": table[[2]], "logits": logits})
+    golden = GoldenSample(inputs={"state": state}, outputs={"action": table[[2]], "logits": logits})
     path = tmp_path / "tie.bundle"
     write_bundle(path, onnx=linear_onnx(contract, weights), contract=contract, weights=weights, golden=golden)
     bundle = read_bundle(path)

@@ -6,9 +6,8 @@ import pytest
 from handmade_bundle import CONTINUOUS, DISCRETE
 from pydantic import ValidationError
 
-from racer.config.cnn import CNNS
-from racer.config.preprocess import PreprocessConfig, StackStep
-from racer.config.sensors import CameraConfig, LidarConfig
+from racer.config.env import CameraConfig, LidarConfig
+from racer.config.network import CNNS, PreprocessConfig, StackStep
 from racer.contract import (
     VERSION,
     NetworkInfo,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from racer.config.reference import markdown as configuration
+from racer.config.reference import reference_markdown as configuration
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -104,7 +104,7 @@ def test_configuration_page_is_current() -> None:
     """Compare the reference page of the configuration with the models it is made from."""
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == configuration(), (
-        "run: python -c 'from racer.config.reference import markdown; ...' (see its docstring)"
+        "run: python -c 'from racer.config.reference import reference_markdown; ...' (see its docstring)"
     )
 
 

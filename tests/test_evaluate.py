@@ -9,13 +9,13 @@ import pytest
 
 from racer.config.read import read_vehicle
 from racer.contract import SensorSpec, lidar_sensor, state_sensor
-from racer.env.sensors import config_for, sensor_specs
-from racer.env.time_trial import TimeTrial
+from racer.env.batch import TimeTrial
+from racer.env.sensors.suite import env_config_for, sensor_specs
 from racer.errors import BundleError
 from racer.evaluate import Evaluation, Lap, evaluate, start_poses
+from racer.policy.load import RandomPolicy
 from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
-from racer.policy.random_policy import RandomPolicy
-from racer.sim.placement import OPEN_START
+from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Track
@@ -329,10 +329,10 @@ def test_an_impossible_control_rate_is_refused():
 def test_the_policy_sees_what_its_contract_says(rate):
     """Show the sensors in the contract's settings at its rate."""
     sensors = (
-        lidar_sensor(config_for((lidar_sensor(),), None).lidar.model_copy(update={"rays": 9, "noise": 0.0})),
+        lidar_sensor(env_config_for((lidar_sensor(),), None).lidar.model_copy(update={"rays": 9, "noise": 0.0})),
         state_sensor((0.5, 1.5, 2.5)),
     )
-    config = config_for(sensors, rate)
+    config = env_config_for(sensors, rate)
     assert config.control_rate_hz == (rate or 15.0)
     assert sensor_specs(config) == sensors
     policy = Steady(0.0, 1.0, sensors=sensors, rate=rate)
@@ -342,5 +342,5 @@ def test_the_policy_sees_what_its_contract_says(rate):
 
 def test_an_evaluation_asks_no_reward():
     """Build its trial without a reward function: a policy's laps are judged by the track alone."""
-    trial = TimeTrial([ring()], VEHICLE, config_for((state_sensor(),), None), worlds=1)
+    trial = TimeTrial([ring()], VEHICLE, env_config_for((state_sensor(),), None), worlds=1)
     assert trial.reward is None

@@ -6,9 +6,9 @@ import pytest
 from test_evaluate import VEHICLE, Steady, at_speed, ring
 
 from racer.config.actions import ContinuousActions
-from racer.config.objects import ObjectsConfig
+from racer.config.env import ObjectsConfig
 from racer.contract import PolicyContract, TrainedOn, make_contract, state_sensor
-from racer.evaluate import evaluate, trained_for
+from racer.evaluate import evaluate, training_objects
 
 BOXES = ObjectsConfig(race="object_avoidance", count=2)
 BOTS = ObjectsConfig(race="head_to_bot", count=2)
@@ -45,11 +45,11 @@ def test_the_same_policy_alone_completes_its_laps():
 
 def test_the_contract_decides_unless_told_otherwise():
     """Put on the road what the policy was trained for; an explicit configuration comes first."""
-    assert trained_for(Steady(3.0, 1.0)) == ObjectsConfig()
+    assert training_objects(Steady(3.0, 1.0)) == ObjectsConfig()
     for objects, race in ((None, "head_to_bot"), (BOXES, "object_avoidance"), (ObjectsConfig(), "time_trial")):
         policy = Steady(3.0, 1.0)
         policy.contract = trained_with(BOTS)
-        assert trained_for(policy) == BOTS
+        assert training_objects(policy) == BOTS
         assert evaluate(policy, ring(), VEHICLE, laps=1, objects=objects).race == race
 
 

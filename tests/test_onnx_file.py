@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from racer.errors import BundleError
-from racer.onnx_file import refuse_external_data
+from racer.untrusted_files import check_no_external_data
 
 helper = onnx.helper
 GOOD = linear_onnx(linear_contract(), linear_weights(linear_contract()))
@@ -75,9 +75,9 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_external_tensor_is_found(place):
     """Refuse an external tensor in every place that ONNX has for one, and accept one that holds its data."""
-    refuse_external_data(PLACES[place](inside()).SerializeToString(), source="x")
+    check_no_external_data(PLACES[place](inside()).SerializeToString(), source="x")
     with pytest.raises(BundleError, match="x keeps data in other files"):
-        refuse_external_data(PLACES[place](outside()).SerializeToString(), source="x")
+        check_no_external_data(PLACES[place](outside()).SerializeToString(), source="x")
 
 
 def test_location_flag_alone_is_enough():
@@ -85,14 +85,14 @@ def test_location_flag_alone_is_enough():
     tensor = inside()
     tensor.data_location = onnx.TensorProto.EXTERNAL
     with pytest.raises(BundleError, match="other files"):
-        refuse_external_data(model(tensors=[tensor]).SerializeToString(), source="x")
+        check_no_external_data(model(tensors=[tensor]).SerializeToString(), source="x")
 
 
 @pytest.mark.parametrize("data", [b"", b"not a graph", b"\x3a", b"\x3a\xff", GOOD[:-1], GOOD[: len(GOOD) // 2]])
 def test_damaged(data):
     """Refuse what is no model."""
     with pytest.raises(BundleError, match="no ONNX graph"):
-        refuse_external_data(data, source="x")
+        check_no_external_data(data, source="x")
 
 
 def test_endless_nesting():
@@ -106,7 +106,7 @@ def test_endless_nesting():
                 size >>= 7
             data = bytes([field << 3 | 2]) + length + bytes([size]) + data
     with pytest.raises(BundleError, match="no ONNX graph"):
-        refuse_external_data(b"\x3a" + bytes([len(data) & 127 | 128, len(data) >> 7]) + data, source="x")
+        check_no_external_data(b"\x3a" + bytes([len(data) & 127 | 128, len(data) >> 7]) + data, source="x")
 
 
 @settings(max_examples=200, deadline=None)
@@ -114,6 +114,6 @@ def test_endless_nesting():
 def test_any_bytes(data):
     """End with a verdict, never with another error."""
     try:
-        refuse_external_data(data, source="x")
+        check_no_external_data(data, source="x")
     except BundleError as error:
         assert "\n" not in str(error)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from racer.errors import BundleError
-from racer.plain_npz import npz_bytes, read_npz
+from racer.untrusted_files import npz_bytes, read_npz
 
 LIMIT = 1 << 20
 

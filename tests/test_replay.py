@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from ring_drive import ring_replay
 from synthetic_run import ring
 
-from racer.plain_npz import npz_bytes
 from racer.replay import (
-    ROW,
-    THING,
+    CAR_ROW,
+    OBJECT_ROW,
     VERSION,
     ReplayError,
     ReplayHeader,
     is_replay,
+    merge_replays,
     read_replay,
-    side_by_side,
     write_replay,
 )
+from racer.untrusted_files import npz_bytes
 
 QUANTA = {"x": 1e-4, "y": 1e-4, "yaw": 1e-4, "steer": 1e-4, "reward": 1e-4, "lap_time": 1e-4, "best": 1e-4}
 
@@ -54,7 +54,7 @@ def test_round_trip_keeps_all_within_half_a_quantum(tmp_path):
     replay = ring_replay(cars=3, boxes=2)
     back = read_replay(written(tmp_path / "a.replay", replay))
     assert back.header == replay.header
-    for mine, its, dtype in ((replay.rows, back.rows, ROW), (replay.things, back.things, THING)):
+    for mine, its, dtype in ((replay.rows, back.rows, CAR_ROW), (replay.things, back.things, OBJECT_ROW)):
         for key in dtype.names:
             off = np.abs(mine[key].astype(float) - its[key].astype(float)).max()
             # A float32 field rounds once more, by 6e-8 of its value.
@@ -166,7 +166,7 @@ def test_claims_to_be_a_replay(tmp_path):
 def test_two_replays_drive_side_by_side():
     """Put all cars together; those of the other replay are ghosts, and the shorter one waits at its end."""
     one, other = ring_replay(cars=2, steps=30, boxes=1), ring_replay(cars=1, steps=50, boxes=1)
-    both = side_by_side([one, other], ["a", "b"])
+    both = merge_replays([one, other], ["a", "b"])
     assert [car.name for car in both.header.cars] == ["a: car 0", "car 1", "b: car 0"]
     assert [car.world for car in both.header.cars] == [0, 0, 1]
     assert both.rows.shape == (50, 3) and both.things.shape == (1, 2)
@@ -178,17 +178,17 @@ def test_two_replays_drive_side_by_side():
 def test_one_replay_stays_as_it_is():
     """Change nothing of a single replay."""
     replay = ring_replay()
-    assert side_by_side([replay], ["a"]) is replay
+    assert merge_replays([replay], ["a"]) is replay
 
 
 def test_side_by_side_needs_one_road_and_one_rate():
     """Name both where tracks or rates differ; a track of another name is the same road."""
     replay = ring_replay()
     with pytest.raises(ReplayError, match="b is on `oval`, a on another road, `ring`"):
-        side_by_side([replay, ring_replay(name="oval", track=ring("oval", radius=1.6))], ["a", "b"])
+        merge_replays([replay, ring_replay(name="oval", track=ring("oval", radius=1.6))], ["a", "b"])
     with pytest.raises(ReplayError, match="10 Hz"):
-        side_by_side([replay, ring_replay(rate=10.0)], ["a", "b"])
-    side_by_side([replay, ring_replay(name="same road")], ["a", "b"])
+        merge_replays([replay, ring_replay(rate=10.0)], ["a", "b"])
+    merge_replays([replay, ring_replay(name="same road")], ["a", "b"])
 
 
 def test_things_that_move_have_a_row_for_each_step():

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from synthetic_run import ring
 
-from racer.config.objects import ObjectsConfig
+from racer.config.env import ObjectsConfig
 from racer.config.read import read_vehicle
 from racer.evaluate import evaluate
 from racer.policy import PurePursuitPolicy, RandomPolicy
 from racer.replay import ABSENT, CarHeader, ReplayError, read_replay, write_replay
-from racer.replay_recorder import LAP_COMPLETE, OFF_TRACK, Recorder
-from racer.sim.dtypes import BOT
-from racer.sim.status import Status
+from racer.sim.dtypes import BOT, EpisodeStatus
+from racer.sim.recorder import LAP_COMPLETE, OFF_TRACK, ReplayRecorder
 from racer.sim.world import World
 
 VEHICLE = read_vehicle("deepracer")
@@ -24,7 +23,7 @@ def cars(count):
 
 def recorded(policy, laps=4, **options):
     """An evaluation, and what was recorded of it."""
-    recorder = Recorder(cars(laps), kind="evaluation", seed=2)
+    recorder = ReplayRecorder(cars(laps), kind="evaluation", seed=2)
     result = evaluate(policy, ring(), VEHICLE, laps=laps, seed=2, watch=recorder, **options)
     return result, recorder.replay()
 
@@ -35,7 +34,7 @@ def test_recording_tells_what_the_evaluation_tells(policy):
     result, replay = recorded(policy)
     last = replay.rows[-1]
     for lap, row in zip(result.laps, last, strict=True):
-        assert Status(int(row["status"])).word == lap.status
+        assert EpisodeStatus(int(row["status"])).word == lap.status
         assert bool(row["laps"]) == lap.completed and bool(row["off_tracks"]) == (lap.status == "off_track")
         assert row["best"] == pytest.approx(lap.time_s or 0.0)
         assert row["progress"] == pytest.approx(max(lap.progress, row["progress"]), abs=1e-4)
@@ -47,7 +46,7 @@ def test_recording_tells_what_the_evaluation_tells(policy):
 def test_recording_is_what_was_driven(tmp_path):
     """Keep the poses of every control step, through a file as well."""
     seen = []
-    recorder = Recorder(cars(3))
+    recorder = ReplayRecorder(cars(3))
 
     def watch(world):
         recorder(world)
@@ -85,7 +84,7 @@ def test_others_may_count():
     """Take columns that somebody else counted, such as ranks and penalties of a race."""
     world = World([ring()], VEHICLE, 1, cars=2)
     world.reset()
-    recorder = Recorder([CarHeader(name="a"), CarHeader(name="b")], rules={"laps": 3})
+    recorder = ReplayRecorder([CarHeader(name="a"), CarHeader(name="b")], rules={"laps": 3})
     recorder(world, rank=np.array([2, 1]), penalty=np.array([3.0, 0.0]))
     recorder.tell("go", car=1)
     world.cars["active"][0, 1] = 0
@@ -105,7 +104,7 @@ def test_rewards_are_asked_for_once_a_step():
         asked.append(1)
         return np.full(world.cars.shape, float(len(asked)))
 
-    recorder = Recorder(cars(2), rewards=rewards)
+    recorder = ReplayRecorder(cars(2), rewards=rewards)
     evaluate(RandomPolicy(seed=0), ring(), VEHICLE, laps=2, watch=recorder)
     assert recorder.rows["reward"][:, 1].tolist() == list(range(1, len(recorder.rows) + 1))
 
@@ -114,7 +113,7 @@ def test_long_recordings_grow():
     """Keep more steps than there was room for at the start."""
     world = World([ring()], VEHICLE, 1)
     world.reset()
-    recorder = Recorder([CarHeader(name="a")])
+    recorder = ReplayRecorder([CarHeader(name="a")])
     for step in range(600):
         world.cars["x"] = step
         recorder(world)
@@ -124,9 +123,9 @@ def test_long_recordings_grow():
 def test_nothing_is_no_replay():
     """Refuse to make a replay of nothing."""
     with pytest.raises(ReplayError, match="nothing was recorded"):
-        Recorder(cars(1)).replay()
+        ReplayRecorder(cars(1)).replay()
 
 
 def test_status_is_the_simulators():
     """Restate two numbers of a room above, and nothing else."""
-    assert (LAP_COMPLETE, OFF_TRACK) == (Status.LAP_COMPLETE, Status.OFF_TRACK)
+    assert (LAP_COMPLETE, OFF_TRACK) == (EpisodeStatus.LAP_COMPLETE, EpisodeStatus.OFF_TRACK)

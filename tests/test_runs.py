@@ -7,7 +7,7 @@ import os
 import pytest
 
 from racer.errors import RunError
-from racer.runs import RunFolder, circumstances, create_run, open_run
+from racer.runs import RunFolder, create_run, describe_environment, open_run
 
 
 def rows(run):
@@ -143,7 +143,7 @@ def test_metrics_on_a_full_disk_leave_no_half_line(tmp_path):
 
 def test_circumstances_are_plain_and_complete():
     """Record versions, machine, command and time as JSON."""
-    told = json.loads(json.dumps(circumstances()))
+    told = json.loads(json.dumps(describe_environment()))
     assert {"racer", "python", "packages", "machine", "git", "command", "started"} == set(told)
     assert told["packages"]["numpy"] and told["packages"]["torch"]
 
@@ -154,17 +154,17 @@ def test_git_state_tells_commit_and_changes(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert circumstances()["git"] is None
+    assert describe_environment()["git"] is None
     try:
         subprocess.run(["git", "init", "-q"], check=True)
     except FileNotFoundError:
         pytest.skip("no git")
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
-    clean = circumstances()["git"]
+    clean = describe_environment()["git"]
     assert len(clean["commit"]) == 40 and clean["changed"] is False
     (tmp_path / "new").write_text("")
-    assert circumstances()["git"] == clean | {"changed": True}
+    assert describe_environment()["git"] == clean | {"changed": True}
 
 
 def test_files_of_a_run_lie_in_its_folder(tmp_path):

@@ -3,8 +3,8 @@
 import numpy as np
 from handmade_bundle import CONTINUOUS, linear_answers, linear_onnx
 
-from racer.bundle import Golden, write_bundle
-from racer.cli.distill import read_config
+from racer.bundle import GoldenSample, write_bundle
+from racer.cli.distill import read_distill_config
 from racer.contract import make_contract, state_sensor
 
 WORLDS, STEPS = 8, 8
@@ -34,7 +34,7 @@ TRACK = "easy_oval"
 
 def tiny_distillation(*settings, **changes):
     """The shipped configuration, made tiny; `settings` and `changes` on top."""
-    return read_config("distill", [*SETTINGS, *settings], {"track": TRACK} | changes)
+    return read_distill_config("distill", [*SETTINGS, *settings], {"track": TRACK} | changes)
 
 
 def write_teacher(path, *, look_ahead=(0.3, 0.6, 0.9), space=CONTINUOUS):
@@ -49,6 +49,6 @@ def write_teacher(path, *, look_ahead=(0.3, 0.6, 0.9), space=CONTINUOUS):
     low, high = space.low[1], space.high[1]
     weights["b"][1] = (1.0 - (high + low) / 2.0) / ((high - low) / 2.0)
     state = np.random.default_rng(5).normal(size=(16, sensor.size)).astype("f4")
-    golden = Golden(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
+    golden = GoldenSample(inputs={"state": state}, outputs=linear_answers(contract, weights, state))
     write_bundle(path, onnx=linear_onnx(contract, weights), contract=contract, weights=weights, golden=golden)
     return path

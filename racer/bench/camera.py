@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
+from racer.bench.measure import ROUNDS, StatusCallback, ignore_status, median_s, pinned
+from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
 from racer.config.train import DEFAULT_TRACK
 from racer.errors import RacerError
 from racer.sim.camera.camera import Camera
-from racer.sim.world import Start, World
+from racer.sim.world import StartOptions, World
 from racer.track.load import load_tracks
 
 WORLDS = 256
@@ -35,7 +35,7 @@ _PEER = "CarRacing-v3"
 _PEER_STEPS = 300
 
 
-class Scene:
+class CameraScene:
     """Worlds with one camera each to measure, on their first car."""
 
     def __init__(self, track: str, config: CameraConfig, *, eyes: int, busy: bool, worlds: int, threads: int | None):
@@ -44,7 +44,7 @@ class Scene:
         Raises:
             RacerError: a frame does not show the road.
         """
-        start = Start(advance=1.0 / worlds)
+        start = StartOptions(advance=1.0 / worlds)
         cars, boxes = (1 + CARS, BOXES) if busy else (1, 0)
         tracks, vehicle = load_tracks([track]), read_vehicle("deepracer")
         self.world = World(tracks, vehicle, worlds, cars=cars, objects=boxes, start=start, threads=threads)
@@ -93,7 +93,7 @@ class Scene:
 
 
 def bench_camera(
-    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: Tell = silent
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float | None]:
     """`camera.*`: frames per second, and how far ahead of CarRacing in pixels per second, in one run."""
     out: dict[str, float | None] = {}
@@ -101,10 +101,10 @@ def bench_camera(
         tell(f"camera: {name}, {worlds} cars, one core")
         config = CameraConfig(**settings)
         with pinned():
-            scene = Scene(track, config, eyes=eyes, busy=busy, worlds=worlds, threads=1)
+            scene = CameraScene(track, config, eyes=eyes, busy=busy, worlds=worlds, threads=1)
             out[f"camera.{name}_per_s_per_core"] = round(scene.frames_per_s(rounds=rounds))
     tell(f"camera: frames, {worlds} cars, all cores")
-    every = Scene(track, CameraConfig(), eyes=1, busy=False, worlds=worlds, threads=None)
+    every = CameraScene(track, CameraConfig(), eyes=1, busy=False, worlds=worlds, threads=None)
     out["camera.frames_per_s"] = round(every.frames_per_s(wall=True, rounds=rounds))
     every.world.close()
     config = CameraConfig()
@@ -118,7 +118,7 @@ def bench_camera(
     return out
 
 
-def _peer_frames_per_s(rounds: int, tell: Tell) -> float | None:
+def _peer_frames_per_s(rounds: int, tell: StatusCallback) -> float | None:
     """Steps per second of CarRacing, each with its picture of 96 x 96; None where it is not installed."""
     import gymnasium
     from gymnasium.error import DependencyNotInstalled

@@ -1,20 +1,79 @@
-"""Timing rules: pinned to one core, processor time, median of five."""
+"""The record that `racer bench` prints: frozen names, so that figures of different days can be compared.
+
+Timing rules: pinned to one core, processor time, median of five.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+
+KEYS = (
+    "sim.control_steps_per_s_per_core",
+    "sim.control_steps_per_s",
+    "lidar.rays64_control_steps_per_s_per_core",
+    "lidar.rays1080_control_steps_per_s_per_core",
+    "reward.us_per_call_python",
+    "reward.us_per_call_compiled",
+    "train.steps_per_s",
+    "train.steps_per_s_python_reward",
+    "train.null_env_steps_per_s",
+    "memory.peak_mb",
+    "machine",
+)
+"""Keys of the record. What was not measured is null."""
+
+BenchRecord = dict[str, float | str | None]
+
+
+def empty_record() -> BenchRecord:
+    """All keys, nothing measured."""
+    return dict.fromkeys(KEYS)
+
+
+def machine() -> str:
+    """Processor, cores that this process may use, system, Python."""
+    return f"{_processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_mb() -> float | None:
+    """Largest resident memory of this process so far, MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(size / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
 
 ROUNDS = 5
 
-Tell = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 """Told what is being measured, in a few words."""
 
 
-def silent(text: str) -> None:
+def ignore_status(text: str) -> None:
     """Tell nobody."""
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.bench.measure import Tell, silent
-from racer.bundle import Bundle, Golden
+from racer.bench.measure import StatusCallback, ignore_status
+from racer.bundle import Bundle, GoldenSample
 from racer.config.read import read_train, read_vehicle
 from racer.config.rules import Rules, read_rules
 from racer.config.train import DEFAULT_TRACK
@@ -22,21 +22,20 @@ from racer.contract import SensorSpec, state_sensor
 from racer.errors import RacerError
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
-from racer.race.contest import Contest
-from racer.race.entrant import Entrant
-from racer.race.race import run
+from racer.race.entrants import Entrant
 from racer.race.result import RaceResult
+from racer.race.session import RaceSession, run_session
 from racer.track.load import load_track
 from racer.track.track import Track
 
-TOGETHER = 8
+CARS_TOGETHER = 8
 ALONE, TRIALS = 100, 5
 _ROUNDS = 3
 _SPEEDS = (1.4, 1.8)
 """m/s, of the slowest and the fastest."""
 
 
-class Passenger:
+class ShadowPolicy:
     """A network that is asked for each action, beside a pure pursuit that drives."""
 
     control_rate_hz = 15.0
@@ -59,7 +58,7 @@ class Passenger:
         self._network.reset(mask)
 
 
-def bench_race(track: str = DEFAULT_TRACK, *, tell: Tell = silent) -> dict[str, float]:
+def bench_race(track: str = DEFAULT_TRACK, *, tell: StatusCallback = ignore_status) -> dict[str, float]:
     """`race.*`: how much faster than real time, and seconds, of wall time on all cores; the best of three.
 
     Raises:
@@ -67,9 +66,9 @@ def bench_race(track: str = DEFAULT_TRACK, *, tell: Tell = silent) -> dict[str, 
     """
     course, out = load_track(track), {}
     camera, state = _bundle("camera"), _bundle("default")
-    tell(f"race: {TOGETHER} cars with cameras in one world, 3 laps")
+    tell(f"race: {CARS_TOGETHER} cars with cameras in one world, 3 laps")
     rules = read_rules("league", settings=["race=head_to_head"])
-    seconds, result = _fastest(course, rules, camera, TOGETHER)
+    seconds, result = _fastest(course, rules, camera, CARS_TOGETHER)
     out["race.camera_8_times_real_time"] = round(result.seconds / seconds, 1)
     out["race.camera_8_wall_s"] = round(seconds, 3)
     tell(f"race: {ALONE} entrants, {TRIALS} trials each, alone, 3 laps")
@@ -84,10 +83,12 @@ def _fastest(track: Track, rules: Rules, bundle: Bundle, count: int) -> tuple[fl
     best, first = float("inf"), None
     for _ in range(_ROUNDS):
         speeds = np.linspace(*_SPEEDS, count)
-        entrants = [Entrant(label=str(k), policy=Passenger(bundle, speed)) for k, speed in enumerate(speeds.tolist())]
-        contest = Contest(entrants, track, rules, read_vehicle("deepracer"), seed=0, threads=None)
+        entrants = [
+            Entrant(label=str(k), policy=ShadowPolicy(bundle, speed)) for k, speed in enumerate(speeds.tolist())
+        ]
+        contest = RaceSession(entrants, track, rules, read_vehicle("deepracer"), seed=0, threads=None)
         began = time.perf_counter()
-        result, _ = run(contest)
+        result, _ = run_session(contest)
         best = min(best, time.perf_counter() - began)
         late = next((one for one in result.entrants if one.status != "finished"), None)
         if late is not None:
@@ -102,9 +103,9 @@ def _fastest(track: Track, rules: Rules, bundle: Bundle, count: int) -> tuple[fl
 def _bundle(config: str) -> Bundle:
     """The network of a shipped training configuration, with random weights."""
     from racer.export.graph import trace
-    from racer.train.learner import contract_for
+    from racer.train.ppo.learner import training_contract
 
-    contract = contract_for(read_train(config), run="bench", hashes={})
+    contract = training_contract(read_train(config), run="bench", hashes={})
     return Bundle(
-        name=config, onnx=trace(contract), contract=contract, weights={}, golden=Golden(inputs={}, outputs={})
+        name=config, onnx=trace(contract), contract=contract, weights={}, golden=GoldenSample(inputs={}, outputs={})
     )

@@ -9,17 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
-from racer.config.env import EnvConfig
-from racer.config.sensors import LidarConfig
+from racer.bench.measure import ROUNDS, StatusCallback, ignore_status, median_s, pinned
+from racer.config.env import EnvConfig, LidarConfig
 from racer.config.train import DEFAULT_TRACK
-from racer.env.make import make_time_trial
-from racer.env.time_trial import TimeTrial
+from racer.env.batch import TimeTrial, make_time_trial
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.reward.load import load_reward
-from racer.reward.seam import Reward
-from racer.sim.status import Status
+from racer.reward.protocol import Reward
+from racer.sim.dtypes import EpisodeStatus
 
 WORLDS = 1024
 RAYS = (64, 1080)
@@ -29,7 +27,7 @@ _SPEED_MIN = 1.15
 """m/s; a drive is recorded over the steps that a lap takes at this speed. Pure pursuit is faster."""
 
 
-class Drive:
+class BenchDrive:
     """A recorded drive: the actions, and starting the same again."""
 
     def __init__(self, trial: TimeTrial) -> None:
@@ -46,7 +44,7 @@ class Drive:
         for step in range(self.steps):
             self.actions[step] = policy.act(trial.observation)
             trial.step(self.actions[step])
-            laps += trial.world.status[:, 0] == int(Status.LAP_COMPLETE)
+            laps += trial.world.status[:, 0] == int(EpisodeStatus.LAP_COMPLETE)
             self.ended[step] = trial.world.ended[:, 0]
             if self.ended[step].any():
                 trial.start(self.ended[step])
@@ -95,15 +93,15 @@ class Drive:
 
 
 def bench_sim(
-    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: Tell = silent
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
     """`sim.*`: `state` and telemetry."""
     tell(f"sim: {worlds} cars, one core")
     with pinned():
-        one = Drive(make_time_trial(worlds=worlds, track=track, reward=None, threads=1))
+        one = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, threads=1))
         per_core = one.steps_per_s(rounds=rounds)
     tell(f"sim: {worlds} cars, all cores")
-    every = Drive(make_time_trial(worlds=worlds, track=track, reward=None, threads=None))
+    every = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, threads=None))
     return {
         "sim.control_steps_per_s_per_core": round(per_core),
         "sim.control_steps_per_s": round(every.steps_per_s(wall=True, rounds=rounds)),
@@ -111,7 +109,7 @@ def bench_sim(
 
 
 def bench_lidar(
-    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: Tell = silent
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
     """`lidar.*`: the same with `lidar` beside `state`, 64 and 1080 rays, 12 m, walls at the borders."""
     out: dict[str, float] = {}
@@ -119,7 +117,7 @@ def bench_lidar(
         tell(f"lidar: {rays} rays, {worlds} cars, one core")
         config = EnvConfig(sensors=("state", "lidar"), lidar=LidarConfig(rays=rays, range_max=12.0))
         with pinned():
-            drive = Drive(make_time_trial(worlds=worlds, track=track, reward=None, config=config, threads=1))
+            drive = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, config=config, threads=1))
             out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = round(drive.steps_per_s(rounds=rounds))
     return out
 
@@ -131,7 +129,7 @@ def bench_reward(
     worlds: int = 64,
     steps: int = 100,
     rounds: int = ROUNDS,
-    tell: Tell = silent,
+    tell: StatusCallback = ignore_status,
 ) -> dict[str, float | None]:
     """`reward.*`: one call of a reward function, filling its params included, in microseconds."""
     tell(f"reward: `{reward}` as plain Python")

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecEnv
 
-from racer.bench.measure import ROUNDS, Tell, silent
+from racer.bench.measure import ROUNDS, StatusCallback, ignore_status
 from racer.config.read import read_train
 from racer.config.train import TrainConfig
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
 from racer.reward.load import load_reward
-from racer.reward.seam import KernelReward
+from racer.reward.protocol import KernelReward
+from racer.sim.dtypes import EpisodeStatus
 from racer.sim.jit import kernel
-from racer.sim.status import Status
-from racer.train.adapter import RacerVecEnv
-from racer.train.learner import Budget, contract_for, make_model, normalised
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract
+from racer.train.ppo.vec_env import RacerVecEnv
 
 UPDATES = 6
 """Updates of a timed piece: collecting and learning."""
@@ -93,7 +93,7 @@ def bench_train(
     updates: int = UPDATES,
     rounds: int = ROUNDS,
     laps_min: int = 1,
-    tell: Tell = silent,
+    tell: StatusCallback = ignore_status,
 ) -> dict[str, float]:
     """`train.*`: control steps per second of wall time, learning included, with the shipped default config.
 
@@ -126,7 +126,7 @@ def bench_train(
             if number:
                 rates[key].append(steps / (time.perf_counter() - began))
     for key, (_, adapter) in pairs.items():
-        laps = sum(episode.status == Status.LAP_COMPLETE.word for episode in adapter.finished)
+        laps = sum(episode.status == EpisodeStatus.LAP_COMPLETE.word for episode in adapter.finished)
         if rewards[key] is not None and laps < laps_min:
             raise RacerError(f"bench: the cars of {key} drove {laps} laps in the last round; the figures mean nothing")
     return {key: round(statistics.median(values)) for key, values in rates.items()}
@@ -146,6 +146,6 @@ def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
         )
     )
     env = NullVecEnv(adapter) if reward is None else adapter
-    contract = contract_for(config, run="bench", hashes={})
-    budget = Budget(config.train.total_steps, None)
-    return make_model(config, normalised(env, config.ppo.gamma), contract, budget), adapter
+    contract = training_contract(config, run="bench", hashes={})
+    budget = TrainingBudget(config.train.total_steps, None)
+    return make_model(config, normalize_rewards(env, config.ppo.gamma), contract, budget), adapter

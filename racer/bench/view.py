@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from racer.bench.measure import ROUNDS, Tell, median_s, pinned, silent
+from racer.bench.measure import ROUNDS, StatusCallback, ignore_status, median_s, pinned
 from racer.config.read import read_vehicle
 from racer.config.train import DEFAULT_TRACK
 from racer.errors import RacerError
 from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.replay import CarHeader, Replay, write_replay
-from racer.replay_recorder import Recorder
+from racer.sim.recorder import ReplayRecorder
 from racer.track.load import load_track
 
 if TYPE_CHECKING:
-    from racer.view.window import Window
+    from racer.viewer.window import ViewerWindow
 
 CARS = 8
 SIZE = (1280, 800)
 FRAMES = 90
 _OPEN = """
 import sys
-from racer.view import window
-window.Window.run = lambda self: (self.prepare(), self.frame(0.0))
+from racer.viewer import window
+window.ViewerWindow.run = lambda self: (self.prepare(), self.frame(0.0))
 from racer.cli.main import main
 sys.argv = ["racer", "watch", sys.argv[1]]
 main()
@@ -43,7 +43,7 @@ main()
 
 
 def bench_view(
-    track: str = DEFAULT_TRACK, *, frames: int = FRAMES, rounds: int = ROUNDS, tell: Tell = silent
+    track: str = DEFAULT_TRACK, *, frames: int = FRAMES, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
     """`view.*`: frames a second of processor time on one core in each view, and the time to open a window.
 
@@ -53,15 +53,15 @@ def bench_view(
     os.environ["SDL_VIDEODRIVER"] = "dummy"
     import pygame
 
-    from racer.view.source import ReplaySource
-    from racer.view.state import View
-    from racer.view.window import Window
+    from racer.viewer.controls import ViewMode
+    from racer.viewer.playback import ReplaySource
+    from racer.viewer.window import ViewerWindow
 
     replay = _drive(track)
     out: dict[str, float] = {}
-    for view in View:
+    for view in ViewMode:
         tell(f"view: {view.value}, {CARS} cars, {SIZE[0]}x{SIZE[1]}, one core")
-        window = Window(ReplaySource(replay), size=SIZE, scale=1.0)
+        window = ViewerWindow(ReplaySource(replay), size=SIZE, scale=1.0)
         window.choices.view = view
         _check(window)
         with pinned():
@@ -75,7 +75,7 @@ def bench_view(
 
 def _drive(track: str) -> Replay:
     """Laps of pure pursuit, all at once."""
-    recorder = Recorder([CarHeader(name=f"car {k + 1}", world=k) for k in range(CARS)])
+    recorder = ReplayRecorder([CarHeader(name=f"car {k + 1}", world=k) for k in range(CARS)])
     course = load_track(track)
     evaluate(PurePursuitPolicy(), course, read_vehicle("deepracer"), laps=CARS, watch=recorder)
     replay = recorder.replay()
@@ -84,12 +84,12 @@ def _drive(track: str) -> Replay:
     return replay
 
 
-def _show(window: Window, frames: int) -> None:
+def _show(window: ViewerWindow, frames: int) -> None:
     for _ in range(frames):
         window.frame(1.0 / 60.0)
 
 
-def _check(window: Window) -> None:
+def _check(window: ViewerWindow) -> None:
     """See that frames differ, and compile what is not compiled yet."""
     import pygame
 

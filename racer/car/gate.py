@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
-from racer.car.actuator.words import Pulses
-from racer.car.calibration.calibration import Calibration, interpolate
+from racer.car.actuator.states import Pulses
+from racer.car.calibration.calibration import Calibration, interpolate_throttle
 from racer.contract import PolicyContract
 from racer.errors import RacerError
 
@@ -52,7 +52,7 @@ class TableSpeed:
 
     def __call__(self, speed: float) -> float:
         """Straight between the measured rows."""
-        return interpolate(self.table, speed)
+        return interpolate_throttle(self.table, speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def bundle_refusals(
 
 def sensor_refusals(contract: PolicyContract, sensors: Sequence[str]) -> list[str]:
     """The sensors that a policy needs and a car lacks, each in words."""
-    return [_no_sensor(spec.name) for spec in contract.sensors if spec.name not in sensors]
+    return [_missing_sensor_text(spec.name) for spec in contract.sensors if spec.name not in sensors]
 
 
 def mapping_warning(contract: PolicyContract, calibration: Calibration) -> str | None:
@@ -224,7 +224,7 @@ def mapping_warning(contract: PolicyContract, calibration: Calibration) -> str |
     )
 
 
-def _no_sensor(name: str) -> str:
+def _missing_sensor_text(name: str) -> str:
     if name == "state":
         return "needs sensor `state`, which only the simulator has; train with camera or lidar"
     return f"needs sensor `{name}`, which this car does not have"

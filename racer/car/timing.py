@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-KEPT: Final = 600
+SAMPLES_KEPT: Final = 600
 """Samples of a window; 40 s at 15 Hz."""
 
 
@@ -36,10 +36,10 @@ def percentiles(samples_ns: Iterable[int]) -> Percentiles | None:
     return Percentiles(at(0.5), at(0.95), at(0.99), float(values[-1]), len(values))
 
 
-class Window:
+class SampleWindow:
     """The last samples of one quantity, nanoseconds."""
 
-    def __init__(self, kept: int = KEPT) -> None:
+    def __init__(self, kept: int = SAMPLES_KEPT) -> None:
         self._samples: deque[int] = deque(maxlen=kept)
 
     def add(self, sample_ns: int) -> None:
@@ -51,7 +51,7 @@ class Window:
         return percentiles(self._samples)
 
 
-class Timing:
+class PilotTiming:
     """What the pilot measures of itself.
 
     Attributes:
@@ -63,10 +63,10 @@ class Timing:
     """
 
     def __init__(self) -> None:
-        self.inference = Window()
-        self.frame_age = Window()
-        self.glass_to_wheel = Window()
-        self.late = Window()
+        self.inference = SampleWindow()
+        self.frame_age = SampleWindow()
+        self.glass_to_wheel = SampleWindow()
+        self.late = SampleWindow()
         self.steps = 0
         self.missed = 0
         self.repeated = 0

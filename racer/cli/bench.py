@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-class Part(StrEnum):
+class BenchPart(StrEnum):
     """What can be measured."""
 
     ALL = "all"
@@ -23,7 +23,7 @@ class Part(StrEnum):
 
 
 def bench(
-    part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
+    part: Annotated[BenchPart, typer.Argument(help="What to measure.")] = BenchPart.ALL,
     track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
     config: Annotated[str, typer.Option(help="Training configuration of `learn`.")] = "default",
     reward: Annotated[str | None, typer.Option(help="Reward function of `learn`.")] = None,
@@ -36,42 +36,42 @@ def bench(
     window of `racer watch` where nobody sees it. `camera` draws what cars see, `race` runs races. None of these is part
     of `all`.
     """
-    if part is Part.LEARN:
+    if part is BenchPart.LEARN:
         _learn(track, config, reward, seeds, as_json)
         return
-    from racer.bench.record import empty_record, machine, peak_mb
+    from racer.bench.measure import empty_record, machine, peak_mb
     from racer.config.train import DEFAULT_TRACK
 
     record = empty_record()
     chosen = track or DEFAULT_TRACK
-    if part in (Part.ALL, Part.SIM):
+    if part in (BenchPart.ALL, BenchPart.SIM):
         from racer.bench.simulation import bench_sim
 
-        record |= bench_sim(chosen, tell=_tell)
-    if part in (Part.ALL, Part.LIDAR):
+        record |= bench_sim(chosen, tell=_print_status)
+    if part in (BenchPart.ALL, BenchPart.LIDAR):
         from racer.bench.simulation import bench_lidar
 
-        record |= bench_lidar(chosen, tell=_tell)
-    if part in (Part.ALL, Part.REWARD):
+        record |= bench_lidar(chosen, tell=_print_status)
+    if part in (BenchPart.ALL, BenchPart.REWARD):
         from racer.bench.simulation import bench_reward
 
-        record |= bench_reward(chosen, tell=_tell)
-    if part in (Part.ALL, Part.TRAIN):
+        record |= bench_reward(chosen, tell=_print_status)
+    if part in (BenchPart.ALL, BenchPart.TRAIN):
         from racer.bench.training import bench_train
 
-        record |= bench_train(chosen, tell=_tell)
-    if part is Part.CAMERA:
+        record |= bench_train(chosen, tell=_print_status)
+    if part is BenchPart.CAMERA:
         from racer.bench.camera import bench_camera
 
-        record = {**bench_camera(chosen, tell=_tell)}
-    if part is Part.RACE:
+        record = {**bench_camera(chosen, tell=_print_status)}
+    if part is BenchPart.RACE:
         from racer.bench.race import bench_race
 
-        record = {**bench_race(chosen, tell=_tell)}
-    if part is Part.VIEW:
+        record = {**bench_race(chosen, tell=_print_status)}
+    if part is BenchPart.VIEW:
         from racer.bench.view import bench_view
 
-        record = {**bench_view(chosen, tell=_tell)}
+        record = {**bench_view(chosen, tell=_print_status)}
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:
@@ -99,6 +99,6 @@ def _learn(track: str | None, config: str, reward: str | None, seeds: int, as_js
         typer.echo(json.dumps(rows, indent=1))
 
 
-def _tell(text: str) -> None:
+def _print_status(text: str) -> None:
     """What is being measured, where it does not mix with the record."""
     typer.echo(f"measuring {text}", err=True)

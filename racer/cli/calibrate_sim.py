@@ -19,24 +19,23 @@ def calibrate_sim(
     camera.
     """
     from racer.assets import write_atomically
-    from racer.car.drives.read import read_drive
+    from racer.car.recording.reader import read_drive
     from racer.config.read import read_vehicle
-    from racer.plant.drive_data import data_of
-    from racer.plant.fit import fit_vehicle
-    from racer.plant.vehicle_file import disturbance_lines, estimate_words, residual_words, vehicle_yaml
+    from racer.sysid.drive_data import extract_drive_data
+    from racer.sysid.fit import disturbance_lines, estimate_text, fit_vehicle, residual_lines, vehicle_yaml
 
     base = read_vehicle(vehicle)
     recorded = read_drive(drive)
     if recorded.damage:
         typer.echo(f"note              {drive} {recorded.damage}")
-    data = data_of(recorded)
+    data = extract_drive_data(recorded)
     fit = fit_vehicle(data, base)
     typer.echo(
         f"drive             {fit.seconds:.1f} s of driving; measured: {', '.join(fit.channels).replace('_', ' ')}"
     )
     for one in fit.estimates:
-        typer.echo(f"{one.name:<18}{estimate_words(one)}")
-    for words in residual_words(fit):
+        typer.echo(f"{one.name:<18}{estimate_text(one)}")
+    for words in residual_lines(fit):
         typer.echo(f"residual          {words}")
     for words in fit.warnings:
         typer.echo(f"mind              {words}")

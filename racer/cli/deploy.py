@@ -16,7 +16,7 @@ def deploy(
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Of ssh on the car.")] = None,
 ) -> None:
     """Send a bundle to a car over ssh; the car checks it before anything changes there."""
-    from racer.car.store.deploy import deploy as send
+    from racer.car.models.deploy import deploy as send
 
     done = send(bundle, host, use=use, racer=racer, port=port)
     typer.echo(f"ready     {done.name} ({done.sha256[:12]}) on {host}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.learning.stopping import learn_until_stopped, open_to_resume
+from racer.cli.train import learn_until_stopped, open_to_resume
 
 if TYPE_CHECKING:
-    from racer.config.distill import DistillConfig
+    from racer.config.train import DistillConfig
 
 
 def distill(
@@ -35,7 +35,7 @@ def distill(
     resume: Annotated[Path | None, typer.Option(help="Go on with this distillation after a stop of any kind.")] = None,
 ) -> None:
     """Teach a policy that sees only the camera, by a teacher that sees the state; leaves a run folder."""
-    from racer.cli.learning.distilling import DistillProgress
+    from racer.cli.progress import DistillDisplay
 
     changes: dict[str, Any] = {"track": track, "vehicle": vehicle, "seed": seed}
     settings = list(settings or [])
@@ -49,15 +49,15 @@ def distill(
     else:
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")
-        resolved = read_config(config, settings, changes)
-    from racer.train import distill as session
-    from racer.train import distill_folder as folder
+        resolved = read_distill_config(config, settings, changes)
+    from racer.train import run_folder as folder
+    from racer.train.distill import session as session
 
     if resume is not None:
         resolved = folder.resumed_distillation(run, settings)
     else:
         run = folder.new_distillation(resolved, run_dir, teacher=teacher)
-    progress = DistillProgress(resolved, run.path)
+    progress = DistillDisplay(resolved, run.path)
     outcome = learn_until_stopped(
         progress, lambda: session.distill(resolved, run, resume=resume is not None, report=progress)
     )
@@ -66,14 +66,14 @@ def distill(
         raise typer.Exit(130)
 
 
-def read_config(name: str, settings: list[str], changes: dict[str, Any]) -> DistillConfig:
+def read_distill_config(name: str, settings: list[str], changes: dict[str, Any]) -> DistillConfig:
     """The configuration of a name or a path, with `--set` and options on top; None values are left out."""
-    from racer.assets import find
-    from racer.config.distill import DistillConfig
-    from racer.config.read import read_yaml, validate, with_settings
+    from racer.assets import find_asset
+    from racer.config.read import apply_settings, read_yaml, validate
+    from racer.config.train import DistillConfig
 
-    path = find("config", name)
-    data = with_settings(read_yaml(path), settings)
+    path = find_asset("config", name)
+    data = apply_settings(read_yaml(path), settings)
     data |= {key: value for key, value in changes.items() if value is not None}
     where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
     return validate(DistillConfig, data, where if where.isprintable() else repr(where)[1:-1])

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from racer.config.objects import ObjectsConfig
+    from racer.config.env import ObjectsConfig
     from racer.evaluate import Evaluation
     from racer.policy.protocol import Policy
-    from racer.replay_recorder import Recorder
-    from racer.reward.seam import Reward
+    from racer.reward.protocol import Reward
+    from racer.sim.recorder import ReplayRecorder
     from racer.sim.world import World
 
 
@@ -45,20 +45,20 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Drive laps with a policy and tell times and faults. Exits 0 whatever the laps."""
-    from racer.cli.trained_on import track_of, vehicle_of
-    from racer.cli.waiting import Waiting
+    from racer.cli.progress import ProgressLine
     from racer.evaluate import evaluate as drive
     from racer.policy.load import load_policy
+    from racer.trained_policy import resolve_track, resolve_vehicle
 
     loaded = load_policy(policy, seed=seed)
     contract = getattr(loaded, "contract", None)
-    course, car = track_of(policy, contract, track), vehicle_of(policy, contract, vehicle)
+    course, car = resolve_track(policy, contract, track), resolve_vehicle(policy, contract, vehicle)
     beside = _objects(loaded, race, objects)
     paths = None
     if picture is not None:
-        from racer.env.picture import Paths
+        from racer.render.topdown import DrivenPaths
 
-        paths = Paths()
+        paths = DrivenPaths()
     log = None
     if deepracer_logs is not None:
         from racer.deepracer.logs import EpisodeLog
@@ -72,14 +72,14 @@ def evaluate(
             if one is not None:
                 one(world)
 
-    with Waiting("driving", first="driving; the first time, the simulator is compiled"):
+    with ProgressLine("driving", first="driving; the first time, the simulator is compiled"):
         result = drive(loaded, course, car, laps=laps, seed=seed, objects=beside, disturbance=disturbance, watch=watch)
     if as_json:
         import json
 
         typer.echo(json.dumps(result.record(), indent=1))
     else:
-        _print(result)
+        _print_table(result)
     if log is not None and deepracer_logs is not None:
         from racer.deepracer.logs import write_evaluation
 
@@ -103,11 +103,11 @@ def _objects(policy: Policy, race: str | None, count: int | None) -> ObjectsConf
     from pydantic import ValidationError
 
     from racer.config.base import explain
-    from racer.config.objects import ObjectsConfig
+    from racer.config.env import ObjectsConfig
     from racer.errors import ConfigError
-    from racer.evaluate import trained_for
+    from racer.evaluate import training_objects
 
-    fields = trained_for(policy).model_dump()
+    fields = training_objects(policy).model_dump()
     if race is not None:
         fields["race"] = race
     if count is not None:
@@ -122,29 +122,29 @@ def _objects(policy: Policy, race: str | None, count: int | None) -> ObjectsConf
 
 def _reward(spec: str, laps: int) -> Reward | None:
     """The run's own reward function, so that the logs tell rewards; None for what is no run."""
-    from racer.cli.trained_on import run_of
+    from racer.trained_policy import find_run
 
-    if (run := run_of(spec)) is None:
+    if (run := find_run(spec)) is None:
         return None
     from racer.reward.load import load_reward
 
     return load_reward(run.reward, n_worlds=laps)
 
 
-def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> Recorder:
+def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> ReplayRecorder:
     """Records all laps as cars that drive together, with rewards where `spec` is a run."""
     import hashlib
 
     import numpy as np
 
-    from racer.cli.trained_on import run_of
-    from racer.env.sensors import config_for
-    from racer.policy.load import NAMED, find_bundle
+    from racer.env.sensors.suite import env_config_for
+    from racer.policy.load import POLICY_NAMES, find_bundle
     from racer.replay import CarHeader
-    from racer.replay_recorder import Recorder
     from racer.reward.load import load_reward
+    from racer.sim.recorder import ReplayRecorder
+    from racer.trained_policy import find_run
 
-    run = run_of(spec)
+    run = find_run(spec)
     function = None if run is None else load_reward(run.reward, n_worlds=laps, path="python")
 
     def rewards(world: World) -> NDArray[np.float64]:
@@ -153,8 +153,8 @@ def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> Recorder:
         function.compute(world.telemetry, world.things if world.things.shape[2] else None, world.waypoints(), out)
         return out
 
-    digest = "" if spec in NAMED else hashlib.sha256(find_bundle(spec).read_bytes()).hexdigest()
-    config = config_for(policy.sensors, policy.control_rate_hz)
+    digest = "" if spec in POLICY_NAMES else hashlib.sha256(find_bundle(spec).read_bytes()).hexdigest()
+    config = env_config_for(policy.sensors, policy.control_rate_hz)
     camera = config.camera if "camera" in config.sensors else None
     cars = [
         CarHeader(
@@ -167,7 +167,7 @@ def _recorder(spec: str, policy: Policy, laps: int, seed: int) -> Recorder:
         )
         for k in range(laps)
     ]
-    return Recorder(cars, kind="evaluation", seed=seed, rewards=None if function is None else rewards)
+    return ReplayRecorder(cars, kind="evaluation", seed=seed, rewards=None if function is None else rewards)
 
 
 def _save(image: NDArray[np.uint8], file: Path) -> None:
@@ -182,7 +182,7 @@ def _save(image: NDArray[np.uint8], file: Path) -> None:
     write_atomically(file, buffer.getvalue())
 
 
-def _print(result: Evaluation) -> None:
+def _print_table(result: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -1,15 +1,127 @@
-"""`racer leaderboard`."""
+"""What `racer leaderboard page` shows: boards of `racer.race` as the page of `racer.report` takes them.
+
+`racer leaderboard`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from racer.race.leaderboard.standings import Board, Format, Standing
+    from racer.race.leaderboard.store import Leaderboard
     from racer.race.result import RaceResult
-    from racer.race.standings import Format
+    from racer.report.leaderboard_page import LapTrace, PageBoard, PageRow
+
+
+def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoard:
+    """One board for a page that is written to `output`."""
+    from racer.race.leaderboard.standings import board_title
+    from racer.report.leaderboard_page import PageBoard, PageColumn
+
+    columns = (
+        *(
+            PageColumn(head=""),
+            PageColumn(head="label", words=True),
+            PageColumn(head="time s"),
+            PageColumn(head="gap s", minor=True),
+        ),
+        *(
+            PageColumn(head="best lap s"),
+            PageColumn(head="penalty s", minor=True),
+            PageColumn(head="faults", minor=True),
+        ),
+        *(PageColumn(head="races", minor=True), PageColumn(head="date", minor=True)),
+        PageColumn(head="bundle", words=True, minor=True),
+    )
+    leader = board.rows[0]
+    lap = _lap(leaderboard, leader)
+    title, _, told = board_title(board).partition(": ")
+    return PageBoard(
+        title=title,
+        told=told[0].upper() + told[1:],
+        track=leaderboard.inputs(board.number).track,
+        figures=_figures(board),
+        columns=columns,
+        rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),
+        lap=lap,
+        whose=leader.result.label,
+    )
+
+
+def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
+    ranked = [row for row in board.rows if row.place is not None]
+    laps = [(row.result.best_lap_s, row.result.label) for row in board.rows if row.result.best_lap_s is not None]
+    best = min(laps, default=None)
+    newest = max(row.kept.added for row in board.rows)[:10]
+    return (
+        ("Best time", f"{ranked[0].result.score_s:.3f} s" if ranked else "–", ranked[0].result.label if ranked else ""),
+        ("Best lap", "–" if best is None else f"{best[0]:.3f} s", "" if best is None else best[1]),
+        ("Entrants", str(len(board.rows)), f"{len(ranked)} ranked"),
+        ("Entries", str(sum(row.races for row in board.rows)), f"newest {newest}"),
+    )
+
+
+def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) -> PageRow:
+    from racer.report.leaderboard_page import PageRow
+
+    one = row.result
+    first = board.rows[0].result.score_s
+    gap = "" if one.score_s is None or first is None or one.score_s == first else f"+{one.score_s - first:.3f}"
+    replay = _replay(leaderboard, row)
+    return PageRow(
+        cells=(
+            "–" if row.place is None else str(row.place),
+            one.label,
+            one.status.replace("_", " ") if one.score_s is None else f"{one.score_s:.3f}",
+            gap,
+            "–" if one.best_lap_s is None else f"{one.best_lap_s:.3f}",
+            f"{one.penalty_s:g}",
+            str(one.off_tracks + one.collisions),
+            str(row.races),
+            row.kept.added[:10],
+            one.sha256[:8],
+        ),
+        leads=row.place == 1,
+        replay="" if replay is None else _link(replay, output),
+    )
+
+
+def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
+    """The replay of a row's race, where it is still the file that the race wrote."""
+    told = row.kept.result.replay
+    if told is None:
+        return None
+    path = leaderboard.path.resolve().parent / told
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.kept.replay_sha256:
+        return None
+    return path
+
+
+def _link(path: Path, output: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, output.resolve().parent)).as_posix()
+    except ValueError:  # on another drive
+        return ""
+
+
+def _lap(leaderboard: Leaderboard, row: Standing) -> LapTrace | None:
+    from racer.replay import ReplayError, read_replay
+    from racer.report.leaderboard_page import fastest_lap
+
+    path = _replay(leaderboard, row)
+    if path is None:
+        return None
+    try:
+        return fastest_lap(read_replay(path), row.result.label)
+    except ReplayError:
+        return None
+
 
 app = typer.Typer(invoke_without_command=True, help="Keep results of races, show them, and run them again.")
 
@@ -46,28 +158,28 @@ def add(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Race bundles under rules, in a process of its own, and keep the result with all that it takes to rerun it."""
-    from racer.cli.race import check_writable, entries_of, name_of, open_board
-    from racer.cli.waiting import Waiting
+    from racer.cli.progress import ProgressLine
+    from racer.cli.race import check_writable, open_leaderboard, parse_entries, rules_label
     from racer.config.read import read_vehicle
     from racer.config.rules import read_rules
     from racer.config.train import DEFAULT_TRACK
-    from racer.race.guard import race_apart
+    from racer.race.guarded_race import run_guarded_race
     from racer.track.load import load_track
 
-    entries = entries_of(bundles, kept=True)
+    entries = parse_entries(bundles, kept=True)
     for path in (context.obj, replay):
         check_writable(path)
-    board = open_board(context.obj)
+    board = open_leaderboard(context.obj)
     under, car = read_rules(rules, settings=settings or []), read_vehicle(vehicle)
     way = load_track(track or DEFAULT_TRACK)
-    with Waiting("racing") as progress:
-        result = race_apart(
+    with ProgressLine("racing") as progress:
+        result = run_guarded_race(
             entries,
             way,
             under,
             vehicle=car,
             seed=seed,
-            rules_name=name_of(rules, settings),
+            rules_name=rules_label(rules, settings),
             replay=replay,
             model_s=model_s,
             report=progress,
@@ -95,18 +207,18 @@ def show(context: typer.Context) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from racer.race.leaderboard import Leaderboard
-    from racer.race.standings import HEADS, cells, heads, standings
+    from racer.race.leaderboard.standings import COLUMN_TITLES, board_title, row_cells, standings
+    from racer.race.leaderboard.store import Leaderboard
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     boards = standings(Leaderboard(context.obj).races())
     for k, board in enumerate(boards):
-        console.print(f"{'' if k == 0 else chr(10)}{heads(board)}")
+        console.print(f"{'' if k == 0 else chr(10)}{board_title(board)}")
         table = Table(box=None, header_style="dim")
-        for head in HEADS:
+        for head in COLUMN_TITLES:
             table.add_column(head, justify="left" if head == "label" else "right", no_wrap=head != "label")
         for row in board.rows:
-            table.add_row(*cells(row))
+            table.add_row(*row_cells(row))
         console.print(table)
     if not boards:
         console.print(f"{context.obj} holds no race yet")
@@ -120,14 +232,14 @@ def export(
     """Write the tables into a CSV, JSON or Markdown file."""
     from racer.assets import write_atomically
     from racer.errors import ConfigError
-    from racer.race.leaderboard import Leaderboard
-    from racer.race.standings import exported, standings
+    from racer.race.leaderboard.standings import export_boards, standings
+    from racer.race.leaderboard.store import Leaderboard
 
     forms: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "md"}
     if output.suffix not in forms:
         raise ConfigError(f"{output} has no suffix that tables can be written in; give .csv, .json or .md")
     boards = standings(Leaderboard(context.obj).races())
-    write_atomically(output, exported(boards, forms[output.suffix]))
+    write_atomically(output, export_boards(boards, forms[output.suffix]))
     typer.echo(f"wrote {output}")
 
 
@@ -139,10 +251,9 @@ def page(
 ) -> None:
     """Write one HTML page with the tables and pictures of the tracks; it needs no network and no script."""
     from racer.assets import write_atomically
-    from racer.cli.leaderboard_boards import page_board
     from racer.errors import ConfigError
-    from racer.race.leaderboard import Leaderboard
-    from racer.race.standings import standings
+    from racer.race.leaderboard.standings import standings
+    from racer.race.leaderboard.store import Leaderboard
     from racer.report.leaderboard_page import leaderboard_page
 
     if output.is_dir():
@@ -167,10 +278,9 @@ def verify(
     On another machine a race stands where everybody's status is the same and times are within one control step. Exits 1
     where one does not stand.
     """
-    from racer.cli.waiting import Waiting
-    from racer.race.leaderboard import Leaderboard
-    from racer.race.leaderboard_file import LeaderboardError
-    from racer.race.verify import verify as rerun
+    from racer.cli.progress import ProgressLine
+    from racer.race.leaderboard.store import Leaderboard, LeaderboardError
+    from racer.race.leaderboard.verify import verify as rerun
 
     board = Leaderboard(context.obj)
     kept = {one.number: one for one in board.races()}
@@ -178,7 +288,7 @@ def verify(
         raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(kept)}")
     failed = 0
     for number in races or kept:
-        with Waiting("racing") as progress:
+        with ProgressLine("racing") as progress:
             found = rerun(board, kept[number], model_s=model_s, report=progress)
         typer.echo(found.told)
         failed += bool(found.differences)

@@ -29,8 +29,8 @@ from racer.cli import (
     video,
     watch,
 )
-from racer.cli.car.app import app as car
-from racer.cli.rewards.app import app as rewards
+from racer.cli.car import app as car
+from racer.cli.rewards import app as rewards
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(

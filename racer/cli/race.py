@@ -1,9 +1,14 @@
-"""`racer race`."""
+"""A race in a window, in the process that `racer.race.guard` looks on.
+
+`racer race`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from racer.config.rules import Rules
-    from racer.race.guard import Entry
-    from racer.race.leaderboard import Leaderboard
+    from racer.race.guarded_race import RaceEntry, Stopwatch
+    from racer.race.leaderboard.store import Leaderboard
     from racer.race.result import EntrantResult, RaceResult
+    from racer.race.session import RaceSession
+
+WINDOW_DRIVER = "racer.cli.race:drive_in_window"
+"""For `race_apart`."""
+
+
+def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
+    """Race before somebody's eyes; who closes the window leaves the rest of the race undrawn."""
+    from racer.race.guarded_child import session_from_request
+    from racer.race.live import RaceSource
+    from racer.replay import write_replay
+    from racer.viewer.window import ViewerWindow
+
+    def make() -> RaceSession:
+        watch.clear()
+        contest: RaceSession = session_from_request(request, watch)
+        return contest
+
+    source = RaceSource(make, watch=lambda contest: watch.tell(contest.share))
+    try:
+        ViewerWindow(source).run()
+        source.finish()
+    finally:
+        source.contest.close()
+    result = source.contest.result()
+    if request["replay"]:
+        write_replay(request["replay"], source.recorder.replay())
+        result = replace(result, replay=Path(request["replay"]))
+    return result
 
 
 _WIDTH = 120
@@ -44,26 +78,25 @@ def race(
     import tempfile
     from dataclasses import replace
 
-    from racer.cli.race_window import DRIVE as IN_A_WINDOW
-    from racer.cli.waiting import Waiting
+    from racer.cli.progress import ProgressLine
     from racer.config.read import read_vehicle
     from racer.config.rules import read_rules
     from racer.config.train import DEFAULT_TRACK
-    from racer.race.guard import DRIVE, race_apart
+    from racer.race.guarded_race import HEADLESS_DRIVER, run_guarded_race
     from racer.track.load import load_track
 
     chosen = read_rules(rules, settings=settings or [])
-    _check_film(video)
+    _check_film_path(video)
     course, car = load_track(track or DEFAULT_TRACK), read_vehicle(vehicle)
-    entries = entries_of(bundles, kept=leaderboard is not None)
+    entries = parse_entries(bundles, kept=leaderboard is not None)
     for path in (video, replay, leaderboard):
         check_writable(path)
-    board = None if leaderboard is None else open_board(leaderboard)
-    name = name_of(rules, settings)
+    board = None if leaderboard is None else open_leaderboard(leaderboard)
+    name = rules_label(rules, settings)
     with tempfile.TemporaryDirectory(prefix="racer_film_") as folder:
         driven = replay or (Path(folder) / "race.replay" if video is not None else None)
-        with Waiting("racing") as progress:
-            result = race_apart(
+        with ProgressLine("racing") as progress:
+            result = run_guarded_race(
                 entries,
                 course,
                 chosen,
@@ -74,24 +107,24 @@ def race(
                 model_s=model_s,
                 threads=None,
                 report=progress,
-                drive=IN_A_WINDOW if window else DRIVE,
+                drive=WINDOW_DRIVER if window else HEADLESS_DRIVER,
             )
         result = replace(result, replay=replay)
         number = None
         if board is not None:
             files = [one.path for one in entries]
             number = board.keep(result, track=course, rules=chosen, vehicle=car, bundles=files)
-        _tell(result, chosen, number, as_json=as_json)
+        _print_result(result, chosen, number, as_json=as_json)
         if replay is not None:
             typer.echo(f"wrote {replay}", err=as_json)
         if number is not None:
             typer.echo(f"kept as race {number} of {leaderboard}", err=as_json)
         if video is not None and driven is not None:
-            _film(video, driven)
+            _write_film(video, driven)
             typer.echo(f"wrote {video}", err=as_json)
 
 
-def entries_of(given: Sequence[str], *, kept: bool) -> list[Entry]:
+def parse_entries(given: Sequence[str], *, kept: bool) -> list[RaceEntry]:
     """Who races, with the files that they are.
 
     Args:
@@ -102,30 +135,30 @@ def entries_of(given: Sequence[str], *, kept: bool) -> list[Entry]:
         RacerError: a label cannot be used, or there is no such bundle.
     """
     from racer.errors import ConfigError
-    from racer.policy.load import NAMED, find_bundle
-    from racer.race.entrants import labelled
-    from racer.race.guard import Entry
+    from racer.policy.load import POLICY_NAMES, find_bundle
+    from racer.race.entrants import parse_entrants
+    from racer.race.guarded_race import RaceEntry
 
     entries = []
-    for label, spec in labelled(given):
-        if spec in NAMED and kept:
+    for label, spec in parse_entrants(given):
+        if spec in POLICY_NAMES and kept:
             raise ConfigError(f"`{spec}` is no bundle; a leaderboard keeps races between bundles")
-        entries.append(Entry(path=Path(spec) if spec in NAMED else find_bundle(spec), label=label))
+        entries.append(RaceEntry(path=Path(spec) if spec in POLICY_NAMES else find_bundle(spec), label=label))
     return entries
 
 
-def name_of(rules: str, settings: Sequence[str] | None) -> str:
+def rules_label(rules: str, settings: Sequence[str] | None) -> str:
     """What results call rules, with what was changed in them."""
     return Path(rules).stem + "".join(f" {one}" for one in settings or ())
 
 
-def open_board(file: Path) -> Leaderboard:
+def open_leaderboard(file: Path) -> Leaderboard:
     """A leaderboard that a race may be added to; what could not be kept is not raced.
 
     Raises:
         RacerError: the file is none, or may not be written.
     """
-    from racer.race.leaderboard import Leaderboard
+    from racer.race.leaderboard.store import Leaderboard
 
     board = Leaderboard(file)
     if file.exists():
@@ -154,7 +187,7 @@ def check_writable(path: Path | None) -> None:
         raise ConfigError(f"{path} cannot be written: {place} is no folder that you may write in")
 
 
-def _check_film(video: Path | None) -> None:
+def _check_film_path(video: Path | None) -> None:
     """Refuse before the race what would fail after it."""
     import importlib.util
 
@@ -169,40 +202,40 @@ def _check_film(video: Path | None) -> None:
         raise MissingExtra(f"Making a film (package `{missing[0]}`)", "view")
 
 
-def _film(path: Path, driven: Path) -> None:
+def _write_film(path: Path, driven: Path) -> None:
     import os
 
     # A film needs surfaces and fonts, no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    from racer.cli.waiting import Waiting
-    from racer.cli.watch import choices_of
+    from racer.cli.progress import ProgressLine
+    from racer.cli.watch import parse_choices
     from racer.replay import read_replay
-    from racer.view.source import ReplaySource
-    from racer.view.video import write_video
+    from racer.viewer.playback import ReplaySource
+    from racer.viewer.video import write_video
 
     small = path.suffix.lower() == ".gif"
-    with Waiting("drawing the film") as progress:
+    with ProgressLine("drawing the film") as progress:
         write_video(
             path,
             ReplaySource(read_replay(driven)),
             size=(640, 400) if small else (1280, 800),
             frames_per_s=15.0 if small else 30.0,
-            choices=choices_of("track", "trails,names"),
+            choices=parse_choices("track", "trails,names"),
             tell=progress,
         )
 
 
-def _tell(result: RaceResult, rules: Rules, number: int | None, *, as_json: bool) -> None:
+def _print_result(result: RaceResult, rules: Rules, number: int | None, *, as_json: bool) -> None:
     """The table, or one JSON object, with the number of the race on a leaderboard."""
     if not as_json:
-        _print(result, rules)
+        _print_table(result, rules)
         return
     import json
 
     typer.echo(json.dumps(result.record() | ({} if number is None else {"number": number}), indent=1))
 
 
-def _print(result: RaceResult, rules: Rules) -> None:
+def _print_table(result: RaceResult, rules: Rules) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -211,7 +244,7 @@ def _print(result: RaceResult, rules: Rules) -> None:
     console.width = max(console.width, _WIDTH)
     laps = f"{rules.laps} lap{'s' if rules.laps > 1 else ''}"
     trials = f", {rules.trials} trials" if rules.trials > 1 else ""
-    told = f"{result.race} on {result.track}, rules {result.rules.name}: {laps}{trials}, {_ranked_by(rules)}"
+    told = f"{result.race} on {result.track}, rules {result.rules.name}: {laps}{trials}, {_describe_ranking(rules)}"
     console.print(escape(told))
     table = Table(box=None, header_style="dim")
     window = [f"best {rules.ranking.window} s"] if rules.ranking.by == "best_window" else []
@@ -252,7 +285,7 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _ranked_by(rules: Rules) -> str:
+def _describe_ranking(rules: Rules) -> str:
     by = rules.ranking.by
     window = f"by the best mean of {rules.ranking.window} laps in a row"
     return {"total": "by total time", "best_lap": "by best lap"}.get(by, window)

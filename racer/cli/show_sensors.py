@@ -17,15 +17,17 @@ def show_sensors(
     seed: Annotated[int, typer.Option(min=0, help="Of the starts and of what is drawn.")] = 0,
 ) -> None:
     """Draw a sheet of what policies see under a disturbance: frames and scans, beside undisturbed ones."""
-    from racer.cli.rewards.picture import png
+    from racer.cli.rewards import check_png_path
     from racer.config.read import read_disturbance, read_vehicle
     from racer.config.train import DEFAULT_TRACK
     from racer.report.reward_plot import save_png
-    from racer.report.sensor_sheet import look, plot_sheet
+    from racer.report.sensor_sheet import capture_sheet, plot_sheet
     from racer.track.load import load_track
 
-    target = png(output or Path("sensors.png"))
+    target = check_png_path(output or Path("sensors.png"))
     read_disturbance(disturbance)
-    sheet = look(load_track(track or DEFAULT_TRACK), read_vehicle(vehicle), disturbance, colour=colour, seed=seed)
+    sheet = capture_sheet(
+        load_track(track or DEFAULT_TRACK), read_vehicle(vehicle), disturbance, colour=colour, seed=seed
+    )
     save_png(plot_sheet(sheet), target)
     typer.echo(f"{target}: {len(sheet.plain)} episodes on {sheet.track}, disturbance {disturbance}")

@@ -24,9 +24,9 @@ Scale = Annotated[str | None, typer.Option("--scale", help="Factor on the file's
 @app.command("list")
 def list_tracks(*, as_json: AsJson = False) -> None:
     """List every track that has a name here: local, built-in and fetched ones."""
-    rows = [_summary(name) for name in assets.names("track")]
+    rows = [_summary(name) for name in assets.asset_names("track")]
     if as_json:
-        _say(json.dumps(rows, indent=2))
+        _echo(json.dumps(rows, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -67,7 +67,7 @@ def show(
     try:
         from PIL import Image
 
-        from racer.sim.picture.picture import draw_track
+        from racer.render.topdown import draw_track
     except ModuleNotFoundError as problem:
         if (problem.name or "").startswith("racer"):
             raise
@@ -77,7 +77,7 @@ def show(
     buffer = io.BytesIO()
     Image.fromarray(draw_track(track, width_px=width_px)).save(buffer, format="PNG")
     assets.write_atomically(output, buffer.getvalue())
-    _say(f"{output}: {_line(track)}")
+    _echo(f"{output}: {_describe_track(track)}")
 
 
 @app.command("check")
@@ -87,9 +87,9 @@ def check_tracks(
     as_json: AsJson = False,
 ) -> None:
     """Check tracks; exit 1 where one has an error (a warning is none)."""
-    reports = [_report(file) for file in files]
+    reports = [_check_report(file) for file in files]
     if as_json:
-        _say(json.dumps(reports, indent=2))
+        _echo(json.dumps(reports, indent=2))
     else:
         for report in reports:
             _print_report(report)
@@ -125,7 +125,7 @@ def generate(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """Make a new closed track for a 1/18 car."""
-    from racer.track.generator import generate as make
+    from racer.track.generator import generate_track as make
 
     _write(make(seed), output or Path("tracks") / f"generated_{seed}.yaml", force=force)
 
@@ -141,20 +141,20 @@ def fetch_tracks(
     ] = None,
 ) -> None:
     """Download published DeepRacer tracks, check their hash and keep them for use by name."""
-    from racer.track.fetch import fetch, find_route, read_manifest
+    from racer.track.load import fetch_route, find_route, read_manifest
 
     routes = read_manifest()
     if show_list:
         for route in routes.values():
-            _say(f"{route.name:32} {route.length_m:6.1f} m  {route.width_m:5.2f} m wide  {route.licence}")
+            _echo(f"{route.name:32} {route.length_m:6.1f} m  {route.width_m:5.2f} m wide  {route.licence}")
         return
     if not names:
         raise TrackError("Name the tracks to fetch; `racer tracks fetch --list` shows them.")
     wanted = [find_route(name, routes) for name in names]
     for route in wanted:
-        path = fetch(route, base_url=base_url)
-        _say(f"{route.name}: {route.length_m:g} m, kept in {path}")
-        _say(f"  licence {route.licence}, from {route.repository} {route.commit[:12]}")
+        path = fetch_route(route, base_url=base_url)
+        _echo(f"{route.name}: {route.length_m:g} m, kept in {path}")
+        _echo(f"  licence {route.licence}, from {route.repository} {route.commit[:12]}")
 
 
 def _summary(name: str) -> dict[str, Any]:
@@ -175,9 +175,9 @@ def _summary(name: str) -> dict[str, Any]:
     }
 
 
-def _report(file: str) -> dict[str, Any]:
+def _check_report(file: str) -> dict[str, Any]:
     """The findings of one file; a file that cannot be loaded is one error."""
-    from racer.track.check import Finding, check
+    from racer.track.check import TrackFinding, check_track
     from racer.track.load import load_track
 
     facts: dict[str, Any] = {"file": file}
@@ -191,9 +191,9 @@ def _report(file: str) -> dict[str, Any]:
             "closed": track.closed,
             "rows": len(track.center),
         }
-        findings = check(track)
+        findings = check_track(track)
     except RacerError as problem:
-        findings = [Finding(level="error", code="unreadable", message=str(problem))]
+        findings = [TrackFinding(level="error", code="unreadable", message=str(problem))]
     facts["ok"] = all(finding.level != "error" for finding in findings)
     facts["findings"] = [dict(finding.__dict__) for finding in findings]
     return facts
@@ -201,10 +201,10 @@ def _report(file: str) -> dict[str, Any]:
 
 def _print_report(report: dict[str, Any]) -> None:
     facts = f"{report['length_m']:.1f} m, {_width_text(report)} m wide" if "name" in report else ""
-    _say(f"{report['file']}: {'good' if report['ok'] else 'ERROR'}{', ' + facts if facts else ''}")
+    _echo(f"{report['file']}: {'good' if report['ok'] else 'ERROR'}{', ' + facts if facts else ''}")
     for finding in report["findings"]:
         row = "" if finding["row"] is None else f" row {finding['row']}:"
-        _say(f"  {finding['level']}:{row} {finding['message']}")
+        _echo(f"  {finding['level']}:{row} {finding['message']}")
 
 
 def _write(track: Track, target: Path, *, force: bool) -> None:
@@ -218,10 +218,10 @@ def _write(track: Track, target: Path, *, force: bool) -> None:
     if target.exists() and not force:
         raise TrackError(f"`{target}` exists; choose another name or add --force.")
     writer(track, target)
-    _say(f"{target}: {_line(track)}")
+    _echo(f"{target}: {_describe_track(track)}")
 
 
-def _line(track: Track) -> str:
+def _describe_track(track: Track) -> str:
     widths = {"width_min_m": float(track.widths.min()), "width_max_m": float(track.widths.max())}
     kind = "closed" if track.closed else "open"
     return f"{kind}, {track.length:.2f} m long, {_width_text(widths)} m wide, {len(track.center)} rows"
@@ -232,5 +232,5 @@ def _width_text(row: dict[str, Any]) -> str:
     return low if low == high else f"{low}..{high}"
 
 
-def _say(text: str) -> None:
+def _echo(text: str) -> None:
     typer.echo(text)

@@ -1,13 +1,55 @@
-"""`racer train`."""
+"""What `racer train` and `racer distill` do alike: going on with a run, and stopping it.
+
+`racer train`.
+"""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from racer.cli.learning.stopping import learn_until_stopped, open_to_resume
+if TYPE_CHECKING:
+    from racer.cli.progress import LearningDisplay
+    from racer.runs import RunFolder
+
+_Outcome = TypeVar("_Outcome")
+
+
+def open_to_resume(path: Path, others: Mapping[str, bool]) -> RunFolder:
+    """The run to go on with.
+
+    Args:
+        others: each option that would change what the run began with, and whether it was given.
+
+    Raises:
+        ConfigError: one was given.
+        RunError: there is no run.
+    """
+    from racer.errors import ConfigError
+    from racer.runs import open_run
+
+    if given := [option for option, is_given in others.items() if is_given]:
+        raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
+    return open_run(path)
+
+
+def learn_until_stopped(progress: LearningDisplay, learn: Callable[[], _Outcome]) -> _Outcome:
+    """Learn with the bar shown.
+
+    Raises:
+        typer.Exit: it was stopped (130) before there was an outcome.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
+    with progress:
+        try:
+            return learn()
+        except KeyboardInterrupt:
+            progress.stopped()
+            raise typer.Exit(130) from None
 
 
 def train(
@@ -36,7 +78,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a policy with PPO; leaves a run folder. Without options: the shipped track and reward function."""
-    from racer.cli.learning.training import TrainingProgress
+    from racer.cli.progress import TrainingDisplay
     from racer.config.read import read_train
 
     changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}
@@ -53,13 +95,14 @@ def train(
         run = open_to_resume(resume, others | {"--run-dir": run_dir not in (None, resume)})
     else:
         resolved = read_train(config, settings=settings, changes=changes)
-    from racer.train import folder, session
+    from racer.train import run_folder
+    from racer.train.ppo import session
 
     if resume is not None:
-        resolved = folder.resumed_config(run, settings)
+        resolved = run_folder.resumed_config(run, settings)
     else:
-        run = folder.new_run(resolved, run_dir, start_from=start_from)
-    progress = TrainingProgress(resolved, run.path)
+        run = run_folder.new_run(resolved, run_dir, start_from=start_from)
+    progress = TrainingDisplay(resolved, run.path)
     outcome = learn_until_stopped(
         progress, lambda: session.train(resolved, run, resume=resume is not None, report=progress)
     )

@@ -24,19 +24,19 @@ def video(
 
     # A film needs surfaces and fonts, no screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    from racer.cli.waiting import Waiting
-    from racer.cli.watch import choices_of
-    from racer.replay import read_replay, side_by_side
-    from racer.view.source import ReplaySource
-    from racer.view.video import count_of, write_video
+    from racer.cli.progress import ProgressLine
+    from racer.cli.watch import parse_choices
+    from racer.replay import merge_replays, read_replay
+    from racer.viewer.playback import ReplaySource
+    from racer.viewer.video import frame_count, write_video
 
     small = out.suffix.lower() == ".gif"
-    choices = choices_of(view, show)
-    both = side_by_side([read_replay(path) for path in replays], [path.stem for path in replays])
+    choices = parse_choices(view, show)
+    both = merge_replays([read_replay(path) for path in replays], [path.stem for path in replays])
     choices.follow = min(follow, len(both.header.cars)) - 1
     source = ReplaySource(both)
     rate = fps or (15.0 if small else 30.0)
-    with Waiting("drawing") as progress:
+    with ProgressLine("drawing") as progress:
         write_video(
             out,
             source,
@@ -46,7 +46,7 @@ def video(
             choices=choices,
             tell=progress,
         )
-    count = count_of(source, frames_per_s=rate, speed=speed)
+    count = frame_count(source, frames_per_s=rate, speed=speed)
     typer.echo(f"{out}: {count} pictures, {count / rate:.1f} s")
 
 

@@ -9,10 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from racer.replay import Replay
-    from racer.view.live import LiveSource
-    from racer.view.person import PersonPolicy
-    from racer.view.source import Source
-    from racer.view.state import Choices
+    from racer.viewer.controls import ManualPolicy, ViewOptions
+    from racer.viewer.live import LiveSource
+    from racer.viewer.playback import PlaybackSource
 
 
 def watch(
@@ -36,39 +35,39 @@ def watch(
     ] = None,
 ) -> None:
     """Watch policies drive, or a replay, in a window. F1 shows the keys."""
-    from racer.replay import is_replay, read_replay, side_by_side
-    from racer.view.window import Window
+    from racer.replay import is_replay, merge_replays, read_replay
+    from racer.viewer.window import ViewerWindow
 
-    choices = choices_of(view, show)
-    person: PersonPolicy | None = None
-    source: Source
+    choices = parse_choices(view, show)
+    person: ManualPolicy | None = None
+    source: PlaybackSource
     paths = [Path(one) for one in what]
     if any(path.is_file() and is_replay(path) for path in paths):
         if live or me:
             from racer.errors import ConfigError
 
             raise ConfigError("--live and --me need policies; a replay has been driven already")
-        _refuse_mixture(what)
-        from racer.view.source import ReplaySource
+        _check_replays(what)
+        from racer.viewer.playback import ReplaySource
 
-        source = ReplaySource(side_by_side([read_replay(path) for path in paths], [path.stem for path in paths]))
+        source = ReplaySource(merge_replays([read_replay(path) for path in paths], [path.stem for path in paths]))
     else:
-        from racer.cli.waiting import Waiting
+        from racer.cli.progress import ProgressLine
 
-        with Waiting("starting"):
-            source, person = _simulation(what, track, vehicle, reward, seed, live=live, me=me)
-    window = Window(source, scale=scale, person=person)
+        with ProgressLine("starting"):
+            source, person = _make_simulation(what, track, vehicle, reward, seed, live=live, me=me)
+    window = ViewerWindow(source, scale=scale, person=person)
     choices.follow = window.choices.follow
     window.choices = choices
     window.run()
     if replay is not None:
         from racer.replay import write_replay
 
-        write_replay(replay, _driven(source))
+        write_replay(replay, _recorded_replay(source))
         typer.echo(f"{replay}: {len(source.rows)} control steps")
 
 
-def choices_of(view: str, show: str) -> Choices:
+def parse_choices(view: str, show: str) -> ViewOptions:
     """What is shown to begin with, from words.
 
     Raises:
@@ -76,9 +75,9 @@ def choices_of(view: str, show: str) -> Choices:
     """
     from racer.assets import did_you_mean
     from racer.errors import ConfigError
-    from racer.view.state import Choices, Overlay, View
+    from racer.viewer.controls import Overlay, ViewMode, ViewOptions
 
-    views = {one.value: one for one in View}
+    views = {one.value: one for one in ViewMode}
     if view not in views:
         raise ConfigError(f"--view is `{view}`; allowed are {', '.join(views)}.{did_you_mean(view, list(views))}")
     known = {one.name.lower(): one for one in Overlay}
@@ -86,10 +85,10 @@ def choices_of(view: str, show: str) -> Choices:
     for word in words:
         if word not in known:
             raise ConfigError(f"--show has `{word}`; allowed are {', '.join(known)}.{did_you_mean(word, list(known))}")
-    return Choices(view=views[view], overlays={known[word] for word in words})
+    return ViewOptions(view=views[view], overlays={known[word] for word in words})
 
 
-def _refuse_mixture(what: list[str]) -> None:
+def _check_replays(what: list[str]) -> None:
     from racer.errors import ConfigError
     from racer.replay import is_replay
 
@@ -98,7 +97,7 @@ def _refuse_mixture(what: list[str]) -> None:
             raise ConfigError(f"`{one}` is no replay; watch either replays or policies, not both at once")
 
 
-def _simulation(
+def _make_simulation(
     what: list[str],
     track: str | None,
     vehicle: str | None,
@@ -107,34 +106,33 @@ def _simulation(
     *,
     live: bool,
     me: bool,
-) -> tuple[LiveSource, PersonPolicy | None]:
+) -> tuple[LiveSource, ManualPolicy | None]:
     """The policies on the first one's track, and a person beside them."""
-    from racer.cli.trained_on import run_of, track_of, vehicle_of
     from racer.errors import ConfigError
-    from racer.view.live import RATE_HZ, Driver, LiveSource
-    from racer.view.opening import driver_of
-    from racer.view.person import PersonPolicy
+    from racer.trained_policy import find_run, resolve_track, resolve_vehicle
+    from racer.viewer.controls import ManualPolicy
+    from racer.viewer.live import DEFAULT_RATE_HZ, LiveDriver, LiveSource, load_driver
 
-    if live and (len(what) != 1 or run_of(what[0]) is None):
+    if live and (len(what) != 1 or find_run(what[0]) is None):
         raise ConfigError("--live follows one run; give its folder")
-    drivers: list[Driver] = []
+    drivers: list[LiveDriver] = []
     for one in what:
-        run = run_of(one)
+        run = find_run(one)
         function = reward if reward is not None else None if run is None else run.reward
-        drivers.append(driver_of(one, seed=seed, reward=function, live=live))
+        drivers.append(load_driver(one, seed=seed, reward=function, live=live))
     contract = getattr(drivers[0].policy, "contract", None)
-    course, car = track_of(what[0], contract, track), vehicle_of(what[0], contract, vehicle)
+    course, car = resolve_track(what[0], contract, track), resolve_vehicle(what[0], contract, vehicle)
     person = None
     if me:
-        rate = next((one.policy.control_rate_hz for one in drivers if one.policy.control_rate_hz), RATE_HZ)
-        person = PersonPolicy(car, control_dt=1.0 / rate)
-        drivers.append(Driver(policy=person))
+        rate = next((one.policy.control_rate_hz for one in drivers if one.policy.control_rate_hz), DEFAULT_RATE_HZ)
+        person = ManualPolicy(car, control_dt=1.0 / rate)
+        drivers.append(LiveDriver(policy=person))
     return LiveSource(course, car, drivers, seed=seed), person
 
 
-def _driven(source: Source) -> Replay:
+def _recorded_replay(source: PlaybackSource) -> Replay:
     from racer.errors import ConfigError
-    from racer.view.live import LiveSource
+    from racer.viewer.live import LiveSource
 
     if not isinstance(source, LiveSource):
         raise ConfigError("--replay writes what policies drive; these are replays already")

@@ -32,19 +32,19 @@ ACTIONS_MIN = 2
 ACTIONS_MAX = 30
 
 
-def _refused(text: str) -> PydanticCustomError:
+def _invalid_value(text: str) -> PydanticCustomError:
     return PydanticCustomError("action_space", "{text}", {"text": text})
 
 
 def _steering(value: float) -> float:
     if not -STEERING_MAX_DEG <= value <= STEERING_MAX_DEG:
-        raise _refused(f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering")
+        raise _invalid_value(f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering")
     return value
 
 
 def _speed(value: float) -> float:
     if not SPEED_MIN <= value <= SPEED_MAX:
-        raise _refused(f"{value:g} is outside {SPEED_MIN:g}..{SPEED_MAX:g} m/s of speed")
+        raise _invalid_value(f"{value:g} is outside {SPEED_MIN:g}..{SPEED_MAX:g} m/s of speed")
     return value
 
 
@@ -73,7 +73,7 @@ class SteeringRange(_Frozen):
     @model_validator(mode="after")
     def _ordered(self) -> SteeringRange:
         if self.low >= self.high:
-            raise _refused(f"low {self.low:g} must be below high {self.high:g} (degrees)")
+            raise _invalid_value(f"low {self.low:g} must be below high {self.high:g} (degrees)")
         return self
 
 
@@ -86,7 +86,7 @@ class SpeedRange(_Frozen):
     @model_validator(mode="after")
     def _ordered(self) -> SpeedRange:
         if self.low >= self.high:
-            raise _refused(f"low {self.low:g} must be below high {self.high:g} (m/s)")
+            raise _invalid_value(f"low {self.low:g} must be below high {self.high:g} (m/s)")
         return self
 
 
@@ -115,7 +115,9 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
     @model_validator(mode="after")
     def _count(self) -> DiscreteActions:
         if not ACTIONS_MIN <= len(self.root) <= ACTIONS_MAX:
-            raise _refused(f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}")
+            raise _invalid_value(
+                f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}"
+            )
         return self
 
     @classmethod
@@ -179,7 +181,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
         raise ConfigError(f"action_space{'.' + where if where else ''}: {first['msg']}") from None
 
 
-def describe(space: ContinuousActions | DiscreteActions) -> str:
+def describe_action_space(space: ContinuousActions | DiscreteActions) -> str:
     """The action space in a few words, for messages."""
     if isinstance(space, DiscreteActions):
         listed = ", ".join(f"{angle:g} deg at {speed:g} m/s" for angle, speed in space.table)
@@ -188,8 +190,10 @@ def describe(space: ContinuousActions | DiscreteActions) -> str:
     return f"continuous, steering {left:g}..{right:g} degrees, speed {slow:g}..{fast:g} m/s"
 
 
-def difference(one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions) -> str | None:
+def action_space_difference(
+    one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions
+) -> str | None:
     """Name both action spaces where they differ; None where they are the same."""
     if one == other:
         return None
-    return f"action space {describe(one)}, against {describe(other)}"
+    return f"action space {describe_action_space(one)}, against {describe_action_space(other)}"

@@ -25,7 +25,7 @@ class Config(BaseModel):
         return value
 
 
-_WORDS = {
+_MESSAGES = {
     "model_type": "should be a mapping of keys to values",
     "model_attributes_type": "should be a mapping of keys to values",
     "tuple_type": "should be a list",
@@ -43,10 +43,10 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     problems = error.errors()
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     unknown = problem["type"] == "extra_forbidden"
-    path, fields = _follow(model, problem["loc"][:-1] if unknown else problem["loc"])
+    path, fields = _public_keys(model, problem["loc"][:-1] if unknown else problem["loc"])
     if unknown:
         path.append(str(problem["loc"][-1]))
-    key = _line(".".join(path))
+    key = _one_line(".".join(path))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if unknown:
         near = difflib.get_close_matches(path[-1], fields, 1)
@@ -54,17 +54,17 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{where}: unknown key `{key}`. {hint}{more}"
     if problem["type"] == "missing":
         return f"{where}: `{key}` is missing.{more}"
-    if problem["type"] in _WORDS:
-        message = _WORDS[problem["type"]].format(**problem.get("ctx", {}))
+    if problem["type"] in _MESSAGES:
+        message = _MESSAGES[problem["type"]].format(**problem.get("ctx", {}))
     else:
         message = problem["msg"].removeprefix("Value error, ")
-    message = _line(message[0].lower() + message[1:])
+    message = _one_line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"
-    return f"{where}: `{key}` is {_shown(problem['input'])}: {message}.{more}"
+    return f"{where}: `{key}` is {_format_value(problem['input'])}: {message}.{more}"
 
 
-def _shown(given: object) -> str:
+def _format_value(given: object) -> str:
     """What was given, as YAML has it; the kind of it where it is long."""
     if given is None:
         return "empty"
@@ -73,12 +73,12 @@ def _shown(given: object) -> str:
     return repr(given) if len(repr(given)) < 60 else f"a {type(given).__name__}"
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     """`text` on one line, whatever a user put into it."""
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _follow(model: type[BaseModel], place: Sequence[int | str]) -> tuple[list[str], list[str]]:
+def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[list[str], list[str]]:
     """The keys of `place` without pydantic's own tags of unions, and the field names where it leads."""
     path: list[str] = []
     models = [model]

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from racer.config.base import Config
 
-CUT = 3.0
+NORMAL_CUTOFF = 3.0
 """Normal distributions are cut off at this many standard deviations."""
 CHOICES_MAX = 16
 """Most values of a `choice`."""
@@ -71,7 +71,7 @@ class Distribution(Config):
         """The least and the greatest value that can be drawn."""
         if self.normal is not None:
             mean, deviation = self.normal
-            return mean - CUT * deviation, mean + CUT * deviation
+            return mean - NORMAL_CUTOFF * deviation, mean + NORMAL_CUTOFF * deviation
         return min(self.values), max(self.values)
 
 
@@ -198,7 +198,7 @@ GROUPS = ("vehicle", "camera", "look", "image", "camera_delivery", "lidar_delive
 """The groups of values, in the order in which they are drawn."""
 
 
-def entries(config: DisturbanceConfig) -> dict[str, Distribution | None]:
+def disturbance_entries(config: DisturbanceConfig) -> dict[str, Distribution | None]:
     """Every value under its full name, `camera.pitch_deg`; None for the vehicle's own."""
     return {
         f"{group}.{name}": getattr(getattr(config, group), name)
@@ -207,7 +207,7 @@ def entries(config: DisturbanceConfig) -> dict[str, Distribution | None]:
     }
 
 
-def differs(config: DisturbanceConfig, *groups: str) -> bool:
+def is_disturbed(config: DisturbanceConfig, *groups: str) -> bool:
     """Whether anything in the named groups, or in any, is not neutral."""
     neutral = DisturbanceConfig()
     return any(getattr(config, group) != getattr(neutral, group) for group in groups or GROUPS)

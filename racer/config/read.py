@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from racer.assets import find
+from racer.assets import find_asset
 from racer.config.base import explain
 from racer.config.disturbance import DisturbanceConfig
+from racer.config.env import VehicleConfig
 from racer.config.train import TrainConfig
-from racer.config.vehicle import VehicleConfig
 from racer.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,11 +40,11 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Dumper(yaml.SafeDumper):
+class _QuotingDumper(yaml.SafeDumper):
     """Puts quotes around text that the loader would take for a number."""
 
 
-for _side in (_StrictLoader, _Dumper):
+for _side in (_StrictLoader, _QuotingDumper):
     _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
@@ -85,13 +85,13 @@ def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
 
 def read_vehicle(name: str | Path) -> VehicleConfig:
     """The vehicle of a name or a path."""
-    path = find("vehicle", name)
+    path = find_asset("vehicle", name)
     return validate(VehicleConfig, read_yaml(path), str(path))
 
 
 def read_disturbance(name: str | Path) -> DisturbanceConfig:
     """The disturbances of a name or a path."""
-    path = find("disturbance", name)
+    path = find_asset("disturbance", name)
     return validate(DisturbanceConfig, read_yaml(path), str(path))
 
 
@@ -104,14 +104,14 @@ def read_train(
         settings: `key.key=value` each, on top of the file; values are YAML.
         changes: top-level values on top of both (those of command-line options); None values are left out.
     """
-    path = find("config", name)
-    data = with_settings(read_yaml(path), settings)
+    path = find_asset("config", name)
+    data = apply_settings(read_yaml(path), settings)
     data |= {key: value for key, value in (changes or {}).items() if value is not None}
     where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
     return validate(TrainConfig, data, where if where.isprintable() else repr(where)[1:-1])
 
 
-def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """`data` with each `key.key=value` set; the keys are checked when the model is built."""
     out = copy.deepcopy(dict(data))
     for setting in settings:
@@ -137,4 +137,4 @@ def with_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
 def to_yaml(config: BaseModel) -> str:
     """A resolved configuration as YAML text that reads back to the same."""
     data = config.model_dump(mode="json")
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(data, Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True, width=110)

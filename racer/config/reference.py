@@ -40,7 +40,7 @@ do is told in [racing](racing.md); `objects` is as in a training, its `race` fol
 """
 
 
-def markdown() -> str:
+def reference_markdown() -> str:
     """The page."""
     return _HEAD + _table(TrainConfig) + _RULES + _table(Rules)
 

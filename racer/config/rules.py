@@ -10,13 +10,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from racer.assets import find
+from racer.assets import find_asset
 from racer.config.base import Config
-from racer.config.objects import ObjectsConfig
-from racer.config.read import read_disturbance, read_yaml, validate, with_settings
+from racer.config.env import ObjectsConfig
+from racer.config.read import apply_settings, read_disturbance, read_yaml, validate
 
-Race = Literal["time_trial", "object_avoidance", "head_to_bot", "head_to_head"]
-Fault = Literal["put_back", "end"]
+RaceKind = Literal["time_trial", "object_avoidance", "head_to_bot", "head_to_head"]
+FaultRule = Literal["put_back", "end"]
 
 
 class PenaltyRules(Config):
@@ -33,7 +33,7 @@ class PenaltyRules(Config):
     )
 
 
-class PutBackRules(Config):
+class RespawnRules(Config):
     """Where a car goes on after a fault; it starts from rest."""
 
     place: Literal["lane", "center"] = Field(
@@ -90,20 +90,20 @@ class RankingRules(Config):
 class Rules(Config):
     """The rules of a race."""
 
-    race: Race = Field(
+    race: RaceKind = Field(
         default="time_trial",
         description="each entrant alone; alone with boxes; alone with bots; all together, up to 8",
     )
     laps: int = Field(default=3, ge=1, le=1000, description="of a trial, one after the other without a stop")
     trials: int = Field(default=1, ge=1, le=1000, description="each from the start; an entrant's laps are all of them")
     countdown_s: float = Field(default=3.0, ge=0.0, le=60.0, description="s before the start; no part of any time")
-    off_track: Fault = Field(default="put_back", description="put the car back, or end its trial")
+    off_track: FaultRule = Field(default="put_back", description="put the car back, or end its trial")
     collision: Literal["put_back", "pause", "end"] = Field(
         default="put_back",
         description="of the one at fault; `pause`: it waits where it is, and is put back if it still touches then",
     )
     penalties: PenaltyRules = PenaltyRules()
-    put_back: PutBackRules = PutBackRules()
+    put_back: RespawnRules = RespawnRules()
     grid: GridRules = GridRules()
     start: StartRules = StartRules()
     limits: LimitRules = LimitRules()
@@ -153,8 +153,8 @@ def read_rules(name: str | Path, *, settings: Sequence[str] = ()) -> Rules:
         AssetError: no rules of that name.
         ConfigError: a value that is not allowed, in one line.
     """
-    path = find("rules", name)
+    path = find_asset("rules", name)
     where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
     return validate(
-        Rules, with_settings(read_yaml(path), settings), where if where.isprintable() else repr(where)[1:-1]
+        Rules, apply_settings(read_yaml(path), settings), where if where.isprintable() else repr(where)[1:-1]
     )

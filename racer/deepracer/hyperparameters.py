@@ -12,7 +12,7 @@ from typing import Any
 
 from racer.config.train import TrainConfig
 from racer.deepracer.metadata import unknown_keys
-from racer.deepracer.project import number, shown, whole
+from racer.deepracer.project import parse_integer, parse_number, quote_value
 from racer.errors import ConfigError
 
 EPISODES_BETWEEN_TRAINING = 20
@@ -54,11 +54,11 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
         ConfigError: a value is out of range.
     """
     notes = unknown_keys(data, _KEYS, where) + _without_counterpart(data, where)
-    episodes = whole(
+    episodes = parse_integer(
         data.get("num_episodes_between_training", EPISODES_BETWEEN_TRAINING),
         f"{where}: `num_episodes_between_training`", 1, 1000,
     )  # fmt: skip
-    batch = whole(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536)
+    batch = parse_integer(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536)
     n_steps = _steps_of_an_update(episodes, batch, lap_steps)
     notes.append(
         f"num_episodes_between_training {episodes}: racer updates after a number of control steps, not of episodes: "
@@ -70,11 +70,11 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
         "learning_rate_end": 1.0,
         "n_steps": n_steps,
         "batch_size": batch,
-        "n_epochs": whole(data.get("num_epochs", 10), f"{where}: `num_epochs`", 1, 100),
-        "gamma": number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
+        "n_epochs": parse_integer(data.get("num_epochs", 10), f"{where}: `num_epochs`", 1, 100),
+        "gamma": parse_number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
         "gae_lambda": _GAE_LAMBDA,
         "clip_range": _CLIP_RANGE,
-        "ent_coef": number(data.get("beta_entropy", 0.01), f"{where}: `beta_entropy`", 0.0, 1.0),
+        "ent_coef": parse_number(data.get("beta_entropy", 0.01), f"{where}: `beta_entropy`", 0.0, 1.0),
     }
     if "sac_alpha" in data:
         notes.append("sac_alpha: is for SAC; this model is trained with PPO")
@@ -100,12 +100,12 @@ def read_sac(data: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[
     sac = {
         "learning_rate": _learning_rate(data, where),
         "learning_rate_end": 1.0,
-        "batch_size": whole(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536),
-        "gamma": number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
-        "ent_coef": number(data.get("sac_alpha", 0.2), f"{where}: `sac_alpha`", 0.0, 100.0),
+        "batch_size": parse_integer(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536),
+        "gamma": parse_number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
+        "ent_coef": parse_number(data.get("sac_alpha", 0.2), f"{where}: `sac_alpha`", 0.0, 100.0),
     }
     told = data.get("num_episodes_between_training", 1)
-    episodes = whole(told, f"{where}: `num_episodes_between_training`", 1, 1000)
+    episodes = parse_integer(told, f"{where}: `num_episodes_between_training`", 1, 1000)
     notes.append(
         f"num_episodes_between_training {episodes}: SAC here learns sac.gradient_steps times after each control step "
         "of all cars; its target networks follow by sac.tau, DeepRacer's are copied"
@@ -149,7 +149,7 @@ def hyperparameters_record(config: TrainConfig, episodes: int) -> dict[str, Any]
 
 
 def _learning_rate(data: Mapping[str, Any], where: str) -> float:
-    return number(data.get("lr", 3e-4), f"{where}: `lr`", 1e-8, 0.1)
+    return parse_number(data.get("lr", 3e-4), f"{where}: `lr`", 1e-8, 0.1)
 
 
 def _without_counterpart(data: Mapping[str, Any], where: str) -> list[str]:
@@ -158,23 +158,23 @@ def _without_counterpart(data: Mapping[str, Any], where: str) -> list[str]:
     loss = data.get("loss_type", "mean squared error")
     found = _LOSSES.get(loss.strip().lower()) if isinstance(loss, str) else None
     if found is None:
-        raise ConfigError(f"{where}: `loss_type` is {shown(loss)}; allowed are huber, mean squared error")
+        raise ConfigError(f"{where}: `loss_type` is {quote_value(loss)}; allowed are huber, mean squared error")
     if found == "huber":
         notes.append("loss_type huber: racer's value loss is the mean squared error")
     exploration = data.get("exploration_type", "categorical")
     word = exploration.strip().lower() if isinstance(exploration, str) else ""
     if word not in _EXPLORATIONS:
         raise ConfigError(
-            f"{where}: `exploration_type` is {shown(exploration)}; allowed are {', '.join(_EXPLORATIONS)}"
+            f"{where}: `exploration_type` is {quote_value(exploration)}; allowed are {', '.join(_EXPLORATIONS)}"
         )
     if word == "e-greedy":
         notes.append(
             "exploration_type e-greedy, e_greedy_value, epsilon_steps: racer draws from the policy (categorical)"
         )
-    if number(data.get("stack_size", 1), f"{where}: `stack_size`", 1, 100) != 1:
+    if parse_number(data.get("stack_size", 1), f"{where}: `stack_size`", 1, 100) != 1:
         notes.append(f"stack_size {data['stack_size']}: DeepRacer ignores it, and so does racer")
     for key in ("term_cond_max_episodes", "term_cond_avg_score"):
         if key in data:
-            number(data[key], f"{where}: `{key}`", -1e12, 1e12)
+            parse_number(data[key], f"{where}: `{key}`", -1e12, 1e12)
             notes.append(f"{key} {data[key]}: racer ends a training after train.total_steps or --minutes")
     return notes

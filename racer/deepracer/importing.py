@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from racer import assets
-from racer.config.actions import ContinuousActions, DiscreteActions, describe
+from racer.config.actions import ContinuousActions, DiscreteActions, describe_action_space
 from racer.config.env import EnvConfig
 from racer.config.read import to_yaml, validate
 from racer.config.train import DEFAULT_TRACK, TrainConfig
 from racer.deepracer.hyperparameters import read_ppo, read_sac
-from racer.deepracer.job import Job, read_job
-from racer.deepracer.metadata import Metadata, read_metadata
-from racer.deepracer.project import HYPERPARAMETERS, Project, find_project, read_json
+from racer.deepracer.job import TrainingJob, read_job
+from racer.deepracer.metadata import ModelMetadata, read_metadata
+from racer.deepracer.project import HYPERPARAMETERS, ModelFolder, find_project, read_json
 from racer.errors import AssetError, ConfigError, RewardError
 from racer.reward.source import FUNCTION, compile_source, read_source
 from racer.track.load import load_tracks, parse_spec
@@ -27,7 +27,7 @@ _SAC_PICTURES = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class ImportedModel:
     """A model folder as a configuration.
 
     Attributes:
@@ -49,7 +49,7 @@ class Imported:
         return text + "\n" + to_yaml(self.config)
 
 
-def import_project(folder: Path, *, track: str | None = None) -> Imported:
+def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
     """Understand a model folder.
 
     Args:
@@ -64,7 +64,7 @@ def import_project(folder: Path, *, track: str | None = None) -> Imported:
     project = find_project(folder)
     _check_reward(project.reward)
     metadata = read_metadata(read_json(project.metadata), str(project.metadata))
-    job = read_job(project.job) if project.job else Job(start={})
+    job = read_job(project.job) if project.job else TrainingJob(start={})
     notes = [*metadata.notes, *job.notes]
     spec = track or _own_track(project, job, notes)
     setting, length = _track_setting(spec)
@@ -78,7 +78,7 @@ def import_project(folder: Path, *, track: str | None = None) -> Imported:
     else:
         sections, told = read_ppo(given, where, lap_steps=lap_steps)
     if pictures := {"camera", "stereo"} & set(metadata.env["sensors"]):
-        _remember_pictures(metadata, sections, notes)
+        _limit_replay_buffer(metadata, sections, notes)
     data: dict[str, Any] = {
         "track": setting,
         "reward": str(project.reward.resolve()),
@@ -93,15 +93,15 @@ def import_project(folder: Path, *, track: str | None = None) -> Imported:
     facts = (
         ("track", f"{setting}, {length:.1f} m"),
         ("reward", str(project.reward)),
-        ("actions", describe(metadata.actions)),
+        ("actions", describe_action_space(metadata.actions)),
         *((("race", config.env.objects.race.replace("_", " ")),) if job.objects else ()),
         ("sensors", ", ".join(config.env.sensors)),
         ("learns by", metadata.algorithm.upper()),
     )
-    return Imported(config=config, facts=facts, notes=(*notes, *told))
+    return ImportedModel(config=config, facts=facts, notes=(*notes, *told))
 
 
-def _remember_pictures(metadata: Metadata, sections: dict[str, Any], notes: list[str]) -> None:
+def _limit_replay_buffer(metadata: ModelMetadata, sections: dict[str, Any], notes: list[str]) -> None:
     """A buffer for SAC that fits into memory; PPO keeps the pictures of one update only."""
     if metadata.algorithm == "sac":
         sections["sac"]["buffer_size"] = _SAC_PICTURES
@@ -126,7 +126,7 @@ def _check_reward(path: Path) -> None:
         )
 
 
-def _own_track(project: Project, job: Job, notes: list[str]) -> str:
+def _own_track(project: ModelFolder, job: TrainingJob, notes: list[str]) -> str:
     """What the folder itself says of the track."""
     if len(project.tracks) > 1:
         listed = ", ".join(path.name for path in project.tracks[:5])
@@ -150,7 +150,7 @@ def _track_setting(spec: str) -> tuple[str, float]:
     path = Path(base).expanduser()
     if not path.exists():
         try:
-            path = assets.find("track", base)
+            path = assets.find_asset("track", base)
         except AssetError:  # a name that only the track's own loader understands
             return spec, length
         homes = (assets.shipped_root() / "tracks", assets.cache_dir() / "tracks")

@@ -30,10 +30,10 @@ from racer.config.train import TrainConfig
 from racer.deepracer import metrics
 from racer.deepracer.hyperparameters import EPISODES_BETWEEN_TRAINING, hyperparameters_record
 from racer.deepracer.metadata import Algorithm, metadata_record
-from racer.deepracer.trace import Episode, Trace, simtrace
+from racer.deepracer.trace import EpisodeTrace, LoggedEpisode, simtrace
 from racer.errors import RunError
+from racer.reward.protocol import Reward
 from racer.reward.rows import Waypoints
-from racer.reward.seam import Reward
 from racer.sim.world import World
 
 WORLDS_LOGGED = 20
@@ -52,9 +52,9 @@ class EpisodeLog:
         """`reward` is asked for each step, so that the log tells rewards too; without it they are 0."""
         self.waypoints: Waypoints = []
         self._reward, self._clock = reward, clock
-        self._trace: Trace | None = None
+        self._trace: EpisodeTrace | None = None
         self._rewards = np.zeros(0)
-        self._episodes: list[Episode] = []
+        self._episodes: list[LoggedEpisode] = []
 
     def __call__(self, world: World) -> None:
         """The cars stand at their starts (first call), or a control step was driven."""
@@ -62,7 +62,7 @@ class EpisodeLog:
         if self._trace is None:
             self.waypoints = world.waypoints()
             self._rewards = np.zeros(len(telemetry))
-            self._trace = Trace(len(telemetry), world.control_dt, clock=self._clock)
+            self._trace = EpisodeTrace(len(telemetry), world.control_dt, clock=self._clock)
             self._trace.started(telemetry)
             return
         if self._reward is not None:
@@ -70,7 +70,7 @@ class EpisodeLog:
         self._episodes += self._trace.stepped(telemetry, world.status[:, 0], self._rewards)
 
     @property
-    def episodes(self) -> list[Episode]:
+    def episodes(self) -> list[LoggedEpisode]:
         """Those that have ended, in the order of their worlds."""
         return sorted(self._episodes, key=lambda episode: episode.world)
 
@@ -107,18 +107,18 @@ class TrainingLog:
         """
         self._folder, self._config, self._waypoints = folder, config, waypoints
         self._per_file = episodes
-        self._pending: list[Episode] = []
+        self._pending: list[LoggedEpisode] = []
         self._iterations, began = 0, 0.0
         self._records: list[dict[str, Any]] = []
         if progress is None and any(self._files()):
             raise RunError(f"{folder} holds logs of a training already; choose another folder")
         if progress:
             self._iterations, began = int(progress["iterations"]), float(progress["time_s"])
-            self._records = metrics.read_training(self._metrics, episodes=self._iterations * episodes)
+            self._records = metrics.read_training_records(self._metrics, episodes=self._iterations * episodes)
         for number, file in self._files():
             if number >= self._iterations:
                 file.unlink()
-        self._trace = Trace(
+        self._trace = EpisodeTrace(
             min(config.train.worlds, WORLDS_LOGGED), 1.0 / config.env.control_rate_hz, time_s=began, clock=clock
         )
         _write_metadata(folder, config.action_space, config.algorithm, config.env.sensors)

@@ -20,14 +20,14 @@ from racer.config.actions import (
     action_space_type,
     parse_action_space,
 )
-from racer.config.cnn import DEEPRACER_NAMES, CnnName
-from racer.deepracer.project import number, shown, whole
+from racer.config.network import DEEPRACER_NAMES, CnnName
+from racer.deepracer.project import parse_integer, parse_number, quote_value
 from racer.errors import ConfigError
 
 Algorithm = Literal["ppo", "sac"]
 Actions = ContinuousActions | DiscreteActions
 
-VERSION = "5"
+METADATA_VERSION = "5"
 """Written into logs: the version whose car follows the commands, as ours does."""
 _VERSIONS = (1, 6)
 _ALGORITHMS: dict[str, Algorithm] = {"clipped_ppo": "ppo", "sac": "sac"}
@@ -70,7 +70,7 @@ _CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metadata:
+class ModelMetadata:
     """What is taken over, and what a user should know.
 
     Attributes:
@@ -88,7 +88,7 @@ class Metadata:
     notes: tuple[str, ...] = field(default=())
 
 
-def read_metadata(data: Mapping[str, Any], where: str) -> Metadata:
+def read_metadata(data: Mapping[str, Any], where: str) -> ModelMetadata:
     """Understand the content of a `model_metadata.json`.
 
     Args:
@@ -102,7 +102,7 @@ def read_metadata(data: Mapping[str, Any], where: str) -> Metadata:
     algorithm = _algorithm(data, actions, where)
     env = _sensors(data, where, notes)
     network = _network(data, env["sensors"], notes)
-    return Metadata(actions=actions, algorithm=algorithm, env=env, network=network, notes=tuple(notes))
+    return ModelMetadata(actions=actions, algorithm=algorithm, env=env, network=network, notes=tuple(notes))
 
 
 def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[str], network: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[st
         "sensor": [_OURS.get(sensor, sensor) for sensor in sensors],
         "neural_network": network,
         "training_algorithm": next(word for word, ours in _ALGORITHMS.items() if ours == algorithm),
-        "version": VERSION,
+        "version": METADATA_VERSION,
     }
 
 
@@ -132,18 +132,18 @@ def unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> l
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1)
             hint = f" Did you mean `{near[0]}`?" if near else ""
-            lines.append(f"{shown(key)} in {where}: DeepRacer has no such key; left out.{hint}")
+            lines.append(f"{quote_value(key)} in {where}: DeepRacer has no such key; left out.{hint}")
     return lines
 
 
-def _word(value: Any, words: Iterable[str], where: str) -> str:
+def _parse_choice(value: Any, words: Iterable[str], where: str) -> str:
     """One of `words`, whatever its case; `continous` and the like are an error with a suggestion."""
     names = {word.lower(): word for word in words}
     given = value.strip().lower() if isinstance(value, str) else ""
     if given not in names:
         near = difflib.get_close_matches(given, list(names), n=1)
         hint = f" Did you mean `{names[near[0]]}`?" if near else ""
-        raise ConfigError(f"{where} is {shown(value)}; allowed are {', '.join(names.values())}.{hint}")
+        raise ConfigError(f"{where} is {quote_value(value)}; allowed are {', '.join(names.values())}.{hint}")
     return names[given]
 
 
@@ -158,7 +158,7 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
     if "action_space_type" in data:
         given = data["action_space_type"]
         word = "continuous" if isinstance(given, str) and given.strip().lower() == "continous" else given
-        told = _word(word, ("discrete", "continuous"), f"{where}: `action_space_type`")
+        told = _parse_choice(word, ("discrete", "continuous"), f"{where}: `action_space_type`")
         if told != kind:
             raise ConfigError(
                 f"{where}: `action_space_type` is {told}, but `action_space` is {_form(space)}; "
@@ -180,7 +180,7 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
 
 
 def _form(space: Any) -> str:
-    return "a list" if isinstance(space, list) else "an object" if isinstance(space, dict) else shown(space)
+    return "a list" if isinstance(space, list) else "an object" if isinstance(space, dict) else quote_value(space)
 
 
 def _discrete(space: list[Any], where: str) -> list[dict[str, float]]:
@@ -188,8 +188,12 @@ def _discrete(space: list[Any], where: str) -> list[dict[str, float]]:
     for k, action in enumerate(space):
         place = f"{where}: action {k} of `action_space`"
         if not isinstance(action, dict) or not {"steering_angle", "speed"} <= set(action):
-            raise ConfigError(f"{place} is {shown(action)}; it needs `steering_angle` (degrees) and `speed` (m/s)")
-        rows.append({key: number(action[key], f"{place}, `{key}`,", -1e4, 1e4) for key in ("steering_angle", "speed")})
+            raise ConfigError(
+                f"{place} is {quote_value(action)}; it needs `steering_angle` (degrees) and `speed` (m/s)"
+            )
+        rows.append(
+            {key: parse_number(action[key], f"{place}, `{key}`,", -1e4, 1e4) for key in ("steering_angle", "speed")}
+        )
     return rows
 
 
@@ -202,7 +206,7 @@ def _continuous(space: Any, where: str) -> dict[str, dict[str, float]]:
                 f"{where}: `action_space` is {_form(space)}; give a list of actions, or `steering_angle` and `speed` "
                 "with `low` and `high`"
             )
-        ranges[key] = {end: number(part[end], f"{where}: `{key}.{end}`", -1e4, 1e4) for end in ("low", "high")}
+        ranges[key] = {end: parse_number(part[end], f"{where}: `{key}.{end}`", -1e4, 1e4) for end in ("low", "high")}
         if ranges[key]["low"] >= ranges[key]["high"]:
             raise ConfigError(f"{where}: `{key}.low` {part['low']} must be below `{key}.high` {part['high']}")
     return ranges
@@ -224,7 +228,7 @@ def _clipped(space: Any) -> Any:
 
 
 def _algorithm(data: Mapping[str, Any], actions: Actions, where: str) -> Algorithm:
-    told = _word(data.get("training_algorithm", "clipped_ppo"), _ALGORITHMS, f"{where}: `training_algorithm`")
+    told = _parse_choice(data.get("training_algorithm", "clipped_ppo"), _ALGORITHMS, f"{where}: `training_algorithm`")
     if told == "sac" and isinstance(actions, DiscreteActions):
         raise ConfigError(f"{where}: SAC needs a continuous action space, this one is a list of actions")
     return _ALGORITHMS[told]
@@ -234,7 +238,9 @@ def _network(data: Mapping[str, Any], sensors: list[str], notes: list[str]) -> C
     """What reads the pictures."""
     given = data.get("neural_network", _NETWORKS[0])
     if given not in _NETWORKS:
-        notes.append(f"neural_network {shown(given)}: not one of DeepRacer's; {_NETWORKS[0]} is used for pictures")
+        notes.append(
+            f"neural_network {quote_value(given)}: not one of DeepRacer's; {_NETWORKS[0]} is used for pictures"
+        )
         return DEEPRACER_NAMES[_NETWORKS[0]]
     network = DEEPRACER_NAMES[given]
     if not set(_CAMERAS.values()) - {"state"} & set(sensors):
@@ -248,7 +254,7 @@ def _version(data: Mapping[str, Any], where: str) -> int:
     """The version; absent, it is 2 where sensors are given and 1 where they are not."""
     if "version" not in data:
         return 2 if "sensor" in data else 1
-    return whole(data["version"], f"{where}: `version`", *_VERSIONS)
+    return parse_integer(data["version"], f"{where}: `version`", *_VERSIONS)
 
 
 def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
@@ -259,11 +265,11 @@ def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str,
         given = ["observation"]
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list):
-        raise ConfigError(f'{where}: `sensor` is {shown(given)}; give a list such as ["FRONT_FACING_CAMERA"]')
-    words = [_word(one, (*_CAMERAS, *_LIDARS), f"{where}: `sensor`") for one in listed]
+        raise ConfigError(f'{where}: `sensor` is {quote_value(given)}; give a list such as ["FRONT_FACING_CAMERA"]')
+    words = [_parse_choice(one, (*_CAMERAS, *_LIDARS), f"{where}: `sensor`") for one in listed]
     cameras, lidars = [one for one in words if one in _CAMERAS], [one for one in words if one in _LIDARS]
     if len(cameras) != 1 or len(lidars) > 1:
-        raise ConfigError(f"{where}: `sensor` is {shown(listed)}; give exactly one camera and at most one lidar")
+        raise ConfigError(f"{where}: `sensor` is {quote_value(listed)}; give exactly one camera and at most one lidar")
     settings = _lidar_config(data, where)
     fields: dict[str, Any] = {"sensors": []}
     for camera in cameras:
@@ -293,11 +299,11 @@ def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     place = f"{where}: `lidar_config"
     if not isinstance(given, dict):
         raise ConfigError(
-            f"{place}` is {shown(given)}; it should hold num_sectors, num_values_per_sector, clipping_dist"
+            f"{place}` is {quote_value(given)}; it should hold num_sectors, num_values_per_sector, clipping_dist"
         )
-    sectors = whole(given.get("num_sectors", 8), f"{place}.num_sectors`", 1, _LIDAR_RAYS)
+    sectors = parse_integer(given.get("num_sectors", 8), f"{place}.num_sectors`", 1, _LIDAR_RAYS)
     if _LIDAR_RAYS % sectors:
         raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
-    values = whole(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
-    far = number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
+    values = parse_integer(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
+    far = parse_number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
     return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": far}

@@ -10,31 +10,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from racer.deepracer.trace import Episode
+from racer.deepracer.trace import LoggedEpisode
 from racer.errors import RunError
-from racer.sim.status import Status
+from racer.sim.dtypes import EpisodeStatus
 
 _LABELS = {
-    Status.PREPARE: "Prepare",
-    Status.IN_PROGRESS: "In progress",
-    Status.LAP_COMPLETE: "Lap complete",
-    Status.OFF_TRACK: "Off track",
-    Status.CRASHED: "Crashed",
-    Status.IMMOBILIZED: "Immobilized",
-    Status.REVERSED: "Reversed",
-    Status.TIME_UP: "Time Up",
+    EpisodeStatus.PREPARE: "Prepare",
+    EpisodeStatus.IN_PROGRESS: "In progress",
+    EpisodeStatus.LAP_COMPLETE: "Lap complete",
+    EpisodeStatus.OFF_TRACK: "Off track",
+    EpisodeStatus.CRASHED: "Crashed",
+    EpisodeStatus.IMMOBILIZED: "Immobilized",
+    EpisodeStatus.REVERSED: "Reversed",
+    EpisodeStatus.TIME_UP: "Time Up",
 }
 _COUNTS = {
-    "crash_count": Status.CRASHED,
-    "immobilized_count": Status.IMMOBILIZED,
-    "off_track_count": Status.OFF_TRACK,
-    "reversed_count": Status.REVERSED,
+    "crash_count": EpisodeStatus.CRASHED,
+    "immobilized_count": EpisodeStatus.IMMOBILIZED,
+    "off_track_count": EpisodeStatus.OFF_TRACK,
+    "reversed_count": EpisodeStatus.REVERSED,
 }
 _VERSION = 2.0
 Phase = Literal["training", "evaluation"]
 
 
-def training_record(episode: Episode, *, number: int, trial: int, phase: Phase) -> dict[str, Any]:
+def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: Phase) -> dict[str, Any]:
     """A record of `TrainingMetrics.json`.
 
     Args:
@@ -52,7 +52,7 @@ def training_record(episode: Episode, *, number: int, trial: int, phase: Phase) 
     }
 
 
-def evaluation_record(episode: Episode, *, trial: int) -> dict[str, Any]:
+def evaluation_record(episode: LoggedEpisode, *, trial: int) -> dict[str, Any]:
     """A record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
     counts = {key: int(episode.status is status) for key, status in _COUNTS.items()}
     return {
@@ -65,7 +65,7 @@ def evaluation_record(episode: Episode, *, trial: int) -> dict[str, Any]:
     }
 
 
-def _times(episode: Episode) -> dict[str, int]:
+def _times(episode: LoggedEpisode) -> dict[str, int]:
     """Milliseconds of the simulation's clock."""
     return {
         "metric_time": round(1e3 * episode.ended_s),
@@ -84,7 +84,7 @@ def evaluation_text(records: Sequence[dict[str, Any]]) -> str:
     return json.dumps({"metrics": list(records)}) + "\n"
 
 
-def read_training(path: Path, *, episodes: int) -> list[dict[str, Any]]:
+def read_training_records(path: Path, *, episodes: int) -> list[dict[str, Any]]:
     """The records of the first `episodes` training episodes, to go on with.
 
     Raises:

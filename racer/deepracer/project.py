@@ -29,7 +29,7 @@ _BYTES_MAX = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Project:
+class ModelFolder:
     """The files of a model folder.
 
     Attributes:
@@ -49,7 +49,7 @@ class Project:
     tracks: tuple[Path, ...]
 
 
-def find_project(folder: Path) -> Project:
+def find_project(folder: Path) -> ModelFolder:
     """Find the files of a model folder.
 
     Raises:
@@ -67,7 +67,7 @@ def find_project(folder: Path) -> Project:
     if reward is None:
         _missing(folder, REWARD)
     tracks = sorted(path for place in ("", "routes", "tracks") for path in (folder / place).glob("*.npy"))
-    return Project(
+    return ModelFolder(
         folder=folder,
         reward=reward,
         metadata=metadata,
@@ -113,7 +113,7 @@ def read_json(path: Path) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
-                raise ConfigError(f"{path} gives the key {shown(key)} twice; give it once")
+                raise ConfigError(f"{path} gives the key {quote_value(key)} twice; give it once")
         return dict(pairs)
 
     def no_number(word: str) -> NoReturn:
@@ -126,11 +126,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except (RecursionError, ValueError):
         raise ConfigError(f"{path} is no JSON that can be read") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} holds {shown(data)}; it should hold an object with keys and values")
+        raise ConfigError(f"{path} holds {quote_value(data)}; it should hold an object with keys and values")
     return data
 
 
-def number(value: Any, where: str, low: float, high: float) -> float:
+def parse_number(value: Any, where: str, low: float, high: float) -> float:
     """A number within `low`..`high`; DeepRacer also takes one that is written as text.
 
     Raises:
@@ -141,23 +141,23 @@ def number(value: Any, where: str, low: float, high: float) -> float:
     except (ValueError, OverflowError):
         found = math.nan
     if not low <= found <= high:
-        raise ConfigError(f"{where} is {shown(value)}; give a number from {low:g} to {high:g}")
+        raise ConfigError(f"{where} is {quote_value(value)}; give a number from {low:g} to {high:g}")
     return found
 
 
-def whole(value: Any, where: str, low: int, high: int) -> int:
+def parse_integer(value: Any, where: str, low: int, high: int) -> int:
     """A whole number within `low`..`high`, as `number` reads it.
 
     Raises:
         ConfigError: see `number`.
     """
-    found = number(value, where, low, high)
+    found = parse_number(value, where, low, high)
     if found != int(found):
-        raise ConfigError(f"{where} is {shown(value)}; give a whole number from {low} to {high}")
+        raise ConfigError(f"{where} is {quote_value(value)}; give a whole number from {low} to {high}")
     return int(found)
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value of a user's file as a message shows it: JSON on one short line."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."

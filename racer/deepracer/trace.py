@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.reward.rows import Waypoints
-from racer.sim.status import Status
+from racer.sim.dtypes import EpisodeStatus
 
 HEADER = (
     "episode,steps,X,Y,yaw,steer,throttle,action,reward,done,all_wheels_on_track,progress,closest_waypoint,track_len,"
@@ -24,9 +24,9 @@ HEADER = (
 )
 _FORMAT = "%d,%d,%.4f,%.4f,%.4f,%.2f,%.2f,%s,%.10g,%s,%s,%.4f,%d,%.2f,%.6f,%s,0.0,0,%.4f\n"
 """As SIM_TRACE_LOG has it, but for rewards, times and clocks: those are written out, so that small ones survive."""
-_WORDS = [status.word for status in Status]
+_STATUS_NAMES = [status.word for status in EpisodeStatus]
 
-_TOLD = (
+_KEPT_FIELDS = (
     "all_wheels_on_track",
     "closest_waypoint_prev",
     "closest_waypoint_next",
@@ -43,16 +43,16 @@ _TOLD = (
 """What is kept of `TELEMETRY`."""
 _STEP = np.dtype(
     [("all_wheels_on_track", "?"), ("closest_waypoint_prev", "i4"), ("closest_waypoint_next", "i4")]
-    + [(name, "f8") for name in _TOLD[3:-1]]
+    + [(name, "f8") for name in _KEPT_FIELDS[3:-1]]
     + [("course", "i4"), ("status", "i4"), ("reward", "f8"), ("time", "f8"), ("wall", "f8")],
     align=True,
 )
-_FIRST_ROOM = 256
+_CAPACITY_FIRST = 256
 """Steps of an episode for which there is room at first."""
 
 
 @dataclass(frozen=True, eq=False)
-class Episode:
+class LoggedEpisode:
     """One episode that has ended.
 
     Attributes:
@@ -64,9 +64,9 @@ class Episode:
     rows: NDArray[np.void]
 
     @property
-    def status(self) -> Status:
+    def status(self) -> EpisodeStatus:
         """How it ended."""
-        return Status(int(self.rows["status"][-1]))
+        return EpisodeStatus(int(self.rows["status"][-1]))
 
     @property
     def reward(self) -> float:
@@ -89,7 +89,7 @@ class Episode:
         return float(min(max(self.rows["progress"][-1], 0.0), 100.0))
 
 
-class Trace:
+class EpisodeTrace:
     """Watches the first worlds of a batch and hands out their episodes as they end.
 
     Attributes:
@@ -103,10 +103,10 @@ class Trace:
         self.time_s = time_s
         self._dt, self._clock = control_dt, clock
         self._worlds = np.arange(worlds)
-        self._rows = np.zeros((worlds, _FIRST_ROOM), _STEP)
+        self._rows = np.zeros((worlds, _CAPACITY_FIRST), _STEP)
         self._counts = np.zeros(worlds, np.int64)
         self._new = np.zeros(worlds, _STEP)
-        self._told = self._new[list(_TOLD)]
+        self._told = self._new[list(_KEPT_FIELDS)]
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
         """Cars were placed: in all worlds, or in those that `which` (N,) marks.
@@ -117,13 +117,13 @@ class Trace:
         marked = self._worlds if which is None else np.flatnonzero(which[: len(self._worlds)])
         if len(marked):
             self._take(telemetry)
-            self._new["status"], self._new["reward"] = int(Status.PREPARE), 0.0
+            self._new["status"], self._new["reward"] = int(EpisodeStatus.PREPARE), 0.0
             self._counts[marked] = 0
             self._append(marked)
 
     def stepped(
         self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]
-    ) -> list[Episode]:
+    ) -> list[LoggedEpisode]:
         """A control step was driven; gives the episodes that ended with it, in the order of their worlds.
 
         Args:
@@ -137,13 +137,13 @@ class Trace:
         self._new["status"], self._new["reward"] = status[:count], rewards[:count]
         driven = self._worlds[(self._new["steps"] > 1.0) & (self._counts > 0)]
         self._append(driven)
-        ended = driven[self._new["status"][driven] >= int(Status.LAP_COMPLETE)]
-        episodes = [Episode(int(n), self._rows[n, : self._counts[n]].copy()) for n in ended]
+        ended = driven[self._new["status"][driven] >= int(EpisodeStatus.LAP_COMPLETE)]
+        episodes = [LoggedEpisode(int(n), self._rows[n, : self._counts[n]].copy()) for n in ended]
         self._counts[ended] = 0
         return episodes
 
     def _take(self, telemetry: NDArray[np.void]) -> None:
-        self._told[...] = telemetry[: len(self._worlds)][list(_TOLD)]
+        self._told[...] = telemetry[: len(self._worlds)][list(_KEPT_FIELDS)]
         self._new["time"], self._new["wall"] = self.time_s, self._clock()
 
     def _append(self, worlds: NDArray[np.int64]) -> None:
@@ -156,7 +156,7 @@ class Trace:
 
 
 def simtrace(
-    episodes: Sequence[Episode],
+    episodes: Sequence[LoggedEpisode],
     *,
     first: int,
     actions: ContinuousActions | DiscreteActions,
@@ -208,7 +208,7 @@ def _columns(
         nearest.tolist(),
         rows["track_length"].tolist(),
         rows["time"].tolist(),
-        [_WORDS[status] for status in rows["status"].tolist()],
+        [_STATUS_NAMES[status] for status in rows["status"].tolist()],
         rows["wall"].tolist(),
     ]
     return columns

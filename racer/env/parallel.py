@@ -1,4 +1,6 @@
-"""Several learning cars in one world, for PettingZoo: against each other, frozen policies, boxes and bots.
+"""A car of a world of several that does not learn: a policy drives it, by sensors of its own.
+
+Several learning cars in one world, for PettingZoo: against each other, frozen policies, boxes and bots.
 
 Needs the extra `multi`. There is no second physics: the cars are the slots of one `World`.
 """
@@ -13,40 +15,89 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.disturbance import differs
-from racer.config.env import EnvConfig
-from racer.config.objects import RaceType
+from racer.config.disturbance import is_disturbed
+from racer.config.env import EnvConfig, RaceType, VehicleConfig
 from racer.config.read import read_disturbance, read_vehicle
 from racer.config.train import DEFAULT_TRACK
-from racer.config.vehicle import VehicleConfig
-from racer.env.make import TrackChoice, any_action_space, env_config
-from racer.env.parallel_frozen import Frozen
-from racer.env.sensing import Observation, Sensing
-from racer.env.spaces import Commands, action_space, observation_space
-from racer.env.time_trial import steps_in
+from racer.env.batch import (
+    ActionDecoder,
+    TrackChoice,
+    action_space,
+    control_steps_in,
+    make_env_config,
+    observation_space,
+    resolve_action_space,
+)
+from racer.env.sensors.suite import Observation, SensorSuite, env_config_for
 from racer.errors import ConfigError, MissingExtra
 from racer.policy.load import load_policy
 from racer.policy.protocol import Policy
 from racer.reward.load import load_reward
-from racer.reward.seam import Reward
+from racer.reward.protocol import Reward
 from racer.sim.contact import BEHIND
-from racer.sim.disturb.disturb import Disturbances, action_delay_max
-from racer.sim.status import STEPS_MAX, Status
-from racer.sim.world import Start, World
+from racer.sim.dtypes import STEPS_MAX, EpisodeStatus
+from racer.sim.randomize.distributions import Disturbances, action_delay_max
+from racer.sim.world import StartOptions, World
 from racer.track.load import load_tracks
 from racer.track.track import Track
+
+if TYPE_CHECKING:
+    from racer.render.topdown import WorldRenderer
+
+
+class FrozenCar:
+    """A policy with its sensors, in whichever slot of the first world it drives."""
+
+    def __init__(
+        self, policy: Policy, world: World, config: EnvConfig, disturbances: Disturbances | None = None
+    ) -> None:
+        """Give it the sensors that it wants.
+
+        Raises:
+            ConfigError: it wants to be asked at another rate than the environment's.
+            BundleError: it needs a sensor that the simulator cannot give.
+        """
+        rate = policy.control_rate_hz
+        if rate is not None and rate != config.control_rate_hz:
+            raise ConfigError(
+                f"frozen policy {policy.name} drives at {rate:g} Hz, the environment at {config.control_rate_hz:g} Hz; "
+                f"set control_rate_hz: {rate:g}"
+            )
+        self._policy = policy
+        self._sensing = SensorSuite(
+            world, env_config_for(policy.sensors, config.control_rate_hz), disturbances, cars="all"
+        )
+        self._mine = np.zeros(world.cars.shape, np.bool_)
+        self.slot = 0
+
+    def start(self, slot: int) -> None:
+        """A new episode has begun, in which it drives the car in `slot`."""
+        self.slot = slot
+        self._mine[:] = False
+        self._mine[0, slot] = True
+        self._policy.reset()
+        self._sensing.start(self._mine)
+
+    def observe(self) -> None:
+        """Look, after a control step of its car."""
+        self._sensing.observe(self._mine)
+
+    def act(self) -> NDArray[np.float64]:
+        """(2,) degrees and m/s, from what it saw last."""
+        slot = self.slot
+        seen = {sensor: values[0, slot : slot + 1] for sensor, values in self._sensing.observation.items()}
+        return np.asarray(self._policy.act(seen), np.float64)[0]
+
 
 try:
     from pettingzoo import ParallelEnv
 except ImportError:
     raise MissingExtra("Several learning cars (package `pettingzoo`)", "multi") from None
 
-if TYPE_CHECKING:
-    from racer.env.picture import Renderer
 
 CARS_MAX = 8
 """Cars of one world, learning and frozen ones together."""
-_WORDS = {int(status): status.word for status in Status}
+_STATUS_WORDS = {int(status): status.word for status in EpisodeStatus}
 
 
 class RacerParallelEnv(ParallelEnv):
@@ -106,28 +157,30 @@ class RacerParallelEnv(ParallelEnv):
             raise ConfigError(f"grid is `turns` or `kept`, not {grid!r}")
         if render_mode not in (None, "rgb_array"):
             raise ConfigError(f"render_mode is `rgb_array` or None, not {render_mode!r}")
-        self.config = _config(config, race)
+        self.config = _resolve_config(config, race)
         self.render_mode = render_mode
         self.metadata = dict(type(self).metadata, render_fps=round(self.config.control_rate_hz))
         self.possible_agents = [f"car_{k}" for k in range(cars)]
         self.agents: list[str] = []
-        self.world, self.disturbances = _world(_tracks(track), vehicle, self.config, cars=total, threads=threads)
+        self.world, self.disturbances = _make_world(
+            _resolve_tracks(track), vehicle, self.config, cars=total, threads=threads
+        )
         self._waypoints = self.world.waypoints()
         self.reward: Reward = (
             reward if hasattr(reward, "compute") else load_reward(reward, n_worlds=1, n_cars=cars, path=reward_path)
         )
-        self.actions = any_action_space(actions)
-        self._commands = Commands(self.actions, worlds=1)
+        self.actions = resolve_action_space(actions)
+        self._commands = ActionDecoder(self.actions, worlds=1)
         self._spaces = {
             agent: (observation_space(self.config), action_space(self.actions)) for agent in self.possible_agents
         }
-        self._sensing = Sensing(self.world, self.config, self.disturbances, cars="all")
+        self._sensing = SensorSuite(self.world, self.config, self.disturbances, cars="all")
         self._frozen = [self._freeze(one, k) for k, one in enumerate(frozen)]
         self._turns = grid == "turns"
         self._episodes = 0
         self._slots = np.arange(total)
         self._seeded = False
-        self._renderer: Renderer | None = None
+        self._renderer: WorldRenderer | None = None
 
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
         """The same object each time."""
@@ -194,8 +247,8 @@ class RacerParallelEnv(ParallelEnv):
         observations = self._observations(driven)
         infos = {agent: self._info(agent) for agent in driven}
         status = {agent: int(self.world.status[0, self._slot(agent)]) for agent in driven}
-        truncated = {agent: status[agent] == Status.TIME_UP for agent in driven}
-        terminated = {agent: status[agent] >= Status.LAP_COMPLETE and not truncated[agent] for agent in driven}
+        truncated = {agent: status[agent] == EpisodeStatus.TIME_UP for agent in driven}
+        terminated = {agent: status[agent] >= EpisodeStatus.LAP_COMPLETE and not truncated[agent] for agent in driven}
         self.agents = [agent for agent in driven if not (terminated[agent] or truncated[agent])]
         self.world.cars["active"][self.world.ended] = 0
         return observations, {agent: rewards[agent] for agent in driven}, terminated, truncated, infos
@@ -205,18 +258,18 @@ class RacerParallelEnv(ParallelEnv):
         if self.render_mode is None:
             return None
         if self._renderer is None:
-            from racer.env.picture import Renderer  # its kernels are compiled only where pictures are made
+            from racer.render.topdown import WorldRenderer  # its kernels are compiled only where pictures are made
 
-            self._renderer = Renderer(self.world)
+            self._renderer = WorldRenderer(self.world)
         return self._renderer.draw(0)
 
     def close(self) -> None:
         """End the threads."""
         self.world.close()
 
-    def _freeze(self, policy: str | Policy, k: int) -> Frozen:
+    def _freeze(self, policy: str | Policy, k: int) -> FrozenCar:
         loaded = load_policy(policy, seed=k) if isinstance(policy, str) else policy
-        return Frozen(loaded, self.world, self.config, self.disturbances)
+        return FrozenCar(loaded, self.world, self.config, self.disturbances)
 
     def _slot(self, agent: str) -> int:
         return int(self._slots[self.possible_agents.index(agent)])
@@ -224,11 +277,11 @@ class RacerParallelEnv(ParallelEnv):
     def _clear_the_innocent(self) -> None:
         """Of two cars that touched only the one behind has crashed."""
         world = self.world
-        crashed = world.status == Status.CRASHED
+        crashed = world.status == EpisodeStatus.CRASHED
         if not (crashed & (world.cars["active"] == 1)).any():
             return
         innocent = crashed & (world.cars["active"] == 1) & ~(world.contacts() == BEHIND).any(axis=2)
-        world.cars["status"][innocent] = int(Status.IN_PROGRESS)
+        world.cars["status"][innocent] = int(EpisodeStatus.IN_PROGRESS)
         world.telemetry["is_crashed"][innocent] = False
 
     def _rewards(self) -> dict[str, float]:
@@ -255,25 +308,25 @@ class RacerParallelEnv(ParallelEnv):
     def _info(self, agent: str) -> dict[str, Any]:
         car = self.world.cars[0, self._slot(agent)]
         return {
-            "status": _WORDS[int(car["status"])],
+            "status": _STATUS_WORDS[int(car["status"])],
             "progress": float(car["progress"]),
             "time_s": float((car["steps"] - 1) * self.world.control_dt),
         }
 
 
-def _config(config: EnvConfig | Mapping[str, Any] | None, race: RaceType | None) -> EnvConfig:
-    made = config if isinstance(config, EnvConfig) else env_config(config or {})
+def _resolve_config(config: EnvConfig | Mapping[str, Any] | None, race: RaceType | None) -> EnvConfig:
+    made = config if isinstance(config, EnvConfig) else make_env_config(config or {})
     if race is None:
         return made
-    return env_config(made.model_dump() | {"objects": made.objects.model_dump() | {"race": race}})
+    return make_env_config(made.model_dump() | {"objects": made.objects.model_dump() | {"race": race}})
 
 
-def _tracks(track: TrackChoice) -> list[Track]:
+def _resolve_tracks(track: TrackChoice) -> list[Track]:
     chosen = track if isinstance(track, Sequence) and not isinstance(track, str) else [track]
     return [one for each in chosen for one in ([each] if isinstance(each, Track) else load_tracks([str(each)]))]
 
 
-def _world(
+def _make_world(
     tracks: list[Track], vehicle: Any, config: EnvConfig, *, cars: int, threads: int | None
 ) -> tuple[World, Disturbances | None]:
     """One world of `cars` cars as the configuration says, and what differs from episode to episode."""
@@ -286,9 +339,11 @@ def _world(
         cars=cars,
         objects=config.objects,
         control_dt=1.0 / config.control_rate_hz,
-        start=Start(start.mode, start.advance, start.direction, start.lateral_share, math.radians(start.turned_deg)),
-        steps_max=STEPS_MAX if limit is None else 1 + steps_in(limit, 1.0 / config.control_rate_hz),
+        start=StartOptions(
+            start.mode, start.advance, start.direction, start.lateral_share, math.radians(start.turned_deg)
+        ),
+        steps_max=STEPS_MAX if limit is None else 1 + control_steps_in(limit, 1.0 / config.control_rate_hz),
         action_delay_max=action_delay_max(disturbance),
         threads=threads,
     )
-    return world, Disturbances(world, disturbance) if differs(disturbance) else None
+    return world, Disturbances(world, disturbance) if is_disturbed(disturbance) else None

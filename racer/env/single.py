@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from racer.env.time_trial import Observation
+from racer.env.batch import Observation
 from racer.env.vector import RacerVectorEnv
 
 

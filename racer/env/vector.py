@@ -11,17 +11,25 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from racer.config.objects import RaceType
+from racer.config.env import RaceType
 from racer.config.train import DEFAULT_TRACK
-from racer.env.make import RewardChoice, TrackChoice, any_action_space, make_time_trial
-from racer.env.spaces import Commands, action_space, observation_space
-from racer.env.time_trial import Observation, TimeTrial
-from racer.sim.status import Status
+from racer.env.batch import (
+    ActionDecoder,
+    Observation,
+    RewardChoice,
+    TimeTrial,
+    TrackChoice,
+    action_space,
+    make_time_trial,
+    observation_space,
+    resolve_action_space,
+)
+from racer.sim.dtypes import EpisodeStatus
 
 if TYPE_CHECKING:
-    from racer.env.picture import Renderer
+    from racer.render.topdown import WorldRenderer
 
-_STATUS_WORDS = np.array([status.word for status in Status], dtype=object)
+_STATUS_WORDS = np.array([status.word for status in EpisodeStatus], dtype=object)
 
 
 class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -106,8 +114,8 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             failure_folder=failure_folder,
         )
         self.num_envs = num_envs
-        self.actions = any_action_space(actions)
-        self.commands = Commands(self.actions, worlds=num_envs)
+        self.actions = resolve_action_space(actions)
+        self.commands = ActionDecoder(self.actions, worlds=num_envs)
         self.single_observation_space = observation_space(self.trial.config)
         self.single_action_space = action_space(self.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -123,7 +131,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.render_mode = render_mode
         self._ended = np.zeros(num_envs, np.bool_)
         self._started = np.zeros(num_envs, np.bool_)
-        self._renderer: Renderer | None = None
+        self._renderer: WorldRenderer | None = None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
@@ -221,9 +229,9 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if self.render_mode is None:
             return None
         if self._renderer is None:
-            from racer.env.picture import Renderer  # its kernels are compiled only where pictures are made
+            from racer.render.topdown import WorldRenderer  # its kernels are compiled only where pictures are made
 
-            self._renderer = Renderer(self.trial.world)
+            self._renderer = WorldRenderer(self.trial.world)
         return tuple(self._renderer.draw(n) for n in range(self.num_envs))
 
 

@@ -3,7 +3,7 @@
 from racer.errors import MissingExtra
 
 try:
-    from racer.export.checkpoint import export_bundle, write_checkpoint
+    from racer.export.checkpoint import ParityReport, check_parity, export_bundle, write_checkpoint
     from racer.export.graph import export_onnx, swap_weights, trace
     from racer.export.network import (
         DeployedPolicy,
@@ -14,7 +14,6 @@ try:
         policy_arguments,
         weight_arrays,
     )
-    from racer.export.parity import ParityReport, check_parity
 except ModuleNotFoundError as error:
     if error.name and error.name.split(".")[0] == "racer":
         raise

@@ -3,11 +3,10 @@
 onnxruntime loads with the first `OnnxPolicy`.
 """
 
-from racer.policy.load import find_bundle, load_policy
+from racer.policy.load import RandomPolicy, find_bundle, load_policy
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
 from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
-from racer.policy.random_policy import RandomPolicy
 
 __all__ = [
     "OnnxPolicy",

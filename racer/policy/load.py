@@ -1,20 +1,55 @@
-"""From what a user names to a policy: a bundle, a run, or a policy that needs no training."""
+"""A policy that draws its actions; the least that a race or a test needs.
+
+From what a user names to a policy: a bundle, a run, or a policy that needs no training.
+"""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from racer.bundle import SUFFIX, read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions
+from racer.contract import SensorSpec, state_sensor
 from racer.errors import AssetError
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.policy.random_policy import RandomPolicy
 
-NAMED = ("random", "pure_pursuit")
+
+class RandomPolicy:
+    """Draws every action evenly from an action space, from a seed; a full reset starts the stream again."""
+
+    name = "random"
+    control_rate_hz = None
+
+    def __init__(self, action_space: ContinuousActions | DiscreteActions | None = None, *, seed: int = 0) -> None:
+        self.action_space = action_space or ContinuousActions()
+        self.sensors: tuple[SensorSpec, ...] = (state_sensor(),)
+        self._seed = seed
+        self._random = np.random.default_rng(seed)
+
+    def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
+        """(B, 2) float32 degrees and m/s; of the observation only the batch size is used."""
+        batch = len(next(iter(observation.values())))
+        if isinstance(self.action_space, DiscreteActions):
+            table = np.asarray(self.action_space.table, dtype=np.float32)
+            return table[self._random.integers(len(table), size=batch)]
+        drawn = self._random.uniform(self.action_space.low, self.action_space.high, size=(batch, 2))
+        return drawn.astype(np.float32)
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Start the stream again where all cars start anew."""
+        if mask is None:
+            self._random = np.random.default_rng(self._seed)
+
+
+POLICY_NAMES = ("random", "pure_pursuit")
 CHECKPOINTS = (f"best{SUFFIX}", f"last{SUFFIX}")
 
 
@@ -59,6 +94,6 @@ def find_bundle(spec: str | Path) -> Path:
     if path.is_file():
         return path
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, [*NAMED, *beside], n=1)
-    hint = f" Did you mean `{close[0] if close[0] in NAMED else path.parent / close[0]}`?" if close else ""
-    raise AssetError(f"No policy `{spec}`; give a bundle, a run folder, or one of {', '.join(NAMED)}.{hint}")
+    close = difflib.get_close_matches(path.name, [*POLICY_NAMES, *beside], n=1)
+    hint = f" Did you mean `{close[0] if close[0] in POLICY_NAMES else path.parent / close[0]}`?" if close else ""
+    raise AssetError(f"No policy `{spec}`; give a bundle, a run folder, or one of {', '.join(POLICY_NAMES)}.{hint}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from racer.bundle import Bundle
 from racer.contract import PolicyContract
 from racer.errors import BundleError, MissingExtra
-from racer.onnx_file import refuse_external_data
 from racer.preprocess import Preprocessor
+from racer.untrusted_files import check_no_external_data
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -36,7 +36,7 @@ def open_session(
         import onnxruntime as ort
     except ImportError:
         raise MissingExtra("Running an ONNX policy", "car") from None
-    refuse_external_data(onnx, source=source)
+    check_no_external_data(onnx, source=source)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

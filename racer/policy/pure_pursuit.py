@@ -69,7 +69,7 @@ class PurePursuitPolicy:
         state = np.asarray(observation["state"], dtype=np.float64)
         points = np.stack([state[:, self._x], state[:, self._y]], axis=-1)
         speed = state[:, self._speed]
-        later = _moved_on(points, speed, state[:, self._yaw_rate], self.settings.delay_s)
+        later = _predict_motion(points, speed, state[:, self._yaw_rate], self.settings.delay_s)
         action = np.stack([self._steering(later, speed), self._target_speed(points)], axis=-1)
         return action.astype(np.float32)
 
@@ -79,14 +79,16 @@ class PurePursuitPolicy:
     def _steering(self, points: NDArray, speed: NDArray) -> NDArray:
         settings = self.settings
         from_rear = points + np.array([settings.rear, 0.0])
-        goal = _at_distance(from_rear, np.clip(speed * settings.goal_time_s, settings.goal_min, settings.goal_max))
+        goal = _point_at_distance(
+            from_rear, np.clip(speed * settings.goal_time_s, settings.goal_min, settings.goal_max)
+        )
         curvature = 2.0 * goal[:, 1] / np.maximum((goal**2).sum(axis=1), 1e-6)
         angle = np.degrees(np.arctan(settings.wheelbase * curvature))
         return np.clip(angle, -settings.steering_max_deg, settings.steering_max_deg)
 
     def _target_speed(self, points: NDArray) -> NDArray:
         settings = self.settings
-        curvature = _bend(points)
+        curvature = _curvatures(points)
         step = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0))
         start = np.hypot(points[:, :1, 0], points[:, :1, 1])
         way = np.concatenate([start, start + np.cumsum(step, axis=1)], axis=1)[:, :-2]  # to where a bend begins
@@ -94,7 +96,7 @@ class PurePursuitPolicy:
         return np.clip(np.sqrt(allowed.min(axis=1)), settings.speed_min, settings.speed_max)
 
 
-def _moved_on(points: NDArray, speed: NDArray, yaw_rate: NDArray, delay_s: float) -> NDArray:
+def _predict_motion(points: NDArray, speed: NDArray, yaw_rate: NDArray, delay_s: float) -> NDArray:
     """Points (B, K, 2) in the frame of a car that goes on for `delay_s` at its speed and yaw rate (B,)."""
     turn = yaw_rate * delay_s
     way = speed * delay_s
@@ -104,7 +106,7 @@ def _moved_on(points: NDArray, speed: NDArray, yaw_rate: NDArray, delay_s: float
     return np.stack([x * cosine + y * sine, y * cosine - x * sine], axis=-1)
 
 
-def _at_distance(points: NDArray, distance: NDArray) -> NDArray:
+def _point_at_distance(points: NDArray, distance: NDArray) -> NDArray:
     """(B, 2) where each row of points (B, K, 2) first gets `distance` (B,) away from the origin.
 
     Between two points it is interpolated by distance; before the first and behind the last it is those
@@ -122,7 +124,7 @@ def _at_distance(points: NDArray, distance: NDArray) -> NDArray:
     return points[row, before] * (1.0 - share) + points[row, after] * share
 
 
-def _bend(points: NDArray) -> NDArray:
+def _curvatures(points: NDArray) -> NDArray:
     """(B, K - 2) curvature in 1/m of the circle through each three points in a row (Menger curvature)."""
     a, b, c = points[:, :-2], points[:, 1:-1], points[:, 2:]
     ab, bc, ac = b - a, c - b, c - a

@@ -1,4 +1,11 @@
-"""From what sensors put out to what the network takes: names, shapes and types checked, pictures made ready.
+"""The steps on batches of pictures, (B, H, W, C) uint8 to the same; whole numbers only, so exact on every machine.
+
+Nothing is remembered here. The arithmetic of `grey` and `resize` is OpenCV's for 8 bits (modules/imgproc,
+color_rgb.simd.hpp and resize.cpp), that of `area` by 2 as well.
+
+The only memory of the preprocessing: the last frames of each car.
+
+From what sensors put out to what the network takes: names, shapes and types checked, pictures made ready.
 
 Values stay in SI units and pictures in bytes. Scaling is no part of this: it is built into the ONNX graph.
 """
@@ -6,17 +13,177 @@ Values stay in SI units and pictures in bytes. Scaling is no part of this: it is
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.preprocess import AnyStep, StackStep, shape_after
+from racer.config.network import (
+    AnyPreprocessStep,
+    AreaStep,
+    CropStep,
+    GreyStep,
+    MaskStep,
+    ResizeStep,
+    Shape,
+    StackStep,
+    shape_after_step,
+)
 from racer.contract import PICTURES, PolicyContract, SensorSpec
 from racer.errors import BundleError
-from racer.preprocess.pictures import Operation, operation
-from racer.preprocess.ring import FrameRing
+
+Images = NDArray[np.uint8]
+ImageOperation = Callable[[Images], Images]
+
+_ONE = 2048
+"""A weight of 1 in the 11-bit fixed point of a resize."""
+
+
+def make_operation(step: AnyPreprocessStep, shape: Shape) -> ImageOperation:
+    """What a step does with pictures of a shape; its tables are made here, once."""
+    if isinstance(step, GreyStep):
+        return to_grey
+    if isinstance(step, CropStep):
+        rows, columns = slice(step.top, shape[0] - step.bottom), slice(step.left, shape[1] - step.right)
+        return lambda pictures: pictures[:, rows, columns]
+    if isinstance(step, MaskStep):
+        return lambda pictures: mask_top_rows(pictures, step.rows)
+    if isinstance(step, AreaStep):
+        return lambda pictures: shrink_by_area(pictures, step.factor)
+    if isinstance(step, ResizeStep):
+        return BilinearResize(shape, step.height, step.width)
+    raise TypeError(f"step {step.step} is no operation on single pictures")
+
+
+def to_grey(pictures: Images) -> Images:
+    """Luma of RGB, (B, H, W, 3) to (B, H, W, 1)."""
+    red, green, blue = (pictures[..., k].astype(np.int32) for k in range(3))
+    luma = (9798 * red + 19235 * green + 3735 * blue + 16384) >> 15
+    return luma.astype(np.uint8)[..., None]
+
+
+def mask_top_rows(pictures: Images, rows: int) -> Images:
+    """A copy with the top `rows` black."""
+    masked = pictures.copy()
+    masked[:, :rows] = 0
+    return masked
+
+
+def shrink_by_area(pictures: Images, factor: int) -> Images:
+    """Each factor x factor block as its mean, halves rounded up."""
+    batch, height, width, channels = pictures.shape
+    if factor == 2 and channels == 1:
+        return _halve(pictures)
+    small = height // factor, width // factor
+    total = np.zeros((batch, *small, channels), np.uint32)
+    for row in range(factor):
+        for column in range(factor):
+            total += pictures[:, row::factor, column::factor]
+    count = factor * factor
+    return ((2 * total + count) // (2 * count)).astype(np.uint8)
+
+
+def _halve(pictures: Images) -> Images:
+    """`area` by 2 of one channel: pixels side by side are the two bytes of a 16-bit word, whichever comes first."""
+    batch, height, width, _ = pictures.shape
+    words = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
+    pairs = words & 0xFF
+    pairs += words >> 8
+    total = pairs[:, 0::2] + pairs[:, 1::2]
+    total += 2
+    total >>= 2
+    return total.astype(np.uint8)[..., None]
+
+
+class BilinearResize:
+    """A resize between the four nearest pixels; half-pixel centres, edges repeated."""
+
+    def __init__(self, shape: Shape, height: int, width: int) -> None:
+        """Make the tables for pictures of `shape`."""
+        self._top, self._bottom, top, bottom = _interpolation_table(shape[0], height)
+        self._left, self._right, left, right = _interpolation_table(shape[1], width)
+        # Beyond an outer column's centre OpenCV takes that column alone; of rows it takes both, which are the same.
+        centre = (np.arange(width) + 0.5) * (shape[1] / width) - 0.5
+        outside = (centre < 0.0) | (centre >= shape[1] - 1)
+        left[outside], right[outside] = _ONE, 0
+        self._weight_top, self._weight_bottom = top[:, None, None], bottom[:, None, None]
+        self._weight_left, self._weight_right = left[:, None], right[:, None]
+
+    def __call__(self, pictures: Images) -> Images:
+        """(B, H, W, C) to (B, height, width, C)."""
+        rows = np.take(pictures, self._left, axis=2) * self._weight_left
+        rows += np.take(pictures, self._right, axis=2) * self._weight_right
+        rows >>= 4
+        upper = (np.take(rows, self._top, axis=1) * self._weight_top) >> 16
+        upper += (np.take(rows, self._bottom, axis=1) * self._weight_bottom) >> 16
+        upper += 2
+        upper >>= 2
+        return upper.astype(np.uint8)
+
+
+def _interpolation_table(
+    size: int, wanted: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
+    """For each of `wanted` places: the two of `size` pixels that it lies between, and their weights."""
+    centre = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(np.float32)
+    first = np.floor(centre)
+    share = centre - first
+    below = first.astype(np.intp)
+    last = size - 1
+    return (
+        np.clip(below, 0, last),
+        np.clip(below + 1, 0, last),
+        np.rint((np.float32(1.0) - share) * _ONE).astype(np.int32),
+        np.rint(share * _ONE).astype(np.int32),
+    )
+
+
+class FrameRing:
+    """The last `frames` delivered frames of each car, side by side in the channels, oldest first.
+
+    A car's first frame after `reset` fills its whole ring.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._kept: NDArray[np.uint8] | None = None
+        self._fresh: NDArray[np.bool_] = np.ones(0, np.bool_)
+
+    @property
+    def cars(self) -> int | None:
+        """How many cars are remembered; None before the first frame and after a reset of all."""
+        return None if self._kept is None else len(self._kept)
+
+    def reset(self, which: NDArray[np.bool_] | None = None) -> None:
+        """Forget the cars that `which` (B,) marks; None: all, and how many there are."""
+        if which is None:
+            self._kept = None
+        elif self._kept is not None:
+            self._fresh |= which
+
+    def push(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Take a new frame of each car, (B, H, W, C); returns (B, H, W, frames * C), a new array each time."""
+        batch, height, width, channels = pictures.shape
+        if self._kept is None:
+            self._kept = np.zeros((batch, height, width, self._frames * channels), np.uint8)
+            self._fresh = np.ones(batch, np.bool_)
+        kept = self._kept
+        stacked = np.empty_like(kept)
+        # One shift of all bytes moves every pixel's frames; what comes in from the next pixel is written over.
+        stacked.reshape(-1)[:-channels] = kept.reshape(-1)[channels:]
+        stacked[..., -channels:] = pictures
+        if self._fresh.any():
+            stacked[self._fresh] = np.tile(pictures[self._fresh], self._frames)
+            self._fresh[:] = False
+        self._kept = stacked
+        return stacked.copy()  # who gets it may write into it
+
+    def peek(self, picture: NDArray[np.uint8], car: int) -> NDArray[np.uint8]:
+        """What `push` would give for one car with a frame (H, W, C); nothing is remembered."""
+        if self._kept is None or self._fresh[car]:
+            return np.tile(picture, self._frames)
+        return np.concatenate([self._kept[car, ..., picture.shape[-1] :], picture], axis=-1)
 
 
 class Preprocessor:
@@ -26,10 +193,10 @@ class Preprocessor:
     depends on the observation alone.
     """
 
-    def __init__(self, sensors: Sequence[SensorSpec], steps: Sequence[AnyStep] = ()) -> None:
+    def __init__(self, sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessStep] = ()) -> None:
         """For the contract's `sensors` and `preprocessing`, or those of a training."""
         self._sensors = tuple(sensors)
-        self._operations: dict[str, list[Operation]] = {}
+        self._operations: dict[str, list[ImageOperation]] = {}
         self._rings: dict[str, FrameRing] = {}
         for sensor in sensors:
             if sensor.name not in PICTURES:
@@ -40,8 +207,8 @@ class Preprocessor:
                 if isinstance(step, StackStep):
                     self._rings[sensor.name] = FrameRing(step.frames)
                 else:
-                    self._operations[sensor.name].append(operation(step, shape))
-                shape = shape_after(step, shape)
+                    self._operations[sensor.name].append(make_operation(step, shape))
+                shape = shape_after_step(step, shape)
 
     @classmethod
     def of(cls, contract: PolicyContract) -> Preprocessor:
@@ -62,7 +229,7 @@ class Preprocessor:
         Raises:
             BundleError: an observation does not fit the contract.
         """
-        inputs = checked(self._sensors, observation)
+        inputs = check_observations(self._sensors, observation)
         for name, operations in self._operations.items():
             pictures = inputs[name]
             for one in operations:
@@ -80,7 +247,7 @@ class Preprocessor:
 
     def peek(self, observation: Mapping[str, NDArray[Any]], car: int) -> dict[str, NDArray[Any]]:
         """The inputs, without the batch dimension, for one more observation of one car; nothing is remembered."""
-        inputs = checked(self._sensors, {name: values[None] for name, values in observation.items()})
+        inputs = check_observations(self._sensors, {name: values[None] for name, values in observation.items()})
         for name, operations in self._operations.items():
             pictures = inputs[name]
             for one in operations:
@@ -104,10 +271,10 @@ def prepare_drive(contract: PolicyContract, observation: Mapping[str, NDArray[An
 
 def prepare(contract: PolicyContract, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
     """A batch of observations as the contract's sensors give them: `checked`, before any preprocessing."""
-    return checked(contract.sensors, observation)
+    return check_observations(contract.sensors, observation)
 
 
-def checked(sensors: Sequence[SensorSpec], observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
+def check_observations(sensors: Sequence[SensorSpec], observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
     """The observations of the given sensors, with their shapes and types.
 
     Args:

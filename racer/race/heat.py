@@ -9,28 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.disturbance import differs
-from racer.config.env import EnvConfig
+from racer.config.disturbance import is_disturbed
+from racer.config.env import EnvConfig, VehicleConfig
 from racer.config.read import read_disturbance
 from racer.config.rules import Rules
-from racer.config.vehicle import VehicleConfig
-from racer.env.sensing import Sensing
-from racer.race.entrant import Entrant, limits_of, why_refused
-from racer.race.grid import grid_poses, lone_poses
-from racer.race.lanes import Lanes
-from racer.race.put_back import PATIENCE_S, find_place, wanted_place
-from racer.race.referee import Referee, Stand
-from racer.sim.disturb.disturb import Disturbances, action_delay_max
+from racer.env.sensors.suite import SensorSuite
+from racer.race.entrants import Entrant, action_error, action_limits
+from racer.race.grid import Lanes, grid_poses, solo_poses
+from racer.race.referee import Referee, TrialState
+from racer.race.respawn import PATIENCE_S, find_respawn_pose, respawn_target
+from racer.sim.randomize.distributions import Disturbances, action_delay_max
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
 from racer.track.track import Track
 
-_FOREVER = 2**31 - 1
+_STEPS_UNLIMITED = 2**31 - 1
 """Control steps; the referee keeps the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class EntrantCars:
     """An entrant and the cars that it drives: (B,) worlds and cars, trial by trial."""
 
     entrant: Entrant
@@ -50,7 +48,7 @@ class Heat:
 
     def __init__(
         self,
-        seats: Sequence[Seat],
+        seats: Sequence[EntrantCars],
         track: Track,
         vehicle: VehicleConfig,
         rules: Rules,
@@ -77,23 +75,23 @@ class Heat:
             cars=cars,
             objects=rules.objects,
             control_dt=1.0 / rate_hz,
-            steps_max=_FOREVER,
+            steps_max=_STEPS_UNLIMITED,
             action_delay_max=action_delay_max(disturbance),
             threads=1 if pool is None else None,
         )
         self.world.world_ids[:] = trials
-        self.disturbances = Disturbances(self.world, disturbance) if differs(disturbance) else None
+        self.disturbances = Disturbances(self.world, disturbance) if is_disturbed(disturbance) else None
         self.lanes = Lanes(self.world)
         self._trials = trials
-        eyes: dict[EnvConfig, tuple[Sensing, NDArray[np.bool_]]] = {}
+        eyes: dict[EnvConfig, tuple[SensorSuite, NDArray[np.bool_]]] = {}
         for seat in seats:
             if seat.config not in eyes:
-                sensing = Sensing(self.world, seat.config, self.disturbances, cars="all")
+                sensing = SensorSuite(self.world, seat.config, self.disturbances, cars="all")
                 eyes[seat.config] = sensing, np.zeros(self.world.cars.shape, np.bool_)
             eyes[seat.config][1][seat.worlds, seat.cars] = True
         self._eyes = list(eyes.values())
         self._seen = [eyes[seat.config][0].observation for seat in seats]
-        self._limits = [limits_of(seat.entrant.policy) for seat in seats]
+        self._limits = [action_limits(seat.entrant.policy) for seat in seats]
         self._commands = np.zeros((*self.world.cars.shape, 2))
         self.referee = Referee(self.world, rules, trials)
 
@@ -109,7 +107,7 @@ class Heat:
                 grid_poses(self.lanes, world.cars.shape[1], self.rules.grid.spacing), (len(world.cars), 1, 1)
             )
         else:
-            poses = lone_poses(self.lanes, self.rules.start, self.rules.trials, self._seed)[self._trials][:, None]
+            poses = solo_poses(self.lanes, self.rules.start, self.rules.trials, self._seed)[self._trials][:, None]
         world.place(poses)
         if self.rules.race == "head_to_head" and self.lanes.closed:
             self._count_from_the_line()
@@ -162,7 +160,7 @@ class Heat:
                 continue
             bad = mine & ~((actions >= low) & (actions <= high)).all(axis=1)
             for b in np.flatnonzero(bad).tolist():
-                referee.end(int(seat.worlds[b]), int(seat.cars[b]), "out", why_refused(actions[b], low, high))
+                referee.end(int(seat.worlds[b]), int(seat.cars[b]), "out", action_error(actions[b], low, high))
             actions[~mine | bad] = 0.0
             self._commands[seat.worlds, seat.cars] = actions
 
@@ -204,11 +202,11 @@ class Heat:
     def _place_for(self, n: int, c: int) -> tuple[float, float, float, float] | None:
         rules, row = self.rules.put_back, self.referee.rows[n, c]
         mercy = rules.mercy is not None and row["hit"] >= 0 and row["hits"] >= rules.mercy
-        wanted = wanted_place(
+        wanted = respawn_target(
             self.world, self.lanes, rules, n, c, s_before=float(row["s_before"]), hit=int(row["hit"]), ahead=mercy
         )
         late = (self.referee.tick - int(row["due"])) * self.world.control_dt
-        pose = find_place(self.world, self.lanes, rules, n, c, wanted, patient=late < PATIENCE_S)
+        pose = find_respawn_pose(self.world, self.lanes, rules, n, c, wanted, patient=late < PATIENCE_S)
         if pose is not None and mercy:
             row["hits"] = 0
         return pose
@@ -224,5 +222,5 @@ class Heat:
             car["travelled"] = kept["travelled"][n, c] + self.lanes.gap(float(kept["s"][n, c]), float(car["s"]))
             car["start_s"] = kept["start_s"][n, c]
             car["progress"] = 100.0 * car["travelled"] / self.referee.length_of(n, c)
-            rows["stand"][n, c] = int(Stand.RACING)
+            rows["stand"][n, c] = int(TrialState.RACING)
             rows["resets"][n, c] += 1

@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.race.contest import Contest
-from racer.race.race import recorder_of
-from racer.replay import Event
-from racer.view.scene import Stage
+from racer.race.session import RaceSession, make_recorder
+from racer.replay import ReplayEvent
+from racer.viewer.playback import Stage
 
 
 class RaceSource:
     """See `racer.view.source.Source`: the first trial of a race. It ends with the race."""
 
-    def __init__(self, make: Callable[[], Contest], *, watch: Callable[[Contest], None] | None = None) -> None:
+    def __init__(self, make: Callable[[], RaceSession], *, watch: Callable[[RaceSession], None] | None = None) -> None:
         """Start the race.
 
         Args:
@@ -24,7 +23,7 @@ class RaceSource:
             watch: called after each control step.
         """
         self._make, self._watch = make, watch
-        self._contest: Contest | None = None
+        self._contest: RaceSession | None = None
         self._over = False
         self.reset()
         contest = self.contest
@@ -37,7 +36,7 @@ class RaceSource:
         )
 
     @property
-    def contest(self) -> Contest:
+    def contest(self) -> RaceSession:
         """The race that goes on."""
         assert self._contest is not None
         return self._contest
@@ -53,7 +52,7 @@ class RaceSource:
         return len(self.recorder.rows) if self._over else None
 
     @property
-    def events(self) -> Sequence[Event]:
+    def events(self) -> Sequence[ReplayEvent]:
         """See `Source`."""
         return self.recorder.events
 
@@ -77,7 +76,7 @@ class RaceSource:
             self._contest.close()
         self._contest = self._make()
         self._contest.start()
-        self.recorder = recorder_of(self._contest)
+        self.recorder = make_recorder(self._contest)
         self._contest.tell_countdown(self.recorder)
         self._over = False
 

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from racer.config.rules import Rules
 from racer.race.result import LapResult
 from racer.sim.contact import BEHIND, NO_CONTACT
-from racer.sim.dtypes import BOX
-from racer.sim.status import BACKWARD_STEPS, STUCK_STEPS, Status
+from racer.sim.dtypes import BACKWARD_STEPS, BOX, STUCK_STEPS, EpisodeStatus
 from racer.sim.world import World
 
 _ROUNDING = 1e-9
 
 
-class Stand(IntEnum):
+class TrialState(IntEnum):
     """How a car stands in its trial."""
 
     RACING = 0
@@ -36,7 +35,7 @@ class Stand(IntEnum):
     DONE = 3
 
 
-TALLY = np.dtype(
+REFEREE_ROW = np.dtype(
     [
         ("stand", "i4"),  # a `Stand`
         ("due", "i8"),  # control step of the trial from which a car that waits may go on
@@ -82,7 +81,7 @@ class Referee:
         self.world, self.rules = world, rules
         self._trials = trials
         shape = world.cars.shape
-        self.rows = np.zeros(shape, TALLY)
+        self.rows = np.zeros(shape, REFEREE_ROW)
         self.rows["hit"] = self.rows["box"] = -1
         self.laps: list[list[list[LapResult]]] = [[[] for _ in range(shape[1])] for _ in range(shape[0])]
         self.ended: list[list[tuple[str, str] | None]] = [[None] * shape[1] for _ in range(shape[0])]
@@ -98,12 +97,12 @@ class Referee:
     @property
     def racing(self) -> NDArray[np.bool_]:
         """(N, C) cars that drive."""
-        return self.rows["stand"] == Stand.RACING
+        return self.rows["stand"] == TrialState.RACING
 
     @property
     def over(self) -> bool:
         """Whether all trials have ended."""
-        return bool((self.rows["stand"] == Stand.DONE).all())
+        return bool((self.rows["stand"] == TrialState.DONE).all())
 
     def length_of(self, n: int, c: int) -> float:
         """m of arc of a car's lap."""
@@ -121,26 +120,31 @@ class Referee:
         """
         self.tick += 1
         status, racing = self.world.cars["status"], self.racing
-        news = racing & (status >= Status.LAP_COMPLETE)
+        news = racing & (status >= EpisodeStatus.LAP_COMPLETE)
         if news.any():
-            crashed = news & (status == Status.CRASHED)
+            crashed = news & (status == EpisodeStatus.CRASHED)
             contacts = self.world.contacts() if crashed.any() else None
             for n, c in np.argwhere(news).tolist():
                 touching = None if contacts is None else contacts[n, c]
                 self._judge_one(n, c, touching, float(s_before[n, c]), float(travelled_before[n, c]))
         if self.now >= self.rules.limits.time_s - _ROUNDING:
-            for n, c in np.argwhere(self.rows["stand"] != Stand.DONE).tolist():
-                self.end(n, c, Status.TIME_UP.word, f"it was not done after {self.rules.limits.time_s:g} s")
+            for n, c in np.argwhere(self.rows["stand"] != TrialState.DONE).tolist():
+                self.end(n, c, EpisodeStatus.TIME_UP.word, f"it was not done after {self.rules.limits.time_s:g} s")
 
     def _judge_one(self, n: int, c: int, touching: NDArray[np.int8] | None, s: float, travelled: float) -> None:
         car = self.world.cars[n, c]
-        status = Status(int(car["status"]))
-        if status is Status.CRASHED and touching is not None and not (touching == BEHIND).any():
-            status = _without_contact(car)
+        status = EpisodeStatus(int(car["status"]))
+        if status is EpisodeStatus.CRASHED and touching is not None and not (touching == BEHIND).any():
+            status = _status_without_contact(car)
             car["status"] = int(status)
-        if status is Status.LAP_COMPLETE:
+        if status is EpisodeStatus.LAP_COMPLETE:
             self._complete_lap(n, c, travelled)
-        elif status in (Status.OFF_TRACK, Status.CRASHED, Status.IMMOBILIZED, Status.REVERSED):
+        elif status in (
+            EpisodeStatus.OFF_TRACK,
+            EpisodeStatus.CRASHED,
+            EpisodeStatus.IMMOBILIZED,
+            EpisodeStatus.REVERSED,
+        ):
             self._punish(n, c, status, s, touching)
 
     def _complete_lap(self, n: int, c: int, travelled: float) -> None:
@@ -162,7 +166,7 @@ class Referee:
             return
         car["travelled"] -= length
         car["progress"] = 100.0 * car["travelled"] / length
-        car["status"] = int(Status.IN_PROGRESS)
+        car["status"] = int(EpisodeStatus.IN_PROGRESS)
 
     def _write_lap(self, n: int, c: int, time_s: float | None) -> None:
         row = self.rows[n, c]
@@ -178,26 +182,26 @@ class Referee:
         for key in ("added", "lap_penalty", "lap_off_tracks", "lap_collisions"):
             row[key] = 0
 
-    def _punish(self, n: int, c: int, status: Status, s: float, touching: NDArray[np.int8] | None) -> None:
+    def _punish(self, n: int, c: int, status: EpisodeStatus, s: float, touching: NDArray[np.int8] | None) -> None:
         """Count a fault, and end the trial, pause the car, or take it off the road."""
         rules, row = self.rules, self.rows[n, c]
         penalties = rules.penalties
-        crash = status is Status.CRASHED
+        crash = status is EpisodeStatus.CRASHED
         rule = rules.collision if crash else rules.off_track
         seconds = (
             penalties.collision_s
             if crash
             else penalties.off_track_s
-            if status is Status.OFF_TRACK
+            if status is EpisodeStatus.OFF_TRACK
             else penalties.stuck_s
         )
         row["fault"], row["s_before"] = int(status), s
         self._note_box(row, n, touching if crash else None)
-        for key, counts in (("off_tracks", status is Status.OFF_TRACK), ("collisions", crash)):
+        for key, counts in (("off_tracks", status is EpisodeStatus.OFF_TRACK), ("collisions", crash)):
             row[key] += counts
             row[f"lap_{key}"] += counts
         if rule == "end":
-            self.end(n, c, status.word, f"its first fault ended it: {_WORDS[status]}")
+            self.end(n, c, status.word, f"its first fault ended it: {_FAULT_NAMES[status]}")
             return
         if rule != "pause" and row["resets"] >= rules.limits.resets:
             self.end(n, c, "resets", f"it would have been put back more than {rules.limits.resets} times")
@@ -209,9 +213,9 @@ class Referee:
             row["added"] += seconds
         row["due"] = self.tick + math.ceil(wait / self.world.control_dt - _ROUNDING)
         cost = f", {seconds:g} s" if seconds else ""
-        self.told.append((n, c, f"{_WORDS[status]}{cost}"))
+        self.told.append((n, c, f"{_FAULT_NAMES[status]}{cost}"))
         if rule == "pause":
-            row["stand"] = int(Stand.PAUSED)
+            row["stand"] = int(TrialState.PAUSED)
             for key in ("vx", "vy", "yaw_rate", "ax", "ay"):
                 self.world.cars[key][n, c] = 0.0
         else:
@@ -228,34 +232,34 @@ class Referee:
 
     def lift(self, n: int, c: int) -> None:
         """Take a car off the road until it is put back."""
-        self.rows["stand"][n, c] = int(Stand.LIFTED)
+        self.rows["stand"][n, c] = int(TrialState.LIFTED)
         if not self._alone:
             self.world.cars["active"][n, c] = 0
 
     def end(self, n: int, c: int, word: str, reason: str) -> None:
         """End the trial of a car and take it off the road."""
         row, car = self.rows[n, c], self.world.cars[n, c]
-        if row["stand"] == Stand.DONE:
+        if row["stand"] == TrialState.DONE:
             return
-        row["stand"] = int(Stand.DONE)
+        row["stand"] = int(TrialState.DONE)
         row["seconds"] = row["began"] if word == "finished" else self.now
         self.ended[n][c] = (word, reason)
         if word != "finished":
             self._write_lap(n, c, None)
             self.told.append((n, c, word.replace("_", " ")))
-            if car["status"] <= Status.IN_PROGRESS:
-                car["status"] = int(Status.TIME_UP)
+            if car["status"] <= EpisodeStatus.IN_PROGRESS:
+                car["status"] = int(EpisodeStatus.TIME_UP)
         if not self._alone:
             car["active"] = 0
 
     def due(self) -> list[tuple[int, int]]:
         """Cars off the road that may be put back, in the order of worlds and slots."""
-        ready = (self.rows["stand"] == Stand.LIFTED) & (self.rows["due"] <= self.tick)
+        ready = (self.rows["stand"] == TrialState.LIFTED) & (self.rows["due"] <= self.tick)
         return [(n, c) for n, c in np.argwhere(ready).tolist()]
 
     def end_pauses(self) -> None:
         """Let cars go on whose pause is over; those that still touch what they ran into are lifted."""
-        over = (self.rows["stand"] == Stand.PAUSED) & (self.rows["due"] <= self.tick)
+        over = (self.rows["stand"] == TrialState.PAUSED) & (self.rows["due"] <= self.tick)
         if not over.any():
             return
         contacts = self.world.contacts()
@@ -264,9 +268,9 @@ class Referee:
                 self.lift(n, c)
                 continue
             car = self.world.cars[n, c]
-            car["status"] = int(Status.IN_PROGRESS)
+            car["status"] = int(EpisodeStatus.IN_PROGRESS)
             car["stuck_steps"] = car["backward_steps"] = 0
-            self.rows["stand"][n, c] = int(Stand.RACING)
+            self.rows["stand"][n, c] = int(TrialState.RACING)
 
     def progress(self) -> NDArray[np.float64]:
         """(N, C) laps driven, with the part of the present one."""
@@ -275,22 +279,22 @@ class Referee:
         return np.where(laps >= self.rules.laps, laps, laps + part)
 
 
-_WORDS = {
-    Status.OFF_TRACK: "off track",
-    Status.CRASHED: "collision",
-    Status.IMMOBILIZED: "stuck",
-    Status.REVERSED: "driving backwards",
+_FAULT_NAMES = {
+    EpisodeStatus.OFF_TRACK: "off track",
+    EpisodeStatus.CRASHED: "collision",
+    EpisodeStatus.IMMOBILIZED: "stuck",
+    EpisodeStatus.REVERSED: "driving backwards",
 }
 
 
-def _without_contact(car: np.void) -> Status:
+def _status_without_contact(car: np.void) -> EpisodeStatus:
     """How a car stands that somebody else ran into; as `racer.sim.step.judge` has it without the crash."""
     if car["wheels_on"] == 0:
-        return Status.OFF_TRACK
+        return EpisodeStatus.OFF_TRACK
     if car["progress"] >= 100.0:
-        return Status.LAP_COMPLETE
+        return EpisodeStatus.LAP_COMPLETE
     if car["stuck_steps"] >= STUCK_STEPS:
-        return Status.IMMOBILIZED
+        return EpisodeStatus.IMMOBILIZED
     if car["backward_steps"] >= BACKWARD_STEPS:
-        return Status.REVERSED
-    return Status.IN_PROGRESS
+        return EpisodeStatus.REVERSED
+    return EpisodeStatus.IN_PROGRESS

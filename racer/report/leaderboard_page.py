@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from racer import __version__
 from racer.replay import Replay
+from racer.report.page_style import STYLE
 from racer.report.run_maps import make_map, path_map, ramp_legend
-from racer.report.run_style import STYLE
 from racer.track.track import Track
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -38,12 +38,12 @@ nav ul { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 14px 0 0; paddin
   .board .figures dd { font-size: 1.25rem; } }
 """
 
-Lap = tuple[NDArray[np.float64], NDArray[np.float64]]
+LapTrace = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(T + 1, 2) metres of the way, and (T,) m/s on the piece that ends there."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class PageColumn:
     """One column; `words` are set to the left, `minor` is left out on a phone."""
 
     head: str
@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PageRow:
     """One row under the columns; the leader's is marked. `replay` is a link from the page."""
 
     cells: tuple[str, ...]
@@ -74,9 +74,9 @@ class PageBoard:
     told: str
     track: Track
     figures: tuple[tuple[str, str, str], ...]
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    lap: Lap | None = None
+    columns: tuple[PageColumn, ...]
+    rows: tuple[PageRow, ...]
+    lap: LapTrace | None = None
     whose: str = ""
 
 
@@ -133,7 +133,9 @@ def _picture(board: PageBoard, key: str) -> str:
 
 
 def _table(board: PageBoard) -> str:
-    heads = "".join(f'<th scope="col"{_kinds(k, one)}>{escape(one.head)}</th>' for k, one in enumerate(board.columns))
+    heads = "".join(
+        f'<th scope="col"{_cell_classes(k, one)}>{escape(one.head)}</th>' for k, one in enumerate(board.columns)
+    )
     replays = any(row.replay for row in board.rows)
     if replays:
         heads += '<th scope="col" class="words minor">replay</th>'
@@ -144,9 +146,10 @@ def _table(board: PageBoard) -> str:
     )
 
 
-def _row(row: Row, columns: Sequence[Column], replays: bool) -> str:
+def _row(row: PageRow, columns: Sequence[PageColumn], replays: bool) -> str:
     inside = "".join(
-        f"<td{_kinds(k, one)}>{escape(text)}</td>" for k, (text, one) in enumerate(zip(row.cells, columns, strict=True))
+        f"<td{_cell_classes(k, one)}>{escape(text)}</td>"
+        for k, (text, one) in enumerate(zip(row.cells, columns, strict=True))
     )
     if replays:
         link = f'<a href="{escape(quote(row.replay))}">replay</a>' if row.replay else ""
@@ -154,7 +157,7 @@ def _row(row: Row, columns: Sequence[Column], replays: bool) -> str:
     return f'<tr class="best">{inside}</tr>' if row.leads else f"<tr>{inside}</tr>"
 
 
-def _kinds(k: int, column: Column) -> str:
+def _cell_classes(k: int, column: PageColumn) -> str:
     """The classes of a cell; the first column is the place, the second the label."""
     kinds = [("place", "label")[k]] if k < 2 else []
     kinds += ["words"] if column.words else []
@@ -162,7 +165,7 @@ def _kinds(k: int, column: Column) -> str:
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
-def fastest_lap(replay: Replay, label: str) -> Lap | None:
+def fastest_lap(replay: Replay, label: str) -> LapTrace | None:
     """The fastest lap of a car of a replay; None where it completed none."""
     names = [car.name for car in replay.header.cars]
     if label not in names:

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.assets import write_atomically
-from racer.report.reward_values import Curve, Landscape
-from racer.sim.picture.picture import View, draw_track
-from racer.track.track import Look, Track
+from racer.render.topdown import Viewport, draw_track
+from racer.report.reward_values import RewardCurve, RewardLandscape
+from racer.track.track import Track, TrackAppearance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PAPER = Look(
+_PAPER = TrackAppearance(
     road=(226, 226, 222),
     edge_line=(92, 96, 98),
     center_line=(188, 188, 182),
@@ -42,7 +42,7 @@ _DPI = 120
 _MARGIN_M = 0.35
 
 
-def plot_reward(seen: Landscape, track: Track) -> Figure:
+def plot_reward(seen: RewardLandscape, track: Track) -> Figure:
     """One reward function: a map and three curves."""
     from matplotlib.figure import Figure
 
@@ -58,7 +58,7 @@ def plot_reward(seen: Landscape, track: Track) -> Figure:
     return figure
 
 
-def plot_rewards(seen: Sequence[Landscape], track: Track) -> Figure:
+def plot_rewards(seen: Sequence[RewardLandscape], track: Track) -> Figure:
     """Two reward functions side by side, on the same scales."""
     from matplotlib.figure import Figure
 
@@ -81,7 +81,7 @@ def plot_rewards(seen: Sequence[Landscape], track: Track) -> Figure:
 
 def _proportion(track: Track) -> float:
     """Height over width of the track's picture."""
-    view = View.fit(track, _MAP_PX, margin_m=_MARGIN_M)
+    view = Viewport.fit(track, _MAP_PX, margin_m=_MARGIN_M)
     return view.height_px / view.width_px
 
 
@@ -94,7 +94,7 @@ def save_png(figure: Figure, path: str | Path) -> Path:
     return write_atomically(path, buffer.getvalue())
 
 
-def _limits(seen: Sequence[Landscape]) -> tuple[float, float]:
+def _limits(seen: Sequence[RewardLandscape]) -> tuple[float, float]:
     """Ends of the colour scale: all but the outermost hundredths, so that one bonus does not hide the rest."""
     values = np.concatenate([one.rewards[np.isfinite(one.rewards)] for one in seen])
     low, high = (float(value) for value in np.percentile(values, (1.0, 99.0)))
@@ -104,9 +104,9 @@ def _limits(seen: Sequence[Landscape]) -> tuple[float, float]:
     return low, high
 
 
-def _draw_map(axes: Axes, seen: Landscape, track: Track, limits: tuple[float, float]) -> Any:
+def _draw_map(axes: Axes, seen: RewardLandscape, track: Track, limits: tuple[float, float]) -> Any:
     """The track from above with the reward on the road; returns the coloured mesh."""
-    view = View.fit(track, _MAP_PX, margin_m=_MARGIN_M)
+    view = Viewport.fit(track, _MAP_PX, margin_m=_MARGIN_M)
     wide, high = 0.5 * view.width_px * view.scale, 0.5 * view.height_px * view.scale
     extent = (view.x - wide, view.x + wide, view.y - high, view.y + high)
     axes.imshow(draw_track(replace(track, look=_PAPER), view=view), extent=extent, interpolation="antialiased")
@@ -142,7 +142,7 @@ def _draw_start(axes: Axes, track: Track) -> None:
 
 
 def _draw_bar(
-    figure: Figure, mesh: Any, axes: Sequence[Axes], limits: tuple[float, float], seen: Sequence[Landscape]
+    figure: Figure, mesh: Any, axes: Sequence[Axes], limits: tuple[float, float], seen: Sequence[RewardLandscape]
 ) -> None:
     low = min(float(np.nanmin(one.rewards)) for one in seen) < limits[0]
     high = max(float(np.nanmax(one.rewards)) for one in seen) > limits[1]
@@ -153,7 +153,7 @@ def _draw_bar(
     bar.outline.set_visible(False)
 
 
-def _draw_title(axes: Axes, seen: Landscape, track: Track, *, colour: str = _INK) -> None:
+def _draw_title(axes: Axes, seen: RewardLandscape, track: Track, *, colour: str = _INK) -> None:
     axes.set_title(f"{seen.name} on {track.name}", loc="left", fontsize=14, fontweight="bold", color=colour, pad=20)
     told = f"each lane driven at {seen.speed:g} m/s, pointing along the road"
     if seen.failed:
@@ -163,7 +163,7 @@ def _draw_title(axes: Axes, seen: Landscape, track: Track, *, colour: str = _INK
     )
 
 
-def _draw_curves(axes: Sequence[Axes], seen: Sequence[Landscape]) -> None:
+def _draw_curves(axes: Sequence[Axes], seen: Sequence[RewardLandscape]) -> None:
     """Median and the middle eight tenths over the lap, on the centre line."""
     for ax, (name, label) in zip(axes, _AXES.items(), strict=True):
         for one, colour in zip(seen, _COLOURS, strict=False):
@@ -183,7 +183,7 @@ def _draw_curves(axes: Sequence[Axes], seen: Sequence[Landscape]) -> None:
     axes[0].set_title("on the centre line: median and middle 80 % over the lap", loc="left", fontsize=9.5, color=_GREY)
 
 
-def _draw_curve(axes: Axes, curve: Curve, colour: str, name: str) -> None:
+def _draw_curve(axes: Axes, curve: RewardCurve, colour: str, name: str) -> None:
     low, middle, high = curve.rewards
     axes.fill_between(curve.values, low, high, color=colour, alpha=0.16, linewidth=0)
     axes.plot(curve.values, middle, color=colour, linewidth=2.0, label=name)

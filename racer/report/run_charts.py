@@ -55,7 +55,7 @@ class Series:
     line: bool = True
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number for an axis or a sentence: `1.5M`, `20k`, `0.25`."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
@@ -63,7 +63,7 @@ def number(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def axis(
+def make_axis(
     values: Iterable[float], label: str, *, low: float | None = None, high: float | None = None, count: int = 5
 ) -> Axis:
     """An axis over finite values with round ticks; ends that are not given are rounded outwards."""
@@ -101,21 +101,21 @@ def _py(y: Axis, value: float) -> float:
     return HEIGHT - _BOTTOM - y.share(value) * (HEIGHT - _BOTTOM - _TOP)
 
 
-def svg(inside: str, alt: str, *, width: float = WIDTH, height: float = HEIGHT, kind: str = "chart") -> str:
+def svg_element(inside: str, alt: str, *, width: float = WIDTH, height: float = HEIGHT, kind: str = "chart") -> str:
     """An SVG picture that screen readers read as `alt`."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">{inside}</svg>'
     )
 
 
-def _frame(x: Axis, y: Axis, write_x: Callable[[float], str] = number) -> str:
+def _frame(x: Axis, y: Axis, write_x: Callable[[float], str] = format_number) -> str:
     """Grid, numbers and labels."""
     bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
     parts = []
     for tick in y.ticks:
         at = _py(y, tick)
         parts.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{right}"/>')
-        parts.append(f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{number(tick)}</text>')
+        parts.append(f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{format_number(tick)}</text>')
     for tick in x.ticks:
         at = _px(x, tick)
         parts.append(f'<path class="tick" d="M{at:.1f} {bottom}v4"/>')
@@ -137,10 +137,10 @@ def line_chart(series: Sequence[Series], *, x: Axis, y: Axis, alt: str) -> str:
         if one.dots or len(xs) == 1:
             every = -(-len(one.x) // _DOTS_MAX)
             for u, v in zip(one.x[::every], one.y[::every], strict=True):
-                told = escape(f"{number(u)} {x.label}: {number(v)} {y.label}".strip())
+                told = escape(f"{format_number(u)} {x.label}: {format_number(v)} {y.label}".strip())
                 place = f'cx="{_px(x, u):.1f}" cy="{_py(y, v):.1f}" r="3.4"'
                 parts.append(f'<circle class="fill c{one.colour}" {place}><title>{told}</title></circle>')
-    return svg("".join(parts), alt)
+    return svg_element("".join(parts), alt)
 
 
 def share_chart(
@@ -165,7 +165,7 @@ def share_chart(
                 boxes.append(f"M{left:.1f} {low:.1f}V{high:.1f}H{right:.1f}V{low:.1f}z")
         if boxes:
             parts.append(f'<path class="fill c{colour} area" d="{"".join(boxes)}"/>')
-    return svg("".join(parts), alt)
+    return svg_element("".join(parts), alt)
 
 
 def heat_chart(counts: NDArray[np.float64], *, x: Axis, y: Axis, alt: str) -> str:
@@ -195,7 +195,7 @@ def heat_chart(counts: NDArray[np.float64], *, x: Axis, y: Axis, alt: str) -> st
             f'<rect class="fill c0 side" x="{right + 5}" y="{bottom - (j + 1) * high + 0.5:.1f}"'
             f' width="{value:.1f}" height="{max(high - 1, 1):.1f}"/>'
         )
-    return svg("".join(parts), alt)
+    return svg_element("".join(parts), alt)
 
 
 def _scaled(values: NDArray[np.float64], most: float) -> NDArray[np.float64]:
@@ -208,11 +208,11 @@ def _corner_frame(x: Axis, y: Axis, left: float, right: float, top: float, botto
     for tick in y.ticks:
         at = bottom - y.share(tick) * (bottom - top)
         parts.append(f'<path class="grid" d="M{left} {at:.1f}H{right}"/>')
-        parts.append(f'<text x="{left - 7}" y="{at + 4:.1f}" text-anchor="end">{number(tick)}</text>')
+        parts.append(f'<text x="{left - 7}" y="{at + 4:.1f}" text-anchor="end">{format_number(tick)}</text>')
     for tick in x.ticks:
         at = left + x.share(tick) * (right - left)
         parts.append(f'<path class="grid" d="M{at:.1f} {top}V{bottom}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{number(tick)}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{format_number(tick)}</text>')
     middle = (left + right) / 2
     parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
     parts.append(f'<text class="label" x="{left - 42}" y="{top - 14}">{escape(y.label)}</text>')
@@ -227,7 +227,7 @@ def bubble_chart(places: Sequence[tuple[float, float]], shares: Sequence[float],
     for (a, b), share in zip(places, shares, strict=True):
         across, up = left + x.share(a) * (right - left), bottom - y.share(b) * (bottom - top)
         radius = max(22.0 * math.sqrt(share / most), 1.5)
-        told = f"{number(a)}°, {number(b)} m/s: {share:.1f} %"
+        told = f"{format_number(a)}°, {format_number(b)} m/s: {share:.1f} %"
         kind = "fill c0" if share else "fill none"
         parts.append(
             f'<circle class="{kind}" cx="{across:.1f}" cy="{up:.1f}" r="{radius:.1f}" fill-opacity="0.85">'
@@ -236,4 +236,4 @@ def bubble_chart(places: Sequence[tuple[float, float]], shares: Sequence[float],
         if share:
             written = f"{share:.0f} %" if share >= 0.5 else "&lt;1 %"
             parts.append(f'<text class="value" x="{across:.1f}" y="{up + radius + 13:.1f}">{written}</text>')
-    return svg("".join(parts), alt)
+    return svg_element("".join(parts), alt)

@@ -8,16 +8,16 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.env import VehicleConfig
 from racer.config.read import read_vehicle
-from racer.config.vehicle import VehicleConfig
 from racer.errors import RacerError
 from racer.evaluate import Lap, evaluate
 from racer.policy.load import find_bundle, load_policy
 from racer.policy.protocol import Policy
 from racer.report.run_record import RunRecord
 from racer.reward.load import load_reward
+from racer.reward.protocol import Reward
 from racer.reward.rows import Waypoints
-from racer.reward.seam import Reward
 from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Track
@@ -64,7 +64,7 @@ class DrivenTrack:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Driven:
+class DrivenRun:
     """The tracks that were driven, and in `notes` what could not be, one sentence each."""
 
     checkpoint: str = ""
@@ -75,7 +75,7 @@ class Driven:
     notes: tuple[str, ...] = ()
 
 
-def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> Driven:
+def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     """Drive the best checkpoint, else the last, on the run's own tracks with its own vehicle and reward function.
 
     The laps start as those of the evaluation that chose it, so they are the same. Nothing is raised for what a run
@@ -88,7 +88,7 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> Driven:
         tracks = [replace(load_track(file), name=name) for name, file in islice(named, TRACKS_DRIVEN)]
         vehicle = read_vehicle(record.folder.vehicle)
     except RacerError as error:
-        return Driven(notes=(f"No laps could be driven: {error}",))
+        return DrivenRun(notes=(f"No laps could be driven: {error}",))
     driven, notes = [], []
     for track in tracks:
         mine = [one.result for one in record.best if one.result.track == track.name]
@@ -96,15 +96,15 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> Driven:
         try:
             reward, note = _reward(record, laps)
             shown, failed = _with_reward(policy, track, vehicle, laps=laps, seed=seed, reward=reward)
-            more = drive(policy, track, vehicle, laps=episodes, seed=EPISODES_SEED)
+            more = drive_laps(policy, track, vehicle, laps=episodes, seed=EPISODES_SEED)
         except RacerError as error:
-            return Driven(notes=(f"No laps could be driven: {error}",))
+            return DrivenRun(notes=(f"No laps could be driven: {error}",))
         driven.append(DrivenTrack(track=track, laps=shown, episodes=more))
         notes += [f"Rewards are not drawn: {told}" for told in (note, failed) if told]
     left_out = len(record.track_names) - len(tracks)
     if left_out > 0:
         notes.append(f"Only the first {len(tracks)} of {len(record.track_names)} tracks are driven here.")
-    return Driven(
+    return DrivenRun(
         checkpoint=_checkpoint(bundle.name, policy),
         table=_table(policy),
         tracks=tuple(driven),
@@ -125,12 +125,12 @@ def _with_reward(
     """Laps with rewards; where the reward function fails, laps without and what went wrong."""
     if reward is not None:
         try:
-            return drive(policy, track, vehicle, laps=laps, seed=seed, reward=reward), ""
+            return drive_laps(policy, track, vehicle, laps=laps, seed=seed, reward=reward), ""
         except RacerError as error:
             failed = str(error)
     else:
         failed = ""
-    return drive(policy, track, vehicle, laps=laps, seed=seed), failed
+    return drive_laps(policy, track, vehicle, laps=laps, seed=seed), failed
 
 
 def _checkpoint(name: str, policy: Policy) -> str:
@@ -144,7 +144,7 @@ def _table(policy: Policy) -> tuple[tuple[float, float], ...] | None:
     return None if rows is None else tuple((float(angle), float(speed)) for angle, speed in rows)
 
 
-def drive(
+def drive_laps(
     policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int, seed: int, reward: Reward | None = None
 ) -> tuple[DrivenLap, ...]:
     """Drive the laps of `racer.evaluate.evaluate`, and record them.

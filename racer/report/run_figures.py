@@ -11,9 +11,9 @@ import numpy as np
 from racer.config.actions import SPEED_MAX, STEERING_MAX_DEG
 from racer.report import run_charts as charts
 from racer.report import run_maps as maps
-from racer.report.run_charts import Axis, Series, axis, number
-from racer.report.run_drive import Driven, DrivenTrack
-from racer.report.run_record import RunRecord, Update
+from racer.report.run_charts import Axis, Series, format_number, make_axis
+from racer.report.run_drive import DrivenRun, DrivenTrack
+from racer.report.run_record import RunRecord, UpdateRecord
 
 END_COLOURS = {"lap_complete": 2, "off_track": 1, "crashed": 4, "reversed": 3, "immobilized": 6, "time_up": 0}
 """Status -> series colour, in the order of drawing; others take the last colour."""
@@ -22,7 +22,7 @@ _INTERVALS = 60
 LAPS_DRAWN = 10
 
 
-def figure(heading: str, inside: str, *, keys: Sequence[tuple[str, int]] = (), caption: str = "") -> str:
+def figure_card(heading: str, inside: str, *, keys: Sequence[tuple[str, int]] = (), caption: str = "") -> str:
     """A card with a heading, a key of colours and a caption."""
     items = "".join(f'<li><b class="b{colour}"></b>{escape(word)}</li>' for word, colour in keys)
     key = f'<ul class="keys">{items}</ul>' if keys else ""
@@ -32,11 +32,12 @@ def figure(heading: str, inside: str, *, keys: Sequence[tuple[str, int]] = (), c
 
 def _spread(word: str, y: Sequence[float], unit: str = "") -> str:
     """What a curve tells, in words."""
-    return f"{word}: from {number(y[0])}{unit} to {number(y[-1])}{unit}, at most {number(max(y))}{unit}."
+    first, last, most = (f"{format_number(value)}{unit}" for value in (y[0], y[-1], max(y)))
+    return f"{word}: from {first} to {last}, at most {most}."
 
 
 def _steps(record: RunRecord) -> Axis:
-    return axis([0.0, float(max(record.steps, 1))], "steps", low=0.0, high=float(max(record.steps, 1)))
+    return make_axis([0.0, float(max(record.steps, 1))], "steps", low=0.0, high=float(max(record.steps, 1)))
 
 
 def learning_figures(record: RunRecord) -> list[str]:
@@ -45,7 +46,7 @@ def learning_figures(record: RunRecord) -> list[str]:
     return [one for make in made if (one := make(record))]
 
 
-def _curve(updates: Sequence[Update], key: str) -> tuple[list[float], list[float]]:
+def _curve(updates: Sequence[UpdateRecord], key: str) -> tuple[list[float], list[float]]:
     known = [(float(row.steps), value) for row in updates if (value := getattr(row, key)) is not None]
     return [x for x, _ in known], [float(y) for _, y in known]
 
@@ -57,10 +58,10 @@ def _progress(record: RunRecord) -> str:
     chart = charts.line_chart(
         [Series(x=x, y=y)],
         x=_steps(record),
-        y=axis(y, "percent", low=0.0, high=100.0),
+        y=make_axis(y, "percent", low=0.0, high=100.0),
         alt=_spread("Mean progress of training episodes over steps", y, " %"),
     )
-    return figure("Mean progress, % of a lap", chart, caption="Of the episodes that ended before each update.")
+    return figure_card("Mean progress, % of a lap", chart, caption="Of the episodes that ended before each update.")
 
 
 def _tracks(record: RunRecord) -> list[str]:
@@ -80,7 +81,7 @@ def _completion(record: RunRecord) -> str:
         return ""
     y_axis = Axis(low=0.0, high=100.0, ticks=(0.0, 20.0, 40.0, 60.0, 80.0, 100.0), label="percent")
     chart = charts.line_chart(series, x=_steps(record), y=y_axis, alt=" ".join(told))
-    return figure("Laps completed in evaluations, %", chart, keys=keys if len(keys) > 1 else ())
+    return figure_card("Laps completed in evaluations, %", chart, keys=keys if len(keys) > 1 else ())
 
 
 def _rewards(record: RunRecord) -> str:
@@ -89,8 +90,10 @@ def _rewards(record: RunRecord) -> str:
         return ""
     alt = _spread("Mean reward of an episode over steps", y)
     low = 0.0 if min(y) >= 0.0 else None
-    chart = charts.line_chart([Series(x=x, y=y, colour=3)], x=_steps(record), y=axis(y, "", low=low), alt=alt)
-    return figure("Mean reward of an episode", chart, caption="Summed over the episode; longer episodes collect more.")
+    chart = charts.line_chart([Series(x=x, y=y, colour=3)], x=_steps(record), y=make_axis(y, "", low=low), alt=alt)
+    return figure_card(
+        "Mean reward of an episode", chart, caption="Summed over the episode; longer episodes collect more."
+    )
 
 
 def _lap_times(record: RunRecord) -> str:
@@ -112,8 +115,8 @@ def _lap_times(record: RunRecord) -> str:
     if not series:
         return ""
     values = [value for one in series for value in one.y]
-    chart = charts.line_chart(series, x=_steps(record), y=axis(values, "s"), alt=" ".join(told))
-    return figure("Lap times, s", chart, keys=keys, caption="A dot is a lap, the line through them is their mean.")
+    chart = charts.line_chart(series, x=_steps(record), y=make_axis(values, "s"), alt=" ".join(told))
+    return figure_card("Lap times, s", chart, keys=keys, caption="A dot is a lap, the line through them is their mean.")
 
 
 def _lengths(record: RunRecord) -> str:
@@ -121,8 +124,8 @@ def _lengths(record: RunRecord) -> str:
     if not x:
         return ""
     alt = _spread("Mean length of an episode over steps", y, " control steps")
-    chart = charts.line_chart([Series(x=x, y=y, colour=1)], x=_steps(record), y=axis(y, "", low=0.0), alt=alt)
-    return figure("Mean length of an episode, control steps", chart)
+    chart = charts.line_chart([Series(x=x, y=y, colour=1)], x=_steps(record), y=make_axis(y, "", low=0.0), alt=alt)
+    return figure_card("Mean length of an episode, control steps", chart)
 
 
 def _speed(record: RunRecord) -> str:
@@ -130,11 +133,13 @@ def _speed(record: RunRecord) -> str:
     if not x:
         return ""
     alt = _spread("Training speed over steps", y, " steps/s")
-    chart = charts.line_chart([Series(x=x, y=y, colour=5)], x=_steps(record), y=axis(y, "steps/s", low=0.0), alt=alt)
-    return figure("Training speed, steps a second", chart)
+    chart = charts.line_chart(
+        [Series(x=x, y=y, colour=5)], x=_steps(record), y=make_axis(y, "steps/s", low=0.0), alt=alt
+    )
+    return figure_card("Training speed, steps a second", chart)
 
 
-def driving_figures(driven: Driven) -> list[str]:
+def driving_figures(driven: DrivenRun) -> list[str]:
     """Paths by speed and by reward on each track, then speeds and actions on all of them."""
     figures = []
     for k, one in enumerate(driven.tracks):
@@ -153,12 +158,12 @@ def _paths(one: DrivenTrack, key: str) -> list[str]:
     speeds = [lap.speed for lap in laps]
     legend = maps.ramp_legend(speeds, "m/s")
     drawn = maps.path_map(picture, ways, speeds, first=True, alt=f"{told} speed.")
-    figures = [figure(f"{one.track.name}: speed", legend + drawn)]
+    figures = [figure_card(f"{one.track.name}: speed", legend + drawn)]
     rewards = [lap.reward for lap in laps if lap.reward is not None]
     if len(rewards) == len(laps):
         legend = maps.ramp_legend(rewards, "reward of a step")
         drawn = maps.path_map(picture, ways, rewards, first=False, alt=f"{told} reward.")
-        figures.append(figure(f"{one.track.name}: reward", legend + drawn, caption=_largest(rewards)))
+        figures.append(figure_card(f"{one.track.name}: reward", legend + drawn, caption=_largest(rewards)))
     return figures
 
 
@@ -180,11 +185,11 @@ def _profiles(tracks: Sequence[DrivenTrack]) -> str:
         most = max([most, *(value for each in series for value in each.y)])
     chart = charts.line_chart(
         series,
-        x=axis([], "m driven", low=0.0, high=length),
-        y=axis([most], "m/s", low=0.0),
+        x=make_axis([], "m driven", low=0.0, high=length),
+        y=make_axis([most], "m/s", low=0.0),
         alt=" ".join(["Speed over the fastest laps.", *told]),
     )
-    return figure("Speed over the fastest lap, m/s", chart, keys=keys[::-1] if len(tracks) == 1 else keys)
+    return figure_card("Speed over the fastest lap, m/s", chart, keys=keys[::-1] if len(tracks) == 1 else keys)
 
 
 def _largest(rewards: Sequence[np.ndarray]) -> str:
@@ -192,10 +197,10 @@ def _largest(rewards: Sequence[np.ndarray]) -> str:
     low, high = maps.value_range(rewards)
     least, most = min(float(r.min()) for r in rewards), max(float(r.max()) for r in rewards)
     beyond = most > high + 0.5 * (high - low) or least < low - 0.5 * (high - low)
-    return f"Single rewards reach from {number(least)} to {number(most)}." if beyond else ""
+    return f"Single rewards reach from {format_number(least)} to {format_number(most)}." if beyond else ""
 
 
-def _actions(driven: Driven) -> str:
+def _actions(driven: DrivenRun) -> str:
     """What the policy chooses, over all episodes on all tracks."""
     actions = np.concatenate([lap.actions for one in driven.tracks for lap in one.episodes])
     x = Axis(
@@ -221,7 +226,7 @@ def _actions(driven: Driven) -> str:
         counts2 = np.histogram2d(actions[:, 0], actions[:, 1], bins=bins)[0][::-1]
         alt = f"Histogram of steering against speed: {mean}, the mean steering {actions[:, 0].mean():.1f} degrees."
         chart = charts.heat_chart(counts2, x=x, y=y, alt=alt)
-    return figure("Actions: steering and speed", chart, caption=f"{mean}.")
+    return figure_card("Actions: steering and speed", chart, caption=f"{mean}.")
 
 
 def _word(status: str) -> str:
@@ -236,7 +241,7 @@ def _ordered(found: set[str]) -> list[str]:
     return [word for word in END_COLOURS if word in found] + sorted(found - set(END_COLOURS))
 
 
-def ends_figures(record: RunRecord, driven: Driven) -> list[str]:
+def ends_figures(record: RunRecord, driven: DrivenRun) -> list[str]:
     """How training episodes ended over time, and where the best checkpoint's episodes end on each track."""
     figures = [one for one in [_ends_over_time(record)] if one]
     return figures + [_ends_map(one, f"track{k}") for k, one in enumerate(driven.tracks)]
@@ -259,7 +264,7 @@ def _ends_over_time(record: RunRecord) -> str:
     colours = [_colour(word) for word in statuses]
     chart = charts.share_chart(edges, shares, colours, x=_steps(record), alt=f"{alt}.")
     keys = [(_word(word), _colour(word)) for word in statuses]
-    return figure("Ends of training episodes, %", chart, keys=keys)
+    return figure_card("Ends of training episodes, %", chart, keys=keys)
 
 
 def _ends_map(one: DrivenTrack, key: str) -> str:
@@ -277,4 +282,4 @@ def _ends_map(one: DrivenTrack, key: str) -> str:
     keys = [(f"{counts[word]} {_word(word)}", _colour(word)) for word in statuses]
     starts = "all around the track" if one.track.closed else "the beginning of the track"
     caption = f"{len(one.episodes)} episodes, started from {starts}. Dots: laps; crosses: faults."
-    return figure(f"{one.track.name}: where episodes end", drawn, keys=keys, caption=caption)
+    return figure_card(f"{one.track.name}: where episodes end", drawn, keys=keys, caption=caption)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import MissingExtra
-from racer.report.run_charts import number, svg
-from racer.sim.picture.picture import View, draw_track
+from racer.render.topdown import Viewport, draw_track
+from racer.report.run_charts import format_number, svg_element
 from racer.track.track import Track
 
 WIDTH_PX, HEIGHT_PX = 1000, 760
@@ -33,29 +33,29 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Map:
+class TrackMap:
     """The picture of a track, once in a page: `first` holds it, later pictures refer to it by `key`."""
 
-    view: View
+    view: Viewport
     key: str
     picture: str
 
 
-def make_map(track: Track, key: str) -> Map:
+def make_map(track: Track, key: str) -> TrackMap:
     """Draw a track without its surroundings, so that it lies on light and dark pages alike.
 
     Raises:
         MissingExtra: Pillow is not installed.
     """
-    view = View.fit(track, WIDTH_PX, margin_m=_MARGIN)
+    view = Viewport.fit(track, WIDTH_PX, margin_m=_MARGIN)
     if view.height_px > HEIGHT_PX:
-        view = View.fit(track, max(1, round(WIDTH_PX * HEIGHT_PX / view.height_px)), HEIGHT_PX, _MARGIN)
+        view = Viewport.fit(track, max(1, round(WIDTH_PX * HEIGHT_PX / view.height_px)), HEIGHT_PX, _MARGIN)
     data = base64.b64encode(_png(_without_field(track, view))).decode()
     image = f'<image id="{key}" width="{view.width_px}" height="{view.height_px}" href="data:image/png;base64,{data}"/>'
-    return Map(view=view, key=key, picture=image)
+    return TrackMap(view=view, key=key, picture=image)
 
 
-def _without_field(track: Track, view: View) -> NDArray[np.uint8]:
+def _without_field(track: Track, view: Viewport) -> NDArray[np.uint8]:
     """(H, W, 4): over black it is the picture on a black field, over white that on a white one."""
     black, white = (
         draw_track(replace(track, look=replace(track.look, field=(grey, grey, grey))), view=view).astype(np.float64)
@@ -76,7 +76,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def path_map(picture: Map, ways: Sequence[Values], values: Sequence[Values], *, first: bool, alt: str) -> str:
+def path_map(picture: TrackMap, ways: Sequence[Values], values: Sequence[Values], *, first: bool, alt: str) -> str:
     """Ways coloured by a quantity along them.
 
     Args:
@@ -100,7 +100,7 @@ def path_map(picture: Map, ways: Sequence[Values], values: Sequence[Values], *, 
     for k, pieces in enumerate(shades):
         if pieces:
             parts.append(f'<path class="way" stroke="{_hex(k / (_SHADES - 1))}" d="{"".join(pieces)}"/>')
-    return svg("".join(parts), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map")
+    return svg_element("".join(parts), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map")
 
 
 def value_range(values: Sequence[Values]) -> tuple[float, float]:
@@ -118,14 +118,20 @@ def ramp_legend(values: Sequence[Values], unit: str) -> str:
     stops = ", ".join(_hex(k / 8) for k in range(9))
     told = f"{unit}; beyond the ends the colour stays"
     return (
-        f'<p class="ramp" title="{escape(told)}"><span>{number(float(f"{low:.3g}"))}</span>'
+        f'<p class="ramp" title="{escape(told)}"><span>{format_number(float(f"{low:.3g}"))}</span>'
         f'<span class="bar" style="background:linear-gradient(90deg, {stops})"></span>'
-        f"<span>{number(float(f'{high:.3g}'))} {escape(unit)}</span></p>"
+        f"<span>{format_number(float(f'{high:.3g}'))} {escape(unit)}</span></p>"
     )
 
 
 def ends_map(
-    picture: Map, places: Values, colours: Sequence[int], words: Sequence[str], *, crosses: Sequence[bool], alt: str
+    picture: TrackMap,
+    places: Values,
+    colours: Sequence[int],
+    words: Sequence[str],
+    *,
+    crosses: Sequence[bool],
+    alt: str,
 ) -> str:
     """A mark where each episode ended; the track's image is in another picture of the page.
 
@@ -145,10 +151,12 @@ def ends_map(
         else:
             place = f'cx="{a:.1f}" cy="{b:.1f}" r="6"'
             dots.append(f'<circle class="dot fill c{colour}" {place}>{title}</circle>')
-    return svg("".join(dots + marks), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map")
+    return svg_element(
+        "".join(dots + marks), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map"
+    )
 
 
-def _ground(picture: Map, *, first: bool) -> str:
+def _ground(picture: TrackMap, *, first: bool) -> str:
     return picture.picture if first else f'<use href="#{picture.key}"/>'
 
 

@@ -1,4 +1,6 @@
-"""The report of a run: one HTML page that needs nothing else, not even a network.
+"""Source text as HTML with line numbers, and Python with its comments, words and strings told apart.
+
+The report of a run: one HTML page that needs nothing else, not even a network.
 
 There is no script in it, and its content security policy forbids scripts and requests of any kind. Every text that
 comes from the run is escaped.
@@ -6,26 +8,81 @@ comes from the run is escaped.
 
 from __future__ import annotations
 
+import io
+import keyword
+import tokenize
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from racer import __version__
 from racer.assets import write_atomically
 from racer.errors import RunError
-from racer.report.run_drive import Driven, drive_run
+from racer.report.page_style import STYLE
+from racer.report.run_drive import DrivenRun, drive_run
 from racer.report.run_figures import driving_figures, ends_figures, learning_figures
-from racer.report.run_record import Evaluated, RunRecord, read_record
-from racer.report.run_source import source_html
-from racer.report.run_style import STYLE
+from racer.report.run_record import EvaluationRecord, RunRecord, read_record
+
+LINES_MAX = 2000
+"""More lines are left out of a page, and said to be."""
+_LINE_MAX = 2000
+_CHARACTERS_MAX = 400_000
+_KINDS = {"COMMENT": "com", "STRING": "str", "FSTRING_START": "str", "FSTRING_MIDDLE": "str", "FSTRING_END": "str"}
+Marks = dict[int, list[tuple[int, int, str]]]
+
+
+def source_html(text: str, *, python: bool, label: str) -> str:
+    """A scrollable block; numbers come from the style sheet, so that they are not copied with the text."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    lines = text.split("\n") if text else []
+    marks = _python_marks(text) if python else {}
+    sizes = accumulate(min(len(line), _LINE_MAX) for line in lines[:LINES_MAX])
+    shown = [line for line, size in zip(lines, sizes, strict=False) if size <= _CHARACTERS_MAX]
+    rows = "".join(f"<span>{_line_html(line, marks.get(k, []))}\n</span>" for k, line in enumerate(shown, 1))
+    more = len(lines) - len(shown)
+    note = f'<p class="note">{more:,} more lines are not shown.</p>' if more > 0 else ""
+    return (
+        f'<pre class="source" tabindex="0" role="region" aria-label="{escape(label)}"><code>{rows}</code></pre>{note}'
+    )
+
+
+def _line_html(line: str, marks: list[tuple[int, int, str]]) -> str:
+    parts, at = [], 0
+    for start, end, kind in marks:
+        if at <= start < end <= _LINE_MAX:
+            parts += [escape(line[at:start]), f'<i class="{kind}">{escape(line[start:end])}</i>']
+            at = end
+    rest = line[at:_LINE_MAX] + (" …" if len(line) > _LINE_MAX else "")
+    return "".join([*parts, escape(rest)])
+
+
+def _python_marks(text: str) -> Marks:
+    """Line -> (from column, to column, kind); of what is no Python, the lines before the first mistake."""
+    marks: Marks = {}
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            kind = _KINDS.get(tokenize.tok_name[token.type], "")
+            if token.type == tokenize.NAME and keyword.iskeyword(token.string):
+                kind = "key"
+            if kind:
+                (first, start), (last, end) = token.start, token.end
+                for row in range(first, min(last, LINES_MAX) + 1):
+                    marks.setdefault(row, []).append(
+                        (start if row == first else 0, end if row == last else _LINE_MAX, kind)
+                    )
+    except (tokenize.TokenError, SyntaxError):
+        return marks
+    return marks
+
 
 _ROWS_MAX = 200
 """Evaluations in the table: the last ones, and the best."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def write_report(run: Path, output: Path) -> Driven:
+def write_report(run: Path, output: Path) -> DrivenRun:
     """Write the report of a run.
 
     Returns:
@@ -39,11 +96,11 @@ def write_report(run: Path, output: Path) -> Driven:
         raise RunError(f"{output} is a folder; name the file of the report, as in -o {output / 'report.html'}")
     record = read_record(run)
     driven = drive_run(record)
-    write_atomically(output, page(record, driven).encode("utf-8", errors="replace"))
+    write_atomically(output, render_page(record, driven).encode("utf-8", errors="replace"))
     return driven
 
 
-def page(record: RunRecord, driven: Driven) -> str:
+def render_page(record: RunRecord, driven: DrivenRun) -> str:
     """The whole page as HTML."""
     title = _title(record)
     body = "".join(
@@ -83,7 +140,7 @@ def _section(heading: str, told: str, figures: Sequence[str]) -> str:
     return f'<section><h2>{escape(heading)}</h2>{lead}<div class="grid2">{"".join(figures)}</div></section>'
 
 
-def _header(record: RunRecord, driven: Driven, title: str) -> str:
+def _header(record: RunRecord, driven: DrivenRun, title: str) -> str:
     kind, word = ("state", "finished") if record.finished else ("state open", "not finished")
     state = f'<span class="{kind}">{word}</span> '
     started = str(record.info.get("started", ""))[:16].replace("T", " ")
@@ -167,7 +224,7 @@ def _evaluations(record: RunRecord) -> str:
     )
 
 
-def _evaluation_row(one: Evaluated, best: bool) -> str:
+def _evaluation_row(one: EvaluationRecord, best: bool) -> str:
     result = one.result
     faults: dict[str, int] = {}
     for lap in result.laps:

@@ -14,7 +14,7 @@ from racer.runs import RunFolder, open_run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Update:
+class UpdateRecord:
     """One update of the policy and the episodes that ended before it; None where nothing was told.
 
     Attributes:
@@ -36,7 +36,7 @@ class Update:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated:
+class EvaluationRecord:
     """One evaluation on one track; `best` says that no checkpoint before it was better."""
 
     steps: int
@@ -59,8 +59,8 @@ class RunRecord:
 
     folder: RunFolder
     info: Mapping[str, Any]
-    updates: tuple[Update, ...]
-    evaluations: tuple[Evaluated, ...]
+    updates: tuple[UpdateRecord, ...]
+    evaluations: tuple[EvaluationRecord, ...]
     config: str
     reward: str
     elapsed_s: float | None
@@ -87,7 +87,7 @@ class RunRecord:
         return max([int(_number(self.info.get("steps")) or 0), *told])
 
     @property
-    def best(self) -> tuple[Evaluated, ...]:
+    def best(self) -> tuple[EvaluationRecord, ...]:
         """The evaluation that made the best checkpoint, one entry for each track; empty before the first."""
         kept = [one for one in self.evaluations if one.best]
         return tuple(one for one in kept if one.steps == kept[-1].steps)
@@ -141,10 +141,10 @@ def _entries(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _update(row: Mapping[str, Any]) -> Update:
+def _update(row: Mapping[str, Any]) -> UpdateRecord:
     ends = row.get("ends")
     counts = {str(word): int(_number(n) or 0) for word, n in ends.items()} if isinstance(ends, dict) else {}
-    return Update(
+    return UpdateRecord(
         steps=int(row["steps"]),
         steps_per_s=_number(row.get("steps_per_s")),
         mean_progress=_number(row.get("mean_progress")),
@@ -155,7 +155,7 @@ def _update(row: Mapping[str, Any]) -> Update:
     )
 
 
-def _evaluations(rows: list[dict[str, Any]]) -> Iterator[Evaluated]:
+def _evaluations(rows: list[dict[str, Any]]) -> Iterator[EvaluationRecord]:
     for row in rows:
         laps = tuple(_lap(entry) for entry in _entries(row.get("laps")))
         if row.get("kind") == "evaluation" and laps:
@@ -165,7 +165,7 @@ def _evaluations(rows: list[dict[str, Any]]) -> Iterator[Evaluated]:
                 seed=int(_number(row.get("seed")) or 0),
                 laps=laps,
             )
-            yield Evaluated(steps=int(row["steps"]), best=row.get("best") is True, result=result)
+            yield EvaluationRecord(steps=int(row["steps"]), best=row.get("best") is True, result=result)
 
 
 def _lap(entry: Mapping[str, Any]) -> Lap:

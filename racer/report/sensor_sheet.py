@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.env import EnvConfig
-from racer.config.sensors import CameraConfig, LidarConfig
-from racer.config.vehicle import VehicleConfig
-from racer.env.sensing import Sensing
-from racer.env.time_trial import TimeTrial
+from racer.config.env import CameraConfig, EnvConfig, LidarConfig, VehicleConfig
+from racer.env.batch import TimeTrial
+from racer.env.sensors.suite import SensorSuite
 from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.track.track import Track
 
@@ -33,7 +31,7 @@ _REACH_M = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class SensorSheet:
     """What was seen in N episodes."""
 
     track: str
@@ -53,7 +51,7 @@ class Sheet:
     """(N,) s, of the frames."""
 
 
-def look(
+def capture_sheet(
     track: Track,
     vehicle: VehicleConfig,
     disturbance: str,
@@ -61,7 +59,7 @@ def look(
     colour: Literal["grey", "rgb"] = "grey",
     seed: int = 0,
     episodes: int = ROWS * COLUMNS,
-) -> Sheet:
+) -> SensorSheet:
     """Drive some episodes for a second, and keep what was seen then.
 
     Raises:
@@ -74,11 +72,11 @@ def look(
     trial.start()
     for _ in range(round(_DRIVEN_S / trial.world.control_dt)):
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
-    now = Sensing(trial.world, EnvConfig(sensors=("camera", "lidar"), **fields))
+    now = SensorSuite(trial.world, EnvConfig(sensors=("camera", "lidar"), **fields))
     now.start()
     camera = trial.sensing.cameras["camera"]
     view = np.radians(config.lidar.view_deg)
-    return Sheet(
+    return SensorSheet(
         track=track.name,
         disturbance=disturbance,
         plain=now.observation["camera"].copy(),
@@ -91,7 +89,7 @@ def look(
     )
 
 
-def plot_sheet(sheet: Sheet) -> Figure:
+def plot_sheet(sheet: SensorSheet) -> Figure:
     """The cells, and below them some scans from above."""
     from matplotlib.figure import Figure
 
@@ -127,7 +125,7 @@ def plot_sheet(sheet: Sheet) -> Figure:
     return figure
 
 
-def _draw_cell(axes: list[Axes], sheet: Sheet, n: int) -> None:
+def _draw_cell(axes: list[Axes], sheet: SensorSheet, n: int) -> None:
     for one, frames in zip(axes, (sheet.plain, sheet.given), strict=True):
         picture = frames[n] if frames.shape[-1] == 3 else frames[n, :, :, 0]
         one.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -136,7 +134,7 @@ def _draw_cell(axes: list[Axes], sheet: Sheet, n: int) -> None:
         one.text(0.0, -0.03, told, transform=one.transAxes, fontsize=7.2, color=_INK, va="top", linespacing=1.2)
 
 
-def captions(sheet: Sheet, n: int) -> tuple[str, str]:
+def captions(sheet: SensorSheet, n: int) -> tuple[str, str]:
     """The main values of an episode in a few words, for both frames of its cell."""
     if sheet.drawn is None:
         return "", "as it is"
@@ -158,7 +156,7 @@ def captions(sheet: Sheet, n: int) -> tuple[str, str]:
     return "\n".join(car), "\n".join(eye)
 
 
-def _draw_fan(where: Axes, sheet: Sheet, n: int) -> None:
+def _draw_fan(where: Axes, sheet: SensorSheet, n: int) -> None:
     """Both scans of an episode from above, the car in the middle heading up."""
     for ranges, colour in zip((sheet.scans_plain[n], sheet.scans_given[n]), _COLOURS, strict=True):
         x, y = -ranges * np.sin(sheet.angles), ranges * np.cos(sheet.angles)

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.assets import did_you_mean, write_atomically
-from racer.reward.deadline import TIME_LIMIT_S, RewardTimeout
+from racer.reward.call_guards import TIME_LIMIT_S, RewardTimeout
 from racer.reward.params import NAMES
-from racer.reward.seam import REWARD_MAX
+from racer.reward.protocol import REWARD_MAX
 from racer.reward.source import FUNCTION, first_line, innermost_line, line_of
 
 MEMORY_ADVICE = " A reward function must not take gigabytes of memory."
 FAILURE_FILE = "reward_failure.json"
 
 
-class Verdict(NamedTuple):
+class FailureVerdict(NamedTuple):
     """What went wrong in a call."""
 
     line: int | None
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
+class RewardFailure:
     """One call of a reward function that went wrong.
 
     Attributes:
@@ -46,7 +46,7 @@ class Failure:
     """
 
     file: str
-    verdict: Verdict
+    verdict: FailureVerdict
     car: str
     step: int
     params: dict[str, Any]
@@ -89,7 +89,9 @@ def as_reward(value: object) -> float | None:
     return number if -REWARD_MAX <= number <= REWARD_MAX else None
 
 
-def raised(error: BaseException, file: str, function: Callable[..., Any], *, limit_s: float = TIME_LIMIT_S) -> Verdict:
+def verdict_of_exception(
+    error: BaseException, file: str, function: Callable[..., Any], *, limit_s: float = TIME_LIMIT_S
+) -> FailureVerdict:
     """The verdict on an exception.
 
     Args:
@@ -98,22 +100,22 @@ def raised(error: BaseException, file: str, function: Callable[..., Any], *, lim
     """
     line = innermost_line(error, file) or line_of(function)
     if isinstance(error, RewardTimeout):
-        return Verdict(line, f"took more than {limit_s:g} s for the calls of one control step", "")
+        return FailureVerdict(line, f"took more than {limit_s:g} s for the calls of one control step", "")
     if isinstance(error, MemoryError):
-        return Verdict(line, f"raised {type(error).__name__}: {first_line(error)}", MEMORY_ADVICE)
+        return FailureVerdict(line, f"raised {type(error).__name__}: {first_line(error)}", MEMORY_ADVICE)
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
     advice = did_you_mean(key, list(NAMES)) if isinstance(key, str) and key not in NAMES else ""
-    return Verdict(line, f"raised {type(error).__name__}: {first_line(error)}", advice)
+    return FailureVerdict(line, f"raised {type(error).__name__}: {first_line(error)}", advice)
 
 
-def returned(value: object, file: str, function: Callable[..., Any], params: dict[str, Any]) -> Verdict:
+def verdict_of_value(value: object, file: str, function: Callable[..., Any], params: dict[str, Any]) -> FailureVerdict:
     """The verdict on a returned value that is no reward.
 
     The line is that of the `return`: the call is repeated once with a tracer. Code whose state has moved on
     may take another way then; in that case the line of the `def` has to do.
     """
     line = _return_line(function, file, params) or line_of(function)
-    return Verdict(line, f"returned {_shown(value)}", " It must return a finite number from -100000 to 100000.")
+    return FailureVerdict(line, f"returned {_shown(value)}", " It must return a finite number from -100000 to 100000.")
 
 
 def _shown(value: object) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from racer.reward.python_path import PythonReward
-from racer.reward.seam import Reward
-from racer.reward.source import Function, RewardSource, read_source
+from racer.reward.protocol import Reward
+from racer.reward.python_reward import PythonReward
+from racer.reward.source import RewardCallable, RewardSource, read_source
 
 __all__ = ["RewardSource", "load_reward", "read_source"]
 
 
 def load_reward(
-    what: str | Path | RewardSource | Function,
+    what: str | Path | RewardSource | RewardCallable,
     *,
     n_worlds: int,
     n_cars: int = 1,
@@ -41,7 +41,7 @@ def load_reward(
     source = what if isinstance(what, RewardSource) else read_source(what)
     reason = ""
     if path == "auto":
-        from racer.reward.compile.compiling import compiled_reward
+        from racer.reward.compile.validation import compiled_reward
 
         made = compiled_reward(source, n_worlds, n_cars, failure_folder=failure_folder)
         if not isinstance(made, str):

@@ -43,28 +43,30 @@ class Param:
     ours: bool = False
 
 
-def _told(name: str, type: str, unit: str, range: str, meaning: str, *fields: str, fill: Fill = "telemetry") -> Param:
+def _deepracer_param(
+    name: str, type: str, unit: str, range: str, meaning: str, *fields: str, fill: Fill = "telemetry"
+) -> Param:
     """A DeepRacer key; it is filled from the field of its own name where no other is given."""
     chosen = fields or ((name,) if fill == "telemetry" else ())
     return Param(name=name, type=type, unit=unit, range=range, meaning=meaning, fill=fill, fields=chosen)
 
 
-def _ours(name: str, type: str, unit: str, range: str, meaning: str) -> Param:
+def _extra_param(name: str, type: str, unit: str, range: str, meaning: str) -> Param:
     return Param(name=name, type=type, unit=unit, range=range, meaning=meaning, fields=(name,), ours=True)
 
 
 _DEEPRACER = (
-    _told("all_wheels_on_track", "bool", "", "", "All four wheel centres are on the road."),
-    _told("x", "float", "m", "", "Place of the point 0.14 m ahead of the chassis origin, in the world."),
-    _told("y", "float", "m", "", "See `x`."),
-    _told(
+    _deepracer_param("all_wheels_on_track", "bool", "", "", "All four wheel centres are on the road."),
+    _deepracer_param("x", "float", "m", "", "Place of the point 0.14 m ahead of the chassis origin, in the world."),
+    _deepracer_param("y", "float", "m", "", "See `x`."),
+    _deepracer_param(
         "heading",
         "float",
         "degrees",
         "-180..180",
         "Direction of the car; 0 is +x, counter-clockwise positive.",
     ),
-    _told(
+    _deepracer_param(
         "closest_waypoints",
         "list[int]",
         "index",
@@ -73,7 +75,7 @@ _DEEPRACER = (
         "closest_waypoint_prev",
         "closest_waypoint_next",
     ),
-    _told(
+    _deepracer_param(
         "waypoints",
         "list[tuple[float, float]]",
         "m",
@@ -82,23 +84,25 @@ _DEEPRACER = (
         "On a loop the last row repeats the first.",
         fill="waypoints",
     ),
-    _told(
+    _deepracer_param(
         "distance_from_center",
         "float",
         "m",
         ">= 0",
         "Distance of the point (`x`, `y`) from the centre line. The side is in `is_left_of_center`.",
     ),
-    _told("is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."),
-    _told(
+    _deepracer_param(
+        "is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."
+    ),
+    _deepracer_param(
         "track_width",
         "float",
         "m",
         "> 0",
         "Distance between the borders beside the car; it varies along a track.",
     ),
-    _told("track_length", "float", "m", "> 0", "Length of the centre line."),
-    _told(
+    _deepracer_param("track_length", "float", "m", "> 0", "Length of the centre line."),
+    _deepracer_param(
         "progress",
         "float",
         "%",
@@ -106,7 +110,7 @@ _DEEPRACER = (
         "Share of the track driven in this episode, from where the episode started. A little below 0 after "
         "rolling backwards from the start.",
     ),
-    _told(
+    _deepracer_param(
         "steps",
         "float",
         "steps",
@@ -114,24 +118,24 @@ _DEEPRACER = (
         "Control steps of this episode. The first call of an episode sees 2.0: step 1 is the placing of "
         "the car, and no reward is asked for it.",
     ),
-    _told("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
-    _told(
+    _deepracer_param("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
+    _deepracer_param(
         "steering_angle",
         "float",
         "degrees",
         "-30..30",
         "The commanded steering angle; left is positive, right negative.",
     ),
-    _told(
+    _deepracer_param(
         "is_reversed",
         "bool",
         "",
         "",
         "The episode runs against the order of the track file. It does not tell that the car drives the wrong way.",
     ),
-    _told("is_crashed", "bool", "", "", "The car hit an object, another car or a wall."),
-    _told("is_offtrack", "bool", "", "", "No wheel centre is on the road any more."),
-    _told(
+    _deepracer_param("is_crashed", "bool", "", "", "The car hit an object, another car or a wall."),
+    _deepracer_param("is_offtrack", "bool", "", "", "No wheel centre is on the road any more."),
+    _deepracer_param(
         "closest_objects",
         "list[int]",
         "index",
@@ -140,7 +144,7 @@ _DEEPRACER = (
         "closest_object_prev",
         "closest_object_next",
     ),
-    _told(
+    _deepracer_param(
         "objects_location",
         "list[list[float]]",
         "m",
@@ -150,7 +154,7 @@ _DEEPRACER = (
         "y",
         fill="objects",
     ),
-    _told(
+    _deepracer_param(
         "objects_distance",
         "list[float]",
         "m",
@@ -159,7 +163,7 @@ _DEEPRACER = (
         "distance",
         fill="objects",
     ),
-    _told(
+    _deepracer_param(
         "objects_heading",
         "list[float]",
         "radians",
@@ -168,7 +172,7 @@ _DEEPRACER = (
         "heading",
         fill="objects",
     ),
-    _told(
+    _deepracer_param(
         "objects_left_of_center",
         "list[bool]",
         "",
@@ -177,7 +181,7 @@ _DEEPRACER = (
         "is_left_of_center",
         fill="objects",
     ),
-    _told(
+    _deepracer_param(
         "objects_speed",
         "list[float]",
         "m/s",
@@ -186,8 +190,8 @@ _DEEPRACER = (
         "speed",
         fill="objects",
     ),
-    _told("object_in_camera", "bool", "", "", "The next object is inside the camera's field of view."),
-    _told(
+    _deepracer_param("object_in_camera", "bool", "", "", "The next object is inside the camera's field of view."),
+    _deepracer_param(
         "objects_distance_from_center",
         "list[float]",
         "m",
@@ -196,44 +200,44 @@ _DEEPRACER = (
         "distance_from_center",
         fill="objects",
     ),
-    _told(
+    _deepracer_param(
         "projection_distance",
         "float",
         "m",
         "0..track_length",
         "Where the car is along the centre line, from the first waypoint.",
     ),
-    _told("sim_time", "float", "s", ">= 0", "Clock of the simulation."),
+    _deepracer_param("sim_time", "float", "s", ">= 0", "Clock of the simulation."),
 )
 
 _EXTRA = (
-    _ours("speed_measured", "float", "m/s", ">= 0", "Speed over ground at the centre of gravity."),
-    _ours(
+    _extra_param("speed_measured", "float", "m/s", ">= 0", "Speed over ground at the centre of gravity."),
+    _extra_param(
         "steering_angle_measured",
         "float",
         "degrees",
         "",
         "Angle that the front wheels have reached; left positive.",
     ),
-    _ours(
+    _extra_param(
         "slip_angle",
         "float",
         "degrees",
         "-180..180",
         "Angle between where the car points and where its centre of gravity moves; positive when it moves to the left.",
     ),
-    _ours("yaw_rate", "float", "degrees/s", "", "How fast the car turns; counter-clockwise positive."),
-    _ours("acceleration_forward", "float", "m/s^2", "", "Acceleration along the car; braking is negative."),
-    _ours("acceleration_left", "float", "m/s^2", "", "Acceleration across the car, to its left."),
-    _ours(
+    _extra_param("yaw_rate", "float", "degrees/s", "", "How fast the car turns; counter-clockwise positive."),
+    _extra_param("acceleration_forward", "float", "m/s^2", "", "Acceleration along the car; braking is negative."),
+    _extra_param("acceleration_left", "float", "m/s^2", "", "Acceleration across the car, to its left."),
+    _extra_param(
         "heading_error",
         "float",
         "degrees",
         "-180..180",
         "Direction of the car minus the direction of the centre line here; positive when it points to the left.",
     ),
-    _ours("curvature", "float", "1/m", "", "Curvature of the centre line here; positive in a left turn."),
-    _ours("wheels_on_track", "int", "wheels", "0..4", "How many wheel centres are on the road."),
+    _extra_param("curvature", "float", "1/m", "", "Curvature of the centre line here; positive in a left turn."),
+    _extra_param("wheels_on_track", "int", "wheels", "0..4", "How many wheel centres are on the road."),
 )
 
 PARAMS: tuple[Param, ...] = _DEEPRACER + _EXTRA
@@ -263,7 +267,7 @@ does not reach the terminal.
 """
 
 
-def markdown() -> str:
+def params_markdown() -> str:
     """The page of all params, the text of `docs/reward-params.md`."""
     parts = [
         _INTRO,

@@ -1,10 +1,14 @@
-"""Telemetry to dicts: the params of each car of a batch, built from the table in `racer.reward.params`."""
+"""Telemetry to dicts: the params of each car of a batch, built from the table in `racer.reward.params`.
+
+A sample of states that a reward function is checked on, without the simulator that drives it (see `states`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +19,7 @@ Point = tuple[float, float]
 Waypoints = Sequence[tuple[Point, ...]]
 """The waypoints of each course, indexed by `TELEMETRY.course`."""
 
-_FEW = 16
+_ROWWISE_MAX = 16
 """Rows below which conversion row by row is cheaper (measured: 1 us a row against 15 us a batch)."""
 
 
@@ -34,7 +38,7 @@ def params_rows(
         waypoints: for each course the rows of its centre line.
     """
     fields = _fields(telemetry)
-    things = None if objects is None else _Things(objects)
+    things = None if objects is None else _ObjectColumns(objects)
     columns = [_column(param, fields, things, waypoints, len(telemetry)) for param in PARAMS]
     for values in zip(*columns, strict=True):
         yield dict(zip(NAMES, values))  # noqa: B905 (strict costs; the lengths are one)
@@ -43,12 +47,12 @@ def params_rows(
 def _fields(telemetry: NDArray[np.void]) -> dict[str, Sequence[Any]]:
     """The values of each field as Python objects: column by column, or row by row for a few rows."""
     names = telemetry.dtype.names or ()
-    if len(telemetry) < _FEW:
+    if len(telemetry) < _ROWWISE_MAX:
         return dict(zip(names, zip(*telemetry.tolist(), strict=True), strict=False))
     return {name: telemetry[name].tolist() for name in names}
 
 
-class _Things:
+class _ObjectColumns:
     """The active objects of each car of a batch, as lists of Python values."""
 
     def __init__(self, objects: NDArray[np.void]) -> None:
@@ -69,7 +73,7 @@ class _Things:
 def _column(
     param: Param,
     fields: dict[str, Sequence[Any]],
-    things: _Things | None,
+    things: _ObjectColumns | None,
     waypoints: Waypoints,
     count: int,
 ) -> Iterable[Any]:
@@ -80,3 +84,32 @@ def _column(
     if param.fill == "waypoints":
         return map(list, map(waypoints.__getitem__, fields["course"]))
     return map(list, repeat((), count)) if things is None else things.column(names)
+
+
+Scenario = Literal["time_trial", "backward", "objects"]
+"""A time trial in the track file's direction, one against it, and one with objects on the road."""
+SCENARIOS: tuple[Scenario, ...] = ("time_trial", "backward", "objects")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Control steps of N cars on one track.
+
+    Attributes:
+        track: the name of the track.
+        where: what was driven.
+        telemetry: (T, N, 1) `TELEMETRY`; rows with `steps` below 2 are not asked for.
+        objects: (T, N, 1, K) `OBJECT_TELEMETRY`, or None in a time trial.
+        waypoints: indexed by `telemetry["course"]`.
+    """
+
+    track: str
+    where: Scenario
+    telemetry: NDArray[np.void]
+    objects: NDArray[np.void] | None
+    waypoints: Waypoints
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """(T, N) True for the states that a reward is asked for."""
+        return self.telemetry["steps"][..., 0] >= 2.0

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from racer.assets import did_you_mean, find
+from racer.assets import did_you_mean, find_asset
 from racer.errors import AssetError, RewardError
 
 FUNCTION = "reward_function"
-Function = Callable[[dict[str, Any]], Any]
+RewardCallable = Callable[[dict[str, Any]], Any]
 
 _counter = itertools.count()
 
@@ -47,7 +47,7 @@ class RewardSource:
     sha256: str
 
 
-def read_source(what: str | Path | Function) -> RewardSource:
+def read_source(what: str | Path | RewardCallable) -> RewardSource:
     """Read a reward function's text: of a path, of a name (`default`), or of a callable.
 
     Raises:
@@ -56,7 +56,7 @@ def read_source(what: str | Path | Function) -> RewardSource:
     if not isinstance(what, (str, Path)):
         return _callable_source(what)
     try:
-        path = find("reward", what)
+        path = find_asset("reward", what)
     except AssetError as error:
         raise RewardError(str(error)) from None
     try:
@@ -70,7 +70,7 @@ def read_source(what: str | Path | Function) -> RewardSource:
     return _source(path.stem, path, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _callable_source(function: Function) -> RewardSource:
+def _callable_source(function: RewardCallable) -> RewardSource:
     try:
         text = inspect.getsource(function)
     except (OSError, TypeError):
@@ -100,12 +100,12 @@ def compile_source(source: RewardSource) -> types.CodeType:
         raise RewardError(f"{source.path}: cannot be compiled: {type(error).__name__}: {first_line(error)}") from None
 
 
-def new_function(source: RewardSource, code: types.CodeType) -> Function:
+def new_function(source: RewardSource, code: types.CodeType) -> RewardCallable:
     """Run the module in a namespace of its own and take its `reward_function`; see `new_module`."""
     return new_module(source, code)[1]
 
 
-def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, Any], Function]:
+def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, Any], RewardCallable]:
     """Run the module in a namespace of its own; its globals and its `reward_function`.
 
     Raises:
@@ -128,7 +128,7 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
     return vars(module), _take_function(source, module)
 
 
-def _take_function(source: RewardSource, module: types.ModuleType) -> Function:
+def _take_function(source: RewardSource, module: types.ModuleType) -> RewardCallable:
     if FUNCTION not in vars(module):
         others = [name for name, value in vars(module).items() if callable(value) and not name.startswith("__")]
         raise RewardError(

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.config.env import VehicleConfig
 from racer.config.read import read_vehicle
-from racer.config.vehicle import VehicleConfig
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.reward.sample import WHERES, Sample, Where
-from racer.sim.placement import OPEN_START
+from racer.reward.rows import SCENARIOS, Sample, Scenario
+from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.track import Track
 
@@ -29,7 +29,7 @@ _PLACED_STEPS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Driver:
+class _DrivingStyle:
     """How a car is driven: pure pursuit, times its shares, plus noise with a memory, within limits."""
 
     skill: float = 1.0
@@ -47,29 +47,29 @@ class _Driver:
     """Steering is rounded to multiples of this many degrees, and speed to 0.5 m/s, as a list of actions has it."""
 
 
-_DRIVERS = (
-    _Driver(),
-    _Driver(noise=0.15),
-    _Driver(noise=0.45),
-    _Driver(pace=1.5, noise=0.1),
-    _Driver(skill=0.0, noise=0.6, memory=0.0),
-    _Driver(grid=15.0, noise=0.1),
-    _Driver(skill=0.0, noise=0.3, memory=0.95),
-    _Driver(bias=7.0, noise=0.05),
-    _Driver(bias=-7.0, noise=0.05),
-    _Driver(skill=0.0, bias=26.0, noise=0.1),
-    _Driver(skill=0.7, pace=0.8, noise=0.2),
-    _Driver(skill=0.0, grid=15.0, noise=0.6, memory=0.0),
+_DRIVING_STYLES = (
+    _DrivingStyle(),
+    _DrivingStyle(noise=0.15),
+    _DrivingStyle(noise=0.45),
+    _DrivingStyle(pace=1.5, noise=0.1),
+    _DrivingStyle(skill=0.0, noise=0.6, memory=0.0),
+    _DrivingStyle(grid=15.0, noise=0.1),
+    _DrivingStyle(skill=0.0, noise=0.3, memory=0.95),
+    _DrivingStyle(bias=7.0, noise=0.05),
+    _DrivingStyle(bias=-7.0, noise=0.05),
+    _DrivingStyle(skill=0.0, bias=26.0, noise=0.1),
+    _DrivingStyle(skill=0.7, pace=0.8, noise=0.2),
+    _DrivingStyle(skill=0.0, grid=15.0, noise=0.6, memory=0.0),
 )
 """From a driver who finishes laps to a policy that has learned nothing yet."""
-_SLOW = (_Driver(speeds=(0.5, 0.6), noise=0.1), _Driver(speeds=(0.9, 1.1), noise=0.05))
+_SLOW = (_DrivingStyle(speeds=(0.5, 0.6), noise=0.1), _DrivingStyle(speeds=(0.9, 1.1), noise=0.05))
 """For laps of many steps."""
 
 
 def sample_track(
     track: Track,
     *,
-    wheres: Sequence[Where] = WHERES,
+    wheres: Sequence[Scenario] = SCENARIOS,
     vehicle: VehicleConfig | None = None,
     seed: int = 0,
     laps: float = 1.3,
@@ -85,34 +85,34 @@ def sample_track(
     vehicle = vehicle or read_vehicle("deepracer")
     fair = round(np.clip(laps * track.length / 1.5 * _RATE_HZ, 60, 900))
     for where in wheres:
-        rng = np.random.default_rng([seed, WHERES.index(where)])
-        drive = _Drive(track, vehicle, where, rng)
+        rng = np.random.default_rng([seed, SCENARIOS.index(where)])
+        drive = _StateSampler(track, vehicle, where, rng)
         if where == "time_trial":
-            yield drive.laps(_DRIVERS, fair)
+            yield drive.laps(_DRIVING_STYLES, fair)
             slow = round(np.clip(laps * track.length / 0.5 * _RATE_HZ, 60, 1800))
-            yield _Drive(track, vehicle, where, rng).laps(_SLOW, slow)
-            yield _Drive(track, vehicle, where, rng).anywhere(rounds=6, cars=60)
+            yield _StateSampler(track, vehicle, where, rng).laps(_SLOW, slow)
+            yield _StateSampler(track, vehicle, where, rng).anywhere(rounds=6, cars=60)
         elif where == "backward":
-            yield drive.laps(_DRIVERS[:6], fair)
+            yield drive.laps(_DRIVING_STYLES[:6], fair)
         else:
-            yield drive.laps(_DRIVERS[:10] * 2, fair // 2 + 30)
+            yield drive.laps(_DRIVING_STYLES[:10] * 2, fair // 2 + 30)
 
 
-class _Drive:
+class _StateSampler:
     """Drives one batch of cars and keeps what reward functions would be told."""
 
-    def __init__(self, track: Track, vehicle: VehicleConfig, where: Where, rng: np.random.Generator) -> None:
+    def __init__(self, track: Track, vehicle: VehicleConfig, where: Scenario, rng: np.random.Generator) -> None:
         self._track, self._vehicle, self._where, self._rng = track, vehicle, where, rng
         self._rows: list[NDArray[np.void]] = []
         self._things: list[NDArray[np.void]] = []
 
-    def laps(self, drivers: Sequence[_Driver], steps: int) -> Sample:
+    def laps(self, drivers: Sequence[_DrivingStyle], steps: int) -> Sample:
         """Drive for `steps` control steps; an episode that ends is followed by the next."""
         world = self._world(len(drivers))
         self._put_objects(world)
         world.place(self._starts(world, first=True))
         noise = np.zeros((len(drivers), 2))
-        policy = _Wheel(world)
+        policy = _PursuitController(world)
         for _ in range(steps):
             self._step(world, self._commands(drivers, policy.look(), noise))
             ended = world.ended
@@ -199,7 +199,7 @@ class _Drive:
                     world.objects["speed"][n, slot] = 0.5
 
     def _commands(
-        self, drivers: Sequence[_Driver], wanted: NDArray[np.float64], noise: NDArray[np.float64]
+        self, drivers: Sequence[_DrivingStyle], wanted: NDArray[np.float64], noise: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """(N, 2) degrees and m/s; `noise` goes on from step to step."""
         fresh = self._rng.normal(size=noise.shape) * (_STEERING_MAX, 1.5)
@@ -215,7 +215,7 @@ class _Drive:
         return commands
 
 
-class _Wheel:
+class _PursuitController:
     """Pure pursuit at the wheel of every car of a world."""
 
     def __init__(self, world: World) -> None:

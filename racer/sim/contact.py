@@ -10,7 +10,7 @@ Of two that drive, the one behind is at fault, by the arc length of their front 
 import math
 
 from racer.sim.dtypes import BOT
-from racer.sim.jit import inlined, kernel
+from racer.sim.jit import device, kernel
 from racer.sim.telemetry import FRONT_POINT
 
 BOX_MARGIN = 0.1
@@ -19,7 +19,7 @@ NO_CONTACT, BEHIND, AHEAD = 0, 1, 2
 """Of a car against another thing: it does not touch; it touches and is behind, at fault; it touches and is ahead."""
 
 
-@inlined
+@device
 def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
     """True where two rectangles (centre, heading, length along it, width across) share a point.
 
@@ -43,13 +43,13 @@ def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, wid
 
 
 @kernel
-def rectangles_touch(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
+def check_rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
     """`rectangles_overlap` for one pair, for who is no kernel."""
     return rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2)
 
 
-@inlined
-def lead(car, s, on, tables):  # type: ignore[no-untyped-def]
+@device
+def arc_gap(car, s, on, tables):  # type: ignore[no-untyped-def]
     """m of arc by which the front point at `s` of course `on` is ahead of a car's, the short way round a loop."""
     course = tables.courses[car.course]
     if on % 2 != car.course % 2:
@@ -61,8 +61,8 @@ def lead(car, s, on, tables):  # type: ignore[no-untyped-def]
     return gap
 
 
-@inlined
-def contact_with(world, me, k, batch, tables):  # type: ignore[no-untyped-def]
+@device
+def classify_contact(world, me, k, batch, tables):  # type: ignore[no-untyped-def]
     """How a car stands to thing `k`, objects first, then the cars of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
 
     Level with each other, both are behind.
@@ -79,14 +79,14 @@ def contact_with(world, me, k, batch, tables):  # type: ignore[no-untyped-def]
             return NO_CONTACT
         if thing.kind != BOT:
             return BEHIND
-        return BEHIND if lead(car, thing.s + FRONT_POINT, thing.course, tables) >= 0.0 else AHEAD
+        return BEHIND if arc_gap(car, thing.s + FRONT_POINT, thing.course, tables) >= 0.0 else AHEAD
     other, shape = cars[world, k - number], vehicles[world, k - number]
     if k - number == me or other.active == 0 or other.course // 2 != car.course // 2 or not rectangles_overlap(
         car.x, car.y, car.yaw, vehicle.length, vehicle.width,
         other.x, other.y, other.yaw, shape.length, shape.width,
     ):  # fmt: skip
         return NO_CONTACT
-    return BEHIND if lead(car, other.s, other.course, tables) >= 0.0 else AHEAD
+    return BEHIND if arc_gap(car, other.s, other.course, tables) >= 0.0 else AHEAD
 
 
 @kernel
@@ -101,5 +101,5 @@ def find_contacts(first, last, batch, tables, out):  # type: ignore[no-untyped-d
                     continue
                 out[n, c, slot] = NO_CONTACT
                 if cars[n, c].active == 1:
-                    out[n, c, slot] = contact_with(n, c, k, batch, tables)
+                    out[n, c, slot] = classify_contact(n, c, k, batch, tables)
                 slot += 1

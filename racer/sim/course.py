@@ -11,19 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.dtypes import COURSE, RAIL, SEGMENT, WALL, WALL_GROUP, Courses
-from racer.sim.locate import measure_rails
+from racer.sim.centerline import measure_border_distances
+from racer.sim.dtypes import CENTERLINE, COURSE, SEGMENT, WALL, WALL_GROUP, CourseTables
 from racer.track.track import Track
 
-RAIL_STEP = 0.1
+CENTERLINE_STEP = 0.1
 """m, the largest step between rail samples on a track for 1/18-scale cars; longer tracks get a longer one."""
-RAIL_SAMPLES_MAX = 20_000
+CENTERLINE_SAMPLES_MAX = 20_000
 WALL_GROUP_SIZE = 16
 """Vertices of a wall group."""
 _CHUNK = 64
 
 
-def build_courses(tracks: Sequence[Track]) -> Courses:
+def build_courses(tracks: Sequence[Track]) -> CourseTables:
     """Tables of `tracks` in both directions."""
     courses = np.zeros(2 * len(tracks), COURSE)
     segments, rails, walls, groups = [], [], [], []
@@ -35,7 +35,7 @@ def build_courses(tracks: Sequence[Track]) -> Courses:
         groups.append(track_groups)
         for backwards, course_track in enumerate((track, track.reversed())):
             rows = build_segments(course_track)
-            rail, step = build_rail(course_track)
+            rail, step = build_centerline(course_track)
             courses[2 * index + backwards] = (
                 first,
                 len(rows),
@@ -55,10 +55,10 @@ def build_courses(tracks: Sequence[Track]) -> Courses:
             rail_first += len(rail)
         wall_first += len(track_groups)
         vertex_first += len(track_walls)
-    tables = Courses(
+    tables = CourseTables(
         courses, np.concatenate(segments), np.concatenate(rails), np.concatenate(walls), np.concatenate(groups)
     )
-    measure_rails(tables.courses, tables.segments, tables.rails)
+    measure_border_distances(tables.courses, tables.segments, tables.rails)
     return tables
 
 
@@ -78,7 +78,7 @@ def build_segments(track: Track) -> NDArray[np.void]:
     following = moving[after % len(moving) if track.closed else np.minimum(after, len(moving) - 1)]
     out["ux"][:count] = vectors[following, 0] / lengths[following]
     out["uy"][:count] = vectors[following, 1] / lengths[following]
-    out["length"][lengths_too_short(out["length"])] = 0.0
+    out["length"][is_repeated_row(out["length"])] = 0.0
     if count < rows:
         out["ux"][-1], out["uy"][-1] = out["ux"][-2], out["uy"][-2]
     for side, border in (("left", track.left), ("right", track.right)):
@@ -86,7 +86,7 @@ def build_segments(track: Track) -> NDArray[np.void]:
     return out
 
 
-def lengths_too_short(lengths: NDArray[np.float64]) -> NDArray[np.bool_]:
+def is_repeated_row(lengths: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Rows that count as repeated."""
     return lengths <= 1e-9
 
@@ -151,7 +151,7 @@ def _distances_squared(
     return ((away - share[..., None] * edge[None]) ** 2).sum(axis=2)
 
 
-def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
+def build_centerline(track: Track) -> tuple[NDArray[np.void], float]:
     """The centre line at equal steps, with smoothed headings: (samples, step in metres).
 
     Headings are of the chord over one step either side, so that a polyline's corner is spread over two samples.
@@ -159,14 +159,14 @@ def build_rail(track: Track) -> tuple[NDArray[np.void], float]:
     The distances to the borders are left at 0, for `measure_rails`.
     """
     total = track.length
-    count = max(8, math.ceil(total / RAIL_STEP))
-    count = min(count, RAIL_SAMPLES_MAX)
+    count = max(8, math.ceil(total / CENTERLINE_STEP))
+    count = min(count, CENTERLINE_SAMPLES_MAX)
     step = total / count
     number = count if track.closed else count + 1
     at: NDArray[np.float64] = step * np.arange(number, dtype=np.float64)
     lengths = track.segment_lengths
     s = np.concatenate([[0.0], np.cumsum(lengths)])
-    out = np.zeros(number, RAIL)
+    out = np.zeros(number, CENTERLINE)
 
     def along(rows: NDArray[np.float64], where: NDArray[np.float64]) -> NDArray[np.float64]:
         knots = np.vstack([rows, rows[:1]]) if track.closed else rows

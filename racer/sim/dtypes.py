@@ -1,4 +1,6 @@
-"""The tables that the kernels read and write: one structured dtype for each kind of row.
+"""How an episode of a car stands; words as in DeepRacer's logs (simapp `markov/metrics/constants.py`).
+
+The tables that the kernels read and write: one structured dtype for each kind of row.
 
 A batch of cars is an (N, C) array of `CAR` rows, and so on. A structured row keeps the names inside compiled code
 (``car.vx``), keeps what belongs to one car together in memory, and passes as a single argument. From numpy,
@@ -8,10 +10,40 @@ SI units and radians, world frame x right, y up, counter-clockwise positive; `TE
 functions see, in their units (degrees, percent).
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class EpisodeStatus(IntEnum):
+    """Status of a car. `LAP_COMPLETE`..`REVERSED` end an episode, `TIME_UP` cuts it off."""
+
+    PREPARE = 0
+    IN_PROGRESS = 1
+    LAP_COMPLETE = 2
+    OFF_TRACK = 3
+    CRASHED = 4
+    IMMOBILIZED = 5
+    REVERSED = 6
+    TIME_UP = 7
+
+    @property
+    def word(self) -> str:
+        """The word in results and logs."""
+        return self.name.lower()
+
+
+STUCK_DISTANCE = 0.0003
+"""m per control step; a car that moves no more than this is stuck (simapp `markov/reset/rules`)."""
+STUCK_STEPS = 15
+"""Control steps in a row; likewise."""
+BACKWARD_STEPS = 15
+"""Control steps in a row with less progress (NUMBER_OF_REVERSE_COUNTS); likewise."""
+STEPS_MAX = 100_000
+"""Control steps of one episode (simapp)."""
+
 
 VEHICLE = np.dtype(
     [
@@ -205,7 +237,7 @@ SEGMENT = np.dtype(
 )
 """One row of a course and the segment that starts there."""
 
-RAIL = np.dtype(
+CENTERLINE = np.dtype(
     [
         ("x", "f8"),
         ("y", "f8"),
@@ -249,7 +281,7 @@ class Batch(NamedTuple):
     """(N, C, M + C - 1) OBJECT_TELEMETRY."""
 
 
-class Courses(NamedTuple):
+class CourseTables(NamedTuple):
     """The tables of all courses of a world."""
 
     courses: NDArray[np.void]
@@ -264,7 +296,7 @@ class Courses(NamedTuple):
     """WALL_GROUP; both directions of a track share them."""
 
 
-class Clock(NamedTuple):
+class StepTiming(NamedTuple):
     """Times of a control step."""
 
     substeps: int

@@ -25,14 +25,15 @@ import numpy as np
 
 from racer.assets import cache_dir
 
-_HERE = Path(__file__).parent
-_KEEP = 4
+_ROOT = Path(__file__).parents[1]
+_KERNEL_ROOMS = ("sim", "render")
+_CACHES_KEPT = 4
 
 
 def _source_hash() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
-    for file in sorted(_HERE.rglob("*.py")):
-        digest.update(file.relative_to(_HERE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(file for room in _KERNEL_ROOMS for file in (_ROOT / room).rglob("*.py")):
+        digest.update(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -46,7 +47,7 @@ def _prepare_cache() -> bool:
         others = sorted((p for p in root.iterdir() if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
     except OSError:
         return False
-    for old in others[_KEEP - 1 :]:
+    for old in others[_CACHES_KEPT - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return True
@@ -61,24 +62,24 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     With `NUMBA_DISABLE_JIT=1` it runs as plain Python, for a look inside; rows then give their fields by attribute.
     """
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return lambda *arguments: function(*map(_by_attribute, arguments))
+        return lambda *arguments: function(*map(_as_recarray, arguments))
     return numba.njit(nogil=True, cache=_CACHE, error_model="numpy")(function)
 
 
-def _by_attribute(argument: Any) -> Any:
+def _as_recarray(argument: Any) -> Any:
     if isinstance(argument, np.ndarray) and argument.dtype.names:
         return argument.view(np.recarray)
     if hasattr(argument, "_fields"):
-        return type(argument)(*map(_by_attribute, argument))
+        return type(argument)(*map(_as_recarray, argument))
     return argument
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def device(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a small function that only kernels call; LLVM inlines it where it pays."""
     return numba.njit(nogil=True, cache=False, error_model="numpy")(function)
 
 
-def pasted(function: Callable[..., Any]) -> Callable[..., Any]:
+def force_inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a small function into each place that calls it, for those that are called most often with arrays.
 
     A call that takes arrays costs about 14 ns, for numba counts references to them. Compiling takes longer with every
@@ -87,7 +88,7 @@ def pasted(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(nogil=True, cache=False, error_model="numpy", forceinline=True)(function)
 
 
-class Crew:
+class WorkerPool:
     """Threads that share the worlds of a batch between them.
 
     Results do not depend on the number of threads: a kernel touches only its own range of worlds.

@@ -13,6 +13,12 @@ the largest 1 / range. A rectangle is a loop of four segments.
 Sensor frame: x along the car, y to its left; the sensor is `forward` metres ahead of the car's origin.
 Rectangles of cars and objects are centred on their x, y. A car does not see itself, nor what drives on
 another track.
+
+Sector lidars: the rays of a lidar, told by sectors of the view.
+
+DeepRacer's simulator makes them from the 64 ranges of its lidar (simapp `markov/filters/observation`, the binary and
+the discretizing filter): sector j holds the rays ``j * rays / sectors`` on, from the right edge of the view to the left
+one, and what counts is the nearest thing in it.
 """
 
 from __future__ import annotations
@@ -23,10 +29,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.jit import inlined, kernel
+from racer.sim.jit import device, kernel
 from racer.sim.random import next_normal
 
-CHUNK = 256
+CHUNK_VERTICES = 256
 """Most vertices that are swept at once; a wall group has at most this many."""
 
 _TAN_22_5 = math.tan(math.pi / 8.0)
@@ -84,11 +90,11 @@ def make_lidar(
 
 def lidar_scratch(worlds: int, rays: int) -> NDArray[np.float64]:
     """Room for `cast_rays`: one row for each world, of which a call uses only row `first`."""
-    return np.empty((worlds, 4 * CHUNK + rays))
+    return np.empty((worlds, 4 * CHUNK_VERTICES + rays))
 
 
-@inlined
-def _angle(x: float, y: float) -> float:
+@device
+def _fast_atan2(x: float, y: float) -> float:
     """atan2(y, x) within 2e-14 rad; 0 at the origin. No branches, so that a loop of it is vectorised.
 
     The polynomial interpolates atan(q) / q in q^2 at Chebyshev nodes over |q| <= tan(22.5 degrees).
@@ -114,7 +120,7 @@ def _angle(x: float, y: float) -> float:
     return -a if y < 0.0 else a
 
 
-@inlined
+@device
 def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -> None:
     """Sweep the polyline of vertices (xs, ys) in the sensor frame over the rays."""
     count, rays = len(xs), len(lidar.ray_x)
@@ -122,7 +128,7 @@ def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -
     period = 2.0 * math.pi / lidar.angle_step
     per_rad = 1.0 / lidar.angle_step
     for k in range(count):
-        turn = (_angle(xs[k], ys[k]) - lidar.angle_first) * per_rad
+        turn = (_fast_atan2(xs[k], ys[k]) - lidar.angle_first) * per_rad
         turn = turn + period if turn < 0.0 else turn
         turn = turn - period if turn >= period else turn
         turns[k] = turn
@@ -155,7 +161,7 @@ def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -
                     nearest[ray] = inverse
 
 
-@inlined
+@device
 def _sweep_walls(
     course: Any,
     walls: Any,
@@ -169,8 +175,8 @@ def _sweep_walls(
     nearest: Any,
 ) -> None:
     """Sweep the walls of a course that are in reach; joined groups are swept as one polyline."""
-    xs, ys = scratch[:CHUNK], scratch[CHUNK : 2 * CHUNK]
-    turns, edges = scratch[2 * CHUNK : 3 * CHUNK], scratch[3 * CHUNK : 4 * CHUNK]
+    xs, ys = scratch[:CHUNK_VERTICES], scratch[CHUNK_VERTICES : 2 * CHUNK_VERTICES]
+    turns, edges = scratch[2 * CHUNK_VERTICES : 3 * CHUNK_VERTICES], scratch[3 * CHUNK_VERTICES : 4 * CHUNK_VERTICES]
     stop = course["wall_first"] + course["wall_groups"]
     first, count = 0, 0
     for g in range(course["wall_first"], stop + 1):
@@ -179,7 +185,7 @@ def _sweep_walls(
             group = groups[g]
             reach = lidar.range_max + group["radius"]
             near = (group["x"] - x) ** 2 + (group["y"] - y) ** 2 <= reach * reach
-            joined = near and group["first"] == first + count and count + group["count"] <= CHUNK
+            joined = near and group["first"] == first + count and count + group["count"] <= CHUNK_VERTICES
             if joined and count > 0:
                 # Groups of one line repeat the vertex where they meet: a segment without length.
                 end, begin = walls[first + count - 1], walls[first + count]
@@ -198,7 +204,7 @@ def _sweep_walls(
             first, count = groups[g]["first"], groups[g]["count"]
 
 
-@inlined
+@device
 def _sweep_rectangle(
     dx: float, dy: float, yaw: float, length: float, width: float, scratch: Any, lidar: Any, nearest: Any
 ) -> None:
@@ -206,17 +212,24 @@ def _sweep_rectangle(
     reach = lidar.range_max + 0.5 * (length + width)
     if dx * dx + dy * dy > reach * reach:
         return
-    xs, ys = scratch[:CHUNK], scratch[CHUNK : 2 * CHUNK]
+    xs, ys = scratch[:CHUNK_VERTICES], scratch[CHUNK_VERTICES : 2 * CHUNK_VERTICES]
     c, s = math.cos(yaw), math.sin(yaw)
     for k in range(5):
         u = 0.5 * length if k == 0 or k >= 3 else -0.5 * length
         v = -0.5 * width if 2 <= k <= 3 else 0.5 * width
         xs[k], ys[k] = dx + c * u - s * v, dy + s * u + c * v
-    _sweep(xs[:5], ys[:5], scratch[2 * CHUNK : 3 * CHUNK], scratch[3 * CHUNK : 4 * CHUNK], lidar, nearest)
+    _sweep(
+        xs[:5],
+        ys[:5],
+        scratch[2 * CHUNK_VERTICES : 3 * CHUNK_VERTICES],
+        scratch[3 * CHUNK_VERTICES : 4 * CHUNK_VERTICES],
+        lidar,
+        nearest,
+    )
 
 
-@inlined
-def _cast(
+@device
+def _cast_car(
     n: int,
     i: int,
     cars: Any,
@@ -231,7 +244,7 @@ def _cast(
 ) -> None:
     """Fill one row of `out` with what car i of world n measures; `work` is a row of the scratch."""
     rays = len(lidar.ray_x)
-    nearest = work[4 * CHUNK : 4 * CHUNK + rays]
+    nearest = work[4 * CHUNK_VERTICES : 4 * CHUNK_VERTICES + rays]
     car = cars[n, i]
     c, s = math.cos(car["yaw"]), math.sin(car["yaw"])
     x, y = car["x"] + c * lidar.forward, car["y"] + s * lidar.forward
@@ -290,4 +303,33 @@ def cast_rays(
     for n in range(first, last):
         for i in range(cars.shape[1]):
             if which[n, i] and cars[n, i]["active"] == 1:
-                _cast(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)
+                _cast_car(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)
+
+
+Ranges = NDArray[np.float32]
+
+
+def sector_minima(ranges: Ranges, sectors: int) -> Ranges:
+    """Least range of each sector, (N, sectors), from (N, rays) metres; `sectors` divides the rays."""
+    worlds, rays = ranges.shape
+    return np.asarray(ranges.reshape(worlds, sectors, rays // sectors).min(axis=2))
+
+
+def detect_sectors(ranges: Ranges, distance: float, out: NDArray[np.float32]) -> None:
+    """Fill `out` (N, sectors): 1 where something is nearer than `distance` metres, else 0."""
+    np.less(sector_minima(ranges, out.shape[1]), np.float32(distance), out=out, casting="unsafe")
+
+
+def discretize_sectors(ranges: Ranges, sectors: int, clipping_dist: float, out: NDArray[np.float32]) -> None:
+    """Fill `out` (N, sectors * values) with one row of `values` numbers for each sector.
+
+    Value k of a row is 1 where the nearest thing is in the k-th part of 0..`clipping_dist` metres; a row is all 0
+    where it is at `clipping_dist` or beyond.
+    """
+    worlds = len(ranges)
+    values = out.shape[1] // sectors
+    nearest = sector_minima(ranges, sectors)
+    seen = nearest < np.float32(clipping_dist)
+    # Just below the end, rounding of the quotient may reach it.
+    part = np.minimum((nearest * (values / clipping_dist)).astype(np.int64), values - 1)
+    out[:] = (seen[:, :, None] & (part[:, :, None] == np.arange(values))).reshape(worlds, -1)

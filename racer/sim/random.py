@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.jit import inlined
+from racer.sim.jit import device
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
@@ -41,7 +41,7 @@ def _ziggurat() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 _EDGES, _HEIGHTS = _ziggurat()
 
 
-@inlined
+@device
 def next_bits(car: Any) -> Any:
     """64 random bits from this car's stream; `car` is a `CAR` row, whose `rng` moves on."""
     # `& _MASK` does nothing in compiled code; without the compiler it makes Python's integers wrap alike.
@@ -52,13 +52,13 @@ def next_bits(car: Any) -> Any:
     return mixed ^ (mixed >> 31)
 
 
-@inlined
+@device
 def next_uniform(car: Any) -> float:
     """A number in [0, 1) from this car's stream."""
     return (next_bits(car) >> 11) * _UNIT
 
 
-@inlined
+@device
 def next_normal(car: Any) -> float:
     """A number from the standard normal distribution from this car's stream."""
     while True:

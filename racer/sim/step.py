@@ -6,40 +6,39 @@ kernels of their own.
 
 import math
 
-from racer.sim.actuation import take_command
-from racer.sim.bots import pause_bots, step_bots
-from racer.sim.contact import AHEAD, NO_CONTACT, contact_with
-from racer.sim.jit import inlined, kernel
-from racer.sim.locate import on_road, project
-from racer.sim.status import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, Status
-from racer.sim.telemetry import FRONT_POINT, report, report_things
-from racer.sim.vehicle import drive
+from racer.sim.centerline import is_on_road, project_on_centerline
+from racer.sim.contact import AHEAD, NO_CONTACT, classify_contact
+from racer.sim.dtypes import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, EpisodeStatus
+from racer.sim.jit import device, kernel
+from racer.sim.telemetry import FRONT_POINT, write_object_telemetry, write_telemetry
+from racer.sim.traffic import pause_bots, step_bots
+from racer.sim.vehicle import drive_vehicle, push_command
 
-REACH = 0.5
+SEARCH_REACH = 0.5
 """m of arc searched beside what the car moved."""
-WHEEL_REACH = 2.0
+WHEEL_SEARCH_REACH = 2.0
 """m of arc searched for a wheel on either side of the front point: round the tightest inner border."""
 
 # Plain integers: they compile faster than members of the enum.
 IN_PROGRESS, LAP_COMPLETE, OFF_TRACK = (
-    int(Status.IN_PROGRESS),
-    int(Status.LAP_COMPLETE),
-    int(Status.OFF_TRACK),
+    int(EpisodeStatus.IN_PROGRESS),
+    int(EpisodeStatus.LAP_COMPLETE),
+    int(EpisodeStatus.OFF_TRACK),
 )
-CRASHED, IMMOBILIZED = int(Status.CRASHED), int(Status.IMMOBILIZED)
-REVERSED, TIME_UP = int(Status.REVERSED), int(Status.TIME_UP)
+CRASHED, IMMOBILIZED = int(EpisodeStatus.CRASHED), int(EpisodeStatus.IMMOBILIZED)
+REVERSED, TIME_UP = int(EpisodeStatus.REVERSED), int(EpisodeStatus.TIME_UP)
 _DEGREES = 180.0 / math.pi
 _ROUNDING = 1e-9
 """Percent; the sum of many gains may miss a whole lap by this, most of all at the end of an open track."""
 
 
-@inlined
+@device
 def locate_car(car, vehicle, tables, reach):  # type: ignore[no-untyped-def]
     """Project the front point, update `s`, `lateral`, `travelled`, `progress`, and count the wheels on the road."""
     course, segments = tables.courses[car.course], tables.segments
     cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
     front_x, front_y = car.x + FRONT_POINT * cos_yaw, car.y + FRONT_POINT * sin_yaw
-    segment, along, lateral = project(course, segments, car.segment, front_x, front_y, reach)
+    segment, along, lateral = project_on_centerline(course, segments, car.segment, front_x, front_y, reach)
     s = segments[course.first + segment].s + along
     gained = s - car.s
     if course.closed == 1:
@@ -63,13 +62,13 @@ def locate_car(car, vehicle, tables, reach):  # type: ignore[no-untyped-def]
             across = -across
         wheel_x = car.x + along_car * cos_yaw - across * sin_yaw
         wheel_y = car.y + along_car * sin_yaw + across * cos_yaw
-        if on_road(course, segments, segment, wheel_x, wheel_y, WHEEL_REACH):
+        if is_on_road(course, segments, segment, wheel_x, wheel_y, WHEEL_SEARCH_REACH):
             wheels += 1
     car.wheels_on = wheels
 
 
-@inlined
-def touch(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
+@device
+def check_contacts(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
     """True where a car hits something, on the same track; a bot that runs into it from behind stands instead.
 
     Of two cars that touch, both hit: whose fault it is, rules may ask `find_contacts`.
@@ -77,7 +76,7 @@ def touch(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
     number = batch.objects.shape[1]
     hit = False
     for k in range(number + batch.cars.shape[1]):
-        contact = contact_with(world, me, k, batch, tables)
+        contact = classify_contact(world, me, k, batch, tables)
         if contact == AHEAD and k < number:
             pause_bots(world, batch.objects, plan)
         elif contact != NO_CONTACT:
@@ -85,8 +84,8 @@ def touch(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
     return hit
 
 
-@inlined
-def judge(car, crashed, steps_max):  # type: ignore[no-untyped-def]
+@device
+def update_status(car, crashed, steps_max):  # type: ignore[no-untyped-def]
     """Status of a car after a step; a fault comes before a completed lap."""
     if crashed:
         car.status = CRASHED
@@ -104,36 +103,36 @@ def judge(car, crashed, steps_max):  # type: ignore[no-untyped-def]
         car.status = IN_PROGRESS
 
 
-@inlined
-def judge_and_report(world, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
+@device
+def finish_step(world, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
     """Contacts, status and telemetry of the cars of one world, once all have been moved and located."""
     cars, telemetry = batch.cars, batch.telemetry
     for c in range(cars.shape[1]):
         car = cars[world, c]
         if car.active == 1 and car.status <= IN_PROGRESS and car.steps > 1:
-            judge(car, touch(world, c, batch, tables, plan), clock.steps_max)
+            update_status(car, check_contacts(world, c, batch, tables, plan), clock.steps_max)
     control_dt = clock.substeps * clock.dt
     for c in range(cars.shape[1]):
         if cars[world, c].active == 0:
             telemetry[world, c].steps = 0
         else:
-            report(cars[world, c], tables, control_dt, telemetry[world, c])
+            write_telemetry(cars[world, c], tables, control_dt, telemetry[world, c])
             if batch.things.shape[2] > 0:
-                report_things(world, c, batch, tables)
+                write_object_telemetry(world, c, batch, tables)
 
 
-@inlined
-def drive_late(car, vehicle, commands, steps, clock):  # type: ignore[no-untyped-def]
+@device
+def drive_delayed(car, vehicle, commands, steps, clock):  # type: ignore[no-untyped-def]
     """Move a car through a control step by its command, or by those that reach it now where they take time."""
     if commands.shape[0] == 0:
-        drive(car, vehicle, car.steer_command / _DEGREES, car.speed_command, clock.substeps, clock.dt)
+        drive_vehicle(car, vehicle, car.steer_command / _DEGREES, car.speed_command, clock.substeps, clock.dt)
         return
-    older, row = take_command(commands, steps, car.steer_command, car.speed_command, clock.substeps)
+    older, row = push_command(commands, steps, car.steer_command, car.speed_command, clock.substeps)
     for part in range(2):
         k = row + 1 - part
         count = older if part == 0 else clock.substeps - older
         if count > 0:
-            drive(car, vehicle, commands[k, 0] / _DEGREES, commands[k, 1], count, clock.dt)
+            drive_vehicle(car, vehicle, commands[k, 0] / _DEGREES, commands[k, 1], count, clock.dt)
 
 
 @kernel
@@ -161,12 +160,12 @@ def step_worlds(first, last, actions, delay, batch, tables, clock, plan):  # typ
             car.steer_command = actions[n, c, 0]
             car.speed_command = actions[n, c, 1]
             x, y, progress = car.x, car.y, car.progress
-            drive_late(car, vehicle, delay.commands[n, c], delay.steps[n, c], clock)
+            drive_delayed(car, vehicle, delay.commands[n, c], delay.steps[n, c], clock)
             moved = math.sqrt((car.x - x) * (car.x - x) + (car.y - y) * (car.y - y))
-            locate_car(car, vehicle, tables, REACH + 1.5 * moved)
+            locate_car(car, vehicle, tables, SEARCH_REACH + 1.5 * moved)
             car.steps += 1
             car.stuck_steps = car.stuck_steps + 1 if moved <= STUCK_DISTANCE else 0
             car.backward_steps = car.backward_steps + 1 if car.progress < progress else 0
         if running and objects > 0:
             step_bots(n, batch, tables, plan, clock.substeps * clock.dt)
-        judge_and_report(n, batch, tables, clock, plan)
+        finish_step(n, batch, tables, clock, plan)

@@ -1,14 +1,18 @@
 """What reward functions are told: TELEMETRY and OBJECT_TELEMETRY rows from located and judged cars.
 
 Meaning of the values: `racer.reward.params`, after simapp `agent_ctrl/utils.py` and `track_geom/track_data.py`.
+
+The `state` sensor: what a privileged policy sees, from the simulator's own knowledge.
+
+Field order of a row, in SI units: `FIELDS`, then for each look-ahead distance the centre-line point in the car's
+frame (x forward, y left, origin at the chassis) and the distances from there to the left and the right border.
 """
 
 import math
 
-from racer.sim.dtypes import BOT
-from racer.sim.jit import inlined
-from racer.sim.locate import nearest_borders
-from racer.sim.status import Status
+from racer.sim.centerline import nearest_border_points
+from racer.sim.dtypes import BOT, EpisodeStatus
+from racer.sim.jit import device, kernel
 
 FRONT_POINT = 0.14
 """m ahead of the chassis origin: the point whose position and projection reward functions see
@@ -19,17 +23,17 @@ CAMERA_HALF_VIEW = 0.5 * 1.13
 """rad (simapp `racecar.gazebo`)."""
 CAMERA_NEAR = 0.2
 """m (simapp `cameras/frustum.py`)."""
-_CRASHED = int(Status.CRASHED)
+_CRASHED = int(EpisodeStatus.CRASHED)
 _DEGREES = 180.0 / math.pi
 
 
-@inlined
-def report(car, tables, control_dt, row):  # type: ignore[no-untyped-def]
+@device
+def write_telemetry(car, tables, control_dt, row):  # type: ignore[no-untyped-def]
     """Fill one TELEMETRY row from a located and judged car."""
     course, segments = tables.courses[car.course], tables.segments
     here = segments[course.first + car.segment]
     along = car.s - here.s
-    left_x, left_y, right_x, right_y = nearest_borders(
+    left_x, left_y, right_x, right_y = nearest_border_points(
         course, segments, car.segment, here.x + along * here.ux, here.y + along * here.uy
     )
     x = car.x + FRONT_POINT * math.cos(car.yaw)
@@ -65,7 +69,7 @@ def report(car, tables, control_dt, row):  # type: ignore[no-untyped-def]
     row.yaw_rate = car.yaw_rate * _DEGREES
     row.acceleration_forward = car.ax
     row.acceleration_left = car.ay
-    heading, curvature = rail_at(course, tables.rails, car.s)
+    heading, curvature = centerline_at(course, tables.rails, car.s)
     error = car.yaw - heading
     error -= 2.0 * math.pi * math.floor((error + math.pi) / (2.0 * math.pi))
     row.heading_error = error * _DEGREES
@@ -76,8 +80,8 @@ def report(car, tables, control_dt, row):  # type: ignore[no-untyped-def]
     row.closest_object_next = 0
 
 
-@inlined
-def rail_at(course, rails, s):  # type: ignore[no-untyped-def]
+@device
+def centerline_at(course, rails, s):  # type: ignore[no-untyped-def]
     """(heading, curvature) of the centre line at arc length `s`, linear between rail samples."""
     where = s / course.rail_step
     j = int(where)
@@ -94,8 +98,8 @@ def rail_at(course, rails, s):  # type: ignore[no-untyped-def]
     return a.heading + part * turn, a.curvature + part * (b.curvature - a.curvature)
 
 
-@inlined
-def report_things(world, me, batch, tables):  # type: ignore[no-untyped-def]
+@device
+def write_object_telemetry(world, me, batch, tables):  # type: ignore[no-untyped-def]
     """Fill the OBJECT_TELEMETRY rows of one car, and what its TELEMETRY says of the nearest things.
 
     Objects come first, then the other cars. A thing on the other direction of the same track is mirrored.
@@ -158,3 +162,75 @@ def report_things(world, me, batch, tables):  # type: ignore[no-untyped-def]
         ahead = dx * cos_yaw + dy * sin_yaw
         aside = dy * cos_yaw - dx * sin_yaw
         row.object_in_camera = ahead >= CAMERA_NEAR and abs(aside) <= ahead * math.tan(CAMERA_HALF_VIEW)
+
+
+STATE_FIELDS = (
+    "lateral_offset",
+    "heading_error",
+    "speed",
+    "lateral_speed",
+    "yaw_rate",
+    "steering_angle",
+    "command_steering",
+    "command_speed",
+)
+"""m, rad, m/s, m/s, rad/s, rad (measured), rad and m/s (last command)."""
+LOOK_AHEAD_FIELDS = ("x", "y", "left", "right")
+"""m; for each look-ahead distance."""
+
+
+def state_field_names(look_ahead: int) -> list[str]:
+    """Names of the elements of a state row with `look_ahead` distances."""
+    return [*STATE_FIELDS, *(f"ahead{k}_{part}" for k in range(look_ahead) for part in LOOK_AHEAD_FIELDS)]
+
+
+@kernel
+def observe_state(first, last, which, cars, tables, distances, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (N, C, 8 + 4 K) float32 for the cars that `which` (N, C) marks.
+
+    Args:
+        distances: (K,) float64, m of arc ahead of the front point. Beyond the end of an open track the rail goes on
+            straight.
+    """
+    for n in range(first, last):
+        for c in range(cars.shape[1]):
+            car = cars[n, c]
+            if not which[n, c] or car.active == 0:
+                continue
+            course, rails = tables.courses[car.course], tables.rails
+            row = out[n, c]
+            heading, _ = centerline_at(course, rails, car.s)
+            error = car.yaw - heading
+            row[0] = car.lateral
+            row[1] = error - 2.0 * math.pi * math.floor((error + math.pi) / (2.0 * math.pi))
+            row[2] = car.vx
+            row[3] = car.vy
+            row[4] = car.yaw_rate
+            row[5] = car.steer
+            row[6] = car.steer_command * (math.pi / 180.0)
+            row[7] = car.speed_command
+            cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
+            for k in range(distances.shape[0]):
+                where = (car.s + distances[k]) / course.rail_step
+                j = int(where)
+                part = where - j
+                beyond = 0.0
+                if course.closed == 1:
+                    j = j % course.rail_count
+                    i = j + 1 if j + 1 < course.rail_count else 0
+                else:
+                    if j >= course.rail_count - 1:
+                        beyond = (where - (course.rail_count - 1)) * course.rail_step
+                        j, part = course.rail_count - 1, 0.0
+                    i = min(j + 1, course.rail_count - 1)
+                a, b = rails[course.rail_first + j], rails[course.rail_first + i]
+                dx = a.x + part * (b.x - a.x) - car.x
+                dy = a.y + part * (b.y - a.y) - car.y
+                if beyond > 0.0:
+                    dx += beyond * math.cos(a.heading)
+                    dy += beyond * math.sin(a.heading)
+                at = 8 + 4 * k
+                row[at] = dx * cos_yaw + dy * sin_yaw
+                row[at + 1] = dy * cos_yaw - dx * sin_yaw
+                row[at + 2] = a.left + part * (b.left - a.left)
+                row[at + 3] = a.right + part * (b.right - a.right)

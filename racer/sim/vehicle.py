@@ -1,4 +1,6 @@
-"""The vehicle: a dynamic single-track model with saturating, load-dependent tyres, a servo and a speed controller.
+"""The way of an action to servo and motor: a command that takes effect later, in whole physics steps.
+
+The vehicle: a dynamic single-track model with saturating, load-dependent tyres, a servo and a speed controller.
 
 Equations of motion: single-track model, Althoff, Koschi, Manzinger, "CommonRoad: Vehicle Models", section on the
 single-track and multi-body models (body-frame form). Tyres: brush model with parabolic pressure, after Fiala 1954
@@ -12,9 +14,56 @@ the tyres' grip; the turn of the car's frame is stepped by the midpoint rule, th
 the equations is one of the scheme. Below `BLEND_FAST` the result is blended with the kinematic model.
 """
 
-import math
+from __future__ import annotations
 
-from racer.sim.jit import inlined
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.sim.jit import device
+
+
+class ActionDelay(NamedTuple):
+    """The delays of the cars' actions, and the commands that are on their way."""
+
+    steps: NDArray[np.int32]
+    """(N, C) physics steps from an action to its effect."""
+    commands: NDArray[np.float64]
+    """(N, C, R, 2): the last R commands, newest first, degrees and m/s; R is 0 where nothing is ever delayed."""
+
+
+def make_action_delay(worlds: int, cars: int, *, longest: int = 0, substeps: int = 1) -> ActionDelay:
+    """Room for delays of up to `longest` physics steps, `substeps` of which make a control step; none at first."""
+    rows = 0 if longest <= 0 else math.ceil(longest / substeps) + 1
+    return ActionDelay(np.zeros((worlds, cars), np.int32), np.zeros((worlds, cars, rows, 2)))
+
+
+def clear_delay(delay: ActionDelay, which: NDArray[np.bool_]) -> None:
+    """Let nothing be on its way to the cars that `which` (N, C) marks: wheels straight, standing."""
+    if delay.commands.shape[2]:
+        delay.commands[which] = 0.0
+
+
+@device
+def push_command(commands, steps, steering, speed, substeps):  # type: ignore[no-untyped-def]
+    """Put a new command behind those on their way.
+
+    Args:
+        commands: (R, 2), newest first; changed in place.
+        steps: physics steps from an action to its effect.
+
+    Returns:
+        How many physics steps of this control step the older command is held, and the row of the one that follows;
+        the older one is in the next row.
+    """
+    for row in range(commands.shape[0] - 1, 0, -1):
+        commands[row, 0] = commands[row - 1, 0]
+        commands[row, 1] = commands[row - 1, 1]
+    commands[0, 0], commands[0, 1] = steering, speed
+    return steps % substeps, steps // substeps
+
 
 GRAVITY = 9.81
 """m/s^2"""
@@ -30,7 +79,7 @@ _POWER_SPEED_MIN = 0.1
 """m/s; below, the power limit is that of this speed."""
 
 
-@inlined
+@device
 def tire_secant(slip: float, stiffness: float, force_max: float) -> float:
     """Lateral force over slip of the brush tyre, N; positive. The force is ``-secant * slip``.
 
@@ -49,7 +98,7 @@ def tire_secant(slip: float, stiffness: float, force_max: float) -> float:
     return force_max / size
 
 
-@inlined
+@device
 def small_sin_cos(angle: float) -> tuple[float, float]:
     """Sine and cosine for |angle| up to about 0.6 rad, by series; within 1e-9 there."""
     a = angle * angle
@@ -58,8 +107,8 @@ def small_sin_cos(angle: float) -> tuple[float, float]:
     return sine, cosine
 
 
-@inlined
-def drive(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ignore[no-untyped-def]
+@device
+def drive_vehicle(car, vehicle, steer_command, speed_command, substeps, dt):  # type: ignore[no-untyped-def]
     """Move one car through a control step of `substeps` physics steps of `dt` seconds.
 
     Args:

@@ -13,43 +13,43 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.objects import ObjectsConfig
-from racer.config.vehicle import VehicleConfig
-from racer.sim.actuation import forget, make_delay
+from racer.config.env import ObjectsConfig, VehicleConfig
 from racer.sim.contact import find_contacts
 from racer.sim.course import build_courses
-from racer.sim.dtypes import BOX, CAR, OBJECT, OBJECT_TELEMETRY, TELEMETRY, VEHICLE, Batch, Clock
-from racer.sim.jit import Crew
-from racer.sim.objects import KEPT, make_plan
-from racer.sim.observe import field_names, observe_state
-from racer.sim.placement import (
-    ALTERNATE,
-    BACKWARD,
-    EITHER,
-    FORWARD,
-    RANDOM,
-    ROUND_ROBIN,
-    place_worlds,
-    start_worlds,
+from racer.sim.dtypes import (
+    BOX,
+    CAR,
+    OBJECT,
+    OBJECT_TELEMETRY,
+    STEPS_MAX,
+    TELEMETRY,
+    VEHICLE,
+    Batch,
+    EpisodeStatus,
+    StepTiming,
 )
+from racer.sim.jit import WorkerPool
 from racer.sim.random import seed_streams
-from racer.sim.status import STEPS_MAX, Status
+from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, place_worlds, reset_worlds
 from racer.sim.step import step_worlds
+from racer.sim.telemetry import observe_state, state_field_names
+from racer.sim.traffic import KEPT, make_object_plan
+from racer.sim.vehicle import clear_delay, make_action_delay
 from racer.track.track import Track
 
 PHYSICS_DT_MAX = 1.0 / 120.0
 """s, the longest physics step."""
 _MODES = {"round_robin": ROUND_ROBIN, "random": RANDOM}
 _DIRECTIONS = {"forward": FORWARD, "backward": BACKWARD, "alternate": ALTERNATE, "either": EITHER}
-_SLOTS_MAX = 256
+_SLOTS_PER_WORLD = 256
 """Cars of a world are numbered apart from those of the next by this; objects have the upper half of the numbers."""
-_EPISODES = 0x5D1A7
+_EPISODE_STREAM = 0x5D1A7
 """Sets the streams of what is drawn once for an episode apart from those that cars drive by."""
-_LEAST = 64
+_WORLDS_PER_THREAD_MIN = 64
 """Worlds that a thread should have at least; fewer are not worth waking it."""
 
 
-class Start(NamedTuple):
+class StartOptions(NamedTuple):
     """How episodes start."""
 
     mode: str = "round_robin"
@@ -86,7 +86,7 @@ class World:
         cars: int = 1,
         objects: int | ObjectsConfig = 0,
         control_dt: float = 1.0 / 15.0,
-        start: Start | None = None,
+        start: StartOptions | None = None,
         steps_max: int = STEPS_MAX,
         seed: int = 0,
         action_delay_max: float = 0.0,
@@ -108,30 +108,30 @@ class World:
         self.control_dt = control_dt
         self.substeps = max(1, math.ceil(control_dt / PHYSICS_DT_MAX - 1e-9))
         self.physics_dt = control_dt / self.substeps
-        self.start = start or Start()
+        self.start = start or StartOptions()
         self.steps_max = steps_max
         self.world_ids = np.arange(first_world, first_world + worlds, dtype=np.int64)
         self.cars = np.zeros((worlds, cars), CAR)
         self.vehicles = np.empty((worlds, cars), VEHICLE)
         self.vehicles[:] = vehicle_row(vehicle)
-        self.plan = make_plan(objects if isinstance(objects, ObjectsConfig) else None, self.tracks)
+        self.plan = make_object_plan(objects if isinstance(objects, ObjectsConfig) else None, self.tracks)
         slots = objects.slots if isinstance(objects, ObjectsConfig) else objects
         self.objects = np.zeros((worlds, slots), OBJECT)
         self.telemetry = np.zeros((worlds, cars), TELEMETRY)
         self.things = np.zeros((worlds, cars, slots + cars - 1), OBJECT_TELEMETRY)
         longest = round(action_delay_max / self.physics_dt)
-        self.delay = make_delay(worlds, cars, longest=longest, substeps=self.substeps)
+        self.delay = make_action_delay(worlds, cars, longest=longest, substeps=self.substeps)
         self.everyone = np.ones((worlds, cars), np.bool_)
-        self.crew = Crew(threads)
+        self.crew = WorkerPool(threads)
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
         """Set the random streams of all cars and count their episodes from zero."""
-        slots = self.world_ids[:, None] * _SLOTS_MAX + np.arange(self.cars.shape[1])
+        slots = self.world_ids[:, None] * _SLOTS_PER_WORLD + np.arange(self.cars.shape[1])
         self.cars["rng"] = seed_streams(seed, slots)
-        self.cars["stream"] = seed_streams(seed ^ _EPISODES, slots)
+        self.cars["stream"] = seed_streams(seed ^ _EPISODE_STREAM, slots)
         self.cars["episode"] = 0
-        slots = self.world_ids[:, None] * _SLOTS_MAX + _SLOTS_MAX // 2 + np.arange(self.objects.shape[1])
+        slots = self.world_ids[:, None] * _SLOTS_PER_WORLD + _SLOTS_PER_WORLD // 2 + np.arange(self.objects.shape[1])
         self.objects["rng"] = seed_streams(seed, slots)
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
@@ -145,8 +145,8 @@ class World:
             start.turned_max,
         )
         marked = self.everyone if which is None else which
-        forget(self.delay, marked)
-        self.run(start_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock, self.plan)
+        clear_delay(self.delay, marked)
+        self.run(reset_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock, self.plan)
 
     def place(
         self,
@@ -161,7 +161,7 @@ class World:
         """
         marked = self.everyone if which is None else which
         poses = np.ascontiguousarray(poses, np.float64)
-        forget(self.delay, marked)
+        clear_delay(self.delay, marked)
         plan = self.plan if objects == "anew" else self.plan._replace(placement=KEPT)
         self.run(place_worlds, marked, poses, self.batch, self.tables, self.clock, plan)
 
@@ -225,7 +225,7 @@ class World:
     @property
     def ended(self) -> NDArray[np.bool_]:
         """(N, C) True where an episode has ended, by a fault, a completed lap or the time."""
-        return self.status >= Status.LAP_COMPLETE
+        return self.status >= EpisodeStatus.LAP_COMPLETE
 
     def waypoints(self) -> list[tuple[tuple[float, float], ...]]:
         """For each course the rows of its centre line, as reward functions see them."""
@@ -234,7 +234,7 @@ class World:
 
     def state_names(self, look_ahead: int) -> list[str]:
         """Names of the elements of a `state` row."""
-        return field_names(look_ahead)
+        return state_field_names(look_ahead)
 
     @property
     def batch(self) -> Batch:
@@ -242,9 +242,9 @@ class World:
         return Batch(self.cars, self.vehicles, self.objects, self.telemetry, self.things)
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> StepTiming:
         """The times, as kernels take them."""
-        return Clock(self.substeps, self.physics_dt, self.steps_max)
+        return StepTiming(self.substeps, self.physics_dt, self.steps_max)
 
     def close(self) -> None:
         """End the threads, if there are any."""
@@ -252,7 +252,7 @@ class World:
 
     def run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         """Call a kernel, ``function(first, last, *arguments)``, over all worlds, on the threads that share them."""
-        self.crew.run(function, len(self.cars), _LEAST, *arguments)
+        self.crew.run(function, len(self.cars), _WORLDS_PER_THREAD_MIN, *arguments)
 
 
 def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:

@@ -29,7 +29,7 @@ OFF_CENTER_WARNING = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class TrackFinding:
     """One thing found.
 
     Attributes:
@@ -45,20 +45,20 @@ class Finding:
     row: int | None = None
 
 
-def check(track: Track) -> list[Finding]:
+def check_track(track: Track) -> list[TrackFinding]:
     """All findings, errors first, then in the order of the checks."""
     found = [*_size(track), *_crossings(track), *_corners(track), *_rows(track)]
     return sorted(found, key=lambda finding: finding.level != "error")
 
 
-def _size(track: Track) -> Iterator[Finding]:
+def _size(track: Track) -> Iterator[TrackFinding]:
     if track.length < LENGTH_WARNING:
         level: Literal["error", "warning"] = "error" if track.length < LENGTH_ERROR else "warning"
-        yield Finding(level=level, code="length", message=f"only {track.length:.2f} m long")
+        yield TrackFinding(level=level, code="length", message=f"only {track.length:.2f} m long")
     widths = geometry.signed_widths(track.center, track.left, track.right, closed=track.closed)
     turned = np.flatnonzero(widths <= 0.0)
     if len(turned):
-        yield Finding(
+        yield TrackFinding(
             level="warning",
             code="slanted_rows",
             message=f"the borders of {len(turned)} rows do not lie across the direction of travel",
@@ -68,20 +68,20 @@ def _size(track: Track) -> Iterator[Finding]:
     width = float(track.widths[row])
     if width < WIDTH_WARNING:
         level = "error" if width < WIDTH_ERROR else "warning"
-        yield Finding(level=level, code="width", message=f"only {width:.2f} m wide", row=row)
+        yield TrackFinding(level=level, code="width", message=f"only {width:.2f} m wide", row=row)
     middle = (track.left + track.right) / 2
     off = np.hypot(*(track.center - middle).T)
     row = int(np.argmax(off))
     if off[row] > OFF_CENTER_WARNING:
         message = f"the centre line is {off[row]:.2f} m off the middle of the road"
-        yield Finding(level="warning", code="off_center", message=message, row=row)
+        yield TrackFinding(level="warning", code="off_center", message=message, row=row)
 
 
-def _crossings(track: Track) -> Iterator[Finding]:
+def _crossings(track: Track) -> Iterator[TrackFinding]:
     own, _ = geometry.crossings(track.center, closed=track.closed)
     for first, second in own.tolist():
         message = f"the course crosses itself (rows {first} and {second})"
-        yield Finding(level="warning", code="crosses_itself", message=message, row=first)
+        yield TrackFinding(level="warning", code="crosses_itself", message=message, row=first)
     if len(own):
         return
     for side in ("left", "right"):
@@ -89,22 +89,22 @@ def _crossings(track: Track) -> Iterator[Finding]:
         if len(pairs):
             first, second = pairs[0].tolist()
             message = f"the {side} border crosses itself {len(pairs)} times (first in rows {first} and {second})"
-            yield Finding(level="warning", code="border_crosses_itself", message=message, row=first)
+            yield TrackFinding(level="warning", code="border_crosses_itself", message=message, row=first)
     pairs, _ = geometry.crossings(track.left, track.right, closed=track.closed)
     if len(pairs):
         first, second = pairs[0].tolist()
         message = f"the left border crosses the right one (rows {first} and {second}): the road overlaps itself"
-        yield Finding(level="warning", code="road_overlaps", message=message, row=first)
+        yield TrackFinding(level="warning", code="road_overlaps", message=message, row=first)
 
 
-def _corners(track: Track) -> Iterator[Finding]:
+def _corners(track: Track) -> Iterator[TrackFinding]:
     s, radii = geometry.turn_radii(track.center, closed=track.closed)
     at = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
     # On the outside of a corner the car has half the road more, less half its own width.
     widest = radii + np.interp(s, at, track.widths) / 2 - CAR_WIDTH / 2
     worst = int(np.argmin(widest))
     if widest[worst] < TURN_RADIUS:
-        yield Finding(
+        yield TrackFinding(
             level="error",
             code="radius",
             message=f"a corner of radius {radii[worst]:.2f} m; the car turns in {TURN_RADIUS:.2f} m at best",
@@ -113,7 +113,7 @@ def _corners(track: Track) -> Iterator[Finding]:
         return
     tightest = int(np.argmin(radii))
     if radii[tightest] < TURN_RADIUS:
-        yield Finding(
+        yield TrackFinding(
             level="warning",
             code="radius",
             message=(f"the centre line turns in {radii[tightest]:.2f} m, the car in {TURN_RADIUS:.2f} m"),
@@ -121,18 +121,18 @@ def _corners(track: Track) -> Iterator[Finding]:
         )
 
 
-def _rows(track: Track) -> Iterator[Finding]:
+def _rows(track: Track) -> Iterator[TrackFinding]:
     lengths = track.segment_lengths
     row = int(np.argmax(lengths))
     if lengths[row] > SPACING_WARNING:
         message = f"rows are up to {lengths[row]:.2f} m apart"
-        yield Finding(level="warning", code="spacing", message=message, row=row)
+        yield TrackFinding(level="warning", code="spacing", message=message, row=row)
     # The closing segment of a repeated last row has no length by design.
     seams = np.flatnonzero(lengths[: len(track.center) - 1] == 0.0)
     if len(seams):
         count = f"{len(seams)} rows repeat" if len(seams) > 1 else "one row repeats"
         message = f"{count} the row before (an old seam)"
-        yield Finding(level="warning", code="repeated_row", message=message, row=int(seams[0]) + 1)
+        yield TrackFinding(level="warning", code="repeated_row", message=message, row=int(seams[0]) + 1)
     rows = geometry.distinct_rows(track.center, closed=track.closed)
     line = track.center[rows]
     steps = np.roll(line, -1, axis=0) - line if track.closed else np.diff(line, axis=0)
@@ -143,4 +143,4 @@ def _rows(track: Track) -> Iterator[Finding]:
     kink = int(np.argmax(turns))
     if math.degrees(turns[kink]) > KINK_WARNING_DEG:
         message = f"the centre line turns {math.degrees(turns[kink]):.0f} degrees at one row"
-        yield Finding(level="warning", code="kink", message=message, row=int(rows[(kink + 1) % len(rows)]))
+        yield TrackFinding(level="warning", code="kink", message=message, row=int(rows[(kink + 1) % len(rows)]))

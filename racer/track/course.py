@@ -1,23 +1,260 @@
-"""Our own readable track format: YAML with segments, control points or plain rows.
+"""The keys of our readable track format, their units and their ranges.
+
+From the segments or control points of a course to the rows of its centre line.
+
+A course that cannot be laid out is refused with the place in the file: `segments[3]`, `points[0]`.
+
+Our own readable track format: YAML with segments, control points or plain rows.
 
 The keys and their units are the fields of `racer.track.course_schema.Course`; docs/tracks.md shows examples.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from racer.assets import write_atomically
 from racer.errors import TrackError
-from racer.track import geometry
-from racer.track.build import make_track
-from racer.track.course_layout import rows_of_course
-from racer.track.course_schema import Course, parse_course
-from racer.track.track import Look, Track
+from racer.track import curve, geometry
+from racer.track.track import Track, TrackAppearance, make_track
+
+Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e5, le=1e5)]
+
+
+class _CourseModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmentConfig(_CourseModel):
+    """A straight or an arc, with the width that the road has at its end."""
+
+    straight: Positive | Literal["auto"] | None = Field(
+        None, description="length in m; `auto` twice in a closed course: both are solved so that it closes"
+    )
+    arc: Annotated[float, Field(ge=-720.0, le=720.0)] | None = Field(None, description="turn in degrees, left positive")
+    radius: Positive | None = Field(None, description="m, of an arc's centre line")
+    width: Positive | None = Field(None, description="m, at the end of the segment, half to each side")
+    left: Positive | None = Field(None, description="m to the left border at the end of the segment")
+    right: Positive | None = Field(None, description="m to the right border at the end of the segment")
+
+
+class AppearanceConfig(_CourseModel):
+    """Colours (sRGB 0..255) and widths in metres; what is left out is DeepRacer's."""
+
+    road: tuple[Byte, Byte, Byte] | None = None
+    edge_line: tuple[Byte, Byte, Byte] | None = None
+    center_line: tuple[Byte, Byte, Byte] | None = None
+    field: tuple[Byte, Byte, Byte] | None = None
+    wall: tuple[Byte, Byte, Byte] | None = None
+    edge_line_width: Positive | None = None
+    center_line_width: Positive | None = None
+    dash_length: Positive | None = None
+    dash_gap: Positive | None = None
+    start_line_length: Positive | None = None
+    wall_height: Positive | None = None
+
+
+class CourseConfig(_CourseModel):
+    """A course as its YAML file says it."""
+
+    racer_track: Literal[1] = Field(description="version of the format")
+    description: str = Field("", description="one line for people")
+    closed: bool = Field(True, description="true: a loop; false: from one end to the other")
+    direction: Literal["forward", "backward"] = Field(
+        "forward", description="`backward` drives what is written from its end to its start"
+    )
+    width: Positive | None = Field(None, description="m, where nothing else is said; half to each side")
+    step: Annotated[float, Field(ge=0.02, le=2.0)] = Field(0.15, description="m between rows")
+    origin: tuple[Number, Number, Number] = Field(
+        (0.0, 0.0, 0.0), description="x m, y m and heading in degrees where the first segment starts"
+    )
+    start: Annotated[float, Field(ge=0.0)] = Field(
+        0.0,
+        description="m along a closed course, as written, from its first segment or point to the start line",
+    )
+    walls: Literal["borders", "offset", "none"] = Field("borders", description="where walls stand")
+    wall_offset: Annotated[float, Field(ge=0.0, le=100.0)] = Field(0.0, description="m outside the borders")
+    look: AppearanceConfig = Field(default_factory=lambda: AppearanceConfig())
+    segments: list[SegmentConfig] | None = None
+    points: list[Annotated[list[Number], Field(min_length=2, max_length=4)]] | None = Field(
+        None, description="[x, y], [x, y, width] or [x, y, left, right] in m; the curve goes through each"
+    )
+    rows: list[tuple[Number, Number, Number, Number, Number, Number]] | None = Field(
+        None, description="[centre x, y, left x, y, right x, y] in m, kept exactly"
+    )
+
+
+def parse_course(data: Any, source: str) -> CourseConfig:
+    """Check the content of a YAML file.
+
+    Raises:
+        TrackError: the first key that is wrong.
+    """
+    if not isinstance(data, dict):
+        raise TrackError(f"`{source}` is no track: a YAML track begins with `racer_track: 1`.")
+    try:
+        course = CourseConfig.model_validate(data)
+    except ValidationError as problem:
+        raise TrackError(f"`{source}`: {_first_problem(problem)}") from None
+    bodies = [key for key in ("segments", "points", "rows") if getattr(course, key) is not None]
+    if len(bodies) != 1:
+        given = " and ".join(bodies) or "none of them"
+        raise TrackError(f"`{source}` has {given}; give exactly one of segments, points or rows.")
+    return course
+
+
+def _first_problem(problem: ValidationError) -> str:
+    """One line for the first thing that pydantic found wrong."""
+    errors = problem.errors(include_url=False)
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if first["type"] == "extra_forbidden":
+        wrong = str(first["loc"][-1])
+        models: dict[str, type[BaseModel]] = {"segments": SegmentConfig, "look": AppearanceConfig}
+        model = models.get(str(first["loc"][0]), CourseConfig) if len(first["loc"]) > 1 else CourseConfig
+        known = list(model.model_fields)
+        near = difflib.get_close_matches(wrong, known, n=1)
+        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
+        return f"unknown key `{place}`. {hint}"
+    if first["type"] == "missing":
+        return f"the key `{place}` is missing" + ("; write `racer_track: 1`." if place == "racer_track" else ".")
+    return f"{place} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+CLOSING_MAX = 0.10
+"""Metres that a closed course of segments may end beside its start; it is pulled together."""
+CLOSING_DEG_MAX = 1.0
+
+
+def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
+    """The rows of a course of segments or points.
+
+    Raises:
+        TrackError: with the segment or point that is wrong, or how far a loop is from closing.
+    """
+    if course.segments is not None:
+        segments = _segments(course, course.segments, source)
+        x, y, heading = course.origin
+        start = (x, y, math.radians(heading))
+        if course.closed:
+            _check_closing(segments, source)
+        return curve.sample_segments(segments, start, step=course.step, closed=course.closed, shift=course.start)
+    points, left, right = _points(course, source)
+    return curve.sample_spline(points, left, right, step=course.step, closed=course.closed, shift=course.start)
+
+
+def _segments(course: CourseConfig, parts: list[SegmentConfig], source: str) -> list[curve.CurveSegment]:
+    for k, part in enumerate(parts):
+        place = f"`{source}` segments[{k}]"
+        if (part.straight is None) == (part.arc is None):
+            raise TrackError(f"{place}: give either `straight: metres` or `arc: degrees` with `radius: metres`.")
+        if (part.arc is None) != (part.radius is None) or part.arc == 0.0:
+            raise TrackError(f"{place}: an arc needs degrees other than 0 and a radius; a straight has none.")
+        if part.straight == "auto" and not course.closed:
+            raise TrackError(f"{place}: `auto` only serves to close a course; give metres.")
+        if part.width is not None and (part.left is not None or part.right is not None):
+            raise TrackError(f"{place}: give `width`, or `left` and `right`.")
+    lengths = solve_auto_lengths(parts, source) if course.closed else [_length(part) for part in parts]
+    if course.width is None and not any(part.width or (part.left and part.right) for part in parts):
+        raise TrackError(f"`{source}` has no width; give `width: metres`.")
+    left, right = _side(parts, "left", course.width), _side(parts, "right", course.width)
+    return [
+        curve.CurveSegment(length=length, turn=math.radians(part.arc or 0.0), left=to_left, right=to_right)
+        for part, length, to_left, to_right in zip(parts, lengths, left, right, strict=True)
+    ]
+
+
+def _length(part: SegmentConfig) -> float:
+    if isinstance(part.straight, float):
+        return part.straight
+    return abs(math.radians(part.arc or 0.0)) * (part.radius or 0.0)
+
+
+def _side(parts: list[SegmentConfig], side: str, width: float | None) -> list[float]:
+    """Distance to one border at the end of each segment; what is left out keeps the width before it."""
+    own = [part.width / 2 if part.width else getattr(part, side) for part in parts]
+    current = width / 2 if width else next(value for value in own if value)
+    filled = []
+    for value in own:
+        current = value if value is not None else current
+        filled.append(current)
+    return filled
+
+
+def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...]:
+    points = course.points or []
+    table = []
+    for k, point in enumerate(points):
+        if len(point) == 2 and course.width is None:
+            raise TrackError(f"`{source}` points[{k}] has no width; give [x, y, width] or `width:` for all.")
+        sides = [point[2] / 2] * 2 if len(point) == 3 else point[2:] or [(course.width or 0.0) / 2] * 2
+        if min(sides) <= 0.0:
+            raise TrackError(f"`{source}` points[{k}]: a width is not above 0; give metres.")
+        if k and point[:2] == points[k - 1][:2]:
+            raise TrackError(f"`{source}` points[{k}] repeats the point before it; leave it out.")
+        table.append([*point[:2], *sides])
+    if len(table) > 1 and course.closed and table[0][:2] == table[-1][:2]:
+        table.pop()
+    if len(table) < (4 if course.closed else 2):
+        raise TrackError(f"`{source}` has {len(table)} points; a closed course needs 4, an open one 2.")
+    columns = np.array(table, dtype=np.float64)
+    return columns[:, :2], columns[:, 2], columns[:, 3]
+
+
+def _check_closing(segments: list[curve.CurveSegment], source: str) -> None:
+    end = curve.segment_poses(segments, (0.0, 0.0, 0.0))[-1]
+    gap = math.hypot(end[0], end[1])
+    turn = math.degrees(math.remainder(end[2], 2 * math.pi))
+    if gap > CLOSING_MAX or abs(turn) > CLOSING_DEG_MAX:
+        raise TrackError(
+            f"`{source}`: the last segment ends {gap:.2f} m and {turn:+.1f} degrees from the start; "
+            "give two straights the length `auto`, change the arcs, or write `closed: false`."
+        )
+
+
+def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float]:
+    """Lengths of all segments of a closed course, with the two `auto` straights solved so that it closes.
+
+    The headings are known, so where the course ends is linear in the two lengths.
+
+    Raises:
+        TrackError: not two of them, parallel ones, or a length that would be negative.
+    """
+    lengths = [0.0 if part.straight == "auto" else _length(part) for part in segments]
+    unknown = [k for k, part in enumerate(segments) if part.straight == "auto"]
+    if not unknown:
+        return lengths
+    if len(unknown) != 2:
+        raise TrackError(f"`{source}` has {len(unknown)} straights of length `auto`; a closed course takes two.")
+    turned = np.cumsum([0.0] + [math.radians(part.arc or 0.0) for part in segments])
+    known = [
+        curve.CurveSegment(length=length, turn=math.radians(part.arc or 0.0), left=1.0, right=1.0)
+        for length, part in zip(lengths, segments, strict=True)
+        if part.straight != "auto"
+    ]
+    end = curve.segment_poses(known, (0.0, 0.0, 0.0))[-1]
+    along = np.array([[math.cos(turned[k]), math.sin(turned[k])] for k in unknown]).T
+    if abs(np.linalg.det(along)) < 0.05:
+        raise TrackError(f"`{source}`: the two straights of length `auto` are parallel; choose another pair.")
+    for k, length in zip(unknown, np.linalg.solve(along, -end[:2]).tolist(), strict=True):
+        if length <= 0.0:
+            raise TrackError(
+                f"`{source}` segments[{k}]: to close the course this straight would be {length:.2f} m long; "
+                "change the other segments."
+            )
+        lengths[k] = length
+    return lengths
+
 
 # libyaml reads the rows of a converted track ten times faster; both loaders build plain data only.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -40,7 +277,7 @@ def read_course(path: Path, *, scale: float = 1.0) -> Track:
     return track_of_course(parse_course(data, str(path)), name=path.stem, source=str(path), scale=scale)
 
 
-def track_of_course(course: Course, *, name: str, source: str, scale: float = 1.0) -> Track:
+def track_of_course(course: CourseConfig, *, name: str, source: str, scale: float = 1.0) -> Track:
     """The track that a course describes.
 
     Raises:
@@ -64,7 +301,7 @@ def track_of_course(course: Course, *, name: str, source: str, scale: float = 1.
         source=source,
         walls=course.walls,
         wall_offset=course.wall_offset,
-        look=Look(**course.look.model_dump(exclude_none=True)),
+        look=TrackAppearance(**course.look.model_dump(exclude_none=True)),
         description=course.description,
     )
     if course.direction == "forward":
@@ -86,17 +323,17 @@ def course_text(track: Track) -> str:
     head |= {"closed": track.closed, "walls": track.walls}
     if track.wall_offset:
         head["wall_offset"] = track.wall_offset
-    plain = Look()
+    plain = TrackAppearance()
     look = {key: value for key, value in track.look.__dict__.items() if value != getattr(plain, key)}
     if look:
         head["look"] = {key: list(value) if isinstance(value, tuple) else value for key, value in look.items()}
     table = np.hstack([track.center, track.left, track.right])
-    lines = [f"  - [{', '.join(_plain(value) for value in row)}]" for row in table.tolist()]
+    lines = [f"  - [{', '.join(_plain_number(value) for value in row)}]" for row in table.tolist()]
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return text + "# centre x, y, left x, y, right x, y in metres\nrows:\n" + "\n".join(lines) + "\n"
 
 
-def _plain(value: float) -> str:
+def _plain_number(value: float) -> str:
     """Shortest text that reads back as the same float, in a form that YAML 1.1 takes as a number."""
     text = repr(value)
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

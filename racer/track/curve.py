@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class CurveSegment:
     """A straight (turn 0) or an arc of a circle.
 
     Attributes:
@@ -32,7 +32,7 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class CenterlineRows:
     """A centre line at equal steps; a closed one does not repeat its first row.
 
     Attributes:
@@ -46,7 +46,7 @@ class Rows:
     right: Floats
 
 
-def ends(segments: list[Segment], start: tuple[float, float, float]) -> Floats:
+def segment_poses(segments: list[CurveSegment], start: tuple[float, float, float]) -> Floats:
     """(K + 1, 3) x, y and heading where each segment starts, and where the last one ends."""
     poses = [np.array(start, dtype=np.float64)]
     for segment in segments:
@@ -54,14 +54,14 @@ def ends(segments: list[Segment], start: tuple[float, float, float]) -> Floats:
     return np.array(poses)
 
 
-def rows_of_segments(
-    segments: list[Segment],
+def sample_segments(
+    segments: list[CurveSegment],
     start: tuple[float, float, float],
     *,
     step: float,
     closed: bool,
     shift: float = 0.0,
-) -> Rows:
+) -> CenterlineRows:
     """Rows along straights and arcs.
 
     A segment's width is reached at its end, smoothly from the width at the end of the one before; on a
@@ -75,7 +75,7 @@ def rows_of_segments(
         closed: whether the end joins the start.
         shift: arc length at which the first row stands, on a closed course.
     """
-    poses = ends(segments, start)
+    poses = segment_poses(segments, start)
     lengths = np.array([segment.length for segment in segments])
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
     s = _stations(edges[-1], step, closed=closed, shift=shift)
@@ -86,19 +86,19 @@ def rows_of_segments(
         center[here] = _along(poses[k], segment, s[here] - edges[k])[:, :2]
     if closed:
         center -= (s / edges[-1])[:, None] * (poses[-1, :2] - poses[0, :2])
-    part = _ease((s - edges[which]) / lengths[which])
+    part = _smoothstep((s - edges[which]) / lengths[which])
     sides = []
     for widths in (np.array([g.left for g in segments]), np.array([g.right for g in segments])):
         before = np.roll(widths, 1)
         if not closed:
             before[0] = widths[0]
         sides.append(before[which] + part * (widths[which] - before[which]))
-    return Rows(center=center, left=sides[0], right=sides[1])
+    return CenterlineRows(center=center, left=sides[0], right=sides[1])
 
 
-def rows_of_points(
+def sample_spline(
     points: Floats, left: Floats, right: Floats, *, step: float, closed: bool, shift: float = 0.0
-) -> Rows:
+) -> CenterlineRows:
     """Rows along a smooth curve through control points: a cubic spline over the square root of the chords.
 
     (Centripetal parameters: Lee, "Choosing nodes in parametric curve interpolation", Computer-Aided Design
@@ -122,15 +122,15 @@ def rows_of_points(
     where = np.interp(s, at, fine_u)
     center = _spline(u, knots, where, closed=closed)
     which = np.clip(np.searchsorted(u, where, side="right") - 1, 0, len(chords) - 1)
-    part = _ease((where - u[which]) / (u[which + 1] - u[which]))
+    part = _smoothstep((where - u[which]) / (u[which + 1] - u[which]))
     sides = []
     for widths in (left, right):
         ring = np.append(widths, widths[0]) if closed else widths
         sides.append(ring[which] + part * (ring[which + 1] - ring[which]))
-    return Rows(center=center, left=sides[0], right=sides[1])
+    return CenterlineRows(center=center, left=sides[0], right=sides[1])
 
 
-def _along(pose: Floats, segment: Segment, s: Floats) -> Floats:
+def _along(pose: Floats, segment: CurveSegment, s: Floats) -> Floats:
     """(K, 3) poses at distances s along a segment that starts at a pose."""
     x, y, heading = pose
     headings = heading + segment.turn * s / segment.length
@@ -153,7 +153,7 @@ def _stations(total: float, step: float, *, closed: bool, shift: float) -> Float
     return np.linspace(0.0, total, count + 1)
 
 
-def _ease(part: Floats) -> Floats:
+def _smoothstep(part: Floats) -> Floats:
     """0..1 to 0..1 with level ends, so that borders have no kinks."""
     return part * part * (3.0 - 2.0 * part)
 

@@ -1,4 +1,10 @@
-"""F1TENTH maps: a ROS map yaml with its image, with or without a centre line csv beside it.
+"""The centre line of a ring-shaped road in a picture of free space.
+
+The centre line is where the distance to what the ring encloses equals the distance to what encloses the
+ring. That is one closed curve whatever the borders look like, so that there are no side branches to prune
+as a thinned skeleton has.
+
+F1TENTH maps: a ROS map yaml with its image, with or without a centre line csv beside it.
 
 A pixel is free where its occupancy, (255 - grey) / 255 (or grey / 255 with `negate: 1`), is below
 `free_thresh`. The origin is the pose of the image's lower left corner; row 0 of the image is its top. See
@@ -21,10 +27,116 @@ from numpy.typing import NDArray
 
 from racer.errors import MissingExtra, TrackError
 from racer.track import geometry
-from racer.track.build import make_track, repeat_first_row
-from racer.track.corridor import Corridor, find_corridor
-from racer.track.track import Track
-from racer.track.tum import Line, read_line, track_from_widths
+from racer.track.track import Track, make_track, repeat_first_row
+from racer.track.tum import CenterlineTable, read_line, track_from_widths
+
+Mask = NDArray[np.bool_]
+ROAD_PIXELS_MIN = 3.0
+"""Median half-width of the road in pixels below which there is nothing to measure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corridor:
+    """A ring-shaped road, counter-clockwise; pixels, x to the right, y up from the lower left corner.
+
+    Attributes:
+        center: (R, 2) centre line, evenly spaced, no repeated row.
+        left: (R,) distance to the enclosed side.
+        right: (R,) distance to the enclosing side.
+    """
+
+    center: NDArray[np.float64]
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+
+
+def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> Corridor:
+    """Trace the road through the free space.
+
+    Args:
+        free: (H, W) True where the picture is free; row 0 is the top.
+        at: (K, 2) pixels (row, column) that are known to be on the road; its component is taken.
+        near: (1, 2) pixel that is on the road in most maps; prefers the component that holds it.
+        source: the file, for messages.
+
+    Raises:
+        TrackError: no component of the free space is a ring.
+        MissingExtra: scipy or contourpy is not installed.
+    """
+    try:
+        import contourpy
+        from scipy import ndimage
+    except ImportError:
+        raise MissingExtra("Finding the road of a map image", "train") from None
+
+    road, enclosed = _ring(free, at, near, source)
+    rows, columns = np.nonzero(road)
+    top, side = max(rows.min() - 2, 0), max(columns.min() - 2, 0)
+    cut = (slice(top, rows.max() + 3), slice(side, columns.max() + 3))
+    road, enclosed = np.pad(road[cut], 1), np.pad(enclosed[cut], 1)
+    # Distances are to pixel centres; the border runs half a pixel before the first pixel that is not free.
+    inner = ndimage.distance_transform_edt(~enclosed) - 0.5
+    outer = ndimage.distance_transform_edt(road | enclosed) - 0.5
+    lines: list[NDArray[np.float64]] = contourpy.contour_generator(z=inner - outer).lines(0.0)  # type: ignore[assignment]
+    line = max(lines, key=lambda points: float(geometry.step_lengths(points, closed=False).sum()))[:-1]
+    half = float(np.median(ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)))
+    if half < ROAD_PIXELS_MIN:
+        raise TrackError(f"`{source}`: the road is {2 * half:.1f} pixels wide; use an image of finer resolution.")
+    line = _smooth(line, half)
+    left = ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)
+    right = ndimage.map_coordinates(outer, line[:, ::-1].T, order=1)
+    center = np.column_stack([line[:, 0] + side - 0.5, free.shape[0] - (line[:, 1] + top - 0.5)])
+    if geometry.enclosed_area(center) < 0.0:
+        center, left, right = center[::-1], left[::-1], right[::-1]
+    return Corridor(center=center, left=left, right=right)
+
+
+def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    """Round off the steps of the pixels, and space the rows at a quarter of the road's half-width."""
+    from scipy import ndimage
+
+    length = float(geometry.step_lengths(line, closed=True).sum())
+    fine = geometry.resample(line, max(16, round(length)), closed=True)
+    fine = ndimage.gaussian_filter1d(fine, sigma=0.35 * half, axis=0, mode="wrap")
+    return geometry.resample(fine, max(16, round(length / (half / 4))), closed=True)
+
+
+def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> tuple[Mask, Mask]:
+    """The road with small obstacles filled in, and what it encloses.
+
+    Where nothing is known of the place, components that touch the edge of the picture come last (the
+    outside of a map with thin border lines is as free as the road), then one at `near` goes before larger
+    ones.
+    """
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(free)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    if at is not None:
+        votes = np.bincount(labels[at[:, 0], at[:, 1]], minlength=len(sizes))
+        votes[0] = 0
+        order = [int(np.argmax(votes))] if votes.any() else []
+    else:
+        edge = set(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]).tolist())
+        here = set(labels[near[:, 0], near[:, 1]].tolist()) if near is not None else set()
+        largest = np.argsort(-sizes)[:20].tolist()
+        order = sorted((k for k in largest if sizes[k] > 0), key=lambda k: (k in edge, k not in here))
+    for label in order:
+        component = labels == label
+        holes, count = ndimage.label(ndimage.binary_fill_holes(component) & ~component)
+        if count == 0:
+            continue
+        hole_sizes = np.bincount(holes.ravel())
+        hole_sizes[0] = 0
+        enclosed = holes == int(np.argmax(hole_sizes))
+        if hole_sizes.max() >= 0.05 * sizes[label]:
+            return component | ((holes > 0) & ~enclosed), enclosed
+    raise TrackError(
+        f"`{source}`: no ring-shaped road in the free space; give a centre line csv beside the yaml "
+        "(x, y, width right, width left)."
+    )
+
 
 _LINE_ENDINGS = ("_centerline", "_waypoints", "_raceline", "")
 _ON_ROAD_MIN = 0.8
@@ -33,7 +145,7 @@ _SURELY_FREE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridMap:
+class OccupancyGrid:
     """A map image: `occupancy` (H, W) 0..1 with row 0 at the top, and where it lies in the world."""
 
     occupancy: NDArray[np.float64]
@@ -72,7 +184,7 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
         MissingExtra: Pillow or scipy is not installed.
     """
     scale = 1.0 if scale is None else scale
-    line = line or line_beside(path)
+    line = line or find_line_file(path)
     grid = read_map(path)
     if line is None:
         return _from_image(path, grid, None, scale)
@@ -89,7 +201,7 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
     return track_from_widths(found, found.right, found.left, scale=scale, name=path.stem, source=str(path))
 
 
-def line_beside(path: Path) -> Path | None:
+def find_line_file(path: Path) -> Path | None:
     """The centre line or race line that belongs to a map: same folder, same name."""
     for ending in _LINE_ENDINGS:
         beside = path.with_name(f"{_base(path)}{ending}.csv")
@@ -98,7 +210,7 @@ def line_beside(path: Path) -> Path | None:
     return None
 
 
-def map_beside(path: Path) -> Path | None:
+def find_map_file(path: Path) -> Path | None:
     """The map that a centre line or race line belongs to: same folder, same name."""
     for ending in _LINE_ENDINGS:
         if path.stem.endswith(ending):
@@ -109,7 +221,7 @@ def map_beside(path: Path) -> Path | None:
     return None
 
 
-def read_map(path: Path) -> GridMap:
+def read_map(path: Path) -> OccupancyGrid:
     """Read the yaml and its image.
 
     Raises:
@@ -129,12 +241,12 @@ def read_map(path: Path) -> GridMap:
         raise TrackError(f"`{path}`: origin is {origin!r}; give [x, y, yaw] of the lower left corner.")
     image = path.parent / settings["image"]
     if not image.is_file():
-        beside = line_beside(path)
+        beside = find_line_file(path)
         hint = f"load `{beside}` instead" if beside else "put the image beside the yaml"
         raise TrackError(f"`{path}` names the image `{settings['image']}`, which is not there; {hint}.")
     grey = _grey(image)
     occupancy = grey if _number(path, settings, "negate", 0.0) else 1.0 - grey
-    return GridMap(
+    return OccupancyGrid(
         occupancy=occupancy,
         resolution=resolution,
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
@@ -165,7 +277,7 @@ def _grey(image: Path) -> NDArray[np.float64]:
     return np.where(values[:, :, -1] > 0.0, grey, 0.0) if channels in (2, 4) else grey
 
 
-def _from_image(path: Path, grid: GridMap, line: Line | None, scale: float) -> Track:
+def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, scale: float) -> Track:
     """A track whose borders are those of the free space."""
     corridor = _corridor(path, grid, line)
     center = grid.world(corridor.center)
@@ -188,7 +300,7 @@ def _from_image(path: Path, grid: GridMap, line: Line | None, scale: float) -> T
     )
 
 
-def _corridor(path: Path, grid: GridMap, line: Line | None) -> Corridor:
+def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> Corridor:
     at = None if line is None else grid.pixels(line.points)
     near = grid.pixels(np.zeros((1, 2)))
     try:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.track import curve, geometry
-from racer.track.build import make_track
-from racer.track.track import Track
+from racer.track.track import Track, make_track
 
 RADIUS_MIN = 0.5
 """Metres, of the centre line: the car's own circle is 0.284 m (wheelbase 0.164 m at 30 degrees)."""
@@ -36,7 +35,7 @@ class _Corner:
     tangent: float
 
 
-def generate(seed: int) -> Track:
+def generate_track(seed: int) -> Track:
     """The track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
 
     Args:
@@ -53,7 +52,7 @@ def generate(seed: int) -> Track:
     raise RuntimeError(f"seed {seed} gave no track in {_DRAWS_MAX} draws")
 
 
-def _draw(rng: np.random.Generator, twist: float) -> list[curve.Segment] | None:
+def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | None:
     """One course of straights and arcs, or None where a corner does not fit its polygon."""
     count = int(rng.integers(5, 12))
     angles = np.sort((np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count)
@@ -68,13 +67,13 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.Segment] | None:
         return None
     left, right = _widths(rng, 2 * count)
     edges = geometry.step_lengths(polygon, closed=True)
-    segments: list[curve.Segment] = []
+    segments: list[curve.CurveSegment] = []
     for k, corner in enumerate(corners):
         straight = float(edges[k - 1]) - corners[k - 1].tangent - corner.tangent
         arc = corner.radius * abs(corner.turn)
         for length, turn in ((straight, 0.0), (arc, corner.turn)):
             n = len(segments)
-            segments.append(curve.Segment(length=length, turn=turn, left=left[n], right=right[n]))
+            segments.append(curve.CurveSegment(length=length, turn=turn, left=left[n], right=right[n]))
     longest = max(range(0, len(segments), 2), key=lambda k: segments[k].length)
     return segments[longest:] + segments[:longest]
 
@@ -111,13 +110,13 @@ def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[flo
     return halves, halves
 
 
-def _track(segments: list[curve.Segment], seed: int) -> Track | None:
+def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
     """The finished track, or None where its length or width is out of range or its road comes too near to itself."""
     length = sum(segment.length for segment in segments)
     if not LENGTH_RANGE[0] <= length <= LENGTH_RANGE[1]:
         return None
     start = 0.25 * segments[0].length
-    rows = curve.rows_of_segments(segments, (0.0, 0.0, 0.0), step=STEP, closed=True, shift=start)
+    rows = curve.sample_segments(segments, (0.0, 0.0, 0.0), step=STEP, closed=True, shift=start)
     if not is_clear(rows.center, rows.left + rows.right):
         return None
     left, right = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=True)

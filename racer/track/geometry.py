@@ -78,12 +78,12 @@ def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: 
     normal = left_normals(center, closed=closed)
     reach = 5.0 * float(np.max(left + right))
     return (
-        unfold(center + normal * left[:, None], center, reach, closed=closed),
-        unfold(center - normal * right[:, None], center, reach, closed=closed),
+        remove_offset_loops(center + normal * left[:, None], center, reach, closed=closed),
+        remove_offset_loops(center - normal * right[:, None], center, reach, closed=closed),
     )
 
 
-def unfold(border: Points, center: Points, reach: float, *, closed: bool) -> Points:
+def remove_offset_loops(border: Points, center: Points, reach: float, *, closed: bool) -> Points:
     """Cut the small loops that an offset line makes where a corner is tighter than the offset.
 
     Rows inside a loop move to the point where the border crosses itself, so that rows still correspond. A

@@ -1,4 +1,9 @@
-"""One way in for every track: a name, a path, a generated one; with options after `@`.
+"""Downloads DeepRacer's published routes, verified, for the person who asks for them.
+
+The manifest (configs/deepracer_routes.csv) holds facts: repository, commit, path, licence, size and sha256
+of each file. Nothing is written before size and hash are right.
+
+One way in for every track: a name, a path, a generated one; with options after `@`.
 
 reinvent_base                  a name: ./tracks, the built-in tracks, the fetched tracks
 Monza.csv@1/18                 scaled
@@ -8,20 +13,153 @@ generated:7, generated:1..50   from the generator
 
 from __future__ import annotations
 
+import csv
+import functools
+import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from racer import assets
 from racer.errors import AssetError, TrackError
 from racer.track.course import read_course
-from racer.track.f1tenth import map_beside, read_f1tenth
-from racer.track.fetch import read_manifest
-from racer.track.generator import generate
+from racer.track.f1tenth import find_map_file, read_f1tenth
+from racer.track.generator import generate_track
 from racer.track.npy import read_npy
 from racer.track.track import Track
 from racer.track.tum import read_csv, read_line
+
+BASE_URL = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+BASE_URL_VARIABLE = "RACER_TRACKS_URL"
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedRoute:
+    """One published route, as the manifest describes it."""
+
+    name: str
+    repository: str
+    commit: str
+    path: str
+    licence: str
+    size: int
+    sha256: str
+    rows: int
+    length_m: float
+    width_m: float
+
+
+@functools.cache
+def read_manifest(path: Path | None = None) -> Mapping[str, PublishedRoute]:
+    """The published routes by name, from the shipped manifest or another one.
+
+    Raises:
+        TrackError: the manifest cannot be read.
+    """
+    path = path or assets.shipped_root() / "configs" / "deepracer_routes.csv"
+    routes = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                routes[row["name"]] = PublishedRoute(
+                    name=row["name"],
+                    repository=row["repository"],
+                    commit=row["commit"],
+                    path=row["path"],
+                    licence=row["licence"],
+                    size=int(row["bytes"]),
+                    sha256=row["sha256"],
+                    rows=int(row["rows"]),
+                    length_m=float(row["length_m"]),
+                    width_m=float(row["mean_width_m"]),
+                )
+    except (OSError, KeyError, ValueError) as problem:
+        raise TrackError(f"The manifest `{path}` cannot be read: {problem}.") from None
+    return routes
+
+
+def find_route(name: str, routes: Mapping[str, PublishedRoute]) -> PublishedRoute:
+    """The route of a name.
+
+    Raises:
+        AssetError: there is none, with the nearest name.
+    """
+    name = name.removesuffix(".npy")
+    if name in routes:
+        return routes[name]
+    hint = assets.did_you_mean(name, list(routes))
+    raise AssetError(f"No published track `{name}` among {len(routes)} (`racer tracks fetch --list` shows them).{hint}")
+
+
+def fetch_route(route: PublishedRoute, *, base_url: str | None = None, folder: Path | None = None) -> Path:
+    """Download one route, or find it where it was downloaded before.
+
+    Args:
+        route: what to fetch.
+        base_url: address with `{repository}`, `{commit}` and `{path}` (or `{name}`) in braces; by default the
+            environment's RACER_TRACKS_URL, else GitHub.
+        folder: where to keep it; by default the cache, where track names are looked up last.
+
+    Returns:
+        The file.
+
+    Raises:
+        TrackError: no network, no such file, or a file of another size or hash.
+    """
+    target = (folder or assets.cache_dir() / "tracks") / f"{route.name}.npy"
+    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == route.sha256:
+        return target
+    url = _address(route, base_url or os.environ.get(BASE_URL_VARIABLE) or BASE_URL)
+    data = _download(url, route)
+    digest = hashlib.sha256(data).hexdigest()
+    if len(data) != route.size or digest != route.sha256:
+        raise TrackError(
+            f"`{route.name}` from {url} is not the published file ({len(data)} bytes, sha256 {digest[:12]}; "
+            f"expected {route.size} bytes, {route.sha256[:12]}); nothing was written. "
+            "Try again, or another mirror."
+        )
+    return assets.write_atomically(target, data)
+
+
+def _address(route: PublishedRoute, base_url: str) -> str:
+    try:
+        url = base_url.format(
+            repository=route.repository, commit=route.commit, path=quote(route.path), name=quote(route.name)
+        )
+    except (KeyError, IndexError, ValueError):
+        raise TrackError(
+            f"The address `{base_url}` may only hold {{repository}}, {{commit}}, {{path}}, {{name}}."
+        ) from None
+    if not url.startswith(("http://", "https://")):
+        raise TrackError(f"The address `{base_url}` must begin with https:// or http://.")
+    return url
+
+
+def _download(url: str, route: PublishedRoute) -> bytes:
+    # Here, because every command loads this module and few download.
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            return bytes(answer.read(route.size + 1))
+    except urllib.error.HTTPError as problem:
+        problem.close()
+        raise TrackError(
+            f"`{route.name}`: {url} answered {problem.code} {problem.reason}; "
+            f"try again later, or give a mirror with --base-url or {BASE_URL_VARIABLE}."
+        ) from None
+    except (urllib.error.URLError, OSError, ValueError) as problem:
+        reason = getattr(problem, "reason", problem)
+        raise TrackError(
+            f"`{route.name}`: {url} cannot be reached ({reason}); check the network, "
+            f"or give a mirror with --base-url or {BASE_URL_VARIABLE}."
+        ) from None
+
 
 _GENERATED = re.compile(r"generated:(\d+)(?:\.\.(\d+))?$")
 _GENERATED_MAX = 10_000
@@ -58,7 +196,7 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
             raise TrackError(f"`{parsed.base}` names {len(seeds)} tracks where one is wanted; give one seed.")
         if scale is not None or width is not None:
             raise TrackError(f"`{spec}`: a generated track takes no options; it fits a 1/18 car as it is.")
-        return generate(seeds[0])
+        return generate_track(seeds[0])
     return _read(_find(parsed.base), scale, width)
 
 
@@ -76,7 +214,9 @@ def load_tracks(specs: Sequence[str]) -> list[Track]:
         else:
             tracks.append(load_track(spec))
     if not tracks:
-        raise TrackError("No track was given; name one, for example --track " + (assets.names("track") or ["oval"])[0])
+        raise TrackError(
+            "No track was given; name one, for example --track " + (assets.asset_names("track") or ["oval"])[0]
+        )
     return tracks
 
 
@@ -133,12 +273,12 @@ def _seeds(spec: str) -> range:
 
 def _find(name: str) -> Path:
     folder = Path(name).expanduser()
-    if folder.is_dir() and name not in assets.names("track"):
+    if folder.is_dir() and name not in assets.asset_names("track"):
         maps = sorted(folder.glob("*_map.yaml")) or sorted(folder.glob("*.yaml"))
         if len(maps) == 1:
             return maps[0]
     try:
-        return assets.find("track", name)
+        return assets.find_asset("track", name)
     except AssetError as problem:
         if name in read_manifest():
             text = str(problem).split(" Did you mean")[0]
@@ -152,7 +292,7 @@ def _read(path: Path, scale: float | None, width: float | None) -> Track:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".txt"):
         line = read_line(path)
-        beside = map_beside(path) if line.right is None and width is None else None
+        beside = find_map_file(path) if line.right is None and width is None else None
         # A race line has no borders of its own; the map that it was made for has them.
         return read_f1tenth(beside, scale=scale, line=path) if beside else read_csv(path, scale=scale, width=width)
     if width is not None:

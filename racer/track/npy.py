@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from racer.assets import write_atomically
 from racer.errors import TrackError
 from racer.track import geometry
-from racer.track.build import check_numbers, is_closed, make_track
-from racer.track.track import Track
+from racer.track.track import Track, check_numbers, is_closed, make_track
 
 
 def read_npy(path: Path, *, scale: float = 1.0) -> Track:
@@ -85,14 +84,14 @@ def _load(path: Path) -> NDArray[np.generic]:
     except OSError as problem:
         raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
     except (ValueError, TypeError, SyntaxError, OverflowError) as problem:
-        raise TrackError(f"`{path}` {_why(path, str(problem))}") from None
+        raise TrackError(f"`{path}` {_failure_reason(path, str(problem))}") from None
     if not isinstance(table, np.ndarray):
         table.close()
         raise TrackError(f"`{path}` is an archive of arrays (npz); save one array with numpy.save.")
     return np.array(table)
 
 
-def _why(path: Path, problem: str) -> str:
+def _failure_reason(path: Path, problem: str) -> str:
     with path.open("rb") as file:
         magic = file.read(6)
     if magic != b"\x93NUMPY":

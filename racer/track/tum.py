@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from racer.errors import TrackError
 from racer.track import geometry
-from racer.track.build import check_numbers, is_closed, make_track, repeat_first_row
-from racer.track.track import Track
+from racer.track.track import Track, check_numbers, is_closed, make_track, repeat_first_row
 
 FULL_SIZE_WIDTH = 5.0
 """Metres. A road that is wider on average belongs to full-size cars."""
@@ -27,7 +26,7 @@ _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class CenterlineTable:
     """A centre line or race line as its file has it.
 
     Attributes:
@@ -73,7 +72,13 @@ def read_csv(path: Path, *, scale: float | None = None, width: float | None = No
 
 
 def track_from_widths(
-    line: Line, right: NDArray[np.float64], left: NDArray[np.float64], *, scale: float, name: str, source: str
+    line: CenterlineTable,
+    right: NDArray[np.float64],
+    left: NDArray[np.float64],
+    *,
+    scale: float,
+    name: str,
+    source: str,
 ) -> Track:
     """A track from a centre line and its widths; a closed one gets its first row repeated at the end."""
     closed = is_closed(line.points)
@@ -93,7 +98,7 @@ def track_from_widths(
     )
 
 
-def read_line(path: Path) -> Line:
+def read_line(path: Path) -> CenterlineTable:
     """Read the numbers of a centre line or race line.
 
     Raises:
@@ -104,12 +109,12 @@ def read_line(path: Path) -> Line:
     check_numbers(table[:, list(columns)], str(path), lambda row: f"line {numbers[row]}")
     points = table[:, list(columns[:2])]
     if len(columns) == 2:
-        return Line(points=points, right=None, left=None, lines=numbers)
+        return CenterlineTable(points=points, right=None, left=None, lines=numbers)
     right, left = table[:, columns[2]], table[:, columns[3]]
     bad = np.flatnonzero((right < 0.0) | (left < 0.0))
     if len(bad):
         raise TrackError(f"`{path}` line {numbers[bad[0]]}: a width is negative; give metres to each side.")
-    return Line(points=points, right=right, left=left, lines=numbers)
+    return CenterlineTable(points=points, right=right, left=left, lines=numbers)
 
 
 def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from racer.bench import camera as bench
-from racer.bench.camera import Scene, bench_camera
-from racer.config.sensors import CameraConfig
+from racer.bench.camera import CameraScene, bench_camera
+from racer.config.env import CameraConfig
 from racer.errors import RacerError
 
 SMALL = {"width": 32, "height": 24}
@@ -15,7 +15,7 @@ SMALL = {"width": 32, "height": 24}
 
 def scene(worlds=4, busy=False, **config):
     """A small scene."""
-    return Scene("easy_oval", CameraConfig(**SMALL, **config), eyes=1, busy=busy, worlds=worlds, threads=1)
+    return CameraScene("easy_oval", CameraConfig(**SMALL, **config), eyes=1, busy=busy, worlds=worlds, threads=1)
 
 
 def test_cars_stand_all_along_the_track_and_see_different_things():

@@ -8,7 +8,7 @@ from racer.errors import RacerError
 
 def test_both_races_are_measured(monkeypatch):
     """Run small ones: faster than real time, and the network is asked as often as the driver."""
-    monkeypatch.setattr(bench, "TOGETHER", 2)
+    monkeypatch.setattr(bench, "CARS_TOGETHER", 2)
     monkeypatch.setattr(bench, "ALONE", 3)
     monkeypatch.setattr(bench, "TRIALS", 1)
     monkeypatch.setattr(bench, "_ROUNDS", 2)
@@ -18,7 +18,7 @@ def test_both_races_are_measured(monkeypatch):
 
 def test_a_car_that_does_not_finish_is_no_measurement(monkeypatch):
     """Fail where a car is too fast for the road."""
-    monkeypatch.setattr(bench, "TOGETHER", 1)
+    monkeypatch.setattr(bench, "CARS_TOGETHER", 1)
     monkeypatch.setattr(bench, "_SPEEDS", (0.05, 0.05))
     monkeypatch.setattr(bench, "read_rules", lambda name, settings: _short(name, settings))
     with pytest.raises(RacerError, match="did not finish"):

@@ -2,7 +2,7 @@
 
 import os
 
-from racer.bench.record import KEYS, cores, empty_record, machine, peak_mb
+from racer.bench.measure import KEYS, cores, empty_record, machine, peak_mb
 
 FROZEN = [
     "sim.control_steps_per_s_per_core",

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from racer.bench import simulation
-from racer.bench.simulation import Drive, bench_lidar, bench_reward, bench_sim
-from racer.env.make import make_time_trial
+from racer.bench.simulation import BenchDrive, bench_lidar, bench_reward, bench_sim
+from racer.env.batch import make_time_trial
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.sim.status import Status
+from racer.sim.dtypes import EpisodeStatus
 
 TRACK, WORLDS = "easy_oval", 8
 
@@ -34,14 +34,14 @@ def trial(**options):
 
 def test_drive_completes_laps_and_replays_bit_for_bit():
     """Every car laps; driven again by the recorded actions, every car ends in the same state."""
-    drive = Drive(trial())
+    drive = BenchDrive(trial())
     assert drive.laps >= WORLDS
     end = drive.trial.world.cars.copy()
     drive.begin()
     laps = 0
     for step in range(drive.steps):
         drive.trial.step(drive.actions[step])
-        laps += int((drive.trial.world.status[:, 0] == Status.LAP_COMPLETE).sum())
+        laps += int((drive.trial.world.status[:, 0] == EpisodeStatus.LAP_COMPLETE).sum())
         if drive.ended[step].any():
             drive.trial.start(drive.ended[step])
     assert laps == drive.laps and np.array_equal(drive.trial.world.cars, end)
@@ -50,7 +50,7 @@ def test_drive_completes_laps_and_replays_bit_for_bit():
 
 def test_drive_fills_state_and_telemetry():
     """Measure what a training needs: the state sensor and the reward function's params are up to date."""
-    drive = Drive(trial())
+    drive = BenchDrive(trial())
     world = drive.trial.world
     assert np.ptp(world.telemetry["progress"]) > 0.0 and (world.telemetry["speed_measured"] > 0.0).any()
     np.testing.assert_allclose(drive.trial.observation["state"][:, 2], world.cars["vx"][:, 0], rtol=1e-6)
@@ -59,7 +59,7 @@ def test_drive_fills_state_and_telemetry():
 
 def test_all_worlds_are_counted(monkeypatch):
     """Steps per second are those of all cars together: a round of 2 s gives steps * worlds / 2."""
-    drive = Drive(trial())
+    drive = BenchDrive(trial())
 
     def replayed(work, *, prepare, wall, rounds):
         prepare()
@@ -80,7 +80,7 @@ def test_workload_without_laps_is_refused(monkeypatch, policy):
 
 def test_replay_of_another_drive_is_refused():
     """Fail where the recorded actions do not drive the recorded laps: one car steers off for two seconds."""
-    drive = Drive(trial())
+    drive = BenchDrive(trial())
     drive.actions[20:50, 2, 0] = 30.0
     with pytest.raises(RacerError, match="the replayed drive differs"):
         drive.steps_per_s(rounds=1)
@@ -100,12 +100,12 @@ def test_lidar_bench_casts_the_rays_it_names(monkeypatch):
     """Cast 64 and 1080 rays over 12 m with walls at the borders: no ray of a car on the road reaches 12 m."""
     drives = []
 
-    class Kept(Drive):
+    class Kept(BenchDrive):
         def __init__(self, trial):
             super().__init__(trial)
             drives.append(trial)
 
-    monkeypatch.setattr(simulation, "Drive", Kept)
+    monkeypatch.setattr(simulation, "BenchDrive", Kept)
     bench_lidar(TRACK, worlds=2, rounds=1)
     assert [drive.observation["lidar"].shape for drive in drives] == [(2, 64), (2, 1080)]
     for drive in drives:

@@ -8,9 +8,9 @@ from racer.bench import training
 from racer.bench.training import NullVecEnv, bench_train, speed_reward
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
-from racer.reward.seam import KernelReward
+from racer.reward.protocol import KernelReward
 from racer.sim.dtypes import TELEMETRY
-from racer.train.adapter import RacerVecEnv
+from racer.train.ppo.vec_env import RacerVecEnv
 
 KEYS = {"train.null_env_steps_per_s", "train.steps_per_s", "train.steps_per_s_python_reward"}
 

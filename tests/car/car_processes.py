@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from racer.car.actuator.calibrated_range import calibration_digest
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
-from racer.car.actuator.pca9685 import OSCILLATOR_HZ, PRESCALE_50_HZ, count
-from racer.car.actuator.protocol import Role
+from racer.car.actuator.drivers import OSCILLATOR_HZ, PRESCALE_50_HZ, pulse_to_steps
+from racer.car.actuator.protocol import ClientRole
 from racer.car.actuator.sim_chip import SimChip, read_log
-from racer.car.actuator.trim import digest
 
 HERE = Path(__file__).parent
 STEERING, THROTTLE = 1, 0
@@ -46,12 +46,12 @@ def calibration(device, **changes):
         "tool": "tests",
     }  # fmt: skip
     data |= changes
-    return data | {"sha256": digest(data)}
+    return data | {"sha256": calibration_digest(data)}
 
 
 def on_chip(pulse_us):
     """What the simulated chip shows for a pulse: whole steps of its clock."""
-    return count(pulse_us) * (PRESCALE_50_HZ + 1) * 1e6 / OSCILLATOR_HZ
+    return pulse_to_steps(pulse_us) * (PRESCALE_50_HZ + 1) * 1e6 / OSCILLATOR_HZ
 
 
 class Car:
@@ -112,7 +112,7 @@ class Car:
 
     def status(self):
         """The actuator's status, as a watcher sees it."""
-        client = ActuatorClient(self.socket, role=Role.WATCHER)
+        client = ActuatorClient(self.socket, role=ClientRole.WATCHER)
         try:
             return wait_for(lambda: client.poll(0.1))
         finally:

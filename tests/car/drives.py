@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.words import Reason, State
-from racer.car.drives.file import DriveHeader, Encoding
-from racer.car.drives.recorder import Recorder, Step
-from racer.car.drives.storage import FileStorage
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.states import ActuatorState, StopReason
+from racer.car.recording.drive_file import DriveHeader, FileStorage, FrameEncoding
+from racer.car.recording.recorder import ControlStep, DriveRecorder
 
 PERIOD_NS = 66_666_667
 
@@ -30,23 +29,26 @@ def step(number, **changes):
         "applied_steering_deg": 20.0 * np.sin(0.3 * number), "applied_speed": 0.9,
         "steering_us": 1450 + number % 50, "throttle_us": 1390,
     }  # fmt: skip
-    return Step(**(values | changes))
+    return ControlStep(**(values | changes))
 
 
 def status(number, **changes):
     """What the actuator says after a step."""
     now = 1_000_000_000 + number * PERIOD_NS + 20_000_000
     values = {
-        "state": State.DRIVING, "reason": Reason.NONE, "answer": Reason.NONE, "answered": 0, "now_ns": now,
+        "state": ActuatorState.DRIVING, "reason": StopReason.NONE, "answer": StopReason.NONE, "answered": 0,
+        "now_ns": now,
         "since_ns": 0, "seq": number, "input_id": number, "written_ns": now - 1_000_000, "steering_us": 1450,
         "throttle_us": 1390, "rejected": 0, "retries": 0, "late": 0, "detail": "",
     }  # fmt: skip
-    return Status(**(values | changes))
+    return ActuatorStatus(**(values | changes))
 
 
-def record_drive(path, *, steps=30, encoding=Encoding.JPEG, header=None):
+def record_drive(path, *, steps=30, encoding=FrameEncoding.JPEG, header=None):
     """A whole drive, written without a thread; its path."""
-    recorder = Recorder(lambda: FileStorage(Path(path)), header or DriveHeader(car_id="test-car"), encoding=encoding)
+    recorder = DriveRecorder(
+        lambda: FileStorage(Path(path)), header or DriveHeader(car_id="test-car"), encoding=encoding
+    )
     recorder.event("state", "DRIVING")
     for number in range(steps):
         recorder.frame(number, step(number).captured_ns, picture(number))
@@ -94,7 +96,7 @@ class FakeDisk:
 
     def drive(self, folder):
         """What is on it, read again."""
-        from racer.car.drives.read import read_drive
+        from racer.car.recording.reader import read_drive
 
         path = folder / "fake.drive"
         path.write_bytes(self.data)

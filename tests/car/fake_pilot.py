@@ -2,7 +2,7 @@
 
 import threading
 
-from racer.car.link.seam import Picture, PilotRefusal, PilotStatus, Timing
+from racer.car.link.protocol import CameraPicture, LatencyPercentiles, PilotRefusal, PilotStatus
 
 
 class FakePilot:
@@ -27,13 +27,13 @@ class FakePilot:
 
     def measured(self):
         """Pretend to have measured latencies."""
-        self.timing = Timing(p50_ms=41.2, p95_ms=47.9, p99_ms=52.3)
+        self.timing = LatencyPercentiles(p50_ms=41.2, p95_ms=47.9, p99_ms=52.3)
         return self
 
     def picture(self):
         """The same picture, a new number each time."""
         self.number += 1
-        return Picture(self.number, 0, self.jpeg) if self.jpeg else None
+        return CameraPicture(self.number, 0, self.jpeg) if self.jpeg else None
 
     def arm(self, driver):
         """Only where it is disarmed."""

@@ -4,20 +4,27 @@ import itertools
 
 import numpy as np
 
-from racer.car.actuator.machine import Machine
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.words import Command, Reason, Request, Source, State, Trim
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import (
+    ActuatorCommand,
+    ActuatorRequest,
+    ActuatorState,
+    CalibratedRange,
+    CommandSource,
+    StopReason,
+)
 from racer.car.calibration.calibration import make_calibration
-from racer.car.camera.capture import Capture
-from racer.car.camera.lens import Remap
-from racer.car.checks import FrameChecks
+from racer.car.camera.capture import CameraCapture
+from racer.car.camera.lens import CameraRemap
+from racer.car.faults import FrameChecks
 from racer.car.gate import ActionBounds, Gate
-from racer.car.mailbox import Frame, Mailbox
-from racer.car.pilot.brain import Brain
-from racer.car.pilot.hand import Hand
+from racer.car.mailbox import CameraFrame, Mailbox
+from racer.car.pilot.inference import InferencePipeline
+from racer.car.pilot.manual import ManualControl
 from racer.car.pilot.pilot import Pilot
 from racer.config.actions import ContinuousActions
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
 from racer.contract import camera_sensor, make_contract
 
 MS = 1_000_000
@@ -26,7 +33,7 @@ FRAME_MS = 33
 LATENCY_MS = 20
 SHAPE = (24, 32, 1)
 CAMERA = CameraConfig(width=32, height=24)
-TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1446)
+TRIM = CalibratedRange(1200, 1450, 1700, 1311, 1446, 1446)
 ASKED = (10.0, 1.2)
 SPACE = ContinuousActions(steering_angle={"low": -30.0, "high": 30.0}, speed={"low": 0.5, "high": 2.0})
 
@@ -106,15 +113,15 @@ class Link:
     def __init__(self, loop, machine):
         self.loop, self.machine = loop, machine
         self.seq = self.asked = 0
-        self.answer = (0, Reason.NONE)
+        self.answer = (0, StopReason.NONE)
         self.sent = []
         self.requests = []
 
-    def send(self, *, steering_us, throttle_us, input_id, captured_ns, source=Source.FRAME):
+    def send(self, *, steering_us, throttle_us, input_id, captured_ns, source=CommandSource.FRAME):
         """A command into the machine."""
         self.seq += 1
         now = self.loop.now_ms * MS
-        command = Command(self.seq, source, input_id, captured_ns, now, steering_us, throttle_us)
+        command = ActuatorCommand(self.seq, source, input_id, captured_ns, now, steering_us, throttle_us)
         self.sent.append((self.loop.now_ms, command))
         assert self.machine.take(command, now), command
         return True
@@ -129,7 +136,7 @@ class Link:
     def poll(self, timeout_s=0.0):
         """The status of now."""
         m, out = self.machine, self.loop.out
-        return Status(
+        return ActuatorStatus(
             m.state, m.reason, self.answer[1], self.answer[0], self.loop.now_ms * MS, m.since_ns, m.command.seq,
             max(0, m.command.input_id), self.loop.now_ms * MS, out.steering_us if out else 0,
             out.throttle_us if out else 0, m.rejected, 0, 0, "",
@@ -156,14 +163,15 @@ class Loop:
         self.mailbox = Mailbox()
         self.pictures = lambda number: self.picture(number)
         self.on_the_way = []
-        self.capture = Capture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, well_after=3)
-        self.machine = Machine(trim=TRIM, now_ns=clock())
+        self.capture = CameraCapture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, well_after=3)
+        self.machine = ActuatorStateMachine(trim=TRIM, now_ns=clock())
         self.machine.pilot_came(clock())
         self.link = Link(self, self.machine)
-        self.thinker = Thinker(self, Brain(self.network, Remap(CAMERA, CAMERA), gate, clock=clock))
+        self.thinker = Thinker(self, InferencePipeline(self.network, CameraRemap(CAMERA, CAMERA), gate, clock=clock))
         self.pilot = Pilot(
             link=self.link, thinker=self.thinker, mailbox=self.mailbox, watch=self.capture, rest=gate.rest,
-            period_ns=PERIOD_MS * MS, now_ns=clock(), hand=Hand(the_calibration(), speed_limit=1.0, clock=clock),
+            period_ns=PERIOD_MS * MS, now_ns=clock(),
+            hand=ManualControl(the_calibration(), speed_limit=1.0, clock=clock),
         )  # fmt: skip
         self.hand = self.pilot._hand
         self.number = 0
@@ -196,19 +204,19 @@ class Loop:
             shown = self.pictures(self.number)
             if isinstance(shown, (Exception, str)):
                 self.on_the_way.append((self.now_ms, shown))
-            elif isinstance(shown, Frame):
+            elif isinstance(shown, CameraFrame):
                 self.on_the_way.append((self.now_ms + LATENCY_MS, shown))
             elif shown is not None:
-                self.on_the_way.append((self.now_ms + LATENCY_MS, Frame(self.number, self.now_ms * MS, shown)))
+                self.on_the_way.append((self.now_ms + LATENCY_MS, CameraFrame(self.number, self.now_ms * MS, shown)))
         while self.camera_runs and self.on_the_way and self.on_the_way[0][0] <= self.now_ms:
             before = self.capture.last_ns
             try:
                 self.camera_runs = self.capture.step()
             except Exception as error:
                 self.camera_runs = False
-                from racer.car.checks import Fault
+                from racer.car.faults import DrivingFault
 
-                self.capture.fault = Fault("camera_failed", str(error))
+                self.capture.fault = DrivingFault("camera_failed", str(error))
             if self.capture.last_ns != before:
                 self.last_good_ms = self.capture.last_ns // MS
 
@@ -240,9 +248,11 @@ class Loop:
     def drive(self):
         """Arm and drive for half a second, as a person would."""
         self.run(2200)
-        assert self.pilot.ask(Request.ARM) == "" and self.machine.state is State.ARMED, self.pilot.answer
+        assert self.pilot.ask(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
+            self.pilot.answer
+        )
         self.run(50)
-        assert self.pilot.ask(Request.DRIVE) == "" and self.machine.state is State.DRIVING
+        assert self.pilot.ask(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
         self.run(500)
         assert self.wire[-1][1] == self.gate.pulses(*ASKED).throttle_us
         return self

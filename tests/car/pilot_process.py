@@ -14,11 +14,15 @@ import threading
 import time
 
 from racer.car.actuator.client import ActuatorClient
-from racer.car.actuator.words import Request, Source, State
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource
 
-EVERY_NS = {Source.FRAME: 33_000_000, Source.PERSON: 100_000_000}
+EVERY_NS = {CommandSource.FRAME: 33_000_000, CommandSource.PERSON: 100_000_000}
 STOP_US, FORWARD_US, STEERING_US = 1446, 1350, 1500
-_NEXT = {State.DISARMED: Request.ARM, State.ARMED: Request.DRIVE, State.FAULT: Request.CLEAR}
+_NEXT = {
+    ActuatorState.DISARMED: ActuatorRequest.ARM,
+    ActuatorState.ARMED: ActuatorRequest.DRIVE,
+    ActuatorState.FAULT: ActuatorRequest.CLEAR,
+}
 
 
 def say(what):
@@ -30,7 +34,7 @@ class Pilot:
     """Sends a command every 20 ms."""
 
     def __init__(self, socket, source, event):
-        self.source = Source.PERSON if source == "person" else Source.FRAME
+        self.source = CommandSource.PERSON if source == "person" else CommandSource.FRAME
         self.event = event
         self.due = False
         self.failing = False
@@ -62,11 +66,11 @@ class Pilot:
         while True:
             self.command()
             status = self.client.status
-            state = status.state if status else State.BOOT
-            self.throttle_us = FORWARD_US if state is State.DRIVING else STOP_US
+            state = status.state if status else ActuatorState.BOOT
+            self.throttle_us = FORWARD_US if state is ActuatorState.DRIVING else STOP_US
             if state in _NEXT:
                 self.client.request(_NEXT[state])
-            elif state is State.DRIVING and status.throttle_us == FORWARD_US:
+            elif state is ActuatorState.DRIVING and status.throttle_us == FORWARD_US:
                 if not told:
                     say("driving")
                 told = True

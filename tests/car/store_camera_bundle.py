@@ -3,9 +3,9 @@
 import numpy as np
 import onnx
 
-from racer.bundle import Golden, write_bundle
+from racer.bundle import GoldenSample, write_bundle
 from racer.config.actions import ContinuousActions
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
 from racer.contract import camera_sensor, make_contract
 
 SPACE = ContinuousActions()
@@ -58,7 +58,9 @@ def write_camera(path, **more):
     mean = (pictures.mean(axis=(1, 2, 3), dtype="f8") / 127.5 - 1)[:, None] * [[1, -1]]
     low, high = np.array(SPACE.low), np.array(SPACE.high)
     action = low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)
-    golden = Golden(inputs={"camera": pictures}, outputs={"action": action.astype("f4"), "mean": mean.astype("f4")})
+    golden = GoldenSample(
+        inputs={"camera": pictures}, outputs={"action": action.astype("f4"), "mean": mean.astype("f4")}
+    )
     weights = {"none": np.zeros(1, "f4")}
     write_bundle(path, onnx=camera_graph(contract), contract=contract, weights=weights, golden=golden)
     return path

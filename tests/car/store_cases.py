@@ -17,7 +17,7 @@ from handmade_bundle import (
     write_linear,
 )
 
-from racer.bundle import Golden, write_bundle
+from racer.bundle import GoldenSample, write_bundle
 from racer.contract import make_contract, state_sensor
 
 MEMBERS = ("policy.onnx", "contract.json", "weights.npz", "golden.npz", "manifest.json")
@@ -39,7 +39,7 @@ def with_graph(good, path, onnx_bytes, space=None):
     second = contract.onnx.outputs[1]
     width = 2 if second == "mean" else len(contract.action_space.table)
     outputs = {"action": np.zeros((2, 2), "f4"), second: np.zeros((2, width), "f4")}
-    golden = Golden(inputs={"state": state}, outputs=outputs)
+    golden = GoldenSample(inputs={"state": state}, outputs=outputs)
     write_bundle(path, onnx=onnx_bytes, contract=contract, weights=weights, golden=golden)
     return path
 

@@ -11,9 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-from racer.car.store.check import Parity
-from racer.car.store.disk import Disk
-from racer.car.store.store import Store
+from racer.car.models.disk import Disk
+from racer.car.models.parity import Parity
+from racer.car.models.store import ModelStore
 from racer.errors import RacerError
 
 
@@ -71,13 +71,13 @@ class FailingDisk(Disk):
 
 def install(root, disk, bundle):
     """What is killed: a second bundle is installed and put to use."""
-    store = Store(root, check=parity, disk=disk)
+    store = ModelStore(root, check=parity, disk=disk)
     store.use(store.install(bundle).sha256)
 
 
 def seen(root):
     """What a process that starts afterwards finds, and whether it can go on."""
-    store = Store(root, check=parity)
+    store = ModelStore(root, check=parity)
     found = {"current": store.current, "cards": [card.sha256 for card in store.cards()]}
     store.verified(store.current)
     return found
@@ -103,7 +103,7 @@ def after_failure(template, root, at, how, bundle):
     found = seen(root) | {"code": code, "at": at, "how": how}
     install(root, Disk(), bundle)
     left = [path.name for path in (*root.glob(".fresh*"), *(root / "models").glob(".fresh*"))]
-    return found | {"again": Store(root).current, "left": left, "back": Store(root).previous}
+    return found | {"again": ModelStore(root).current, "left": left, "back": ModelStore(root).previous}
 
 
 def main(folder, old, new):

@@ -8,16 +8,16 @@ import pytest
 from camera_bundle import contract_of, write_camera_bundle
 
 from racer.bundle import read_bundle, write_bundle
-from racer.car.bench.speed import (
-    P99_SHARE_MAX,
-    bench,
+from racer.car.bench import (
+    P99_FRACTION_MAX,
     bench_bundle,
+    bench_bundles,
     machine_notes,
     speed_refusal,
     thread_counts,
     time_network,
 )
-from racer.car.timing import Pacer, Percentiles, Timing, Window, percentiles
+from racer.car.timing import Pacer, Percentiles, PilotTiming, SampleWindow, percentiles
 from racer.errors import RacerError
 
 MS = 1_000_000
@@ -37,7 +37,7 @@ def times_of(p99):
 @pytest.mark.parametrize(("share", "refused"), [(0.5, False), (0.6, False), (0.6001, True), (2.0, True)])
 def test_p99_beyond_60_percent_of_the_period_is_refused(share, refused):
     """Walk around the limit at 20 Hz; the message names both times."""
-    assert P99_SHARE_MAX == 0.6
+    assert P99_FRACTION_MAX == 0.6
     told = speed_refusal(times_of(50.0 * share), 20.0)
     assert bool(told) is refused
     if refused:
@@ -70,7 +70,7 @@ def test_percentiles_are_samples_that_were_seen():
 
 def test_window_forgets_the_oldest():
     """Keep three of five."""
-    window = Window(3)
+    window = SampleWindow(3)
     for k in range(5):
         window.add(k * MS)
     assert window.percentiles().count == 3 and window.percentiles().p50 == 3.0
@@ -87,7 +87,7 @@ def test_pacer_keeps_its_grid():
 
 def test_glass_to_wheel_is_counted_once_a_frame():
     """Report a frame's write twice and one that was never sent: one sample."""
-    timing = Timing()
+    timing = PilotTiming()
     timing.sent(4, 10 * MS)
     timing.written(4, 95 * MS)
     timing.written(4, 115 * MS)
@@ -99,7 +99,7 @@ def test_glass_to_wheel_is_counted_once_a_frame():
 def test_good_bundle_is_measured(tmp_path):
     """Bench a small one on one and two threads: both may drive, recorded answers were checked."""
     path = small_bundle(tmp_path / "a.bundle")
-    results = bench([path], threads=(1, 2), seconds=0.05)
+    results = bench_bundles([path], threads=(1, 2), seconds=0.05)
     assert {result.threads for result in results} == {1, 2}
     assert all(result.times.count >= 100 for result in results)
 
@@ -113,7 +113,7 @@ def test_wrong_recorded_answers_are_refused(tmp_path):
     write_bundle(tmp_path / "b.bundle", onnx=good.onnx, contract=good.contract, weights=good.weights, golden=golden)
     result = bench_bundle(tmp_path / "b.bundle", read_bundle(tmp_path / "b.bundle"), threads=1, seconds=0.05)
     assert result.times is None and "recorded observation 2" in result.refused
-    best, worst = bench([tmp_path / "b.bundle", tmp_path / "a.bundle"], threads=(1,), seconds=0.05)
+    best, worst = bench_bundles([tmp_path / "b.bundle", tmp_path / "a.bundle"], threads=(1,), seconds=0.05)
     assert best.bundle.name == "a.bundle" and worst.bundle.name == "b.bundle"
 
 
@@ -130,7 +130,7 @@ def test_bundles_of_different_rates_are_no_variants(tmp_path):
     """Compare 15 Hz and 20 Hz: refused."""
     paths = [small_bundle(tmp_path / f"{rate}.bundle", rate_hz=rate) for rate in (15.0, 20.0)]
     with pytest.raises(RacerError, match="different control rates"):
-        bench(paths, seconds=0.05)
+        bench_bundles(paths, seconds=0.05)
 
 
 def test_threads_leave_cores_for_others(monkeypatch):

@@ -8,13 +8,20 @@ from car_processes import on_chip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.car.actuator import bus, limits, pca9685
-from racer.car.actuator.bus import BusError, attempt
-from racer.car.actuator.pca9685 import MODE1, PRESCALE, PRESCALE_50_HZ, Pca9685, count
-from racer.car.actuator.sim_chip import FOREVER, Fault, SimBus, faults_in_log, read_log
-from racer.car.actuator.sysfs_pwm import SysfsPwm
-from racer.car.actuator.wiring import NoDriver, Wiring, open_driver, parse_wiring
-from racer.car.actuator.words import Pulses
+from racer.car.actuator import drivers, limits
+from racer.car.actuator.calibrated_range import NullDriver, Wiring, open_driver, parse_wiring
+from racer.car.actuator.drivers import (
+    MODE1,
+    PRESCALE,
+    PRESCALE_50_HZ,
+    BusError,
+    Pca9685,
+    SysfsPwm,
+    call_with_retries,
+    pulse_to_steps,
+)
+from racer.car.actuator.sim_chip import FOREVER, BusFault, SimBus, read_fault_log, read_log
+from racer.car.actuator.states import Pulses
 
 REST, FAST = Pulses(1450, 1446), Pulses(1700, 1311)
 
@@ -53,15 +60,15 @@ def test_start_puts_out_nothing_whatever_was_left(sim):
 
 def test_registers_are_the_data_sheet_s():
     """PCA9685, rev. 4: table 4 (registers), table 5 (bits of MODE1), section 7.3.5 (prescale for 50 Hz at 25 MHz)."""
-    assert (pca9685.MODE1, pca9685.LED0_ON_L, pca9685.ALL_LED_OFF_H, pca9685.PRESCALE) == (0x00, 0x06, 0xFD, 0xFE)
-    assert (pca9685.RESTART, pca9685.AUTO_INCREMENT, pca9685.SLEEP, pca9685.FULL_OFF) == (0x80, 0x20, 0x10, 0x10)
-    assert (pca9685.OSCILLATOR_HZ, pca9685.STEPS, pca9685.PRESCALE_50_HZ) == (25_000_000, 4096, 121)
+    assert (drivers.MODE1, drivers.LED0_ON_L, drivers.ALL_LED_OFF_H, drivers.PRESCALE) == (0x00, 0x06, 0xFD, 0xFE)
+    assert (drivers.RESTART, drivers.AUTO_INCREMENT, drivers.SLEEP, drivers.FULL_OFF) == (0x80, 0x20, 0x10, 0x10)
+    assert (drivers.OSCILLATOR_HZ, drivers.STEPS, drivers.PRESCALE_50_HZ) == (25_000_000, 4096, 121)
 
 
 def test_oscillator_is_given_its_time(sim, monkeypatch):
     """The data sheet asks for 500 µs after waking; a millisecond would be more than is needed."""
     slept = []
-    monkeypatch.setattr(pca9685.time, "sleep", slept.append)
+    monkeypatch.setattr(drivers.time, "sleep", slept.append)
     Pca9685(sim, 0x40, steering=1, throttle=0).start()
     assert len(slept) == 1 and 0.0005 < slept[0] < 0.001
 
@@ -82,7 +89,7 @@ def test_any_pulse_is_the_nearest_step_within_the_limits(tmp_path_factory, steer
     driver.start()
     driver.write(Pulses(steering, throttle))
     for channel, asked in ((7, steering), (15, throttle)):
-        us = count(asked) * limits.PERIOD_US / 4096
+        us = pulse_to_steps(asked) * limits.PERIOD_US / 4096
         assert limits.PULSE_MIN_US <= us <= limits.PULSE_MAX_US
         if 905 < asked < 2095:
             assert abs(us - asked) <= limits.PERIOD_US / 4096 / 2
@@ -100,7 +107,7 @@ def test_off_and_on_again(sim, driver):
     assert shown(sim)[1] == on_chip(1446)
 
 
-@pytest.mark.parametrize("fault", [Fault.NACK, Fault.EIO, Fault.ENODEV, Fault.STUCK])
+@pytest.mark.parametrize("fault", [BusFault.NACK, BusFault.EIO, BusFault.ENODEV, BusFault.STUCK])
 @pytest.mark.parametrize("pulses", [FAST, None])
 def test_each_fault_is_seen(sim, driver, fault, pulses):
     """Every fault that lasts makes a write fail, also one that the bus itself does not report."""
@@ -108,18 +115,18 @@ def test_each_fault_is_seen(sim, driver, fault, pulses):
     sim.chip.inject(fault)
     with pytest.raises(OSError):
         driver.write(pulses)
-    assert fault in {kind for _, kind in faults_in_log(sim.chip.path)} or fault is Fault.STUCK
-    sim.chip.inject(Fault.NONE, times=0)
+    assert fault in {kind for _, kind in read_fault_log(sim.chip.path)} or fault is BusFault.STUCK
+    sim.chip.inject(BusFault.NONE, times=0)
     driver.write(pulses)
 
 
 def test_turned_bits_are_seen_and_mended(sim, driver):
     """One transaction in a hundred with a turned bit: no write that passed left a wrong pulse."""
-    sim.chip.inject(Fault.FLIP, amount=10)
+    sim.chip.inject(BusFault.FLIP, amount=10)
     retries = 0
     for k in range(500):
         wanted = Pulses(1300 + k % 300, 1400 + k % 100)
-        retries += attempt(lambda wanted=wanted: driver.write(wanted), lambda: 0)
+        retries += call_with_retries(lambda wanted=wanted: driver.write(wanted), lambda: 0)
         held = tuple(on_chip(us) for us in (wanted.steering_us, wanted.throttle_us))
         assert shown(sim) == held
     assert retries > 0
@@ -149,7 +156,7 @@ def test_a_write_that_failed_is_not_in_the_log_of_pulses(sim, driver):
     """What the log says was on the wire is only what the chip took."""
     driver.write(REST)
     before = len(read_log(sim.chip.path, 0))
-    sim.chip.inject(Fault.EIO, times=1)
+    sim.chip.inject(BusFault.EIO, times=1)
     with pytest.raises(OSError):
         driver.write(FAST)
     assert len(read_log(sim.chip.path, 0)) == before
@@ -179,10 +186,10 @@ def failing(times, clock=None, step=0):
 
 def test_three_attempts_and_no_more():
     """Two retries within a tick; then the bus has failed."""
-    assert attempt(failing(0), lambda: 0) == 0
-    assert attempt(failing(2), lambda: 0) == 2
+    assert call_with_retries(failing(0), lambda: 0) == 0
+    assert call_with_retries(failing(2), lambda: 0) == 2
     with pytest.raises(BusError, match="Input/output"):
-        attempt(failing(3), lambda: 0)
+        call_with_retries(failing(3), lambda: 0)
 
 
 @pytest.mark.parametrize(("step", "good"), [(limits.BUS_SLOW_NS, True), (limits.BUS_SLOW_NS + 1, False)])
@@ -190,17 +197,17 @@ def test_no_attempt_after_a_tick(step, good):
     """A bus that hangs is not tried again in the same tick."""
     clock = [10**12]
     if good:
-        assert attempt(failing(1, clock, step), lambda: clock[0]) == 1
+        assert call_with_retries(failing(1, clock, step), lambda: clock[0]) == 1
     else:
         with pytest.raises(BusError):
-            attempt(failing(1, clock, step), lambda: clock[0])
+            call_with_retries(failing(1, clock, step), lambda: clock[0])
 
 
 def test_slow_bus_takes_its_time(sim, driver, monkeypatch):
     """The simulated bus sleeps as long as it was told."""
     slept = []
     monkeypatch.setattr("racer.car.actuator.sim_chip.time.sleep", slept.append)
-    sim.chip.inject(Fault.SLOW, times=2, amount=30_000)
+    sim.chip.inject(BusFault.SLOW, times=2, amount=30_000)
     driver.write(REST)
     assert slept == [0.03, 0.03]
 
@@ -256,7 +263,7 @@ def test_sysfs_pwm(folder):
 def test_sysfs_pwm_that_does_not_take_a_value(folder, monkeypatch):
     """A file that keeps its old value is a failed bus."""
     driver = SysfsPwm(str(folder), steering=1, throttle=0)
-    monkeypatch.setattr("racer.car.actuator.sysfs_pwm._put", lambda path, value: None)
+    monkeypatch.setattr("racer.car.actuator.drivers._write_attribute", lambda path, value: None)
     with pytest.raises(BusError, match="duty_cycle did not take 1446000"):
         driver.write(REST)
 
@@ -354,10 +361,10 @@ def test_open_other_drivers(tmp_path, folder):
 
 def test_no_driver_refuses_pulses():
     """Nothing is connected: off is all it can do."""
-    driver = NoDriver()
+    driver = NullDriver()
     driver.start()
     driver.write(None)
     with pytest.raises(BusError):
         driver.write(REST)
     driver.close()
-    assert FOREVER == 2**32 - 1 and bus.limits.BUS_RETRIES == 2
+    assert FOREVER == 2**32 - 1 and drivers.limits.BUS_RETRIES == 2

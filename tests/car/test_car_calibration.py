@@ -10,16 +10,16 @@ from car_processes import CAR_ID, calibration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.car.actuator import limits, trim
-from racer.car.actuator.machine import Machine
-from racer.car.actuator.trim import Refused, digest, own_car_id, read_setup
-from racer.car.actuator.words import Pulses, Trim
+from racer.car.actuator import calibrated_range, limits
+from racer.car.actuator.calibrated_range import CalibrationRefused, calibration_digest, own_car_id, read_actuator_setup
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import CalibratedRange, Pulses
 from racer.car.calibration import calibration as room
 from racer.car.calibration.calibration import (
     CalibrationError,
     make_calibration,
     read_calibration,
-    stamped,
+    stamp_calibration,
     write_calibration,
 )
 from racer.errors import RacerError
@@ -33,7 +33,7 @@ def path(tmp_path):
 
 def put(path, data, *, sign=True):
     """Write plain data with a hash that fits."""
-    data = data | ({"sha256": digest(data)} if sign else {})
+    data = data | ({"sha256": calibration_digest(data)} if sign else {})
     path.write_text(json.dumps(data))
     return path
 
@@ -51,9 +51,13 @@ def test_limits_are_restated_alike():
 
 def test_digest_is_one_for_one_content():
     """The order of keys does not matter, and a number that JSON does not have is refused."""
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})
+    assert (
+        calibration_digest({"a": 1, "b": 2})
+        == calibration_digest({"b": 2, "a": 1})
+        != calibration_digest({"a": 2, "b": 1})
+    )
     with pytest.raises(ValueError):
-        digest({"a": math.nan})
+        calibration_digest({"a": math.nan})
 
 
 @pytest.mark.parametrize(("more", "good"), [(0, True), (1, False)])
@@ -63,10 +67,10 @@ def test_longest_file(path, more, good):
     text = json.dumps(data)
     path.write_text(text + " " * ((1 << 20) - len(text) + more))
     if good:
-        assert read_setup(str(path), CAR_ID).trim.steering_centre == 1450
+        assert read_actuator_setup(str(path), CAR_ID).trim.steering_centre == 1450
     else:
-        with pytest.raises(Refused, match="far too long"):
-            read_setup(str(path), CAR_ID)
+        with pytest.raises(CalibrationRefused, match="far too long"):
+            read_actuator_setup(str(path), CAR_ID)
 
 
 def with_pulses(part, **pulses):
@@ -97,11 +101,11 @@ def test_edges_of_the_pulses(path, data, good):
     """900 and 2100 µs are allowed, steering rises by at least 1 µs, throttle may stay but never turns back."""
     put(path, data)
     if good:
-        read_setup(str(path), CAR_ID)
+        read_actuator_setup(str(path), CAR_ID)
         read_calibration(path, car_id=CAR_ID)
         return
-    with pytest.raises(Refused):
-        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationRefused):
+        read_actuator_setup(str(path), CAR_ID)
     with pytest.raises(CalibrationError):
         read_calibration(path, car_id=CAR_ID)
 
@@ -113,11 +117,11 @@ def test_edges_of_the_address(path, address, good):
     data["driver"] = data["driver"] | {"kind": "pca9685", "device": "1", "address": address}
     put(path, data)
     if good:
-        assert read_setup(str(path), CAR_ID).wiring.address == address
+        assert read_actuator_setup(str(path), CAR_ID).wiring.address == address
         assert read_calibration(path, car_id=CAR_ID).driver.address == address
         return
-    with pytest.raises(Refused):
-        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationRefused):
+        read_actuator_setup(str(path), CAR_ID)
     with pytest.raises(CalibrationError):
         read_calibration(path, car_id=CAR_ID)
 
@@ -134,15 +138,15 @@ def test_round_trip(path):
     """What is written is what is read, by both readers; the first file stays as .bak."""
     data = calibration("chip")
     data.pop("sha256")
-    one = stamped(make_calibration(data, "here"), tool="a test")
+    one = stamp_calibration(make_calibration(data, "here"), tool="a test")
     write_calibration(path, one)
     assert read_calibration(path, car_id=CAR_ID) == one
     two = one.model_copy(update={"tool": "another"})
     write_calibration(path, two)
     assert read_calibration(path, car_id=None) == two
     assert read_calibration(path.with_name("calibration.json.bak"), car_id=CAR_ID) == one
-    setup = read_setup(str(path), CAR_ID)
-    assert setup.trim == Trim(1200, 1450, 1700, 1311, 1446, 1446)
+    setup = read_actuator_setup(str(path), CAR_ID)
+    assert setup.trim == CalibratedRange(1200, 1450, 1700, 1311, 1446, 1446)
     assert setup.wiring.text == "sim:chip:1:0"
     assert one.tool.startswith("a test, racer ") and one.created.endswith("+00:00")
     assert sorted(each.name for each in path.parent.iterdir()) == ["calibration.json", "calibration.json.bak"]
@@ -155,7 +159,7 @@ def test_backwards_only_where_the_file_says_how(path, reverse, low, high):
     """Without a way to reverse, the actuator refuses every pulse beyond stop."""
     data = calibration("chip")
     data["throttle"]["esc"]["reverse"] = reverse
-    found = read_setup(str(put(path, data)), CAR_ID).trim
+    found = read_actuator_setup(str(put(path, data)), CAR_ID).trim
     assert (found.throttle_low, found.throttle_high) == (low, high)
 
 
@@ -166,7 +170,7 @@ def test_not_inverted_throttle(path):
         "invert": False, "esc": {"arm_s": 3.0, "reverse": "none"},
     }  # fmt: skip
     put(path, calibration("chip", throttle=throttle))
-    assert read_setup(str(path), CAR_ID).trim == Trim(1200, 1450, 1700, 1500, 1500, 1900)
+    assert read_actuator_setup(str(path), CAR_ID).trim == CalibratedRange(1200, 1450, 1700, 1500, 1500, 1900)
     read_calibration(path, car_id=CAR_ID)
 
 
@@ -228,8 +232,8 @@ def test_both_readers_refuse(path, name):
     data = calibration("chip")
     BAD[name](data)
     put(path, data)
-    with pytest.raises(Refused, match=r"calibration\.json"):
-        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationRefused, match=r"calibration\.json"):
+        read_actuator_setup(str(path), CAR_ID)
     with pytest.raises(CalibrationError, match=r"calibration\.json") as error:
         read_calibration(path, car_id=CAR_ID)
     assert "\n" not in str(error.value) and isinstance(error.value, RacerError)
@@ -278,8 +282,8 @@ def test_the_pilot_s_reader_refuses_more(path, apply, told):
 def test_what_is_no_calibration_at_all(path, raw, told):
     """Bytes of any kind are refused with a reason."""
     path.write_bytes(raw)
-    with pytest.raises(Refused, match=told):
-        read_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationRefused, match=told):
+        read_actuator_setup(str(path), CAR_ID)
     with pytest.raises(CalibrationError, match=told):
         read_calibration(path, car_id=None)
 
@@ -294,13 +298,13 @@ def test_every_turned_byte_is_seen(path):
     """One byte of the file changed, here and there: refused, or the same values (white space between them)."""
     put(path, calibration("chip"))
     raw = path.read_bytes()
-    good = read_setup(str(path), CAR_ID)
+    good = read_actuator_setup(str(path), CAR_ID)
     dice = random.Random(3)
     for at in range(0, len(raw), 3):
         path.write_bytes(raw[:at] + bytes([raw[at] ^ (1 << dice.randrange(8))]) + raw[at + 1 :])
         try:
-            assert read_setup(str(path), CAR_ID) == good
-        except Refused:
+            assert read_actuator_setup(str(path), CAR_ID) == good
+        except CalibrationRefused:
             continue
 
 
@@ -310,8 +314,8 @@ def test_every_truncation_is_seen(path):
     raw = path.read_bytes()
     for length in range(0, len(raw), 3):
         path.write_bytes(raw[:length])
-        with pytest.raises(Refused):
-            read_setup(str(path), CAR_ID)
+        with pytest.raises(CalibrationRefused):
+            read_actuator_setup(str(path), CAR_ID)
 
 
 _LEAF = st.one_of(
@@ -338,10 +342,10 @@ def test_no_content_moves_a_pulse_beyond_the_limits(tmp_path_factory, data):
         part[key] = data.draw(st.one_of(_LEAF, near))
     put(path, content)
     try:
-        setup = read_setup(str(path), CAR_ID)
-    except Refused:
+        setup = read_actuator_setup(str(path), CAR_ID)
+    except CalibrationRefused:
         return
-    machine = Machine(trim=setup.trim, now_ns=0)
+    machine = ActuatorStateMachine(trim=setup.trim, now_ns=0)
     assert machine.pulses(0) == Pulses(setup.trim.steering_centre, setup.trim.throttle_stop)
     row = [getattr(setup.trim, name) for name in setup.trim.__slots__]
     assert all(900 <= pulse <= 2100 for pulse in row)
@@ -373,5 +377,5 @@ def test_own_car_id(tmp_path, environment, serial, name):
 
 def test_default_calibration():
     """The environment's, else the service's."""
-    assert trim.default_calibration({"RACER_CALIBRATION": "x.json"}) == "x.json"
-    assert trim.default_calibration({}) == "/var/lib/racer/calibration.json"
+    assert calibrated_range.default_calibration_path({"RACER_CALIBRATION": "x.json"}) == "x.json"
+    assert calibrated_range.default_calibration_path({}) == "/var/lib/racer/calibration.json"

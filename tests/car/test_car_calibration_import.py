@@ -5,8 +5,7 @@ import json
 import pytest
 
 from racer.car.calibration.calibration import CalibrationError, read_calibration, write_calibration
-from racer.car.calibration.deepracer import import_deepracer
-from racer.car.calibration.donkey import import_donkey
+from racer.car.calibration.importers import import_deepracer, import_donkey
 
 DRIVER = {"kind": "pca9685", "device": "1", "address": 0x40, "steering_channel": 1, "throttle_channel": 0}
 DEEPRACER = {

@@ -8,17 +8,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from racer.car.camera.capture import Capture
-from racer.car.camera.look import look, save_png
-from racer.car.camera.opening import open_camera
-from racer.car.camera.picamera2 import PiCamera
-from racer.car.camera.replay import ReplayCamera
-from racer.car.camera.sim import HEADER, MAGIC, SimCamera, pack_frame, pack_sensed
-from racer.car.camera.source import CameraError
-from racer.car.camera.v4l2 import V4l2Camera
-from racer.car.checks import FrameChecks
-from racer.car.mailbox import Frame, Mailbox
-from racer.config.sensors import CameraConfig
+from racer.car.camera.capture import CameraCapture, save_png, watch_camera
+from racer.car.camera.sources import (
+    FRAME_HEADER,
+    FRAME_MAGIC,
+    CameraError,
+    PiCamera,
+    ReplayCamera,
+    SocketCamera,
+    V4l2Camera,
+    open_camera,
+    pack_frame,
+    pack_measurement,
+)
+from racer.car.faults import FrameChecks
+from racer.car.mailbox import CameraFrame, Mailbox
+from racer.config.env import CameraConfig
 from racer.errors import MissingExtra
 
 SHAPE = (24, 32, 1)
@@ -52,13 +57,13 @@ class Script:
 
 def good(number):
     """A good frame."""
-    return Frame(number, 33 * number, picture(number))
+    return CameraFrame(number, 33 * number, picture(number))
 
 
 def capture_of(*acts):
     """A capture over a script, not started, and its mailbox."""
     box = Mailbox()
-    return Capture(Script(*acts), box, FrameChecks(SHAPE), clock=lambda: 10**12, well_after=WELL), box
+    return CameraCapture(Script(*acts), box, FrameChecks(SHAPE), clock=lambda: 10**12, well_after=WELL), box
 
 
 def test_newest_good_frame_is_in_the_mailbox():
@@ -75,9 +80,9 @@ def test_newest_good_frame_is_in_the_mailbox():
         (None, "camera_ended"),
         (OSError("unplugged"), "camera_failed"),
         (RuntimeError("a library's bug"), "camera_failed"),
-        (Frame(2, 70, picture(2, (24, 30, 1))), "frame_wrong"),
-        (Frame(2, 70, picture(2).astype(np.float32)), "frame_wrong"),
-        (Frame(2, 20, picture(2)), "frame_time"),
+        (CameraFrame(2, 70, picture(2, (24, 30, 1))), "frame_wrong"),
+        (CameraFrame(2, 70, picture(2).astype(np.float32)), "frame_wrong"),
+        (CameraFrame(2, 20, picture(2)), "frame_time"),
     ],
 )
 def test_what_goes_wrong_is_named_and_reaches_nobody(act, name):
@@ -97,7 +102,7 @@ def test_what_goes_wrong_is_named_and_reaches_nobody(act, name):
 
 def test_a_fault_is_over_after_enough_good_frames():
     """Follow a wrong frame with good ones: the fault stays for all but the last of them."""
-    capture, _ = capture_of(good(1), Frame(2, 70, picture(2)[..., 0]), *map(good, range(3, 3 + WELL)))
+    capture, _ = capture_of(good(1), CameraFrame(2, 70, picture(2)[..., 0]), *map(good, range(3, 3 + WELL)))
     faults = []
     for _ in range(2 + WELL):
         capture.step()
@@ -178,7 +183,7 @@ def test_simulators_frames_arrive_whole(tmp_path):
         listener.listen(1)
         camera = open_camera(f"sim:{path}", CONFIG)
         peer, _ = listener.accept()
-    sent = [Frame(k, 1000 * k, picture(k)) for k in (1, 2)]
+    sent = [CameraFrame(k, 1000 * k, picture(k)) for k in (1, 2)]
     data = b"".join(map(pack_frame, sent))
     for at in range(0, len(data), 211):
         peer.sendall(data[at : at + 211])
@@ -197,10 +202,10 @@ def test_measurements_come_between_the_frames(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(1)
-        camera = SimCamera(path, measured=lambda *row: got.append(row))
+        camera = SocketCamera(path, measured=lambda *row: got.append(row))
         peer, _ = listener.accept()
     rows = [(10, 1.5, -0.25), (20, 1.6, 0.0), (30, 0.0, 3.0)]
-    packed = [pack_sensed(*row) for row in rows]
+    packed = [pack_measurement(*row) for row in rows]
     peer.sendall(packed[0] + packed[1] + pack_frame(good(1)) + packed[2] + pack_frame(good(2)))
     peer.close()
     assert [camera.read().number, camera.read().number, camera.read()] == [1, 2, None]
@@ -214,17 +219,17 @@ def test_simulator_that_talks_nonsense_or_is_not_there(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(1)
-        camera = SimCamera(path)
+        camera = SocketCamera(path)
         peer, _ = listener.accept()
-    peer.sendall(HEADER.pack(b"NOPE", *SHAPE, 0, 1, 1))
+    peer.sendall(FRAME_HEADER.pack(b"NOPE", *SHAPE, 0, 1, 1))
     with pytest.raises(OSError, match="no frame"):
         camera.read()
-    peer.sendall(HEADER.pack(MAGIC, *SHAPE, 0, 1, 1) + b"half")
+    peer.sendall(FRAME_HEADER.pack(FRAME_MAGIC, *SHAPE, 0, 1, 1) + b"half")
     peer.close()
     assert camera.read() is None
     camera.close()
     with pytest.raises(CameraError, match="no simulator"):
-        SimCamera(str(tmp_path / "nobody"))
+        SocketCamera(str(tmp_path / "nobody"))
 
 
 class FakeCv2:
@@ -391,7 +396,7 @@ def test_look_reports_rate_and_saves_the_last_frame(tmp_path):
     from PIL import Image
 
     frames = recording(tmp_path / "d.npz", 20, captured_ns=np.arange(20) * 5_000_000)
-    seen = look(f"replay:{tmp_path / 'd.npz'}", CONFIG, seconds=0.2)
+    seen = watch_camera(f"replay:{tmp_path / 'd.npz'}", CONFIG, seconds=0.2)
     assert seen.frames == 20 and seen.fault.name == "camera_ended"
     save_png(seen.last, tmp_path / "last.png")
     with Image.open(tmp_path / "last.png") as picture:

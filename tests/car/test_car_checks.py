@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from racer.car.actuator import limits
-from racer.car.checks import (
+from racer.car.faults import (
     BLACK_FRAMES,
     BLACK_LEVEL,
     FRAME_AGE_MAX_NS,
     FROZEN_FRAMES,
     LATE_MAX,
     LATE_WINDOW_NS,
-    Fault,
+    DrivingFault,
     FrameChecks,
-    LateAnswers,
-    all_faults,
+    LateInferences,
+    fault_table,
 )
 from racer.car.gate import FaultClass
-from racer.car.mailbox import Frame
+from racer.car.mailbox import CameraFrame
 
 SHAPE = (24, 32, 1)
 MS = 1_000_000
@@ -41,7 +41,7 @@ class Camera:
         number = self.number if number is None else number
         captured = 33 * number if captured_ms is None else captured_ms
         now = captured + 5 if now_ms is None else now_ms
-        fault = self.checks.look(Frame(number, captured * MS, pixels), now * MS)
+        fault = self.checks.look(CameraFrame(number, captured * MS, pixels), now * MS)
         return fault.name if fault else None
 
 
@@ -135,7 +135,7 @@ def test_times_go_forwards_and_not_into_the_future(number, captured_ms, now_ms, 
 
 def test_single_late_answers_are_forgiven():
     """Be late as often as is allowed, then once more within the window, then once after it."""
-    late = LateAnswers()
+    late = LateInferences()
     told = [late.late(k * MS) for k in range(LATE_MAX)]
     assert told[:-1] == [None] * (LATE_MAX - 1) and told[-1].name == "inference_late"
     late.clear()
@@ -144,11 +144,11 @@ def test_single_late_answers_are_forgiven():
 
 def test_every_fault_has_a_class_and_words():
     """Walk the table: camera faults are soft, the network's are not, and each says why."""
-    for name, (kind, words) in all_faults().items():
-        fault = Fault(name, "more")
-        assert fault.fault_class is kind and fault.text == f"{words}: more" and Fault(name).text == words
+    for name, (kind, words) in fault_table().items():
+        fault = DrivingFault(name, "more")
+        assert fault.fault_class is kind and fault.text == f"{words}: more" and DrivingFault(name).text == words
         if name.startswith(("camera", "frame")):
             assert kind is FaultClass.SOFT_DISABLE
-    assert Fault("inference_failed").fault_class is FaultClass.IMMEDIATE_DISABLE
-    assert Fault("action_refused").fault_class is FaultClass.IMMEDIATE_DISABLE
-    assert Fault("not_ready").fault_class is FaultClass.NO_ENTRY
+    assert DrivingFault("inference_failed").fault_class is FaultClass.IMMEDIATE_DISABLE
+    assert DrivingFault("action_refused").fault_class is FaultClass.IMMEDIATE_DISABLE
+    assert DrivingFault("not_ready").fault_class is FaultClass.NO_ENTRY

@@ -4,9 +4,9 @@ import stat
 
 import pytest
 
-from racer.car.console.board import temperature, throttling
-from racer.car.console.guard import host_allowed, origin_allowed, own_names
-from racer.car.console.serve import address, read_token
+from racer.car.console.health import processor_temperature, throttling_causes
+from racer.car.console.origin import host_allowed, origin_allowed, own_host_names
+from racer.car.console.startup import console_address, read_token
 from racer.errors import RacerError
 
 
@@ -18,7 +18,7 @@ def put(root, path, text):
 
 def test_nothing_to_measure(tmp_path):
     """A machine without these files shows neither."""
-    assert temperature(tmp_path) is None and throttling(tmp_path) is None
+    assert processor_temperature(tmp_path) is None and throttling_causes(tmp_path) is None
 
 
 def test_temperature_of_the_processor(tmp_path):
@@ -26,9 +26,9 @@ def test_temperature_of_the_processor(tmp_path):
     for zone, kind, value in (("0", "nvme", "31000"), ("1", "cpu-thermal", "54321"), ("2", "x", "nonsense")):
         put(tmp_path, f"sys/class/thermal/thermal_zone{zone}/type", kind + "\n")
         put(tmp_path, f"sys/class/thermal/thermal_zone{zone}/temp", value + "\n")
-    assert temperature(tmp_path) == 54.321
+    assert processor_temperature(tmp_path) == 54.321
     put(tmp_path, "sys/class/thermal/thermal_zone1/temp", "-274000\n")
-    assert temperature(tmp_path) == 31.0
+    assert processor_temperature(tmp_path) == 31.0
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_temperature_of_the_processor(tmp_path):
 def test_throttling(tmp_path, text, words):
     """The firmware's bits in words."""
     put(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", text + "\n")
-    assert throttling(tmp_path) == words
+    assert throttling_causes(tmp_path) == words
 
 
 def test_token_is_made_once_and_is_the_owners(tmp_path):
@@ -57,9 +57,9 @@ def test_token_is_made_once_and_is_the_owners(tmp_path):
 
 def test_address():
     """The token stands behind the hash, which a browser does not send."""
-    assert address("127.0.0.1", 8440, "abc") == "http://127.0.0.1:8440/#token=abc"
-    assert address("::1", 80, "abc") == "http://[::1]:80/#token=abc"
-    assert "0.0.0.0" not in address("0.0.0.0", 80, "abc")
+    assert console_address("127.0.0.1", 8440, "abc") == "http://127.0.0.1:8440/#token=abc"
+    assert console_address("::1", 80, "abc") == "http://[::1]:80/#token=abc"
+    assert "0.0.0.0" not in console_address("0.0.0.0", 80, "abc")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_address():
 )  # fmt: skip
 def test_hosts(host, allowed):
     """Addresses and own names, nothing else."""
-    assert host_allowed(host, own_names(["My.Car"])) is allowed
+    assert host_allowed(host, own_host_names(["My.Car"])) is allowed
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,13 @@ Image = pytest.importorskip("PIL.Image", reason="install racer[car]")
 from console_browser import Browser, chromium, wait_for  # noqa: E402
 from store_camera_bundle import write_camera  # noqa: E402
 
-from racer.car.actuator.words import Pulses  # noqa: E402
-from racer.car.calibration.calibration import Driver  # noqa: E402
-from racer.car.calibration.wizard import Wizard  # noqa: E402
-from racer.car.console.desk import Desk  # noqa: E402
-from racer.car.console.serve import make_server  # noqa: E402
-from racer.car.console.wizard_desk import WizardDesk  # noqa: E402
-from racer.car.store.check import Parity  # noqa: E402
-from racer.car.store.store import Store  # noqa: E402
+from racer.car.actuator.states import Pulses  # noqa: E402
+from racer.car.calibration.calibration import DriverConfig  # noqa: E402
+from racer.car.calibration.wizard import CalibrationWizard  # noqa: E402
+from racer.car.console.controller import ConsoleController, WizardSession  # noqa: E402
+from racer.car.console.startup import make_server  # noqa: E402
+from racer.car.models.parity import Parity  # noqa: E402
+from racer.car.models.store import ModelStore  # noqa: E402
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="install chromium")
 TOKEN = "a-token-of-sixteen+"
@@ -54,12 +53,12 @@ class Scene:
         Image.new("RGB", (160, 120), (60, 60, 60)).save(jpeg, "JPEG")
         self.pilot = FakePilot(jpeg.getvalue()).measured()
         self.bench, self.saved = NoBench(), []
-        store = Store(folder / "store", check=lambda path: Parity(8, 6.8e-8, 0.9))
+        store = ModelStore(folder / "store", check=lambda path: Parity(8, 6.8e-8, 0.9))
         store.use(store.install(write_camera(folder / "oval-camera.bundle")).sha256)
         store.use(store.install(write_camera(folder / "reinvent.bundle", hashes={"track": "0" * 64})).sha256)
-        driver = Driver(kind="sim", device="x")
-        wizard = WizardDesk(lambda: (Wizard(car_id="test", driver=driver), self.bench), self.saved.append)
-        self.desk = Desk(self.pilot, store, token=TOKEN, wizard=wizard)
+        driver = DriverConfig(kind="sim", device="x")
+        wizard = WizardSession(lambda: (CalibrationWizard(car_id="test", driver=driver), self.bench), self.saved.append)
+        self.desk = ConsoleController(self.pilot, store, token=TOKEN, wizard=wizard)
         self.server = make_server(self.desk, host="127.0.0.1", port=0)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()

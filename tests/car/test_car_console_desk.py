@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from racer.car.actuator import limits
-from racer.car.console.desk import Desk, Flooded
-from racer.car.console.seat import DEADMAN_NS, LOST_NS, Beat, ConsoleRefusal
-from racer.car.store.store import Store
+from racer.car.console.controller import ConsoleController, MessageRateExceeded
+from racer.car.console.operator_lock import DEADMAN_NS, PAGE_LOST_NS, ConsoleRefusal, Heartbeat
+from racer.car.models.store import ModelStore
 
 TOKEN = "a-token-of-sixteen+"
 MS = 1_000_000
@@ -20,7 +20,7 @@ class Room:
     def __init__(self, folder):
         self.now = 10**12
         self.pilot = FakePilot()
-        self.desk = Desk(self.pilot, Store(folder), token=TOKEN, clock=lambda: self.now)
+        self.desk = ConsoleController(self.pilot, ModelStore(folder), token=TOKEN, clock=lambda: self.now)
         self.page = self.desk.opened(TOKEN)
         self.number = 0
 
@@ -168,7 +168,7 @@ def test_page_closed_stops_at_once(room, driver):
 def test_policy_stops_when_its_page_is_lost(room):
     """The model drives on over a short silence and stops after two seconds of it."""
     room.drive("policy")
-    room.pass_(LOST_NS / MS - 100)
+    room.pass_(PAGE_LOST_NS / MS - 100)
     assert room.pilot.state == "DRIVING"
     room.pass_(200)
     assert room.pilot.state == "DISARMED"
@@ -214,7 +214,7 @@ def test_lost_commander_loses_the_seat(room):
 def test_flood_is_closed_and_never_drives_longer(room):
     """W1, flood of 1000 a second: the connection is closed; 20 a second go on for ever."""
     room.drive()
-    with pytest.raises(Flooded):
+    with pytest.raises(MessageRateExceeded):
         for _ in range(1000):
             room.now += MS
             room.beat()
@@ -252,7 +252,7 @@ def test_wrong_token(room, token):
 def test_short_token_is_refused(tmp_path):
     """A token that can be guessed is none."""
     with pytest.raises(ConsoleRefusal, match="at least 16"):
-        Desk(FakePilot(), Store(tmp_path), token="secret")
+        ConsoleController(FakePilot(), ModelStore(tmp_path), token="secret")
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan"), "1", None, True])
@@ -269,12 +269,12 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
                     lambda inner: st.lists(inner, max_size=3), max_leaves=4)  # fmt: skip
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(Beat.__dataclass_fields__, JSON)))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(Heartbeat.__dataclass_fields__, JSON)))
 @settings(max_examples=200, deadline=None)
 def test_any_heartbeat_is_fine_or_refused(data):
     """Whatever comes, it becomes finite numbers in their ranges, or one refusal."""
     try:
-        beat = Beat.of(data)
+        beat = Heartbeat.of(data)
     except ConsoleRefusal:
         return
     assert -1 <= beat.steering <= 1 and 0 <= beat.throttle <= 1 and type(beat.held) is bool

@@ -16,10 +16,10 @@ from console_browser import wait_for  # noqa: E402
 from store_camera_bundle import write_camera  # noqa: E402
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 
-from racer.car.console.desk import Desk  # noqa: E402
-from racer.car.console.serve import make_server  # noqa: E402
-from racer.car.store.check import Parity  # noqa: E402
-from racer.car.store.store import Store  # noqa: E402
+from racer.car.console.controller import ConsoleController  # noqa: E402
+from racer.car.console.startup import make_server  # noqa: E402
+from racer.car.models.parity import Parity  # noqa: E402
+from racer.car.models.store import ModelStore  # noqa: E402
 
 TOKEN = "a-token-of-sixteen+"
 PATIENCE_S = 20.0
@@ -30,8 +30,8 @@ class Served:
 
     def __init__(self, folder):
         self.pilot = FakePilot(b"\xff\xd8jpeg")
-        self.store = Store(folder / "store", check=lambda path: Parity(8, 0.0, 0.1))
-        self.desk = Desk(self.pilot, self.store, token=TOKEN)
+        self.store = ModelStore(folder / "store", check=lambda path: Parity(8, 0.0, 0.1))
+        self.desk = ConsoleController(self.pilot, self.store, token=TOKEN)
         self.server = make_server(self.desk, host="127.0.0.1", port=0, names=["car.example"])
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()

@@ -10,9 +10,9 @@ import pytest
 from handmade_bundle import write_linear
 from typer.testing import CliRunner
 
-from racer.car.store.deploy import DeployError, deploy
-from racer.car.store.signature import SignatureError
-from racer.car.store.store import Store
+from racer.car.models.deploy import DeployError, deploy
+from racer.car.models.signature import SignatureError
+from racer.car.models.store import ModelStore
 from racer.cli.main import app
 from racer.errors import BundleError
 
@@ -59,7 +59,7 @@ def test_deploy_and_use(car, camera_bundle):
     """The bundle arrives bit for bit, is checked there, and drives; a name with a quote survives the shell."""
     pytest.importorskip("onnxruntime", reason="install racer[car]")
     done = deploy(camera_bundle, "pi@car.local", use=True, port=2222)
-    store = Store(car / "store")
+    store = ModelStore(car / "store")
     assert done.used and store.current == done.sha256 == hashlib.sha256(camera_bundle.read_bytes()).hexdigest()
     assert done.name == "it_s_good" and "recorded answers" in done.parity
     assert store.path(done.sha256).read_bytes() == camera_bundle.read_bytes()
@@ -73,7 +73,7 @@ def test_car_refuses(car, tmp_path):
         DeployError, match=r"pi@car refused the bundle: bundle `state` cannot drive .*needs sensor `state`"
     ):
         deploy(bundle, "pi@car")
-    assert Store(car / "store").cards() == []
+    assert ModelStore(car / "store").cards() == []
 
 
 def test_cut_on_the_way(car, camera_bundle, monkeypatch):
@@ -105,16 +105,16 @@ def test_signature_is_sent_along(car, camera_bundle):
     """A car that trusts a key takes the signed bundle, and names the key on its card."""
     pytest.importorskip("cryptography", reason="install racer[sign]")
     pytest.importorskip("onnxruntime", reason="install racer[car]")
-    from racer.car.store.signature import new_key, read_private_key, sign
+    from racer.car.models.signature import create_key, read_private_key, sign_bundle
 
-    new_key(car / "team")
-    Store(car / "store").trust(car / "team.pub")
+    create_key(car / "team")
+    ModelStore(car / "store").trust(car / "team.pub")
     with pytest.raises(DeployError, match="is not signed"):
         deploy(camera_bundle, "pi@car")
-    made = sign(camera_bundle.read_bytes(), read_private_key(car / "team"))
+    made = sign_bundle(camera_bundle.read_bytes(), read_private_key(car / "team"))
     camera_bundle.with_name(camera_bundle.name + ".sig").write_bytes(made.to_json())
     deploy(camera_bundle, "pi@car")
-    assert Store(car / "store").cards()[0].signed_by == "team"
+    assert ModelStore(car / "store").cards()[0].signed_by == "team"
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=sh", "pi@-x", "a b", "pi@", "", "pi@h;ls", "$(ls)", "a\nb"])

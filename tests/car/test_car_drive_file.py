@@ -9,10 +9,19 @@ from drives import picture, record_drive, status, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.car.actuator.words import State
-from racer.car.drives import file as drive_file
-from racer.car.drives.file import ACTUATOR, FRAME_BYTES, MEASURED, STEP, DriveError, DriveHeader, Encoding, Kind
-from racer.car.drives.read import read_drive
+from racer.car.actuator.states import ActuatorState
+from racer.car.recording import drive_file as drive_file
+from racer.car.recording.drive_file import (
+    ACTUATOR_DTYPE,
+    FRAME_BYTES,
+    MEASURED_DTYPE,
+    STEP_DTYPE,
+    DriveError,
+    DriveHeader,
+    FrameEncoding,
+    RecordKind,
+)
+from racer.car.recording.reader import read_drive
 
 
 def written(tmp_path, *records, header=None):
@@ -24,23 +33,27 @@ def written(tmp_path, *records, header=None):
 
 def test_rows_are_as_long_as_their_records():
     """The packed records are exactly the rows that numpy reads."""
-    assert STEP.itemsize == drive_file.STEP_BYTES.size
-    assert ACTUATOR.itemsize == drive_file.ACTUATOR_BYTES.size
-    assert MEASURED.itemsize == drive_file.MEASURED_BYTES.size
+    assert STEP_DTYPE.itemsize == drive_file.STEP_BYTES.size
+    assert ACTUATOR_DTYPE.itemsize == drive_file.ACTUATOR_BYTES.size
+    assert MEASURED_DTYPE.itemsize == drive_file.MEASURED_BYTES.size
 
 
 def test_round_trip(tmp_path):
     """Rows, frames, events and header come back as they were told."""
-    drive = read_drive(record_drive(tmp_path / "a.drive", steps=5, encoding=Encoding.DEFLATED))
+    drive = read_drive(record_drive(tmp_path / "a.drive", steps=5, encoding=FrameEncoding.DEFLATED))
     assert drive.damage == ""
     assert drive.header.car_id == "test-car"
     for number, row in enumerate(drive.steps):
         wanted = step(number)
-        assert {name: row[name] for name in STEP.names} == {name: getattr(wanted, name) for name in STEP.names}
+        assert {name: row[name] for name in STEP_DTYPE.names} == {
+            name: getattr(wanted, name) for name in STEP_DTYPE.names
+        }
     for number, row in enumerate(drive.actuator):
         wanted = status(number)
-        assert {name: row[name] for name in ACTUATOR.names} == {name: getattr(wanted, name) for name in ACTUATOR.names}
-    assert State(drive.actuator["state"][0]) is State.DRIVING
+        assert {name: row[name] for name in ACTUATOR_DTYPE.names} == {
+            name: getattr(wanted, name) for name in ACTUATOR_DTYPE.names
+        }
+    assert ActuatorState(drive.actuator["state"][0]) is ActuatorState.DRIVING
     assert np.isnan(drive.measured["x"]).all() and np.allclose(drive.measured["yaw_rate"], 0.1 * np.arange(5))
     assert [event.what for event in drive.events] == ["state", "end"]
     assert [entry.number for entry in drive.frames] == [0, 1, 2, 3, 4]
@@ -53,7 +66,7 @@ def test_round_trip(tmp_path):
 def test_jpeg_is_near(tmp_path, channels):
     """A JPEG frame has the shape and nearly the values of what was taken."""
     smooth = np.repeat((np.mgrid[:120, :160].sum(0)[:, :, None] // 2), channels, axis=2).astype(np.uint8)
-    drive = read_drive(written(tmp_path, drive_file.frame_bytes(3, 5, smooth, Encoding.JPEG)))
+    drive = read_drive(written(tmp_path, drive_file.frame_bytes(3, 5, smooth, FrameEncoding.JPEG)))
     (entry,) = drive.frames
     assert (entry.number, entry.captured_ns, entry.channels) == (3, 5, channels)
     assert np.abs(drive.pixels(entry).astype(int) - smooth).max() <= 6
@@ -62,7 +75,7 @@ def test_jpeg_is_near(tmp_path, channels):
 
 def test_deflated_frame_as_jpeg(tmp_path):
     """A frame that was kept whole can be shown too, grey without its last axis as well."""
-    drive = read_drive(written(tmp_path, drive_file.frame_bytes(0, 0, picture(1)[:, :, 0], Encoding.DEFLATED)))
+    drive = read_drive(written(tmp_path, drive_file.frame_bytes(0, 0, picture(1)[:, :, 0], FrameEncoding.DEFLATED)))
     assert drive.jpeg(drive.frames[0])[:2] == b"\xff\xd8"
     assert drive.pixels(drive.frames[0]).shape == (120, 160, 1)
 
@@ -73,7 +86,7 @@ def test_deflated_frame_as_jpeg(tmp_path):
 def test_no_frame(pixels):
     """What is no picture is refused."""
     with pytest.raises(ValueError, match="a frame is"):
-        drive_file.frame_bytes(0, 0, pixels, Encoding.DEFLATED)
+        drive_file.frame_bytes(0, 0, pixels, FrameEncoding.DEFLATED)
 
 
 def test_every_truncation_reads_what_is_whole(tmp_path):
@@ -118,8 +131,8 @@ def test_unknown_records_are_skipped(tmp_path):
     path = written(
         tmp_path,
         drive_file.record_bytes(99, b"from the future"),
-        drive_file.record_bytes(Kind.STEP, b"short"),
-        drive_file.record_bytes(Kind.FRAME, b"short"),
+        drive_file.record_bytes(RecordKind.STEP, b"short"),
+        drive_file.record_bytes(RecordKind.FRAME, b"short"),
         drive_file.event_bytes((7, "note", "here")),
     )
     drive = read_drive(path)
@@ -132,14 +145,14 @@ def test_unknown_records_are_skipped(tmp_path):
 )
 def test_unreadable_events_are_shown(tmp_path, content):
     """An event that is none is not lost without a word."""
-    drive = read_drive(written(tmp_path, drive_file.record_bytes(Kind.EVENT, content)))
+    drive = read_drive(written(tmp_path, drive_file.record_bytes(RecordKind.EVENT, content)))
     assert drive.events[0].what == "unreadable"
 
 
 def frame(width, height, channels, encoding, packed):
     """A record that claims to be a frame."""
     head = FRAME_BYTES.pack(1, 2, width, height, channels, encoding)
-    return drive_file.record_bytes(Kind.FRAME, head + packed)
+    return drive_file.record_bytes(RecordKind.FRAME, head + packed)
 
 
 @pytest.mark.parametrize(
@@ -173,18 +186,19 @@ def test_frames_that_lie(tmp_path, encoding, packed):
     [
         (b"", "no recorded drive"),
         (b"PK\x03\x04 something else, and longer", "no recorded drive"),
-        (drive_file.START_BYTES.pack(drive_file.MAGIC, 2), "version 2"),
-        (drive_file.START_BYTES.pack(drive_file.MAGIC, 1), "before its header"),
+        (drive_file.START_BYTES.pack(drive_file.DRIVE_MAGIC, 2), "version 2"),
+        (drive_file.START_BYTES.pack(drive_file.DRIVE_MAGIC, 1), "before its header"),
         (
-            drive_file.START_BYTES.pack(drive_file.MAGIC, 1) + drive_file.record_bytes(Kind.HEADER, b'{"hz": 1}'),
+            drive_file.START_BYTES.pack(drive_file.DRIVE_MAGIC, 1)
+            + drive_file.record_bytes(RecordKind.HEADER, b'{"hz": 1}'),
             "header cannot be used",
         ),
         (
-            drive_file.START_BYTES.pack(drive_file.MAGIC, 1) + drive_file.record_bytes(Kind.HEADER, b"[]"),
+            drive_file.START_BYTES.pack(drive_file.DRIVE_MAGIC, 1) + drive_file.record_bytes(RecordKind.HEADER, b"[]"),
             "header cannot be used: the whole",
         ),
         (
-            drive_file.START_BYTES.pack(drive_file.MAGIC, 1) + drive_file.event_bytes((0, "a", "b")),
+            drive_file.START_BYTES.pack(drive_file.DRIVE_MAGIC, 1) + drive_file.event_bytes((0, "a", "b")),
             "before its header",
         ),
     ],

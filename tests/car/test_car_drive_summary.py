@@ -11,16 +11,23 @@ from drives import FakeDisk, picture, record_drive, status, step
 from PIL import Image
 from typer.testing import CliRunner
 
-from racer.car.actuator.words import Reason, Source, State
+from racer.car.actuator.states import ActuatorState, CommandSource, StopReason
 from racer.car.calibration.calibration import Calibration
-from racer.car.drives import file as drive_file
-from racer.car.drives.file import DriveError, DriveHeader, Encoding
-from racer.car.drives.picture import COLUMNS, TILE, contact_sheet
-from racer.car.drives.read import read_drive
-from racer.car.drives.recorder import Recorder
-from racer.car.drives.summary import check_pulses, states, summary, timings
 from racer.car.gate import ActionBounds, Gate, GateRefusal
-from racer.cli.car.app import app
+from racer.car.recording import drive_file as drive_file
+from racer.car.recording.drive_file import DriveError, DriveHeader, FrameEncoding
+from racer.car.recording.reader import read_drive
+from racer.car.recording.recorder import DriveRecorder
+from racer.car.recording.summary import (
+    SHEET_COLUMNS,
+    SHEET_TILE,
+    check_pulses,
+    contact_sheet,
+    drive_summary,
+    drive_timings,
+    state_changes,
+)
+from racer.cli.car import app
 from racer.errors import RacerError
 
 BOUNDS = (-28.0, 30.0, 0.5, 3.0)
@@ -29,7 +36,7 @@ BOUNDS = (-28.0, 30.0, 0.5, 3.0)
 def driven(tmp_path, header, rows, *, statuses=(), frames=()):
     """A drive of these steps."""
     disk = FakeDisk()
-    recorder = Recorder(lambda: disk, header, encoding=Encoding.DEFLATED)
+    recorder = DriveRecorder(lambda: disk, header, encoding=FrameEncoding.DEFLATED)
     for row in rows:
         recorder.step(row)
     for row in statuses:
@@ -92,8 +99,8 @@ def test_pulses_need_calibration_and_bounds(tmp_path):
 
 def test_summary_counts(tmp_path):
     """Who drove, how fast, what was cut, how late, what was seen."""
-    rows = [step(k, source=Source.PERSON if k < 3 else Source.FRAME) for k in range(10)]
-    found = dict(summary(driven(tmp_path, DriveHeader(model="mine", car_id="c7"), rows, statuses=[status(4)])))
+    rows = [step(k, source=CommandSource.PERSON if k < 3 else CommandSource.FRAME) for k in range(10)]
+    found = dict(drive_summary(driven(tmp_path, DriveHeader(model="mine", car_id="c7"), rows, statuses=[status(4)])))
     assert found["driver"] == "mine; 3 of 10 control steps by a person"
     assert found["car"] == "c7"
     assert found["steps"] == "10 at 15 Hz, up to 0.90 m/s; speed cut by the limit in 10"
@@ -112,32 +119,34 @@ def test_latency_is_from_the_first_write(tmp_path):
         status(2, written_ns=10**9 + 50_000_000, input_id=5),
         status(3, written_ns=10**10, input_id=77),
     ]
-    assert sorted(timings(driven(tmp_path, DriveHeader(), rows, statuses=statuses))["latency"]) == [30.0, 50.0]
+    assert sorted(drive_timings(driven(tmp_path, DriveHeader(), rows, statuses=statuses))["latency"]) == [30.0, 50.0]
 
 
 def test_states_are_told_when_they_change(tmp_path):
     """Each change once, with its reason; numbers of a later version stay numbers."""
     statuses = [
-        status(0, state=State.ARMED), status(1, state=State.ARMED), status(2),
-        status(3, state=State.HARD_STOP, reason=Reason.PILOT_GONE), status(4, state=9, reason=99),
+        status(0, state=ActuatorState.ARMED), status(1, state=ActuatorState.ARMED), status(2),
+        status(3, state=ActuatorState.HARD_STOP, reason=StopReason.PILOT_GONE), status(4, state=9, reason=99),
     ]  # fmt: skip
-    told = [words for at, words in states(driven(tmp_path, DriveHeader(), [], statuses=statuses)) if at > 0]
+    told = [words for at, words in state_changes(driven(tmp_path, DriveHeader(), [], statuses=statuses)) if at > 0]
     assert told[:4] == ["ARMED", "DRIVING", "HARD_STOP: the pilot is gone", "state 9: reason 99"]
     assert told[4].startswith("end")
 
 
 def test_empty_drive_is_told(tmp_path):
     """Nothing recorded is no crash."""
-    found = dict(summary(driven(tmp_path, DriveHeader(), [])))
+    found = dict(drive_summary(driven(tmp_path, DriveHeader(), [])))
     assert found["steps"] == "none" and found["latency"] == "not known"
 
 
 def test_contact_sheet(tmp_path):
     """Sixteen of many frames, in order; each tile shows its own frame."""
-    drive = read_drive(record_drive(tmp_path / "a.drive", steps=40, encoding=Encoding.DEFLATED))
+    drive = read_drive(record_drive(tmp_path / "a.drive", steps=40, encoding=FrameEncoding.DEFLATED))
     sheet = Image.open(io.BytesIO(contact_sheet(drive)))
-    assert sheet.format == "PNG" and sheet.width == COLUMNS * TILE[0] + (COLUMNS + 1) * 12
-    first = np.asarray(sheet.convert("L").crop((12, 12, 12 + TILE[0], 12 + TILE[1])).resize((160, 120)), int)
+    assert sheet.format == "PNG" and sheet.width == SHEET_COLUMNS * SHEET_TILE[0] + (SHEET_COLUMNS + 1) * 12
+    first = np.asarray(
+        sheet.convert("L").crop((12, 12, 12 + SHEET_TILE[0], 12 + SHEET_TILE[1])).resize((160, 120)), int
+    )
     assert np.abs(first - picture(0)[:, :, 0]).mean() < 12.0
 
 
@@ -146,7 +155,7 @@ def test_contact_sheet_of_other_cameras(tmp_path, pixels):
     """Small, tall, coloured; without control steps there are no strips."""
     drive = driven(tmp_path, DriveHeader(), [], frames=[(0, pixels)])
     sheet = Image.open(io.BytesIO(contact_sheet(drive)))
-    assert sheet.height == 12 + TILE[1] + 18 + 12 + 12 - 12
+    assert sheet.height == 12 + SHEET_TILE[1] + 18 + 12 + 12 - 12
 
 
 def test_contact_sheet_without_frames(tmp_path):
@@ -186,4 +195,4 @@ def test_command_on_good_pulses(tmp_path):
     path.write_bytes(drive_file_bytes)
     told = run("replay", path, "--pulses")
     assert told.exit_code == 0 and "9 of 9 control steps" in told.output
-    assert drive_file_bytes.startswith(drive_file.MAGIC)
+    assert drive_file_bytes.startswith(drive_file.DRIVE_MAGIC)

@@ -7,8 +7,8 @@ from car_processes import calibration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.car.actuator.words import Pulses
-from racer.car.calibration.calibration import Calibration, interpolate
+from racer.car.actuator.states import Pulses
+from racer.car.calibration.calibration import Calibration, interpolate_throttle
 from racer.car.gate import (
     SPEED_LIMIT_DEFAULT,
     ActionBounds,
@@ -220,7 +220,7 @@ def test_stretched_steering_is_warned_of(right, warned):
 )
 def test_interpolation(speed, share):
     """Straight between rows, held at the ends."""
-    assert interpolate(((0.1, 1.0), (0.4, 2.0), (1.0, 4.0)), speed) == pytest.approx(share)
+    assert interpolate_throttle(((0.1, 1.0), (0.4, 2.0), (1.0, 4.0)), speed) == pytest.approx(share)
 
 
 def test_full_lock_is_the_larger_side_s():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from racer.car.actuator.wiring import open_driver, parse_wiring
+from racer.car.actuator.calibrated_range import open_driver, parse_wiring
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTUATOR = ROOT / "racer" / "car" / "actuator"

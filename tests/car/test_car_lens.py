@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from racer.car.camera.lens import LensRefusal, Remap, focal_length, make_remap, needed_pixels, pixel_rays, project
-from racer.config.preprocess import AreaStep, CropStep, MaskStep
+from racer.car.camera.lens import CameraRemap, LensRefusal, focal_length, make_remap, needed_pixels, pixel_rays, project
+from racer.config.env import CameraConfig
+from racer.config.network import AreaStep, CropStep, MaskStep
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
-from racer.preprocess.pictures import grey
+from racer.preprocess.observation import to_grey
 from racer.sim.camera.camera import Camera
-from racer.sim.camera.rows import camera_row
+from racer.sim.camera.tables import camera_row
 from racer.sim.world import World
 from racer.track.load import load_tracks
 
@@ -53,7 +53,7 @@ def test_colour_becomes_grey_as_in_preprocessing():
     remap = make_remap(CameraConfig(colour="rgb"), WANTED)
     pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     assert remap.shape == (120, 160, 3)
-    assert np.array_equal(remap(pixels), grey(pixels[None])[0])
+    assert np.array_equal(remap(pixels), to_grey(pixels[None])[0])
 
 
 def test_grey_camera_cannot_give_colour():
@@ -100,7 +100,7 @@ def test_remapped_frame_is_what_the_contracts_camera_shows(real):
 def test_height_is_made_up_for_on_the_ground():
     """Find a point on the ground by hand: 1 m ahead, seen by a lens 5 cm higher, falls on the row of the formula."""
     real = CameraConfig(up=0.18)
-    remap = Remap(real, WANTED)
+    remap = CameraRemap(real, WANTED)
     pixels = np.tile(np.arange(120, dtype=np.uint8)[:, None, None], (1, 160, 1))  # each pixel's value is its row
     out = remap(pixels)
     for row in (60, 75, 90):

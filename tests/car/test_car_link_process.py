@@ -17,15 +17,14 @@ import pytest
 from car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
 from store_camera_bundle import write_camera
 
-from racer.car.actuator.trim import digest
-from racer.car.console.desk import Desk
-from racer.car.drives.read import read_drive
-from racer.car.drives.summary import check_pulses
-from racer.car.link.process import ProcessLink
-from racer.car.link.running import PilotSetup
-from racer.car.link.seam import PilotRefusal
-from racer.car.store.store import Store
-from racer.config.sensors import CameraConfig
+from racer.car.actuator.calibrated_range import calibration_digest
+from racer.car.console.controller import ConsoleController
+from racer.car.link.process_link import PilotSetup, ProcessLink
+from racer.car.link.protocol import PilotRefusal
+from racer.car.models.store import ModelStore
+from racer.car.recording.reader import read_drive
+from racer.car.recording.summary import check_pulses
+from racer.config.env import CameraConfig
 from racer.errors import BundleError
 
 TOKEN = "a-token-of-sixteen+"
@@ -111,7 +110,7 @@ def paced(found):
 def test_drives_and_stops(car, tmp_path):
     """Half throttle of 30 %, half of the lock to the left; button up is neutral at once; STOP is a fault."""
     with connected(car) as link:
-        desk = Desk(link, Store(tmp_path / "store"), token=TOKEN)
+        desk = ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)
         page = Page(desk).drive(link)
 
         def settled():
@@ -132,7 +131,7 @@ def test_drives_and_stops(car, tmp_path):
 def test_silence_reaches_the_wire(car, tmp_path):
     """W1, blackhole, with nobody looking after the desk: the actuator's own deadline is enough."""
     with connected(car) as link:
-        page = Page(Desk(link, Store(tmp_path / "store"), token=TOKEN)).drive(link)
+        page = Page(ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)).drive(link)
         page.beat()
         since = time.monotonic_ns()
         assert car.neutral_after(since) > 0
@@ -143,7 +142,7 @@ def test_silence_reaches_the_wire(car, tmp_path):
 def test_replayed_heartbeats_reach_nothing(car, tmp_path):
     """W1, zombie: the same heartbeat for ever does not hold the throttle."""
     with connected(car) as link:
-        page = Page(Desk(link, Store(tmp_path / "store"), token=TOKEN)).drive(link)
+        page = Page(ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)).drive(link)
         old = page.number
         paced(lambda: page.beat(number=old) or link.status().state == "DISARMED")
         assert car.chip().pulse_us(THROTTLE) == on_chip(STOP_US)
@@ -152,7 +151,7 @@ def test_replayed_heartbeats_reach_nothing(car, tmp_path):
 def test_page_closed_reaches_the_wire(car, tmp_path):
     """W1, close."""
     with connected(car) as link:
-        desk = Desk(link, Store(tmp_path / "store"), token=TOKEN)
+        desk = ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)
         page = Page(desk).drive(link)
         desk.closed(page.page)
         wait_for(lambda: link.status().state == "DISARMED")
@@ -161,7 +160,7 @@ def test_page_closed_reaches_the_wire(car, tmp_path):
 def test_actuator_dies_and_comes_back(car, tmp_path):
     """The page is told that the actuator is gone, and nothing is armed."""
     with connected(car) as link:
-        desk = Desk(link, Store(tmp_path / "store"), token=TOKEN)
+        desk = ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)
         page = Page(desk).drive(link)
         car.actuator.kill()
         wait_for(lambda: link.status().state is None)
@@ -174,7 +173,7 @@ def test_actuator_dies_and_comes_back(car, tmp_path):
 def test_pilot_dies_and_comes_back(car, tmp_path):
     """Kill the pilot in full drive: a fault by the actuator, told in the page; another pilot starts by itself."""
     with connected(car) as link:
-        Page(Desk(link, Store(tmp_path / "store"), token=TOKEN)).drive(link)
+        Page(ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)).drive(link)
         before = link._pilot.process
         before.kill()
         wait_for(lambda: link.status().state == "FAULT")
@@ -198,7 +197,7 @@ def test_stop_needs_no_pilot(car, tmp_path):
 def test_end_of_the_console_is_a_soft_stop(car, tmp_path):
     """Close the link in full drive: the pilot disarms before it hangs up, which is no fault, and nobody is left."""
     with connected(car) as link:
-        Page(Desk(link, Store(tmp_path / "store"), token=TOKEN)).drive(link)
+        Page(ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)).drive(link)
         pilot = link._pilot.process
     assert pilot.poll() == 0
     assert car.status().state.name == "DISARMED"
@@ -208,7 +207,7 @@ def test_console_killed_leaves_nobody_driving(car, tmp_path):
     """Kill -9 the process that holds the link, with the car armed: the pilot ends by itself and the car is at rest."""
     program = (
         "import sys, time, pathlib, contextlib\n"
-        "from racer.car.link.process import *\n"
+        "from racer.car.link.process_link import *\n"
         "setup = PilotSetup(calibration=pathlib.Path(sys.argv[1]), car_id=sys.argv[2], socket=sys.argv[3])\n"
         "link = ProcessLink(setup).open()\n"
         "number = 0\n"
@@ -268,7 +267,7 @@ def test_calibration_is_missing_then_there(car, tmp_path):
         with pytest.raises(PilotRefusal, match="cannot be read"):
             link.arm("manual")
         data = calibration(car.chip_path, speed_table=[])
-        path.write_text(json.dumps(data | {"sha256": digest(data)}))
+        path.write_text(json.dumps(data | {"sha256": calibration_digest(data)}))
         link.reload_calibration()
         wait_for(lambda: bool(link._record()))
         assert "cannot be read" not in link.status().reason
@@ -284,7 +283,7 @@ def seeing(tmp_path):
     data = calibration(tmp_path / "car" / "chip", **changes)
     data["steering"]["max_deg_right"] = 30.0
     del data["sha256"]
-    made = Car(tmp_path / "car", text=json.dumps(data | {"sha256": digest(data)}))
+    made = Car(tmp_path / "car", text=json.dumps(data | {"sha256": calibration_digest(data)}))
     frames = np.random.default_rng(3).integers(40, 220, (6000, 24, 32, 1), dtype=np.uint8)
     np.savez(tmp_path / "frames.npz", frames=frames)
     made.camera = f"replay:{tmp_path / 'frames.npz'}"
@@ -338,7 +337,7 @@ def test_a_person_takes_the_wheel(seeing, tmp_path):
     """The model's pilot, armed by hand: the person drives, and the drive's header has a person's bounds."""
     with connected(seeing, bundle=seeing.bundle, camera=seeing.camera, record=tmp_path / "drives") as link:
         wait_for(lambda: link.status().latency is not None)
-        desk = Desk(link, Store(tmp_path / "store"), token=TOKEN)
+        desk = ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)
         page = Page(desk).drive(link)
         page.beat(held=False)
         link.disarm()

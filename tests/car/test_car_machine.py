@@ -5,11 +5,20 @@ from dataclasses import replace
 import pytest
 
 from racer.car.actuator import limits
-from racer.car.actuator.machine import NEVER, Machine
-from racer.car.actuator.words import TEXT, Command, Pulses, Reason, Request, Source, State, Trim
+from racer.car.actuator.state_machine import NEVER, ActuatorStateMachine
+from racer.car.actuator.states import (
+    REASON_TEXT,
+    ActuatorCommand,
+    ActuatorRequest,
+    ActuatorState,
+    CalibratedRange,
+    CommandSource,
+    Pulses,
+    StopReason,
+)
 
 MS = 1_000_000
-TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1603)
+TRIM = CalibratedRange(1200, 1450, 1700, 1311, 1446, 1603)
 START = 5_000 * MS
 BOOTED = START + limits.NEUTRAL_BEFORE_ARMING_NS
 AGE = 30 * MS
@@ -20,7 +29,7 @@ class Rig:
 
     def __init__(self, trim=TRIM):
         self.now = START
-        self.machine = Machine(trim=trim, now_ns=START)
+        self.machine = ActuatorStateMachine(trim=trim, now_ns=START)
         self.seq = 0
 
     def write(self):
@@ -38,7 +47,7 @@ class Rig:
     def send(self, throttle=1446, steering=1450, **changes):
         """A fresh command from a fresh frame."""
         self.seq += 1
-        command = Command(self.seq, Source.FRAME, self.seq, self.now - AGE, self.now, steering, throttle)
+        command = ActuatorCommand(self.seq, CommandSource.FRAME, self.seq, self.now - AGE, self.now, steering, throttle)
         return self.machine.take(replace(command, **changes), self.now)
 
     def ask(self, request):
@@ -56,14 +65,14 @@ class Rig:
     def arm(self):
         """Armed."""
         self.boot().send()
-        assert self.ask(Request.ARM) is Reason.NONE
+        assert self.ask(ActuatorRequest.ARM) is StopReason.NONE
         self.write()
         return self
 
     def drive(self, throttle=1400, steering=1450):
         """Driving at this throttle; it takes as many ticks as the slew wants."""
         self.arm()
-        assert self.ask(Request.DRIVE) is Reason.NONE
+        assert self.ask(ActuatorRequest.DRIVE) is StopReason.NONE
         for _ in range(20):
             self.tick(throttle, steering)
         assert self.write() == Pulses(steering, throttle)
@@ -84,16 +93,16 @@ def rig():
 
 def test_boots_with_neutral_for_two_seconds(rig):
     """Stay in boot until neutral was on the wire for exactly two seconds."""
-    assert (rig.machine.state, rig.machine.urgent) == (State.BOOT, True)
+    assert (rig.machine.state, rig.machine.urgent) == (ActuatorState.BOOT, True)
     assert rig.machine.due_ns() > NEVER
     rig.now += 70 * MS
     assert rig.write() == Pulses(1450, 1446)
     assert not rig.machine.urgent
     due = rig.now + limits.NEUTRAL_BEFORE_ARMING_NS
     assert rig.machine.due_ns() == due
-    assert rig.wait(due - rig.now - 1) is State.BOOT
-    assert rig.wait(1) is State.DISARMED
-    assert rig.machine.urgent and rig.machine.reason is Reason.NONE
+    assert rig.wait(due - rig.now - 1) is ActuatorState.BOOT
+    assert rig.wait(1) is ActuatorState.DISARMED
+    assert rig.machine.urgent and rig.machine.reason is StopReason.NONE
     assert rig.machine.due_ns() == NEVER
 
 
@@ -101,21 +110,21 @@ def test_nothing_counts_before_it_was_asked_for(rig):
     """A write that is reported before any pulses were given is no neutral."""
     rig.machine.written(rig.now)
     assert rig.machine.due_ns() > NEVER
-    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is State.BOOT
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is ActuatorState.BOOT
 
 
 def test_boot_counts_again_after_the_bus_failed(rig):
     """Neutral that may not have been on the wire does not count."""
     rig.write()
     rig.machine.bus_failed(rig.now)
-    assert (rig.machine.state, rig.machine.reason) == (State.HARD_STOP, Reason.BUS)
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.HARD_STOP, StopReason.BUS)
     rig.wait(limits.ALL_OFF_AFTER_NS)
     rig.write()
-    assert rig.ask(Request.CLEAR) is Reason.NONE
-    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is State.BOOT
+    assert rig.ask(ActuatorRequest.CLEAR) is StopReason.NONE
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is ActuatorState.BOOT
     rig.write()
-    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS - 1) is State.BOOT
-    assert rig.wait(1) is State.DISARMED
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS - 1) is ActuatorState.BOOT
+    assert rig.wait(1) is ActuatorState.DISARMED
 
 
 def test_arms_drives_and_disarms(rig):
@@ -123,18 +132,18 @@ def test_arms_drives_and_disarms(rig):
     rig.boot()
     assert rig.send(steering=1500)
     assert rig.write() == Pulses(1450, 1446)
-    assert rig.ask(Request.ARM) is Reason.NONE
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NONE
     assert rig.tick(1400, 1500) == Pulses(1500, 1446)
-    assert rig.ask(Request.DRIVE) is Reason.NONE
+    assert rig.ask(ActuatorRequest.DRIVE) is StopReason.NONE
     assert rig.tick(1400, 1500) == Pulses(1500, 1406)
     assert rig.tick(1400, 1500) == Pulses(1500, 1400)
-    assert rig.ask(Request.DISARM) is Reason.NONE
-    assert (rig.machine.state, rig.machine.reason) == (State.SOFT_STOP, Reason.DISARM_ASKED)
+    assert rig.ask(ActuatorRequest.DISARM) is StopReason.NONE
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.SOFT_STOP, StopReason.DISARM_ASKED)
     assert rig.write() == Pulses(1500, 1423)
-    assert rig.wait(limits.TICK_NS - 1) is State.SOFT_STOP
+    assert rig.wait(limits.TICK_NS - 1) is ActuatorState.SOFT_STOP
     assert rig.write() == Pulses(1500, 1423)
-    assert rig.wait(1) is State.DISARMED
-    assert (rig.machine.reason, rig.machine.urgent) == (Reason.DISARM_ASKED, True)
+    assert rig.wait(1) is ActuatorState.DISARMED
+    assert (rig.machine.reason, rig.machine.urgent) == (StopReason.DISARM_ASKED, True)
     assert rig.write() == Pulses(1500, 1446)
     rig.now += 10 * MS
     assert rig.write() == Pulses(1450, 1446)
@@ -143,16 +152,16 @@ def test_arms_drives_and_disarms(rig):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda r: r.machine.pilot_gone(r.now), Reason.NO_PILOT),
-        (lambda r: r.machine.pilot_came(r.now), Reason.COMMAND_LATE),
-        (lambda r: r.wait(100 * MS), Reason.COMMAND_LATE),
-        (lambda r: r.wait(100 * MS - 1), Reason.NONE),
-        (lambda r: r.wait(90 * MS) or r.send(captured_ns=r.now - 200 * MS, input_id=9), Reason.NONE),
-        (lambda r: r.wait(1) and r.send(throttle=1447), Reason.THROTTLE_NOT_NEUTRAL),
-        (lambda r: r.wait(1) and r.send(throttle=1445), Reason.THROTTLE_NOT_NEUTRAL),
-        (lambda r: r.ask(Request.ARM), Reason.NOT_DISARMED),
-        (lambda r: r.machine.bus_failed(r.now), Reason.NOT_DISARMED),
-        (lambda r: r.machine.close(r.now), Reason.CLOSING),
+        (lambda r: r.machine.pilot_gone(r.now), StopReason.NO_PILOT),
+        (lambda r: r.machine.pilot_came(r.now), StopReason.COMMAND_LATE),
+        (lambda r: r.wait(100 * MS), StopReason.COMMAND_LATE),
+        (lambda r: r.wait(100 * MS - 1), StopReason.NONE),
+        (lambda r: r.wait(90 * MS) or r.send(captured_ns=r.now - 200 * MS, input_id=9), StopReason.NONE),
+        (lambda r: r.wait(1) and r.send(throttle=1447), StopReason.THROTTLE_NOT_NEUTRAL),
+        (lambda r: r.wait(1) and r.send(throttle=1445), StopReason.THROTTLE_NOT_NEUTRAL),
+        (lambda r: r.ask(ActuatorRequest.ARM), StopReason.NOT_DISARMED),
+        (lambda r: r.machine.bus_failed(r.now), StopReason.NOT_DISARMED),
+        (lambda r: r.machine.close(r.now), StopReason.CLOSING),
     ],
 )
 def test_refuses_to_arm(rig, change, why):
@@ -160,25 +169,25 @@ def test_refuses_to_arm(rig, change, why):
     rig.boot().send()
     change(rig)
     before = rig.machine.state
-    assert rig.ask(Request.ARM) is why
-    assert (rig.machine.state is State.ARMED) == (why is Reason.NONE or before is State.ARMED)
+    assert rig.ask(ActuatorRequest.ARM) is why
+    assert (rig.machine.state is ActuatorState.ARMED) == (why is StopReason.NONE or before is ActuatorState.ARMED)
 
 
 def test_refuses_to_arm_before_two_seconds_of_neutral(rig):
     """After each drive neutral counts anew, to the nanosecond."""
     rig.drive()
-    rig.ask(Request.DISARM)
+    rig.ask(ActuatorRequest.DISARM)
     rig.write()
     rig.wait(limits.TICK_NS)
     rig.write()
     rig.send()
-    assert rig.ask(Request.ARM) is Reason.NEUTRAL_TOO_SHORT
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NEUTRAL_TOO_SHORT
     rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS - 1)
     rig.send()
-    assert rig.ask(Request.ARM) is Reason.NEUTRAL_TOO_SHORT
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NEUTRAL_TOO_SHORT
     rig.wait(1)
     rig.send()
-    assert rig.ask(Request.ARM) is Reason.NONE
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NONE
     assert rig.machine.since_ns == rig.now
 
 
@@ -186,23 +195,27 @@ def test_an_old_frame_refuses_to_arm_and_to_drive(rig):
     """A fresh command from an old frame is no reason to move."""
     rig.boot()
     rig.send(captured_ns=rig.now - 200 * MS)
-    assert rig.ask(Request.ARM) is Reason.FRAME_LATE
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.FRAME_LATE
     rig.send(captured_ns=rig.now - 200 * MS + 1)
-    assert rig.ask(Request.ARM) is Reason.NONE
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NONE
     rig.now += 1
-    assert rig.ask(Request.DRIVE) is Reason.FRAME_LATE
-    assert rig.machine.state is State.ARMED
+    assert rig.ask(ActuatorRequest.DRIVE) is StopReason.FRAME_LATE
+    assert rig.machine.state is ActuatorState.ARMED
 
 
 @pytest.mark.parametrize(
     ("request_", "why"),
-    [(Request.DRIVE, Reason.NOT_ARMED), (Request.CLEAR, Reason.NO_FAULT), (Request.DISARM, Reason.NONE)],
+    [
+        (ActuatorRequest.DRIVE, StopReason.NOT_ARMED),
+        (ActuatorRequest.CLEAR, StopReason.NO_FAULT),
+        (ActuatorRequest.DISARM, StopReason.NONE),
+    ],
 )
 def test_requests_out_of_place(rig, request_, why):
     """Refuse, or do nothing, in the states where a request has no place."""
     for make in (Rig.boot, Rig.drive):
         rig = make(Rig())
-        expected = Reason.NONE if request_ is Request.DISARM else why
+        expected = StopReason.NONE if request_ is ActuatorRequest.DISARM else why
         assert rig.ask(request_) is expected
 
 
@@ -214,7 +227,7 @@ def test_no_pilot_no_commands(rig):
     rig.machine.pilot_gone(rig.now)
     assert not rig.send()
     assert rig.machine.rejected == 2
-    assert rig.machine.state is State.BOOT
+    assert rig.machine.state is ActuatorState.BOOT
 
 
 @pytest.mark.parametrize(
@@ -236,8 +249,8 @@ def test_no_pilot_no_commands(rig):
         ({"input_id": 0}, False),
         ({"input_id": 2, "captured_ns": BOOTED - AGE}, False),
         ({"input_id": 2, "captured_ns": BOOTED - AGE + 1}, True),
-        ({"source": Source.PERSON, "input_id": 0}, True),
-        ({"source": Source.PERSON, "captured_ns": BOOTED - AGE}, False),
+        ({"source": CommandSource.PERSON, "input_id": 0}, True),
+        ({"source": CommandSource.PERSON, "captured_ns": BOOTED - AGE}, False),
         ({"steering_us": 1199}, False),
         ({"steering_us": 1200}, True),
         ({"steering_us": 1700}, True),
@@ -266,24 +279,24 @@ def test_first_command_may_have_any_numbers(rig):
 
 def test_first_command_of_a_clock_that_just_began():
     """Nothing is older than no command, also right after the clock's own beginning."""
-    machine = Machine(trim=TRIM, now_ns=0)
+    machine = ActuatorStateMachine(trim=TRIM, now_ns=0)
     machine.pilot_came(0)
-    assert machine.take(Command(1, Source.FRAME, 1, 0, 0, 1450, 1446), 0)
+    assert machine.take(ActuatorCommand(1, CommandSource.FRAME, 1, 0, 0, 1450, 1446), 0)
 
 
 def test_source_changes_only_while_not_driving(rig):
     """A policy's drive cannot become a person's, nor the other way round, without a stop."""
     rig.drive()
     rig.now += 10
-    assert not rig.send(source=Source.PERSON)
+    assert not rig.send(source=CommandSource.PERSON)
     rig = Rig().arm()
     rig.now += 10
-    assert rig.send(source=Source.PERSON)
+    assert rig.send(source=CommandSource.PERSON)
 
 
 @pytest.mark.parametrize(
     ("source", "deadline", "why"),
-    [(Source.FRAME, 200 * MS, Reason.FRAME_LATE), (Source.PERSON, 300 * MS, Reason.PERSON_LATE)],
+    [(CommandSource.FRAME, 200 * MS, StopReason.FRAME_LATE), (CommandSource.PERSON, 300 * MS, StopReason.PERSON_LATE)],
 )
 @pytest.mark.parametrize("driving", [True, False])
 def test_stale_input_stops_softly(rig, source, deadline, why, driving):
@@ -293,26 +306,26 @@ def test_stale_input_stops_softly(rig, source, deadline, why, driving):
     assert rig.send(source=source)
     rig.write()
     if driving:
-        rig.ask(Request.DRIVE)
+        rig.ask(ActuatorRequest.DRIVE)
     captured = rig.now - AGE
     same = {"input_id": rig.seq, "captured_ns": captured, "source": source}
     while rig.now < captured + deadline - 15 * MS:
-        assert rig.wait(10 * MS) is (State.DRIVING if driving else State.ARMED)
+        assert rig.wait(10 * MS) is (ActuatorState.DRIVING if driving else ActuatorState.ARMED)
         assert rig.send(throttle=1350, **same)
         rig.write()
     assert rig.machine.due_ns() == captured + deadline
     at = rig.machine._out.throttle_us
     rig.wait(captured + deadline - rig.now - 1)
-    assert rig.machine.state is (State.DRIVING if driving else State.ARMED)
+    assert rig.machine.state is (ActuatorState.DRIVING if driving else ActuatorState.ARMED)
     rig.wait(1)
     assert (rig.machine.reason, rig.machine.urgent) == (why, True)
     if not driving:
-        assert rig.machine.state is State.DISARMED
+        assert rig.machine.state is ActuatorState.DISARMED
         return
-    assert rig.machine.state is State.SOFT_STOP
+    assert rig.machine.state is ActuatorState.SOFT_STOP
     assert rig.write().throttle_us == (at + 1446) // 2 < 1446
     assert rig.machine.due_ns() == rig.now + limits.TICK_NS
-    assert rig.wait(limits.TICK_NS) is State.DISARMED
+    assert rig.wait(limits.TICK_NS) is ActuatorState.DISARMED
     assert rig.machine.reason is why
     assert rig.write().throttle_us == 1446
 
@@ -324,34 +337,34 @@ def test_stale_commands_stop_hard(rig):
     rig.wait(60 * MS)
     rig.write()
     assert rig.machine.due_ns() == sent + 100 * MS
-    assert rig.wait(40 * MS - 1) is State.DRIVING
-    assert rig.wait(1) is State.HARD_STOP
-    assert (rig.machine.reason, rig.machine.urgent) == (Reason.COMMAND_LATE, True)
+    assert rig.wait(40 * MS - 1) is ActuatorState.DRIVING
+    assert rig.wait(1) is ActuatorState.HARD_STOP
+    assert (rig.machine.reason, rig.machine.urgent) == (StopReason.COMMAND_LATE, True)
     assert rig.write() == Pulses(1500, 1446)
     assert rig.machine.due_ns() == rig.now + limits.ALL_OFF_AFTER_NS
-    assert rig.wait(limits.ALL_OFF_AFTER_NS - 1) is State.HARD_STOP
+    assert rig.wait(limits.ALL_OFF_AFTER_NS - 1) is ActuatorState.HARD_STOP
     assert rig.write() == Pulses(1500, 1446)
-    assert rig.wait(1) is State.FAULT
-    assert (rig.machine.reason, rig.machine.urgent) == (Reason.COMMAND_LATE, True)
+    assert rig.wait(1) is ActuatorState.FAULT
+    assert (rig.machine.reason, rig.machine.urgent) == (StopReason.COMMAND_LATE, True)
     assert rig.write() is None
     assert rig.machine.due_ns() == NEVER
-    assert rig.wait(10_000 * MS) is State.FAULT
+    assert rig.wait(10_000 * MS) is ActuatorState.FAULT
 
 
 def test_a_person_disarms_an_armed_car(rig):
     """Armed and not moving: disarmed at once."""
     rig.arm()
-    assert rig.ask(Request.DISARM) is Reason.NONE
-    assert (rig.machine.state, rig.machine.reason) == (State.DISARMED, Reason.DISARM_ASKED)
+    assert rig.ask(ActuatorRequest.DISARM) is StopReason.NONE
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.DISARMED, StopReason.DISARM_ASKED)
 
 
 def test_stale_commands_disarm_an_armed_car(rig):
     """Armed and not moving, the car is disarmed and needs no clearing."""
     rig.arm()
     assert rig.machine.due_ns() == rig.now + 100 * MS
-    assert rig.wait(100 * MS - 1) is State.ARMED
-    assert rig.wait(1) is State.DISARMED
-    assert rig.machine.reason is Reason.COMMAND_LATE
+    assert rig.wait(100 * MS - 1) is ActuatorState.ARMED
+    assert rig.wait(1) is ActuatorState.DISARMED
+    assert rig.machine.reason is StopReason.COMMAND_LATE
 
 
 def test_a_command_that_travelled_for_long_is_stale(rig):
@@ -360,7 +373,7 @@ def test_a_command_that_travelled_for_long_is_stale(rig):
     rig.now += 90 * MS
     rig.seq += 5
     assert rig.machine.take(
-        Command(rig.seq, Source.FRAME, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
+        ActuatorCommand(rig.seq, CommandSource.FRAME, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
     )
     assert rig.machine.due_ns() == rig.now + 20 * MS
 
@@ -370,73 +383,73 @@ def test_soft_stop_becomes_hard_where_commands_dry_up(rig):
     rig.drive()
     rig.wait(95 * MS)
     rig.write()
-    rig.ask(Request.DISARM)
+    rig.ask(ActuatorRequest.DISARM)
     assert rig.machine.due_ns() == rig.now + 5 * MS
-    assert rig.wait(5 * MS - 1) is State.SOFT_STOP
-    assert rig.wait(1) is State.HARD_STOP
-    assert rig.machine.reason is Reason.COMMAND_LATE
+    assert rig.wait(5 * MS - 1) is ActuatorState.SOFT_STOP
+    assert rig.wait(1) is ActuatorState.HARD_STOP
+    assert rig.machine.reason is StopReason.COMMAND_LATE
 
 
 def test_soft_stop_goes_on_where_only_frames_dry_up(rig):
     """Old frames are why it stops; they do not stop it twice."""
     rig.drive()
     rig.send(input_id=999, captured_ns=rig.now - 1, sent_ns=rig.now)
-    rig.ask(Request.DISARM)
+    rig.ask(ActuatorRequest.DISARM)
     rig.now += 90 * MS
     rig.send(captured_ns=rig.machine.command.captured_ns, input_id=999)
-    assert rig.wait(0) is State.DISARMED
+    assert rig.wait(0) is ActuatorState.DISARMED
 
 
 @pytest.mark.parametrize("make", [Rig.arm, Rig.drive])
 def test_actuator_that_slept(make):
     """A loop that did not write for 100 ms while driving stops hard, however fresh the commands are."""
     rig = make(Rig())
-    driving = rig.machine.state is State.DRIVING
+    driving = rig.machine.state is ActuatorState.DRIVING
     rig.now += limits.LOOP_LATE_NS - 1
     rig.send()
-    assert rig.wait(0) is (State.DRIVING if driving else State.ARMED)
-    assert rig.wait(1) is (State.HARD_STOP if driving else State.ARMED)
-    assert rig.machine.reason is (Reason.LOOP_LATE if driving else Reason.NONE)
+    assert rig.wait(0) is (ActuatorState.DRIVING if driving else ActuatorState.ARMED)
+    assert rig.wait(1) is (ActuatorState.HARD_STOP if driving else ActuatorState.ARMED)
+    assert rig.machine.reason is (StopReason.LOOP_LATE if driving else StopReason.NONE)
 
 
 @pytest.mark.parametrize("make", [Rig.arm, Rig.drive])
-@pytest.mark.parametrize("event", [Machine.pilot_gone, Machine.pilot_came])
+@pytest.mark.parametrize("event", [ActuatorStateMachine.pilot_gone, ActuatorStateMachine.pilot_came])
 def test_pilot_gone_stops_hard(make, event):
     """Armed or moving: a pilot that goes, or is replaced, is a hard stop."""
     rig = make(Rig())
     event(rig.machine, rig.now)
-    assert (rig.machine.state, rig.machine.reason) == (State.HARD_STOP, Reason.PILOT_GONE)
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.HARD_STOP, StopReason.PILOT_GONE)
     assert rig.machine.since_ns == rig.now
-    assert rig.machine.pilot is (event is Machine.pilot_came)
+    assert rig.machine.pilot is (event is ActuatorStateMachine.pilot_came)
     assert rig.write().throttle_us == 1446
-    assert not rig.send() or event is Machine.pilot_came
+    assert not rig.send() or event is ActuatorStateMachine.pilot_came
 
 
 def test_pilot_gone_in_a_soft_stop(rig):
     """The ramp is cut short."""
     rig.drive()
-    rig.ask(Request.DISARM)
+    rig.ask(ActuatorRequest.DISARM)
     rig.machine.pilot_gone(rig.now)
-    assert rig.machine.state is State.HARD_STOP
+    assert rig.machine.state is ActuatorState.HARD_STOP
 
 
 @pytest.mark.parametrize("make", [lambda rig: rig, Rig.boot, Rig.arm, Rig.drive])
 def test_a_person_stops_it_from_everywhere(make):
     """Stop in any state ends in a latched fault, and only the first reason counts."""
     rig = make(Rig())
-    assert rig.ask(Request.STOP) is Reason.NONE
+    assert rig.ask(ActuatorRequest.STOP) is StopReason.NONE
     since = rig.now
-    assert (rig.machine.state, rig.machine.reason) == (State.HARD_STOP, Reason.STOP_ASKED)
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.HARD_STOP, StopReason.STOP_ASKED)
     rig.wait(100 * MS)
     rig.machine.bus_failed(rig.now)
     rig.machine.close(rig.now)
-    assert rig.ask(Request.STOP) is Reason.NONE
-    assert (rig.machine.reason, rig.machine.since_ns) == (Reason.STOP_ASKED, since)
+    assert rig.ask(ActuatorRequest.STOP) is StopReason.NONE
+    assert (rig.machine.reason, rig.machine.since_ns) == (StopReason.STOP_ASKED, since)
     rig.wait(limits.ALL_OFF_AFTER_NS)
-    assert rig.ask(Request.STOP) is Reason.NONE
+    assert rig.ask(ActuatorRequest.STOP) is StopReason.NONE
     rig.machine.bus_failed(rig.now)
     rig.machine.close(rig.now)
-    assert (rig.machine.state, rig.machine.reason) == (State.FAULT, Reason.STOP_ASKED)
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.FAULT, StopReason.STOP_ASKED)
 
 
 def test_fault_needs_a_person_and_boots_again(rig):
@@ -446,11 +459,11 @@ def test_fault_needs_a_person_and_boots_again(rig):
     rig.wait(limits.ALL_OFF_AFTER_NS)
     assert rig.write() is None
     rig.send()
-    for request in (Request.ARM, Request.DRIVE, Request.DISARM):
+    for request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE, ActuatorRequest.DISARM):
         rig.ask(request)
-        assert rig.machine.state is State.FAULT
-    assert rig.ask(Request.CLEAR) is Reason.NONE
-    assert (rig.machine.state, rig.machine.reason, rig.machine.urgent) == (State.BOOT, Reason.NONE, True)
+        assert rig.machine.state is ActuatorState.FAULT
+    assert rig.ask(ActuatorRequest.CLEAR) is StopReason.NONE
+    assert (rig.machine.state, rig.machine.reason, rig.machine.urgent) == (ActuatorState.BOOT, StopReason.NONE, True)
     assert rig.machine.due_ns() > NEVER
     assert rig.write() == Pulses(1450, 1446)
     assert rig.machine.due_ns() == rig.now + limits.NEUTRAL_BEFORE_ARMING_NS
@@ -459,33 +472,37 @@ def test_fault_needs_a_person_and_boots_again(rig):
 def test_clearing_a_fault_counts_neutral_anew(rig):
     """However long neutral was on the wire before: two seconds of it come after the person has cleared the fault."""
     rig.boot()
-    rig.ask(Request.STOP)
+    rig.ask(ActuatorRequest.STOP)
     rig.write()
-    assert rig.wait(limits.ALL_OFF_AFTER_NS) is State.FAULT
-    assert rig.ask(Request.CLEAR) is Reason.NONE
-    assert rig.wait(1) is State.BOOT
+    assert rig.wait(limits.ALL_OFF_AFTER_NS) is ActuatorState.FAULT
+    assert rig.ask(ActuatorRequest.CLEAR) is StopReason.NONE
+    assert rig.wait(1) is ActuatorState.BOOT
 
 
 def test_off_does_not_count_as_neutral(rig):
     """Half a second of nothing between two neutral pulses starts the count again."""
     rig.boot()
-    rig.ask(Request.STOP)
+    rig.ask(ActuatorRequest.STOP)
     rig.write()
     rig.wait(limits.ALL_OFF_AFTER_NS)
     rig.write()
-    rig.ask(Request.CLEAR)
+    rig.ask(ActuatorRequest.CLEAR)
     rig.write()
-    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS - 1) is State.BOOT
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS - 1) is ActuatorState.BOOT
 
 
 def test_closing_stops_and_refuses_everything_else(rig):
     """Told to end, the machine stops hard and can only be stopped again."""
     rig.drive()
     rig.machine.close(rig.now)
-    assert (rig.machine.state, rig.machine.reason, rig.machine.closing) == (State.HARD_STOP, Reason.CLOSING, True)
-    for request in (Request.ARM, Request.DRIVE, Request.DISARM, Request.CLEAR):
-        assert rig.ask(request) is Reason.CLOSING
-    assert rig.ask(Request.STOP) is Reason.NONE
+    assert (rig.machine.state, rig.machine.reason, rig.machine.closing) == (
+        ActuatorState.HARD_STOP,
+        StopReason.CLOSING,
+        True,
+    )
+    for request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE, ActuatorRequest.DISARM, ActuatorRequest.CLEAR):
+        assert rig.ask(request) is StopReason.CLOSING
+    assert rig.ask(ActuatorRequest.STOP) is StopReason.NONE
 
 
 @pytest.mark.parametrize(
@@ -495,7 +512,7 @@ def test_closing_stops_and_refuses_everything_else(rig):
 def test_slew(rig, dt, steering, throttle):
     """Change by 200 and 40 µs a tick, by as much less as less time went by, and never by more."""
     rig.arm()
-    rig.ask(Request.DRIVE)
+    rig.ask(ActuatorRequest.DRIVE)
     rig.now += dt
     rig.send(1311, 1700)
     assert rig.write() == Pulses(steering, throttle)
@@ -510,39 +527,41 @@ def test_slew_goes_both_ways(rig):
     assert rig.tick(1603, 1200) == Pulses(1200, 1471)
 
 
-@pytest.mark.parametrize("trim", [Trim(100, 200, 300, 100, 200, 300), Trim(2500, 2600, 2700, 2500, 2600, 2700)])
+@pytest.mark.parametrize(
+    "trim", [CalibratedRange(100, 200, 300, 100, 200, 300), CalibratedRange(2500, 2600, 2700, 2500, 2600, 2700)]
+)
 def test_no_trim_reaches_beyond_the_absolute_limits(trim):
     """Whatever a file says, 900..2100 µs is what goes out."""
     rig = Rig(trim)
     edge = 900 if trim.throttle_stop < 900 else 2100
     assert rig.write() == Pulses(edge, edge)
-    rig.machine.state = State.DRIVING
+    rig.machine.state = ActuatorState.DRIVING
     rig.machine.pilot_came(rig.now)
-    rig.machine.state = State.DRIVING
+    rig.machine.state = ActuatorState.DRIVING
     rig.send(trim.throttle_high, trim.steering_high)
     assert rig.tick(trim.throttle_low, trim.steering_low) == Pulses(edge, edge)
     rig.machine._half_us = trim.throttle_high
-    rig.machine.state = State.SOFT_STOP
+    rig.machine.state = ActuatorState.SOFT_STOP
     assert rig.write() == Pulses(edge, edge)
 
 
 def test_without_a_trim_nothing_goes_out():
     """No pulse in any state, no command accepted, no arming; a stop and its clearing lead back."""
     rig = Rig(None)
-    assert (rig.machine.state, rig.machine.reason) == (State.DISARMED, Reason.NO_CALIBRATION)
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.DISARMED, StopReason.NO_CALIBRATION)
     rig.machine.pilot_came(rig.now)
     assert not rig.send() and not rig.send(0, 0) and not rig.send(0, 1)
     assert rig.write() is None
-    assert rig.ask(Request.ARM) is Reason.NO_CALIBRATION
-    rig.ask(Request.STOP)
+    assert rig.ask(ActuatorRequest.ARM) is StopReason.NO_CALIBRATION
+    rig.ask(ActuatorRequest.STOP)
     assert rig.write() is None
     rig.wait(limits.ALL_OFF_AFTER_NS)
-    assert rig.ask(Request.CLEAR) is Reason.NONE
-    assert (rig.machine.state, rig.machine.reason) == (State.DISARMED, Reason.NO_CALIBRATION)
-    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is State.DISARMED
+    assert rig.ask(ActuatorRequest.CLEAR) is StopReason.NONE
+    assert (rig.machine.state, rig.machine.reason) == (ActuatorState.DISARMED, StopReason.NO_CALIBRATION)
+    assert rig.wait(limits.NEUTRAL_BEFORE_ARMING_NS) is ActuatorState.DISARMED
 
 
 def test_every_reason_has_words():
     """A status is never without its reason."""
-    assert set(TEXT) == set(Reason)
-    assert all(text or reason is Reason.NONE for reason, text in TEXT.items())
+    assert set(REASON_TEXT) == set(StopReason)
+    assert all(text or reason is StopReason.NONE for reason, text in REASON_TEXT.items())

@@ -8,11 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from racer.car.actuator import limits
-from racer.car.actuator.machine import Machine
-from racer.car.actuator.words import Command, Reason, Request, Source, State, Trim
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import (
+    ActuatorCommand,
+    ActuatorRequest,
+    ActuatorState,
+    CalibratedRange,
+    CommandSource,
+    StopReason,
+)
 
 MS = 1_000_000
-TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1603)
+TRIM = CalibratedRange(1200, 1450, 1700, 1311, 1446, 1603)
 TICK_NS, SLEW = 20 * MS, (200, 40)  # restated: what the promise says, not what the code holds
 
 
@@ -22,7 +29,7 @@ class Anything(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 1_000_000 * MS
-        self.machine = Machine(trim=TRIM, now_ns=self.now)
+        self.machine = ActuatorStateMachine(trim=TRIM, now_ns=self.now)
         self.seq = self.input_id = 0
         self.taken = -1
         self.frame_at = self.command_at = self.person_at = -(10**15)
@@ -84,9 +91,9 @@ class Anything(RuleBasedStateMachine):
         """A command: new or a repeat, from a new or an old input, perhaps long on the way."""
         self.seq += 0 if repeat else 1
         self.input_id += 1 if fresh else 0
-        source = Source.PERSON if person else Source.FRAME
+        source = CommandSource.PERSON if person else CommandSource.FRAME
         captured = self.now - delay - age if fresh else max(self.frame_at, self.person_at)
-        c = Command(self.seq, source, self.input_id, captured, self.now - delay, steering, throttle)
+        c = ActuatorCommand(self.seq, source, self.input_id, captured, self.now - delay, steering, throttle)
         if self.machine.take(c, self.now):
             assert self.seq > self.taken and throttle not in (900, 2100) and steering != 1000
             self.taken = self.seq
@@ -94,21 +101,21 @@ class Anything(RuleBasedStateMachine):
             self.frame_at, self.person_at = (-(10**15), captured) if person else (captured, -(10**15))
         self.wake()
 
-    @rule(request=st.sampled_from(list(Request)))
+    @rule(request=st.sampled_from(list(ActuatorRequest)))
     def person_asks(self, request):
         """A person's wish; only granted ones count as armed and started."""
-        granted = self.machine.ask(request, self.now) is Reason.NONE
-        if request is Request.ARM and granted:
+        granted = self.machine.ask(request, self.now) is StopReason.NONE
+        if request is ActuatorRequest.ARM and granted:
             assert self.neutral_since is not None and self.now - self.neutral_since >= 2_000 * MS
             self.armed = True
-        elif request is Request.DRIVE and granted:
+        elif request is ActuatorRequest.DRIVE and granted:
             assert self.armed
             self.started = True
-        elif request in (Request.STOP, Request.DISARM):
+        elif request in (ActuatorRequest.STOP, ActuatorRequest.DISARM):
             self.armed = self.started = False
         self.wake()
 
-    @precondition(lambda self: self.machine.state is not State.DRIVING)
+    @precondition(lambda self: self.machine.state is not ActuatorState.DRIVING)
     @rule(seconds=st.sampled_from([0.3, 0.6, 1.0, 2.1]))
     def rest(self, seconds):
         """A while in which the loop ticks and nobody says anything."""
@@ -128,12 +135,12 @@ class Anything(RuleBasedStateMachine):
         self.rest(2.1)
         if not self.machine.pilot:
             self.pilot_comes()
-        for request in (Request.CLEAR, Request.DISARM):
+        for request in (ActuatorRequest.CLEAR, ActuatorRequest.DISARM):
             self.person_asks(request)
         self.rest(2.1)
         self.command(True, 0, 0, 1446, 1450, False, False)
-        self.person_asks(Request.ARM)
-        self.person_asks(Request.DRIVE)
+        self.person_asks(ActuatorRequest.ARM)
+        self.person_asks(ActuatorRequest.DRIVE)
         self.now += MS
         self.command(True, 0, 0, 1311, 1450, False, False)
         self.time_passes(TICK_NS)
@@ -150,10 +157,10 @@ class Anything(RuleBasedStateMachine):
         """Throttle means driving, armed and started by a person, a fresh command and a fresh input; or a soft stop."""
         if self.wire is None or self.wire.throttle_us == TRIM.throttle_stop:
             return
-        if self.machine.state is State.SOFT_STOP:
+        if self.machine.state is ActuatorState.SOFT_STOP:
             assert self.wrote_at - self.machine.since_ns < TICK_NS
             return
-        assert self.machine.state is State.DRIVING
+        assert self.machine.state is ActuatorState.DRIVING
         assert self.armed and self.started and self.machine.pilot
         assert self.now - self.command_at < 100 * MS
         assert self.now - self.frame_at < 200 * MS or self.now - self.person_at < 300 * MS
@@ -174,7 +181,7 @@ class Anything(RuleBasedStateMachine):
             return
         before, after, part = self.last_write
         assert abs(after.steering_us - before.steering_us) <= SLEW[0] * part // TICK_NS
-        if self.machine.state is State.DRIVING:
+        if self.machine.state is ActuatorState.DRIVING:
             assert abs(after.throttle_us - before.throttle_us) <= SLEW[1] * part // TICK_NS
         else:
             assert abs(after.throttle_us - TRIM.throttle_stop) <= abs(before.throttle_us - TRIM.throttle_stop)
@@ -182,7 +189,7 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def a_fault_is_off(self):
         """Latched and silent."""
-        if self.machine.state is State.FAULT:
+        if self.machine.state is ActuatorState.FAULT:
             assert self.wire is None
 
 
@@ -195,5 +202,5 @@ def test_the_states_that_matter_are_reached():
     run = Anything()
     run.pilot_comes()
     run.ready_and_armed()
-    assert run.machine.state is State.DRIVING and run.wire.throttle_us != TRIM.throttle_stop
+    assert run.machine.state is ActuatorState.DRIVING and run.wire.throttle_us != TRIM.throttle_stop
     assert limits.TICK_NS == TICK_NS and (limits.STEERING_SLEW_US, limits.THROTTLE_SLEW_US) == SLEW

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.car.mailbox import Frame, Mailbox
+from racer.car.mailbox import CameraFrame, Mailbox
 
 
 def frame(number):
     """A small frame."""
-    return Frame(number, number * 1000, np.zeros((2, 2, 1), np.uint8))
+    return CameraFrame(number, number * 1000, np.zeros((2, 2, 1), np.uint8))
 
 
 def test_newest_frame_wins_and_the_old_one_is_counted():

@@ -10,14 +10,14 @@ from camera_bundle import contract_of, write_camera_bundle
 from pilot_loop import ASKED, FRAME_MS, MS, PERIOD_MS, SHAPE, TRIM, Loop, the_calibration
 
 from racer.bundle import read_bundle
-from racer.car.actuator.words import Request, State
-from racer.car.bench.network import CarNetwork
-from racer.car.camera.lens import Remap
+from racer.car.actuator.states import ActuatorRequest, ActuatorState
+from racer.car.bench import CarNetwork
+from racer.car.camera.lens import CameraRemap
 from racer.car.gate import ActionBounds, Gate
-from racer.car.mailbox import Frame
-from racer.car.pilot.brain import Brain, BrainThread
-from racer.car.pilot.ready import NotReady, make_ready, refusals
-from racer.config.sensors import CameraConfig
+from racer.car.mailbox import CameraFrame
+from racer.car.pilot.inference import InferencePipeline, InferenceThread
+from racer.car.pilot.readiness import PilotNotReady, make_pilot_components, pilot_refusals
+from racer.config.env import CameraConfig
 from racer.contract import camera_sensor, state_sensor
 from racer.policy.onnx import OnnxPolicy
 
@@ -45,9 +45,9 @@ def test_drives_what_the_network_asks_for():
 def test_throttle_is_neutral_until_driving():
     """Look at every command before the start: the steering may follow, the throttle may not."""
     loop = Loop().run(2200)
-    loop.pilot.ask(Request.ARM)
+    loop.pilot.ask(ActuatorRequest.ARM)
     loop.run(300)
-    assert loop.machine.state is State.ARMED
+    assert loop.machine.state is ActuatorState.ARMED
     assert {command.throttle_us for _, command in loop.link.sent} == {TRIM.throttle_stop}
     assert loop.out.steering_us == loop.gate.pulses(*ASKED).steering_us
 
@@ -101,7 +101,7 @@ def test_without_a_new_frame_the_last_one_is_used_again():
     loop.drive()
     assert loop.pilot.timing.repeated > 0
     assert abs(len(loop.thinker.asked) - loop.pilot.timing.steps) <= 1
-    assert loop.machine.state is State.DRIVING
+    assert loop.machine.state is ActuatorState.DRIVING
 
 
 def test_memory_of_frames_begins_with_arming():
@@ -109,9 +109,9 @@ def test_memory_of_frames_begins_with_arming():
     loop = Loop().drive()
     anew = [at for at, _, fresh in loop.thinker.asked if fresh]
     assert len(anew) == 2 and loop.network.resets == 2  # the very first, and the arming
-    loop.pilot.ask(Request.DISARM)
+    loop.pilot.ask(ActuatorRequest.DISARM)
     loop.run(2500)
-    loop.pilot.ask(Request.ARM)
+    loop.pilot.ask(ActuatorRequest.ARM)
     armed = loop.now_ms
     loop.run(200)
     anew = [at for at, _, fresh in loop.thinker.asked if fresh]
@@ -126,7 +126,7 @@ def half(pixels):
 
 def at(loop, number, off_ms):
     """A frame with another number and time."""
-    return Frame(number, (loop.now_ms + off_ms) * MS, loop.picture(max(0, number)))
+    return CameraFrame(number, (loop.now_ms + off_ms) * MS, loop.picture(max(0, number)))
 
 
 H = 3_600_000
@@ -155,11 +155,11 @@ def test_camera_fault_stops_softly_and_is_named(what):
     states = set()
     loop.run(600, until=lambda: states.add(loop.machine.state) or False)
     assert loop.neutral_ms() - loop.last_good_ms <= CAMERA_MS
-    assert State.SOFT_STOP in states and State.HARD_STOP not in states
-    assert loop.machine.state is State.DISARMED
+    assert ActuatorState.SOFT_STOP in states and ActuatorState.HARD_STOP not in states
+    assert loop.machine.state is ActuatorState.DISARMED
     assert loop.pilot.fault.name == name and loop.pilot.stopped_by
-    assert loop.pilot.ask(Request.ARM).startswith("not now: ")
-    assert loop.machine.state is State.DISARMED
+    assert loop.pilot.ask(ActuatorRequest.ARM).startswith("not now: ")
+    assert loop.machine.state is ActuatorState.DISARMED
     rejected_nothing(loop)
 
 
@@ -168,7 +168,7 @@ def test_camera_of_5_frames_a_second_cannot_drive():
     loop = Loop().drive()
     loop.frame_ms = 250
     loop.run(1500)
-    assert loop.machine.state is State.DISARMED and "200 ms" in loop.pilot.stopped_by
+    assert loop.machine.state is ActuatorState.DISARMED and "200 ms" in loop.pilot.stopped_by
     rejected_nothing(loop)
 
 
@@ -181,10 +181,10 @@ def test_car_can_drive_again_once_the_camera_is_well(what):
     loop.run(600)
     loop.pictures = loop.picture
     loop.run(2500)
-    assert loop.machine.state is State.DISARMED and loop.pilot.fault is None and loop.pilot.stopped_by
-    assert loop.pilot.ask(Request.ARM) == ""
+    assert loop.machine.state is ActuatorState.DISARMED and loop.pilot.fault is None and loop.pilot.stopped_by
+    assert loop.pilot.ask(ActuatorRequest.ARM) == ""
     loop.run(60)
-    assert loop.machine.state is State.ARMED and loop.pilot.stopped_by == ""
+    assert loop.machine.state is ActuatorState.ARMED and loop.pilot.stopped_by == ""
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_network_that_fails_cuts_the_throttle(answer):
     fault = set()
     start = loop.now_ms
     loop.run(1000, until=lambda: fault.add(loop.pilot.fault and loop.pilot.fault.name) or False)
-    assert loop.machine.state is State.FAULT and fault - {None} <= {"inference_failed", "action_refused"}
+    assert loop.machine.state is ActuatorState.FAULT and fault - {None} <= {"inference_failed", "action_refused"}
     assert fault - {None} and loop.neutral_ms() - start <= PERIOD_MS + 22
-    assert (start, Request.STOP) < loop.link.requests[-1] and loop.link.requests[-1][1] is Request.STOP
+    assert (start, ActuatorRequest.STOP) < loop.link.requests[-1] and loop.link.requests[-1][1] is ActuatorRequest.STOP
     assert loop.pilot.stopped_by.startswith("the network")
     rejected_nothing(loop)
 
@@ -217,7 +217,7 @@ def test_one_slow_answer_slows_the_car_and_does_not_stop_it():
     start = loop.now_ms
     states, throttle = set(), set()
     loop.run(1000, until=lambda: states.add(loop.machine.state) or throttle.add(loop.out.throttle_us) or False)
-    assert states == {State.DRIVING}
+    assert states == {ActuatorState.DRIVING}
     assert loop.wire[-1][1] == loop.gate.pulses(*ASKED).throttle_us
     slowed = [at for at, command in loop.link.sent if at >= start and command.throttle_us == TRIM.throttle_stop]
     assert slowed and max(slowed) - min(slowed) <= 100
@@ -231,8 +231,8 @@ def test_network_that_is_always_slow_stops_softly(takes_ms):
     loop = Loop().drive()
     loop.thinker.takes_ms = itertools.repeat(takes_ms)
     loop.run(2000)
-    assert loop.machine.state is State.DISARMED and loop.pilot.stopped_by.startswith("the network is too slow")
-    assert loop.pilot.ask(Request.ARM).startswith("not now")
+    assert loop.machine.state is ActuatorState.DISARMED and loop.pilot.stopped_by.startswith("the network is too slow")
+    assert loop.pilot.ask(ActuatorRequest.ARM).startswith("not now")
 
 
 def test_network_that_hangs_stops_softly_and_is_named():
@@ -240,11 +240,11 @@ def test_network_that_hangs_stops_softly_and_is_named():
     loop = Loop().drive()
     loop.thinker.takes_ms = itertools.repeat(10**9)
     loop.run(1000)
-    assert loop.machine.state is State.DISARMED
+    assert loop.machine.state is ActuatorState.DISARMED
     assert loop.pilot.fault.name == "inference_late" and "not answered" in loop.pilot.fault.text
 
 
-@pytest.mark.parametrize("request_", [Request.ARM, Request.DRIVE])
+@pytest.mark.parametrize("request_", [ActuatorRequest.ARM, ActuatorRequest.DRIVE])
 def test_no_arming_before_the_first_frame(request_):
     """Ask before the camera gave anything: refused with the reason, and the actuator is not asked."""
     loop = Loop()
@@ -260,7 +260,7 @@ def test_a_stop_at_rest_tells_its_own_reason():
     loop.pictures = lambda number: None
     loop.run(1000)
     assert "no fresh camera frame" in loop.pilot.stopped_by
-    loop.machine.ask(Request.STOP, loop.now_ms * MS)
+    loop.machine.ask(ActuatorRequest.STOP, loop.now_ms * MS)
     loop.run(100)
     assert loop.pilot.stopped_by == "a person stopped the car"
 
@@ -268,14 +268,17 @@ def test_a_stop_at_rest_tells_its_own_reason():
 def test_the_actuators_own_refusal_is_told():
     """Arm before two seconds of neutral: the answer comes with the next status."""
     loop = Loop().run(300)
-    assert loop.pilot.ask(Request.ARM) == ""
+    assert loop.pilot.ask(ActuatorRequest.ARM) == ""
     loop.run(50)
     assert loop.pilot.answer.startswith("arm refused: ")
 
 
 def test_a_person_stops_and_disarms():
     """Ask for both in full drive: hard and soft, with the reason."""
-    for request, state in ((Request.STOP, State.FAULT), (Request.DISARM, State.DISARMED)):
+    for request, state in (
+        (ActuatorRequest.STOP, ActuatorState.FAULT),
+        (ActuatorRequest.DISARM, ActuatorState.DISARMED),
+    ):
         loop = Loop().drive()
         loop.pilot.ask(request)
         loop.run(700)
@@ -300,11 +303,11 @@ def test_car_answers_as_the_simulator_does(tmp_path):
     bundle = bundle_at(tmp_path / "a.bundle")
     bounds = ActionBounds.of_contract(bundle.contract)
     camera = CameraConfig(width=32, height=24)
-    brain = Brain(CarNetwork(bundle), Remap(camera, camera), Gate(the_calibration(), bounds))
+    brain = InferencePipeline(CarNetwork(bundle), CameraRemap(camera, camera), Gate(the_calibration(), bounds))
     two = CarNetwork(bundle, threads=2)
     policy = OnnxPolicy(bundle)
     for k in range(30):
-        frame = Frame(k, k, Loop.picture(k))
+        frame = CameraFrame(k, k, Loop.picture(k))
         action = policy.act({"camera": frame.pixels[None]})[0]
         decision = brain.decide(frame)
         assert (np.float32(decision.steering_deg), np.float32(decision.speed)) == (action[0], action[1])
@@ -318,9 +321,9 @@ def test_brain_thread_answers_and_wakes(tmp_path):
     bundle = bundle_at(tmp_path / "a.bundle")
     camera = CameraConfig(width=32, height=24)
     gate = Gate(the_calibration(), ActionBounds.of_contract(bundle.contract))
-    thread = BrainThread(Brain(CarNetwork(bundle), Remap(camera, camera), gate))
+    thread = InferenceThread(InferencePipeline(CarNetwork(bundle), CameraRemap(camera, camera), gate))
     for k in range(5):
-        frame = Frame(k, k, Loop.picture(k))
+        frame = CameraFrame(k, k, Loop.picture(k))
         thread.ask(frame, anew=k == 0)
         assert thread.busy
         assert select.select([thread.wake], [], [], 10.0)[0]
@@ -333,7 +336,7 @@ def test_brain_thread_answers_and_wakes(tmp_path):
 def test_ready_car_is_made(tmp_path):
     """Prepare a bundle that fits."""
     bundle_at(tmp_path / "a.bundle")
-    ready = make_ready(tmp_path / "a.bundle", the_calibration(), speed_limit=0.5)
+    ready = make_pilot_components(tmp_path / "a.bundle", the_calibration(), speed_limit=0.5)
     assert ready.model.name == "a" and ready.model.times.count >= 100 and ready.model.remap.shape == SHAPE
 
 
@@ -349,8 +352,8 @@ def test_ready_car_is_made(tmp_path):
 def test_car_that_does_not_fit_is_refused_with_the_limit(tmp_path, changes, words):
     """Change the calibration: the bundle is refused with what is missing named (K1)."""
     bundle_at(tmp_path / "a.bundle")
-    with pytest.raises(NotReady, match=words):
-        make_ready(tmp_path / "a.bundle", the_calibration(**changes))
+    with pytest.raises(PilotNotReady, match=words):
+        make_pilot_components(tmp_path / "a.bundle", the_calibration(**changes))
 
 
 def test_every_reason_is_named_at_once(tmp_path):
@@ -360,7 +363,7 @@ def test_every_reason_is_named_at_once(tmp_path):
     onnx = bundle.contract.onnx.model_copy(update={"inputs": ("state", "camera")})
     contract = bundle.contract.model_copy(update={"sensors": sensors, "onnx": onnx})
     other = type(bundle)(name="b", onnx=b"", contract=contract, weights={}, golden=bundle.golden)
-    told = refusals(other, the_calibration(speed_table=[[0.0, 0.2], [1.0, 0.9]]))
+    told = pilot_refusals(other, the_calibration(speed_table=[[0.0, 0.2], [1.0, 0.9]]))
     assert len(told) == 2 and "`state`" in told[0] and "0.9 m/s" in told[1]
 
 

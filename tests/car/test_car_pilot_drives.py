@@ -5,9 +5,9 @@ import threading
 from car_processes import wait_for
 from drives import FakeDisk
 
-from racer.car.drives.file import DriveHeader
-from racer.car.drives.read import read_drive
-from racer.car.pilot.drives import REST_NS, Drives
+from racer.car.pilot.recording import REST_NS, DriveRecordings
+from racer.car.recording.drive_file import DriveHeader
+from racer.car.recording.reader import read_drive
 
 
 class Bench:
@@ -15,7 +15,7 @@ class Bench:
 
     def __init__(self, **options):
         self.header, self.disks, self.told = DriveHeader(car_id="a"), [], []
-        self.drives = Drives(options.pop("folder", "here"), lambda: self.header, tell=self.told.append,
+        self.drives = DriveRecordings(options.pop("folder", "here"), lambda: self.header, tell=self.told.append,
                              open_storage=options.pop("open_storage", self.open))  # fmt: skip
 
     def open(self, folder):
@@ -85,7 +85,7 @@ def test_folder_that_cannot_be_written_to_is_told(tmp_path):
     """A file where the folder should be: one line, and the words say why."""
     (tmp_path / "drives").write_text("in the way")
     told = []
-    drives = Drives(tmp_path / "drives", lambda: DriveHeader(), tell=told.append)
+    drives = DriveRecordings(tmp_path / "drives", lambda: DriveHeader(), tell=told.append)
     drives.begin(1)
     wait_for(lambda: told)
     wait_for(lambda: drives.recorder)
@@ -105,7 +105,7 @@ def test_without_a_folder_nothing_is_recorded():
 
 def test_what_is_measured_is_recorded(tmp_path):
     """From arming on; before there is nobody to tell."""
-    drives = Drives(tmp_path, lambda: DriveHeader(), tell=lambda words: None)
+    drives = DriveRecordings(tmp_path, lambda: DriveHeader(), tell=lambda words: None)
     drives.measured(1, 9.0, 9.0)
     drives.begin(2)
     wait_for(lambda: drives.recorder)

@@ -7,15 +7,15 @@ import pytest
 from car_processes import calibration
 from drives import FakeClock, FakeDisk, picture, status
 
-from racer.car.actuator.words import Request, Source
+from racer.car.actuator.states import ActuatorRequest, CommandSource
 from racer.car.calibration.calibration import Calibration
-from racer.car.drives.file import DriveHeader, Encoding
-from racer.car.drives.recorder import Recorder
-from racer.car.drives.summary import check_pulses
 from racer.car.gate import ActionBounds, Gate
-from racer.car.mailbox import Frame
-from racer.car.pilot.brain import Decision
-from racer.car.pilot.recording import RecordedLink, bounds_of
+from racer.car.mailbox import CameraFrame
+from racer.car.pilot.inference import InferenceResult
+from racer.car.pilot.recording import RecordedLink, bounds_tuple
+from racer.car.recording.drive_file import DriveHeader, FrameEncoding
+from racer.car.recording.recorder import DriveRecorder
+from racer.car.recording.summary import check_pulses
 
 BOUNDS = ActionBounds(-28.0, 30.0, 0.5, 3.0)
 LIMIT = 0.3
@@ -50,8 +50,8 @@ class Bench:
         made = Calibration.model_validate({key: value for key, value in data.items() if key != "sha256"})
         self.gate = Gate(made, BOUNDS, speed_limit=LIMIT)
         self.disk, self.link, self.clock, self.decision = FakeDisk(), FakeLink(), FakeClock(), None
-        header = DriveHeader(calibration=data, bounds=bounds_of(BOUNDS))
-        self.recorder = Recorder(lambda: self.disk, header, encoding=Encoding.DEFLATED, clock=self.clock)
+        header = DriveHeader(calibration=data, bounds=bounds_tuple(BOUNDS))
+        self.recorder = DriveRecorder(lambda: self.disk, header, encoding=FrameEncoding.DEFLATED, clock=self.clock)
         self.recorded = RecordedLink(
             self.link, recorder=lambda: self.recorder, ordered=lambda: self.decision,
             seen=lambda: self.decision and self.decision.frame, rest=self.gate.rest,
@@ -61,16 +61,16 @@ class Bench:
     def decide(self, number, steering, speed):
         """A new decision."""
         pulses = self.gate.pulses(steering, speed)
-        frame = Frame(number, 1000 * number, picture(number))
+        frame = CameraFrame(number, 1000 * number, picture(number))
         held = self.gate.pulses(steering, 0.0)
-        self.decision = Decision(frame, pulses, held, steering, speed, 1000 * number + 5, 1000 * number + 9)
+        self.decision = InferenceResult(frame, pulses, held, steering, speed, 1000 * number + 5, 1000 * number + 9)
 
     def send(self, pulses):
         """Send for the newest decision."""
         frame = self.decision.frame
         return self.recorded.send(
             steering_us=pulses.steering_us, throttle_us=pulses.throttle_us, input_id=frame.number,
-            captured_ns=frame.captured_ns, source=Source.FRAME,
+            captured_ns=frame.captured_ns, source=CommandSource.FRAME,
         )  # fmt: skip
 
     def drive(self, folder):
@@ -87,9 +87,15 @@ def bench():
 
 def test_everything_passes_on(bench):
     """Commands, requests and statuses reach the other side unchanged, also before there is any decision."""
-    command = {"steering_us": 1450, "throttle_us": 1446, "input_id": 1, "captured_ns": 2, "source": Source.PERSON}
+    command = {
+        "steering_us": 1450,
+        "throttle_us": 1446,
+        "input_id": 1,
+        "captured_ns": 2,
+        "source": CommandSource.PERSON,
+    }
     assert bench.recorded.send(**command) is True and bench.link.sent == [command]
-    assert bench.recorded.request(Request.ARM) == 7 and bench.link.asked == [Request.ARM]
+    assert bench.recorded.request(ActuatorRequest.ARM) == 7 and bench.link.asked == [ActuatorRequest.ARM]
     bench.link.heard = [status(3)]
     assert bench.recorded.poll() == status(3) and bench.recorded.poll() is None
 
@@ -104,7 +110,7 @@ def test_one_row_for_each_change(bench, tmp_path):
     bench.send(bench.decision.pulses)
     bench.link.heard = [status(1)]
     bench.recorded.poll()
-    bench.recorded.request(Request.STOP)
+    bench.recorded.request(ActuatorRequest.STOP)
     drive = bench.drive(tmp_path)
     assert taken == [True, True, False]
     assert drive.steps["number"].tolist() == [1, 2, 3] and drive.steps["input_id"].tolist() == [1, 1, 2]

@@ -16,10 +16,10 @@ import pytest
 from car_processes import CAR_ID, PATIENCE_S, Car, Sleeper, calibration, on_chip, wait_for
 from store_camera_bundle import camera_contract, camera_graph
 
-from racer.bundle import Golden, write_bundle
-from racer.car.mailbox import Frame
-from racer.config.sensors import CameraConfig
-from racer.plant.feed import Feed
+from racer.bundle import GoldenSample, write_bundle
+from racer.car.mailbox import CameraFrame
+from racer.config.env import CameraConfig
+from racer.hil.frame_server import FrameServer
 
 MS = 1_000_000
 STOP_US = 1446
@@ -66,7 +66,9 @@ def failing_bundle(path):
     mean = (pictures.mean(axis=(1, 2, 3), dtype="f8") / 127.5 - 1)[:, None] * [[1, -1]]
     low, high = np.array(contract.action_space.low), np.array(contract.action_space.high)
     action = low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)
-    golden = Golden(inputs={"camera": pictures}, outputs={"action": action.astype("f4"), "mean": mean.astype("f4")})
+    golden = GoldenSample(
+        inputs={"camera": pictures}, outputs={"action": action.astype("f4"), "mean": mean.astype("f4")}
+    )
     weights = {"none": np.zeros(1, "f4")}
     write_bundle(path, onnx=failing_graph(contract), contract=contract, weights=weights, golden=golden)
     return path
@@ -78,7 +80,7 @@ class Eye:
     def __init__(self, path):
         self.fault = ""
         self.wrong_ns = 0
-        self.feed = Feed(path, latency_ns=0)
+        self.feed = FrameServer(path, latency_ns=0)
         self._noise = np.random.default_rng(5)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="eye")
@@ -103,7 +105,7 @@ class Eye:
                 self.wrong_ns = now
             last = pixels
             if fault != "hang":
-                self.feed.put(Frame(number, now - (10**9 if fault == "backwards" else 0), pixels))
+                self.feed.put(CameraFrame(number, now - (10**9 if fault == "backwards" else 0), pixels))
 
     def close(self):
         """Hang up."""

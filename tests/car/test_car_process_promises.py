@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from car_processes import CAR_ID, STOP_US, THROTTLE, Car, Sleeper, on_chip, wait_for
 
+from racer.car.actuator.calibrated_range import parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
-from racer.car.actuator.protocol import Role
-from racer.car.actuator.sim_chip import FOREVER, Fault, faults_in_log
-from racer.car.actuator.wiring import parse_wiring
-from racer.car.actuator.words import Reason, Request, State
+from racer.car.actuator.protocol import ClientRole
+from racer.car.actuator.sim_chip import FOREVER, BusFault, read_fault_log
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, StopReason
 from racer.car.units import actuator_unit
 
 MS = 1_000_000
@@ -33,7 +33,7 @@ PILOT_ENDS = ("pilot-TERM", "pilot-INT", "pilot-HUP")
 SERVED = ("served-KILL", "served-STOP")
 UNHEARD = ("gone-TERM", "full-TERM", "gone-crashes")
 """What reads the actuator's log, and how the actuator ends."""
-LATENESS = (Reason.COMMAND_LATE, Reason.LOOP_LATE, Reason.FRAME_LATE)
+LATENESS = (StopReason.COMMAND_LATE, StopReason.LOOP_LATE, StopReason.FRAME_LATE)
 
 
 class Fleet:
@@ -95,9 +95,9 @@ def stopped_for(car, reason, sleeper, *states):
     """The status in the end, and whether the car stopped for this reason; another is right only on a machine so busy
     that it made a process late which only sleeps.
     """
-    status = car.wait_for_state(*states, State.FAULT)
+    status = car.wait_for_state(*states, ActuatorState.FAULT)
     if status.reason is reason:
-        assert status.state in (states or (State.FAULT,))
+        assert status.state in (states or (ActuatorState.FAULT,))
         return status, True
     late = sleeper.lateness()[2]
     assert status.reason in LATENESS and late >= LATE, f"{status.reason.name}; a sleeper was {late / MS:.1f} ms late"
@@ -141,13 +141,13 @@ def crashing_program(car):
     program = car / "program.py"
     program.write_text(
         "import os, sys\n"
-        "from racer.car.actuator import __main__, machine\n"
-        "real = machine.Machine.advance\n"
+        "from racer.car.actuator import __main__, state_machine\n"
+        "real = state_machine.ActuatorStateMachine.advance\n"
         "def advance(self, now):\n"
-        f"    if self.state is machine.State.DRIVING and os.path.exists({str(car / 'go')!r}):\n"
+        f"    if self.state is state_machine.ActuatorState.DRIVING and os.path.exists({str(car / 'go')!r}):\n"
         "        raise RuntimeError('a bug')\n"
         "    real(self, now)\n"
-        "machine.Machine.advance = advance\n"
+        "state_machine.ActuatorStateMachine.advance = advance\n"
         "sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     options = ["--calibration", car / "calibration.json", "--socket", car / "s", "--car-id", CAR_ID]
@@ -186,10 +186,10 @@ def test_pilot_killed_at_any_time(tmp_path_factory):
             times.append(car.neutral_after(at))
         for (car, at), neutral in zip(killed.items(), times, strict=True):
             stayed_still(car, at + neutral)
-            status, _ = stopped_for(car, Reason.PILOT_GONE, fleet.sleeper)
+            status, _ = stopped_for(car, StopReason.PILOT_GONE, fleet.sleeper)
             assert status.throttle_us == 0
         client = ActuatorClient(car.socket)
-        assert client.ask(Request.ARM) is Reason.NOT_DISARMED
+        assert client.ask(ActuatorRequest.ARM) is StopReason.NOT_DISARMED
         client.close()
         assert len(times) == KILLS
         kept(max(times), KILLED, fleet.sleeper)
@@ -207,11 +207,11 @@ def test_pilot_gone_otherwise(fleet, event):
         car.pilot.send_signal(getattr(signal, f"SIG{event[6:]}"))
     neutral = car.neutral_after(before)
     stayed_still(car, before + neutral)
-    stopped_for(car, Reason.PILOT_GONE, fleet.sleeper)
+    stopped_for(car, StopReason.PILOT_GONE, fleet.sleeper)
     kept(neutral, FROZEN, fleet.sleeper)  # counted from the signal, which an exception needs a moment to come from
 
 
-@pytest.mark.parametrize(("event", "reason"), [("fork", Reason.PILOT_GONE), ("thread", Reason.COMMAND_LATE)])
+@pytest.mark.parametrize(("event", "reason"), [("fork", StopReason.PILOT_GONE), ("thread", StopReason.COMMAND_LATE)])
 def test_pilot_half_dead(fleet, event, reason):
     """S4: a killed pilot whose child holds the socket open; a pilot whose only thread died."""
     car = fleet.cars[event]
@@ -232,7 +232,7 @@ def test_pilot_frozen(fleet):
     neutral = car.neutral_after(at)
     car.pilot.send_signal(signal.SIGCONT)
     stayed_still(car, at + neutral)
-    stopped_for(car, Reason.COMMAND_LATE, fleet.sleeper)
+    stopped_for(car, StopReason.COMMAND_LATE, fleet.sleeper)
     kept(neutral, FROZEN, fleet.sleeper)
 
 
@@ -241,7 +241,7 @@ def test_camera_stalled(fleet):
     car = fleet.cars["stale"]
     captured = car.event()
     neutral = car.neutral_after(captured)
-    _, softly = stopped_for(car, Reason.FRAME_LATE, fleet.sleeper, State.DISARMED)
+    _, softly = stopped_for(car, StopReason.FRAME_LATE, fleet.sleeper, ActuatorState.DISARMED)
     pulses = [pulse for at, _, pulse in car.log() if captured < at <= captured + neutral]
     assert on_chip((1350 + STOP_US) // 2) in pulses or not softly
     kept(neutral, CAMERA, fleet.sleeper)
@@ -252,7 +252,7 @@ def test_remote_lost(fleet):
     car = fleet.cars["person"]
     heard = car.event()
     neutral = car.neutral_after(heard)
-    stopped_for(car, Reason.PERSON_LATE, fleet.sleeper, State.DISARMED)
+    stopped_for(car, StopReason.PERSON_LATE, fleet.sleeper, ActuatorState.DISARMED)
     kept(neutral, REMOTE, fleet.sleeper)
 
 
@@ -264,7 +264,7 @@ def test_person_stops(fleet):
     command = [sys.executable, "-m", "racer", "car", "actuator", "stop", "--socket", car.socket]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     stayed_still(car, at + car.neutral_after(at))
-    stopped_for(car, Reason.STOP_ASKED, fleet.sleeper)
+    stopped_for(car, StopReason.STOP_ASKED, fleet.sleeper)
 
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
@@ -314,7 +314,7 @@ def test_actuator_gone_under_its_service(fleet, name):
         kept(neutral, SERVICE, fleet.sleeper)
     assert car.pilot.wait(40) == 1 and "ActuatorGone" in car.words()
     client = wait_for(lambda: ActuatorClient(car.socket))
-    assert client.ask(Request.ARM, timeout_s=40) is not Reason.NONE
+    assert client.ask(ActuatorRequest.ARM, timeout_s=40) is not StopReason.NONE
     client.close()
     assert {pulse for when, _, pulse in car.log() if when >= at + neutral} == {None, on_chip(STOP_US)}
 
@@ -323,11 +323,11 @@ def test_bus_fails_for_a_moment(fleet):
     """B1: more failures than retries; neutral within 40 ms of the first, a latched fault."""
     car = fleet.cars["bus"]
     car.event()
-    car.chip().inject(Fault.EIO, times=4)
-    at = wait_for(lambda: faults_in_log(car.chip_path))[0][0]
+    car.chip().inject(BusFault.EIO, times=4)
+    at = wait_for(lambda: read_fault_log(car.chip_path))[0][0]
     neutral = car.neutral_after(at)
     stayed_still(car, at + neutral)
-    status, by_bus = stopped_for(car, Reason.BUS, fleet.sleeper)
+    status, by_bus = stopped_for(car, StopReason.BUS, fleet.sleeper)
     assert "Input/output" in status.detail or not by_bus
     kept(neutral, BUS, fleet.sleeper)
 
@@ -337,16 +337,16 @@ def test_bus_unplugged_and_back(fleet):
     car = fleet.cars["unplugged"]
     car.event()
     chip = car.chip()
-    chip.inject(Fault.ENODEV, times=FOREVER)
-    wait_for(lambda: car.status().state is State.FAULT)
+    chip.inject(BusFault.ENODEV, times=FOREVER)
+    wait_for(lambda: car.status().state is ActuatorState.FAULT)
     still_drives(car, fleet.sleeper)  # nothing can be done about it from here
-    chip.inject(Fault.NONE, times=0)
+    chip.inject(BusFault.NONE, times=0)
     at = time.monotonic_ns()
     stayed_still(car, at + car.neutral_after(at))
-    client = ActuatorClient(car.socket, role=Role.WATCHER)
-    assert client.ask(Request.CLEAR) is Reason.NONE
+    client = ActuatorClient(car.socket, role=ClientRole.WATCHER)
+    assert client.ask(ActuatorRequest.CLEAR) is StopReason.NONE
     client.close()
-    assert car.wait_for_state(State.BOOT, State.DISARMED).reason is Reason.NONE
+    assert car.wait_for_state(ActuatorState.BOOT, ActuatorState.DISARMED).reason is StopReason.NONE
 
 
 def test_watchdog_is_fed_by_good_writes_alone(tmp_path):
@@ -362,7 +362,7 @@ def test_watchdog_is_fed_by_good_writes_alone(tmp_path):
         first = [manager.recv(4096).decode() for _ in range(3)]
         assert {"READY=1", "WATCHDOG=1", "STATUS=BOOT"} == set(first)
         assert manager.recv(4096) == b"WATCHDOG=1"
-        car.chip().inject(Fault.NACK)
+        car.chip().inject(BusFault.NACK)
         told = [manager.recv(4096).decode()]
         while "STATUS=FAULT" not in told[-1]:
             told.append(manager.recv(4096).decode())
@@ -417,7 +417,7 @@ def test_one_actuator_for_one_socket(tmp_path):
         command = [sys.executable, "-m", "racer.car.actuator", "run", *car.options]
         second = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         assert second.returncode == 1 and "another actuator" in second.stderr
-        assert car.status().state in (State.BOOT, State.DISARMED)
+        assert car.status().state in (ActuatorState.BOOT, ActuatorState.DISARMED)
     finally:
         car.close()
 
@@ -427,11 +427,11 @@ def test_no_calibration_no_pulse(tmp_path):
     car = Car(tmp_path / "car", text="{}")
     try:
         status = wait_for(lambda: car.status())
-        assert (status.state, status.reason) == (State.DISARMED, Reason.NO_CALIBRATION)
+        assert (status.state, status.reason) == (ActuatorState.DISARMED, StopReason.NO_CALIBRATION)
         assert status.detail.endswith("is no racer calibration")
         assert not car.chip_path.exists()
         client = ActuatorClient(car.socket)
-        assert client.ask(Request.ARM) is Reason.NO_CALIBRATION
+        assert client.ask(ActuatorRequest.ARM) is StopReason.NO_CALIBRATION
         client.close()
         assert car.neutral_helper() == 0
     finally:

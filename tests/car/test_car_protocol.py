@@ -10,26 +10,30 @@ from racer.car.actuator.protocol import (
     DETAIL_BYTES,
     MESSAGE_MAX,
     VERSION,
-    Ask,
-    Hello,
-    Malformed,
-    OtherVersion,
-    Role,
-    Status,
+    ActuatorStatus,
+    ClientRole,
+    HelloMessage,
+    MalformedMessage,
+    RequestMessage,
+    VersionMismatch,
     default_socket,
-    pack_ask,
     pack_command,
     pack_hello,
+    pack_request,
     pack_status,
     unpack,
 )
-from racer.car.actuator.words import Command, Reason, Request, Source, State
+from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, ActuatorState, CommandSource, StopReason
 
 U64, U32, U16 = (st.integers(0, 2**bits - 1) for bits in (64, 32, 16))
-COMMANDS = st.builds(Command, U64, st.sampled_from(Source), U64, U64, U64, U16, U16)
+COMMANDS = st.builds(ActuatorCommand, U64, st.sampled_from(CommandSource), U64, U64, U64, U16, U16)
 STATES = st.builds(
-    Status, st.sampled_from(State), st.sampled_from(Reason), st.sampled_from(Reason), U32, U64, U64, U64, U64, U64,
-    U16, U16, U32, U32, U32, st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
+    ActuatorStatus,
+    st.sampled_from(ActuatorState),
+    st.sampled_from(StopReason),
+    st.sampled_from(StopReason),
+    *(U32, U64, U64, U64, U64, U64, U16, U16, U32, U32, U32),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
 )  # fmt: skip
 
 
@@ -46,21 +50,21 @@ def test_status_round_trip(status):
     assert unpack(pack_status(status)) == status
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ClientRole)
 def test_hello_round_trip(role):
     """Who connects."""
-    assert unpack(pack_hello(role)) == Hello(role)
+    assert unpack(pack_hello(role)) == HelloMessage(role)
 
 
-@pytest.mark.parametrize("request_", Request)
+@pytest.mark.parametrize("request_", ActuatorRequest)
 def test_ask_round_trip(request_):
     """What a person asks."""
-    assert unpack(pack_ask(Ask(request_, 7))) == Ask(request_, 7)
+    assert unpack(pack_request(RequestMessage(request_, 7))) == RequestMessage(request_, 7)
 
 
 def test_sizes_and_places_are_fixed():
     """Another language could speak it: the bytes of a command, written out."""
-    command = Command(1, Source.PERSON, 2, 3, 4, 1500, 1446)
+    command = ActuatorCommand(1, CommandSource.PERSON, 2, 3, 4, 1500, 1446)
     assert pack_command(command) == struct.pack("<HBBB3xQQQQHH", 0x4352, VERSION, 2, 2, 1, 2, 3, 4, 1500, 1446)
     assert len(pack_command(command)) == 44
 
@@ -68,7 +72,7 @@ def test_sizes_and_places_are_fixed():
 def test_a_long_detail_is_cut_at_a_character():
     """Cut, whole characters only."""
     long = "é" * DETAIL_BYTES
-    status = Status(State.BOOT, Reason.NONE, Reason.NONE, *[0] * 11, long)
+    status = ActuatorStatus(ActuatorState.BOOT, StopReason.NONE, StopReason.NONE, *[0] * 11, long)
     assert unpack(pack_status(status)).detail == "é" * (DETAIL_BYTES // 2)
 
 
@@ -77,7 +81,7 @@ def test_any_bytes_are_refused_or_read(data):
     """Nothing but `Malformed` comes out of unpacking."""
     try:
         unpack(data)
-    except Malformed:
+    except MalformedMessage:
         return
 
 
@@ -88,30 +92,30 @@ def test_any_changed_byte_is_refused_or_read(command, at, change):
     data[at] ^= change
     try:
         assert unpack(bytes(data)) != command or at in (5, 6, 7)
-    except Malformed:
+    except MalformedMessage:
         return
 
 
 def test_other_versions_and_lengths():
     """Named apart, so that a pilot is told to be updated."""
-    data = bytearray(pack_command(Command(1, Source.FRAME, 2, 3, 4, 1500, 1446)))
-    with pytest.raises(Malformed, match="requires a buffer of 44"):
+    data = bytearray(pack_command(ActuatorCommand(1, CommandSource.FRAME, 2, 3, 4, 1500, 1446)))
+    with pytest.raises(MalformedMessage, match="requires a buffer of 44"):
         unpack(bytes(data) + b"x")
-    with pytest.raises(Malformed, match="3 bytes"):
+    with pytest.raises(MalformedMessage, match="3 bytes"):
         unpack(bytes(data[:3]))
     data[2] += 1
-    with pytest.raises(OtherVersion, match="version 2"):
+    with pytest.raises(VersionMismatch, match="version 2"):
         unpack(bytes(data))
     data[0] += 1
-    with pytest.raises(Malformed, match="not from"):
+    with pytest.raises(MalformedMessage, match="not from"):
         unpack(bytes(data))
 
 
 @pytest.mark.parametrize("pulse", [-1, 65536, 1500.5, float("nan")])
 def test_no_command_from_what_is_no_pulse(pulse):
     """A NaN cannot even be written down."""
-    with pytest.raises(Malformed):
-        pack_command(Command(1, Source.FRAME, 2, 3, 4, pulse, 1446))
+    with pytest.raises(MalformedMessage):
+        pack_command(ActuatorCommand(1, CommandSource.FRAME, 2, 3, 4, pulse, 1446))
 
 
 def test_default_socket(monkeypatch):

@@ -13,19 +13,18 @@ import numpy as np
 import pytest
 from drives import FakeClock, FakeDisk, picture, status, step
 
-from racer.car.drives import recorder as recorder_module
-from racer.car.drives.file import DriveHeader, Encoding
-from racer.car.drives.read import read_drive
-from racer.car.drives.recorder import (
+from racer.car.recording import recorder as recorder_module
+from racer.car.recording.drive_file import DriveHeader, FileStorage, FrameEncoding, create_drive
+from racer.car.recording.reader import read_drive
+from racer.car.recording.recorder import (
     FREE_FOR_FRAMES,
     FREE_FOR_ROWS,
     QUEUE_BYTES,
     QUEUE_ROWS,
     SLOW_NS,
     SYNC_NS,
-    Recorder,
+    DriveRecorder,
 )
-from racer.car.drives.storage import FileStorage, new_drive
 
 
 class Bench:
@@ -33,14 +32,14 @@ class Bench:
 
     def __init__(self, **options):
         self.disk, self.clock, self.told = FakeDisk(), FakeClock(), []
-        self.recorder = Recorder(
+        self.recorder = DriveRecorder(
             lambda: self.disk, DriveHeader(), clock=self.clock, tell=self.told.append, **options
         )  # fmt: skip
 
 
 def test_thread_writes_everything(tmp_path):
     """With its thread, all that was told is in the file after `close`."""
-    recorder = Recorder(lambda: FileStorage(tmp_path / "a.drive"), DriveHeader()).start()
+    recorder = DriveRecorder(lambda: FileStorage(tmp_path / "a.drive"), DriveHeader()).start()
     for number in range(200):
         recorder.step(step(number))
         recorder.actuator(status(number))
@@ -55,7 +54,7 @@ def test_thread_writes_everything(tmp_path):
 
 def test_frame_is_copied(tmp_path):
     """A camera may use its buffer again at once."""
-    bench = Bench(encoding=Encoding.DEFLATED)
+    bench = Bench(encoding=FrameEncoding.DEFLATED)
     pixels = picture(1)
     bench.recorder.frame(1, 1, pixels)
     pixels[:] = 0
@@ -66,7 +65,7 @@ def test_frame_is_copied(tmp_path):
 
 def test_full_queue_drops_frames_before_rows(tmp_path):
     """Frames beyond the bytes allowed and rows beyond the count are dropped, counted and told in the drive."""
-    bench = Bench(encoding=Encoding.DEFLATED)
+    bench = Bench(encoding=FrameEncoding.DEFLATED)
     large = np.zeros((1024, 1024, 1), np.uint8)
     fit = QUEUE_BYTES // large.nbytes
     for number in range(fit + 3):
@@ -106,7 +105,7 @@ def test_nowhere_to_write(tmp_path):
     """A folder that cannot be made is no reason not to drive: no exception, one line, everything counted."""
     (tmp_path / "file").write_text("")
     told = []
-    recorder = Recorder(lambda: new_drive(tmp_path / "file"), DriveHeader(), tell=told.append).start()
+    recorder = DriveRecorder(lambda: create_drive(tmp_path / "file"), DriveHeader(), tell=told.append).start()
     recorder.step(step(0))
     recorder.frame(0, 0, picture(0))
     recorder.close()
@@ -121,7 +120,7 @@ def test_full_device():
     storage = FileStorage.__new__(FileStorage)
     storage.path, storage._file, storage._size = Path("/dev/full"), os.open("/dev/full", os.O_WRONLY), 0
     told = []
-    recorder = Recorder(lambda: storage, DriveHeader(), tell=told.append)
+    recorder = DriveRecorder(lambda: storage, DriveHeader(), tell=told.append)
     recorder.step(step(0))
     recorder.close()
     assert "No space left" in recorder.status().failure and len(told) == 1
@@ -235,7 +234,7 @@ def test_names_do_not_collide(tmp_path):
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     names = []
     for _ in range(3):
-        storage = new_drive(tmp_path / "drives", now=lambda: at)
+        storage = create_drive(tmp_path / "drives", now=lambda: at)
         storage.close()
         names.append(storage.path.name)
     assert names == ["drive-20260102-030405.drive", "drive-20260102-030405-2.drive", "drive-20260102-030405-3.drive"]
@@ -246,7 +245,7 @@ def test_half_a_write_is_cut_off(tmp_path):
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from racer.car.drives.storage import FileStorage\n"
+        "from racer.car.recording.drive_file import FileStorage\n"
         "storage = FileStorage(Path(sys.argv[1]))\n"
         "storage.write(b'a' * 1000)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))\n"
@@ -266,10 +265,10 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
         "import sys, itertools\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from drives import picture, step\n"
-        "from racer.car.drives.file import DriveHeader\n"
-        "from racer.car.drives.storage import new_drive\n"
-        "from racer.car.drives.recorder import Recorder\n"
-        "recorder = Recorder(lambda: new_drive(__import__('pathlib').Path(sys.argv[1])), DriveHeader()).start()\n"
+        "from racer.car.recording.drive_file import DriveHeader\n"
+        "from racer.car.recording.drive_file import new_drive\n"
+        "from racer.car.recording.recorder import DriveRecorder\n"
+        "recorder = DriveRecorder(lambda: new_drive(__import__('pathlib').Path(sys.argv[1])), DriveHeader()).start()\n"
         "for number in itertools.count():\n"
         "    recorder.step(step(number)); recorder.frame(number, number, picture(number))\n"
         "    if recorder.status().written > 200_000: print(recorder.status().path, flush=True)\n"

@@ -14,19 +14,18 @@ import pytest
 from car_processes import CAR_ID, STOP_US, THROTTLE, calibration, on_chip
 
 from racer.car.actuator import __main__ as program
-from racer.car.actuator import limits, neutral
-from racer.car.actuator.bus import BusError
+from racer.car.actuator import failsafe, limits
+from racer.car.actuator.calibrated_range import open_driver, parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
-from racer.car.actuator.machine import Machine
-from racer.car.actuator.notify import Notifier
-from racer.car.actuator.process import SIGNALS, Process
-from racer.car.actuator.protocol import MESSAGE_MAX, Ask, Role, pack_ask, pack_hello, unpack
+from racer.car.actuator.drivers import BusError
+from racer.car.actuator.process import SIGNALS, ActuatorProcess, SystemdNotifier
+from racer.car.actuator.protocol import MESSAGE_MAX, ClientRole, RequestMessage, pack_hello, pack_request, unpack
 from racer.car.actuator.server import SocketTaken
 from racer.car.actuator.sim_chip import read_log
-from racer.car.actuator.wiring import open_driver, parse_wiring
-from racer.car.actuator.words import Pulses, Reason, Request, State, Trim
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CalibratedRange, Pulses, StopReason
 
-TRIM = Trim(1200, 1450, 1700, 1311, 1446, 1446)
+TRIM = CalibratedRange(1200, 1450, 1700, 1311, 1446, 1446)
 MS = 1_000_000
 
 
@@ -63,11 +62,11 @@ class Rig:
         self.now = 10_000 * MS
         self.path = str(folder / "s")
         self.driver = Driver(self)
-        self.machine = Machine(trim=trim, now_ns=self.now)
+        self.machine = ActuatorStateMachine(trim=trim, now_ns=self.now)
         self.clients = []
         self.serving = True
-        self.process = Process(
-            machine=self.machine, driver=self.driver, socket=self.path, notifier=Notifier({}), detail=detail,
+        self.process = ActuatorProcess(
+            machine=self.machine, driver=self.driver, socket=self.path, notifier=SystemdNotifier({}), detail=detail,
             clock=self.clock,
         )  # fmt: skip
 
@@ -80,7 +79,7 @@ class Rig:
         self.now += ns
         self.process.step()
 
-    def client(self, role=Role.PILOT):
+    def client(self, role=ClientRole.PILOT):
         """A client that said hello."""
         client = ActuatorClient(self.path, role=role, clock=self.clock)
         self.clients.append(client)
@@ -99,7 +98,7 @@ class Rig:
         for _ in range(110):
             self.send(client)
             self.step()
-        for request in (Request.ARM, Request.DRIVE):
+        for request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE):
             self.send(client)
             client.request(request)
             self.step()
@@ -128,8 +127,8 @@ def test_drives_and_tells(rig):
     """Status after every tick: state, pulses, and when the newest command was on the bus."""
     client = rig.drive()
     status = client.poll()
-    assert (status.state, status.steering_us, status.throttle_us) == (State.DRIVING, 1450, 1420)
-    assert (status.written_ns, status.answered, status.answer) == (rig.now, 2, Reason.NONE)
+    assert (status.state, status.steering_us, status.throttle_us) == (ActuatorState.DRIVING, 1450, 1420)
+    assert (status.written_ns, status.answered, status.answer) == (rig.now, 2, StopReason.NONE)
     assert status.input_id == rig.now - limits.TICK_NS
     assert status.seq == 113
     assert client.poll() is None and client.status == status
@@ -137,24 +136,24 @@ def test_drives_and_tells(rig):
 
 def test_watchers_see_and_may_stop(rig):
     """A watcher asks to stop and to clear, nothing else; it cannot command."""
-    pilot, watcher = rig.drive(), rig.client(Role.WATCHER)
+    pilot, watcher = rig.drive(), rig.client(ClientRole.WATCHER)
     rig.send(watcher, 1446)
-    watcher.request(Request.DISARM)
+    watcher.request(ActuatorRequest.DISARM)
     rig.send(pilot, 1420)
     rig.step()
     status = watcher.poll()
-    assert (status.state, status.answer, status.rejected) == (State.DRIVING, Reason.NOT_THE_PILOT, 1)
-    watcher.request(Request.STOP)
+    assert (status.state, status.answer, status.rejected) == (ActuatorState.DRIVING, StopReason.NOT_THE_PILOT, 1)
+    watcher.request(ActuatorRequest.STOP)
     rig.send(pilot, 1420)
     rig.step()
     assert rig.driver.written[-1] == Pulses(1450, 1446)
-    assert watcher.poll().state is State.HARD_STOP
+    assert watcher.poll().state is ActuatorState.HARD_STOP
     rig.step(limits.ALL_OFF_AFTER_NS)
     assert rig.driver.written[-1] is None
-    watcher.request(Request.CLEAR)
+    watcher.request(ActuatorRequest.CLEAR)
     starts = rig.driver.starts
     rig.step()
-    assert (rig.machine.state, rig.driver.starts) == (State.BOOT, starts + 1)
+    assert (rig.machine.state, rig.driver.starts) == (ActuatorState.BOOT, starts + 1)
 
 
 def test_one_pilot(rig):
@@ -190,16 +189,16 @@ def raw(rig, *messages):
 
 def test_strangers(rig):
     """Another version is told so; no hello is hung up on; rubbish is counted; a flood waits for its turn."""
-    other = bytearray(pack_hello(Role.PILOT))
+    other = bytearray(pack_hello(ClientRole.PILOT))
     other[2] = 9
     sock = raw(rig, bytes(other))
-    assert unpack(sock.recv(MESSAGE_MAX)).answer in (Reason.NONE, Reason.VERSION)
+    assert unpack(sock.recv(MESSAGE_MAX)).answer in (StopReason.NONE, StopReason.VERSION)
     sock.close()
-    sock = raw(rig, pack_ask(Ask(Request.STOP, 1)))
-    assert rig.machine.state is State.BOOT
+    sock = raw(rig, pack_request(RequestMessage(ActuatorRequest.STOP, 1)))
+    assert rig.machine.state is ActuatorState.BOOT
     assert not rig.machine.pilot
     sock.close()
-    sock = raw(rig, b"rubbish", pack_hello(Role.PILOT), pack_hello(Role.PILOT), b"more rubbish")
+    sock = raw(rig, b"rubbish", pack_hello(ClientRole.PILOT), pack_hello(ClientRole.PILOT), b"more rubbish")
     assert rig.machine.pilot and rig.machine.rejected == 3
     sock.close()
     rig.step()
@@ -219,7 +218,7 @@ def test_a_flood_does_not_stop_the_loop(rig):
 
 def test_too_many_connections(rig):
     """Six are served, a seventh is hung up on."""
-    clients = [rig.client(Role.WATCHER) for _ in range(7)]
+    clients = [rig.client(ClientRole.WATCHER) for _ in range(7)]
     rig.step()
     for client in clients[:6]:
         client.poll()
@@ -230,7 +229,7 @@ def test_too_many_connections(rig):
 
 def test_who_does_not_read_misses_some(rig):
     """A full socket loses status messages and blocks nobody; the newest come again after reading."""
-    watcher = rig.client(Role.WATCHER)
+    watcher = rig.client(ClientRole.WATCHER)
     for _ in range(1000):
         rig.step()
     old = watcher.poll()
@@ -243,10 +242,10 @@ def test_bus_error_is_answered_at_once(rig):
     rig.drive()
     rig.driver.failing = 3
     rig.step()
-    assert rig.machine.state is State.HARD_STOP
+    assert rig.machine.state is ActuatorState.HARD_STOP
     rig.step(0)
     assert rig.driver.written[-1] == Pulses(1450, 1446)
-    assert (rig.process._status.retries, rig.machine.reason) == (2, Reason.BUS)
+    assert (rig.process._status.retries, rig.machine.reason) == (2, StopReason.BUS)
 
 
 def test_retries_are_counted(rig):
@@ -254,11 +253,11 @@ def test_retries_are_counted(rig):
     rig.step()
     rig.driver.failing = 2
     rig.step()
-    assert rig.machine.state is State.BOOT
+    assert rig.machine.state is ActuatorState.BOOT
     assert rig.process._status.retries == 2
 
 
-@pytest.mark.parametrize(("writes", "state"), [(1, State.DRIVING), (2, State.HARD_STOP)])
+@pytest.mark.parametrize(("writes", "state"), [(1, ActuatorState.DRIVING), (2, ActuatorState.HARD_STOP)])
 def test_slow_bus(rig, writes, state):
     """One slow write may be a busy processor; two in a row are a broken promise."""
     client = rig.drive()
@@ -326,7 +325,7 @@ def test_silent_actuator(rig):
     client = ActuatorClient(rig.path)
     rig.clients.append(client)
     with pytest.raises(ActuatorGone, match=r"did not answer within 0\.01 s"):
-        client.ask(Request.STOP, timeout_s=0.01)
+        client.ask(ActuatorRequest.STOP, timeout_s=0.01)
     assert client.fileno() >= 0
 
 
@@ -353,7 +352,7 @@ def test_watchdog_datagrams(tmp_path, abstract):
     """Four times in a time-out and no more; again at once where one was lost."""
     name = f"@racer-test-{os.getpid()}" if abstract else str(tmp_path / "n")
     manager = Manager(name.replace("@", "\0"))
-    notifier = Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
     for ms in range(0, 1000, 20):
         notifier.fed(ms * MS)
     assert manager.heard() == ["WATCHDOG=1"] * 4
@@ -366,7 +365,7 @@ def test_watchdog_datagrams(tmp_path, abstract):
 
 def test_no_manager_no_datagrams():
     """Started by hand, nothing is said."""
-    notifier = Notifier({})
+    notifier = SystemdNotifier({})
     notifier.say("READY=1")
     notifier.fed(0)
     notifier.close()
@@ -375,23 +374,23 @@ def test_no_manager_no_datagrams():
 def test_neutral_helper_from_note_or_calibration(tmp_path, monkeypatch, capfd):
     """Neutral, half a second, off; from the note if there is one, else from the file, else what can be done."""
     slept = []
-    monkeypatch.setattr(neutral.time, "sleep", slept.append)
+    monkeypatch.setattr(failsafe.time, "sleep", slept.append)
     chip, note, file = tmp_path / "chip", str(tmp_path / "note"), tmp_path / "calibration.json"
     given = {"note": note, "calibration": str(file), "wiring": "", "car_id": CAR_ID}
-    assert neutral.main(**given) == 1
+    assert failsafe.run_failsafe(**given) == 1
     assert "cannot stop the car" in capfd.readouterr().err
-    assert neutral.main(**given | {"wiring": f"sim:{chip}"}) == 1  # a chip that nobody ever started
+    assert failsafe.run_failsafe(**given | {"wiring": f"sim:{chip}"}) == 1  # a chip that nobody ever started
     driver = open_driver(parse_wiring(f"sim:{chip}"))
     driver.start()
     driver.write(Pulses(1500, 1350))
-    assert neutral.main(**given | {"wiring": f"sim:{chip}"}) == 0
+    assert failsafe.run_failsafe(**given | {"wiring": f"sim:{chip}"}) == 0
     file.write_text(json.dumps(calibration(chip)))
-    assert neutral.main(**given) == 0
-    neutral.keep_note(note, f"sim:{chip}", Pulses(1450, 1446))
+    assert failsafe.run_failsafe(**given) == 0
+    failsafe.save_rest_note(note, f"sim:{chip}", Pulses(1450, 1446))
     file.unlink()
-    assert neutral.main(**given) == 0
-    neutral.keep_note(note, "none", None)
-    assert neutral.main(**given) == 0
+    assert failsafe.run_failsafe(**given) == 0
+    failsafe.save_rest_note(note, "none", None)
+    assert failsafe.run_failsafe(**given) == 0
     assert 0.5 in slept
     driver.close()
 
@@ -408,7 +407,7 @@ def test_to_rest_tries_off_even_where_neutral_failed():
                 raise BusError("x")
 
     driver = Broken()
-    assert neutral.to_rest(driver, Pulses(1450, 1446), sleep=lambda s: pytest.fail("nothing to wait for"))
+    assert failsafe.bring_to_rest(driver, Pulses(1450, 1446), sleep=lambda s: pytest.fail("nothing to wait for"))
     assert driver.calls == limits.BUS_RETRIES + 2
 
 
@@ -505,7 +504,7 @@ def test_run_with_a_chip_that_does_not_start(tmp_path):
 
     def script(rig):
         if rig.waits == 40:
-            assert (rig.machine.state, rig.machine.reason) == (State.FAULT, Reason.BUS)
+            assert (rig.machine.state, rig.machine.reason) == (ActuatorState.FAULT, StopReason.BUS)
             os.kill(os.getpid(), signal.SIGINT)
 
     rig = Whole(tmp_path, script)
@@ -524,7 +523,7 @@ def test_client_over_what_is_no_actuator(tmp_path):
     listener.listen()
     client = ActuatorClient(str(tmp_path / "s"))
     peer, _ = listener.accept()
-    peer.send(pack_hello(Role.PILOT))
+    peer.send(pack_hello(ClientRole.PILOT))
     assert client.poll() is None
     peer.send(b"hello, who is there?")
     with pytest.raises(ActuatorGone, match="another language"):
@@ -532,7 +531,7 @@ def test_client_over_what_is_no_actuator(tmp_path):
     while client.send(steering_us=1450, throttle_us=1446, input_id=1, captured_ns=1):
         pass
     with pytest.raises(ActuatorGone, match="does not read"):
-        client.request(Request.STOP)
+        client.request(ActuatorRequest.STOP)
     for sock in (client, peer, listener):
         sock.close()
 
@@ -558,7 +557,7 @@ def test_program_leaves_a_note_and_runs(tmp_path, monkeypatch, signed):
     """What the neutral helper needs lies beside the socket before anything moves."""
     data = calibration(tmp_path / "chip") | ({} if signed else {"sha256": "0"})
     (tmp_path / "calibration.json").write_text(json.dumps(data))
-    monkeypatch.setattr(Process, "run", lambda self: self._server.close() or 7)
+    monkeypatch.setattr(ActuatorProcess, "run", lambda self: self._server.close() or 7)
     options = ["--calibration", str(tmp_path / "calibration.json"), "--socket", str(tmp_path / "s")]
     assert program.main(["run", *options, "--car-id", CAR_ID]) == 7
     note = json.loads((tmp_path / "s.rest").read_text())
@@ -568,7 +567,7 @@ def test_program_leaves_a_note_and_runs(tmp_path, monkeypatch, signed):
 
 def test_neutral_by_the_program(tmp_path, monkeypatch):
     """The same program writes neutral when systemd asks for it, as a module too; where it knows no bus it fails."""
-    monkeypatch.setattr(neutral.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(failsafe.time, "sleep", lambda seconds: None)
     options = ["--socket", str(tmp_path / "s"), "--car-id", CAR_ID]
     assert program.main(["neutral", "--calibration", str(tmp_path / "absent"), *options]) == 1
     (tmp_path / "calibration.json").write_text(json.dumps(calibration(tmp_path / "chip")))
@@ -588,11 +587,11 @@ def test_a_refused_pilot_that_goes_on_sending(rig):
     stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stranger.connect(rig.path)
     rig.step()
-    stranger.send(pack_hello(Role.PILOT))
+    stranger.send(pack_hello(ClientRole.PILOT))
     for number in range(100):
-        stranger.send(pack_ask(Ask(Request.STOP, number)))
+        stranger.send(pack_request(RequestMessage(ActuatorRequest.STOP, number)))
     rig.step()
-    assert rig.machine.pilot and rig.machine.state is State.BOOT
+    assert rig.machine.pilot and rig.machine.state is ActuatorState.BOOT
     assert len(rig.process._server._connections) == 1
     stranger.close()
 
@@ -649,5 +648,5 @@ def test_ask_and_wait(rig, monkeypatch):
     client = rig.client()
     poll = client.poll
     monkeypatch.setattr(client, "poll", lambda timeout: (rig.step(), poll(0.0))[1])
-    assert client.ask(Request.DRIVE) is Reason.NOT_ARMED
-    assert client.ask(Request.DISARM) is Reason.NONE
+    assert client.ask(ActuatorRequest.DRIVE) is StopReason.NOT_ARMED
+    assert client.ask(ActuatorRequest.DISARM) is StopReason.NONE

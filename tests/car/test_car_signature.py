@@ -8,17 +8,17 @@ import stat
 import pytest
 from handmade_bundle import write_linear
 
-from racer.car.store.check import Parity
-from racer.car.store.signature import (
+from racer.car.models.parity import Parity
+from racer.car.models.signature import (
     SignatureError,
-    new_key,
+    create_key,
     parse_signature,
     read_private_key,
     read_public_key,
-    sign,
-    verify,
+    sign_bundle,
+    verify_signature,
 )
-from racer.car.store.store import Store
+from racer.car.models.store import ModelStore
 from racer.errors import MissingExtra
 
 ABSENT = "install racer[sign]"
@@ -33,21 +33,21 @@ def good(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     """An empty store."""
-    return Store(tmp_path / "store", check=lambda path: Parity(16, 0.0, 0.1))
+    return ModelStore(tmp_path / "store", check=lambda path: Parity(16, 0.0, 0.1))
 
 
 @pytest.fixture
 def key(tmp_path):
     """A private key's path; its public key lies beside it."""
     pytest.importorskip("cryptography", reason=ABSENT)
-    new_key(tmp_path / "team")
+    create_key(tmp_path / "team")
     return tmp_path / "team"
 
 
 def signed(bundle, key):
     """Write the signature beside a bundle."""
     beside = bundle.with_name(bundle.name + ".sig")
-    beside.write_bytes(sign(bundle.read_bytes(), read_private_key(key)).to_json())
+    beside.write_bytes(sign_bundle(bundle.read_bytes(), read_private_key(key)).to_json())
     return beside
 
 
@@ -103,11 +103,11 @@ def test_forged_field(good, store, key, field):
 def test_relabelled_signature(good, key):
     """A signature whose sha256 field was corrected to another file's does not verify."""
     data = good.read_bytes()
-    made = sign(data + b" ", read_private_key(key))
+    made = sign_bundle(data + b" ", read_private_key(key))
     sha256 = hashlib.sha256(data).hexdigest()
     forged = type(made)(sha256, made.key, made.value)
     with pytest.raises(SignatureError, match="does not fit"):
-        verify(forged, sha256=sha256, trusted={"team": made.key}, source="x")
+        verify_signature(forged, sha256=sha256, trusted={"team": made.key}, source="x")
 
 
 def test_signature_comes_later(good, store, key):
@@ -169,7 +169,7 @@ def test_keys(key, tmp_path):
     """A private key is its owner's alone and is never overwritten; kinds of key are not mixed up."""
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     with pytest.raises(SignatureError, match="not overwritten"):
-        new_key(key)
+        create_key(key)
     assert read_private_key(key).public_key().public_bytes_raw() == read_public_key(tmp_path / "team.pub")
     for read, path in ((read_public_key, key), (read_private_key, tmp_path / "team.pub")):
         with pytest.raises(SignatureError, match="begins with"):

@@ -13,8 +13,8 @@ import pytest
 from handmade_bundle import DISCRETE, write_linear
 from store_cases import CASES, GRAPHS
 
-from racer.car.store.check import Parity, check_apart, check_here
-from racer.car.store.store import Store, StoreError, read_stream
+from racer.car.models.parity import Parity, check_in_process, check_in_subprocess
+from racer.car.models.store import ModelStore, ModelStoreError, read_stream
 from racer.errors import BundleError
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def tree(folder):
 @pytest.fixture
 def store(tmp_path, good):
     """A store with one bundle in use."""
-    made = Store(tmp_path / "store", check=parity)
+    made = ModelStore(tmp_path / "store", check=parity)
     made.use(made.install(good).sha256)
     return made
 
@@ -76,21 +76,21 @@ def test_install_again_changes_nothing(store, good):
 
 def test_rollback_without_a_past(store):
     """There is nothing to go back to."""
-    with pytest.raises(StoreError, match="no model to go back to"):
+    with pytest.raises(ModelStoreError, match="no model to go back to"):
         store.rollback()
 
 
 @pytest.mark.parametrize("which", ["nothing", "", "goo"])
 def test_unknown_model(store, which):
     """A name that is not there is told with those that are."""
-    with pytest.raises(StoreError, match="there is: good"):
+    with pytest.raises(ModelStoreError, match="there is: good"):
         store.use(which)
 
 
 def test_same_name_needs_digits(store, second):
     """Two bundles of one name are told apart by their first digits."""
     card = store.install_bytes(second.read_bytes(), name="good", signature=None, source="x")
-    with pytest.raises(StoreError, match=r"2 models are called `good`.*give the digits"):
+    with pytest.raises(ModelStoreError, match=r"2 models are called `good`.*give the digits"):
         store.card("good")
     assert store.card(card.sha256[:8]) == card
 
@@ -100,7 +100,7 @@ def test_remove_keeps_what_is_needed(store, second):
     two = store.install(second)
     store.use(two.sha256)
     for name, word in (("second", "in use"), ("good", "rollback")):
-        with pytest.raises(StoreError, match=word):
+        with pytest.raises(ModelStoreError, match=word):
             store.remove(name)
     store.rollback()
     third = store.install_bytes(_third(store.root.parent), name="third", signature=None, source="x")
@@ -110,13 +110,13 @@ def test_remove_keeps_what_is_needed(store, second):
 def _third(folder):
     from handmade_bundle import linear_contract, linear_onnx, linear_weights
 
-    from racer.bundle import Golden, read_bundle, write_bundle
+    from racer.bundle import GoldenSample, read_bundle, write_bundle
 
     contract = linear_contract()
     weights = {key: value * 2 for key, value in linear_weights(contract).items()}
     golden = read_bundle(write_linear(folder / "t.bundle")).golden
     write_bundle(folder / "u.bundle", onnx=linear_onnx(contract, weights), contract=contract, weights=weights,
-                 golden=Golden(inputs=golden.inputs, outputs=golden.outputs))  # fmt: skip
+                 golden=GoldenSample(inputs=golden.inputs, outputs=golden.outputs))  # fmt: skip
     return (folder / "u.bundle").read_bytes()
 
 
@@ -135,7 +135,7 @@ def test_use_finds_damage(store, second):
 def test_unfit_is_refused_with_its_reason(tmp_path, good):
     """A policy that needs what the car has not is not installed; one that no longer fits is not used."""
     reasons = ["needs sensor `state`, which only the simulator has"]
-    store = Store(tmp_path / "s", check=parity, fits=lambda contract: reasons)
+    store = ModelStore(tmp_path / "s", check=parity, fits=lambda contract: reasons)
     with pytest.raises(BundleError, match="cannot drive this car: needs sensor `state`"):
         store.install(good)
     assert tree(store.root) == {"models": False}
@@ -168,7 +168,7 @@ def test_malformed_graph_is_refused(tmp_path, good, name):
     make, word = GRAPHS[name]
     bad = tmp_path / f"{name}.bundle"
     make(good, bad)
-    store = Store(tmp_path / "store", check=check_here)
+    store = ModelStore(tmp_path / "store", check=check_in_process)
     with pytest.raises(BundleError) as refused:
         store.install(bad)
     said = str(refused.value)
@@ -195,12 +195,12 @@ def test_flipped_anywhere_never_half_taken(store, good, tmp_path, at):
 def test_check_in_another_process(good, tmp_path):
     """The real check passes a good bundle and passes on the reason of a bad one."""
     pytest.importorskip("onnxruntime", reason="install racer[car]")
-    found = check_apart(good)
+    found = check_in_subprocess(good)
     assert found.observations == 16 and found.difference <= 1e-5 and found.inference_ms > 0
     bad = tmp_path / "bad.bundle"
     GRAPHS["answers"][0](good, bad)
     with pytest.raises(BundleError, match="recorded was"):
-        check_apart(bad)
+        check_in_subprocess(bad)
 
 
 def test_crash_of_the_check_is_a_refusal(monkeypatch, tmp_path):
@@ -210,7 +210,7 @@ def test_crash_of_the_check_is_a_refusal(monkeypatch, tmp_path):
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(BundleError, match=r"crashed onnxruntime \(SIGSEGV\)"):
-        check_apart(tmp_path / "x.bundle")
+        check_in_subprocess(tmp_path / "x.bundle")
 
 
 def test_killed_or_full_at_every_write(good, second, tmp_path):
@@ -245,6 +245,6 @@ def test_stream_is_whole_or_refused(good):
 @pytest.mark.parametrize("name", ["../../up", "a b/c", ".hidden", "\x1b[31mred", ""])
 def test_names_are_harmless(tmp_path, good, name):
     """A name never holds a path or a terminal's control characters."""
-    store = Store(tmp_path / "s", check=parity)
+    store = ModelStore(tmp_path / "s", check=parity)
     card = store.install_bytes(good.read_bytes(), name=name, signature=None, source="x")
     assert re.fullmatch(r"\w[\w.-]*", card.name)

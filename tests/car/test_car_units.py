@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from racer.car.actuator.wiring import parse_wiring
+from racer.car.actuator.calibrated_range import parse_wiring
 from racer.car.units import actuator_unit
 
 UNITS = {kind: actuator_unit(parse_wiring(kind)) for kind in ("pca9685:1:0x40", "sysfs_pwm:/sys/class/pwm/pwmchip0")}

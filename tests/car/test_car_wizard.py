@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from racer.car.actuator.calibrated_range import read_actuator_setup
 from racer.car.actuator.sim_chip import read_log
-from racer.car.actuator.trim import read_setup
-from racer.car.actuator.words import Pulses
-from racer.car.calibration.calibration import CalibrationError, Driver, read_calibration, write_calibration
-from racer.car.calibration.wizard import STEPS, Wizard, draft
-from racer.car.calibration.wizard_bench import ActuatorBench
+from racer.car.actuator.states import Pulses
+from racer.car.calibration.calibration import CalibrationError, DriverConfig, read_calibration, write_calibration
+from racer.car.calibration.preview import ActuatorPreview
+from racer.car.calibration.wizard import CALIBRATION_STEPS, CalibrationWizard, draft_calibration
 from racer.cli.main import app
 
 ANSWERS = {
@@ -33,7 +33,7 @@ ANSWERS = {
 
 def wizard(device="chip", before=None):
     """A wizard for a simulated car."""
-    return Wizard(car_id=CAR_ID, driver=Driver(kind="sim", device=str(device)), before=before)
+    return CalibrationWizard(car_id=CAR_ID, driver=DriverConfig(kind="sim", device=str(device)), before=before)
 
 
 def answer(made, answers, until="done"):
@@ -50,7 +50,7 @@ def test_answers_become_the_calibration(tmp_path):
     """The measured car comes out, passes both readers, and its polarity is told from the pulses."""
     made = answer(wizard(tmp_path / "chip"), ANSWERS).result()
     path = write_calibration(tmp_path / "c.json", made)
-    assert read_calibration(path, car_id=CAR_ID) == made and read_setup(str(path), CAR_ID)
+    assert read_calibration(path, car_id=CAR_ID) == made and read_actuator_setup(str(path), CAR_ID)
     assert (made.steering.left_us, made.steering.invert, made.throttle.invert) == (1700, False, True)
     assert made.throttle.rev_max_us == made.throttle.rev_start_us == STOP_US and made.speed_max == 3.0
 
@@ -117,7 +117,7 @@ def test_unfinished_or_falling_speed():
 @settings(max_examples=100, deadline=None)
 def test_shown_pulses_are_within_the_draft(events):
     """Whatever is pressed, what is shown lies within what the wizard's own actuator allows."""
-    made, wide = wizard(), draft(car_id=CAR_ID, driver=Driver(kind="sim", device="x"))
+    made, wide = wizard(), draft_calibration(car_id=CAR_ID, driver=DriverConfig(kind="sim", device="x"))
     good = {"max_deg_left": 30.0, "max_deg_right": 30.0, "choice": "direct", "speed_start": 0.0, "speed_max": 0.0}
     for what, number in events:
         with contextlib.suppress(CalibrationError):
@@ -126,13 +126,13 @@ def test_shown_pulses_are_within_the_draft(events):
         if shown:
             assert wide.steering.right_us <= shown.steering_us <= wide.steering.left_us
             assert wide.throttle.rev_max_us <= shown.throttle_us <= wide.throttle.fwd_max_us
-    assert made.step in STEPS
+    assert made.step in CALIBRATION_STEPS
 
 
 def test_bench_shows_and_lets_go(tmp_path):
     """The pulse is on the wire for a moment; neutral before and after; the process is gone at the end."""
-    driver = Driver(kind="sim", device=str(tmp_path / "chip"))
-    bench = ActuatorBench(draft(car_id=CAR_ID, driver=driver), service=str(tmp_path / "none"))
+    driver = DriverConfig(kind="sim", device=str(tmp_path / "chip"))
+    bench = ActuatorPreview(draft_calibration(car_id=CAR_ID, driver=driver), service=str(tmp_path / "none"))
     try:
         bench.show(Pulses(1600, 1540), 0.3)
     finally:
@@ -149,9 +149,9 @@ def test_bench_beside_the_cars_own_actuator(tmp_path):
     car = Car(tmp_path / "car")
     try:
         wait_for(lambda: Path(car.socket).exists())
-        driver = Driver(kind="sim", device=str(tmp_path / "chip"))
+        driver = DriverConfig(kind="sim", device=str(tmp_path / "chip"))
         with pytest.raises(CalibrationError, match="systemctl stop racer-actuator"):
-            ActuatorBench(draft(car_id=CAR_ID, driver=driver), service=car.socket)
+            ActuatorPreview(draft_calibration(car_id=CAR_ID, driver=driver), service=car.socket)
     finally:
         car.close()
 
@@ -170,7 +170,7 @@ def test_terminal(tmp_path, monkeypatch):
         def close(self):
             shown.append("closed")
 
-    monkeypatch.setattr("racer.car.calibration.wizard_bench.ActuatorBench", NoBench)
+    monkeypatch.setattr("racer.car.calibration.preview.ActuatorPreview", NoBench)
     lines = ["y"]
     for name, (pulse, more) in list(ANSWERS.items())[1:]:
         lines += [str(pulse), "ok"] if pulse is not None else []

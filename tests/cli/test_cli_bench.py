@@ -6,7 +6,7 @@ import pytest
 from racer_command import racer
 
 from racer.bench import simulation
-from racer.bench.record import KEYS
+from racer.bench.measure import KEYS
 from racer.errors import RacerError
 
 

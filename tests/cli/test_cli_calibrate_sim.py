@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from racer.car.drives.file import DriveError
+from racer.car.recording.drive_file import DriveError
 from racer.cli.main import app
 from racer.config.read import read_vehicle
 

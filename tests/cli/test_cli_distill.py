@@ -6,8 +6,8 @@ from tiny_distillation import ROUND, SETTINGS, TRACK, write_teacher
 
 from racer.bundle import read_bundle
 from racer.runs import open_run
-from racer.train import distill as session
-from racer.train.distill_learn import Student
+from racer.train.distill import session as session
+from racer.train.distill.student import Student
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 

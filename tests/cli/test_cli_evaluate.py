@@ -17,8 +17,8 @@ def trained(tmp_path_factory):
     """A run on a user's own track and vehicle files, beside which both lie."""
     from racer.assets import shipped_root
     from racer.config.read import read_train
-    from racer.train.folder import new_run
-    from racer.train.session import train
+    from racer.train.ppo.session import train
+    from racer.train.run_folder import new_run
 
     folder = tmp_path_factory.mktemp("evaluate")
     shutil.copy(shipped_root() / "tracks" / f"{TRACK}.yaml", folder / "mine.yaml")

@@ -8,13 +8,13 @@ from tiny_training import tiny_config
 from racer.bundle import read_bundle, write_bundle
 from racer.export.checkpoint import write_checkpoint
 from racer.export.network import build_policy
-from racer.train.learner import contract_for
+from racer.train.ppo.learner import training_contract
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     """A bundle of an untrained policy."""
-    contract = contract_for(tiny_config(), run="x", hashes={})
+    contract = training_contract(tiny_config(), run="x", hashes={})
     observations = {"state": np.random.default_rng(0).normal(size=(8, 48)).astype(np.float32)}
     path = tmp_path_factory.mktemp("export") / "given.bundle"
     write_checkpoint(path, policy=build_policy(contract), contract=contract, observations=observations)

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from racer.assets import find
+from racer.assets import find_asset
 from racer.cli.new import new
 from racer.config.read import read_train
 from racer.errors import AssetError, RacerError
@@ -36,8 +36,8 @@ def test_workspace_is_what_train_takes(monkeypatch: pytest.MonkeyPatch, home: Pa
     monkeypatch.chdir(home / "mine")
     config = read_train()
     assert config.track == ("my_track",) and config.reward == "my_reward"
-    assert find("config", "default").resolve() == home / "mine/configs/default.yaml"
-    assert find("reward", config.reward).resolve() == home / "mine/reward_functions/my_reward.py"
+    assert find_asset("config", "default").resolve() == home / "mine/configs/default.yaml"
+    assert find_asset("reward", config.reward).resolve() == home / "mine/reward_functions/my_reward.py"
     track = load_track(config.track[0])
     assert np.array_equal(track.center, load_track("willow_bend").center)
     assert Path(track.source).resolve() == home / "mine/tracks/my_track.yaml"

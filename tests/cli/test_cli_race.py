@@ -8,9 +8,9 @@ from race_bundles import write_driver
 from racer_command import racer, racer_alone
 
 from racer.errors import ConfigError
-from racer.race import guard
-from racer.race.entrants import labelled
-from racer.race.leaderboard import Leaderboard
+from racer.race import guarded_race
+from racer.race.entrants import parse_entrants
+from racer.race.leaderboard.store import Leaderboard
 from racer.replay import read_replay
 
 QUICK = ("--track", "easy_oval", "--set", "laps=1", "--set", "countdown_s=0")
@@ -65,8 +65,10 @@ def test_a_model_that_hangs_voids_the_race(call, monkeypatch):
     """Say whose model it was, in one line, and print no result."""
     here = Path(__file__).parents[1]
     paths = f"sys.path[:0] = [{str(here / 'race')!r}, {str(here)!r}]; "
-    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
-    monkeypatch.setattr(guard, "DRIVE", "test_race_guard:second_hangs")
+    monkeypatch.setattr(
+        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
+    )
+    monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "test_race_guard:second_hangs")
     said = call("league", "pure_pursuit", "wild=random", *QUICK, "--model-s", "0.2")
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
     assert "The race is void: the model of `wild` took" in said.err
@@ -113,10 +115,10 @@ def test_mistakes_are_one_line(call, arguments, words):
 )
 def test_labels(given, expected):
     """Call entrants by their files or runs, each differently."""
-    assert [label for label, _ in labelled(given)] == expected
+    assert [label for label, _ in parse_entrants(given)] == expected
 
 
 def test_labels_that_are_given_twice():
     """Refuse to change a label that somebody chose."""
     with pytest.raises(ConfigError, match="a label of its own"):
-        labelled(["a=x", "a=y"])
+        parse_entrants(["a=x", "a=y"])

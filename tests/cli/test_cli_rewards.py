@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from racer.cli.rewards import watch as rewards_watch
-from racer.cli.rewards.app import app
+from racer.cli import rewards as rewards_watch
+from racer.cli.rewards import app
 from racer.errors import RewardError
-from racer.reward import check
-from racer.reward.params import NAMES, markdown
+from racer.reward.check import report
+from racer.reward.params import NAMES, params_markdown
 
 
 def test_params_prints_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def test_params_prints_the_docs_page() -> None:
     """Print the text of docs/reward-params.md, nothing added."""
     result = CliRunner().invoke(app, ["params", "--markdown"])
     assert result.exit_code == 0
-    assert result.output == markdown()
+    assert result.output == params_markdown()
 
 
 GOOD = 'def reward_function(params):\n    return params["speed"]\n'
@@ -92,11 +92,11 @@ def test_watch_goes_on_behind_a_broken_file(
     """Check and draw at once, tell a broken file and keep the picture, draw again when it is mended."""
     checked: list[str] = []
 
-    def quick_check(path: Path, *, tracks: list[str]) -> check.CheckReport:
+    def quick_check(path: Path, *, tracks: list[str]) -> report.CheckReport:
         checked.append(path.read_text())
-        return check.CheckReport(ok=True, **check.EMPTY)
+        return report.CheckReport(ok=True, **report.EMPTY_RESULT)
 
-    monkeypatch.setattr(check, "check_reward", quick_check)
+    monkeypatch.setattr(report, "check_reward", quick_check)
     path = home / "mine.py"
     path.write_text(GOOD)
     texts = iter(
@@ -115,7 +115,7 @@ def test_watch_goes_on_behind_a_broken_file(
             path.write_text(text)
 
     with pytest.raises(KeyboardInterrupt):
-        rewards_watch.watch("mine.py", "thimble", None, wait=wait)
+        rewards_watch.watch_reward("mine.py", "thimble", None, wait=wait)
     printed = capsys.readouterr().out
     assert [text.count("\n") for text in checked] == [2, 2, 3]
     assert printed.count("mine.py: good") == 3 and printed.count("drawn    mine.png") == 2

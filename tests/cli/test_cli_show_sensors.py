@@ -6,7 +6,7 @@ from PIL import Image
 from racer_command import racer
 
 from racer.config.read import read_vehicle
-from racer.report.sensor_sheet import captions, look
+from racer.report.sensor_sheet import captions, capture_sheet
 from racer.track.load import load_track
 
 
@@ -43,11 +43,11 @@ def test_mistakes_are_one_line(run, tmp_path, arguments, words):
 def test_both_frames_of_a_cell_are_of_the_same_car():
     """Show with `none` the same frame and the same scan twice, and with `real` others, and tell what was drawn."""
     track, car = load_track("willow_bend"), read_vehicle("deepracer")
-    sheet = look(track, car, "none", episodes=3)
+    sheet = capture_sheet(track, car, "none", episodes=3)
     np.testing.assert_array_equal(sheet.plain, sheet.given)
     np.testing.assert_array_equal(sheet.scans_plain, sheet.scans_given)
     assert captions(sheet, 0) == ("", "as it is")
-    sheet = look(track, car, "real", colour="rgb", episodes=3)
+    sheet = capture_sheet(track, car, "real", colour="rgb", episodes=3)
     assert sheet.given.shape == (3, 120, 160, 3) and (sheet.plain != sheet.given).mean() > 0.5
     assert (sheet.ages > 0.03).all() and (sheet.scans_plain != sheet.scans_given).mean() > 0.5
     assert f"pitch {sheet.drawn[1]['camera_pitch_deg']:+.1f}°" in captions(sheet, 1)[1]

@@ -97,9 +97,9 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the picture that the rasteriser draws as a PNG."""
     from PIL import Image
 
-    picture = types.ModuleType("racer.sim.picture.picture")
+    picture = types.ModuleType("racer.render.topdown")
     picture.draw_track = lambda track, width_px: np.full((50, width_px, 3), 99, np.uint8)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "racer.sim.picture.picture", picture)
+    monkeypatch.setitem(sys.modules, "racer.render.topdown", picture)
     assert "closed, 16.79 m long" in run("show", "easy_oval", "--width-px", "80")
     with Image.open("easy_oval.png") as image:
         assert image.size == (80, 50)

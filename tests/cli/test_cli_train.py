@@ -8,7 +8,7 @@ from tiny_training import ROUND, SETTINGS, TRACK
 
 from racer.bundle import read_bundle
 from racer.runs import open_run
-from racer.train import session
+from racer.train.ppo import session
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 

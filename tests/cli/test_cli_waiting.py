@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from racer.cli.waiting import STARTING, Waiting
+from racer.cli.progress import STARTING, ProgressLine
 
 
 class Terminal(io.StringIO):
@@ -24,7 +24,7 @@ def test_it_says_that_it_compiles_then_what_it_does(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     for key in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
         monkeypatch.delenv(key, raising=False)
-    with Waiting("racing") as waiting:
+    with ProgressLine("racing") as waiting:
         waiting(None)
         assert STARTING in terminal.getvalue() and "racing" not in terminal.getvalue()
         waiting(0.25)
@@ -33,7 +33,7 @@ def test_it_says_that_it_compiles_then_what_it_does(monkeypatch):
 
 def test_nothing_is_said_where_there_is_no_terminal(capsys):
     """Leave files and pipes alone."""
-    with Waiting("racing") as waiting:
+    with ProgressLine("racing") as waiting:
         waiting(None)
         waiting(0.5)
     assert capsys.readouterr() == ("", "")
@@ -42,6 +42,6 @@ def test_nothing_is_said_where_there_is_no_terminal(capsys):
 def test_a_stop_by_the_machine_is_like_ctrl_c():
     """Raise what Ctrl-C raises on SIGTERM, and only meanwhile."""
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), Waiting("racing"):
+    with pytest.raises(KeyboardInterrupt), ProgressLine("racing"):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before

@@ -27,7 +27,7 @@ def two(tmp_path):
 @pytest.fixture
 def seen(monkeypatch):
     """Windows that were opened; each is closed after three frames."""
-    from racer.view.window import Window
+    from racer.viewer.window import ViewerWindow
 
     opened = []
 
@@ -36,7 +36,7 @@ def seen(monkeypatch):
             window.frame(0.2)
         opened.append(window)
 
-    monkeypatch.setattr(Window, "run", few_frames)
+    monkeypatch.setattr(ViewerWindow, "run", few_frames)
     yield opened
     import pygame
 

@@ -8,9 +8,9 @@ from racer.config.actions import (
     ActionSpace,
     ContinuousActions,
     DiscreteActions,
+    action_space_difference,
     action_space_type,
-    describe,
-    difference,
+    describe_action_space,
     parse_action_space,
 )
 from racer.errors import ConfigError
@@ -106,11 +106,11 @@ def test_frozen():
 def test_difference_names_both():
     """Say nothing of equal spaces and name both of unlike ones."""
     discrete = DiscreteActions.grid([-30, 30], [1])
-    assert difference(ContinuousActions(), ContinuousActions()) is None
-    said = difference(ContinuousActions(), discrete)
+    assert action_space_difference(ContinuousActions(), ContinuousActions()) is None
+    said = action_space_difference(ContinuousActions(), discrete)
     assert said == (
         "action space continuous, steering -30..30 degrees, speed 0.5..4 m/s, "
         "against discrete, 2 actions (-30 deg at 1 m/s, 30 deg at 1 m/s)"
     )
     assert [action_space_type(each) for each in (ContinuousActions(), discrete)] == ["continuous", "discrete"]
-    assert describe(discrete) in said
+    assert describe_action_space(discrete) in said

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.assets import names
+from racer.assets import asset_names
 from racer.config.base import Config
-from racer.config.disturbance import GROUPS, Distribution, DisturbanceConfig, differs, entries
+from racer.config.disturbance import GROUPS, Distribution, DisturbanceConfig, disturbance_entries, is_disturbed
 from racer.config.read import read_disturbance, to_yaml, validate
 from racer.errors import ConfigError
 
@@ -55,7 +55,7 @@ def test_a_mistake_is_one_line(data, words):
 
 def test_what_is_not_drawn_may_be_left_to_the_vehicle():
     """Take no value for friction and lags, whose neutral value is the vehicle's own."""
-    empty = [name for name, one in entries(DisturbanceConfig()).items() if one is None]
+    empty = [name for name, one in disturbance_entries(DisturbanceConfig()).items() if one is None]
     assert empty == ["vehicle.friction", "vehicle.steer_lag", "vehicle.steer_rate_max_deg", "vehicle.throttle_lag"]
 
 
@@ -93,9 +93,9 @@ def test_all_that_is_shipped_can_be_read():
     """Read every shipped disturbance; only `none` is neutral."""
     folder = ROOT / "configs" / "disturbance"
     shipped = {path.stem: read_disturbance(path) for path in folder.glob("*.yaml")}
-    assert set(shipped) == {"none", "mild", "real"} <= set(names("disturbance"))
-    assert [name for name in sorted(shipped) if not differs(shipped[name])] == ["none"]
-    assert all(differs(shipped[name], group) for name in ("mild", "real") for group in GROUPS)
+    assert set(shipped) == {"none", "mild", "real"} <= set(asset_names("disturbance"))
+    assert [name for name in sorted(shipped) if not is_disturbed(shipped[name])] == ["none"]
+    assert all(is_disturbed(shipped[name], group) for name in ("mild", "real") for group in GROUPS)
 
 
 FROM_THE_NOTES = {
@@ -136,7 +136,7 @@ FROM_THE_NOTES = {
 
 def test_real_has_the_ranges_of_the_notes():
     """Ship the starting ranges of the notes on the car as `real`, and nothing of it wider in `mild`."""
-    real, mild = entries(read_disturbance("real")), entries(read_disturbance("mild"))
+    real, mild = disturbance_entries(read_disturbance("real")), disturbance_entries(read_disturbance("mild"))
     for name, bounds in FROM_THE_NOTES.items():
         assert real[name].bounds == pytest.approx(bounds, rel=1e-3), name
         if not name.startswith("camera_delivery."):

@@ -9,10 +9,8 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
-from racer.config.env import EnvConfig, StartConfig
-from racer.config.sensors import LidarConfig
+from racer.config.env import EnvConfig, LidarConfig, StartConfig, VehicleConfig
 from racer.config.train import BudgetConfig, PPOConfig, TrainConfig
-from racer.config.vehicle import VehicleConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 VEHICLE = yaml.safe_load((ROOT / "configs" / "vehicle" / "deepracer.yaml").read_text())

@@ -3,10 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from racer.config.env import EnvConfig
-from racer.config.objects import BotsConfig, ObjectsConfig
-from racer.config.sensors import DiscretizedSectorLidarConfig, SectorLidarConfig
-from racer.env.make import env_config
+from racer.config.env import BotsConfig, DiscretizedSectorLidarConfig, EnvConfig, ObjectsConfig, SectorLidarConfig
+from racer.env.batch import make_env_config
 from racer.errors import ConfigError
 
 
@@ -103,7 +101,7 @@ def test_slots(fields, slots):
 def test_mistakes_are_one_line(fields, told):
     """Name the key, what was given and what to do."""
     with pytest.raises(ConfigError) as caught:
-        env_config(fields)
+        make_env_config(fields)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 

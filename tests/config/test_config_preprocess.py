@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from racer.config.cnn import CNNS, DEEPRACER_NAMES
-from racer.config.preprocess import (
+from racer.config.network import (
+    CNNS,
+    DEEPRACER_NAMES,
     AreaStep,
     CropStep,
     GreyStep,
@@ -12,7 +13,7 @@ from racer.config.preprocess import (
     PreprocessConfig,
     ResizeStep,
     StackStep,
-    shape_after,
+    shape_after_step,
 )
 
 
@@ -49,7 +50,7 @@ def test_order_of_the_steps():
 )
 def test_shapes(step, before, after):
     """Give the shape that each step leaves."""
-    assert shape_after(step, before) == after
+    assert shape_after_step(step, before) == after
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_shapes(step, before, after):
 def test_steps_that_do_not_fit(step, told):
     """Refuse a step that cannot be done with a picture of 160 x 120."""
     with pytest.raises(ValueError, match=told):
-        shape_after(step, (120, 160, 1))
+        shape_after_step(step, (120, 160, 1))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.config.read import read_train, read_vehicle, read_yaml, to_yaml, validate, with_settings
+from racer.config.env import VehicleConfig
+from racer.config.read import apply_settings, read_train, read_vehicle, read_yaml, to_yaml, validate
 from racer.config.train import TrainConfig
-from racer.config.vehicle import VehicleConfig
 from racer.errors import AssetError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,13 +102,13 @@ def test_numbers_are_numbers(write, text, value):
     """Read 1e-4 as people mean it; quoted text stays text."""
     data = read_yaml(write(f"a: {text}\n"))
     assert data == {"a": value} and type(data["a"]) is type(value)
-    assert with_settings({}, [f"a={text}"]) == data
+    assert apply_settings({}, [f"a={text}"]) == data
 
 
 def test_settings_reach_nested_keys_and_leave_the_rest():
     """Set nested keys, lists and mappings, in order; the data given stays as it was."""
     data = {"track": "a", "ppo": {"gamma": 0.9, "layers": [1, 2]}}
-    done = with_settings(
+    done = apply_settings(
         data,
         ["ppo.learning_rate=1e-4", "ppo.layers=[32, 16]", " env.start.mode = random", "ppo.gamma=0.5",
          "ppo.gamma=0.6", "env.time_limit_s=null", "track=[b, c]", "reward=a=b", "vehicle="],
@@ -121,7 +121,7 @@ def test_settings_reach_nested_keys_and_leave_the_rest():
         "vehicle": None,
     }
     assert data == {"track": "a", "ppo": {"gamma": 0.9, "layers": [1, 2]}}
-    assert with_settings({"ppo": {"gamma": 0.9}}, ["ppo={n_steps: 8}"]) == {"ppo": {"n_steps": 8}}
+    assert apply_settings({"ppo": {"gamma": 0.9}}, ["ppo={n_steps: 8}"]) == {"ppo": {"n_steps": 8}}
 
 
 BAD_SETTINGS = [
@@ -142,7 +142,7 @@ BAD_SETTINGS = [
 @pytest.mark.parametrize(("setting", "told"), BAD_SETTINGS)
 def test_bad_settings_are_one_line(setting, told):
     """Refuse what is no key=value, repeating it."""
-    message = refusal(with_settings, {"track": "a"}, [setting])
+    message = refusal(apply_settings, {"track": "a"}, [setting])
     assert message.startswith("--set ") and told in message
 
 
@@ -274,7 +274,7 @@ def test_numbers_survive_bit_for_bit(rate, limit, ahead, seed):
     config = TrainConfig(
         track="a", seed=seed, ppo={"learning_rate": rate}, env={"look_ahead": ahead, "time_limit_s": limit}
     )
-    again = validate(TrainConfig, with_settings(yaml.safe_load(to_yaml(config)), []), "again")
+    again = validate(TrainConfig, apply_settings(yaml.safe_load(to_yaml(config)), []), "again")
     assert again == config
 
 

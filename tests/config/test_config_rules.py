@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from racer.assets import names
+from racer.assets import asset_names
 from racer.config.read import to_yaml
 from racer.config.rules import Rules, read_rules
 from racer.errors import AssetError, ConfigError
@@ -16,7 +16,7 @@ SHIPPED = sorted(file.stem for file in (ROOT / "configs" / "rules").glob("*.yaml
 def test_four_presets_are_shipped():
     """Find the presets by name."""
     assert SHIPPED == ["console", "drfc", "league", "simapp"]
-    assert set(SHIPPED) <= set(names("rules"))
+    assert set(SHIPPED) <= set(asset_names("rules"))
 
 
 @pytest.mark.parametrize(

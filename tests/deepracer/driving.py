@@ -12,10 +12,10 @@ from racer.config.actions import DiscreteActions
 from racer.config.env import EnvConfig
 from racer.config.read import read_vehicle
 from racer.deepracer.logs import EpisodeLog
-from racer.deepracer.trace import Episode, Trace
-from racer.env.time_trial import TimeTrial
+from racer.deepracer.trace import EpisodeTrace, LoggedEpisode
+from racer.env.batch import TimeTrial
 from racer.reward.load import load_reward
-from racer.reward.seam import Reward
+from racer.reward.protocol import Reward
 from racer.track.load import load_track
 from racer.track.track import Track
 
@@ -55,7 +55,7 @@ class Kept:
     """A `Trace` that keeps its episodes."""
 
     def __init__(self, worlds: int) -> None:
-        self.trace, self.episodes = Trace(worlds, 1.0 / 15.0, clock=lambda: 1e9), list[Episode]()
+        self.trace, self.episodes = EpisodeTrace(worlds, 1.0 / 15.0, clock=lambda: 1e9), list[LoggedEpisode]()
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
         """Cars were placed."""

@@ -10,7 +10,7 @@ import pytest
 
 from racer.config.read import read_train
 from racer.config.train import TrainConfig
-from racer.deepracer.importing import Imported, import_project
+from racer.deepracer.importing import ImportedModel, import_project
 from racer.errors import AssetError, ConfigError, RewardError, TrackError
 from racer.track.load import load_track
 from racer.track.npy import write_npy
@@ -48,7 +48,7 @@ def model(folder: Path, metadata: dict[str, Any] = METADATA, **files: str) -> Pa
     return folder
 
 
-def reread(imported: Imported, folder: Path) -> TrainConfig:
+def reread(imported: ImportedModel, folder: Path) -> TrainConfig:
     """The configuration as `racer train --config` reads it."""
     file = folder / "written.yaml"
     file.write_text(imported.to_yaml(folder))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from racer.config.objects import ObjectsConfig
+from racer.config.env import ObjectsConfig
 from racer.deepracer.job import read_job
 from racer.errors import ConfigError
 

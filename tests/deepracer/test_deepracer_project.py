@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from racer.deepracer.project import find_project, number, read_json, shown, whole
+from racer.deepracer.project import find_project, parse_integer, parse_number, quote_value, read_json
 from racer.errors import ConfigError
 
 REWARD = "def reward_function(params):\n    return 1.0\n"
@@ -112,18 +112,18 @@ def test_json_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_numbers_refused(value: object) -> None:
     """Refuse what is no number or out of range, switches included."""
     with pytest.raises(ConfigError, match=r"^key is .*; give a number from 0 to 4$"):
-        number(value, "key", 0.0, 4.0)
+        parse_number(value, "key", 0.0, 4.0)
 
 
 def test_numbers_taken() -> None:
     """Take numbers, also as text, and whole ones however they are written; both limits count."""
-    assert [number(one, "key", 0.0, 4.0) for one in (0, 4, "0.5", "3e-4", 2.5)] == [0.0, 4.0, 0.5, 3e-4, 2.5]
-    assert [whole(one, "key", 1, 64) for one in (64, "64", 64.0, "1")] == [64, 64, 64, 1]
+    assert [parse_number(one, "key", 0.0, 4.0) for one in (0, 4, "0.5", "3e-4", 2.5)] == [0.0, 4.0, 0.5, 3e-4, 2.5]
+    assert [parse_integer(one, "key", 1, 64) for one in (64, "64", 64.0, "1")] == [64, 64, 64, 1]
     with pytest.raises(ConfigError, match=r"^key is 2\.5; give a whole number from 1 to 64$"):
-        whole(2.5, "key", 1, 64)
+        parse_integer(2.5, "key", 1, 64)
 
 
 def test_shown_is_one_short_line() -> None:
     """Show any value within one short line of plain letters."""
     for value in ("a\nb", "\x1b[31m", {"a": "x" * 500}, [1] * 500, "ü"):
-        assert len(shown(value)) <= 60 and shown(value).isprintable() and shown(value).isascii()
+        assert len(quote_value(value)) <= 60 and quote_value(value).isprintable() and quote_value(value).isascii()

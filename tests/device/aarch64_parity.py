@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from racer.bundle import read_bundle
-from racer.car.bench.network import CarNetwork
+from racer.car.bench import CarNetwork
 from racer.car.camera.lens import make_remap
-from racer.car.store.check import check_here
-from racer.config.preprocess import PreprocessConfig
-from racer.config.sensors import CameraConfig
+from racer.car.models.parity import check_in_process
+from racer.config.env import CameraConfig
+from racer.config.network import PreprocessConfig
 from racer.contract import camera_sensor
 from racer.preprocess import Preprocessor
 
@@ -101,7 +101,7 @@ def verdict(name, right, folder):
     if name.startswith("network: "):
         path = folder / name.removeprefix("network: ")
         off = float(np.abs(answers(path) - right).max())
-        golden = check_here(path)
+        golden = check_in_process(path)
         words = f"largest difference {off:.1e}; {golden.observations} recorded answers within {golden.difference:.1e}"
         return words, max(off, golden.difference) <= DIFFERENCE_MAX
     made = preprocessed(PREPROCESSING[name.removeprefix("preprocessing: ")])

@@ -5,7 +5,7 @@ import random
 import socket
 import threading
 
-from racer.car.camera.sim import HEADER, MAGIC
+from racer.car.camera.sources import FRAME_HEADER, FRAME_MAGIC
 
 
 class LossyCable:
@@ -50,11 +50,11 @@ class LossyCable:
                 self._hand_on(camera.makefile("rb"), pilot)
 
     def _hand_on(self, camera, pilot):
-        while len(head := camera.read(HEADER.size)) == HEADER.size:
-            if not head.startswith(MAGIC):  # what else the simulator tells is as long as a frame's head
+        while len(head := camera.read(FRAME_HEADER.size)) == FRAME_HEADER.size:
+            if not head.startswith(FRAME_MAGIC):  # what else the simulator tells is as long as a frame's head
                 pilot.sendall(head)
                 continue
-            _, height, width, channels, *_ = HEADER.unpack(head)
+            _, height, width, channels, *_ = FRAME_HEADER.unpack(head)
             pixels = camera.read(height * width * channels)
             if self._dice.random() < self.loss:
                 self.lost += 1

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
 
 from car_processes import Car, Sleeper, wait_for
 
-from racer.car.actuator.sim_chip import Fault, faults_in_log
-from racer.car.actuator.words import State
+from racer.car.actuator.sim_chip import BusFault, read_fault_log
+from racer.car.actuator.states import ActuatorState
 
 MS = 1_000_000
 AT_ONCE = 8
@@ -55,16 +55,16 @@ def bus(car):
     """Four transactions fail, one more than a tick's attempts. Counts from the first."""
     car.event()
     time.sleep(random.uniform(0.0, 0.06))
-    car.chip().inject(Fault.EIO, times=4)
-    return wait_for(lambda: faults_in_log(car.chip_path))[0][0]
+    car.chip().inject(BusFault.EIO, times=4)
+    return wait_for(lambda: read_fault_log(car.chip_path))[0][0]
 
 
 PROMISES = {
-    "pilot killed": (killed, "steady", "frame", 20, State.FAULT),
-    "pilot frozen": (frozen, "steady", "frame", 120, State.FAULT),
-    "camera stalled": (stalled, "stale", "frame", 250, State.DISARMED),
-    "remote lost": (stalled, "stale", "person", 350, State.DISARMED),
-    "bus error": (bus, "steady", "frame", 40, State.FAULT),
+    "pilot killed": (killed, "steady", "frame", 20, ActuatorState.FAULT),
+    "pilot frozen": (frozen, "steady", "frame", 120, ActuatorState.FAULT),
+    "camera stalled": (stalled, "stale", "frame", 250, ActuatorState.DISARMED),
+    "remote lost": (stalled, "stale", "person", 350, ActuatorState.DISARMED),
+    "bus error": (bus, "steady", "frame", 40, ActuatorState.FAULT),
 }
 
 

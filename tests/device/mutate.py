@@ -29,35 +29,38 @@ import racer.contract  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {
-    "machine": (
-        "racer.car.actuator.machine",
+    "state_machine": (
+        "racer.car.actuator.state_machine",
         ["tests/car/test_car_machine.py", "tests/car/test_car_server.py", "tests/car/test_car_machine_invariants.py"],
     ),
     "limits": (
         "racer.car.actuator.limits",
         ["tests/car/test_car_calibration.py", "tests/car/test_car_machine.py", "tests/car/test_car_bus.py"],
     ),
-    "journal": ("racer.car.actuator.journal", ["tests/car/test_car_journal.py"]),
+    "log": ("racer.car.actuator.log", ["tests/car/test_car_journal.py"]),
     "gate": ("racer.car.gate", ["tests/car/test_car_gate.py"]),
-    "trim": ("racer.car.actuator.trim", ["tests/car/test_car_calibration.py"]),
-    "bus": ("racer.car.actuator.bus", ["tests/car/test_car_bus.py"]),
-    "wiring": ("racer.car.actuator.wiring", ["tests/car/test_car_bus.py"]),
-    "pca9685": ("racer.car.actuator.pca9685", ["tests/car/test_car_bus.py"]),
+    "calibrated_range": (
+        "racer.car.actuator.calibrated_range",
+        ["tests/car/test_car_calibration.py", "tests/car/test_car_bus.py"],
+    ),
+    "drivers": ("racer.car.actuator.drivers", ["tests/car/test_car_bus.py"]),
 }
 PATIENCE = 10
 """How many times the run without a mutation a mutant may take: one that only blocks counts as killed by then."""
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
 EQUIVALENT = {
-    ("machine", "NEVER: Final = (1 << 63) - 1", ""): "any number beyond every clock will do",
-    ("machine", "_NO_COMMAND: Final = Command(-1, Source.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)", ""): (
-        "it stands for none: its numbers lie below all others, its pulses are never used"
-    ),
-    ("machine", "_NO_TRIM: Final = Trim(1, 0, 0, 1, 0, 0)", ""): (
+    ("state_machine", "NEVER: Final = (1 << 63) - 1", ""): "any number beyond every clock will do",
+    (
+        "state_machine",
+        "_NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
+        "",
+    ): ("it stands for none: its numbers lie below all others, its pulses are never used"),
+    ("state_machine", "_NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)", ""): (
         "no command fits a low above a high, and steering and throttle refuse each on its own"
     ),
-    ("machine", "self._half_us = 0", ""): "read in a soft stop alone, which sets it when it begins",
-    ("machine", "self._fresh_until_ns = 0", ""): (
+    ("state_machine", "self._half_us = 0", ""): "read in a soft stop alone, which sets it when it begins",
+    ("state_machine", "self._fresh_until_ns = 0", ""): (
         "read before the first command nowhere: without one the command is late, which is told before the frame"
     ),
     (
@@ -65,11 +68,15 @@ EQUIVALENT = {
         "if command.captured_ns > self.command.captured_ns:",
         "command.captured_ns >= self.command.captured_ns",
     ): "the same capture from the same source gives the same deadline again; from another source it is refused before",
-    ("machine", "self._neutral_since_ns = NEVER", "pass"): (
+    ("state_machine", "self._neutral_since_ns = NEVER", "pass"): (
         "after a failed bus: what arms next has passed a fault, and clearing that sets it too (a second lock; "
         "`test_clearing_a_fault_counts_neutral_anew` fails where clearing does not)"
     ),
-    ("machine", "return False", "return None"): "asked for its truth alone, and `take`'s own is tested for `is False`",
+    (
+        "state_machine",
+        "return False",
+        "return None",
+    ): "asked for its truth alone, and `take`'s own is tested for `is False`",
     (
         "machine",
         "return command.input_id > last.input_id and command.captured_ns > last.captured_ns",
@@ -80,14 +87,18 @@ EQUIVALENT = {
         "fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms",
         "9999999",
     ): "two whole units either way",
-    ("pca9685", "PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STEPS) - 1", "1000001"): (
+    ("drivers", "PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STEPS) - 1", "1000001"): (
         "121 either way, to which a test holds it"
     ),
-    ("pca9685", "PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STEPS) - 1", "999999"): (
+    ("drivers", "PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STEPS) - 1", "999999"): (
         "121 either way"
     ),
-    ("trim", "raw = file.read(_BYTES_MAX + 1)", "2"): "one byte too many is as much too long as two",
-    ("trim", 'sign = -1 if part["invert"] else 1', "2"): "only the sign of a step counts where steps are whole",
+    ("calibrated_range", "raw = file.read(_BYTES_MAX + 1)", "2"): "one byte too many is as much too long as two",
+    (
+        "calibrated_range",
+        'sign = -1 if part["invert"] else 1',
+        "2",
+    ): "only the sign of a step counts where steps are whole",
     (
         "gate",
         "end, full = (s.left_us, s.max_deg_left) if angle >= 0.0 else (s.right_us, s.max_deg_right)",
@@ -96,7 +107,7 @@ EQUIVALENT = {
 }
 """Target, line of source, what it became (empty: whatever), and why that means the same."""
 
-PLACES = {("machine", "return False", "return None"): 2}
+PLACES = {("state_machine", "return False", "return None"): 2}
 """In how many places of the source a listed line may survive; once where it is not told here."""
 
 COMPARE = {

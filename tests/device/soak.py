@@ -28,11 +28,11 @@ from car_processes import Sleeper
 from measure_promises import MS, percentile
 
 from racer.car.actuator.sim_chip import SimChip
-from racer.plant.faults import stop_by
-from racer.plant.session import Session, SessionError
+from racer.hil.faults import measure_stop
+from racer.hil.session import HilError, HilSession
 
 PROMISED_MS = {"kill": 20, "hang": 120, "stall": 250, "freeze": 450, "black": 450, "torn": 450}
-"""A picture that goes wrong must be seen three or five times before it is sure (`racer.car.checks`)."""
+"""A picture that goes wrong must be seen three or five times before it is sure (`racer.car.faults`)."""
 STEP_US = 5.0
 KINDS = ("stall", "hang", "freeze", "black", "torn")
 GROWTH_MAX_MB = {"actuator": 1.0, "pilot": 8.0}
@@ -73,8 +73,8 @@ class Soak:
             self.early += 1
             return
         try:
-            stopped = stop_by(self.session, kind)
-        except SessionError as error:  # a simulator that was too late to say how the car stands, or a car that goes on
+            stopped = measure_stop(self.session, kind)
+        except HilError as error:  # a simulator that was too late to say how the car stands, or a car that goes on
             self.unseen.append(f"{kind}: {error}")
             if not self.mended():
                 self.missed.append(self.unseen[-1])
@@ -109,7 +109,7 @@ def soak(session, minutes, dice):
         passed = (time.monotonic() - begin) / 60.0
         if passed >= minutes:
             break
-        with contextlib.suppress(SessionError):  # a machine too busy to arm on is tried again
+        with contextlib.suppress(HilError):  # a machine too busy to arm on is tried again
             session.go()
             session.settle(dice.uniform(1.0, 4.0))
         made.stop(kind)
@@ -118,7 +118,7 @@ def soak(session, minutes, dice):
             told = passed
             row = made.memory[-1]
             print(f"{passed:5.1f} min, {number} stops, {row['actuator']:.1f} and {row['pilot']:.1f} MB", flush=True)
-    with contextlib.suppress(SessionError):
+    with contextlib.suppress(HilError):
         session.go()
         session.settle(2.0)
         made.stop("kill")
@@ -159,7 +159,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
-    session = Session(given.bundle, track=given.track, speed_limit=given.speed_limit, seed=given.seed)
+    session = HilSession(given.bundle, track=given.track, speed_limit=given.speed_limit, seed=given.seed)
     with session:
         os.setpriority(os.PRIO_PROCESS, session.plant.process.pid, -12)
         sleeper = Sleeper()

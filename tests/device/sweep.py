@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lossy_cable import LossyCable
 
-from racer.plant.faults import stop_by
-from racer.plant.session import Session, SessionError
+from racer.hil.faults import measure_stop
+from racer.hil.session import HilError, HilSession
 
 PROMISED = (60, 0)
 PROMISED_SHARE = 0.9
@@ -40,22 +40,22 @@ def with_cable(session, loss, seed):
 
 def drive(bundle, given, latency_ms, loss):
     """One place of the table as plain data."""
-    session = Session(
+    session = HilSession(
         bundle, track=given.track, latency_ms=latency_ms, speed_limit=given.speed_limit, seed=given.seed
     )  # fmt: skip
     row = {"latency_ms": latency_ms, "loss_percent": loss, "laps": given.laps}
-    with with_cable(session, loss / 100.0, given.seed), contextlib.suppress(SessionError), session:
+    with with_cable(session, loss / 100.0, given.seed), contextlib.suppress(HilError), session:
         for process in (0, session.plant.process.pid):  # cable and physics wait for nobody
             os.setpriority(os.PRIO_PROCESS, process, -12)
-        with contextlib.suppress(SessionError):  # stopped too often: the laps until then count
+        with contextlib.suppress(HilError):  # stopped too often: the laps until then count
             session.laps(given.laps)
         times = [lap["time_s"] for lap in session.drive.laps if lap["completed"]]
         row |= {"completed": len(times), "mean_s": sum(times) / len(times) if times else None}
         row |= {"stops": list(session.drive.stops), "glass_to_wheel_ms": session.record.get("glass_to_wheel_ms")}
         session.go()
-        with contextlib.suppress(SessionError):  # a car that does not get so fast is stopped from what it has
+        with contextlib.suppress(HilError):  # a car that does not get so fast is stopped from what it has
             session.wait(lambda: session.where()["speed"] > STALL_SPEED, 5.0, "speed")
-        stopped = stop_by(session, "stall")
+        stopped = measure_stop(session, "stall")
         row |= {"stall_speed": stopped.speed, "stall_m": stopped.distance, "stall_neutral_ms": stopped.neutral_ms}
     return row
 

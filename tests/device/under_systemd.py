@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
 
 from car_processes import CAR_ID, Car, wait_for
 
-from racer.car.actuator.wiring import parse_wiring
-from racer.car.actuator.words import State
+from racer.car.actuator.calibrated_range import parse_wiring
+from racer.car.actuator.states import ActuatorState
 from racer.car.units import actuator_unit
 
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -119,7 +119,7 @@ def trial(folder, manager, number):
         neutral = car.neutral_after(at)
         writer = next(pid for when, pid, _ in car.log() if when >= at + neutral)
         assert writer != actuator
-        car.wait_for_state(State.BOOT, State.DISARMED)
+        car.wait_for_state(ActuatorState.BOOT, ActuatorState.DISARMED)
         assert wait_for(car.main_process) not in (actuator, writer)
         return neutral / 1e6
     finally:

@@ -9,8 +9,8 @@ from ring import progress_reward, ring
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import EnvConfig
 from racer.config.read import read_vehicle, to_yaml, validate
-from racer.env.make import make_time_trial
-from racer.env.sensing import Sensing
+from racer.env.batch import make_time_trial
+from racer.env.sensors.suite import SensorSuite
 from racer.env.vector import RacerVectorEnv
 from racer.errors import AssetError, ConfigError
 from racer.evaluate import evaluate
@@ -180,7 +180,7 @@ def test_a_reset_shows_nothing_of_the_episode_before(disturbed):
     trial = make(disturbed({"camera_delivery": {"latency": 0.3}}))
     drive(trial)
     trial.start()
-    now = Sensing(trial.world, trial.config.model_copy(update={"disturbance": "none"}))
+    now = SensorSuite(trial.world, trial.config.model_copy(update={"disturbance": "none"}))
     now.start()
     np.testing.assert_array_equal(trial.observation["camera"], now.observation["camera"])
 

@@ -9,12 +9,10 @@ from test_env_gymnasium import with_recommendations
 
 import racer.env  # noqa: F401 (registers the ids)
 from racer.config.env import EnvConfig
-from racer.env.make import make_time_trial
-from racer.env.spaces import observation_space
+from racer.env.batch import make_time_trial, observation_space
 from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError
-from racer.sim.dtypes import BOT, BOX
-from racer.sim.status import Status
+from racer.sim.dtypes import BOT, BOX, EpisodeStatus
 from racer.track.track import Track
 
 ALL = {"sensors": ("state", "lidar", "sector_lidar", "discretized_sector_lidar")}
@@ -152,7 +150,7 @@ def test_a_crash_ends_an_episode():
         trial.step(np.array([[0.0, 2.0]]))
         if trial.terminated[0]:
             break
-    assert trial.world.status.item() == Status.CRASHED and crashed == [False] * (len(crashed) - 1) + [True]
+    assert trial.world.status.item() == EpisodeStatus.CRASHED and crashed == [False] * (len(crashed) - 1) + [True]
     # Half the car, and half the box with its margin of 0.05 m; within what it drives in a step.
     assert trial.world.cars["x"].item() == pytest.approx(10.0 - 0.25 - 0.16176, abs=2.0 / 15)
 

@@ -17,9 +17,9 @@ with warnings.catch_warnings():
 from racer.env.parallel import RacerParallelEnv
 from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError
+from racer.policy.load import RandomPolicy
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.policy.random_policy import RandomPolicy
-from racer.sim.placement import GRID_GAP
+from racer.sim.reset import GRID_GAP
 
 
 def progress_reward(params):

@@ -5,11 +5,18 @@ import pytest
 from ring import progress_reward, ring, single
 
 from racer.config.read import read_vehicle
-from racer.env.picture import BOX_COLOUR, CAR_COLOUR, WIDTH_PX, Paths, Renderer
 from racer.env.vector import RacerVectorEnv
 from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.sim.picture.picture import View, draw_track
+from racer.render.topdown import (
+    RENDER_BOX_COLOUR,
+    RENDER_CAR_COLOUR,
+    RENDER_WIDTH_PX,
+    DrivenPaths,
+    Viewport,
+    WorldRenderer,
+    draw_track,
+)
 from racer.sim.world import World
 from racer.track.load import load_track
 
@@ -31,8 +38,8 @@ def test_pictures_are_images_of_the_whole_track():
     pictures = batch(3).render()
     assert isinstance(pictures, tuple) and len(pictures) == 3
     for image in pictures:
-        assert image.dtype == np.uint8 and image.shape[1:] == (WIDTH_PX, 3)
-        assert abs(image.shape[0] - WIDTH_PX) <= 1
+        assert image.dtype == np.uint8 and image.shape[1:] == (RENDER_WIDTH_PX, 3)
+        assert abs(image.shape[0] - RENDER_WIDTH_PX) <= 1
     alone = single(render_mode="rgb_array")
     alone.reset(seed=1)
     assert alone.render().tobytes() == pictures[0].tobytes()
@@ -50,7 +57,7 @@ def test_the_car_is_where_it_is():
     """Change pixels around the car's position alone, some in its colour, and follow it."""
     env = batch(4)
     track = ring()
-    view = View.fit(track, WIDTH_PX)
+    view = Viewport.fit(track, RENDER_WIDTH_PX)
     background = draw_track(track, view=view)
     seen = []
     for _ in range(3):
@@ -64,7 +71,7 @@ def test_the_car_is_where_it_is():
             assert len(pixels) > 100
             assert np.abs(pixels - [row, column]).max() < reach
             assert np.abs(pixels.mean(axis=0) - [row, column]).max() < 0.1 / view.scale
-            assert (image == CAR_COLOUR).all(axis=2).sum() > 20
+            assert (image == RENDER_CAR_COLOUR).all(axis=2).sum() > 20
         for _ in range(8):
             env.step(np.tile([6.0, 1.5], (4, 1)))
     assert len({tuple(at.round()) for at in seen}) == len(seen), "pictures that do not move"
@@ -87,7 +94,7 @@ def test_each_world_shows_its_own_track():
     """Draw every world over the track that it drives, in either direction."""
     double = ring(name="double", center=2 * ring().center, left=2 * ring().left, right=2 * ring().right)
     env = batch(4, track=[ring(), double], config={"start": {"direction": "alternate"}})
-    backgrounds = [draw_track(track, view=View.fit(track, WIDTH_PX)) for track in (ring(), double)]
+    backgrounds = [draw_track(track, view=Viewport.fit(track, RENDER_WIDTH_PX)) for track in (ring(), double)]
     for n, image in enumerate(env.render()):
         assert len(changed(image, backgrounds[n % 2])) < 10_000
         assert len(changed(image, backgrounds[1 - n % 2])) > 10_000 or image.shape != backgrounds[1 - n % 2].shape
@@ -110,19 +117,19 @@ def test_boxes_are_drawn_where_they_are_active(active):
     world.reset()
     world.put_object(0, 0, s=4.0)
     world.objects["active"] = int(active)
-    image = Renderer(world).draw(0)
-    assert bool((image == BOX_COLOUR).all(axis=2).sum() > 200) is active
+    image = WorldRenderer(world).draw(0)
+    assert bool((image == RENDER_BOX_COLOUR).all(axis=2).sum() > 200) is active
 
 
 def test_paths_are_drawn_where_cars_went_and_coloured_by_speed():
     """Find a car's own places painted, slow ones darker than fast ones, and the rest of the road as it was."""
     track = load_track("easy_oval")
-    paths = Paths()
+    paths = DrivenPaths()
     result = evaluate(PurePursuitPolicy(), track, read_vehicle("deepracer"), laps=1, watch=paths)
     assert result.completion_rate == 1.0
     image, slow, fast = paths.draw(track, read_vehicle("deepracer"), 900)
     assert 0.0 < slow < fast < 4.0
-    view = View.fit(track, 900)
+    view = Viewport.fit(track, 900)
     bare = draw_track(track, view=view)
     rows = np.stack(paths._seen)[:, 0]
     speed = np.hypot(rows["vx"], rows["vy"])

@@ -6,8 +6,8 @@ from ring import ring
 
 from racer.config.env import EnvConfig
 from racer.config.read import read_disturbance, read_vehicle
-from racer.env.sensing import Sensing
-from racer.sim.disturb.disturb import Disturbances, action_delay_max
+from racer.env.sensors.suite import SensorSuite
+from racer.sim.randomize.distributions import Disturbances, action_delay_max
 from racer.sim.world import World
 
 CONFIG = EnvConfig.model_validate(
@@ -38,7 +38,7 @@ def world_of(order, disturbance=None):
 def drive(order, config, steps=8):
     """Copies of what all cars of `order` saw, sensor -> (T, N, C, ...), by the numbers of the cars."""
     world = world_of(order)
-    sensing = Sensing(world, config, cars="all")
+    sensing = SensorSuite(world, config, cars="all")
     sensing.start()
     seen = []
     actions = np.zeros((2, len(order), 2))
@@ -76,7 +76,7 @@ def test_alone_all_is_the_first(config):
         disturbances = Disturbances(world, disturbance)
         disturbances.draw()
         world.reset()
-        sensing = Sensing(world, config, disturbances, cars=cars)
+        sensing = SensorSuite(world, config, disturbances, cars=cars)
         sensing.start()
         for _ in range(6):
             world.step(np.full((2, 1, 2), [5.0, 1.5]))
@@ -89,7 +89,7 @@ def test_alone_all_is_the_first(config):
 def test_only_marked_cars_are_sensed():
     """Leave the buffers of the others as they are, and of a car that starts anew forget only its own past."""
     world = world_of([0, 1, 2])
-    sensing = Sensing(world, LATE, cars="all")
+    sensing = SensorSuite(world, LATE, cars="all")
     sensing.start()
     before = {name: values.copy() for name, values in sensing.observation.items()}
     for _ in range(4):

@@ -7,11 +7,10 @@ import pytest
 from ring import BOTH, DISCRETE, progress_reward, ring, single
 
 from racer.config.actions import ContinuousActions, DiscreteActions
-from racer.config.env import EnvConfig
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig, EnvConfig
 from racer.contract import camera_sensor, stereo_sensor
-from racer.env.sensors import config_for, sensor_specs
-from racer.env.spaces import Commands, action_space, observation_space
+from racer.env.batch import ActionDecoder, action_space, observation_space
+from racer.env.sensors.suite import env_config_for, sensor_specs
 from racer.env.vector import RacerVectorEnv
 from racer.errors import BundleError
 
@@ -39,9 +38,9 @@ def test_cameras_are_bytes(colour, channels):
 def test_a_policy_gets_its_own_camera_back():
     """Make the environment that a contract's camera describes; two kinds of lens at once there are not."""
     camera = CameraConfig(width=64, height=48, view_deg=100, pitch_deg=20, up=0.2)
-    assert config_for((camera_sensor(camera),), 20.0).camera == camera
+    assert env_config_for((camera_sensor(camera),), 20.0).camera == camera
     with pytest.raises(BundleError, match="different lenses"):
-        config_for((camera_sensor(camera), stereo_sensor()), None)
+        env_config_for((camera_sensor(camera), stereo_sensor()), None)
 
 
 def test_discrete_space_has_one_number_for_each_action():
@@ -51,7 +50,7 @@ def test_discrete_space_has_one_number_for_each_action():
 
 def test_discrete_actions_are_rows_of_the_list():
     """Turn each number into its row, exactly."""
-    commands = Commands(TABLE, worlds=9)(np.arange(9))
+    commands = ActionDecoder(TABLE, worlds=9)(np.arange(9))
     assert commands.dtype == np.float64
     assert commands.tolist() == [[angle, speed] for angle in (-30, 0, 12.5) for speed in (0.5, 1 / 3, 4)]
 
@@ -59,7 +58,7 @@ def test_discrete_actions_are_rows_of_the_list():
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.uint64, np.int64])
 def test_any_whole_number_chooses(kind):
     """Take every integer dtype."""
-    assert Commands(TABLE, worlds=2)(np.array([8, 0], kind)).tolist() == [[12.5, 4.0], [-30.0, 0.5]]
+    assert ActionDecoder(TABLE, worlds=2)(np.array([8, 0], kind)).tolist() == [[12.5, 4.0], [-30.0, 0.5]]
 
 
 CLIPPED = [
@@ -76,14 +75,14 @@ CLIPPED = [
 @pytest.mark.parametrize(("given", "commanded"), CLIPPED)
 def test_continuous_actions_are_clipped(given, commanded, kind):
     """Clip to the space and change nothing inside it."""
-    commands = Commands(ContinuousActions(), worlds=2)(np.array([given, (0, 1)], kind))
+    commands = ActionDecoder(ContinuousActions(), worlds=2)(np.array([given, (0, 1)], kind))
     assert commands.tolist() == [list(commanded), [0.0, 1.0]]
 
 
 def test_the_callers_actions_stay_as_they_were():
     """Clip a copy."""
     given = np.array([[99.0, 9.0]])
-    Commands(ContinuousActions(), worlds=1)(given)
+    ActionDecoder(ContinuousActions(), worlds=1)(given)
     assert given.tolist() == [[99.0, 9.0]]
 
 
@@ -112,7 +111,7 @@ REFUSED = [
 def test_what_is_no_action_is_refused_in_one_line(actions, given, told):
     """Refuse NaN, other shapes, other types and numbers that are not in the list."""
     with pytest.raises(ValueError, match=told) as caught:
-        Commands(actions, worlds=2)(given)
+        ActionDecoder(actions, worlds=2)(given)
     assert "\n" not in str(caught.value)
 
 
@@ -188,7 +187,7 @@ def test_observations_stay_in_their_space(walls):
 
 def test_the_seam_takes_a_kernel():
     """Pass anything with `compute` through, once for each step."""
-    from racer.reward.seam import KernelReward
+    from racer.reward.protocol import KernelReward
 
     def kernel(rows, out):
         out[:] = rows["steps"]

@@ -7,29 +7,28 @@ import pytest
 from ring import DISCRETE, HALF_WIDTH, RADIUS, progress_reward, ring
 
 from racer.config.env import EnvConfig
-from racer.env.make import any_action_space, env_config, make_time_trial
-from racer.env.time_trial import steps_in
+from racer.env.batch import control_steps_in, make_env_config, make_time_trial, resolve_action_space
 from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
-from racer.sim.status import Status
+from racer.sim.dtypes import EpisodeStatus
 
 STEER = math.degrees(math.atan(0.164 / RADIUS))
 """Degrees that keep a slow car on the ring."""
 ENDS = {
-    Status.PREPARE: (False, False),
-    Status.IN_PROGRESS: (False, False),
-    Status.LAP_COMPLETE: (True, False),
-    Status.OFF_TRACK: (True, False),
-    Status.CRASHED: (True, False),
-    Status.IMMOBILIZED: (True, False),
-    Status.REVERSED: (True, False),
-    Status.TIME_UP: (False, True),
+    EpisodeStatus.PREPARE: (False, False),
+    EpisodeStatus.IN_PROGRESS: (False, False),
+    EpisodeStatus.LAP_COMPLETE: (True, False),
+    EpisodeStatus.OFF_TRACK: (True, False),
+    EpisodeStatus.CRASHED: (True, False),
+    EpisodeStatus.IMMOBILIZED: (True, False),
+    EpisodeStatus.REVERSED: (True, False),
+    EpisodeStatus.TIME_UP: (False, True),
 }
 
 
 def test_the_table_is_complete():
     """Have a row for each status."""
-    assert list(ENDS) == list(Status)
+    assert list(ENDS) == list(EpisodeStatus)
 
 
 @pytest.mark.parametrize(("status", "flags"), ENDS.items(), ids=lambda value: getattr(value, "word", ""))
@@ -39,7 +38,7 @@ def test_terminated_and_truncated(status, flags, monkeypatch):
     env.reset(seed=1)
 
     def judged(actions):
-        env.trial.world.cars["status"] = [[status], [Status.IN_PROGRESS]]
+        env.trial.world.cars["status"] = [[status], [EpisodeStatus.IN_PROGRESS]]
 
     monkeypatch.setattr(env.trial.world, "step", judged)
     _, _, terminated, truncated, info = env.step(np.ones((2, 2)))
@@ -57,14 +56,14 @@ def drive(command, poses=None, steps=400, change=None, **options):
         trial.step(np.array([command], float))
         if trial.terminated[0] or trial.truncated[0]:
             assert trial.terminated[0] != trial.truncated[0]
-            return Status(int(trial.world.status[0, 0])), count
-    return Status(int(trial.world.status[0, 0])), steps
+            return EpisodeStatus(int(trial.world.status[0, 0])), count
+    return EpisodeStatus(int(trial.world.status[0, 0])), steps
 
 
 def test_a_lap_ends_the_episode():
     """Complete the ring at a speed that the time of the lap tells."""
     status, steps = drive((STEER, 1.0))
-    assert status is Status.LAP_COMPLETE
+    assert status is EpisodeStatus.LAP_COMPLETE
     # Standing start: the car takes a little longer than the ring's length at 1 m/s.
     assert 2 * math.pi * RADIUS * 15 * 0.9 < steps < 2 * math.pi * RADIUS * 15 * 1.2
 
@@ -72,7 +71,7 @@ def test_a_lap_ends_the_episode():
 def test_leaving_the_road_ends_the_episode():
     """Drive straight on: all wheels have left when the chord reaches the outer border."""
     status, steps = drive((0.0, 2.0))
-    assert status is Status.OFF_TRACK
+    assert status is EpisodeStatus.OFF_TRACK
     chord = math.sqrt((RADIUS + HALF_WIDTH) ** 2 - RADIUS**2)
     assert chord / 2.0 * 15 < steps < 2.0 * chord / 2.0 * 15
 
@@ -83,13 +82,13 @@ def test_a_stuck_car_ends_the_episode():
     def broken(world):
         world.vehicles["throttle_gain"] = 0.0
 
-    assert drive((0.0, 2.0), change=broken) == (Status.IMMOBILIZED, 15)
+    assert drive((0.0, 2.0), change=broken) == (EpisodeStatus.IMMOBILIZED, 15)
 
 
 def test_driving_backwards_ends_the_episode():
     """Count fifteen steps of falling progress of a car that faces the wrong way."""
     status, steps = drive((-STEER, 1.0), poses=[0, 3.0, 0.0, math.pi])
-    assert status is Status.REVERSED and 15 <= steps <= 17
+    assert status is EpisodeStatus.REVERSED and 15 <= steps <= 17
 
 
 LIMITS = [
@@ -109,7 +108,7 @@ LIMITS = [
 @pytest.mark.parametrize(("limit", "rate", "steps"), LIMITS)
 def test_the_time_limit_in_steps(limit, rate, steps):
     """Cut off at the first step at which the limit is reached, whatever rounding does to the product."""
-    assert steps_in(limit, 1.0 / rate) == steps
+    assert control_steps_in(limit, 1.0 / rate) == steps
     trial = make_time_trial(
         worlds=1, track=ring(), reward=None, config={"time_limit_s": limit, "control_rate_hz": rate}
     )
@@ -120,7 +119,7 @@ def test_the_time_limit_in_steps(limit, rate, steps):
 def test_time_is_up_after_exactly_that_many_steps(limit, rate, steps):
     """Count the steps of a slow car."""
     config = {"time_limit_s": limit, "control_rate_hz": rate}
-    assert drive((STEER, 0.3), config=config) == (Status.TIME_UP, steps)
+    assert drive((STEER, 0.3), config=config) == (EpisodeStatus.TIME_UP, steps)
 
 
 def test_no_limit_is_deepracers_own():
@@ -132,9 +131,9 @@ def test_a_completed_lap_comes_before_the_time():
     """Count a lap that is completed in the last allowed step."""
     _, steps = drive((STEER, 1.0))
     config = {"time_limit_s": steps / 15.0}
-    assert drive((STEER, 1.0), config=config) == (Status.LAP_COMPLETE, steps)
+    assert drive((STEER, 1.0), config=config) == (EpisodeStatus.LAP_COMPLETE, steps)
     config = {"time_limit_s": (steps - 1) / 15.0}
-    assert drive((STEER, 1.0), config=config) == (Status.TIME_UP, steps - 1)
+    assert drive((STEER, 1.0), config=config) == (EpisodeStatus.TIME_UP, steps - 1)
 
 
 def test_worlds_that_have_ended_stand_still():
@@ -172,20 +171,20 @@ def test_configurations_may_be_models_or_mappings():
     """Take an `EnvConfig` as it is, a mapping as its fields, nothing as the default."""
     config = EnvConfig(control_rate_hz=30.0)
     assert make_time_trial(worlds=1, track=ring(), reward=None, config=config).config is config
-    assert env_config({"control_rate_hz": 30}) == config
+    assert make_env_config({"control_rate_hz": 30}) == config
     assert make_time_trial(worlds=1, track=ring(), reward=None).config == EnvConfig()
     with pytest.raises(ConfigError, match="environment: unknown key `rate`"):
-        env_config({"rate": 1})
+        make_env_config({"rate": 1})
     with pytest.raises(ConfigError, match="Did you mean `range_max`"):
-        env_config({"lidar": {"rang_max": 1}})
+        make_env_config({"lidar": {"rang_max": 1}})
 
 
 def test_actions_may_be_models_or_plain_data():
     """Take both forms of model_metadata.json, a model, or nothing."""
-    space = any_action_space(DISCRETE)
-    assert any_action_space(space) is space and len(space.table) == 8
-    assert any_action_space(None).high == (30.0, 4.0)
-    assert any_action_space({"speed": {"low": 1, "high": 2}}).low == (-30.0, 1.0)
+    space = resolve_action_space(DISCRETE)
+    assert resolve_action_space(space) is space and len(space.table) == 8
+    assert resolve_action_space(None).high == (30.0, 4.0)
+    assert resolve_action_space({"speed": {"low": 1, "high": 2}}).low == (-30.0, 1.0)
 
 
 def test_a_reward_that_goes_wrong_stops_with_the_step():
@@ -213,6 +212,6 @@ def test_an_open_track_starts_at_its_end(direction):
         trial.step(np.array([[0.0, 2.0]]))
         if trial.terminated[0]:
             break
-    assert Status(int(trial.world.status[0, 0])) in (Status.LAP_COMPLETE, Status.OFF_TRACK)
+    assert EpisodeStatus(int(trial.world.status[0, 0])) in (EpisodeStatus.LAP_COMPLETE, EpisodeStatus.OFF_TRACK)
     gone = 6.0 - trial.world.cars["x"][0, 0] if direction == "backward" else trial.world.cars["x"][0, 0]
     assert gone > 0.25

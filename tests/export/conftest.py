@@ -7,9 +7,8 @@ import pytest
 import torch
 from handmade_bundle import CONTINUOUS, DISCRETE
 
-from racer.config.cnn import CNNS, Cnn
-from racer.config.preprocess import PreprocessConfig
-from racer.config.sensors import CameraConfig, LidarConfig
+from racer.config.env import CameraConfig, LidarConfig
+from racer.config.network import CNNS, Cnn, PreprocessConfig
 from racer.contract import (
     PICTURES,
     NetworkInfo,

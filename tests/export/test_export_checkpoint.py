@@ -11,7 +11,7 @@ from handmade_bundle import write_linear
 from racer.bundle import check_golden, read_bundle, write_bundle
 from racer.errors import AssetError, BundleError, ExportError
 from racer.export import DeployedPolicy, export_bundle, export_onnx, weight_arrays, write_checkpoint
-from racer.export.parity import run_graph
+from racer.export.checkpoint import run_graph
 from racer.policy import OnnxPolicy, load_policy
 from racer.preprocess import Preprocessor
 

@@ -10,10 +10,10 @@ import torch
 
 from racer.errors import ExportError
 from racer.export import build_policy, export_onnx, swap_weights, trace, weight_arrays
+from racer.export.checkpoint import run_graph
 from racer.export.graph import _match, _trace
 from racer.export.network import DeployedPolicy
-from racer.export.parity import run_graph
-from racer.onnx_file import refuse_external_data
+from racer.untrusted_files import check_no_external_data
 
 
 def test_outside_of_the_graph(case):
@@ -27,7 +27,7 @@ def test_outside_of_the_graph(case):
         kind = onnx.TensorProto.UINT8 if kinds.get(each.name) == "uint8" else onnx.TensorProto.FLOAT
         assert each.type.tensor_type.elem_type == kind
         assert each.type.tensor_type.shape.dim[0].dim_param == "B"
-    refuse_external_data(case.graph, source="x")
+    check_no_external_data(case.graph, source="x")
 
 
 def test_swapped_is_re_exported(case):

@@ -7,7 +7,7 @@ import torch
 
 from racer.errors import BundleError, ExportError
 from racer.export import DeployedPolicy, build_policy, check_parity, export_onnx, swap_weights, weight_arrays
-from racer.export.parity import TOLERANCE, compare, run_graph
+from racer.export.checkpoint import TOLERANCE, compare_outputs, run_graph
 
 
 def test_equal(case):
@@ -53,11 +53,11 @@ def test_tolerance_is_of_the_range(continuous, parts, fine):
     answered.outputs.update(action=action.numpy().astype("f8"), mean=mean.numpy())  # type: ignore[attr-defined]
     answered.outputs["action"][7, 1] += parts * 3.5
     if fine:
-        report = compare(answered, continuous.policy, continuous.contract)
+        report = compare_outputs(answered, continuous.policy, continuous.contract)
         assert report.action_difference == pytest.approx(parts, rel=1e-6)
         return
     with pytest.raises(ExportError, match=r"range of `action` \(at most 1e-05\) on recorded observation 7"):
-        compare(answered, continuous.policy, continuous.contract)
+        compare_outputs(answered, continuous.policy, continuous.contract)
 
 
 @pytest.mark.parametrize(("gap", "fine"), [(0.9e-4, True), (1.1e-4, False)])
@@ -76,11 +76,11 @@ def test_near_tie(discrete, gap, fine):
     swapped["action"] = np.array([discrete.contract.action_space.table[1]] * 3, dtype="f4")
     other = type(answered)(inputs=answered.inputs, outputs=swapped)
     if fine:
-        report = compare(other, policy, discrete.contract)
+        report = compare_outputs(other, policy, discrete.contract)
         assert (report.near_ties, report.other_choices, report.action_difference) == (3, 3, 0.0)
         return
     with pytest.raises(ExportError, match="range of `action`"):
-        compare(other, policy, discrete.contract)
+        compare_outputs(other, policy, discrete.contract)
 
 
 def test_diverged(continuous):

@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated_drives import record
 
-from racer.car.drives.read import read_drive
+from racer.car.recording.reader import read_drive
 from racer.config.read import read_vehicle
-from racer.plant.drive_data import data_of
-from racer.plant.fit import fit_vehicle
+from racer.sysid.drive_data import extract_drive_data
+from racer.sysid.fit import fit_vehicle
 
 RANGES = {
     "steer_offset": (-4.0, 4.0), "steer_gain": (0.8, 1.2), "steer_lag": (0.03, 0.13), "throttle_gain": (0.75, 1.25),
@@ -60,7 +60,7 @@ def main():
                     Path(folder) / "a.drive", given.seconds, fields(truth),
                     latency_steps=steps, seed=100 + car, channels=channels,
                 )  # fmt: skip
-                fit = fit_vehicle(data_of(read_drive(path)), base)
+                fit = fit_vehicle(extract_drive_data(read_drive(path)), base)
             for one in fit.estimates:
                 rows.setdefault((one.name, one.unit), []).append(
                     (one.value - truth[one.name], one.error, bool(one.why))

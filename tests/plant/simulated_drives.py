@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.words import Reason, State
-from racer.car.drives.file import DriveHeader
-from racer.car.drives.recorder import Recorder, Step
-from racer.car.drives.storage import FileStorage
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.states import ActuatorState, StopReason
+from racer.car.recording.drive_file import DriveHeader, FileStorage
+from racer.car.recording.recorder import ControlStep, DriveRecorder
 from racer.config.read import read_vehicle
 from racer.sim.world import World
 from racer.track.track import Track
@@ -61,7 +60,7 @@ def drive(seconds, truth, *, latency_steps, seed, actions=None):
 def record(path, seconds, truth, *, latency_steps=7, seed=0, channels=("speed", "yaw_rate"), noise=1.0, actions=None):
     """A recorded drive of such a car; its path."""
     actions, moved, rng = drive(seconds, truth, latency_steps=latency_steps, seed=seed, actions=actions)
-    recorder = Recorder(lambda: FileStorage(Path(path)), DriveHeader(car_id="simulated", started_ns=START_NS))
+    recorder = DriveRecorder(lambda: FileStorage(Path(path)), DriveHeader(car_id="simulated", started_ns=START_NS))
     for k in range(len(moved)):
         at = START_NS + round(k * 1e9 / RATE_HZ)
         if k % HELD == 0:
@@ -86,12 +85,28 @@ def record(path, seconds, truth, *, latency_steps=7, seed=0, channels=("speed", 
 def _step(recorder, number, at, steering, speed):
     """A command that reached the bus at `at`, made from a frame that was taken 40 ms before and sent 2 ms before."""
     recorder.step(
-        Step(
+        ControlStep(
             number=number, input_id=number, captured_ns=at - 40_000_000, started_ns=at - 12_000_000,
             answered_ns=at - 3_000_000, sent_ns=at - 2_000_000, asked_steering_deg=steering, asked_speed=speed,
             applied_steering_deg=steering, applied_speed=speed, speed_limit=1.0, steering_us=1450, throttle_us=1400,
         )
     )  # fmt: skip
     recorder.actuator(
-        Status(State.DRIVING, Reason.NONE, Reason.NONE, 0, at, 0, number, number, at, 1450, 1400, 0, 0, 0, "")
+        ActuatorStatus(
+            ActuatorState.DRIVING,
+            StopReason.NONE,
+            StopReason.NONE,
+            0,
+            at,
+            0,
+            number,
+            number,
+            at,
+            1450,
+            1400,
+            0,
+            0,
+            0,
+            "",
+        )
     )

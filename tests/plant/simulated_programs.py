@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from racer.car.actuator.sim_chip import SimChip
+from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
-from racer.plant.car import simulated_calibration
+from racer.hil.session import simulated_calibration
 
 PATIENCE_S = 200.0
 TRACK = "easy_oval"

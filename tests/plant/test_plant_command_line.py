@@ -14,7 +14,7 @@ import pytest
 from camera_bundle import driving_bundle
 from simulated_programs import MAIN, TRACK, Program, gone
 
-from racer.car.drives.read import read_drive
+from racer.car.recording.reader import read_drive
 from racer.config.read import read_vehicle
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(290)]

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 from simulated_drives import HELD, RATE_HZ, drive, excitation, record
 
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.words import Reason, State
-from racer.car.drives.file import DriveError, DriveHeader
-from racer.car.drives.read import read_drive
-from racer.car.drives.recorder import Recorder, Step
-from racer.car.drives.storage import FileStorage
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.states import ActuatorState, StopReason
+from racer.car.recording.drive_file import DriveError, DriveHeader, FileStorage
+from racer.car.recording.reader import read_drive
+from racer.car.recording.recorder import ControlStep, DriveRecorder
 from racer.config.read import read_vehicle
-from racer.plant.drive_data import data_of, moved_in_frame
-from racer.plant.fit import PARAMETERS, fit_vehicle
-from racer.plant.rollout import DT, Commands, roll_out
-from racer.plant.vehicle_file import vehicle_yaml
 from racer.sim.world import vehicle_row
+from racer.sysid.drive_data import extract_drive_data, relative_motion
+from racer.sysid.fit import FIT_PARAMETERS, fit_vehicle, vehicle_yaml
+from racer.sysid.rollout import ROLLOUT_DT, DriveCommands, roll_out
 
 TRUTH = {
     "steer_offset": math.radians(2.0), "steer_gain": 0.9, "steer_lag": 0.08, "throttle_gain": 1.15,
@@ -36,7 +34,7 @@ STATED = {
 
 def fitted(path):
     """A fit that begins with `deepracer`."""
-    return fit_vehicle(data_of(read_drive(path)), read_vehicle("deepracer"))
+    return fit_vehicle(extract_drive_data(read_drive(path)), read_vehicle("deepracer"))
 
 
 @pytest.mark.parametrize("channels", [("speed", "yaw_rate"), ("pose",)])
@@ -66,7 +64,7 @@ def test_outliers_do_not_matter(tmp_path):
     measured["speed"][::50] += 3.0
     measured["yaw_rate"][25::50] -= 10.0
     object.__setattr__(found, "measured", measured)
-    fit = fit_vehicle(data_of(found), read_vehicle("deepracer"))
+    fit = fit_vehicle(extract_drive_data(found), read_vehicle("deepracer"))
     for one in fit.estimates:
         assert abs(one.value - WANTED[one.name]) < STATED[one.name]
 
@@ -117,9 +115,9 @@ def test_rollout_is_the_simulator(tmp_path):
         row[name] = value
     times = np.arange(len(actions)) * HELD / RATE_HZ
     motion = roll_out(
-        Commands(times, np.radians(actions[:, 0]), actions[:, 1]), row, start=0.0, end=4.0, latency=5 * DT
+        DriveCommands(times, np.radians(actions[:, 0]), actions[:, 1]), row, start=0.0, end=4.0, latency=5 * ROLLOUT_DT
     )  # fmt: skip
-    every = round(1.0 / RATE_HZ / DT)
+    every = round(1.0 / RATE_HZ / ROLLOUT_DT)
     assert np.allclose(motion.speed[every - 1 :: every], moved[:, 3], atol=1e-6)
     assert np.allclose(motion.yaw_rate[every - 1 :: every], moved[:, 4], atol=1e-6)
     turned = np.unwrap(moved[:, 2])
@@ -129,9 +127,9 @@ def test_rollout_is_the_simulator(tmp_path):
 def test_rollout_changes_smoothly_with_latency():
     """Half a physics step of latency is felt as half of one, which whole steps would not show."""
     row = vehicle_row(read_vehicle("deepracer"))
-    commands = Commands(np.array([0.0, 0.5]), np.array([0.0, 0.3]), np.array([1.0, 1.0]))
+    commands = DriveCommands(np.array([0.0, 0.5]), np.array([0.0, 0.3]), np.array([1.0, 1.0]))
     late = [
-        roll_out(commands, row, start=0.0, end=0.6, latency=part * DT).yaw_rate[-1]
+        roll_out(commands, row, start=0.0, end=0.6, latency=part * ROLLOUT_DT).yaw_rate[-1]
         for part in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     steps = np.diff(late)
@@ -142,23 +140,25 @@ def test_moved_in_frame():
     """Ahead is ahead whatever the heading; turns go the short way."""
     zero, one = np.zeros(1), np.ones(1)
     quarter = np.array([np.pi / 2])
-    assert np.allclose(moved_in_frame(one, one, quarter, one, 3 * one, quarter), [[2.0, 0.0, 0.0]])
-    assert np.allclose(moved_in_frame(zero, zero, quarter, -one, zero, zero), [[0.0, 1.0, -np.pi / 2]])
-    assert np.allclose(moved_in_frame(zero, zero, 3.1 * one, zero, zero, -3.1 * one)[0, 2], 2 * np.pi - 6.2)
+    assert np.allclose(relative_motion(one, one, quarter, one, 3 * one, quarter), [[2.0, 0.0, 0.0]])
+    assert np.allclose(relative_motion(zero, zero, quarter, -one, zero, zero), [[0.0, 1.0, -np.pi / 2]])
+    assert np.allclose(relative_motion(zero, zero, 3.1 * one, zero, zero, -3.1 * one)[0, 2], 2 * np.pi - 6.2)
 
 
 def rows_of(path, states, *, gap_ns=0, measured=True):
     """A drive of a control step every 50 ms in these states of the actuator, with a gap in the middle."""
-    recorder = Recorder(lambda: FileStorage(path), DriveHeader())
+    recorder = DriveRecorder(lambda: FileStorage(path), DriveHeader())
     at = 10**9
     for number, state in enumerate(states):
         at += 50_000_000 + (gap_ns if number == len(states) // 2 else 0)
         times = {"captured_ns": at - 40_000_000, "started_ns": at, "answered_ns": at, "sent_ns": at}
         asked = {"asked_steering_deg": 0.0, "asked_speed": 1.0, "applied_steering_deg": 0.0, "applied_speed": 1.0}
         recorder.step(
-            Step(number=number, input_id=number, **times, **asked, speed_limit=1.0, steering_us=1, throttle_us=1)
+            ControlStep(number=number, input_id=number, **times, **asked, speed_limit=1.0, steering_us=1, throttle_us=1)
         )
-        recorder.actuator(Status(state, Reason.NONE, Reason.NONE, 0, at, 0, number, number, at + 5, 1, 1, 0, 0, 0, ""))
+        recorder.actuator(
+            ActuatorStatus(state, StopReason.NONE, StopReason.NONE, 0, at, 0, number, number, at + 5, 1, 1, 0, 0, 0, "")
+        )
         if measured:
             recorder.measured(at + 1, speed=1.0)
         recorder.drain()
@@ -168,8 +168,8 @@ def rows_of(path, states, *, gap_ns=0, measured=True):
 
 def test_only_driving_counts(tmp_path):
     """Armed, stopping and stopped car: what the actuator does then, no policy asked for."""
-    states = [State.ARMED] * 50 + [State.DRIVING] * 100 + [State.HARD_STOP] * 50
-    data = data_of(rows_of(tmp_path / "a.drive", states))
+    states = [ActuatorState.ARMED] * 50 + [ActuatorState.DRIVING] * 100 + [ActuatorState.HARD_STOP] * 50
+    data = extract_drive_data(rows_of(tmp_path / "a.drive", states))
     (span,) = data.spans
     assert span.end - span.start == pytest.approx(99 * 0.05)
     assert span.count("speed") == 99
@@ -179,56 +179,56 @@ def test_only_driving_counts(tmp_path):
 
 def test_gap_parts_a_drive(tmp_path):
     """Where control steps are missing nothing is compared."""
-    data = data_of(rows_of(tmp_path / "a.drive", [State.DRIVING] * 200, gap_ns=2_000_000_000))
+    data = extract_drive_data(rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 200, gap_ns=2_000_000_000))
     assert [round(span.end - span.start, 2) for span in data.spans] == [4.95, 4.95]
 
 
 @pytest.mark.parametrize(
     ("states", "words"),
     [
-        ([State.DRIVING] * 5, "5 control steps"),
-        ([State.ARMED] * 100, "never drove for 2 s"),
-        ([State.DRIVING] * 30, "never drove for 2 s"),
+        ([ActuatorState.DRIVING] * 5, "5 control steps"),
+        ([ActuatorState.ARMED] * 100, "never drove for 2 s"),
+        ([ActuatorState.DRIVING] * 30, "never drove for 2 s"),
     ],
 )
 def test_drives_that_tell_nothing(tmp_path, states, words):
     """Too short, or never driving: refused with the reason."""
     drive = rows_of(tmp_path / "a.drive", states)
     with pytest.raises(DriveError, match=words):
-        data_of(drive)
+        extract_drive_data(drive)
 
 
 def test_nothing_measured(tmp_path):
     """Commands alone are nothing to fit to; the message names what would be."""
-    data = data_of(rows_of(tmp_path / "a.drive", [State.DRIVING] * 100, measured=False))
+    data = extract_drive_data(rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 100, measured=False))
     with pytest.raises(DriveError, match="wheel speed, a gyroscope's yaw rate, or poses"):
         fit_vehicle(data, read_vehicle("deepracer"))
 
 
 def test_actions_that_are_no_numbers(tmp_path):
     """A drive with NaN among its applied actions is refused."""
-    drive = rows_of(tmp_path / "a.drive", [State.DRIVING] * 100)
+    drive = rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 100)
     steps = drive.steps.copy()
     steps["applied_speed"][3] = np.nan
     object.__setattr__(drive, "steps", steps)
     with pytest.raises(DriveError, match="no number"):
-        data_of(drive)
+        extract_drive_data(drive)
 
 
 def test_vehicle_file_reads_back(tmp_path):
     """The file that is written is the vehicle that was fitted, with its errors as comments."""
     path = record(tmp_path / "a.drive", 6.0, TRUTH, seed=9)
-    data = data_of(read_drive(path))
+    data = extract_drive_data(read_drive(path))
     fit = fit_vehicle(data, read_vehicle("deepracer"))
     text = vehicle_yaml(fit, source=path.name, base="deepracer", name="mine", glass_to_wire=data.glass_to_wire)
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     assert read_vehicle(file) == fit.vehicle.model_copy(update={"name": "mine"})
-    assert text.count("+-") == 1 + len(PARAMETERS) - 1  # the head explains it, and latency is no field
+    assert text.count("+-") == 1 + len(FIT_PARAMETERS) - 1  # the head explains it, and latency is no field
     assert "action_delay: 0.0" in text and "latency: {uniform: [0.040, 0.040]}" in text
 
 
 def test_parameters_are_fields():
     """Every parameter but the two that are no fields is one of the vehicle's, in the same unit."""
-    names = {one.name for one in PARAMETERS} - {"latency", "throttle_lag"}
+    names = {one.name for one in FIT_PARAMETERS} - {"latency", "throttle_lag"}
     assert names <= set(vehicle_row(read_vehicle("deepracer")).dtype.names)

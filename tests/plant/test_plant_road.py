@@ -5,14 +5,14 @@ import time
 import numpy as np
 import pytest
 
-from racer.car.camera.sim import SimCamera
-from racer.car.checks import FrameChecks
-from racer.car.mailbox import Frame
+from racer.car.camera.sources import SocketCamera
+from racer.car.faults import FrameChecks
+from racer.car.mailbox import CameraFrame
+from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
-from racer.plant.eye import Eye
-from racer.plant.feed import Feed
-from racer.plant.road import STEP_S, Road
+from racer.hil.camera import SimCamera
+from racer.hil.frame_server import FrameServer
+from racer.hil.vehicle import STEP_S, SimVehicle
 from racer.track.load import load_tracks
 
 LENGTH = load_tracks(["easy_oval"])[0].length
@@ -21,7 +21,7 @@ SPEED = 1.5
 
 def road():
     """A car on the oval."""
-    return Road(load_tracks(["easy_oval"])[0], read_vehicle("deepracer"))
+    return SimVehicle(load_tracks(["easy_oval"])[0], read_vehicle("deepracer"))
 
 
 def follow(road):
@@ -80,7 +80,7 @@ def test_eye_has_noise_and_faults_that_the_checks_name():
     for fault, name in (
         ("none", None), ("freeze", "frame_frozen"), ("black", "frame_black"), ("torn", "frame_torn")
     ):  # fmt: skip
-        eye, checks = Eye(car.world, config), FrameChecks((120, 160, 1))
+        eye, checks = SimCamera(car.world, config), FrameChecks((120, 160, 1))
         told = set()
         for k in range(16):
             eye.fault = fault if k >= 8 else "none"
@@ -98,8 +98,8 @@ def cable(tmp_path):
     made = []
 
     def connect(latency_ns):
-        feed = Feed(str(tmp_path / "eye"), latency_ns=latency_ns)
-        camera = SimCamera(str(tmp_path / "eye"))
+        feed = FrameServer(str(tmp_path / "eye"), latency_ns=latency_ns)
+        camera = SocketCamera(str(tmp_path / "eye"))
         made.extend([camera, feed])
         assert feed.connected.wait(5.0)
         return feed, camera
@@ -114,7 +114,7 @@ def test_feed_delivers_in_order_after_its_latency(cable):
     """Put frames with times of now into a cable of 10 ms: none comes out earlier, each as it was, in order."""
     feed, camera = cable(10_000_000)
     for k in range(5):
-        frame = Frame(k, time.monotonic_ns(), np.full((4, 4, 1), k, np.uint8))
+        frame = CameraFrame(k, time.monotonic_ns(), np.full((4, 4, 1), k, np.uint8))
         feed.put(frame)
         seen = camera.read()
         assert seen.number == k and np.array_equal(seen.pixels, frame.pixels)
@@ -126,6 +126,6 @@ def test_feed_drops_what_is_overdue_but_the_newest(cable):
     """Let ten frames be overdue at once: only the last of them comes."""
     feed, camera = cable(0)
     with feed._news:
-        feed._waiting.extend(Frame(k, 1000 + k, np.zeros((2, 2, 1), np.uint8)) for k in range(10))
+        feed._waiting.extend(CameraFrame(k, 1000 + k, np.zeros((2, 2, 1), np.uint8)) for k in range(10))
         feed._news.notify()
     assert camera.read().number == 9

@@ -3,9 +3,9 @@
 import pytest
 from camera_bundle import driving_bundle
 
-from racer.config.sensors import CameraConfig
-from racer.plant.faults import KINDS, stop_by
-from racer.plant.session import Session, SessionError
+from racer.config.env import CameraConfig
+from racer.hil.faults import HIL_FAULTS, measure_stop
+from racer.hil.session import HilError, HilSession
 
 pytestmark = pytest.mark.timeout(280)
 
@@ -22,7 +22,7 @@ def bundle(tmp_path_factory):
 
 def test_a_lap_through_the_real_processes(bundle):
     """Drive a lap by sight with frames 60 ms late: completed, in little memory, no command refused (G1)."""
-    with Session(bundle, track=TRACK, latency_ms=60.0, speed_limit=0.5) as session:
+    with HilSession(bundle, track=TRACK, latency_ms=60.0, speed_limit=0.5) as session:
         drive = session.laps(1)
     assert drive.completed == 1, drive
     assert drive.memory_mb <= 200.0
@@ -36,23 +36,23 @@ def test_a_lap_with_another_lens(bundle):
         width=320, height=240, lens="fisheye", view_deg=140.0, distortion=(-0.03, 0.004, 0.0, 0.0),
         pitch_deg=10.0, up=0.15,
     )  # fmt: skip
-    with Session(bundle, track=TRACK, latency_ms=40.0, speed_limit=0.5, camera=lens) as session:
+    with HilSession(bundle, track=TRACK, latency_ms=40.0, speed_limit=0.5, camera=lens) as session:
         assert session.laps(1).completed == 1
 
 
 @pytest.mark.slow
 def test_faults_stop_the_car(bundle):
     """Kill the pilot, hang it, and spoil its camera, one after the other in full drive: it stands within a metre."""
-    with Session(bundle, track=TRACK, latency_ms=60.0, speed_limit=0.5) as session:
-        for kind in KINDS:
+    with HilSession(bundle, track=TRACK, latency_ms=60.0, speed_limit=0.5) as session:
+        for kind in HIL_FAULTS:
             session.go()
             session.settle(2.0)
-            stopped = stop_by(session, kind)
+            stopped = measure_stop(session, kind)
             assert stopped.distance <= STOPPING_M, stopped
             assert stopped.reason, stopped
 
 
 def test_lens_that_sees_too_little_does_not_start(bundle):
     """Give the car a narrow lens: refused before any process starts."""
-    with pytest.raises(SessionError, match=r"sees .* of what the policy looks at"):
-        Session(bundle, track=TRACK, camera=CameraConfig(view_deg=40.0))
+    with pytest.raises(HilError, match=r"sees .* of what the policy looks at"):
+        HilSession(bundle, track=TRACK, camera=CameraConfig(view_deg=40.0))

@@ -6,7 +6,7 @@ import pytest
 from racer.contract import lidar_sensor, state_sensor
 from racer.errors import BundleError
 from racer.policy import PurePursuitPolicy, PurePursuitSettings
-from racer.policy.pure_pursuit import _at_distance, _bend, _moved_on
+from racer.policy.pure_pursuit import _curvatures, _point_at_distance, _predict_motion
 
 WAYS = 0.2 * np.arange(1, 13)
 SENSOR = state_sensor(tuple(WAYS.tolist()))
@@ -90,14 +90,14 @@ def test_rows_do_not_mix():
 def test_goal_between_points():
     """Find the place at a distance between two points, the first point before it and the last behind it."""
     points = np.array([[[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]]).repeat(3, axis=0)
-    np.testing.assert_allclose(_at_distance(points, np.array([2.5, 0.5, 9.0]))[:, 0], [2.5, 1.0, 3.0])
+    np.testing.assert_allclose(_point_at_distance(points, np.array([2.5, 0.5, 9.0]))[:, 0], [2.5, 1.0, 3.0])
 
 
 @pytest.mark.parametrize("radius", [1.0, -2.0])
 def test_delay_follows_the_cars_own_circle(radius):
     """A car that goes round a circle sees the same circle after the delay: each point moves back by v t."""
     speed, delay = 2.0, 0.1
-    later = _moved_on(arc(radius, WAYS)[None], np.array([speed]), np.array([speed / radius]), delay)[0]
+    later = _predict_motion(arc(radius, WAYS)[None], np.array([speed]), np.array([speed / radius]), delay)[0]
     # the way is taken as an arc's length on its chord: off by its square over 24 R^2, 0.2 percent of 0.2 m
     np.testing.assert_allclose(later, arc(radius, WAYS - speed * delay), atol=5e-4)
     settings = PurePursuitSettings(rear=0.0, goal_min=0.6)
@@ -108,8 +108,8 @@ def test_delay_follows_the_cars_own_circle(radius):
 def test_bend_is_the_circles():
     """Give 1 / R for points on a circle, 0 on a line and where points repeat."""
     ways = np.array([0.1, 0.5, 1.2, 1.3])
-    np.testing.assert_allclose(_bend(arc(1.7, ways)[None]), 1 / 1.7, rtol=1e-12)
-    np.testing.assert_array_equal(_bend(np.zeros((1, 4, 2))), 0.0)
+    np.testing.assert_allclose(_curvatures(arc(1.7, ways)[None]), 1 / 1.7, rtol=1e-12)
+    np.testing.assert_array_equal(_curvatures(np.zeros((1, 4, 2))), 0.0)
 
 
 def test_drives_an_oval():

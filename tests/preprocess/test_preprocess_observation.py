@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade_bundle import CONTINUOUS
 
-from racer.config.sensors import LidarConfig
+from racer.config.env import LidarConfig
 from racer.contract import SensorSpec, lidar_sensor, make_contract, state_sensor
 from racer.errors import BundleError
 from racer.preprocess import prepare

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.config.preprocess import AreaStep, CropStep, GreyStep, MaskStep, ResizeStep
-from racer.preprocess.pictures import Bilinear, area, grey, mask, operation
+from racer.config.network import AreaStep, CropStep, GreyStep, MaskStep, ResizeStep
+from racer.preprocess.observation import BilinearResize, make_operation, mask_top_rows, shrink_by_area, to_grey
 
 PATTERN = (np.arange(7 * 9) * 37 % 251).astype(np.uint8).reshape(1, 7, 9, 1)
 SIZES = [(48, 80), (7, 9), (30, 41), (120, 160), (1, 1), (131, 170)]
@@ -55,17 +55,17 @@ def test_grey_is_luma():
     """Be within a half of 0.299 R + 0.587 G + 0.114 B (BT.601), keep greys, black and white as they are."""
     pictures = noise(3, 20, 30, 3)
     exact = pictures @ np.array([0.299, 0.587, 0.114])
-    made = grey(pictures)
+    made = to_grey(pictures)
     assert made.shape == (3, 20, 30, 1) and made.dtype == np.uint8
     assert np.abs(made[..., 0] - exact).max() <= 0.5 + 255 * 3 / 2**16  # weights are rounded to 2^-15
     same = np.repeat(np.arange(256, dtype=np.uint8)[None, None, :, None], 3, axis=3)
-    assert (grey(same)[..., 0] == same[..., 0]).all()
+    assert (to_grey(same)[..., 0] == same[..., 0]).all()
 
 
 def test_grey_as_opencv():
     """Give what cv2.cvtColor(..., COLOR_RGB2GRAY) of OpenCV 5.0.0 gave."""
     picture = (np.arange(3 * 2 * 3) * 41 % 256).astype(np.uint8).reshape(1, 3, 2, 3)
-    assert grey(picture)[0, ..., 0].tolist() == [[33, 156], [100, 146], [90, 136]]
+    assert to_grey(picture)[0, ..., 0].tolist() == [[33, 156], [100, 146], [90, 136]]
 
 
 @given(
@@ -75,7 +75,7 @@ def test_grey_as_opencv():
 def test_area_is_the_mean(factor, rows, columns, channels, seed):
     """Round the exact mean of every block, halves up."""
     pictures = noise(2, rows * factor, columns * factor, channels, seed=seed)
-    made = area(pictures, factor)
+    made = shrink_by_area(pictures, factor)
     assert made.dtype == np.uint8
     for picture, small in zip(pictures, made, strict=True):
         assert (small == naive_area(picture, factor)).all()
@@ -85,15 +85,15 @@ def test_area_takes_crops_and_the_brightest():
     """Read pictures that are views of larger ones; four times 255 does not overflow."""
     whole = noise(2, 120, 160, 1)
     view = whole[:, 24:, 2:-4]
-    assert (area(view, 2) == area(view.copy(), 2)).all()
-    assert (area(np.full((1, 4, 4, 1), 255, np.uint8), 2) == 255).all()
-    assert (area(np.full((1, 8, 8, 2), 255, np.uint8), 4) == 255).all()
+    assert (shrink_by_area(view, 2) == shrink_by_area(view.copy(), 2)).all()
+    assert (shrink_by_area(np.full((1, 4, 4, 1), 255, np.uint8), 2) == 255).all()
+    assert (shrink_by_area(np.full((1, 8, 8, 2), 255, np.uint8), 4) == 255).all()
 
 
 def test_area_as_opencv():
     """Give what cv2.resize(..., INTER_AREA) of OpenCV 5.0.0 gave for factor 2."""
     picture = (np.arange(4 * 6) * 37 % 251).astype(np.uint8).reshape(1, 4, 6, 1)
-    assert area(picture, 2)[0, ..., 0].tolist() == [[67, 78, 152], [197, 83, 94]]
+    assert shrink_by_area(picture, 2)[0, ..., 0].tolist() == [[67, 78, 152], [197, 83, 94]]
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -104,7 +104,7 @@ def test_resize_is_bilinear(height, width, channels):
     The fixed point cuts off two quarters, rounds by a half and has four weights to 2^-12 of 255: 1.25 at most.
     """
     pictures = noise(2, 24, 32, channels)
-    made = Bilinear((24, 32, channels), height, width)(pictures)
+    made = BilinearResize((24, 32, channels), height, width)(pictures)
     assert made.shape == (2, height, width, channels) and made.dtype == np.uint8
     for picture, own in zip(pictures, made, strict=True):
         off = own - naive_bilinear(picture, height, width)
@@ -132,14 +132,14 @@ def test_resize_is_bilinear(height, width, channels):
 )
 def test_resize_as_opencv(size, rows, expected):
     """Give what cv2.resize(..., INTER_LINEAR) of OpenCV 5.0.0 gave, smaller and larger."""
-    made = Bilinear((7, 9, 1), *size)(PATTERN)
+    made = BilinearResize((7, 9, 1), *size)(PATTERN)
     assert made[0, rows, :, 0].tolist() == expected
 
 
 def test_resize_to_the_same_size_changes_nothing():
     """Keep every pixel where the size stays."""
     pictures = noise(1, 12, 16, 2)
-    assert (Bilinear((12, 16, 2), 12, 16)(pictures) == pictures).all()
+    assert (BilinearResize((12, 16, 2), 12, 16)(pictures) == pictures).all()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_pictures_do_not_know_their_batch(step):
     """Do the same with a picture alone as in a batch, and leave what was given as it was."""
     pictures = noise(5, 24, 36, 3)
     given_bytes = pictures.tobytes()
-    work = operation(step, (24, 36, 3))
+    work = make_operation(step, (24, 36, 3))
     together = work(pictures)
     for k in range(5):
         assert (work(pictures[k : k + 1])[0] == together[k]).all()
@@ -167,7 +167,7 @@ def test_pictures_do_not_know_their_batch(step):
 def test_crop_and_mask():
     """Cut the stated rows and columns; blacken the top rows of a copy."""
     pictures = noise(2, 6, 8, 1)
-    cut = operation(CropStep(top=1, bottom=2, left=3, right=1), (6, 8, 1))(pictures)
+    cut = make_operation(CropStep(top=1, bottom=2, left=3, right=1), (6, 8, 1))(pictures)
     assert (cut == pictures[:, 1:4, 3:7]).all()
-    masked = mask(pictures, 2)
+    masked = mask_top_rows(pictures, 2)
     assert not masked[:, :2].any() and (masked[:, 2:] == pictures[:, 2:]).all() and pictures[:, :2].any()

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.config.preprocess import PreprocessConfig
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
+from racer.config.network import PreprocessConfig
 from racer.contract import camera_sensor, lidar_sensor, stereo_sensor
 from racer.errors import BundleError
 from racer.preprocess import Preprocessor
-from racer.preprocess.ring import FrameRing
+from racer.preprocess.observation import FrameRing
 
 SMALL = CameraConfig(width=16, height=12)
 

@@ -9,8 +9,8 @@ from racer.config.read import read_vehicle, validate
 from racer.config.rules import Rules
 from racer.contract import state_sensor
 from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
-from racer.race.entrant import Entrant
-from racer.race.race import race
+from racer.race.entrants import Entrant
+from racer.race.session import race
 
 LENGTH = 2.0 * math.pi * 1.5
 VEHICLE = read_vehicle("deepracer")

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from race_bundles import write_driver, write_graph
 
 from racer.errors import AssetError, BundleError
+from racer.policy.graph import read_graph
+from racer.policy.graph_shapes import OPERATOR_RULES, UnknownShapeError, count_work
 from racer.race import entrants
-from racer.race.entrants import EntrantError, check_label, check_limits, open_entrant, read_entry
-from racer.race.onnx_graph import read_graph
-from racer.race.onnx_rules import RULES, UnknownShapeError
-from racer.race.onnx_shapes import work_of
+from racer.race.entrants import EntrantError, check_label, check_limits, open_entrant, read_entrant_bundle
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 FLOAT = onnx.TensorProto.FLOAT
@@ -94,9 +93,9 @@ def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
     """Refuse by the size on disk, before a byte is read; at the limit it enters."""
     path = write_driver(tmp_path / "e.bundle")
     size = path.stat().st_size
-    monkeypatch.setattr(entrants, "SIZE_MAX", size)
-    read_entry(path)
-    monkeypatch.setattr(entrants, "SIZE_MAX", size - 1)
+    monkeypatch.setattr(entrants, "BUNDLE_BYTES_MAX", size)
+    read_entrant_bundle(path)
+    monkeypatch.setattr(entrants, "BUNDLE_BYTES_MAX", size - 1)
     monkeypatch.setattr(entrants, "read_bundle", lambda _: pytest.fail("was read"))
     with pytest.raises(EntrantError, match=f"has {size} bytes"):
         open_entrant(path)
@@ -151,7 +150,7 @@ def test_operator_sets(tmp_path, opset, good):
     model = graph([GEMM, TO_ACTION], [W], opset=opset)
     if good:
         path = write_graph(tmp_path / "e.bundle", model.SerializeToString())
-        assert check_limits(read_entry(path)[0], source="e") == 2 * WIDTH + 2
+        assert check_limits(read_entrant_bundle(path)[0], source="e") == 2 * WIDTH + 2
     else:
         assert f"operator set {opset}" in refused(tmp_path, model)
 
@@ -183,7 +182,7 @@ def test_too_much_work(tmp_path, monkeypatch):
     path = write_graph(tmp_path / "e.bundle", graph([GEMM, TO_ACTION], [W]).SerializeToString())
     work = WIDTH * 2 + 2
     monkeypatch.setattr(entrants, "WORK_MAX", work)
-    assert check_limits(read_entry(path)[0], source="e") == work
+    assert check_limits(read_entrant_bundle(path)[0], source="e") == work
     monkeypatch.setattr(entrants, "WORK_MAX", work - 1)
     with pytest.raises(EntrantError, match=f"takes {work} multiply-adds, an entrant may take {work - 1}"):
         open_entrant(path)
@@ -291,7 +290,7 @@ def test_rules_agree_with_onnx(one, given, work):
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)])
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     wanted = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in inferred.graph.output}
-    found, outputs = work_of(read_graph(model.SerializeToString(), source="x"), shapes, elements_max=10**6)[0:2]
+    found, outputs = count_work(read_graph(model.SerializeToString(), source="x"), shapes, elements_max=10**6)[0:2]
     assert outputs == wanted
     assert work is None or found == work
 
@@ -302,7 +301,7 @@ def test_the_work_of_a_convolution():
     made = helper.make_graph([case[0]], "g", [], [helper.make_empty_tensor_value_info("y0")])
     shapes = {"x0": case[1][0], "x1": case[1][1]}
     read = read_graph(helper.make_model(made).SerializeToString(), source="x")
-    assert work_of(read, shapes, elements_max=10**6) == (8 * 10 * 14 * 4 * 5 * 3, {"y0": (1, 8, 10, 14)})
+    assert count_work(read, shapes, elements_max=10**6) == (8 * 10 * 14 * 4 * 5 * 3, {"y0": (1, 8, 10, 14)})
 
 
 def test_shapes_made_of_shapes():
@@ -319,12 +318,12 @@ def test_shapes_made_of_shapes():
     ]
     made = helper.make_graph(nodes, "g", [], [helper.make_empty_tensor_value_info("y")])
     read = read_graph(helper.make_model(made).SerializeToString(), source="x")
-    assert work_of(read, {"x": (5, 3, 4)}, elements_max=1000)[1] == {"y": (5, 12)}
+    assert count_work(read, {"x": (5, 3, 4)}, elements_max=1000)[1] == {"y": (5, 12)}
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.sampled_from(sorted(RULES)), min_size=1, max_size=4),
+    st.lists(st.sampled_from(sorted(OPERATOR_RULES)), min_size=1, max_size=4),
     st.lists(st.lists(st.integers(-3, 9), max_size=4), min_size=1, max_size=4),
     st.dictionaries(
         st.sampled_from(["axis", "axes", "perm", "kernel_shape", "strides", "pads", "group", "to", "split", "starts"]),
@@ -340,7 +339,7 @@ def test_any_graph_ends_with_a_verdict(operators, values, attributes):
     made = helper.make_graph(nodes, "g", [], [helper.make_empty_tensor_value_info("y0")], constants)
     read = read_graph(helper.make_model(made).SerializeToString(), source="x")
     try:
-        work, _ = work_of(read, {"x": (2, 3, 4)}, elements_max=10**6)
+        work, _ = count_work(read, {"x": (2, 3, 4)}, elements_max=10**6)
     except UnknownShapeError as error:
         assert str(error)
     else:
@@ -372,7 +371,7 @@ def test_trained_bundles_enter(tmp_path):
     )
     path = write_graph(tmp_path / "e.bundle", trace(contract), contract)
     products = 48 * 64 + 64 * 32 + 32 * 2
-    assert products <= check_limits(read_entry(path)[0], source="e") <= products + 500
+    assert products <= check_limits(read_entrant_bundle(path)[0], source="e") <= products + 500
     assert open_entrant(write_linear(tmp_path / "l.bundle")).label == "l"
 
 
@@ -380,4 +379,4 @@ def test_the_page_lists_the_operators():
     """Compare the list in docs/leaderboard.md with the rules."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
     listed = page.split("The operators:\n")[1].split("There is no")[0]
-    assert re.findall(r"`(\w+)`", listed) == sorted(RULES)
+    assert re.findall(r"`(\w+)`", listed) == sorted(OPERATOR_RULES)

@@ -16,11 +16,10 @@ from racer.config.read import read_vehicle
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.race import guard, stopwatch
+from racer.race import guarded_race
 from racer.race.entrants import open_entrant
-from racer.race.guard import Entry, RaceVoid, race_apart
-from racer.race.race import race
-from racer.race.stopwatch import Stopwatch, Timed
+from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy, run_guarded_race
+from racer.race.session import race
 from racer.replay import read_replay
 from racer.track.load import load_track
 
@@ -34,14 +33,14 @@ def entries(tmp_path_factory):
     """Two drivers."""
     folder = tmp_path_factory.mktemp("bundles")
     return [
-        Entry(path=write_driver(folder / f"{name}.bundle", speed=speed), label=name)
+        RaceEntry(path=write_driver(folder / f"{name}.bundle", speed=speed), label=name)
         for name, speed in (("ann", 2.0), ("bob", 2.2))
     ]
 
 
 def apart(entries, **changes):
     """Run a race apart."""
-    return race_apart(entries, TRACK, RULES, **{"vehicle": VEHICLE, "seed": 3, "rules_name": "r"} | changes)
+    return run_guarded_race(entries, TRACK, RULES, **{"vehicle": VEHICLE, "seed": 3, "rules_name": "r"} | changes)
 
 
 def test_the_result_is_that_of_the_race_itself(entries, tmp_path):
@@ -97,7 +96,9 @@ def elsewhere(monkeypatch):
     """Lets the other process import this module; gives the name of one of its functions."""
     here = Path(__file__).parent
     paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
-    monkeypatch.setattr(guard, "_START", guard._START.replace("import sys; ", f"import sys; {paths}"))
+    monkeypatch.setattr(
+        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
+    )
     return lambda function: f"{Path(__file__).stem}:{function}"
 
 
@@ -140,10 +141,12 @@ def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, 
         shutil.copytree(place, folder)
         return "not run"
 
-    monkeypatch.setattr(guard, "_run", without_waiting)
+    monkeypatch.setattr(guarded_race, "_wait_for_child", without_waiting)
     with pytest.raises(RaceVoid):
         apart(entries, drive=elsewhere("second_hangs"))
-    code = guard._START.format(root=str(Path(guard.__file__).resolve().parents[2]), folder=str(folder))
+    code = guarded_race._CHILD_CODE.format(
+        root=str(Path(guarded_race.__file__).resolve().parents[2]), folder=str(folder)
+    )
     process = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE)
     watch = Stopwatch(folder / "times", 2)
     while not watch.asked()[1]:
@@ -177,13 +180,13 @@ def test_what_the_race_itself_refuses(entries):
         apart([entries[0], entries[0]])
     assert not isinstance(caught.value, RaceVoid)
     with pytest.raises(RacerError, match="No policy"):
-        apart([Entry(path=Path("none.bundle"), label="x")])
+        apart([RaceEntry(path=Path("none.bundle"), label="x")])
 
 
 def test_a_stopwatch_is_seen_from_elsewhere(tmp_path, monkeypatch):
     """Read through a second map of the file: who is asked, since when, and the sums."""
     now = [100.0]
-    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(guarded_race.time, "monotonic", lambda: now[0])
     mine, other = Stopwatch(tmp_path / "t", 2), Stopwatch(tmp_path / "t", 2)
     assert other.taken().tolist() == [0.0, 0.0]
     mine.start(1)
@@ -218,9 +221,9 @@ class Slow(PurePursuitPolicy):
 def test_a_timed_policy_is_the_same_policy(tmp_path, monkeypatch):
     """Answer alike, hand resets on, and take the time."""
     now = [1.0]
-    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(guarded_race.time, "monotonic", lambda: now[0])
     policy, watch = Slow(now), Stopwatch(tmp_path / "t", 1)
-    timed = Timed(policy, watch, 0)
+    timed = TimedPolicy(policy, watch, 0)
     seen = {"state": np.random.default_rng(0).normal(size=(3, 48)).astype("f4")}
     assert (timed.act(seen) == PurePursuitPolicy().act(seen)).all()
     timed.act(seen)

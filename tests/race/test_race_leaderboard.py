@@ -14,16 +14,14 @@ from race_bundles import write_driver
 
 from racer.config.read import read_vehicle
 from racer.config.rules import Rules
-from racer.race import leaderboard, leaderboard_file, verify
 from racer.race.entrants import open_entrant
-from racer.race.leaderboard import Leaderboard, here
-from racer.race.leaderboard_file import LeaderboardError
-from racer.race.race import race
-from racer.race.result import EntrantResult, LapResult, RaceResult, RulesId
-from racer.race.result_read import ResultError, result_of
-from racer.race.standings import exported, standings
-from racer.race.track_text import text_of_track, track_of_text
-from racer.race.verify import changes, compare
+from racer.race.leaderboard import store, verify
+from racer.race.leaderboard.standings import export_boards, standings
+from racer.race.leaderboard.store import Leaderboard, LeaderboardError, current_environment
+from racer.race.leaderboard.verify import compare_results, environment_changes
+from racer.race.result import EntrantResult, LapResult, RaceResult, ResultError, RulesId, result_from_record
+from racer.race.session import race
+from racer.race.track_json import track_from_json, track_to_json
 from racer.track.load import load_track
 
 RULES = Rules(laps=1)
@@ -57,7 +55,7 @@ def test_what_is_kept_comes_back(tmp_path, driven, bundles):
     assert keep(board.path, driven, bundles) == 1
     (kept,) = board.races()
     assert kept.result == driven and kept.number == 1 and kept.added == "2026-01-01T12:00:00+00:00"
-    assert kept.circumstances == here()
+    assert kept.circumstances == current_environment()
     inputs = board.inputs(1)
     assert (inputs.rules, inputs.vehicle) == (RULES, VEHICLE)
     assert inputs.bundles == tuple(path.read_bytes() for path in bundles)
@@ -125,7 +123,7 @@ def test_on_another_machine_a_control_step_is_allowed(tmp_path, driven, bundles,
     board = Leaderboard(tmp_path / "l.db")
     keep(board.path, driven, bundles)
     (kept,) = board.races()
-    monkeypatch.setattr(verify, "here", lambda: here() | {"numba": "9.9"})
+    monkeypatch.setattr(verify, "current_environment", lambda: current_environment() | {"numba": "9.9"})
     monkeypatch.setattr(verify, "_rerun", lambda *_: driven)
     for steps, stands in ((0.0, True), (1.0, True), (1.5, False)):
         first = driven.entrants[0]
@@ -175,19 +173,19 @@ def test_what_a_comparison_finds(change, exact, near):
     """Compare two results in both ways."""
     one, other = result(entrant()), result(entrant(**change))
     for step, wanted in ((None, exact), (STEP, near)):
-        found = list(compare(one, other, step_s=step))
+        found = list(compare_results(one, other, step_s=step))
         assert (found[0].startswith(wanted) if found else "") if wanted else not found, found
 
 
 def test_changes_of_the_surroundings():
     """Tell what changed, appeared and went."""
-    told = changes({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "5", "d": "4"})
+    told = environment_changes({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "5", "d": "4"})
     assert told == ("b: 2, now 5", "c: 3, now unknown", "d: unknown, now 4")
 
 
 def kept_results(tmp_path, monkeypatch, *results):
     """The boards of results that never were driven."""
-    monkeypatch.setattr(leaderboard, "_entries", lambda result, bundles: {"0" * 64: b""})
+    monkeypatch.setattr(store, "_checked_bundles", lambda result, bundles: {"0" * 64: b""})
     path = tmp_path / "s.db"
     for k, one in enumerate(results):
         fitting = replace(one, rules=RulesId(name=one.rules.name, sha256=RULES.sha256))
@@ -231,38 +229,38 @@ def test_exports(tmp_path, monkeypatch):
     import csv
     import io
 
-    rows = list(csv.DictReader(io.StringIO(exported(boards, "csv"))))
+    rows = list(csv.DictReader(io.StringIO(export_boards(boards, "csv"))))
     assert [(row["place"], row["label"], row["status"]) for row in rows] == [("1", label, "finished"), ("", "e", "out")]
     assert float(rows[0]["score_s"]) == score
-    (first, _) = json.loads(exported(boards, "json"))
+    (first, _) = json.loads(export_boards(boards, "json"))
     assert first["score_s"] == score and first["label"] == label and first["replay"] is None
-    markdown = exported(boards, "md")
+    markdown = export_boards(boards, "md")
     assert 'a "b", \\*c\\* \\| \\<d\\>' in markdown and "| – | e | out |" in markdown
 
 
 def test_a_result_comes_back_from_json():
     """Read what `record` wrote, numbers to the last bit; refuse what is none in one line."""
     one = result(entrant(score=1.0 / 3.0), replay=Path("x/y.replay"))
-    assert result_of(json.loads(json.dumps(one.record()))) == one
+    assert result_from_record(json.loads(json.dumps(one.record()))) == one
     for change, told in (({"seed": "x"}, "seed"), ({"entrants": [{}]}, "entrants.0"), ({"more": 1}, "")):
         broken = one.record() | change
         if told:
             with pytest.raises(ResultError, match=told) as caught:
-                result_of(broken)
+                result_from_record(broken)
             assert "\n" not in str(caught.value)
 
 
 def test_a_track_comes_back_from_text():
     """Give every bit back, and refuse lines that do not fit."""
-    assert text_of_track(track_of_text(text_of_track(TRACK))) == text_of_track(TRACK)
-    told = json.loads(text_of_track(TRACK))
+    assert track_to_json(track_from_json(track_to_json(TRACK))) == track_to_json(TRACK)
+    told = json.loads(track_to_json(TRACK))
     for change in (
         {"center": told["left"][:-1]},
         {"center": [[0.0, 1.0]]},
         {"left": [[None, 1.0]] * len(told["left"])},
     ):
         with pytest.raises((TypeError, ValueError)):
-            track_of_text(json.dumps(told | change))
+            track_from_json(json.dumps(told | change))
 
 
 def test_many_writers_at_once(tmp_path, driven, bundles):
@@ -279,7 +277,7 @@ def test_a_busy_file_is_one_line(tmp_path, driven, bundles, monkeypatch):
     """Give up where somebody else does not stop writing; reading goes on meanwhile."""
     path = tmp_path / "l.db"
     keep(path, driven, bundles)
-    monkeypatch.setattr(leaderboard_file, "WAIT_S", 0.01)
+    monkeypatch.setattr(store, "WAIT_S", 0.01)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LeaderboardError, match="being written by somebody else"):
@@ -295,16 +293,16 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, driven, bundles, monkey
     keep(path, driven, bundles)
     before = Leaderboard(path).races()
     pages = path.stat().st_size // 4096
-    connect = leaderboard_file._connect
+    connect = store._connect
 
     def full(*arguments):
         connection = connect(*arguments)
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 
-    monkeypatch.setattr(leaderboard_file, "_connect", full)
+    monkeypatch.setattr(store, "_connect", full)
     fresh = write_driver(tmp_path / "new.bundle", speed=1.1)
-    big = replace(driven, entrants=(entrant("new", sha256=leaderboard._sha256(fresh.read_bytes())),))
+    big = replace(driven, entrants=(entrant("new", sha256=store._sha256(fresh.read_bytes())),))
     with pytest.raises(LeaderboardError, match=r"could not be written .*it holds what it held before"):
         keep(path, big, [fresh])
     monkeypatch.undo()

@@ -10,10 +10,10 @@ import pygame
 import pytest
 from race_field import VEHICLE, Scripted, entrant, ring, rules, run, stop, swerve
 
-from racer.race.contest import Contest
 from racer.race.live import RaceSource
-from racer.view.state import View
-from racer.view.window import Window
+from racer.race.session import RaceSession
+from racer.viewer.controls import ViewMode
+from racer.viewer.window import ViewerWindow
 
 RULES = {"race": "head_to_head", "countdown_s": 1.0, "trials": 2, "limits": {"time_s": 40.0}}
 
@@ -29,14 +29,14 @@ def field():
 
 def source(seen=None):
     """A race of the three that goes on as it is watched."""
-    make = lambda: Contest(field(), ring(), rules(**RULES), VEHICLE, seed=4)  # noqa: E731
+    make = lambda: RaceSession(field(), ring(), rules(**RULES), VEHICLE, seed=4)  # noqa: E731
     return RaceSource(make, watch=None if seen is None else lambda contest: seen.append(contest.share))
 
 
 @pytest.fixture
 def window(tmp_path):
     """A window on the race; closed at the end."""
-    made = Window(source(), size=(820, 520), scale=1.0, folder=tmp_path, clock=lambda: 0.0)
+    made = ViewerWindow(source(), size=(820, 520), scale=1.0, folder=tmp_path, clock=lambda: 0.0)
     made.frame(0.0)
     yield made
     made.playback.source.contest.close()
@@ -94,11 +94,11 @@ def test_keys_while_it_goes_on(window, tmp_path):
     drive(window, 1.0)
     assert 0.0 < playback.at < at and len(playback.source.rows) <= length + 1  # what was driven is shown again
     press(window, pygame.K_TAB, pygame.K_v)
-    assert window.choices.follow == 1 and window.choices.view is View.CHASE
+    assert window.choices.follow == 1 and window.choices.view is ViewMode.CHASE
     press(window, *[pygame.K_1, pygame.K_2, pygame.K_3, pygame.K_5, pygame.K_6, pygame.K_7, pygame.K_c, pygame.K_s])
     assert len(list(tmp_path.glob("racer-*.png"))) == 1
     press(window, pygame.K_v, pygame.K_v, pygame.K_F1)
-    assert window.choices.view is View.TRACK and window.choices.help
+    assert window.choices.view is ViewMode.TRACK and window.choices.help
 
 
 def test_what_is_watched_is_the_race(window):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from race_field import DT, VEHICLE, Scripted, entrant, rules, run, straight, swerve
 
 from racer.config.env import EnvConfig
-from racer.env.sensors import sensor_specs
-from racer.race.contest import Contest
+from racer.env.sensors.suite import sensor_specs
+from racer.race.session import RaceSession
 
 NOISY = sensor_specs(EnvConfig(sensors=("state", "lidar")))
 ALONE = {"trials": 2, "start": {"lateral_share": 0.3, "turned_deg": 8.0}}
@@ -107,7 +107,7 @@ def test_a_simultaneous_finish_in_one_world():
     ahead = {k: np.array([0.0, 2.0]) for k in range(2000)}
     field = [entrant(name, Scripted(ahead)) for name in "abc"]
     given = rules(race="head_to_head", limits={"time_s": 60.0})
-    contest = Contest(field, straight(), given, VEHICLE, seed=0)
+    contest = RaceSession(field, straight(), given, VEHICLE, seed=0)
     contest.start()
     world = contest.heats[0].world
     # On an open track a lap is measured from where it is begun: that of the third is longer.

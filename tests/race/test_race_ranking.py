@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racer.config.rules import RankingRules
-from racer.race.ranking import best_lap, best_window, ranks, score, total
-from racer.race.result import LapResult
+from racer.race.result import LapResult, best_lap, best_window, rank_scores, score, total_time
 
 
 def laps(*times):
@@ -26,7 +25,7 @@ def laps(*times):
 )
 def test_the_total_needs_all_laps(times, count, expected):
     """Sum all laps, or nothing where one of them is missing."""
-    assert total(laps(*times), count) == expected
+    assert total_time(laps(*times), count) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_the_rules_say_what_ranks(by, expected):
 )
 def test_equal_scores_share_a_rank(scores, expected):
     """Give the next rank behind a tie as many places further."""
-    assert ranks(scores) == expected
+    assert rank_scores(scores) == expected
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 5).map(float)), max_size=8), st.randoms())
@@ -80,5 +79,5 @@ def test_ranks_do_not_depend_on_the_order(scores, random):
     """Shuffle the scores; each keeps its rank."""
     order = list(range(len(scores)))
     random.shuffle(order)
-    shuffled = ranks([scores[k] for k in order])
-    assert [shuffled[order.index(k)] for k in range(len(scores))] == ranks(scores)
+    shuffled = rank_scores([scores[k] for k in order])
+    assert [shuffled[order.index(k)] for k in range(len(scores))] == rank_scores(scores)

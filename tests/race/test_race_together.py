@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 from race_field import DT, LENGTH, VEHICLE, Scripted, entrant, ring, rules, run, swerve
 
-from racer.race.contest import Contest
-from racer.race.grid import slots_of
-from racer.race.lanes import Lanes
-from racer.race.put_back import find_place, wanted_place
-from racer.race.race import recorder_of
-from racer.race.referee import Stand
+from racer.race.grid import Lanes, grid_slots
+from racer.race.referee import TrialState
+from racer.race.respawn import find_respawn_pose, respawn_target
+from racer.race.session import RaceSession, make_recorder
 from racer.sim.contact import BEHIND, NO_CONTACT
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
@@ -46,8 +44,8 @@ def test_no_cars_stay_merged(objects):
         contacts = heat.world.contacts()
         at_fault = (contacts == BEHIND).any(axis=2) & (heat.world.cars["active"] == 1)
         assert not at_fault.any()
-        assert (heat.world.cars["active"] == (stand == Stand.RACING)).all()
-        touched += int((stand == Stand.LIFTED).any())
+        assert (heat.world.cars["active"] == (stand == TrialState.RACING)).all()
+        touched += int((stand == TrialState.LIFTED).any())
 
     field = [entrant(str(k), speed=0.7 + 0.2 * k) for k in range(5)]
     run(field, rules(**TOGETHER, laps=3, objects=objects, limits={"time_s": 90.0}, put_back={"mercy": 2}), watch=watch)
@@ -61,7 +59,7 @@ def test_a_pause_is_served_where_it_was_caused():
     def watch(contest):
         heat = contest.heats[0]
         row, car = heat.referee.rows[0, 1], heat.world.cars[0, 1]
-        if row["stand"] == Stand.PAUSED:
+        if row["stand"] == TrialState.PAUSED:
             seen.append((float(car["x"]), float(car["y"]), int(car["active"])))
 
     field = [entrant("slow", speed=0.6), entrant("fast", speed=1.5)]
@@ -86,20 +84,20 @@ def test_a_pause_at_a_box_ends_behind_it():
 )
 def test_slots_by_order(order, expected):
     """Keep slots, or move on by one with each trial."""
-    assert slots_of(rules(**TOGETHER, trials=4, grid={"order": order}), 3, seed=1).tolist() == expected
+    assert grid_slots(rules(**TOGETHER, trials=4, grid={"order": order}), 3, seed=1).tolist() == expected
 
 
 def test_slots_by_lot():
     """Draw each trial's slots from the seed: a permutation, the same for the same seed."""
     drawn = rules(**TOGETHER, trials=20, grid={"order": "drawn"})
-    one = slots_of(drawn, 5, seed=1)
+    one = grid_slots(drawn, 5, seed=1)
     assert (np.sort(one, axis=1) == np.arange(5)).all() and len({tuple(row) for row in one.tolist()}) > 5
-    assert (one == slots_of(drawn, 5, seed=1)).all() and (one != slots_of(drawn, 5, seed=2)).any()
+    assert (one == grid_slots(drawn, 5, seed=1)).all() and (one != grid_slots(drawn, 5, seed=2)).any()
 
 
 def test_the_grid_is_of_two_lanes():
     """Stand 0.75 m behind one another, by turns to the left and the right, all short of the line."""
-    contest = Contest([entrant(str(k)) for k in range(4)], ring(), rules(**TOGETHER), VEHICLE, seed=0)
+    contest = RaceSession([entrant(str(k)) for k in range(4)], ring(), rules(**TOGETHER), VEHICLE, seed=0)
     contest.start()
     cars = contest.heats[0].world.cars[0]
     behind = -cars["travelled"]
@@ -126,9 +124,9 @@ def test_all_finish_at_the_same_line():
 def test_the_replay_holds_the_race():
     """Record the countdown, ranks, laps and penalties of the first trial."""
     field = [entrant("slow", speed=0.6), entrant("fast", Scripted(swerve(60), speed=1.5))]
-    contest = Contest(field, ring(), rules(**TOGETHER, countdown_s=2.0), VEHICLE, seed=0)
+    contest = RaceSession(field, ring(), rules(**TOGETHER, countdown_s=2.0), VEHICLE, seed=0)
     contest.start()
-    recorder = recorder_of(contest)
+    recorder = make_recorder(contest)
     contest.tell_countdown(recorder)
     assert len(recorder.rows) == round(2.0 / DT) + 1
     assert [event.text for event in recorder.events] == ["2", "1", "go"]
@@ -173,8 +171,8 @@ def test_where_a_car_is_put_back(boxes, hit, share, lane):
     world, lanes = boxed(*boxes)
     world.cars["lateral"] = 0.3
     given = rules().put_back
-    wanted = wanted_place(world, lanes, given, 0, 0, s_before=0.5 * LENGTH, hit=hit, ahead=False)
-    pose = find_place(world, lanes, given, 0, 0, wanted, patient=True)
+    wanted = respawn_target(world, lanes, given, 0, 0, s_before=0.5 * LENGTH, hit=hit, ahead=False)
+    pose = find_respawn_pose(world, lanes, given, 0, 0, wanted, patient=True)
     assert pose is not None
     world.place(np.array(pose)[None, None], objects="kept")
     assert (world.contacts() == NO_CONTACT).all()
@@ -186,7 +184,7 @@ def test_where_a_car_is_put_back(boxes, hit, share, lane):
 def test_mercy_is_beyond_the_box():
     """Put a car ahead of the box that it hit too often."""
     world, lanes = boxed((0.5, 0.25))
-    wanted = wanted_place(world, lanes, rules().put_back, 0, 0, s_before=0.45 * LENGTH, hit=0, ahead=True)
+    wanted = respawn_target(world, lanes, rules().put_back, 0, 0, s_before=0.45 * LENGTH, hit=0, ahead=True)
     assert wanted.s == pytest.approx(0.5 * LENGTH + 1.0) and wanted.lane == -0.5
 
 
@@ -207,8 +205,8 @@ def test_an_oncoming_car_is_let_by():
         world.place(poses)
         world.cars["active"][0, 0] = 0
         world.cars["lateral"][0, 0] = 0.3
-        wanted = wanted_place(world, lanes, given, 0, 0, s_before=s + FRONT_POINT, hit=-1, ahead=False)
-        pose = find_place(world, lanes, given, 0, 0, wanted, patient=patient)
+        wanted = respawn_target(world, lanes, given, 0, 0, s_before=s + FRONT_POINT, hit=-1, ahead=False)
+        pose = find_respawn_pose(world, lanes, given, 0, 0, wanted, patient=patient)
         taken = pose is not None and pose[1] == pytest.approx(s) and pose[2] > 0.0
         assert taken == free, (lateral, gap, patient)
 

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from racer.config.read import read_vehicle
-from racer.replay import ROW, THING, CarHeader, Replay, ReplayHeader, TrackHeader
-from racer.report.leaderboard_page import Column, PageBoard, Row, fastest_lap, leaderboard_page
+from racer.replay import CAR_ROW, OBJECT_ROW, CarHeader, Replay, ReplayHeader, TrackHeader
+from racer.report.leaderboard_page import PageBoard, PageColumn, PageRow, fastest_lap, leaderboard_page
 from racer.track.load import load_track
 
 EVIL = "<script>alert(\"1\")</script> & 'x'"
-COLUMNS = (Column(head=""), Column(head="label", words=True), Column(head="time s"), Column(head="date", minor=True))
+COLUMNS = (
+    PageColumn(head=""),
+    PageColumn(head="label", words=True),
+    PageColumn(head="time s"),
+    PageColumn(head="date", minor=True),
+)
 
 
 def board(**changes):
@@ -24,8 +29,8 @@ def board(**changes):
         "figures": (("Best time", "9.000 s", "Ann"), ("Entrants", "2", "1 ranked")),
         "columns": COLUMNS,
         "rows": (
-            Row(cells=("1", "Ann", "9.000", "2026-01-01"), leads=True, replay="a b.replay"),
-            Row(cells=("–", EVIL, "out", "2026-01-02")),
+            PageRow(cells=("1", "Ann", "9.000", "2026-01-01"), leads=True, replay="a b.replay"),
+            PageRow(cells=("–", EVIL, "out", "2026-01-02")),
         ),
     }
     return PageBoard(**fields | changes)
@@ -58,7 +63,7 @@ def test_nothing_gets_out_of_its_text():
         told=EVIL,
         whose=EVIL,
         figures=((EVIL, EVIL, EVIL),),
-        rows=(Row(cells=(EVIL,) * 4, replay='"><script>'),),
+        rows=(PageRow(cells=(EVIL,) * 4, replay='"><script>'),),
     )
     page = leaderboard_page(EVIL, [evil, evil], told=EVIL)
     assert "<script" not in page and EVIL in "".join(parsed(page).itertext())
@@ -88,7 +93,7 @@ def test_on_a_phone_minor_columns_go():
 
 def replay(rows):
     """A replay of two cars on a straight line, `rows` of (laps, lap_time) for the second one."""
-    made = np.zeros((len(rows), 2), ROW)
+    made = np.zeros((len(rows), 2), CAR_ROW)
     made["x"], made["speed"] = np.arange(len(rows))[:, None], np.arange(len(rows))[:, None] * 0.5
     made["laps"][:, 1], made["lap_time"][:, 1] = zip(*rows, strict=True)
     track = load_track("easy_oval")
@@ -101,7 +106,7 @@ def replay(rows):
     return Replay(
         header=header,
         rows=made,
-        things=np.zeros((1, 0), THING),
+        things=np.zeros((1, 0), OBJECT_ROW),
         center=track.center,
         left=track.left,
         right=track.right,

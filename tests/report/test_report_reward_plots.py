@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from racer.cli.rewards import watch_file
 from racer.errors import RewardError
 from racer.report import reward_values
-from racer.report.reward_drive import CONTROL_DT, steady_drive
 from racer.report.reward_plot import _corners, plot_reward, plot_rewards, save_png
-from racer.report.reward_values import Landscape, evaluate, landscape
-from racer.report.reward_watch import changes
+from racer.report.reward_values import CONTROL_DT, RewardLandscape, measure_landscape, reward_landscape, steady_drive
 from racer.track.load import load_track
 
 TRACK = "thimble"
@@ -42,18 +41,18 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def seen(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Landscape]:
+def seen(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., RewardLandscape]:
     """The landscape of a function, worked out in this process."""
 
     def answer(function: str, request: Any, *, file: str) -> Any:
-        from racer.reward.check_process import Answer
+        from racer.reward.sandbox import SandboxResult
 
-        return Answer(result=evaluate(request, NoProcess()), stage={})  # type: ignore[arg-type]
+        return SandboxResult(result=measure_landscape(request, NoProcess()), stage={})  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reward_values, "run_apart", answer)
+    monkeypatch.setattr(reward_values, "run_sandboxed", answer)
 
-    def make(body: str, *, track: str = TRACK, name: str = "mine.py") -> Landscape:
-        return landscape(write(body, name), track)
+    def make(body: str, *, track: str = TRACK, name: str = "mine.py") -> RewardLandscape:
+        return reward_landscape(write(body, name), track)
 
     return make
 
@@ -92,7 +91,7 @@ def test_open_track_ends() -> None:
     assert not drive.asked[-1, 1] and drive.asked[0, 1]
 
 
-def test_landscape_of_a_known_function(seen: Callable[..., Landscape]) -> None:
+def test_landscape_of_a_known_function(seen: Callable[..., RewardLandscape]) -> None:
     """Find the function itself in the map and in the curves."""
     found = seen('return params["speed"] - abs(params["heading_error"]) / 90.0', track="easy_oval")
     assert found.rewards == pytest.approx(2.0, abs=0.03)  # the car turns about its origin, not its point
@@ -103,7 +102,7 @@ def test_landscape_of_a_known_function(seen: Callable[..., Landscape]) -> None:
     assert found.failed == 0 and found.name == "mine"
 
 
-def test_landscape_with_failures(seen: Callable[..., Landscape]) -> None:
+def test_landscape_with_failures(seen: Callable[..., RewardLandscape]) -> None:
     """Leave out the states that failed, count them and name the first."""
     found = seen('return 1.0 if params["is_left_of_center"] else None')
     assert np.isfinite(found.rewards).any() and np.isnan(found.rewards).any()
@@ -111,7 +110,7 @@ def test_landscape_with_failures(seen: Callable[..., Landscape]) -> None:
     assert "mine.py:2: returned None" in found.problem
 
 
-def test_nothing_to_draw(seen: Callable[..., Landscape]) -> None:
+def test_nothing_to_draw(seen: Callable[..., RewardLandscape]) -> None:
     """Refuse a function that fails everywhere, with its own message."""
     with pytest.raises(RewardError, match=r"mine.py:2: raised KeyError: 'typo'.*nothing to draw"):
         seen('return params["typo"]')
@@ -121,10 +120,10 @@ def test_hang_is_an_error(write: Callable[..., Path]) -> None:
     """Tell the line of an endless loop; the real process is used."""
     path = write("while True: pass")
     with pytest.raises(RewardError, match=r"mine.py:2: does not come back within 0.5 s"):
-        landscape(path, TRACK, hang_s=0.5)
+        reward_landscape(path, TRACK, hang_s=0.5)
 
 
-def test_pictures(seen: Callable[..., Landscape], tmp_path: Path) -> None:
+def test_pictures(seen: Callable[..., RewardLandscape], tmp_path: Path) -> None:
     """Draw one and two functions; two share one scale of colours, and the files are PNGs."""
     track = load_track(TRACK)
     one = seen('return params["speed"]')
@@ -165,7 +164,7 @@ def watched(path: Path, *steps: Callable[[], object]) -> list[str]:
     """The texts that a watcher yields while an editor works."""
     texts: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        texts.extend(changes(path, Editor(*steps)))
+        texts.extend(watch_file(path, Editor(*steps)))
     return texts
 
 

@@ -12,7 +12,7 @@ from synthetic_run import ring
 
 from racer.report import run_charts as charts
 from racer.report import run_maps as maps
-from racer.report.run_charts import Axis, Series, axis, number, thinned
+from racer.report.run_charts import Axis, Series, format_number, make_axis, thinned
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: round(v, 6))
 
@@ -20,7 +20,7 @@ FINITE = st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: round(v, 6))
 @given(st.lists(FINITE, max_size=20))
 def test_an_axis_holds_its_values(values):
     """Reach around all values with two to twelve round ticks in rising order."""
-    made = axis(values, "")
+    made = make_axis(values, "")
     slack = 1e-6 * (made.high - made.low)
     assert made.high > made.low
     assert all(made.low - slack <= value <= made.high + slack for value in values)
@@ -36,12 +36,12 @@ def test_an_axis_holds_its_values(values):
 )
 def test_numbers_are_short(value, text):
     """Write numbers as people read them on an axis."""
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_given_ends_are_kept():
     """Keep ends that are given, with ticks inside."""
-    made = axis([3.0], "", low=0.0, high=100.0)
+    made = make_axis([3.0], "", low=0.0, high=100.0)
     assert (made.low, made.high, made.ticks) == (0.0, 100.0, (0.0, 20.0, 40.0, 60.0, 80.0, 100.0))
 
 
@@ -77,7 +77,7 @@ def test_a_histogram_has_a_cell_for_what_was_counted(shape):
     """Draw the cells that are not empty, with their shares as text."""
     counts = np.zeros(shape)
     counts[-1, -1] = 3.0
-    x = axis([0.0, 1.0], "<x>")
+    x = make_axis([0.0, 1.0], "<x>")
     svg = charts.heat_chart(counts, x=x, y=x, alt='"&<')
     root = ElementTree.fromstring(svg)
     assert root.attrib["aria-label"] == '"&<'

@@ -9,7 +9,7 @@ from racer.config.read import read_vehicle
 from racer.evaluate import evaluate
 from racer.policy.load import load_policy
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.report.run_drive import drive, drive_run
+from racer.report.run_drive import drive_laps, drive_run
 from racer.report.run_record import read_record
 from racer.reward.load import load_reward
 from racer.track.load import load_track
@@ -25,7 +25,7 @@ def speed_plus_steps(params):
 def test_driven_laps_are_those_of_an_evaluation():
     """Drive the very laps that `evaluate` drives, and record each whole."""
     track = load_track("willow_bend")
-    laps = drive(PurePursuitPolicy(), track, VEHICLE, laps=4, seed=9)
+    laps = drive_laps(PurePursuitPolicy(), track, VEHICLE, laps=4, seed=9)
     result = evaluate(PurePursuitPolicy(), track, VEHICLE, laps=4, seed=9)
     assert [(lap.status, lap.time_s) for lap in laps] == [(lap.status, lap.time_s) for lap in result.laps]
     assert len({len(lap.speed) for lap in laps}) > 1  # some wait for the others
@@ -40,7 +40,7 @@ def test_driven_laps_are_those_of_an_evaluation():
 def test_rewards_are_those_of_each_step():
     """Ask the reward function of each step once, with the action of that step; steps count from 2."""
     reward = load_reward(speed_plus_steps, n_worlds=3)
-    for lap in drive(PurePursuitPolicy(), ring(), VEHICLE, laps=3, seed=1, reward=reward):
+    for lap in drive_laps(PurePursuitPolicy(), ring(), VEHICLE, laps=3, seed=1, reward=reward):
         assert lap.reward == pytest.approx(lap.actions[:, 1] + 100.0 * np.arange(2, len(lap.speed) + 2), abs=1e-5)
 
 

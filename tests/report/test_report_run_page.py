@@ -12,10 +12,9 @@ from handmade_bundle import DISCRETE
 from synthetic_run import evaluation, make_run, ring, update
 
 from racer.errors import RunError
-from racer.report.run_drive import Driven, drive_run
-from racer.report.run_page import page, write_report
+from racer.report.run_drive import DrivenRun, drive_run
+from racer.report.run_page import render_page, source_html, write_report
 from racer.report.run_record import read_record
-from racer.report.run_source import source_html
 
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = """</script></style></title></pre><script>alert(1)</script><img src=x onerror="alert(2)">'"&<b>"""
@@ -57,7 +56,7 @@ class Reader(HTMLParser):
 def whole(tmp_path_factory):
     """The page of a small complete run."""
     record = read_record(make_run(tmp_path_factory.mktemp("runs") / "mine"))
-    return page(record, drive_run(record, episodes=6))
+    return render_page(record, drive_run(record, episodes=6))
 
 
 def test_the_page_tells_the_headline_figures(whole):
@@ -148,7 +147,7 @@ def test_what_comes_from_the_run_is_escaped(tmp_path):
     record = read_record(tmp_path / "<b>&")
     driven = drive_run(record, episodes=2)
     assert driven.tracks[0].track.name == EVIL
-    text = page(record, Driven(tracks=driven.tracks, checkpoint=EVIL, notes=(EVIL,)))
+    text = render_page(record, DrivenRun(tracks=driven.tracks, checkpoint=EVIL, notes=(EVIL,)))
     assert "<script" not in text and "<img" not in text and "onerror=" in text and '"alert(2)"' not in text
     reader = Reader(text)
     assert {"script", "img", "b"} & set(reader.tags) == {"b"}  # ours: swatches of keys
@@ -187,7 +186,7 @@ def test_a_run_without_all_of_its_files_has_a_page(tmp_path, gone):
     for name in gone:
         (run / name).unlink()
     record = read_record(run)
-    text = page(record, drive_run(record, episodes=2))
+    text = render_page(record, drive_run(record, episodes=2))
     reader = Reader(text)
     assert "not finished" in reader.text
     assert ("No laps could be driven" in reader.text) == ("best.bundle" in gone)
@@ -199,14 +198,14 @@ def test_a_run_without_all_of_its_files_has_a_page(tmp_path, gone):
 def test_few_rows_have_a_page(tmp_path, rows):
     """Draw a single point, and runs in which no lap was completed."""
     record = read_record(make_run(tmp_path / "run", rows=rows))
-    Reader(page(record, Driven()))
+    Reader(render_page(record, DrivenRun()))
 
 
 def test_a_run_of_several_tracks_has_a_page(tmp_path):
     """Draw each track and tell them apart; the figures count all of them."""
     tracks = [ring("small", 1.2), ring("large", 2.0)]
     record = read_record(make_run(tmp_path / "run", tracks=tracks, space=DISCRETE))
-    text = page(record, drive_run(record, episodes=4))
+    text = render_page(record, drive_run(record, episodes=4))
     reader = Reader(text)
     assert "<h1>small, large</h1>" in text and "4 of 6 laps" in text
     for name in ("small", "large"):
@@ -222,7 +221,7 @@ def test_a_long_run_stays_small(tmp_path):
     rows += [evaluation(5 * k, best=k == 1, times=(9.0, 9.5, 9.7, 8.8, None)) for k in range(1, 1001)]
     reward = "# a long line of a table of numbers, and more of it\n" * 100_000
     record = read_record(make_run(tmp_path / "run", rows=rows, reward=reward, steps=5000))
-    text = page(record, Driven())
+    text = render_page(record, DrivenRun())
     assert len(text) < 1_500_000
     reader = Reader(text)
     assert reader.text.count("1 off track") == 201 and "799 earlier ones are not shown" in reader.text
@@ -248,7 +247,7 @@ def test_the_file_is_replaced_as_a_whole(tmp_path):
 def test_the_same_run_gives_the_same_page(tmp_path, whole):
     """Hold nothing of the time at which it was written."""
     record = read_record(make_run(tmp_path / "mine"))
-    assert page(record, drive_run(record, episodes=6)) == whole
+    assert render_page(record, drive_run(record, episodes=6)) == whole
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from racer.reward.load import load_reward
-from racer.reward.python_path import PythonReward
+from racer.reward.python_reward import PythonReward
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
 WAYPOINTS = (

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from racer.reward.compile.kernels.compiled_path import CompiledReward
-from racer.reward.compile.kernels.kernel import plain_kernel
-from racer.reward.compile.module.rules import check_module
-from racer.reward.compile.state.fingerprint import fingerprint
-from racer.reward.compile.state.rows import Mismatch, put_state, take_state
-from racer.reward.compile.translation.kernel_text import Translation
-from racer.reward.compile.translation.translate import translate
+from racer.reward.call_guards import PrintCapture
+from racer.reward.compile.car_state import StateMismatch, fingerprint, restore_state, save_state
+from racer.reward.compile.compiled_reward import CompiledReward
+from racer.reward.compile.kernel import plain_kernel
+from racer.reward.compile.kernel_source import Translation
+from racer.reward.compile.module_env import check_forbidden
+from racer.reward.compile.translate import translate
 from racer.reward.failure import as_reward
-from racer.reward.printed import PrintCapture
 from racer.reward.rows import params_rows
 from racer.reward.source import RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
@@ -52,7 +51,7 @@ def source_of(text: str) -> RewardSource:
 def translated(text: str) -> Translation:
     """Translate a text."""
     source = source_of(text)
-    check_module(ast.parse(text))
+    check_forbidden(ast.parse(text))
     with PrintCapture():
         module, _ = new_module(source, compile_source(source))
     return translate(module, text, str(FILE))
@@ -110,9 +109,9 @@ class Twins:
     def _fits(self, module: dict[str, Any], row: np.ndarray) -> bool:
         """Take a car's state into its row; whether that is all of it, as `CompiledReward` finds it out, too."""
         try:
-            take_state(module, self.kernel.layout, row)
-        except Mismatch:
+            save_state(module, self.kernel.layout, row)
+        except StateMismatch:
             return False
         same, _ = new_module(self.source, self.code)
-        put_state(same, self.kernel.layout, row)
+        restore_state(same, self.kernel.layout, row)
         return fingerprint(same) == fingerprint(module)

@@ -8,10 +8,9 @@ import pytest
 
 from racer.assets import shipped_root
 from racer.errors import AssetError, RewardError
-from racer.reward.check import KEYS, CheckReport, check_reward
-from racer.reward.check_examine import examine
-from racer.reward.check_keys import WatchedParams, named_keys, unknown_keys, used_keys
-from racer.reward.check_strict import strict_problems
+from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
+from racer.reward.check.report import REPORT_KEYS, CheckReport, check_reward
+from racer.reward.check.run import run_check
 from racer.reward.params import NAMES
 
 TRACK = "thimble"
@@ -54,7 +53,7 @@ def check(reward_file: Callable[..., Path]) -> Check:
             "budget_s": budget_s,
             "compile_s": 60.0,
         }
-        return examine(request, NoProcess())  # type: ignore[arg-type]
+        return run_check(request, NoProcess())  # type: ignore[arg-type]
 
     return run
 
@@ -293,7 +292,7 @@ def test_record_has_exactly_the_keys(reward_file: Callable[..., Path]) -> None:
     """Give the JSON's keys in their order, and say in the reason that it remembers."""
     text = "n = 0.0\ndef reward_function(params):\n    global n\n    n += 1.0\n    return n\n"
     report = checked(reward_file, text)
-    assert tuple(report.record()) == KEYS
+    assert tuple(report.record()) == REPORT_KEYS
     assert report.ok and "from one episode to the next" in report.record()["reason"]
 
 

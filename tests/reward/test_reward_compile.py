@@ -10,12 +10,11 @@ import pytest
 from reward_twins import Twins, random_rows, source_of, translated
 
 from racer.errors import RewardError
-from racer.reward.compile.endings import CannotCompile
-from racer.reward.compile.kernels.cache import folder_of, read_verdict
-from racer.reward.compile.kernels.compiled_path import CompiledReward
-from racer.reward.compile.kernels.kernel import plain_kernel
+from racer.reward.compile.compiled_reward import CompiledReward
+from racer.reward.compile.errors import CannotCompile
+from racer.reward.compile.kernel import cache_folder, plain_kernel, read_verdict
 from racer.reward.load import load_reward
-from racer.reward.python_path import PythonReward
+from racer.reward.python_reward import PythonReward
 
 POINTS = tuple((float(k), float(k % 3)) for k in range(8))
 COURSES = (POINTS, POINTS[::-1])
@@ -88,7 +87,7 @@ def test_a_failure_on_some_states_reads_the_same() -> None:
 
 def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop where a loop has used up its rounds, and name its line."""
-    monkeypatch.setattr("racer.reward.compile.translation.kernel_text.BUDGET", 1000)
+    monkeypatch.setattr("racer.reward.compile.kernel_source.BUDGET", 1000)
     text = "def reward_function(params):\n    n = 0\n    while params['speed'] > -99:\n        n += 1\n    return n\n"
     reward = CompiledReward(source_of(text), plain_kernel(translated(text + "    return 1\n")), 1)
     rows, _ = random_rows(1, 1, COURSES)
@@ -240,14 +239,14 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reward_file: Callable[..., Path]
 ) -> None:
     """Translate, compile and compare in another process once; load what it left afterwards."""
-    monkeypatch.setattr("racer.reward.compile.kernels.cache.cache_dir", lambda: tmp_path)
+    monkeypatch.setattr("racer.reward.compile.kernel.cache_dir", lambda: tmp_path)
     path = reward_file("def reward_function(params):\n    return params['speed'] * 2 + len(params['objects_speed'])\n")
     reward = load_reward(path, n_worlds=3)
     assert reward.path == "compiled"
-    verdict = read_verdict(folder_of(reward.source))  # type: ignore[attr-defined]
+    verdict = read_verdict(cache_folder(reward.source))  # type: ignore[attr-defined]
     assert verdict is not None
     assert verdict["states"] > 1000
-    monkeypatch.setattr("racer.reward.compile.trial.trial.run_apart", None)
+    monkeypatch.setattr("racer.reward.compile.validation.run_sandboxed", None)
     again = load_reward(path, n_worlds=3)
     assert again.path == "compiled"
     rows, things = random_rows(3, 1, COURSES)
@@ -267,10 +266,10 @@ HARMFUL = {
 @pytest.mark.parametrize("case", HARMFUL)
 def test_unknown_code_harms_its_trial_only(case: str, tmp_path: Path) -> None:
     """Survive code that ends its process, and say so."""
-    from racer.reward.compile.trial.trial import try_out
+    from racer.reward.compile.validation import validate
 
     before, reason = HARMFUL[case]
-    verdict = try_out(source_of(f"{before}def reward_function(params):\n    return 1.0\n"), tmp_path)
+    verdict = validate(source_of(f"{before}def reward_function(params):\n    return 1.0\n"), tmp_path)
     assert verdict["path"] == "python"
     assert reason in verdict["reason"]
 
@@ -292,7 +291,7 @@ def test_unknown_code_that_takes_too_much_memory_is_refused(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reward_file: Callable[..., Path]
 ) -> None:
     """Stop in one line what would swamp the machine; the trainer does not run it either."""
-    monkeypatch.setattr("racer.reward.compile.kernels.cache.cache_dir", lambda: tmp_path)
+    monkeypatch.setattr("racer.reward.compile.kernel.cache_dir", lambda: tmp_path)
     before, value, reason = GREEDY[case]
     path = reward_file(f"{before}def reward_function(params):\n    return {value}\n", "twin.py")
     with pytest.raises(RewardError) as caught:
@@ -319,7 +318,7 @@ def test_the_time_limit_leaves_nothing_behind() -> None:
 
 def test_the_time_limit_leaves_quick_code_alone() -> None:
     """Raise nothing after the calls have ended."""
-    from racer.reward.deadline import Deadline
+    from racer.reward.call_guards import Deadline
 
     for _ in range(100):
         with Deadline(1e-9):

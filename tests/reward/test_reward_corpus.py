@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from reward_twins import Twins, random_rows
 
-from racer.reward.compile.endings import CannotCompile
+from racer.reward.compile.errors import CannotCompile
 from racer.reward.load import load_reward
 from racer.reward.source import read_source
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from racer.assets import names
+from racer.assets import asset_names
 from racer.errors import RewardError
 from racer.reward.load import load_reward, read_source
-from racer.reward.python_path import PythonReward
+from racer.reward.python_reward import PythonReward
 
 GOOD = "def reward_function(params):\n    return 1.0\n"
 
@@ -184,7 +184,7 @@ def test_a_callable_of_wrong_arity_is_refused() -> None:
         load_reward(lambda: 1.0, n_worlds=1)  # type: ignore[misc,arg-type]
 
 
-@pytest.mark.parametrize("name", names("reward"))
+@pytest.mark.parametrize("name", asset_names("reward"))
 def test_every_shipped_reward_runs(
     name: str, telemetry: Callable[..., np.ndarray], waypoints: Any, ask: Callable[..., np.ndarray]
 ) -> None:

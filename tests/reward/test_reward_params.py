@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racer.reward.params import NAMES, PARAMS, markdown
+from racer.reward.params import NAMES, PARAMS, params_markdown
 from racer.reward.rows import params_rows
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
@@ -114,14 +114,14 @@ def test_every_field_of_telemetry_is_told() -> None:
 def test_page_is_the_generated_one() -> None:
     """Keep docs/reward-params.md equal to the table."""
     page = Path(__file__).parents[2] / "docs" / "reward-params.md"
-    assert page.read_text(encoding="utf-8") == markdown(), (
+    assert page.read_text(encoding="utf-8") == params_markdown(), (
         "run: racer rewards params --markdown > docs/reward-params.md"
     )
 
 
 def test_page_names_every_key_once() -> None:
     """Give each key one table row of six cells."""
-    rows = [line for line in markdown().splitlines() if line.startswith("| `")]
+    rows = [line for line in params_markdown().splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == list(NAMES)
     assert {row.count(" | ") for row in rows} == {5}
 

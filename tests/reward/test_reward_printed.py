@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from racer.reward.printed import PrintCapture
+from racer.reward.call_guards import PrintCapture
 
 
 def test_lines_are_counted_and_some_are_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from racer.errors import RewardError
 from racer.reward.failure import as_reward
 from racer.reward.load import load_reward
 from racer.reward.params import NAMES
-from racer.reward.python_path import PythonReward
+from racer.reward.python_reward import PythonReward
 
 Ask = Callable[..., np.ndarray]
 Load = Callable[..., PythonReward]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from racer.errors import RewardError
-from racer.reward.seam import KernelReward, Reward
+from racer.reward.protocol import KernelReward, Reward
 
 
 @numba.njit

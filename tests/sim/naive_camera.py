@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from racer.sim.course import wall_lines
-from racer.sim.picture.scene import inset, normals, start_lines
+from racer.track.polygons import inset_borders, mitred_normals, start_line_quads
 
 
 def rays(camera, width, height, samples):
@@ -68,10 +68,10 @@ def dash_quads(track):
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     period = track.look.dash_length + track.look.dash_gap
     if track.closed:
-        side = np.vstack([normals(line[:-1], closed=True), normals(line[:-1], closed=True)[:1]])
+        side = np.vstack([mitred_normals(line[:-1], closed=True), mitred_normals(line[:-1], closed=True)[:1]])
         period = s[-1] / round(s[-1] / period)
     else:
-        side = normals(line)
+        side = mitred_normals(line)
     side = side * 0.5 * track.look.center_line_width
     painted = track.look.dash_length / (track.look.dash_length + track.look.dash_gap) * period
     quads = []
@@ -90,14 +90,14 @@ def ground_colours(track, look, points):
     """Colours (P, 3) of points of the ground."""
     colours = np.tile(look["field"].astype(float), (len(points), 1))
     colours[in_strip(points, track.left, track.right, track.closed)] = look["edge_line"]
-    inner = in_strip(points, *inset(track, track.look.edge_line_width), track.closed)
+    inner = in_strip(points, *inset_borders(track, track.look.edge_line_width), track.closed)
     colours[inner] = look["road"]
     at = np.flatnonzero(inner)
     middle = points[at]
     for quad in dash_quads(track):
         near = np.flatnonzero((np.abs(middle - quad.mean(axis=0)) < 0.2).all(axis=1))
         colours[at[near[inside(middle[near], quad)]]] = look["center_line"]
-    for quad in start_lines(track, track.look.start_line_length, track.look.edge_line_width):
+    for quad in start_line_quads(track, track.look.start_line_length, track.look.edge_line_width):
         colours[inside(points, quad)] = look["start_line"]
     return colours
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from racer.config.vehicle import VehicleConfig
+from racer.config.env import VehicleConfig
 from racer.sim.world import World
 from racer.track.track import Track
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from racer.config.vehicle import VehicleConfig
+from racer.config.env import VehicleConfig
 from racer.sim.dtypes import CAR
 from racer.sim.jit import kernel
-from racer.sim.vehicle import drive
+from racer.sim.vehicle import drive_vehicle
 from racer.sim.world import vehicle_row
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "vehicle"
@@ -35,7 +35,7 @@ def vehicle(**changes):
 def _roll(cars, vehicles, commands, substeps, dt, states):
     for t in range(commands.shape[0]):
         for n in range(cars.shape[0]):
-            drive(cars[n], vehicles[n], commands[t, n, 0], commands[t, n, 1], substeps, dt)
+            drive_vehicle(cars[n], vehicles[n], commands[t, n, 0], commands[t, n, 1], substeps, dt)
             states[t + 1, n] = cars[n]
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from naive_course import drive, make_world, ring, straight
 
-from racer.config.objects import ObjectsConfig
-from racer.sim.bots import step_bots
+from racer.config.env import ObjectsConfig
 from racer.sim.jit import kernel
-from racer.sim.world import Start
+from racer.sim.traffic import step_bots
+from racer.sim.world import StartOptions
 
 DT = 1.0 / 15.0
 
@@ -154,7 +154,7 @@ def test_bots_stand_where_no_car_drives():
 
 def test_a_bot_leaves_an_open_track_at_its_end():
     """Check that it is gone when it has passed the last row, and not before."""
-    world = make_world(straight(6.0, width=0.6), objects=bots(1, speed=1.0), start=Start())
+    world = make_world(straight(6.0, width=0.6), objects=bots(1, speed=1.0), start=StartOptions())
     world.reset()
     world.objects["s"] = 5.9
     drive(world, 0.0, 0.3)

@@ -9,16 +9,16 @@ import pytest
 from naive_camera import axes, picture
 from PIL import Image
 
+from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
 from racer.errors import ConfigError
 from racer.sim.camera.camera import Camera
-from racer.sim.camera.rows import radius
+from racer.sim.camera.tables import fisheye_radius
 from racer.sim.dtypes import BOT
-from racer.sim.picture.scene import normals
 from racer.sim.world import World
 from racer.track.load import load_track
-from racer.track.track import Look, Track
+from racer.track.polygons import mitred_normals
+from racer.track.track import Track, TrackAppearance
 
 GOLDEN = Path(__file__).parent / "golden"
 TRACKS = Path(__file__).parents[2] / "tracks"
@@ -31,7 +31,7 @@ FISHEYE = {"lens": "fisheye", "view_deg": 120.0, "distortion": (0.02, -0.01, 0.0
 def band(center, half=0.4, **options):
     """A track of constant width around a centre line."""
     center = np.asarray(center, dtype=float)
-    side = normals(center, closed=options.get("closed", True)) * half
+    side = mitred_normals(center, closed=options.get("closed", True)) * half
     return Track(
         **({"name": "made", "walls": "none", "center": center, "left": center + side} | options), right=center - side
     )
@@ -157,7 +157,7 @@ def projected(row, point, lens):
     if lens == "pinhole":
         return row["column"] + row["focal"] * x / z, row["row"] + row["focal"] * y / z
     angle = np.arctan2(np.hypot(x, y), z)
-    r = row["focal"] * radius(angle, [row[f"k{n}"] for n in (1, 2, 3, 4)])
+    r = row["focal"] * fisheye_radius(angle, [row[f"k{n}"] for n in (1, 2, 3, 4)])
     return row["column"] + r * x / np.hypot(x, y), row["row"] + r * y / np.hypot(x, y)
 
 
@@ -165,14 +165,15 @@ def projected(row, point, lens):
 def test_edge_lines_are_where_the_formula_puts_them(lens):
     """Find both rims of both edge lines within half a pixel of the projection of points on them."""
     half, line = 0.4, 0.076
-    world = world_of(straight(rows=3, look=Look(center_line=Look().road)))
+    world = world_of(straight(rows=3, look=TrackAppearance(center_line=TrackAppearance().road)))
     at(world, (1.0, 0.0, 0.0))
     frame, camera = shot(world, colour="grey", **({"lens": "fisheye", "view_deg": 110.0} if lens == "fisheye" else {}))
     row = camera.rows[0, 0]
     right, down, ahead = axes(row, 0.0)
     eye = np.array([1.0 + AXLE + row["forward"], 0.0, row["up"]])
     grey = {
-        name: float(np.dot((0.299, 0.587, 0.114), getattr(Look(), name))) for name in ("road", "edge_line", "field")
+        name: float(np.dot((0.299, 0.587, 0.114), getattr(TrackAppearance(), name)))
+        for name in ("road", "edge_line", "field")
     }
     checked = 0
     for x in np.linspace(1.5, 4.0, 26):
@@ -259,12 +260,12 @@ def test_wall_hides_the_box_behind_it_and_is_hidden_by_one_before_it():
         )
         red = (frame[..., 0] > 100) & (frame[..., 1] < 20)
         assert red.any() == shown
-        assert (np.abs(frame.astype(int) - Look().wall).max(axis=2) < 2).sum() > 2000
+        assert (np.abs(frame.astype(int) - TrackAppearance().wall).max(axis=2) < 2).sum() > 2000
 
 
 def test_walls_are_seen_as_asked():
     """`apart` shows walls off the road, `all` those on its borders too, `none` none; wall_height 0 hides them."""
-    colour = np.array(Look().wall)
+    colour = np.array(TrackAppearance().wall)
 
     def walls(track, **options):
         frame, _ = shot(world_of(track), colour="rgb", **options)
@@ -397,7 +398,7 @@ def test_past_is_drawn_when_seen_says_so():
 
 def test_look_follows_the_car_to_another_track():
     """Take the colours of the track that the car is on, and keep what was changed while it stays there."""
-    world = world_of([ring(), ring(look=Look(field=(200, 10, 10)))], 2)
+    world = world_of([ring(), ring(look=TrackAppearance(field=(200, 10, 10)))], 2)
     world.cars["course"] = 0
     camera = Camera(world, CameraConfig(colour="rgb"))
     camera.looks["road"] = 90.0
@@ -477,11 +478,11 @@ def test_memory_does_not_grow_with_the_area():
 
 def test_crossing_is_open_road():
     """Where a road crosses itself, no edge line runs across it and shares count once."""
-    track = eight(look=Look(center_line=Look().road))
+    track = eight(look=TrackAppearance(center_line=TrackAppearance().road))
     world = world_of(track)
     at(world, (-0.55, -0.5, 0.735))
     frame, _ = shot(world, colour="rgb", pitch_deg=35.0)
-    road = np.abs(frame.astype(int) - Look().road).max(axis=2) < 3
+    road = np.abs(frame.astype(int) - TrackAppearance().road).max(axis=2) < 3
     assert road[60:, 60:100].all()
 
 

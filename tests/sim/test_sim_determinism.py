@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from naive_course import VEHICLE, figure_of_eight, ring, straight, uneven
 
-from racer.sim.world import Start, World
+from racer.sim.world import StartOptions, World
 
-START = Start(mode="random", direction="either", lateral_share=0.4, turned_max=0.2)
+START = StartOptions(mode="random", direction="either", lateral_share=0.4, turned_max=0.2)
 TRACKS = [ring(), uneven(), straight(), figure_of_eight()]
 
 
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_bits():
     assert not same(trajectory(make(20, seed=12)), first)
 
 
-@pytest.mark.parametrize("start", [START, Start(direction="alternate", lateral_share=0.3)])
+@pytest.mark.parametrize("start", [START, StartOptions(direction="alternate", lateral_share=0.3)])
 @pytest.mark.parametrize("cars", [1, 2])
 def test_a_world_alone_is_the_world_in_the_batch(start, cars):
     """Check every world of a batch against itself alone: starts, streams, contacts and restarts."""

@@ -7,9 +7,8 @@ import pytest
 from naive_course import ring
 from rolling import load_vehicle as vehicle
 
-from racer.config.disturbance import DisturbanceConfig, entries
-from racer.sim.disturb.disturb import Disturbances, action_delay_max
-from racer.sim.episode import DRAWN
+from racer.config.disturbance import DisturbanceConfig, disturbance_entries
+from racer.sim.randomize.distributions import EPISODE_VALUES, Disturbances, action_delay_max
 from racer.sim.world import World, vehicle_row
 
 DEGREES = math.pi / 180.0
@@ -26,7 +25,7 @@ def drawn(config, worlds=3000, seed=5, episode=0, **rest):
 
 def test_the_rows_have_a_field_for_each_entry():
     """Name the drawn values after the entries of the configuration."""
-    assert DRAWN.names == tuple(name.replace(".", "_") for name in entries(DisturbanceConfig()))
+    assert EPISODE_VALUES.names == tuple(name.replace(".", "_") for name in disturbance_entries(DisturbanceConfig()))
 
 
 def test_distributions():

@@ -10,15 +10,13 @@ from PIL import Image
 from rolling import load_vehicle
 
 from racer.config.disturbance import DisturbanceConfig
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
 from racer.sim.camera.camera import Camera
-from racer.sim.camera.rows import CAMERA, LOOK_SIZE, SKY
-from racer.sim.disturb.camera import CameraEffects, disturb_frames
-from racer.sim.disturb.delivery import WAY
-from racer.sim.disturb.disturb import Disturbances
-from racer.sim.disturb.effects import SPOTS, make_effects
-from racer.sim.disturb.image import make_bench
-from racer.sim.episode import bits_at
+from racer.sim.camera.tables import APPEARANCE_SIZE, CAMERA, SKY
+from racer.sim.randomize.camera import CameraEffects, randomize_frames
+from racer.sim.randomize.distributions import Disturbances, random_bits_at
+from racer.sim.randomize.image import SPOTS, make_effects, make_image_buffers
+from racer.sim.randomize.latency import FRAME_STREAM
 from racer.sim.world import World
 
 H, W, R = 20, 44, 6
@@ -36,15 +34,15 @@ def apply(frames, *, yaw=0.0, frame=0, curve=None, taps=None, cameras=None, sky=
         effects["radius" if axis == 0 else "radius_down"] = len(one) - 1
     for name, value in fields.items():
         effects[name] = value
-    ways, seen = np.zeros((1, 1), WAY), np.zeros((1, 1, 1, 3))
+    ways, seen = np.zeros((1, 1), FRAME_STREAM), np.zeros((1, 1, 1, 3))
     ways["frame"], seen[..., 2] = frame, yaw
-    looks = np.zeros((1, 1, LOOK_SIZE), np.float32)
+    looks = np.zeros((1, 1, APPEARANCE_SIZE), np.float32)
     looks[..., SKY : SKY + 3] = sky
     rows = np.zeros((1, 1), CAMERA) if cameras is None else cameras
     out = frames[None, None].copy()
     which = np.ones((1, 1), np.bool_)
-    bench = make_bench(*frames.shape[:2], R)
-    disturb_frames(0, 1, which, ways, VIEW, rows, looks, seen, effects, curves, blur, out, bench)
+    bench = make_image_buffers(*frames.shape[:2], R)
+    randomize_frames(0, 1, which, ways, VIEW, rows, looks, seen, effects, curves, blur, out, bench)
     return out[0, 0]
 
 
@@ -126,9 +124,9 @@ def test_noise():
 
 def test_noise_is_read_from_one_table():
     """Start each row of the noise where the frame's own stream says."""
-    key = np.uint64(bits_at(np.uint64(bits_at(np.uint64(12345), 3 + (1 << 40))), 0))
-    table = make_bench(H, W, R).noise.astype(np.float64)
-    starts = [int(bits_at(key, y)) >> 50 for y in range(H)]
+    key = np.uint64(random_bits_at(np.uint64(random_bits_at(np.uint64(12345), 3 + (1 << 40))), 0))
+    table = make_image_buffers(H, W, R).noise.astype(np.float64)
+    starts = [int(random_bits_at(key, y)) >> 50 for y in range(H)]
     wanted = rounded(100.0 + 5.0 * np.array([table[start : start + W] for start in starts]))
     out = apply(np.full((H, W, 1), 100, np.uint8), noise=5.0, frame=3)[:, :, 0]
     assert (out == wanted).mean() > 0.999
@@ -321,7 +319,7 @@ def test_a_frame_belongs_to_its_world_alone(colour):
         world, camera, effects, _ = cameras(EVERYTHING, worlds, colour, seed=3, **rest)
         camera.look()
         camera.render()
-        effects.disturb(world.everyone, np.zeros(world.cars.shape, WAY))
+        effects.disturb(world.everyone, np.zeros(world.cars.shape, FRAME_STREAM))
         world.close()
         return camera.frames
 

@@ -8,8 +8,8 @@ import pytest
 from naive_course import ring
 from rolling import load_vehicle as vehicle
 
-from racer.sim.disturb.delivery import WAY, deliver
-from racer.sim.disturb.past import Past
+from racer.sim.randomize.latency import FRAME_STREAM, select_frames
+from racer.sim.randomize.pose_history import PoseHistory
 from racer.sim.world import World
 
 DT = 1.0 / 15.0
@@ -32,7 +32,7 @@ def remembered(steps=12, longest=0.4):
     """A past of a circling car after some steps, and the time now."""
     world = World([ring()], vehicle(), 1, objects=1)
     world.reset()
-    past = Past(world, longest)
+    past = PoseHistory(world, longest)
     everyone = np.ones(1, np.bool_)
     circling(world, 0.0)
     past.start(everyone)
@@ -75,7 +75,7 @@ def test_a_jump_of_the_acceleration():
     """Stay within a dt^2 / 32 where the acceleration jumps in the middle of a step, 1.4 mm at 10 m/s^2."""
     world = World([ring()], vehicle(), 1)
     world.reset()
-    past, everyone = Past(world, 0.1), np.ones(1, np.bool_)
+    past, everyone = PoseHistory(world, 0.1), np.ones(1, np.bool_)
     jump, knee = 10.0, 0.5 * DT
 
     def at(t):
@@ -110,7 +110,7 @@ def test_only_marked_worlds():
     """Neither remember nor show the others."""
     world = World([ring()], vehicle(), 2)
     world.reset()
-    past = Past(world, 0.2)
+    past = PoseHistory(world, 0.2)
     past.start(np.ones(2, np.bool_))
     world.cars["x"] += 1.0
     past.step(np.array([True, False]))
@@ -126,7 +126,7 @@ def delivered(steps, dt=DT, key=7, **fields):
     """(frame, age, fresh) at each control step of an episode."""
     world = World([ring()], vehicle(), 1, control_dt=dt)
     world.reset()
-    ways = np.zeros((1, 1), WAY)
+    ways = np.zeros((1, 1), FRAME_STREAM)
     ways["key"] = key
     for name, value in fields.items():
         ways[name] = value
@@ -134,7 +134,7 @@ def delivered(steps, dt=DT, key=7, **fields):
     out = []
     for step in range(steps + 1):
         world.cars["steps"] = 1 + step
-        deliver(0, 1, marked, world.cars, dt, ways, ages, fresh)
+        select_frames(0, 1, marked, world.cars, dt, ways, ages, fresh)
         out.append((int(ways["frame"][0, 0]), float(ages[0, 0]), bool(fresh[0, 0])))
     return out
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from naive_course import FRONT_POINT, VEHICLE, drive, figure_of_eight, make_world, nearest, ring, straight, uneven
 
-from racer.config.objects import ObjectsConfig
+from racer.config.env import ObjectsConfig
 from racer.sim.contact import AHEAD, BEHIND, NO_CONTACT
-from racer.sim.dtypes import BOT
-from racer.sim.status import Status
-from racer.sim.world import Start
+from racer.sim.dtypes import BOT, EpisodeStatus
+from racer.sim.world import StartOptions
 
 LENGTH, WIDTH = VEHICLE.length, VEHICLE.width
 BOTS = ObjectsConfig(race="head_to_bot", count=2, placement="spaced", lanes="inner")
@@ -47,7 +46,7 @@ def test_faults_against_bots(along, aside, crashed, paused):
     """Check that the one behind is at fault: the car ends crashed, or all bots stand and the car goes on."""
     world = beside_bot(along, aside)
     assert world.telemetry["is_crashed"].item() == crashed
-    assert world.status.item() == (Status.CRASHED if crashed else Status.IN_PROGRESS)
+    assert world.status.item() == (EpisodeStatus.CRASHED if crashed else EpisodeStatus.IN_PROGRESS)
     assert (world.objects["pause"] > 0.0).tolist() == [[paused, paused]]
     assert world.contacts().tolist() == [[[BEHIND if crashed else AHEAD if paused else NO_CONTACT, NO_CONTACT]]]
 
@@ -123,7 +122,7 @@ def test_objects_are_told_as_a_naive_twin_tells_them(race, made):
     """Compare what reward functions get of each object with whole-polyline geometry of its place alone."""
     track = made(rows=300)
     config = ObjectsConfig(race=race, count=3, bots={"speed": 1.0, "lane_changes": "random", "wait_min_s": 0.0})
-    start = Start(mode="random", direction="either", lateral_share=0.3, turned_max=0.6)
+    start = StartOptions(mode="random", direction="either", lateral_share=0.3, turned_max=0.6)
     world = make_world(track, 25, objects=config, start=start, seed=4)
     world.reset()
     for _ in range(3):

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from racer.sim.jit import Crew
+from racer.sim.jit import WorkerPool
 
 SIM = Path(__file__).resolve().parents[2] / "racer" / "sim"
 
 # A package of the same layout as racer's, but with two tiny kernels, so that compiling takes a second.
 CALLEE = """
-from racer.sim.jit import inlined
+from racer.sim.jit import device
 
 STEP = 1.0
 
-@inlined
+@device
 def inner(x):
     return x + STEP
 """
@@ -110,7 +110,7 @@ def test_kernels_compile_without_a_cache_folder(package, tmp_path):
 
 def test_no_kernel_bends_arithmetic():
     """Check that numba's decorators and flags stand in jit.py alone, and `fastmath` and `parallel` nowhere."""
-    for file in sorted(SIM.glob("*.py")):
+    for file in sorted([*SIM.rglob("*.py"), *(SIM.parent / "render").rglob("*.py")]):
         tree = ast.parse(file.read_text())
         keywords = {k.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords}
         assert not keywords & {"fastmath", "parallel", "boundscheck"}, file.name
@@ -126,7 +126,7 @@ def test_no_kernel_bends_arithmetic():
 @pytest.mark.parametrize("least", [1, 64])
 def test_a_crew_covers_every_world_once(threads, count, least):
     """Check that the ranges join without gap or overlap, are at least `least` long, and at most `threads` of them."""
-    crew = Crew(threads)
+    crew = WorkerPool(threads)
     ranges, lock = [], threading.Lock()
 
     def work(first, last, extra):
@@ -145,7 +145,7 @@ def test_a_crew_covers_every_world_once(threads, count, least):
 
 def test_a_crew_passes_errors_on():
     """Check that an exception in any range reaches the caller."""
-    crew = Crew(3)
+    crew = WorkerPool(3)
 
     def work(first, last):
         if first > 0:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from racer.sim.course import build_walls
 from racer.sim.dtypes import CAR, COURSE, OBJECT, VEHICLE, WALL, WALL_GROUP
-from racer.sim.lidar import CHUNK, _angle, cast_rays, lidar_scratch, make_lidar
+from racer.sim.lidar import CHUNK_VERTICES, _fast_atan2, cast_rays, lidar_scratch, make_lidar
 from racer.sim.random import seed_streams
 
 BOX = np.array([[-2.0, -1.0], [2.0, -1.0], [2.0, 1.0], [-2.0, 1.0], [-2.0, -1.0]])
@@ -303,7 +303,7 @@ def test_not_a_number_reads_nothing():
 
 def test_long_polyline_is_swept_in_chunks():
     """A wall of more vertices than fit the scratch has no hole where the chunks meet."""
-    angles = np.linspace(0, 2 * np.pi, 4 * CHUNK)
+    angles = np.linspace(0, 2 * np.pi, 4 * CHUNK_VERTICES)
     wall = np.column_stack([np.cos(angles), np.sin(angles)]) * 2
     out = cast(ring(360), *make_cars([[[0.1, 0.2, 0.3]]]), wall_tables([wall]))
     assert out.max() < 2.3
@@ -313,10 +313,10 @@ def test_angle_is_atan2():
     """The polynomial angle is atan2 within 2e-14 rad in every octant."""
     angles = np.concatenate([np.linspace(-np.pi, np.pi, 4001)[1:], np.arange(-3, 5) * np.pi / 4])
     for radius in (1e-200, 1e-9, 1.0, 1e9):
-        ours = [_angle(radius * math.cos(a), radius * math.sin(a)) for a in angles]
+        ours = [_fast_atan2(radius * math.cos(a), radius * math.sin(a)) for a in angles]
         theirs = [math.atan2(radius * math.sin(a), radius * math.cos(a)) for a in angles]
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-14)
-    assert _angle(0.0, 0.0) == 0.0
+    assert _fast_atan2(0.0, 0.0) == 0.0
 
 
 def test_more_than_one_turn_is_refused():

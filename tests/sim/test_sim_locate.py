@@ -19,16 +19,16 @@ from naive_course import (
     uneven,
 )  # fmt: skip
 
+from racer.sim.centerline import center_point_at, nearest_border_points, project_on_centerline
+from racer.sim.centerline import is_on_road as on_road_near
 from racer.sim.course import build_courses
 from racer.sim.jit import kernel
-from racer.sim.locate import center_at, nearest_borders, project
-from racer.sim.locate import on_road as on_road_near
 
 
 @kernel
 def _project(course, segments, near, points, reach, out):
     for n in range(points.shape[0]):
-        segment, along, lateral = project(course, segments, near, points[n, 0], points[n, 1], reach)
+        segment, along, lateral = project_on_centerline(course, segments, near, points[n, 0], points[n, 1], reach)
         out[n, 0], out[n, 1], out[n, 2] = segment, along, lateral
 
 
@@ -41,9 +41,9 @@ def _on_road(course, segments, near, points, reach, out):
 @kernel
 def _borders(course, segments, points, out):
     for n in range(points.shape[0]):
-        at, x, y = center_at(course, segments, points[n])
+        at, x, y = center_point_at(course, segments, points[n])
         out[n, 0], out[n, 1] = x, y
-        out[n, 2], out[n, 3], out[n, 4], out[n, 5] = nearest_borders(course, segments, at, x, y)
+        out[n, 2], out[n, 3], out[n, 4], out[n, 5] = nearest_border_points(course, segments, at, x, y)
 
 
 def projected(track, points, near=0, reach=1e9, index=0):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from naive_course import figure_of_eight, load_route, make_world, nearest, ring, straight, uneven
 
-from racer.config.objects import ObjectsConfig
+from racer.config.env import ObjectsConfig
 from racer.sim.contact import NO_CONTACT
 from racer.sim.dtypes import BOT, BOX
-from racer.sim.objects import START_CLEAR, inner_side
-from racer.sim.world import Start
+from racer.sim.traffic import START_CLEARANCE, inner_side
+from racer.sim.world import StartOptions
 from racer.track.track import Track
 
-SMALL = {"start": Start(mode="random", lateral_share=0.2, turned_max=0.1), "seed": 5}
+SMALL = {"start": StartOptions(mode="random", lateral_share=0.2, turned_max=0.1), "seed": 5}
 
 
 def objects(race="object_avoidance", **rest):
@@ -48,7 +48,7 @@ def test_lane_lines_of_a_ring(made, direction):
     # A chord of 600 is 2 (1 - cos(pi / 600)) = 2.7e-5 m off the circle.
     track = made(radius=2.0, rows=600, width=0.4)
     config = fixed((0.2, 1), (0.45, -1), (0.7, 1), (0.95, -1))
-    world = make_world(track, objects=config, start=Start(direction=direction))
+    world = make_world(track, objects=config, start=StartOptions(direction=direction))
     world.reset()
     things = world.objects[0]
     assert np.hypot(things["x"], things["y"]) == pytest.approx([1.8, 2.2, 1.8, 2.2], abs=5e-5)
@@ -84,7 +84,7 @@ def test_fixed_positions_are_of_the_track(direction):
     """Check s = share * length from the file's first row, at the same places in both directions."""
     track = ring(radius=3.0, rows=400)
     config = fixed((0.1, -1), (0.24, 1), (0.0, 1), (1.0, -1))
-    world = make_world(track, 5, objects=config, start=Start(direction=direction, lateral_share=0.3))
+    world = make_world(track, 5, objects=config, start=StartOptions(direction=direction, lateral_share=0.3))
     world.reset()
     things = world.objects
     angle = np.arctan2(things["y"], things["x"]) % (2 * math.pi)
@@ -171,12 +171,12 @@ def test_nothing_stands_at_the_start(placement, cars):
     world.reset()
     ahead = ahead_of_start(world)
     length = world.tables.courses["length"][0]
-    assert ahead.min() >= START_CLEAR - 1e-9
+    assert ahead.min() >= START_CLEARANCE - 1e-9
     if cars == 1:
-        assert ahead.max() <= length - START_CLEAR + 1e-9
+        assert ahead.max() <= length - START_CLEARANCE + 1e-9
     else:
         # The grid leaves 6 - 1 - 1 - 3 * 0.75 m.
-        assert ahead.max() <= length - START_CLEAR - 3 * 0.75 + 1e-9
+        assert ahead.max() <= length - START_CLEARANCE - 3 * 0.75 + 1e-9
     assert (world.contacts() == NO_CONTACT).all()
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from naive_course import drive, make_world, nearest, ring, straight, uneven
 
-from racer.sim.observe import AHEAD_FIELDS, FIELDS, field_names
+from racer.sim.telemetry import LOOK_AHEAD_FIELDS, STATE_FIELDS, state_field_names
 
 AHEAD = np.array([0.3, 1.0, 2.5])
 
 
 def observe(world):
     """(N, 8 + 4 K) rows of the sensor."""
-    out = np.full((*world.cars.shape, len(FIELDS) + len(AHEAD_FIELDS) * len(AHEAD)), np.nan, np.float32)
+    out = np.full((*world.cars.shape, len(STATE_FIELDS) + len(LOOK_AHEAD_FIELDS) * len(AHEAD)), np.nan, np.float32)
     world.observe_state(AHEAD, out)
     return out[:, 0]
 
@@ -25,9 +25,9 @@ def place(world, s, lateral=0.0, turned=0.0, course=0):
 
 def test_names_match_the_width_of_a_row():
     """Check the number of names, that none repeats, and the order of the look-ahead fields."""
-    names = field_names(3)
+    names = state_field_names(3)
     assert len(names) == 20 == len(set(names))
-    assert names[:8] == list(FIELDS) and names[8:12] == ["ahead0_x", "ahead0_y", "ahead0_left", "ahead0_right"]
+    assert names[:8] == list(STATE_FIELDS) and names[8:12] == ["ahead0_x", "ahead0_y", "ahead0_left", "ahead0_right"]
 
 
 @pytest.mark.parametrize(("lateral", "turned"), [(0.0, 0.0), (0.2, 0.3), (-0.15, -1.0), (0.1, 3.0)])

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from racer.config.read import read_vehicle
-from racer.sim.camera.rows import CAR_COLOURS
+from racer.render.raster import fill_polygons, polygon_coverage, srgb_to_linear
+from racer.render.topdown import BOX_COLOUR, Viewport, draw_boxes, draw_cars, draw_path, draw_track
+from racer.sim.camera.tables import CAR_COLOURS
 from racer.sim.dtypes import OBJECT
-from racer.sim.picture.picture import BOX_COLOUR, View, draw_boxes, draw_cars, draw_path, draw_track
-from racer.sim.picture.raster import coverage, paint, srgb_to_linear
-from racer.sim.picture.scene import dashes, normals, road, start_lines
-from racer.track.track import Look, Track
+from racer.track.polygons import dash_triangles, mitred_normals, road_triangles, start_line_quads
+from racer.track.track import Track, TrackAppearance
 
 GOLDEN = Path(__file__).parent / "golden"
 VEHICLE = read_vehicle(Path(__file__).parents[2] / "configs" / "vehicle" / "deepracer.yaml")
-PLAIN = Look(road=(64, 63, 61), edge_line=(64, 63, 61), center_line=(64, 63, 61), field=(10, 200, 30))
+PLAIN = TrackAppearance(road=(64, 63, 61), edge_line=(64, 63, 61), center_line=(64, 63, 61), field=(10, 200, 30))
 
 
 def band(center, half=0.5, **options):
     """A track of constant width around a centre line."""
     center = np.asarray(center, dtype=float)
-    side = normals(center, closed=options.get("closed", True)) * half
+    side = mitred_normals(center, closed=options.get("closed", True)) * half
     options = {"name": "made", "walls": "none", **options}
     return Track(center=center, left=center + side, right=center - side, **options)
 
@@ -62,7 +62,7 @@ def covered(rings, width, height):
     """Coverage (H, W) of rings in pixels."""
     out = np.full((height, width), -1.0)
     points = np.concatenate([np.asarray(ring, dtype=float) for ring in rings])
-    coverage(points, np.concatenate([[0], np.cumsum([len(ring) for ring in rings])]), out)
+    polygon_coverage(points, np.concatenate([[0], np.cumsum([len(ring) for ring in rings])]), out)
     return out
 
 
@@ -99,7 +99,7 @@ def painted(rings, colour, opacity=1.0, under=0, size=(8, 8)):
     image = np.full((*size, 3), under, np.uint8)
     points = np.concatenate([np.asarray(ring, dtype=float) for ring in rings])
     starts = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])])
-    paint(image, points, starts, np.array([0, len(rings)]), np.array([[*srgb_to_linear(colour), opacity]]))
+    fill_polygons(image, points, starts, np.array([0, len(rings)]), np.array([[*srgb_to_linear(colour), opacity]]))
     return image
 
 
@@ -143,7 +143,7 @@ def hairpin(**options):
 def test_road_has_no_seams(course):
     """Every pixel within the road has exactly its colour, at the crossing and in the fold as well."""
     track = course(look=PLAIN)
-    view = View.fit(track, 160)
+    view = Viewport.fit(track, 160)
     image = draw_track(track, view=view)
     rows, columns = np.mgrid[: view.height_px, : view.width_px]
     pixels = np.stack([columns, rows], axis=-1) + 0.5
@@ -165,8 +165,8 @@ def test_road_lies_between_the_borders(shared_tracks, name):
     """On real files, whose rows lie askew, the triangles cover what lies between the borders and no more."""
     rows = np.load(shared_tracks / "deepracer" / f"{name}.npy")
     track = Track(name=name, center=rows[:, :2], left=rows[:, 2:4], right=rows[:, 4:])
-    view = View.fit(track, 300)
-    ours = covered(list(view.to_pixels(road(track.left, track.right, closed=True))), 300, view.height_px)
+    view = Viewport.fit(track, 300)
+    ours = covered(list(view.to_pixels(road_triangles(track.left, track.right, closed=True))), 300, view.height_px)
     rings = [view.to_pixels(track.left), view.to_pixels(track.right[::-1])]
     np.testing.assert_allclose(ours, covered(rings, 300, view.height_px), atol=1e-6)
 
@@ -174,17 +174,17 @@ def test_road_lies_between_the_borders(shared_tracks, name):
 def test_whole_pixels_shift_the_picture():
     """Moving the window by whole pixels moves the picture and changes nothing else."""
     track = figure_of_eight()
-    here = View(width_px=120, height_px=90, x=0.5, y=0.25, scale=1 / 32)
-    there = View(width_px=120, height_px=90, x=0.5 + 7 / 32, y=0.25 - 5 / 32, scale=1 / 32)
+    here = Viewport(width_px=120, height_px=90, x=0.5, y=0.25, scale=1 / 32)
+    there = Viewport(width_px=120, height_px=90, x=0.5 + 7 / 32, y=0.25 - 5 / 32, scale=1 / 32)
     first, second = draw_track(track, view=here), draw_track(track, view=there)
     assert (first[5:, 7:] == second[:-5, :-7]).all()
 
 
 def test_lines_have_their_widths_inside_the_borders():
     """Across a straight road: field, edge line 0.076 m inside the border, road, centre line 0.026 m."""
-    look = Look(dash_gap=0.0, dash_length=1.0)
+    look = TrackAppearance(dash_gap=0.0, dash_length=1.0)
     track = straight(look=look)
-    view = View(width_px=4, height_px=1200, x=2.5, y=0.0, scale=0.001)
+    view = Viewport(width_px=4, height_px=1200, x=2.5, y=0.0, scale=0.001)
     image = draw_track(track, view=view)[:, 2].astype(int)
     expected = np.array([look.field] * 1200)
     expected[100:1100] = look.edge_line
@@ -197,7 +197,7 @@ def test_lines_have_their_widths_inside_the_borders():
 def test_thin_lines_stay_visible_far_out():
     """At 0.2 m a pixel both edge lines are at least one pixel bright."""
     track = straight(length=30.0, half=2.0)
-    view = View(width_px=5, height_px=40, x=15.0, y=0.03, scale=0.2)
+    view = Viewport(width_px=5, height_px=40, x=15.0, y=0.03, scale=0.2)
     column = draw_track(track, view=view)[:, 2].astype(int)
     light = srgb_to_linear(column).mean(axis=1)
     road_light, line_light = srgb_to_linear(track.look.road).mean(), srgb_to_linear(track.look.edge_line).mean()
@@ -211,7 +211,7 @@ def test_dashes_fit_the_lap():
     """A whole number of dashes, half of the line, on a closed course; they are cut at the rows they pass."""
     t = np.linspace(0, 2 * np.pi, 41)
     track = band(np.stack([2 * np.cos(t), 2 * np.sin(t)], axis=1))
-    triangles = dashes(track, 0.02, 0.051, 0.051)
+    triangles = dash_triangles(track, 0.02, 0.051, 0.051)
     ab, ac = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
     area = 0.5 * (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
     assert (area > 0).all()
@@ -228,7 +228,7 @@ def test_start_line_is_square_across():
         right=np.stack([x - 0.5, 0 * x - 0.5], axis=1),
         closed=False,
     )
-    start, finish = start_lines(track, 0.1, 0.05)
+    start, finish = start_line_quads(track, 0.1, 0.05)
     np.testing.assert_allclose(np.sort(start[:, 0]), [-3, -3, -2.9, -2.9], atol=1e-6)
     np.testing.assert_allclose(np.sort(finish[:, 0]), [2.9, 2.9, 3, 3], atol=1e-6)
     np.testing.assert_allclose(np.sort(start[:, 1]), [-0.45, -0.45, 0.45, 0.45], atol=1e-6)
@@ -237,16 +237,16 @@ def test_start_line_is_square_across():
 
 def test_normals_are_mitred():
     """At a right angle the parallel line passes the corner; repeated points look past each other."""
-    corner = normals(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]))
+    corner = mitred_normals(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]))
     np.testing.assert_allclose(corner, [[0, 1], [-1, 1], [-1, 1], [-1, 0]], atol=1e-12)
-    ring = normals(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), closed=True)
+    ring = mitred_normals(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), closed=True)
     np.testing.assert_allclose(ring, [[1, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]], atol=1e-12)
 
 
 def test_view_fits_the_track():
     """All borders and the margin are in the picture, y points up, and pixels are square."""
     track = figure_of_eight()
-    for view in (View.fit(track, 300), View.fit(track, 300, 90), View.fit(track, 90, 300)):
+    for view in (Viewport.fit(track, 300), Viewport.fit(track, 300, 90), Viewport.fit(track, 90, 300)):
         pixels = view.to_pixels(np.concatenate([track.left, track.right]))
         room = 0.5 / view.scale - 1.0
         assert pixels.min() >= room
@@ -255,7 +255,7 @@ def test_view_fits_the_track():
         np.testing.assert_allclose(step, [view.width_px / 2 + 1, view.height_px / 2 - 1])
 
 
-CLOSE = View(width_px=120, height_px=80, x=0.0, y=0.0, scale=0.005)
+CLOSE = Viewport(width_px=120, height_px=80, x=0.0, y=0.0, scale=0.005)
 
 
 def test_car_is_to_scale_and_shows_its_direction():
@@ -291,7 +291,7 @@ def test_cars_turn_and_steer():
 def test_cars_keep_a_least_size():
     """Far out a car still covers some dozens of pixels, in its own colour."""
     image = np.zeros((60, 60, 3), np.uint8)
-    draw_cars(image, View(width_px=60, height_px=60, x=0.0, y=0.0, scale=0.5), [[0, 0, 0.4]], None, VEHICLE)
+    draw_cars(image, Viewport(width_px=60, height_px=60, x=0.0, y=0.0, scale=0.5), [[0, 0, 0.4]], None, VEHICLE)
     assert (image != 0).any(axis=2).sum() > 40
     assert (abs(image.astype(int) - CAR_COLOURS[0]).max(axis=2) < 60).sum() >= 8
 
@@ -330,14 +330,14 @@ def test_path_shows_values_and_breaks():
 def golden_frames():
     """The frames that are kept: a crossing with walls, a dense scene from near, an open course from far."""
     eight = figure_of_eight(walls="offset", wall_offset=0.25)
-    view = View.fit(eight, 240)
+    view = Viewport.fit(eight, 240)
     frame = draw_track(eight, view=view)
     poses = [[*eight.center[k], np.arctan2(*(eight.center[k + 1] - eight.center[k])[::-1]), 0.3] for k in (3, 30, 60)]
     draw_path(frame, view, eight.center[:61:4] + 0.1, np.arange(16.0))
     draw_cars(frame, view, poses, None, VEHICLE)
     yield "eight", frame
     pin = hairpin(walls="borders")
-    view = View(width_px=240, height_px=150, x=-0.1, y=0.0, scale=0.008)
+    view = Viewport(width_px=240, height_px=150, x=-0.1, y=0.0, scale=0.008)
     frame = draw_track(pin, view=view)
     box = np.zeros(1, OBJECT)
     box["x"], box["y"], box["yaw"], box["length"], box["width"], box["active"] = -0.6, 0.4, 0.5, 0.24, 0.38, 1
@@ -346,7 +346,7 @@ def golden_frames():
     yield "hairpin", frame
     t = np.linspace(0, 9, 120)
     far = band(np.stack([4 * t, 5 * np.sin(t)], axis=1), half=1.5, closed=False)
-    view = View.fit(far, 240)
+    view = Viewport.fit(far, 240)
     frame = draw_track(far, view=view)
     draw_cars(frame, view, [[8.0, 4.4, -0.3], [20.0, -4.4, 0.6]], None, VEHICLE)
     yield "far", frame

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from naive_course import VEHICLE, drive, load_route, make_world, nearest, ring, straight, uneven
 
-from racer.sim.status import Status
-from racer.sim.world import Start
+from racer.sim.dtypes import EpisodeStatus
+from racer.sim.world import StartOptions
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -31,7 +31,7 @@ def start_of(world):
 def test_round_robin_spreads_worlds_and_moves_on():
     """Check s / length = frac(world * golden + advance * episode), on the centre line, along it."""
     track = ring(rows=400)
-    world = make_world(track, 20, start=Start(advance=0.05))
+    world = make_world(track, 20, start=StartOptions(advance=0.05))
     for episode in range(4):
         world.reset()
         s, lateral, turned = start_of(world)
@@ -45,7 +45,7 @@ def test_round_robin_spreads_worlds_and_moves_on():
 def test_random_offsets_stay_in_their_ranges_and_fill_them(mode):
     """Check lateral offsets as a share of the half width, and heading errors."""
     track = ring(rows=400, width=0.4)
-    world = make_world(track, 600, start=Start(mode=mode, lateral_share=0.5, turned_max=0.3), seed=3)
+    world = make_world(track, 600, start=StartOptions(mode=mode, lateral_share=0.5, turned_max=0.3), seed=3)
     world.reset()
     s, lateral, turned = start_of(world)
     assert np.abs(lateral).max() <= 0.2 + 1e-3 and np.abs(turned).max() <= 0.3 + 0.04
@@ -61,17 +61,17 @@ def test_directions():
     """Check forward, backward, alternate by episode, and either by chance."""
     track = ring()
     for direction, expected in (("forward", {0}), ("backward", {1})):
-        world = make_world(track, 4, start=Start(direction=direction))
+        world = make_world(track, 4, start=StartOptions(direction=direction))
         world.reset()
         assert set(world.cars["course"].flat) == expected
         assert (world.telemetry["is_reversed"] == (direction == "backward")).all()
-    world = make_world(track, 4, start=Start(direction="alternate"))
+    world = make_world(track, 4, start=StartOptions(direction="alternate"))
     courses = []
     for _ in range(4):
         world.reset()
         courses.append(world.cars["course"][:, 0].tolist())
     assert courses == [[0, 1, 0, 1], [1, 0, 1, 0]] * 2
-    world = make_world(track, 400, start=Start(direction="either"))
+    world = make_world(track, 400, start=StartOptions(direction="either"))
     world.reset()
     assert 160 < world.cars["course"].sum() < 240  # 200 +- 4 standard deviations
 
@@ -79,7 +79,7 @@ def test_directions():
 @pytest.mark.parametrize("tracks", [2, 3, 4])
 def test_alternating_directions_visit_every_track_both_ways(tracks):
     """Check that the direction does not hang on which track it is."""
-    world = make_world([ring(radius=2.0 + k) for k in range(tracks)], 3, start=Start(direction="alternate"))
+    world = make_world([ring(radius=2.0 + k) for k in range(tracks)], 3, start=StartOptions(direction="alternate"))
     seen = [set() for _ in range(3)]
     for _ in range(2 * tracks):
         world.reset()
@@ -99,7 +99,7 @@ def test_worlds_take_the_tracks_by_turns():
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_an_open_track_starts_at_its_end(direction):
     """Check that all wheels are on the road at the start of an open track, in either direction."""
-    world = make_world(straight(6.0), 3, start=Start(mode="random", direction=direction))
+    world = make_world(straight(6.0), 3, start=StartOptions(mode="random", direction=direction))
     world.reset()
     assert world.cars["x"] == pytest.approx(0.25 if direction == "forward" else 5.75)
     assert np.abs(world.cars["y"]).max() < 1e-12
@@ -119,12 +119,12 @@ def test_cars_of_a_world_start_apart():
         gaps = gaps % track.length if track.closed else gaps
         assert gaps == pytest.approx(0.75, abs=1e-2)
         drive(world, 0.0, 0.5)
-        assert (world.status == Status.IN_PROGRESS).all()
+        assert (world.status == EpisodeStatus.IN_PROGRESS).all()
 
 
 def test_reset_of_some_leaves_the_others_alone():
     """Check that starting marked cars changes neither the state nor the streams of the rest."""
-    world = make_world(ring(), 6, cars=2, start=Start(mode="random", lateral_share=0.5), seed=1)
+    world = make_world(ring(), 6, cars=2, start=StartOptions(mode="random", lateral_share=0.5), seed=1)
     world.reset()
     drive(world, 5.0, 1.0, 3)
     before = world.cars.copy()
@@ -152,7 +152,7 @@ def test_placed_poses_are_where_they_are_asked_for(turned, shared_tracks):
     for key in ("vx", "vy", "yaw_rate", "steer", "travelled", "progress"):
         assert not cars[key].any()
     assert (np.abs(cars["yaw"]) <= math.pi).all()
-    assert (cars["steps"] == 1).all() and (cars["status"] == Status.PREPARE).all()
+    assert (cars["steps"] == 1).all() and (cars["status"] == EpisodeStatus.PREPARE).all()
     assert VEHICLE.length > 0
 
 

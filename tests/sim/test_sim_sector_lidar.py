@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.sim.sector_lidar import discretized_sectors, near_sectors, nearest_of_sectors
+from racer.sim.lidar import detect_sectors, discretize_sectors, sector_minima
 
 
 def ranges(*rows):
@@ -15,7 +15,7 @@ def ranges(*rows):
 
 def test_sectors_hold_neighbouring_rays_from_right_to_left():
     """Check which rays belong to which sector: eight rays in four sectors, the nearest of each."""
-    seen = nearest_of_sectors(ranges([1, 2, 0.4, 3, 5, 5, 0.2, 0.3], [9, 8, 7, 6, 5, 4, 3, 2]), 4)
+    seen = sector_minima(ranges([1, 2, 0.4, 3, 5, 5, 0.2, 0.3], [9, 8, 7, 6, 5, 4, 3, 2]), 4)
     assert seen.tolist() == ranges([1, 0.4, 5, 0.2], [8, 6, 4, 2]).tolist()
 
 
@@ -24,7 +24,7 @@ def test_a_single_near_ray_sets_its_sector():
     out = np.full((64, 8), 7.0, np.float32)
     everywhere = np.full((64, 64), 12.0, np.float32)
     everywhere[np.arange(64), np.arange(64)] = 0.2
-    near_sectors(everywhere, 0.5, out)
+    detect_sectors(everywhere, 0.5, out)
     assert (out == (np.arange(8) == np.arange(64)[:, None] // 8)).all()
 
 
@@ -35,7 +35,7 @@ def test_a_single_near_ray_sets_its_sector():
 def test_near_is_nearer_than_half_a_metre(distance, bit):
     """Check the edge: at the distance itself nothing is near."""
     out = np.zeros((1, 1), np.float32)
-    near_sectors(ranges([12.0, distance]), 0.5, out)
+    detect_sectors(ranges([12.0, distance]), 0.5, out)
     assert out.item() == bit
 
 
@@ -49,14 +49,14 @@ def test_near_is_nearer_than_half_a_metre(distance, bit):
 def test_default_discretized_distances(distance, value):
     """Check 8 parts of 2 m, each 0.25 m, and that nothing is seen at 2 m and beyond."""
     out = np.full((1, 8), 7.0, np.float32)
-    discretized_sectors(ranges([12.0, distance]), 1, 2.0, out)
+    discretize_sectors(ranges([12.0, distance]), 1, 2.0, out)
     assert out[0].tolist() == [float(k == value) for k in range(8)]
 
 
 def test_rows_of_sectors_follow_each_other():
     """Write out two worlds of two sectors with three values by hand."""
     out = np.zeros((2, 6), np.float32)
-    discretized_sectors(ranges([0.2, 5.0, 2.9, 1.0], [9.0, 9.0, 3.0, 2.0]), 2, 3.0, out)
+    discretize_sectors(ranges([0.2, 5.0, 2.9, 1.0], [9.0, 9.0, 3.0, 2.0]), 2, 3.0, out)
     assert out.tolist() == [[1, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
 
 
@@ -73,7 +73,7 @@ def test_sectors_match_a_naive_twin(sectors, values, clipping_dist, seed):
     seen = np.where(rng.random((3, 64)) < 0.5, rng.uniform(0.15, 12.0, (3, 64)), 12.0).astype(np.float32)
     seen[0, 0] = clipping_dist
     out = np.zeros((3, sectors * values), np.float32)
-    discretized_sectors(seen, sectors, clipping_dist, out)
+    discretize_sectors(seen, sectors, clipping_dist, out)
     part = clipping_dist / values
     for world in range(3):
         for sector in range(sectors):

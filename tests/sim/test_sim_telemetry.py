@@ -20,12 +20,12 @@ from naive_course import (
 )  # fmt: skip
 
 from racer.sim.jit import kernel
-from racer.sim.telemetry import report
+from racer.sim.telemetry import write_telemetry
 
 
 @kernel
 def _report(batch, tables):
-    report(batch.cars[0, 0], tables, 1.0 / 15.0, batch.telemetry[0, 0])
+    write_telemetry(batch.cars[0, 0], tables, 1.0 / 15.0, batch.telemetry[0, 0])
 
 
 FOLDED = {"Tokyo_Training_track"}

@@ -7,7 +7,7 @@ import pytest
 from naive_course import VEHICLE, drive, make_world, naive_telemetry, ring, straight, wheels
 
 from racer.sim.contact import rectangles_overlap
-from racer.sim.status import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, Status
+from racer.sim.dtypes import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, EpisodeStatus
 from racer.sim.world import PHYSICS_DT_MAX, World
 
 
@@ -24,7 +24,7 @@ def at(world, s, lateral=0.0, turned=0.0, course=0, car=None):
 
 def only_status(world):
     """The status of the only car."""
-    return Status(int(world.status[0, 0]))
+    return EpisodeStatus(int(world.status[0, 0]))
 
 
 # --- Off track ------------------------------------------------------------------------------------------------------
@@ -34,12 +34,12 @@ def only_status(world):
     ("lateral", "on", "status"),
     [
         # Half width 0.4: wheel centres at +-0.0795 in front, +-0.081 behind.
-        (0.4 - 0.082, 4, Status.IN_PROGRESS),
-        (0.4 - 0.0800, 3, Status.IN_PROGRESS),  # the left rear wheel is out
-        (0.4 - 0.0790, 2, Status.IN_PROGRESS),  # both left ones
-        (0.4 + 0.0790, 2, Status.IN_PROGRESS),
-        (0.4 + 0.0800, 1, Status.IN_PROGRESS),  # only the right rear one is left
-        (0.4 + 0.0815, 0, Status.OFF_TRACK),
+        (0.4 - 0.082, 4, EpisodeStatus.IN_PROGRESS),
+        (0.4 - 0.0800, 3, EpisodeStatus.IN_PROGRESS),  # the left rear wheel is out
+        (0.4 - 0.0790, 2, EpisodeStatus.IN_PROGRESS),  # both left ones
+        (0.4 + 0.0790, 2, EpisodeStatus.IN_PROGRESS),
+        (0.4 + 0.0800, 1, EpisodeStatus.IN_PROGRESS),  # only the right rear one is left
+        (0.4 + 0.0815, 0, EpisodeStatus.OFF_TRACK),
     ],
 )
 @pytest.mark.parametrize("side", [1.0, -1.0])
@@ -69,8 +69,8 @@ def test_off_track_as_the_naive_polygon_has_it():
         for n in np.flatnonzero(running):
             naive = naive_telemetry(world.tracks[0], world.cars[n, 0])
             if naive["wheel_clearance"] > 1e-9:
-                assert (world.status[n, 0] == Status.OFF_TRACK) == (naive["wheels_on_track"] == 0)
-    assert (world.status == Status.OFF_TRACK).sum() > 200
+                assert (world.status[n, 0] == EpisodeStatus.OFF_TRACK) == (naive["wheels_on_track"] == 0)
+    assert (world.status == EpisodeStatus.OFF_TRACK).sum() > 200
 
 
 # --- Lap ------------------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_lap_completes_where_it_started(track, course):
         if world.ended.all():
             break
         assert world.cars["travelled"][0, 0] < track.length
-    assert only_status(world) == Status.LAP_COMPLETE
+    assert only_status(world) == EpisodeStatus.LAP_COMPLETE
     assert travelled < track.length <= world.cars["travelled"][0, 0]
     assert world.telemetry["progress"].item() == 100.0
 
@@ -107,14 +107,14 @@ def test_open_track_completes_at_its_end(rows, course):
     poses[:, 0, 0], poses[:, 0, 1] = course, starts
     world.place(poses)
     drive(world, 0.0, 2.0, 80)
-    assert (world.status == Status.LAP_COMPLETE).all()
+    assert (world.status == EpisodeStatus.LAP_COMPLETE).all()
     assert (world.telemetry["progress"] == 100.0).all()
 
 
 def test_a_fault_comes_before_a_completed_lap():
     """Check a car whose last step completes the lap and ends off the road, or in a box."""
     track = straight(5.0, width=0.3)
-    for objects, status in ((0, Status.OFF_TRACK), (1, Status.CRASHED)):
+    for objects, status in ((0, EpisodeStatus.OFF_TRACK), (1, EpisodeStatus.CRASHED)):
         world = make_world(track, objects=objects)
         at(world, 4.5)
         # All but the last step's way is behind it; it now stands beyond the end.
@@ -134,9 +134,9 @@ def test_immobilized_after_fifteen_still_steps():
     world = make_world(straight())
     at(world, 2.0)
     drive(world, 0.0, 0.0, STUCK_STEPS - 1)
-    assert only_status(world) == Status.IN_PROGRESS
+    assert only_status(world) == EpisodeStatus.IN_PROGRESS
     drive(world, 0.0, 0.0)
-    assert only_status(world) == Status.IMMOBILIZED
+    assert only_status(world) == EpisodeStatus.IMMOBILIZED
     assert STUCK_STEPS == 15 and STUCK_DISTANCE == 0.0003
 
 
@@ -148,7 +148,7 @@ def test_immobilized_at_the_smallest_distance(factor, stuck):
     speed = factor * STUCK_DISTANCE * 15.0
     world.cars["vx"] = speed
     drive(world, 0.0, speed, STUCK_STEPS)
-    assert (only_status(world) == Status.IMMOBILIZED) == stuck
+    assert (only_status(world) == EpisodeStatus.IMMOBILIZED) == stuck
 
 
 def test_one_move_starts_the_count_of_still_steps_again():
@@ -159,9 +159,9 @@ def test_one_move_starts_the_count_of_still_steps_again():
     drive(world, 0.0, 1.0)
     world.cars["vx"] = 0.0
     drive(world, 0.0, 0.0, STUCK_STEPS - 1)
-    assert only_status(world) == Status.IN_PROGRESS
+    assert only_status(world) == EpisodeStatus.IN_PROGRESS
     drive(world, 0.0, 0.0)
-    assert only_status(world) == Status.IMMOBILIZED
+    assert only_status(world) == EpisodeStatus.IMMOBILIZED
 
 
 def test_reversed_after_fifteen_steps_of_falling_progress():
@@ -169,15 +169,15 @@ def test_reversed_after_fifteen_steps_of_falling_progress():
     world = make_world(ring(radius=3.0, rows=200))
     at(world, 4.0, turned=math.pi)
     drive(world, 0.0, 0.5, BACKWARD_STEPS - 1)
-    assert only_status(world) == Status.IN_PROGRESS
+    assert only_status(world) == EpisodeStatus.IN_PROGRESS
     assert world.telemetry["progress"].item() < 0.0
     # It stands for a step: progress does not fall, the count starts again.
     world.cars["vx"] = 0.0
     drive(world, 0.0, 0.0)
     drive(world, 0.0, 0.5, BACKWARD_STEPS - 1)
-    assert only_status(world) == Status.IN_PROGRESS
+    assert only_status(world) == EpisodeStatus.IN_PROGRESS
     drive(world, 0.0, 0.5)
-    assert only_status(world) == Status.REVERSED
+    assert only_status(world) == EpisodeStatus.REVERSED
     assert BACKWARD_STEPS == 15
 
 
@@ -188,7 +188,7 @@ def test_driving_backwards_across_the_start_line_is_reversed_not_a_lap():
     drive(world, 0.0, 1.0, BACKWARD_STEPS)
     assert world.telemetry["progress"].item() < 0.0
     assert world.telemetry["projection_distance"].item() > 10.0
-    assert only_status(world) == Status.REVERSED
+    assert only_status(world) == EpisodeStatus.REVERSED
 
 
 def test_time_up_at_the_last_step():
@@ -196,9 +196,9 @@ def test_time_up_at_the_last_step():
     world = make_world(ring(), steps_max=6)
     world.reset()
     drive(world, 3.0, 0.5, 4)
-    assert world.telemetry["steps"].item() == 5.0 and only_status(world) == Status.IN_PROGRESS
+    assert world.telemetry["steps"].item() == 5.0 and only_status(world) == EpisodeStatus.IN_PROGRESS
     drive(world, 3.0, 0.5)
-    assert world.telemetry["steps"].item() == 6.0 and only_status(world) == Status.TIME_UP
+    assert world.telemetry["steps"].item() == 6.0 and only_status(world) == EpisodeStatus.TIME_UP
 
 
 def test_a_completed_lap_comes_before_time_up():
@@ -207,7 +207,7 @@ def test_a_completed_lap_comes_before_time_up():
     at(world, 4.0)
     world.cars["x"] = 4.9
     drive(world, 0.0, 0.0)
-    assert only_status(world) == Status.LAP_COMPLETE
+    assert only_status(world) == EpisodeStatus.LAP_COMPLETE
 
 
 # --- Contacts -------------------------------------------------------------------------------------------------------
@@ -223,19 +223,19 @@ def test_car_against_box_at_its_margin(gap, hit, ahead):
     world.put_object(0, 0, s=4.0 + (reach + gap if ahead else 0.0), lateral=0.0 if ahead else reach + gap)
     at(world, 4.0)
     drive(world, 0.0, 0.0)
-    assert (only_status(world) == Status.CRASHED) == hit
+    assert (only_status(world) == EpisodeStatus.CRASHED) == hit
     assert world.telemetry["is_crashed"].item() == hit
 
 
 def test_car_against_car():
     """Check that both of two touching cars have crashed, and that they count as they stand, without a margin."""
-    for gap, status in ((1e-6, Status.IN_PROGRESS), (-1e-6, Status.CRASHED)):
+    for gap, status in ((1e-6, EpisodeStatus.IN_PROGRESS), (-1e-6, EpisodeStatus.CRASHED)):
         world = make_world(straight(8.0, width=1.0), cars=3)
         at(world, 3.0)
         at(world, 3.0 + VEHICLE.length + gap, car=1)
         at(world, 6.0, car=2)
         drive(world, 0.0, 0.0)
-        assert world.status[0].tolist() == [status, status, Status.IN_PROGRESS]
+        assert world.status[0].tolist() == [status, status, EpisodeStatus.IN_PROGRESS]
 
 
 def test_inactive_things_do_not_touch():
@@ -246,7 +246,7 @@ def test_inactive_things_do_not_touch():
     world.put_object(0, 0, s=3.0)
     world.objects["active"] = 0
     drive(world, 0.0, 1.0)
-    assert world.status[0, 0] == Status.IN_PROGRESS
+    assert world.status[0, 0] == EpisodeStatus.IN_PROGRESS
     assert not world.things["active"][:, 0].any()
 
 
@@ -264,8 +264,8 @@ def test_contacts_of_many_cars_as_the_rectangles_have_them():
     for n in range(60):
         for i in range(5):
             hit = any(rectangles_overlap(*boxes[n][i], *boxes[n][j]) for j in range(5) if j != i)
-            assert (world.status[n, i] == Status.CRASHED) == hit
-    assert 50 < (world.status == Status.CRASHED).sum() < 250
+            assert (world.status[n, i] == EpisodeStatus.CRASHED) == hit
+    assert 50 < (world.status == EpisodeStatus.CRASHED).sum() < 250
 
 
 # --- Episodes -------------------------------------------------------------------------------------------------------
@@ -288,12 +288,12 @@ def test_a_finished_car_stays_where_it_is():
 
 def test_words_and_numbers_of_the_status():
     """Check the words in logs, and which of them have ended."""
-    assert [s.word for s in Status] == [
+    assert [s.word for s in EpisodeStatus] == [
         "prepare", "in_progress", "lap_complete", "off_track", "crashed", "immobilized", "reversed", "time_up",
     ]  # fmt: skip
-    world = make_world(straight(), len(Status))
+    world = make_world(straight(), len(EpisodeStatus))
     world.reset()
-    world.cars["status"][:, 0] = list(Status)
+    world.cars["status"][:, 0] = list(EpisodeStatus)
     assert world.ended[:, 0].tolist() == [False, False, True, True, True, True, True, True]
 
 

@@ -7,14 +7,14 @@ import pytest
 from track_tables import eight, ring, straight
 
 from racer.track import geometry
-from racer.track.check import TURN_RADIUS, check
+from racer.track.check import TURN_RADIUS, check_track
 from racer.track.npy import read_npy
 from racer.track.track import Track
 
 
 def codes(track: Track) -> dict[str, str]:
     """Code to level of all findings."""
-    return {finding.code: finding.level for finding in check(track)}
+    return {finding.code: finding.level for finding in check_track(track)}
 
 
 def load(folder: Path, table: np.ndarray) -> Track:
@@ -32,8 +32,8 @@ def from_center(center: np.ndarray, width: float, *, closed: bool = True) -> Tra
 
 def test_good_track_has_no_findings(tmp_path: Path) -> None:
     """Say nothing of a plain ring and a plain straight."""
-    assert check(load(tmp_path, ring())) == []
-    assert check(load(tmp_path, straight())) == []
+    assert check_track(load(tmp_path, ring())) == []
+    assert check_track(load(tmp_path, straight())) == []
 
 
 @pytest.mark.parametrize(("width", "level"), [(0.2, "error"), (0.3, "warning"), (0.5, None)])
@@ -64,7 +64,7 @@ def test_corner_tighter_than_the_car(width: float, level: str) -> None:
 
 def test_crossing_course_is_a_warning() -> None:
     """Name the two rows of a figure of eight, and say nothing of its borders."""
-    found = check(from_center(eight() + 1e-3, 0.6))
+    found = check_track(from_center(eight() + 1e-3, 0.6))
     assert [finding.code for finding in found] == ["crosses_itself"]
     assert found[0].row is not None
 
@@ -72,7 +72,7 @@ def test_crossing_course_is_a_warning() -> None:
 def test_seam_spacing_kink_and_midline(tmp_path: Path) -> None:
     """Warn of a repeated row, wide spacing, a kink, and a centre line off the middle."""
     table = np.insert(ring(), 30, ring()[30], axis=0)
-    found = {f.code: f for f in check(load(tmp_path, table))}
+    found = {f.code: f for f in check_track(load(tmp_path, table))}
     assert found.keys() == {"repeated_row"}
     assert found["repeated_row"].row == 31
     assert codes(load(tmp_path, straight(rows=8))) == {"spacing": "warning"}

@@ -12,10 +12,9 @@ from track_tables import ring
 
 from racer.errors import TrackError
 from racer.track import geometry
-from racer.track.course import course_text, read_course, track_of_course, write_course
-from racer.track.course_schema import parse_course
+from racer.track.course import course_text, parse_course, read_course, track_of_course, write_course
 from racer.track.npy import npy_bytes, read_npy
-from racer.track.track import Look
+from racer.track.track import TrackAppearance
 
 OVAL = [{"straight": 4.0}, {"arc": 180.0, "radius": 1.5}, {"straight": 4.0}, {"arc": 180.0, "radius": 1.5}]
 SQUARE = [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]
@@ -110,7 +109,7 @@ def test_look_and_walls() -> None:
     """Carry look and walls; what is left out stays DeepRacer's."""
     track = course(width=1.0, segments=OVAL, walls="offset", wall_offset=0.3, look={"road": [1, 2, 3], "dash_gap": 0.1})
     assert (track.walls, track.wall_offset) == ("offset", 0.3)
-    assert track.look == Look(road=(1, 2, 3), dash_gap=0.1)
+    assert track.look == TrackAppearance(road=(1, 2, 3), dash_gap=0.1)
 
 
 @settings(max_examples=20, deadline=None)

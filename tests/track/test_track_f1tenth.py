@@ -11,7 +11,7 @@ from PIL import Image
 
 from racer.errors import TrackError
 from racer.track import geometry
-from racer.track.f1tenth import line_beside, map_beside, read_f1tenth
+from racer.track.f1tenth import find_line_file, find_map_file, read_f1tenth
 
 RESOLUTION = 0.05
 RADIUS = 4.0
@@ -150,9 +150,9 @@ def test_names_of_the_files_beside(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "TwoWords_map.yaml").write_text("")
     (folder / "TwoWords_centerline.csv").write_text("")
-    assert line_beside(folder / "TwoWords_map.yaml") == folder / "TwoWords_centerline.csv"
-    assert map_beside(folder / "TwoWords_centerline.csv") == folder / "TwoWords_map.yaml"
-    assert line_beside(tmp_path / "TwoWords_map.yaml") is None
+    assert find_line_file(folder / "TwoWords_map.yaml") == folder / "TwoWords_centerline.csv"
+    assert find_map_file(folder / "TwoWords_centerline.csv") == folder / "TwoWords_map.yaml"
+    assert find_line_file(tmp_path / "TwoWords_map.yaml") is None
 
 
 def test_csv_of_another_map(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from track_tables import ring
 
 from racer import assets
 from racer.errors import AssetError, TrackError
-from racer.track.fetch import BASE_URL_VARIABLE, Route, fetch, find_route, read_manifest
-from racer.track.load import load_track
+from racer.track.load import BASE_URL_VARIABLE, PublishedRoute, fetch_route, find_route, load_track, read_manifest
 
 
 class Server:
@@ -67,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def route(data: bytes, **keys: object) -> Route:
+def route(data: bytes, **keys: object) -> PublishedRoute:
     """A route whose size and hash fit the data."""
     facts = {
         "name": "bend_1",
@@ -81,16 +80,16 @@ def route(data: bytes, **keys: object) -> Route:
         "length_m": 12.5,
         "width_m": 0.8,
     }
-    return Route(**(facts | keys))  # type: ignore[arg-type]
+    return PublishedRoute(**(facts | keys))  # type: ignore[arg-type]
 
 
 def test_fetch_keeps_and_finds_by_name(server: Server, data: bytes) -> None:
     """Download once, keep in the cache, and load by name from then on."""
     server.files["/someone/tracks/abc/routes/bend%201.npy"] = data
-    path = fetch(route(data), base_url=server.base)
+    path = fetch_route(route(data), base_url=server.base)
     assert path == assets.cache_dir() / "tracks" / "bend_1.npy"
     assert path.read_bytes() == data
-    assert fetch(route(data), base_url=server.base) == path
+    assert fetch_route(route(data), base_url=server.base) == path
     assert len(server.asked) == 1
     assert load_track("bend_1").closed
 
@@ -98,16 +97,16 @@ def test_fetch_keeps_and_finds_by_name(server: Server, data: bytes) -> None:
 def test_a_changed_file_in_the_cache_is_fetched_again(server: Server, data: bytes) -> None:
     """Replace a cached file whose hash is wrong."""
     server.files["/someone/tracks/abc/routes/bend%201.npy"] = data
-    path = fetch(route(data), base_url=server.base)
+    path = fetch_route(route(data), base_url=server.base)
     path.write_bytes(data[:-1])
-    assert fetch(route(data), base_url=server.base).read_bytes() == data
+    assert fetch_route(route(data), base_url=server.base).read_bytes() == data
 
 
 def test_mirror_from_the_environment(server: Server, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the address from the environment, with the name filled in."""
     server.files["/mirror/bend_1.npy"] = data
     monkeypatch.setenv(BASE_URL_VARIABLE, server.base.split("/{")[0] + "/mirror/{name}.npy")
-    assert fetch(route(data)).is_file()
+    assert fetch_route(route(data)).is_file()
 
 
 @pytest.mark.parametrize("spoil", [lambda d: d[:-1], lambda d: d + b"x", lambda d: d[:-1] + b"x", lambda d: b""])
@@ -115,25 +114,25 @@ def test_wrong_content_is_not_written(server: Server, data: bytes, spoil) -> Non
     """Write nothing where size or hash differ."""
     server.files["/someone/tracks/abc/routes/bend%201.npy"] = spoil(data)
     with pytest.raises(TrackError, match=r"is not the published file .* nothing was written"):
-        fetch(route(data), base_url=server.base)
+        fetch_route(route(data), base_url=server.base)
     assert not (assets.cache_dir() / "tracks").exists()
 
 
 def test_missing_file_and_no_server(server: Server, data: bytes) -> None:
     """Say in one line what the server answered, or that there is none."""
     with pytest.raises(TrackError, match=r"answered 404 Not Found; .*--base-url") as caught:
-        fetch(route(data), base_url=server.base)
+        fetch_route(route(data), base_url=server.base)
     assert "\n" not in str(caught.value)
     port = server.http.server_port
     with pytest.raises(TrackError, match=r"cannot be reached \(.*\); check the network"):
-        fetch(route(data), base_url=f"https://127.0.0.1:{port}/{{name}}")
+        fetch_route(route(data), base_url=f"https://127.0.0.1:{port}/{{name}}")
 
 
 @pytest.mark.parametrize("base", ["file:///etc/{name}", "ftp://a/{name}", "/etc/{name}", "http://a/{nothing}"])
 def test_bad_addresses(data: bytes, base: str) -> None:
     """Refuse other schemes and unknown braces."""
     with pytest.raises(TrackError, match="The address"):
-        fetch(route(data), base_url=base)
+        fetch_route(route(data), base_url=base)
 
 
 def test_manifest() -> None:

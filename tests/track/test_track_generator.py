@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from racer.track import generator, geometry
-from racer.track.check import check
+from racer.track.check import check_track
 
 
 def circumradii(points: np.ndarray) -> np.ndarray:
@@ -22,8 +22,8 @@ def circumradii(points: np.ndarray) -> np.ndarray:
 @example(11769)  # its borders stood 1.12 m apart where the width changed inside a bend
 def test_every_seed_is_valid(seed: int) -> None:
     """Keep length, width, radius and clearance; turn both ways; give check nothing to say."""
-    track = generator.generate(seed)
-    assert check(track) == []
+    track = generator.generate_track(seed)
+    assert check_track(track) == []
     assert track.closed
     assert 12.0 <= track.length <= 40.0
     assert track.widths.min() >= 0.7 * 0.98
@@ -43,7 +43,7 @@ def test_every_seed_is_valid(seed: int) -> None:
 
 def test_same_seed_same_track() -> None:
     """Repeat a seed bit for bit; give another seed another track."""
-    first, again, other = generator.generate(7), generator.generate(7), generator.generate(8)
+    first, again, other = generator.generate_track(7), generator.generate_track(7), generator.generate_track(8)
     assert first.name == "generated_7"
     assert np.array_equal(first.center, again.center)
     assert np.array_equal(first.left, again.left)
@@ -52,7 +52,7 @@ def test_same_seed_same_track() -> None:
 
 def test_both_directions_occur() -> None:
     """Draw courses that run left round and right round."""
-    areas = [geometry.enclosed_area(generator.generate(seed).center) for seed in range(20)]
+    areas = [geometry.enclosed_area(generator.generate_track(seed).center) for seed in range(20)]
     assert 4 <= sum(area > 0 for area in areas) <= 16
 
 

@@ -7,7 +7,7 @@ import pytest
 from track_tables import ring
 
 from racer.errors import AssetError, TrackError
-from racer.track.check import check
+from racer.track.check import check_track
 from racer.track.load import TrackSpec, load_track, load_tracks, parse_spec
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "tracks"
@@ -110,7 +110,7 @@ def test_unknown_suffix_and_folder(here: Path) -> None:
 def test_every_real_file_loads(shared_tracks: Path, path: Path) -> None:
     """Load every real file: finite, left on the left, a road all along, no errors found, reversible."""
     track = load_track(path)
-    assert [finding for finding in check(track) if finding.level == "error"] == []
+    assert [finding for finding in check_track(track) if finding.level == "error"] == []
     assert 5.0 < track.length < 400.0
     assert 0.3 < track.widths.min() < track.widths.max() < 3.5
     assert track.closed == (path.stem != "Straight_track")

@@ -7,7 +7,7 @@ import pytest
 
 from racer import assets
 from racer.track import geometry
-from racer.track.check import check
+from racer.track.check import check_track
 from racer.track.load import load_track
 from racer.track.track import Track
 
@@ -31,7 +31,7 @@ def test_there_are_enough() -> None:
 def test_shipped_track(name: str) -> None:
     """Give check nothing to say but the one crossing; every track has a description and clean borders."""
     track = shipped(name)
-    assert [finding.code for finding in check(track)] == (["crosses_itself"] if name in CROSSING else [])
+    assert [finding.code for finding in check_track(track)] == (["crosses_itself"] if name in CROSSING else [])
     assert track.closed == (name not in OPEN)
     assert 20 < len(track.description) <= 90
     assert 8.0 <= track.length <= 60.0

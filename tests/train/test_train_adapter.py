@@ -13,8 +13,8 @@ from racer.config.train import TrainConfig
 from racer.env.single import RacerEnv
 from racer.env.vector import RacerVectorEnv
 from racer.track.track import Track
-from racer.train.adapter import Episode, RacerVecEnv
-from racer.train.learner import Budget, contract_for, make_model, normalised
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract
+from racer.train.ppo.vec_env import EpisodeSummary, RacerVecEnv
 
 N = 3
 CONFIG = {"sensors": ["state", "lidar"], "lidar": {"rays": 8, "noise": 0.05}, "time_limit_s": 1.6}
@@ -94,7 +94,7 @@ def test_steps_are_those_of_single_environments(space):
             assert told["TimeLimit.truncated"] is truncated and truncated == (info["status"] == "time_up")
             for key, values in told["terminal_observation"].items():
                 assert values == pytest.approx(firsts[n][key], rel=1e-6, abs=1e-6)
-            episode = Episode(
+            episode = EpisodeSummary(
                 pytest.approx(sums[n], rel=1e-9), counts[n], pytest.approx(info["progress"]), info["status"],
                 pytest.approx(counts[n] / 15.0),
             )  # fmt: skip
@@ -297,8 +297,10 @@ def learnt(scale, seed=1, updates=4):
             seen.append(self.locals["rewards"].copy())
             return True
 
-    env = normalised(adapted(8, function=lambda params: scale * reward(params), config=config.env), config.ppo.gamma)
-    model = make_model(config, env, contract_for(config, run="test", hashes={}), Budget(10**6, None))
+    env = normalize_rewards(
+        adapted(8, function=lambda params: scale * reward(params), config=config.env), config.ppo.gamma
+    )
+    model = make_model(config, env, training_contract(config, run="test", hashes={}), TrainingBudget(10**6, None))
     model.learn(updates * 32 * 8, callback=Watch())
     weights = torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy()
     return np.array(seen), weights
@@ -329,7 +331,7 @@ def test_normalised_rewards_are_rewards_over_the_deviation_of_returns():
     raw = []
     env = adapted(8, function=lambda params: raw.append(1e-3 * reward(params)) or raw[-1])
     gamma = 0.9
-    wrapped = normalised(env, gamma)
+    wrapped = normalize_rewards(env, gamma)
     wrapped.seed(1)
     wrapped.reset()
     returns, seen = np.zeros(8), []

@@ -9,7 +9,7 @@ from tiny_distillation import ROUND, TRACK, WORLDS, tiny_distillation, write_tea
 from racer.bundle import check_golden, read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions, SpeedRange
 from racer.config.read import read_vehicle
-from racer.env.make import make_time_trial
+from racer.env.batch import make_time_trial
 from racer.errors import ConfigError, RacerError, RunError
 from racer.evaluate import evaluate
 from racer.policy.load import load_policy
@@ -18,13 +18,13 @@ from racer.preprocess import Preprocessor
 from racer.report.run_record import read_record
 from racer.runs import open_run
 from racer.track.load import load_track
-from racer.train import distill as session
-from racer.train.distill import contract_for, distill
-from racer.train.distill_collect import Driven, Driving, together
-from racer.train.distill_folder import new_distillation, resumed_distillation, teacher_file, teacher_run
-from racer.train.distill_learn import Student
-from racer.train.distill_memory import DrivenFrames
-from racer.train.distill_teacher import Shares, load_teacher
+from racer.train.distill import session as session
+from racer.train.distill.frames import DrivenFrames
+from racer.train.distill.rollout import DaggerRollout, RolloutSummary, merge_summaries
+from racer.train.distill.session import distill, student_contract
+from racer.train.distill.student import Student
+from racer.train.distill.teacher import ActionScaler, load_teacher
+from racer.train.run_folder import new_distillation, resumed_distillation, teacher_file, teacher_run
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def updates(run):
 
 def driving(config, run, *, teacher_share_seed=0):
     """The parts of a distillation, made by hand."""
-    contract = contract_for(config, run)
+    contract = student_contract(config, run)
     height, width, channels = contract.inputs[0].shape
     memory = DrivenFrames(
         bytes_max=config.dagger.memory_mb * 1_000_000,
@@ -60,11 +60,11 @@ def driving(config, run, *, teacher_share_seed=0):
         worlds=config.dagger.worlds, track=config.track, reward=None, config=config.env, seed=teacher_share_seed
     )
     teacher = load_teacher(teacher_file(run))
-    one = Driving(
+    one = DaggerRollout(
         trial,
         teacher.observer(trial.world),
         Preprocessor.of(contract),
-        Shares(config.action_space),
+        ActionScaler(config.action_space),
         memory,
         config.dagger,
         picture=contract.inputs[0].name,
@@ -160,7 +160,7 @@ def test_labels_are_the_teachers_answers(tmp_path, teacher):
 
 def test_commands_and_shares_are_each_others_inverse():
     """Map the ends of the ranges to -1 and 1, the middle to 0, and cut off what lies outside."""
-    shares = Shares(ContinuousActions(speed=SpeedRange(low=1.0, high=3.0)))
+    shares = ActionScaler(ContinuousActions(speed=SpeedRange(low=1.0, high=3.0)))
     table = np.array([[-30.0, 1.0], [0.0, 2.0], [30.0, 3.0], [15.0, 2.5]])
     assert np.allclose(shares.of(table), [[-1, -1], [0, 0], [1, 1], [0.5, 0.5]])
     assert np.allclose(shares.commands(shares.of(table)), table)
@@ -216,11 +216,13 @@ def test_some_cars_drive_undisturbed(tmp_path, teacher, monkeypatch, settings, g
 def test_groups_count_together():
     """Weigh shares and errors by frames, progress by episodes."""
     parts = [
-        Driven(frames=10, episodes=1, ends={"a": 1}, mean_progress=40.0, student_share=1.0, error=(0.1, 0.2)),
-        Driven(frames=30, episodes=3, ends={"a": 1, "b": 2}, mean_progress=80.0, student_share=0.0, error=(0.5, 0.6)),
-        Driven(frames=0, episodes=0, ends={}, mean_progress=None, student_share=0.0, error=(9.0, 9.0)),
+        RolloutSummary(frames=10, episodes=1, ends={"a": 1}, mean_progress=40.0, student_share=1.0, error=(0.1, 0.2)),
+        RolloutSummary(
+            frames=30, episodes=3, ends={"a": 1, "b": 2}, mean_progress=80.0, student_share=0.0, error=(0.5, 0.6)
+        ),
+        RolloutSummary(frames=0, episodes=0, ends={}, mean_progress=None, student_share=0.0, error=(9.0, 9.0)),
     ]
-    whole = together(parts)
+    whole = merge_summaries(parts)
     assert whole.frames == 40 and whole.episodes == 4 and whole.ends == {"a": 2, "b": 2}
     assert whole.mean_progress == pytest.approx(70.0) and whole.student_share == pytest.approx(0.25)
     assert whole.error == pytest.approx((0.4, 0.5))
@@ -246,7 +248,7 @@ def test_the_mirror_turns_pictures_and_steering(done):
     The mirror itself: columns in reverse, steering negated, speed as it was; the rest of a batch stays.
     """
     config = tiny_distillation("dagger.mirrored=0.5")
-    student = Student(contract_for(config, done.run), config.dagger, seed=0)
+    student = Student(student_contract(config, done.run), config.dagger, seed=0)
     stacks = np.random.default_rng(0).integers(256, size=(4, 3, 5, 2)).astype(np.uint8)
     labels = np.float32([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.7, 0.8]])
     seen, told = stacks.copy(), labels.copy()
@@ -338,7 +340,7 @@ def test_the_optimiser_goes_on_as_it_was(done, tmp_path):
 def test_a_damaged_state_is_one_line(done, tmp_path):
     """Tell which file, and what to do."""
     config = tiny_distillation()
-    student = Student(contract_for(config, done.run), config.dagger, seed=0)
+    student = Student(student_contract(config, done.run), config.dagger, seed=0)
     (tmp_path / "bad.pt").write_bytes(b"no")
     with pytest.raises(RunError, match=r"bad\.pt is damaged") as caught:
         student.load(tmp_path / "bad.pt")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from racer.preprocess.ring import FrameRing
-from racer.train.distill_memory import DrivenFrames
+from racer.preprocess.observation import FrameRing
+from racer.train.distill.frames import DrivenFrames
 
 SHAPE = (2, 3, 1)
 

@@ -5,9 +5,9 @@ from tiny_training import TRACK, tiny_config
 
 from racer.errors import AssetError, BundleError, ConfigError, RacerError, RunError
 from racer.export.network import build_policy
-from racer.train import folder
-from racer.train.folder import new_run, resumed_config
-from racer.train.learner import contract_for
+from racer.train import run_folder
+from racer.train.ppo.learner import training_contract
+from racer.train.run_folder import new_run, resumed_config
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def bundle(tmp_path):
     from racer.export.checkpoint import write_checkpoint
 
     def write(config):
-        contract = contract_for(config, run="x", hashes={})
+        contract = training_contract(config, run="x", hashes={})
         observations = {s.name: np.zeros((3, *s.shape), s.dtype) for s in contract.sensors}
         for key in observations:
             observations[key][1:] = np.random.default_rng(0).normal(size=observations[key][1:].shape)
@@ -62,7 +62,7 @@ def test_tracks_of_the_same_name_get_files_of_their_own(tmp_path):
 
 def test_missing_package_is_told_before_the_training(tmp_path, monkeypatch):
     """Do not train up to the first checkpoint without onnxruntime."""
-    monkeypatch.setattr(folder, "find_spec", lambda name: None)
+    monkeypatch.setattr(run_folder, "find_spec", lambda name: None)
     with pytest.raises(RacerError, match=r"onnxruntime.*pip install 'racer\[train\]'"):
         new_run(tiny_config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -129,7 +129,7 @@ def test_stop_while_the_folder_is_made_leaves_none(tmp_path, monkeypatch, kind):
         raise kind(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "to_yaml", stopped)
+        patch.setattr(run_folder, "to_yaml", stopped)
         with pytest.raises((KeyboardInterrupt, RunError)):
             new_run(tiny_config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -4,10 +4,10 @@ import pytest
 from tiny_training import ROUND, tiny_config
 
 from racer.evaluate import Evaluation, Lap
-from racer.train.folder import new_run
-from racer.train.learner import Budget
-from racer.train.monitor import _score
-from racer.train.session import train
+from racer.train.ppo.learner import TrainingBudget
+from racer.train.ppo.monitor import _score
+from racer.train.ppo.session import train
+from racer.train.run_folder import new_run
 
 
 def drove(*laps):
@@ -59,7 +59,7 @@ def test_score_counts_all_tracks():
 )
 def test_budget_is_the_further_of_steps_and_time(steps, elapsed, minutes, done, late):
     """Share of 100 steps or of the minutes, at most 1."""
-    budget = Budget(100, minutes)
+    budget = TrainingBudget(100, minutes)
     budget.update(steps, elapsed)
     assert budget.done == pytest.approx(done)
     assert budget.out_of_time(elapsed) is late

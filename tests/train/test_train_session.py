@@ -17,8 +17,8 @@ from racer.evaluate import evaluate
 from racer.policy import OnnxPolicy, load_policy
 from racer.runs import open_run
 from racer.track.load import load_track
-from racer.train.folder import new_run, resumed_config
-from racer.train.session import train
+from racer.train.ppo.session import train
+from racer.train.run_folder import new_run, resumed_config
 
 FILES = {
     "config.yaml",

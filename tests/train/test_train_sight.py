@@ -15,9 +15,9 @@ from racer.export import DeployedPolicy, build_policy, load_actor, write_checkpo
 from racer.policy import OnnxPolicy
 from racer.preprocess import Preprocessor, prepare_drive
 from racer.track.load import load_track
-from racer.train.folder import new_run, resumed_config
-from racer.train.learner import Budget, adapted, contract_for, make_model, normalised
-from racer.train.session import train
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract, wrap_env
+from racer.train.ppo.session import train
+from racer.train.run_folder import new_run, resumed_config
 
 N, STEPS = 4, 16
 TINY = (
@@ -41,9 +41,9 @@ def tiny(*settings, name="camera"):
 
 def sighted(config):
     """Its contract, and its environment as the network sees it."""
-    contract = contract_for(config, run="x", hashes={})
+    contract = training_contract(config, run="x", hashes={})
     env = RacerVectorEnv(N, track="easy_oval", config=config.driven, autoreset_mode="SameStep")
-    return contract, adapted(env, contract)
+    return contract, wrap_env(env, contract)
 
 
 def draw(random):
@@ -68,7 +68,7 @@ def test_training_evaluation_and_export_see_the_same_bits(tmp_path):
     config = tiny()
     contract, env = sighted(config)
     path = tmp_path / "p.bundle"
-    model = make_model(config, normalised(env, 0.99), contract, Budget(1000, None))
+    model = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None))
     env.seed(3)
     observation = env.reset()
     write_checkpoint(path, policy=model.policy, contract=contract, observations=env.seen)
@@ -108,7 +108,9 @@ def test_preprocessing_of_a_reset_car_leaves_the_others(tmp_path):
             same = frames[n, ..., 0].tobytes() == frames[n, ..., 2].tobytes()
             assert same or not dones[n]
         if dones.any() and not dones.all():
-            behind = Preprocessor.of(contract_for(tiny("preprocess.frames=1"), run="x", hashes={}))(before)["camera"]
+            behind = Preprocessor.of(training_contract(tiny("preprocess.frames=1"), run="x", hashes={}))(before)[
+                "camera"
+            ]
             assert (frames[~dones, ..., 1] == behind[~dones, ..., 0]).all()
             return
     raise AssertionError("no episode ended alone")
@@ -128,7 +130,7 @@ def test_the_buffer_keeps_bytes():
     """Hold pictures as bytes, rows first, as the network takes them: T N 48 80 3 bytes, and no more."""
     config = tiny()
     contract, env = sighted(config)
-    model = make_model(config, normalised(env, 0.99), contract, Budget(1000, None))
+    model = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None))
     look = Look()
     model.learn(N * STEPS, callback=look)
     assert look.kept.dtype == np.uint8
@@ -147,7 +149,7 @@ def test_the_critic_alone_sees_the_state():
     contract, env = sighted(config)
     assert contract.onnx.inputs == ("camera",)
     assert [sensor.name for sensor in contract.network.value_sensors] == ["state"]
-    policy = make_model(config, normalised(env, 0.99), contract, Budget(1000, None)).policy
+    policy = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None)).policy
     seen = some(env)
 
     def answers(**changes):
@@ -166,7 +168,7 @@ def test_without_critic_sensors_one_reading_serves_both():
     """Share the convolutions between policy and value where both see the camera."""
     config = tiny("critic_sensors=[]")
     contract, env = sighted(config)
-    policy = make_model(config, normalised(env, 0.99), contract, Budget(1000, None)).policy
+    policy = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None)).policy
     assert policy.pi_features_extractor is policy.vf_features_extractor
     seen = some(env)
     assert list(seen) == ["camera"] and contract.network.value_sensors == ()
@@ -240,7 +242,7 @@ def test_another_critic_starts_anew(done, tmp_path):
     run = new_run(config, tmp_path / "run", start_from=done.run.last)
     contract, env = sighted(config)
     theirs = read_bundle(run.start)
-    fresh = make_model(config, normalised(env, 0.99), contract, Budget(1000, None)).policy
+    fresh = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None)).policy
     load_actor(fresh, theirs.weights)
     seen = {name: values for name, values in some(env).items() if name == "camera"}
     with torch.no_grad():

@@ -11,9 +11,9 @@ from tiny_training import tiny_config
 
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RunError
-from racer.train.adapter import RacerVecEnv
-from racer.train.learner import Budget, contract_for, make_model, normalised, optimizers
-from racer.train.state import load_state, save_state
+from racer.train.checkpoint import load_state, save_state
+from racer.train.ppo.learner import TrainingBudget, make_model, named_optimizers, normalize_rewards, training_contract
+from racer.train.ppo.vec_env import RacerVecEnv
 
 
 def made(*settings):
@@ -22,9 +22,9 @@ def made(*settings):
     adapter = RacerVecEnv(
         RacerVectorEnv(4, track=list(config.track), reward=lambda params: params["speed"], autoreset_mode="SameStep")
     )
-    returns = normalised(adapter, config.ppo.gamma)
-    contract = contract_for(config, run="x", hashes={})
-    return make_model(config, returns, contract, Budget(10_000, None)), returns
+    returns = normalize_rewards(adapter, config.ppo.gamma)
+    contract = training_contract(config, run="x", hashes={})
+    return make_model(config, returns, contract, TrainingBudget(10_000, None)), returns
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +150,10 @@ def test_sac_goes_on_where_it_was(tmp_path):
         assert torch.equal(value, other.policy.state_dict()[key])
     assert torch.equal(model.log_ent_coef, other.log_ent_coef)
     assert model.log_ent_coef.item() != 0.0
-    for name, optimizer in optimizers(model).items():
+    for name, optimizer in named_optimizers(model).items():
         for mine, its in zip(
             optimizer.state_dict()["state"].values(),
-            optimizers(other)[name].state_dict()["state"].values(),
+            named_optimizers(other)[name].state_dict()["state"].values(),
             strict=True,
         ):
             assert torch.equal(mine["exp_avg"], its["exp_avg"])

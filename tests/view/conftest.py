@@ -8,7 +8,7 @@ os.environ["SDL_AUDIODRIVER"] = "dummy"
 import pytest
 from ring_drive import ring_replay
 
-from racer.view.source import ReplaySource
+from racer.viewer.playback import ReplaySource
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racer.config.read import read_vehicle
-from racer.view.lens import NEAR, Lens, clip_lines, clip_triangles, on_ground
-from racer.view.solids import box_solid, car_solid, placed
+from racer.render.shapes import box_solid, car_solid, place_solid
+from racer.viewer.chase import NEAR, ChaseLens, clip_lines, clip_triangles, ground_points
 
 SIZE = (800, 600)
 
 
 def lens(pitch=0.2, yaw=0.7, up=0.5, back=1.0):
     """A lens behind (1, 2)."""
-    return Lens.behind((1.0, 2.0), yaw, SIZE, back=back, up=up, pitch=pitch, view=math.radians(70.0))
+    return ChaseLens.behind((1.0, 2.0), yaw, SIZE, back=back, up=up, pitch=pitch, view=math.radians(70.0))
 
 
 def test_axis_meets_the_middle():
@@ -40,7 +40,7 @@ def test_horizon_is_where_far_ground_is():
     """Come to the horizon's row from below, and find it at focal times the tangent of the pitch above the middle."""
     eye = lens()
     assert eye.horizon == pytest.approx(300.0 - eye.focal * math.tan(0.2))
-    far = on_ground(np.array([1.0, 2.0]) + 1e7 * np.array([math.cos(0.7), math.sin(0.7)]))
+    far = ground_points(np.array([1.0, 2.0]) + 1e7 * np.array([math.cos(0.7), math.sin(0.7)]))
     assert eye.project(eye.from_here(far))[1] == pytest.approx(eye.horizon, abs=0.01)
 
 
@@ -98,7 +98,7 @@ def test_cars_are_closed_and_fit_their_size(vehicle):
 
 def test_placed_boxes_are_where_they_are_said_to_be():
     """Turn, stretch and move a unit box; steer only the front wheels of a car."""
-    faces, middles = placed(
+    faces, middles = place_solid(
         box_solid(), np.array([[3.0, 4.0]]), np.array([math.pi / 2.0]), sizes=np.array([[0.4, 0.2, 0.3]])
     )
     assert faces.reshape(-1, 3).min(axis=0).tolist() == pytest.approx([2.9, 3.8, 0.0])
@@ -106,7 +106,7 @@ def test_placed_boxes_are_where_they_are_said_to_be():
     assert middles[0, 0].tolist() == pytest.approx([3.0, 4.0, 0.15])
     car = car_solid(read_vehicle("deepracer"))
     zero = np.zeros(1)
-    straight, _ = placed(car, np.zeros((1, 2)), zero, zero)
-    turned, _ = placed(car, np.zeros((1, 2)), zero, np.array([0.4]))
+    straight, _ = place_solid(car, np.zeros((1, 2)), zero, zero)
+    turned, _ = place_solid(car, np.zeros((1, 2)), zero, np.array([0.4]))
     moved = np.abs(turned - straight).max(axis=(0, 2, 3)) > 1e-9
     assert np.array_equal(moved, car.wheels >= 0) and moved.any()

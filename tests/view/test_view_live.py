@@ -8,26 +8,24 @@ import pytest
 from handmade_bundle import DISCRETE, write_linear
 from synthetic_run import make_run, ring
 
-from racer.config.objects import ObjectsConfig
+from racer.config.env import CameraConfig, ObjectsConfig
 from racer.config.read import read_vehicle
-from racer.config.sensors import CameraConfig
 from racer.contract import camera_sensor, state_sensor
 from racer.errors import AssetError, RacerError
 from racer.evaluate import evaluate
 from racer.policy import PurePursuitPolicy, RandomPolicy, load_policy
 from racer.replay import read_replay, write_replay
 from racer.reward.load import load_reward
-from racer.sim.status import Status
-from racer.view.live import Driver, LiveSource
-from racer.view.opening import driver_of, newer_checkpoint
-from racer.view.person import PersonPolicy
+from racer.sim.dtypes import EpisodeStatus
+from racer.viewer.controls import ManualPolicy
+from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, load_driver
 
 VEHICLE = read_vehicle("deepracer")
 
 
 def live(*policies, track=None, **options):
     """A source of these policies."""
-    drivers = [one if isinstance(one, Driver) else Driver(policy=one) for one in policies]
+    drivers = [one if isinstance(one, LiveDriver) else LiveDriver(policy=one) for one in policies]
     return LiveSource(track or ring(), VEHICLE, drivers, **options)
 
 
@@ -45,7 +43,7 @@ def test_laps_go_on_without_a_stop():
     ends = np.flatnonzero(np.diff(rows["laps"])) + 1
     assert (rows["speed"][ends + 1] > 1.5).all()
     assert (np.hypot(np.diff(rows["x"]), np.diff(rows["y"])) < 0.3).all()
-    assert (rows["status"][ends] == Status.LAP_COMPLETE).all()
+    assert (rows["status"][ends] == EpisodeStatus.LAP_COMPLETE).all()
     standing, flying = rows["lap_time"][ends[:2]]
     assert flying < standing and rows["best"][-1] == pytest.approx(rows["lap_time"][ends].min())
     assert np.diff(ends) / 15.0 == pytest.approx(rows["lap_time"][ends[1:]], abs=1e-5)
@@ -96,13 +94,13 @@ def test_first_lap_is_the_evaluations():
 def test_faults_wait_and_start_anew():
     """Count an off-track once, stand for a second, and be at the start again."""
     rows = go(live(RandomPolicy(seed=0)), 300)[:, 0]
-    ended = np.flatnonzero(rows["status"] >= Status.OFF_TRACK)
+    ended = np.flatnonzero(rows["status"] >= EpisodeStatus.OFF_TRACK)
     first = ended[0]
     assert (rows["x"][first : first + 15] == rows["x"][first]).all()
     anew = np.flatnonzero(np.diff(rows["lap_time"]) < 0.0)[0] + 1
     assert 15 <= anew - first <= 17 and rows["x"][anew] == rows["x"][0] and rows["speed"][anew] == 0.0
     faults = np.diff(rows["status"]) != 0
-    off = faults & (rows["status"][1:] == Status.OFF_TRACK)
+    off = faults & (rows["status"][1:] == EpisodeStatus.OFF_TRACK)
     assert rows["off_tracks"][-1] == off.sum() > 1
 
 
@@ -168,7 +166,7 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     """Follow a run: load a bundle that was replaced, once, and say so."""
     run = make_run(tmp_path / "run")
     write_linear(run / "last.bundle")
-    driver = driver_of(str(run), seed=0, reward=None, live=True)
+    driver = load_driver(str(run), seed=0, reward=None, live=True)
     source = live(driver)
     old = driver.policy
     go(source, 3)
@@ -183,7 +181,7 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
 def test_a_checkpoint_that_is_gone_changes_nothing(tmp_path):
     """Wait while a file is not there."""
     path = write_linear(tmp_path / "a.bundle")
-    fresh = newer_checkpoint(path)
+    fresh = checkpoint_watcher(path)
     assert fresh() is None
     path.unlink()
     assert fresh() is None
@@ -196,24 +194,24 @@ def test_live_needs_a_checkpoint(tmp_path):
     """Say what is missing where a training has not written one yet."""
     run = make_run(tmp_path / "run")
     with pytest.raises(AssetError, match=r"last\.bundle"):
-        driver_of(str(run), seed=0, reward=None, live=True)
+        load_driver(str(run), seed=0, reward=None, live=True)
 
 
 def test_rewards_are_the_functions():
     """Give each car the rewards of its own function, and none while it waits."""
     reward = load_reward(lambda params: params["progress"] + 1.0, n_worlds=1)
-    source = live(Driver(policy=RandomPolicy(seed=0), reward=reward), PurePursuitPolicy())
+    source = live(LiveDriver(policy=RandomPolicy(seed=0), reward=reward), PurePursuitPolicy())
     rows = go(source, 100)
     assert [car.rewarded for car in source.stage.cars] == [True, False]
     driven = np.diff(rows["lap_time"][:, 0], prepend=0.0) > 0.0
     assert rows["reward"][driven, 0] == pytest.approx(rows["progress"][driven, 0] + 1.0, abs=1e-3)
-    waits = (rows["status"][:, 0] >= Status.OFF_TRACK) & ~driven
+    waits = (rows["status"][:, 0] >= EpisodeStatus.OFF_TRACK) & ~driven
     assert waits.any() and (rows["reward"][waits, 0] == 0.0).all() and (rows["reward"][:, 1] == 0.0).all()
 
 
 def test_a_person_drives_beside_a_policy():
     """Go where the keys say, on the same track."""
-    person = PersonPolicy(VEHICLE, control_dt=1 / 15)
+    person = ManualPolicy(VEHICLE, control_dt=1 / 15)
     source = live(PurePursuitPolicy(), person)
     person.keys = (0.0, 1.0)
     rows = go(source, 12)

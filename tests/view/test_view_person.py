@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from racer.config.read import read_vehicle
-from racer.view.person import PersonPolicy
+from racer.viewer.controls import ManualPolicy
 
 VEHICLE = read_vehicle("deepracer")
 
@@ -20,13 +20,13 @@ def drive(person, steps):
 
 def test_stands_still_at_first():
     """Ask for nothing before a key is pressed."""
-    assert drive(PersonPolicy(VEHICLE, control_dt=1 / 15), 5) == [0.0, 0.0]
+    assert drive(ManualPolicy(VEHICLE, control_dt=1 / 15), 5) == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("turn", [-1.0, 1.0])
 def test_keys_turn_to_the_limit_and_back(turn):
     """Reach the full angle in 0.3 s and no further; straight again 0.15 s after."""
-    person = PersonPolicy(VEHICLE, control_dt=0.05)
+    person = ManualPolicy(VEHICLE, control_dt=0.05)
     person.keys = (turn, 0.0)
     assert drive(person, 3)[0] == pytest.approx(0.5 * turn * VEHICLE.steer_max_deg)
     assert drive(person, 30)[0] == pytest.approx(turn * VEHICLE.steer_max_deg)
@@ -36,7 +36,7 @@ def test_keys_turn_to_the_limit_and_back(turn):
 
 def test_throttle_brake_and_rolling():
     """Reach the top speed in 2 s, lose it in 3 s rolling, in 0.6 s braking, and never go backwards."""
-    person = PersonPolicy(VEHICLE, control_dt=0.1)
+    person = ManualPolicy(VEHICLE, control_dt=0.1)
     person.keys = (0.0, 1.0)
     assert drive(person, 10)[1] == pytest.approx(0.5 * VEHICLE.speed_max)
     assert drive(person, 20)[1] == pytest.approx(VEHICLE.speed_max)
@@ -53,7 +53,7 @@ def test_throttle_brake_and_rolling():
 
 def test_gamepad_steers_at_once():
     """Follow the stick directly, within the limits, and press the throttle by its share."""
-    person = PersonPolicy(VEHICLE, control_dt=0.1)
+    person = ManualPolicy(VEHICLE, control_dt=0.1)
     person.pad = (0.5, 0.5)
     steer, speed = drive(person, 1)
     assert steer == pytest.approx(0.5 * VEHICLE.steer_max_deg)

@@ -9,22 +9,26 @@ import pytest
 from ring_drive import RADIUS, ring_replay
 from synthetic_run import ring
 
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
 from racer.sim.dtypes import BOT
-from racer.track.track import Look
-from racer.view.chase import ChaseScene
-from racer.view.compose import Painter
-from racer.view.hud import Clock, lap_reward, ticks_of, time_text
-from racer.view.layout import lay_out, line_of, place_on_bar
-from racer.view.marks import no_marks
-from racer.view.playback import Playback
-from racer.view.scene import BOT_COLOUR
-from racer.view.sensors import CarSensors
-from racer.view.source import ReplaySource
-from racer.view.state import Choices, Overlay, View
-from racer.view.topdown import Ground, draw_top
+from racer.track.track import TrackAppearance
+from racer.viewer.chase import ChaseScene
+from racer.viewer.compose import Painter, TrackBackground, draw_topdown
+from racer.viewer.controls import Overlay, ViewMode, ViewOptions
+from racer.viewer.hud import (
+    TimelineState,
+    event_ticks,
+    lap_reward,
+    make_layout,
+    time_text,
+    timeline_fraction_at,
+    timeline_rect,
+)
+from racer.viewer.marks import no_marks
+from racer.viewer.playback import BOT_COLOUR, Playback, ReplaySource
+from racer.viewer.sensors import CarSensors
 
-LOOK = Look()
+LOOK = TrackAppearance()
 SIZE = (600, 600)
 
 
@@ -35,9 +39,9 @@ def shown(replay, at, **choices):
     playback.seek(at)
     surface = pygame.Surface((900, 640))
     surface.fill((255, 0, 255))
-    clock = Clock(seconds=at / 15, length=59 / 15, speed=1.0, paused=False, growing=False)
+    clock = TimelineState(seconds=at / 15, length=59 / 15, speed=1.0, paused=False, growing=False)
     painter = Painter(source.stage)
-    painter.draw(surface, playback.moment(), Choices(**choices), clock)
+    painter.draw(surface, playback.moment(), ViewOptions(**choices), clock)
     return pygame.surfarray.array3d(surface).swapaxes(0, 1), painter
 
 
@@ -48,8 +52,8 @@ def top(replay, at=0.0, zoom=1.0, follow=0):
     playback.seek(at)
     moment = playback.moment()
     focus = (float(moment.rows["x"][follow]), float(moment.rows["y"][follow]))
-    view, image = Ground(source.stage).cut(SIZE, zoom, focus)
-    draw_top(image, view, source.stage, moment, no_marks(), follow, 1.0)
+    view, image = TrackBackground(source.stage).cut(SIZE, zoom, focus)
+    draw_topdown(image, view, source.stage, moment, no_marks(), follow, 1.0)
     return image, view
 
 
@@ -196,7 +200,7 @@ def test_crossing_and_walled_tracks_are_drawn():
             assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 
-@pytest.mark.parametrize("view", list(View))
+@pytest.mark.parametrize("view", list(ViewMode))
 @pytest.mark.parametrize("overlays", [set(), set(Overlay)])
 def test_every_view_fills_the_picture(view, overlays):
     """Paint every pixel in every view, with nothing and with everything on top."""
@@ -208,7 +212,7 @@ def test_a_car_that_is_not_there_is_not_drawn():
     """Follow a car that is absent without a failure."""
     replay = ring_replay(cars=2)
     replay.rows["status"][:, 0] = -1
-    for view in View:
+    for view in ViewMode:
         shown(replay, 20.0, view=view, overlays=set(Overlay), follow=0)
 
 
@@ -263,16 +267,16 @@ def test_ticks_mark_laps_and_faults():
     """Mark where a car's laps and faults are on the time line."""
     rows = ring_replay().rows
     rows["status"][30, 1] = 2
-    ticks = ticks_of(rows, 1)
+    ticks = event_ticks(rows, 1)
     assert [share for share, _ in ticks] == pytest.approx([30 / 59, 1.0]) and ticks[0][1] != ticks[1][1]
-    assert ticks_of(rows, 0) == ()
+    assert event_ticks(rows, 0) == ()
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("size", [(1280, 800), (640, 480), (200, 100)])
 def test_layout_covers_the_window(size, scale):
     """Cover the window without overlaps by scene, panel and time line."""
-    layout = lay_out(*size, scale)
+    layout = make_layout(*size, scale)
     parts = [layout.scene, layout.bar, *([layout.side] if layout.side else [])]
     count = np.zeros(size, int)
     for left, up, width, height in parts:
@@ -285,8 +289,8 @@ def test_layout_covers_the_window(size, scale):
 def test_places_on_the_time_line():
     """Turn columns of the time line into shares, and leave the rest of the bar alone."""
     bar = (0, 760, 1008, 40)
-    left, _, width, _ = line_of(bar, 1.0)
-    got = [place_on_bar(bar, x, 1.0) for x in (0, left, left + width // 2, left + width, 1000)]
+    left, _, width, _ = timeline_rect(bar, 1.0)
+    got = [timeline_fraction_at(bar, x, 1.0) for x in (0, left, left + width // 2, left + width, 1000)]
     assert got == [None, 0.0, pytest.approx(0.5, abs=0.01), 1.0, None]
 
 

@@ -3,9 +3,8 @@
 import pytest
 from ring_drive import RATE, ring_replay
 
-from racer.replay import Event
-from racer.view.playback import NORMAL, SPEEDS, Playback
-from racer.view.source import ReplaySource
+from racer.replay import ReplayEvent
+from racer.viewer.playback import NORMAL, SPEEDS, Playback, ReplaySource
 
 
 class Growing:
@@ -114,7 +113,7 @@ def test_events_are_shown_for_a_while(replay):
     """Say what happened for some seconds after it, the newest first."""
     from dataclasses import replace
 
-    events = (Event(step=5, text="one"), Event(step=8, text="two"))
+    events = (ReplayEvent(step=5, text="one"), ReplayEvent(step=8, text="two"))
     told = replace(replay, header=replay.header.model_copy(update={"events": events}))
     playback = Playback(ReplaySource(told))
     said = []

@@ -8,9 +8,9 @@ from PIL import Image
 from ring_drive import ring_replay
 
 from racer.errors import ConfigError, MissingExtra
-from racer.view import video
-from racer.view.source import ReplaySource
-from racer.view.state import Choices, View
+from racer.viewer import video
+from racer.viewer.controls import ViewMode, ViewOptions
+from racer.viewer.playback import ReplaySource
 
 SMALL = (320, 200)
 
@@ -23,13 +23,13 @@ def short():
 
 def test_count_is_time_over_speed_and_a_second_more(source):
     """Have a picture for each part of a second, and hold the last one for a second."""
-    assert video.count_of(source, frames_per_s=30.0, speed=1.0) == np.ceil((59 / 15 + 1.0) * 30)
-    assert video.count_of(source, frames_per_s=10.0, speed=4.0) == np.ceil((59 / 60 + 1.0) * 10)
+    assert video.frame_count(source, frames_per_s=30.0, speed=1.0) == np.ceil((59 / 15 + 1.0) * 30)
+    assert video.frame_count(source, frames_per_s=10.0, speed=4.0) == np.ceil((59 / 60 + 1.0) * 10)
 
 
 def test_pictures_move_and_then_stay(short):
     """Change while it drives, and stay for the last second."""
-    frames = list(video.frames(short, size=SMALL, frames_per_s=8.0, speed=1.0, choices=Choices()))
+    frames = list(video.render_frames(short, size=SMALL, frames_per_s=8.0, speed=1.0, choices=ViewOptions()))
     assert len(frames) == 16 and all(frame.shape == (200, 320, 3) for frame in frames)
     same = [np.array_equal(a, b) for a, b in pairwise(frames)]
     assert same[:7] == [False] * 7 and same[8:] == [True] * 7
@@ -52,7 +52,7 @@ def test_mp4_has_every_picture(short, tmp_path):
     """Write a film that ffmpeg reads back, of even size."""
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     path = tmp_path / "films" / "a.mp4"
-    video.write_video(path, short, size=(321, 201), frames_per_s=10.0, choices=Choices(view=View.CHASE))
+    video.write_video(path, short, size=(321, 201), frames_per_s=10.0, choices=ViewOptions(view=ViewMode.CHASE))
     count, seconds = ffmpeg.count_frames_and_secs(str(path))
     assert count == 20 and seconds == pytest.approx(2.0)
     reader = ffmpeg.read_frames(str(path))
@@ -71,7 +71,7 @@ def test_a_film_that_fails_leaves_nothing(short, tmp_path, monkeypatch, suffix):
         yield np.zeros((200, 320, 3), np.uint8)
         raise RuntimeError("no more")
 
-    monkeypatch.setattr(video, "frames", fail)
+    monkeypatch.setattr(video, "render_frames", fail)
     with pytest.raises(RuntimeError, match="no more"):
         video.write_video(tmp_path / f"a{suffix}", short, size=SMALL)
     assert list(tmp_path.iterdir()) == []

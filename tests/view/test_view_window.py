@@ -9,13 +9,20 @@ from ring_drive import ring_replay
 
 from racer.config.read import read_vehicle
 from racer.errors import RacerError
-from racer.view.hud import draw_waiting
-from racer.view.keys import DRIVING, KEYS, command_of, key_list
-from racer.view.person import PersonPolicy
-from racer.view.playback import NORMAL
-from racer.view.source import ReplaySource
-from racer.view.state import ZOOMS, Command, Overlay, View
-from racer.view.window import FRAMES_PER_S, Window
+from racer.viewer.controls import (
+    DRIVING_KEYS,
+    KEY_BINDINGS,
+    ZOOMS,
+    ManualPolicy,
+    Overlay,
+    ViewerCommand,
+    ViewMode,
+    command_for_key,
+    list_keys,
+)
+from racer.viewer.hud import draw_waiting
+from racer.viewer.playback import NORMAL, ReplaySource
+from racer.viewer.window import FRAMES_PER_S, ViewerWindow
 
 FRAME = 1.0 / FRAMES_PER_S
 
@@ -26,7 +33,7 @@ def open_window(tmp_path):
 
     def make(source=None, **options):
         options = {"size": (820, 520), "scale": 1.0, "folder": tmp_path, "clock": lambda: 0.0} | options
-        window = Window(source or ReplaySource(ring_replay(cars=3, boxes=2)), **options)
+        window = ViewerWindow(source or ReplaySource(ring_replay(cars=3, boxes=2)), **options)
         window.frame(0.0)
         return window
 
@@ -59,16 +66,16 @@ def pixels(box=None):
 
 def key_of(command):
     """The first key of a command."""
-    return KEYS[command][0][1]
+    return KEY_BINDINGS[command][0][1]
 
 
 def test_every_command_has_a_key_and_a_line():
     """Give each command a key, each key one command, and each a line in the list."""
-    keys = [key for some in KEYS.values() for _, key in some]
-    assert set(KEYS) == set(Command) and len(keys) == len(set(keys))
-    assert len(key_list()) == len(Command)
-    assert all(told and name for name, told in key_list())
-    assert len({command.value for command in Command}) == len(Command)
+    keys = [key for some in KEY_BINDINGS.values() for _, key in some]
+    assert set(KEY_BINDINGS) == set(ViewerCommand) and len(keys) == len(set(keys))
+    assert len(list_keys()) == len(ViewerCommand)
+    assert all(told and name for name, told in list_keys())
+    assert len({command.value for command in ViewerCommand}) == len(ViewerCommand)
 
 
 def test_pause_steps_and_speed(window):
@@ -119,7 +126,7 @@ def test_follow_view_and_zoom(window):
     for _ in range(3):
         press(window, pygame.K_v)
         seen.append(window.choices.view)
-    assert seen == [View.CHASE, View.CAMERA, View.TRACK]
+    assert seen == [ViewMode.CHASE, ViewMode.CAMERA, ViewMode.TRACK]
     press(window, *[pygame.K_z] * 20)
     assert window.choices.zoom == len(ZOOMS) - 1
     press(window, *[pygame.K_x] * 20)
@@ -134,7 +141,7 @@ def test_each_overlay_changes_the_picture(open_window, overlay):
     press(window, pygame.K_SPACE)
     scene = (0, 0, 548, 480)
     before = pixels(scene).copy()
-    key = key_of(Command[overlay.name])
+    key = key_of(ViewerCommand[overlay.name])
     press(window, key)
     changed = (pixels(scene) != before).any(axis=2).sum()
     assert changed > 100
@@ -227,7 +234,7 @@ def test_a_window_answers_while_kernels_are_compiled(open_window, monkeypatch):
         told.append((seconds, closing, len(np.unique(pixels().reshape(-1, 3), axis=0))))
         source.may.set()
 
-    monkeypatch.setattr("racer.view.window.draw_waiting", draw)
+    monkeypatch.setattr("racer.viewer.window.draw_waiting", draw)
     window.prepare()
     assert told[0][:2] == (0, False) and told[0][2] > 3 and source.asked == 1
     window.frame(0.0)
@@ -239,7 +246,7 @@ def test_a_window_can_be_closed_while_kernels_are_compiled(open_window, monkeypa
     source = Slow(ring_replay())
     window = open_window(source)
     monkeypatch.setattr(window._painter, "prepare", lambda moment: iter((source.may.wait(60.0), True)))
-    monkeypatch.setattr("racer.view.window.draw_waiting", lambda *_, closing: closing and source.may.set())
+    monkeypatch.setattr("racer.viewer.window.draw_waiting", lambda *_, closing: closing and source.may.set())
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, mod=0))
     window.run()
     assert window.closed and source.asked == 0
@@ -294,7 +301,7 @@ def test_mouse_follows_a_car_and_zooms(window):
 def test_any_size_is_filled(open_window, size):
     """Fill windows of all sizes in each view, the narrow ones without a panel."""
     window = open_window(size=size)
-    for _ in View:
+    for _ in ViewMode:
         pygame.display.get_surface().fill((255, 0, 255))
         window.frame(0.0)
         assert not (pixels() == (255, 0, 255)).all(axis=2).any()
@@ -316,16 +323,16 @@ def test_no_display_is_one_line(monkeypatch):
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(RacerError, match=r"no display to open a window on.*`racer video`") as caught:
-        Window(ReplaySource(ring_replay()))
+        ViewerWindow(ReplaySource(ring_replay()))
     assert "\n" not in str(caught.value)
     monkeypatch.setenv("SDL_VIDEODRIVER", "nonsense")
     with pytest.raises(RacerError, match="no display"):
-        Window(ReplaySource(ring_replay()))
+        ViewerWindow(ReplaySource(ring_replay()))
 
 
 def test_a_person_drives_with_the_arrow_keys(open_window):
     """Turn keys that are held into turn and throttle; arrows do not skip then."""
-    person = PersonPolicy(read_vehicle("deepracer"), control_dt=1 / 15)
+    person = ManualPolicy(read_vehicle("deepracer"), control_dt=1 / 15)
     window = open_window(person=person)
     window.playback.seek(30.0)
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_UP, mod=0))
@@ -340,8 +347,8 @@ def test_a_person_drives_with_the_arrow_keys(open_window):
     pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSLOST))
     window.frame(0.0)
     assert person.keys == (0.0, 0.0)
-    assert all(command_of(key, driving=True) is None for key in DRIVING)
-    assert key_list(driving=True)[0][0] == "arrows"
+    assert all(command_for_key(key, driving=True) is None for key in DRIVING_KEYS)
+    assert list_keys(driving=True)[0][0] == "arrows"
 
 
 class Pad:
@@ -368,7 +375,7 @@ class Pad:
 )
 def test_a_gamepad_drives(open_window, axes, expected):
     """Read stick and triggers; a pad at rest leaves the keyboard alone."""
-    person = PersonPolicy(read_vehicle("deepracer"), control_dt=1 / 15)
+    person = ManualPolicy(read_vehicle("deepracer"), control_dt=1 / 15)
     window = open_window(person=person)
     window._pads[0] = Pad(*axes)
     window.frame(0.0)

@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 from racer.car.actuator.protocol import (
     MESSAGE_MAX,
-    Ask,
-    Malformed,
-    Role,
-    Status,
+    ActuatorStatus,
+    ClientRole,
+    MalformedMessage,
+    RequestMessage,
     default_socket,
-    pack_ask,
     pack_command,
     pack_hello,
+    pack_request,
     unpack,
 )
-from racer.car.actuator.words import TEXT, Command, Reason, Request, Source
+from racer.car.actuator.states import REASON_TEXT, ActuatorCommand, ActuatorRequest, CommandSource, StopReason
 
 
 class ActuatorGone(Exception):
@@ -38,9 +38,9 @@ class ActuatorClient:
     """
 
     def __init__(
-        self, path: str = "", *, role: Role = Role.PILOT, clock: Callable[[], int] = time.monotonic_ns
+        self, path: str = "", *, role: ClientRole = ClientRole.PILOT, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        self.status: Status | None = None
+        self.status: ActuatorStatus | None = None
         self._clock = clock
         self._seq = 0
         self._asked = 0
@@ -55,7 +55,13 @@ class ActuatorClient:
         self._socket.setblocking(False)
 
     def send(
-        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: Source = Source.FRAME
+        self,
+        *,
+        steering_us: int,
+        throttle_us: int,
+        input_id: int,
+        captured_ns: int,
+        source: CommandSource = CommandSource.FRAME,
     ) -> bool:
         """Send a command; False where the actuator does not read, and the command was dropped.
 
@@ -68,21 +74,21 @@ class ActuatorClient:
             Malformed: a pulse that is no pulse.
         """
         self._seq += 1
-        command = Command(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
+        command = ActuatorCommand(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
         return self._send(pack_command(command))
 
-    def request(self, request: Request) -> int:
+    def request(self, request: ActuatorRequest) -> int:
         """Send a person's request; its number comes back as `status.answered`.
 
         Raises:
             ActuatorGone: the other side is gone, or does not read.
         """
         self._asked += 1
-        if not self._send(pack_ask(Ask(request, self._asked))):
+        if not self._send(pack_request(RequestMessage(request, self._asked))):
             raise ActuatorGone("the actuator does not read its messages")
         return self._asked
 
-    def ask(self, request: Request, *, timeout_s: float = 1.0) -> Reason:
+    def ask(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
         """Send a request and wait for its answer. Not for a pilot's loop: commands wait meanwhile.
 
         Raises:
@@ -96,7 +102,7 @@ class ActuatorClient:
                 return status.answer
         raise ActuatorGone(f"the actuator did not answer within {timeout_s:g} s")
 
-    def poll(self, timeout_s: float = 0.0) -> Status | None:
+    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None:
         """The newest status, waiting for one at most this long; None where none came.
 
         Raises:
@@ -118,8 +124,8 @@ class ActuatorClient:
         return newest
 
     def _farewell(self) -> str:
-        if self.status and self.status.answer in (Reason.BUSY, Reason.VERSION):
-            return f"the actuator refused: {TEXT[self.status.answer]}"
+        if self.status and self.status.answer in (StopReason.BUSY, StopReason.VERSION):
+            return f"the actuator refused: {REASON_TEXT[self.status.answer]}"
         return "the actuator is gone"
 
     def fileno(self) -> int:
@@ -130,12 +136,12 @@ class ActuatorClient:
         """Hang up; for a pilot that means a hard stop unless the car is disarmed."""
         self._socket.close()
 
-    def _status(self, data: bytes) -> Status | None:
+    def _status(self, data: bytes) -> ActuatorStatus | None:
         try:
             message = unpack(data)
-        except Malformed as error:
+        except MalformedMessage as error:
             raise ActuatorGone(f"the actuator speaks another language: {error}") from None
-        if isinstance(message, Status):
+        if isinstance(message, ActuatorStatus):
             self.status = message
             return message
         return None

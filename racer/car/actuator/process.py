@@ -1,4 +1,7 @@
-"""The actuator's loop: serve, let time pass, write the bus, feed the watchdog. And its last resort."""
+"""The actuator's loop: serve, let time pass, write the bus, feed the watchdog. And its last resort.
+
+systemd's notification socket: readiness, the watchdog, a line of status. A datagram, no library.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,38 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from racer.car.actuator import limits
-from racer.car.actuator.bus import BusError, Driver, attempt
-from racer.car.actuator.journal import tell
-from racer.car.actuator.machine import Machine
-from racer.car.actuator.neutral import rest_of, to_rest
-from racer.car.actuator.notify import Notifier
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.server import Server, blank_status
-from racer.car.actuator.words import TEXT, Reason, State
+from racer.car.actuator.drivers import BusError, OutputDriver, call_with_retries
+from racer.car.actuator.failsafe import bring_to_rest, rest_pulses
+from racer.car.actuator.log import write_log
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.server import ActuatorServer, machine_status
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import REASON_TEXT, ActuatorState, StopReason
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_BUS = 1
 EXIT_CRASHED = 70
-SLOW_MAX = 2
+SLOW_WRITES_MAX = 2
 _PRIORITY = 20
 
 
-class Process:
+class ActuatorProcess:
     """One actuator: a machine, a driver, a server."""
 
     def __init__(
         self,
         *,
-        machine: Machine,
-        driver: Driver,
+        machine: ActuatorStateMachine,
+        driver: OutputDriver,
         socket: str,
-        notifier: Notifier,
+        notifier: SystemdNotifier,
         detail: str = "",
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -45,11 +48,11 @@ class Process:
         self._driver = driver
         self._notifier = notifier
         self._clock = clock
-        self._server = Server(socket, machine, clock)
+        self._server = ActuatorServer(socket, machine, clock)
         self._told = ""
         self._detail = detail
         self._bus_detail = ""
-        self._status: Status = blank_status(machine, clock())
+        self._status: ActuatorStatus = machine_status(machine, clock())
         self._next_tick_ns = clock()
         self._ready = False
         self._signalled = False
@@ -64,7 +67,7 @@ class Process:
         """
         try:
             with self._signals():
-                _hurry()
+                _raise_priority()
                 self._open_bus()
                 while not self._over():
                     self.step()
@@ -72,9 +75,9 @@ class Process:
         except BaseException:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
-            rest = None if self.machine.blocked else rest_of(self.machine.trim)
-            to_rest(self._driver, rest, sleep=time.sleep)
-            tell(traceback.format_exc())
+            rest = None if self.machine.blocked else rest_pulses(self.machine.trim)
+            bring_to_rest(self._driver, rest, sleep=time.sleep)
+            write_log(traceback.format_exc())
             return EXIT_CRASHED
         finally:
             self._notifier.say("STOPPING=1")
@@ -94,7 +97,7 @@ class Process:
         tick = now >= self._next_tick_ns
         if tick or machine.urgent:
             was = self._status.state
-            if was is State.FAULT and machine.state is State.BOOT:
+            if was is ActuatorState.FAULT and machine.state is ActuatorState.BOOT:
                 self._open_bus()
             self._write()
             self._tell()
@@ -102,12 +105,16 @@ class Process:
             self._schedule(now)
 
     def _over(self) -> bool:
-        return self.machine.closing and self.machine.state is State.FAULT and self._status.state is State.FAULT
+        return (
+            self.machine.closing
+            and self.machine.state is ActuatorState.FAULT
+            and self._status.state is ActuatorState.FAULT
+        )
 
     def _open_bus(self) -> None:
         self._bus_detail = ""
         try:
-            attempt(self._driver.start, self._clock)
+            call_with_retries(self._driver.start, self._clock)
         except BusError as error:
             self._failed(error)
 
@@ -119,7 +126,7 @@ class Process:
         self._status = replace(self._status, state=machine.state, since_ns=machine.since_ns, now_ns=now)
         self._good = False
         try:
-            retries = attempt(lambda: self._driver.write(out), self._clock)
+            retries = call_with_retries(lambda: self._driver.write(out), self._clock)
             self._mark_slow(self._clock() - now)
         except BusError as error:
             self._note(retries=self._status.retries + limits.BUS_RETRIES)
@@ -138,7 +145,7 @@ class Process:
     def _mark_slow(self, took_ns: int) -> None:
         """One slow write may be this process that had to wait for a processor; two in a row break every promise."""
         self._slow = self._slow + 1 if took_ns > limits.BUS_SLOW_NS else 0
-        if self._slow >= SLOW_MAX:
+        if self._slow >= SLOW_WRITES_MAX:
             raise BusError(f"writes take {took_ns // 1_000_000} ms")
 
     def _note(self, **values: int) -> None:
@@ -150,19 +157,19 @@ class Process:
 
     def _tell(self) -> None:
         machine = self.machine
-        detail = self._detail if machine.reason is Reason.NO_CALIBRATION else ""
-        detail = self._bus_detail if machine.reason is Reason.BUS else detail
+        detail = self._detail if machine.reason is StopReason.NO_CALIBRATION else ""
+        detail = self._bus_detail if machine.reason is StopReason.BUS else detail
         now = replace(self._status, state=machine.state, since_ns=machine.since_ns, reason=machine.reason)
         self._server.tell(replace(now, rejected=machine.rejected, detail=detail))
         if self._good and not self._ready:
             self._ready = True
             self._notifier.say("READY=1")
-        words = detail or TEXT[machine.reason]
+        words = detail or REASON_TEXT[machine.reason]
         told = machine.state.name + (f": {words}" if words else "")
         if told != self._told:
             self._told = told
             self._notifier.say(f"STATUS={told}")
-            tell(told)
+            write_log(told)
 
     def _schedule(self, now_ns: int) -> None:
         """The next tick on a fixed grid; ticks that were missed are counted and not made up for."""
@@ -189,9 +196,43 @@ class Process:
         os.close(writer)
 
 
-def _hurry() -> None:
+def _raise_priority() -> None:
     """Go before all ordinary processes where that is allowed, and keep the collector away from what is loaded."""
     gc.collect()
     gc.freeze()
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+
+
+class SystemdNotifier:
+    """Talks to the service manager that started this process, where one did.
+
+    The watchdog's datagram goes out at most four times in its time-out: `fed` is called after every good bus write
+    and nowhere else.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        path = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + path[1:] if path.startswith("@") else path
+        self._every_ns = int(environment.get("WATCHDOG_USEC") or 0) * 1000 // 4
+        self._last_ns = -self._every_ns
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if path else None
+
+    def say(self, *lines: str) -> None:
+        """Send lines such as `READY=1`; a manager that does not listen must not stop a car's actuator."""
+        if self._socket:
+            try:
+                self._socket.sendto("\n".join(lines).encode(), self._address)
+            except OSError:
+                self._last_ns = -self._every_ns  # say it again at the next write
+
+    def fed(self, now_ns: int) -> None:
+        """The bus took a write: the watchdog may rest for a while."""
+        if self._every_ns and now_ns - self._last_ns >= self._every_ns:
+            self._last_ns = now_ns
+            self.say("WATCHDOG=1")
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket:
+            self._socket.close()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from racer.car.actuator.words import Command, Reason, Request, Source, State
+from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, ActuatorState, CommandSource, StopReason
 
 MAGIC: Final = 0x4352
 VERSION: Final = 1
@@ -31,7 +31,7 @@ _STATUS: Final = struct.Struct(f"<HBBBBB1xIQQQQQHHIII{DETAIL_BYTES}s")
 MESSAGE_MAX: Final = _STATUS.size
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a message is."""
 
     HELLO = 1
@@ -40,38 +40,38 @@ class Kind(IntEnum):
     STATUS = 4
 
 
-class Role(IntEnum):
+class ClientRole(IntEnum):
     """Who connects. A watcher sees the status and may ask to stop and to clear a fault, nothing more."""
 
     PILOT = 1
     WATCHER = 2
 
 
-class Malformed(ValueError):
+class MalformedMessage(ValueError):
     """Bytes that are no message of this protocol."""
 
 
-class OtherVersion(Malformed):
+class VersionMismatch(MalformedMessage):
     """A message of another version of this protocol."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class HelloMessage:
     """First message of a connection."""
 
-    role: Role
+    role: ClientRole
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RequestMessage:
     """A person's request; the answer comes back in a status with the same number."""
 
-    request: Request
+    request: ActuatorRequest
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ActuatorStatus:
     """What the actuator does, sent at every tick and after every request.
 
     Attributes:
@@ -84,9 +84,9 @@ class Status:
         detail: more words on why, such as what is wrong with the calibration.
     """
 
-    state: State
-    reason: Reason
-    answer: Reason
+    state: ActuatorState
+    reason: StopReason
+    answer: StopReason
     answered: int
     now_ns: int
     since_ns: int
@@ -101,20 +101,20 @@ class Status:
     detail: str
 
 
-Message = Hello | Command | Ask | Status
+ActuatorMessage = HelloMessage | ActuatorCommand | RequestMessage | ActuatorStatus
 
 
-def pack_hello(role: Role) -> bytes:
+def pack_hello(role: ClientRole) -> bytes:
     """The first message of a connection."""
-    return _HEAD.pack(MAGIC, VERSION, Kind.HELLO, role)
+    return _HEAD.pack(MAGIC, VERSION, MessageKind.HELLO, role)
 
 
-def pack_ask(ask: Ask) -> bytes:
+def pack_request(ask: RequestMessage) -> bytes:
     """A person's request."""
-    return _REQUEST.pack(MAGIC, VERSION, Kind.REQUEST, ask.request, ask.number)
+    return _REQUEST.pack(MAGIC, VERSION, MessageKind.REQUEST, ask.request, ask.number)
 
 
-def pack_command(command: Command) -> bytes:
+def pack_command(command: ActuatorCommand) -> bytes:
     """A pilot's command.
 
     Raises:
@@ -123,24 +123,24 @@ def pack_command(command: Command) -> bytes:
     c = command
     try:
         return _COMMAND.pack(
-            MAGIC, VERSION, Kind.COMMAND, c.source, c.seq, c.input_id, c.captured_ns, c.sent_ns,
+            MAGIC, VERSION, MessageKind.COMMAND, c.source, c.seq, c.input_id, c.captured_ns, c.sent_ns,
             c.steering_us, c.throttle_us,
         )  # fmt: skip
     except struct.error as error:
-        raise Malformed(f"no command: {error}") from None
+        raise MalformedMessage(f"no command: {error}") from None
 
 
-def pack_status(status: Status) -> bytes:
+def pack_status(status: ActuatorStatus) -> bytes:
     """What the actuator does; a long detail is cut."""
     s = status
     detail = s.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
     return _STATUS.pack(
-        MAGIC, VERSION, Kind.STATUS, s.state, s.reason, s.answer, s.answered, s.now_ns, s.since_ns,
+        MAGIC, VERSION, MessageKind.STATUS, s.state, s.reason, s.answer, s.answered, s.now_ns, s.since_ns,
         s.seq, s.input_id, s.written_ns, s.steering_us, s.throttle_us, s.rejected, s.retries, s.late, detail,
     )  # fmt: skip
 
 
-def unpack(data: bytes) -> Message:
+def unpack(data: bytes) -> ActuatorMessage:
     """Any message.
 
     Raises:
@@ -148,43 +148,43 @@ def unpack(data: bytes) -> Message:
         Malformed: anything else that is no message.
     """
     if len(data) < _HEAD.size:
-        raise Malformed(f"{len(data)} bytes are no message")
+        raise MalformedMessage(f"{len(data)} bytes are no message")
     magic, version, kind, _ = _HEAD.unpack_from(data)
     if magic != MAGIC:
-        raise Malformed("not from a racer pilot or actuator")
+        raise MalformedMessage("not from a racer pilot or actuator")
     if version != VERSION:
-        raise OtherVersion(f"version {version}; this is version {VERSION}")
+        raise VersionMismatch(f"version {version}; this is version {VERSION}")
     try:
-        return _UNPACK[Kind(kind)](data)
+        return _UNPACK[MessageKind(kind)](data)
     except (ValueError, struct.error) as error:
-        raise Malformed(str(error)) from None
+        raise MalformedMessage(str(error)) from None
 
 
-def _hello(data: bytes) -> Hello:
-    return Hello(Role(_HEAD.unpack(data)[3]))
+def _unpack_hello(data: bytes) -> HelloMessage:
+    return HelloMessage(ClientRole(_HEAD.unpack(data)[3]))
 
 
-def _command(data: bytes) -> Command:
+def _unpack_command(data: bytes) -> ActuatorCommand:
     source, seq, input_id, captured_ns, sent_ns, steering_us, throttle_us = _COMMAND.unpack(data)[3:]
-    return Command(seq, Source(source), input_id, captured_ns, sent_ns, steering_us, throttle_us)
+    return ActuatorCommand(seq, CommandSource(source), input_id, captured_ns, sent_ns, steering_us, throttle_us)
 
 
-def _ask(data: bytes) -> Ask:
+def _unpack_request(data: bytes) -> RequestMessage:
     request, number = _REQUEST.unpack(data)[3:]
-    return Ask(Request(request), number)
+    return RequestMessage(ActuatorRequest(request), number)
 
 
-def _status(data: bytes) -> Status:
+def _unpack_status(data: bytes) -> ActuatorStatus:
     state, reason, answer, *rest = _STATUS.unpack(data)[3:]
     rest[-1] = rest[-1].rstrip(b"\0").decode()
-    return Status(State(state), Reason(reason), Reason(answer), *rest)
+    return ActuatorStatus(ActuatorState(state), StopReason(reason), StopReason(answer), *rest)
 
 
-_UNPACK: Final[dict[Kind, Callable[[bytes], Message]]] = {
-    Kind.HELLO: _hello,
-    Kind.COMMAND: _command,
-    Kind.REQUEST: _ask,
-    Kind.STATUS: _status,
+_UNPACK: Final[dict[MessageKind, Callable[[bytes], ActuatorMessage]]] = {
+    MessageKind.HELLO: _unpack_hello,
+    MessageKind.COMMAND: _unpack_command,
+    MessageKind.REQUEST: _unpack_request,
+    MessageKind.STATUS: _unpack_status,
 }
 
 

@@ -11,36 +11,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from racer.car.actuator.machine import Machine
 from racer.car.actuator.protocol import (
     MESSAGE_MAX,
-    Ask,
-    Hello,
-    Malformed,
-    OtherVersion,
-    Role,
-    Status,
+    ActuatorStatus,
+    ClientRole,
+    HelloMessage,
+    MalformedMessage,
+    RequestMessage,
+    VersionMismatch,
     pack_status,
     unpack,
 )
-from racer.car.actuator.words import Command, Reason, Request
+from racer.car.actuator.state_machine import ActuatorStateMachine
+from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, StopReason
 
 _CONNECTIONS_MAX: Final = 6
-_MESSAGES_AT_ONCE: Final = 64
-_WATCHERS_MAY: Final = (Request.STOP, Request.CLEAR)
+_MESSAGES_PER_READ: Final = 64
+_WATCHER_REQUESTS: Final = (ActuatorRequest.STOP, ActuatorRequest.CLEAR)
 
 
 class SocketTaken(OSError):
     """Another actuator runs already."""
 
 
-class Connection:
+class ClientConnection:
     """One client. A pilot's process is watched as well: a child of it may hold its socket open."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.role: Role | None = None
-        self.answer = Reason.NONE
+        self.role: ClientRole | None = None
+        self.answer = StopReason.NONE
         self.answered = 0
         self.process = -1
 
@@ -51,20 +51,20 @@ class Connection:
             os.close(self.process)
 
 
-class Server:
+class ActuatorServer:
     """Listens, reads messages into the machine, and sends the status.
 
     Raises:
         SocketTaken: another process serves this path.
     """
 
-    def __init__(self, path: str, machine: Machine, clock: Callable[[], int]) -> None:
+    def __init__(self, path: str, machine: ActuatorStateMachine, clock: Callable[[], int]) -> None:
         self._machine = machine
         self._clock = clock
         self._path = path
         # select() keeps microseconds where poll and epoll round a time-out up to whole milliseconds.
         self._selector = selectors.SelectSelector()
-        self._connections: list[Connection] = []
+        self._connections: list[ClientConnection] = []
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +89,7 @@ class Server:
             if key.fd in self._selector.get_map():  # not dropped by an earlier one
                 key.data()
 
-    def tell(self, status: Status) -> None:
+    def tell(self, status: ActuatorStatus) -> None:
         """Send the status to everybody; who does not read misses some."""
         for connection in list(self._connections):
             self._send(connection, status)
@@ -111,13 +111,13 @@ class Server:
             if len(self._connections) >= _CONNECTIONS_MAX:
                 sock.close()
                 return
-            connection = Connection(sock)
+            connection = ClientConnection(sock)
             self._connections.append(connection)
             self._selector.register(sock, selectors.EVENT_READ, lambda: self._read(connection))
 
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: ClientConnection) -> None:
         """Take what waits, but not for ever: a flood must not keep the loop from its tick."""
-        for _ in range(_MESSAGES_AT_ONCE):
+        for _ in range(_MESSAGES_PER_READ):
             try:
                 data = connection.sock.recv(MESSAGE_MAX)
             except BlockingIOError:
@@ -131,56 +131,56 @@ class Server:
             if connection not in self._connections:
                 return
 
-    def _take(self, connection: Connection, data: bytes) -> None:
+    def _take(self, connection: ClientConnection, data: bytes) -> None:
         try:
             message = unpack(data)
-        except OtherVersion:
-            self._refuse(connection, Reason.VERSION)
+        except VersionMismatch:
+            self._refuse(connection, StopReason.VERSION)
             return
-        except Malformed:
+        except MalformedMessage:
             self._machine.rejected += 1
             return
         if connection.role is None:
             self._greet(connection, message)
-        elif isinstance(message, Command) and connection.role is Role.PILOT:
+        elif isinstance(message, ActuatorCommand) and connection.role is ClientRole.PILOT:
             self._machine.take(message, self._clock())
-        elif isinstance(message, Ask):
-            allowed = connection.role is Role.PILOT or message.request in _WATCHERS_MAY
+        elif isinstance(message, RequestMessage):
+            allowed = connection.role is ClientRole.PILOT or message.request in _WATCHER_REQUESTS
             connection.answered = message.number
             connection.answer = (
-                self._machine.ask(message.request, self._clock()) if allowed else Reason.NOT_THE_PILOT
+                self._machine.ask(message.request, self._clock()) if allowed else StopReason.NOT_THE_PILOT
             )  # fmt: skip
         else:
             self._machine.rejected += 1
 
-    def _greet(self, connection: Connection, message: object) -> None:
-        if not isinstance(message, Hello):
+    def _greet(self, connection: ClientConnection, message: object) -> None:
+        if not isinstance(message, HelloMessage):
             self._drop(connection)
             return
-        if message.role is Role.PILOT:
+        if message.role is ClientRole.PILOT:
             if self._machine.pilot:
-                self._refuse(connection, Reason.BUSY)
+                self._refuse(connection, StopReason.BUSY)
                 return
             self._machine.pilot_came(self._clock())
             self._watch_process(connection)
         connection.role = message.role
 
-    def _watch_process(self, connection: Connection) -> None:
+    def _watch_process(self, connection: ClientConnection) -> None:
         """See the pilot's process end; kernels without this still see the socket close."""
         with contextlib.suppress(OSError, AttributeError):
             credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             connection.process = os.pidfd_open(int.from_bytes(credentials[:4], "little"))
             self._selector.register(connection.process, selectors.EVENT_READ, lambda: self._drop(connection))
 
-    def _refuse(self, connection: Connection, reason: Reason) -> None:
+    def _refuse(self, connection: ClientConnection, reason: StopReason) -> None:
         connection.answer = reason
-        self._send(connection, blank_status(self._machine, self._clock()))
+        self._send(connection, machine_status(self._machine, self._clock()))
         with contextlib.suppress(OSError):  # closing with unread messages would take the answer away again
-            for _ in range(_MESSAGES_AT_ONCE):
+            for _ in range(_MESSAGES_PER_READ):
                 connection.sock.recv(MESSAGE_MAX)
         self._drop(connection)
 
-    def _send(self, connection: Connection, status: Status) -> None:
+    def _send(self, connection: ClientConnection, status: ActuatorStatus) -> None:
         mine = replace(status, answer=connection.answer, answered=connection.answered)
         try:
             connection.sock.send(pack_status(mine))
@@ -189,7 +189,7 @@ class Server:
         except OSError:
             self._drop(connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: ClientConnection) -> None:
         if connection not in self._connections:
             return
         self._connections.remove(connection)
@@ -197,13 +197,13 @@ class Server:
         if connection.process >= 0:
             self._selector.unregister(connection.process)
         connection.close()
-        if connection.role is Role.PILOT:
+        if connection.role is ClientRole.PILOT:
             self._machine.pilot_gone(self._clock())
 
 
-def blank_status(machine: Machine, now_ns: int) -> Status:
+def machine_status(machine: ActuatorStateMachine, now_ns: int) -> ActuatorStatus:
     """The machine's state, nothing of the bus."""
-    return Status(
-        machine.state, machine.reason, Reason.NONE, 0, now_ns, machine.since_ns,
+    return ActuatorStatus(
+        machine.state, machine.reason, StopReason.NONE, 0, now_ns, machine.since_ns,
         0, 0, 0, 0, 0, machine.rejected, 0, 0, "",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from racer.car.actuator.pca9685 import (
+from racer.car.actuator.drivers import (
     ALL_LED_OFF_H,
     AUTO_INCREMENT,
     FULL_OFF,
@@ -31,15 +31,15 @@ from racer.car.actuator.pca9685 import (
 )
 
 _REGISTERS: Final = 256
-_FAULT: Final = struct.Struct("<III")
-_ROW: Final = struct.Struct("<qIBBBx16s")
+_FAULT_RECORD: Final = struct.Struct("<III")
+_LOG_ROW: Final = struct.Struct("<qIBBBx16s")
 _ALL_LED_ON_L: Final = 0xFA
-_RESET: Final = {MODE1: 0x11, 0x01: 0x04, PRESCALE: 0x1E}
+_RESET_REGISTERS: Final = {MODE1: 0x11, 0x01: 0x04, PRESCALE: 0x1E}
 _CHANNELS: Final = 16
 FOREVER: Final = (1 << 32) - 1
 
 
-class Fault(IntEnum):
+class BusFault(IntEnum):
     """What a transaction can meet."""
 
     NONE = 0
@@ -51,7 +51,7 @@ class Fault(IntEnum):
     FLIP = 6
 
 
-_ERRNO: Final = {Fault.NACK: errno.EREMOTEIO, Fault.EIO: errno.EIO, Fault.ENODEV: errno.ENODEV}
+_ERRNO: Final = {BusFault.NACK: errno.EREMOTEIO, BusFault.EIO: errno.EIO, BusFault.ENODEV: errno.ENODEV}
 
 
 class SimChip:
@@ -59,7 +59,7 @@ class SimChip:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        size = _REGISTERS + _FAULT.size
+        size = _REGISTERS + _FAULT_RECORD.size
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fresh = os.fstat(file).st_size < size
@@ -74,27 +74,27 @@ class SimChip:
     def reset(self) -> None:
         """Registers as after switching on: asleep, every channel full off."""
         self._map[:_REGISTERS] = bytes(_REGISTERS)
-        for register, value in _RESET.items():
+        for register, value in _RESET_REGISTERS.items():
             self._map[register] = value
         for channel in range(_CHANNELS):
             self._map[LED0_ON_L + 4 * channel + 3] = FULL_OFF
 
-    def inject(self, fault: Fault, *, times: int = FOREVER, amount: int = 0) -> None:
+    def inject(self, fault: BusFault, *, times: int = FOREVER, amount: int = 0) -> None:
         """Let the next `times` transactions meet a fault.
 
         Args:
             amount: of SLOW, microseconds; of FLIP, transactions in a thousand that have one bit turned.
         """
-        _FAULT.pack_into(self._map, _REGISTERS, fault, times, amount)
+        _FAULT_RECORD.pack_into(self._map, _REGISTERS, fault, times, amount)
 
-    def take_fault(self) -> tuple[Fault, int]:
+    def take_fault(self) -> tuple[BusFault, int]:
         """The fault that this transaction meets, and its amount."""
-        fault, times, amount = _FAULT.unpack_from(self._map, _REGISTERS)
+        fault, times, amount = _FAULT_RECORD.unpack_from(self._map, _REGISTERS)
         if not times:
-            return Fault.NONE, 0
+            return BusFault.NONE, 0
         if times != FOREVER:
-            _FAULT.pack_into(self._map, _REGISTERS, fault, times - 1, amount)
-        return Fault(fault), amount
+            _FAULT_RECORD.pack_into(self._map, _REGISTERS, fault, times - 1, amount)
+        return BusFault(fault), amount
 
     def load(self, register: int) -> int:
         """A register; those that write all channels at once read as zero."""
@@ -140,28 +140,28 @@ class SimBus:
     def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None:
         """Write registers one after the other."""
         fault, amount = self._meet(register)
-        if fault is Fault.FLIP:
+        if fault is BusFault.FLIP:
             data = self._flipped(data, amount)
-        if fault is not Fault.STUCK:
+        if fault is not BusFault.STUCK:
             step = 1 if self.chip.load(MODE1) & AUTO_INCREMENT else 0
             for offset, value in enumerate(data):
                 self.chip.store(register + offset * step, value)
-        self._note(Fault.STUCK if fault is Fault.STUCK else Fault.NONE, register, data)
+        self._note(BusFault.STUCK if fault is BusFault.STUCK else BusFault.NONE, register, data)
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
         """Read registers one after the other."""
         fault, amount = self._meet(register)
         data = [self.chip.load(register + offset) for offset in range(length)]
-        return self._flipped(data, amount) if fault is Fault.FLIP else data
+        return self._flipped(data, amount) if fault is BusFault.FLIP else data
 
     def close(self) -> None:
         """Let go of the chip; it goes on."""
         self.chip.close()
         os.close(self._log)
 
-    def _meet(self, register: int) -> tuple[Fault, int]:
+    def _meet(self, register: int) -> tuple[BusFault, int]:
         fault, amount = self.chip.take_fault()
-        if fault is Fault.SLOW:
+        if fault is BusFault.SLOW:
             time.sleep(amount / 1e6)
         if number := _ERRNO.get(fault):
             self._note(fault, register, [])
@@ -174,9 +174,9 @@ class SimBus:
         at = self._random.randrange(len(data))
         return [value ^ (1 << self._random.randrange(8)) if k == at else value for k, value in enumerate(data)]
 
-    def _note(self, fault: Fault, register: int, data: list[int]) -> None:
+    def _note(self, fault: BusFault, register: int, data: list[int]) -> None:
         """One row, written after the fact and in one piece, so that a killed process leaves a whole log."""
-        row = _ROW.pack(time.monotonic_ns(), os.getpid(), fault, register, len(data), bytes(data))
+        row = _LOG_ROW.pack(time.monotonic_ns(), os.getpid(), fault, register, len(data), bytes(data))
         os.write(self._log, row)
 
 
@@ -187,12 +187,12 @@ def read_log(path: str | Path, channel: int) -> list[tuple[int, int, float | Non
         Monotonic nanoseconds, process that wrote, and pulse in µs or None, for each write that got through.
     """
     registers = bytearray(_REGISTERS)
-    for register, value in _RESET.items():
+    for register, value in _RESET_REGISTERS.items():
         registers[register] = value
-    chip = _Replay(registers)
+    chip = _ReplayedChip(registers)
     rows = []
-    for time_ns, pid, fault, register, length, data in _ROW.iter_unpack(Path(f"{path}.log").read_bytes()):
-        if fault == Fault.NONE:
+    for time_ns, pid, fault, register, length, data in _LOG_ROW.iter_unpack(Path(f"{path}.log").read_bytes()):
+        if fault == BusFault.NONE:
             step = 1 if registers[MODE1] & AUTO_INCREMENT else 0
             for offset in range(length):
                 chip.store(register + offset * step, data[offset])
@@ -200,13 +200,13 @@ def read_log(path: str | Path, channel: int) -> list[tuple[int, int, float | Non
     return rows
 
 
-def faults_in_log(path: str | Path) -> list[tuple[int, Fault]]:
+def read_fault_log(path: str | Path) -> list[tuple[int, BusFault]]:
     """Monotonic nanoseconds and kind of each transaction that failed."""
-    rows = _ROW.iter_unpack(Path(f"{path}.log").read_bytes())
-    return [(row[0], Fault(row[2])) for row in rows if row[2] != Fault.NONE]
+    rows = _LOG_ROW.iter_unpack(Path(f"{path}.log").read_bytes())
+    return [(row[0], BusFault(row[2])) for row in rows if row[2] != BusFault.NONE]
 
 
-class _Replay(SimChip):
+class _ReplayedChip(SimChip):
     """The chip's rules over registers in memory."""
 
     def __init__(self, registers: bytearray) -> None:

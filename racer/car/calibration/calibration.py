@@ -17,9 +17,15 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 
 from racer import __version__
 from racer.assets import write_atomically
-from racer.car.actuator.trim import FORMAT, VERSION, Refused, digest, read_json
+from racer.car.actuator.calibrated_range import (
+    CALIBRATION_FORMAT,
+    CALIBRATION_VERSION,
+    CalibrationRefused,
+    calibration_digest,
+    read_calibration_json,
+)
 from racer.config.base import Config, explain
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
 from racer.errors import RacerError
 
 PULSE_MIN_US = 900
@@ -34,7 +40,7 @@ class CalibrationError(RacerError):
     """A calibration that is missing, damaged, of another car, or does not fit together."""
 
 
-class Driver(Config):
+class DriverConfig(Config):
     """Where the car's two outputs are."""
 
     kind: Literal["pca9685", "sysfs_pwm", "sim"] = Field(description="`sim` is a simulated PCA9685")
@@ -49,7 +55,7 @@ class Driver(Config):
     throttle_channel: Channel = 0
 
     @model_validator(mode="after")
-    def _usable(self) -> Driver:
+    def _usable(self) -> DriverConfig:
         if self.steering_channel == self.throttle_channel:
             raise ValueError("steering and throttle need two different channels")
         if self.kind == "pca9685" and not (self.device.isascii() and self.device.isdigit()):
@@ -57,7 +63,7 @@ class Driver(Config):
         return self
 
 
-class Steering(Config):
+class SteeringCalibration(Config):
     """Pulses and wheel angles of the steering."""
 
     left_us: Pulse = Field(description="µs, furthest left")
@@ -68,8 +74,8 @@ class Steering(Config):
     invert: bool = Field(strict=True, description="true where a longer pulse steers to the right")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Steering:
-        if not _rises([self.right_us, self.centre_us, self.left_us], self.invert, strict=True):
+    def _ordered(self) -> SteeringCalibration:
+        if not _is_monotonic([self.right_us, self.centre_us, self.left_us], self.invert, strict=True):
             raise ValueError(
                 f"left {self.left_us}, centre {self.centre_us} and right {self.right_us} µs do not go the way "
                 f"that invert: {str(self.invert).lower()} says; swap left and right, or set invert the other way"
@@ -88,7 +94,7 @@ class SpeedController(Config):
     )
 
 
-class Throttle(Config):
+class ThrottleCalibration(Config):
     """Pulses of the throttle, from reverse over stop to forward."""
 
     stop_us: Pulse = Field(description="µs, no movement")
@@ -100,9 +106,9 @@ class Throttle(Config):
     esc: SpeedController = SpeedController()
 
     @model_validator(mode="after")
-    def _ordered(self) -> Throttle:
+    def _ordered(self) -> ThrottleCalibration:
         row = [self.rev_max_us, self.rev_start_us, self.stop_us, self.fwd_start_us, self.fwd_max_us]
-        if not _rises(row, self.invert, strict=False) or self.fwd_start_us == self.fwd_max_us:
+        if not _is_monotonic(row, self.invert, strict=False) or self.fwd_start_us == self.fwd_max_us:
             raise ValueError(
                 f"{', '.join(map(str, row))} µs (reverse max and start, stop, forward start and max) do not go the way "
                 f"that invert: {str(self.invert).lower()} says"
@@ -113,12 +119,12 @@ class Throttle(Config):
 class Calibration(Config):
     """Everything that was measured on one car."""
 
-    format: Literal["racer-calibration"] = FORMAT  # type: ignore[assignment]
-    version: Literal[1] = VERSION  # type: ignore[assignment]
+    format: Literal["racer-calibration"] = CALIBRATION_FORMAT  # type: ignore[assignment]
+    version: Literal[1] = CALIBRATION_VERSION  # type: ignore[assignment]
     car_id: str = Field(min_length=1, max_length=64, description="the car that it was measured on")
-    driver: Driver
-    steering: Steering
-    throttle: Throttle
+    driver: DriverConfig
+    steering: SteeringCalibration
+    throttle: ThrottleCalibration
     speed_table: tuple[tuple[float, float], ...] = Field(
         default=(), max_length=64, description="throttle 0..1 from `fwd_start_us` to `fwd_max_us`, and the speed in m/s"
     )
@@ -144,10 +150,10 @@ class Calibration(Config):
     def to_json(self) -> str:
         """The file's text, with its hash."""
         data = self.model_dump(mode="json")
-        return json.dumps(data | {"sha256": digest(data)}, indent=1) + "\n"
+        return json.dumps(data | {"sha256": calibration_digest(data)}, indent=1) + "\n"
 
 
-def stamped(calibration: Calibration, *, tool: str) -> Calibration:
+def stamp_calibration(calibration: Calibration, *, tool: str) -> Calibration:
     """The same with the time and the tool that made it."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return calibration.model_copy(update={"created": now, "tool": f"{tool}, racer {__version__}"})
@@ -175,8 +181,8 @@ def read_calibration(path: str | Path, *, car_id: str | None) -> Calibration:
         CalibrationError: missing, damaged, changed by hand, out of bounds, or of another car.
     """
     try:
-        data: dict[str, JsonValue] = read_json(str(path))
-    except Refused as error:
+        data: dict[str, JsonValue] = read_calibration_json(str(path))
+    except CalibrationRefused as error:
         raise CalibrationError(f"{error}; make a new one with `racer car calibration import` or the wizard") from None
     data.pop("sha256")
     calibration = make_calibration(data, f"calibration {path}")
@@ -196,13 +202,13 @@ def write_calibration(path: str | Path, calibration: Calibration) -> Path:
     return write_atomically(target, calibration.to_json())
 
 
-def _rises(row: list[int], invert: bool, *, strict: bool) -> bool:
+def _is_monotonic(row: list[int], invert: bool, *, strict: bool) -> bool:
     sign = -1 if invert else 1
     steps = [sign * (b - a) for a, b in itertools.pairwise(row)]
     return all(step > 0 or (step == 0 and not strict) for step in steps)
 
 
-def interpolate(table: tuple[tuple[float, float], ...], speed: float) -> float:
+def interpolate_throttle(table: tuple[tuple[float, float], ...], speed: float) -> float:
     """Throttle 0..1 for a speed in m/s, straight between the rows and held at the ends."""
     if speed <= table[0][1]:
         return table[0][0]

@@ -1,4 +1,6 @@
-"""The calibration wizard's questions, one after the other, for the terminal and for the page alike.
+"""The questions of the calibration wizard, in their order.
+
+The calibration wizard's questions, one after the other, for the terminal and for the page alike.
 
 It knows no actuator: it holds the answers so far, says which pulses to show for the question at hand, and makes a
 `Calibration` at the end. The order is that of the DeepRacer console's wizard, which people liked.
@@ -7,43 +9,128 @@ It knows no actuator: it holds the answers so far, says which pulses to show for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-from racer.car.actuator.words import Pulses
+from racer.car.actuator.states import Pulses
 from racer.car.calibration.calibration import (
     PULSE_MAX_US,
     PULSE_MIN_US,
     Calibration,
     CalibrationError,
-    Driver,
+    DriverConfig,
     make_calibration,
-    stamped,
+    stamp_calibration,
 )
-from racer.car.calibration.wizard_steps import STEPS, Step
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationField:
+    """A number that a person measures."""
+
+    name: str
+    words: str
+    low: float
+    high: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationStep:
+    """One question. With `axis` a pulse is looked for; `fields` are numbers, `choices` words to choose from."""
+
+    name: str
+    title: str
+    text: str
+    axis: Literal["", "steering", "throttle"] = ""
+    fields: tuple[CalibrationField, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+_ANGLE_TEXT = "degrees at the front wheels, against straight ahead"
+_LEFT_ANGLE = CalibrationField("max_deg_left", _ANGLE_TEXT, 5.0, 60.0, 30.0)
+_RIGHT_ANGLE = CalibrationField("max_deg_right", _ANGLE_TEXT, 5.0, 60.0, 30.0)
+_SPEEDS = (
+    CalibrationField("speed_start", "m/s, just moving", 0.0, 30.0, 0.0),
+    CalibrationField("speed_max", "m/s, fastest", 0.0, 30.0, 0.0),
+)
+
+CALIBRATION_STEPS: Final = (
+    CalibrationStep(
+        "raise",
+        "Lift the car",
+        "Put the car on a box so that no wheel touches anything. The wheels will turn. Keep fingers and cables away.",
+    ),
+    CalibrationStep(
+        "centre", "Straight ahead", "Change the pulse until the front wheels point straight ahead.", "steering"
+    ),
+    CalibrationStep(
+        "left",
+        "Furthest left",
+        "Change the pulse until the wheels are as far left as they go without the servo humming. Measure the angle.",
+        "steering",
+        (_LEFT_ANGLE,),
+    ),
+    CalibrationStep("right", "Furthest right", "The same to the right.", "steering", (_RIGHT_ANGLE,)),
+    CalibrationStep(
+        "stop",
+        "Standing still",
+        "Change the pulse until the wheels stand still and the speed controller is quiet. Most want 1500.",
+        "throttle",
+    ),
+    CalibrationStep(
+        "fwd_start",
+        "Just moving forward",
+        "Change the pulse, up or down, until the wheels just begin to turn forward.",
+        "throttle",
+    ),
+    CalibrationStep(
+        "fwd_max",
+        "Fastest forward",
+        "Go on in the same direction, up to the fastest that this car may ever drive. Wheels in the air spin faster "
+        "than on the floor: stay modest.",
+        "throttle",
+    ),
+    CalibrationStep(
+        "reverse",
+        "Going backward",
+        "How does the speed controller reverse? `none`: never; `double_tap`: brakes first, the second time reverses.",
+        choices=("none", "direct", "double_tap"),
+    ),
+    CalibrationStep("rev_max", "Fastest backward", "The fastest backward that the car may ever go.", "throttle"),
+    CalibrationStep(
+        "speed",
+        "Speed on the floor",
+        "Measured over a known distance. Leave 0 if you have not measured: then only the DeepRacer mapping can drive.",
+        fields=_SPEEDS,
+    ),
+    CalibrationStep("done", "Save", "Put the car down only after it is saved."),
+)
+
 
 STEERING_LOW_US, STEERING_HIGH_US = 1000, 2000
 THROTTLE_LOW_US, THROTTLE_HIGH_US = 1250, 1750
 """What the wizard may show, before anything of the car is known; half of a speed controller's usual range."""
-_APART_US = 5
+_PULSE_DIFFERENCE_MIN_US = 5
 
 
-class Wizard:
+class CalibrationWizard:
     """The answers so far.
 
     Args:
         before: a calibration to start from.
     """
 
-    def __init__(self, *, car_id: str, driver: Driver, before: Calibration | None = None) -> None:
+    def __init__(self, *, car_id: str, driver: DriverConfig, before: Calibration | None = None) -> None:
         self._car_id, self._driver, self._before = car_id, driver, before
         self._at = 0
         self.answers: dict[str, Any] = {}
         self.pulse = 0
 
     @property
-    def step(self) -> Step:
+    def step(self) -> CalibrationStep:
         """The question at hand."""
-        return STEPS[self._at]
+        return CALIBRATION_STEPS[self._at]
 
     def change(self, by_us: int) -> int:
         """Change the pulse; returns it. It stays within what the wizard may show."""
@@ -92,7 +179,7 @@ class Wizard:
     def back(self) -> None:
         """To the question before."""
         at = max(0, self._at - 1)
-        if STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
+        if CALIBRATION_STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
             at -= 1
         self._go(at)
 
@@ -126,7 +213,7 @@ class Wizard:
             "speed_table": [[0.0, low], [1.0, high]] if high else [],
             "camera": self._before.camera.model_dump() if self._before and self._before.camera else None,
         }  # fmt: skip
-        return stamped(make_calibration(data, "the wizard's calibration"), tool="wizard")
+        return stamp_calibration(make_calibration(data, "the wizard's calibration"), tool="wizard")
 
     def view(self) -> dict[str, Any]:
         """The question as JSON data, for the page."""
@@ -138,11 +225,11 @@ class Wizard:
         return {
             "name": step.name, "title": step.title, "text": step.text, "axis": step.axis, "fields": fields,
             "choices": list(step.choices), "choice": self.answers.get(step.name) if step.choices else None,
-            "pulse": self.pulse if step.axis else None, "number": self._at + 1, "count": len(STEPS),
+            "pulse": self.pulse if step.axis else None, "number": self._at + 1, "count": len(CALIBRATION_STEPS),
         }  # fmt: skip
 
     def _go(self, at: int) -> None:
-        self._at = min(at, len(STEPS) - 1)
+        self._at = min(at, len(CALIBRATION_STEPS) - 1)
         name = self.step.name
         if self.step.axis:
             self.set(self.answers.get(name, self._start(name)))
@@ -165,19 +252,19 @@ class Wizard:
             return THROTTLE_LOW_US, THROTTLE_HIGH_US
         return max(PULSE_MIN_US, STEERING_LOW_US), min(PULSE_MAX_US, STEERING_HIGH_US)
 
-    def _skips_reverse(self, step: Step) -> bool:
+    def _skips_reverse(self, step: CalibrationStep) -> bool:
         return step.name == "reverse" and self.answers["reverse"] == "none"
 
     def _check_pulse(self, name: str) -> None:
         """Each new pulse must lie on the right side of those before it."""
         a, pulse = self.answers, self.pulse
-        if name in ("left", "right") and abs(pulse - a["centre"]) < _APART_US:
+        if name in ("left", "right") and abs(pulse - a["centre"]) < _PULSE_DIFFERENCE_MIN_US:
             raise CalibrationError(f"{pulse} us is straight ahead ({a['centre']} us); change it until the wheels turn")
         if name == "right" and (pulse > a["centre"]) == (a["left"] > a["centre"]):
             raise CalibrationError(
                 f"{pulse} us is on the side of `furthest left`; go to the other side of straight ahead"
             )
-        if name == "fwd_start" and abs(pulse - a["stop"]) < _APART_US:
+        if name == "fwd_start" and abs(pulse - a["stop"]) < _PULSE_DIFFERENCE_MIN_US:
             raise CalibrationError(f"{pulse} us is standing still ({a['stop']} us); change it until the wheels turn")
         if name == "fwd_max" and (pulse - a["fwd_start"]) * (a["fwd_start"] - a["stop"]) <= 0:
             raise CalibrationError(f"{pulse} us is not faster than `just moving forward` ({a['fwd_start']} us)")
@@ -185,7 +272,7 @@ class Wizard:
             raise CalibrationError(f"{pulse} us is not on the other side of standing still ({a['stop']} us)")
 
 
-def draft(*, car_id: str, driver: Driver) -> Calibration:
+def draft_calibration(*, car_id: str, driver: DriverConfig) -> Calibration:
     """The widest that the wizard may show, for an actuator of its own; never to drive with."""
     data = {
         "car_id": car_id,

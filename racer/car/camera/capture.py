@@ -1,17 +1,28 @@
-"""The thread between a camera and the mailbox."""
+"""The thread between a camera and the mailbox.
+
+A look at a camera without driving: how often it delivers, and what is wrong with it.
+"""
 
 from __future__ import annotations
 
+import io
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from racer.car.camera.source import CameraSource
-from racer.car.checks import Fault, FrameChecks
-from racer.car.mailbox import Frame, Mailbox
+from racer.assets import write_atomically
+from racer.car.camera.sources import CameraSource, open_camera
+from racer.car.faults import RECOVERY_FRAMES, DrivingFault, FrameChecks
+from racer.car.mailbox import CameraFrame, Mailbox
+from racer.car.timing import Percentiles, percentiles
+from racer.config.env import CameraConfig
+from racer.errors import MissingExtra
 
 
-class Capture:
+class CameraCapture:
     """The thread between a camera and the mailbox: it waits for frames, checks each, and keeps only the newest.
 
     Args:
@@ -30,9 +41,9 @@ class Capture:
         *,
         clock: Callable[[], int] = time.monotonic_ns,
         well_after: int,
-        show: Callable[[Frame], None] | None = None,
+        show: Callable[[CameraFrame], None] | None = None,
     ) -> None:
-        self.fault: Fault | None = None
+        self.fault: DrivingFault | None = None
         self.frames = 0
         self.last_ns = 0
         self.first_ns = 0
@@ -57,14 +68,14 @@ class Capture:
                 pass
         except Exception as error:  # whatever a camera's library raises: the car stops and says why
             if not self._closing:
-                self.fault = Fault("camera_failed", f"{type(error).__name__} {error}".strip())
+                self.fault = DrivingFault("camera_failed", f"{type(error).__name__} {error}".strip())
 
     def step(self) -> bool:
         """Take one frame; False where the camera has ended."""
         frame = self._source.read()
         if frame is None:
             if not self._closing:
-                self.fault = Fault("camera_ended")
+                self.fault = DrivingFault("camera_ended")
             return False
         self.frames += 1
         if self._show is not None:
@@ -87,3 +98,57 @@ class Capture:
         self._source.close()
         if self._thread.ident is not None:
             self._thread.join(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraReport:
+    """What a camera did for a while."""
+
+    frames: int
+    rate_hz: float
+    interval: Percentiles | None
+    fault: DrivingFault | None
+    last: CameraFrame | None
+
+
+def watch_camera(
+    words: str, config: CameraConfig, *, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> CameraReport:
+    """Watch a camera.
+
+    Raises:
+        CameraError: it cannot be opened.
+    """
+    box = Mailbox()
+    shape = (config.height, config.width, config.channels)
+    capture = CameraCapture(open_camera(words, config), box, FrameChecks(shape), well_after=RECOVERY_FRAMES)
+    capture.start()
+    times: list[int] = []
+    last: CameraFrame | None = None
+    start = time.monotonic_ns()
+    while time.monotonic_ns() - start < seconds * 1e9:
+        sleep(0.002)
+        if (frame := box.take()) is not None:
+            last = frame
+            times.append(frame.captured_ns)
+    fault = capture.fault or (None if last else DrivingFault("frame_late", "none came at all"))
+    capture.close()
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    rate = 1e9 * len(gaps) / sum(gaps) if gaps else 0.0
+    return CameraReport(capture.frames, rate, percentiles(gaps), fault, last)
+
+
+def save_png(frame: CameraFrame, path: Path) -> None:
+    """Write a frame as a picture.
+
+    Raises:
+        MissingExtra: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingExtra("Writing a picture", "car") from None
+    pixels = frame.pixels[..., 0] if frame.pixels.shape[2] == 1 else frame.pixels
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())

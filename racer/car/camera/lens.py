@@ -21,19 +21,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.preprocess import AnyStep, CropStep, GreyStep, MaskStep
-from racer.config.sensors import CameraConfig
+from racer.config.env import CameraConfig
+from racer.config.network import AnyPreprocessStep, CropStep, GreyStep, MaskStep
 from racer.errors import RacerError
-from racer.preprocess.pictures import grey
+from racer.preprocess.observation import to_grey
 
-VISIBLE_MIN: Final = 0.98
+VISIBLE_FRACTION_MIN: Final = 0.98
 """Of the pixels that the network looks at, the real camera must see at least this share."""
 
 _FAR_M: Final = 30.0
 """Ground further away than this counts as a direction; a car's height makes less than half a pixel there."""
 
-_ONE: Final = 2048
-_SOLVE: Final = 40
+_FIXED_POINT_ONE: Final = 2048
+_BISECTIONS: Final = 40
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class LensRefusal(RacerError):
     """A real camera that cannot show what the contract's camera shows."""
 
 
-class Remap:
+class CameraRemap:
     """Makes the contract's raw picture from the real camera's.
 
     Attributes:
@@ -59,25 +59,25 @@ class Remap:
             raise LensRefusal("the policy sees in colour, this car's camera is grey")
         self.shape = (real.height, real.width, real.channels)
         self._to_grey = real.colour == "rgb" and wanted.colour == "grey"
-        self._same = _geometry(real) == _geometry(wanted)
+        self._same = _camera_geometry(real) == _camera_geometry(wanted)
         self.visible = np.ones((wanted.height, wanted.width), np.bool_)
         if not self._same:
-            column, row, seen = _places(real, wanted)
+            column, row, seen = _map_pixels(real, wanted)
             self.visible = seen
             self._table(column, row, real)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, channels) of the real camera to that of the contract's; the same array where nothing changes."""
         if self._to_grey:
-            pixels = grey(pixels[None])[0]
+            pixels = to_grey(pixels[None])[0]
         if self._same:
             return pixels
         flat = pixels.reshape(-1, pixels.shape[2])
         out = np.take(flat, self._corners[0], axis=0) * self._weights[0]
         for corner, weight in zip(self._corners[1:], self._weights[1:], strict=True):
             out += np.take(flat, corner, axis=0) * weight
-        out += _ONE * _ONE // 2
-        out //= _ONE * _ONE
+        out += _FIXED_POINT_ONE * _FIXED_POINT_ONE // 2
+        out //= _FIXED_POINT_ONE * _FIXED_POINT_ONE
         return out.astype(np.uint8)
 
     def _table(self, column: Array, row: Array, real: CameraConfig) -> None:
@@ -86,16 +86,19 @@ class Remap:
         y = np.clip(row - 0.5, 0.0, real.height - 1.0)
         left = np.minimum(x.astype(np.int64), real.width - 2)
         top = np.minimum(y.astype(np.int64), real.height - 2)
-        right_part = np.rint((x - left) * _ONE).astype(np.int32)
-        low_part = np.rint((y - top) * _ONE).astype(np.int32)
-        upper = [(_ONE - right_part) * (_ONE - low_part), right_part * (_ONE - low_part)]
-        lower = [(_ONE - right_part) * low_part, right_part * low_part]
+        right_part = np.rint((x - left) * _FIXED_POINT_ONE).astype(np.int32)
+        low_part = np.rint((y - top) * _FIXED_POINT_ONE).astype(np.int32)
+        upper = [
+            (_FIXED_POINT_ONE - right_part) * (_FIXED_POINT_ONE - low_part),
+            right_part * (_FIXED_POINT_ONE - low_part),
+        ]
+        lower = [(_FIXED_POINT_ONE - right_part) * low_part, right_part * low_part]
         first = top * real.width + left
         self._corners = [first, first + 1, first + real.width, first + real.width + 1]
         self._weights = [weight[..., None].astype(np.uint32) for weight in (*upper, *lower)]
 
 
-def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyStep, ...] = ()) -> Remap:
+def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...] = ()) -> CameraRemap:
     """The table from a car's calibrated camera to a contract's.
 
     Args:
@@ -104,20 +107,21 @@ def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyStep, .
     Raises:
         LensRefusal: the real camera sees too little of it, with the share and where it is missing.
     """
-    remap = Remap(real, wanted)
+    remap = CameraRemap(real, wanted)
     needed = needed_pixels(wanted, steps)
     share = float(remap.visible[needed].mean())
-    if share < VISIBLE_MIN:
+    if share < VISIBLE_FRACTION_MIN:
         missing = needed & ~remap.visible
         raise LensRefusal(
-            f"this car's camera sees {share:.0%} of what the policy looks at, at least {VISIBLE_MIN:.0%} is needed; "
-            f"it is missing {_side(missing)}: use a wider lens, or aim it as the contract says "
+            f"this car's camera sees {share:.0%} of what the policy looks at, "
+            f"at least {VISIBLE_FRACTION_MIN:.0%} is needed; "
+            f"it is missing {_missing_side(missing)}: use a wider lens, or aim it as the contract says "
             f"({wanted.view_deg:g} degrees wide, {wanted.pitch_deg:g} down, {wanted.up:g} m up)"
         )
     return remap
 
 
-def needed_pixels(wanted: CameraConfig, steps: tuple[AnyStep, ...]) -> NDArray[np.bool_]:
+def needed_pixels(wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...]) -> NDArray[np.bool_]:
     """(H, W) bool: the pixels that steps on the raw picture do not cut off or mask; later steps keep all."""
     needed = np.zeros((wanted.height, wanted.width), np.bool_)
     top, bottom, left, right = 0, wanted.height, 0, wanted.width
@@ -134,21 +138,21 @@ def needed_pixels(wanted: CameraConfig, steps: tuple[AnyStep, ...]) -> NDArray[n
     return needed
 
 
-def _geometry(camera: CameraConfig) -> dict[str, object]:
+def _camera_geometry(camera: CameraConfig) -> dict[str, object]:
     kept = camera.model_dump()
     for key in ("colour", "walls", "rate_hz", "baseline"):
         del kept[key]
     return kept
 
 
-def _places(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _map_pixels(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Where the real camera sees what each pixel of the wanted one shows: column, row, and whether at all."""
     rays = pixel_rays(wanted)
-    to_level = _level_to_camera(wanted).T
+    to_level = _level_to_camera_matrix(wanted).T
     level = rays @ to_level.T  # forward, right, up
     from_lens = np.array([wanted.forward, -wanted.left, wanted.up])
     to_lens = np.array([real.forward, -real.left, real.up])
-    turn, back = _yaw(wanted), _yaw(real).T
+    turn, back = _yaw_matrix(wanted), _yaw_matrix(real).T
     in_car = level @ turn.T
     down = -in_car[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -156,19 +160,19 @@ def _places(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDA
     near = reach * np.hypot(in_car[..., 0], in_car[..., 1]) < _FAR_M
     ground = from_lens + np.where(near, reach, 0.0)[..., None] * in_car
     seen_from = np.where(near[..., None], ground - to_lens, in_car)
-    camera = (seen_from @ back.T) @ _level_to_camera(real).T
+    camera = (seen_from @ back.T) @ _level_to_camera_matrix(real).T
     column, row, ahead = project(real, camera)
     inside = ahead & (column >= 0.0) & (column <= real.width) & (row >= 0.0) & (row <= real.height)
     return column, row, inside
 
 
-def _yaw(camera: CameraConfig) -> Array:
+def _yaw_matrix(camera: CameraConfig) -> Array:
     """Matrix from level axes (forward, right, up) at the camera's heading to those of the car."""
     c, s = math.cos(math.radians(camera.yaw_deg)), math.sin(math.radians(camera.yaw_deg))
     return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _level_to_camera(camera: CameraConfig) -> Array:
+def _level_to_camera_matrix(camera: CameraConfig) -> Array:
     """Matrix from level axes (forward, right, up) to the camera's (right, down, ahead)."""
     p, r = math.radians(camera.pitch_deg), math.radians(camera.roll_deg)
     cp, sp, cr, sr = math.cos(p), math.sin(p), math.cos(r), math.sin(r)
@@ -178,10 +182,10 @@ def _level_to_camera(camera: CameraConfig) -> Array:
 def focal_length(camera: CameraConfig) -> float:
     """Pixels."""
     half = math.radians(0.5 * camera.view_deg)
-    return 0.5 * camera.width / float(_reach(camera, np.array(half)))
+    return 0.5 * camera.width / float(_radius_of_angle(camera, np.array(half)))
 
 
-def _reach(camera: CameraConfig, angle: Array) -> Array:
+def _radius_of_angle(camera: CameraConfig, angle: Array) -> Array:
     """Distance from the axis in focal lengths of a ray at `angle` to it."""
     if camera.lens == "pinhole":
         return np.tan(angle)
@@ -197,21 +201,21 @@ def pixel_rays(camera: CameraConfig) -> Array:
     y = (np.arange(camera.height) + 0.5 - 0.5 * camera.height) / focal
     x, y = np.meshgrid(x, y)
     away = np.hypot(x, y)
-    angle = np.arctan(away) if camera.lens == "pinhole" else _solve(camera, away)
+    angle = np.arctan(away) if camera.lens == "pinhole" else _angle_of_radius(camera, away)
     share = np.sin(angle) / np.maximum(away, 1e-12)
     return np.stack([x * share, y * share, np.cos(angle)], axis=-1)
 
 
-def _solve(camera: CameraConfig, away: Array) -> Array:
+def _angle_of_radius(camera: CameraConfig, away: Array) -> Array:
     """The angle whose reach is `away`, by halving; rays further from the axis fall further out."""
     low, high = np.zeros_like(away), np.full_like(away, math.pi)
     peak = np.linspace(0.0, math.pi, 1000)
-    rising = np.flatnonzero(np.diff(_reach(camera, peak)) <= 0.0)
+    rising = np.flatnonzero(np.diff(_radius_of_angle(camera, peak)) <= 0.0)
     if len(rising):
         high[:] = peak[rising[0]]
-    for _ in range(_SOLVE):
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        beyond = _reach(camera, middle) > away
+        beyond = _radius_of_angle(camera, middle) > away
         high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
     return 0.5 * (low + high)
 
@@ -228,11 +232,11 @@ def project(camera: CameraConfig, points: Array) -> tuple[Array, Array, NDArray[
     else:
         half = 2.6
         ahead = angle < half
-        scale = focal * _reach(camera, np.minimum(angle, half)) / np.maximum(aside, 1e-12)
+        scale = focal * _radius_of_angle(camera, np.minimum(angle, half)) / np.maximum(aside, 1e-12)
     return 0.5 * camera.width + scale * x, 0.5 * camera.height + scale * y, ahead
 
 
-def _side(missing: NDArray[np.bool_]) -> str:
+def _missing_side(missing: NDArray[np.bool_]) -> str:
     """Where most of the missing pixels are."""
     rows, columns = np.nonzero(missing)
     height, width = missing.shape

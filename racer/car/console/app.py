@@ -12,13 +12,18 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 
-from racer.car.console import board
-from racer.car.console.desk import Connection, Desk, Flooded
-from racer.car.console.guard import host_allowed, origin_allowed
+from racer.car.console import health
+from racer.car.console.controller import ConsoleController, MessageRateExceeded, PageConnection
+from racer.car.console.origin import host_allowed, origin_allowed
 from racer.errors import RacerError
 
 STATIC = Path(__file__).parent / "static"
-_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -27,12 +32,12 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _TICK_S, _HELLO_S, _PICTURE_S = 0.05, 5.0, 0.02
-_REFUSED, _POLICY, _LATER = 4401, 1008, 1013
+_CLOSE_REFUSED, _CLOSE_POLICY, _CLOSE_TRY_LATER = 4401, 1008, 1013
 _PAGES_MAX = 8
 _PENDING_MAX = 4
 
 
-class _Rooms:
+class _PageSlots:
     """How many pages are connected; a flood of connections must not take the car's memory."""
 
     def __init__(self) -> None:
@@ -48,13 +53,13 @@ class _Rooms:
             self.count -= 1
 
 
-def create_app(desk: Desk, *, names: Collection[str]) -> FastAPI:
+def create_app(desk: ConsoleController, *, names: Collection[str]) -> FastAPI:
     """The application; `names` are those by which this machine may be called."""
-    rooms = _Rooms()
+    rooms = _PageSlots()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        ticking = asyncio.create_task(_tick(desk))
+        ticking = asyncio.create_task(_tick_forever(desk))
         try:
             yield
         finally:
@@ -84,21 +89,25 @@ def create_app(desk: Desk, *, names: Collection[str]) -> FastAPI:
     @app.websocket("/ws")
     async def command(socket: WebSocket) -> None:
         with rooms.place() as free:
-            connection = await _hello(socket, desk, names, free=free)
+            connection = await _authenticate(socket, desk, names, free=free)
             if connection is not None:
-                await _converse(socket, desk, connection)
+                await _serve_commands(socket, desk, connection)
 
     @app.websocket("/ws/picture")
     async def picture(socket: WebSocket) -> None:
         with rooms.place() as free:
-            if await _hello(socket, desk, names, free=free) is not None:
+            if await _authenticate(socket, desk, names, free=free) is not None:
                 await _send_pictures(socket, desk)
 
     return app
 
 
 def _serve_files(app: FastAPI) -> None:
-    files = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in STATIC.iterdir() if path.suffix in _TYPES}
+    files = {
+        path.name: (path.read_bytes(), _MEDIA_TYPES[path.suffix])
+        for path in STATIC.iterdir()
+        if path.suffix in _MEDIA_TYPES
+    }
 
     @app.get("/")
     def index() -> Response:
@@ -111,7 +120,7 @@ def _serve_files(app: FastAPI) -> None:
         return Response(files[name][0], media_type=files[name][1])
 
 
-def _serve_data(app: FastAPI, desk: Desk) -> None:
+def _serve_data(app: FastAPI, desk: ConsoleController) -> None:
     def require(request: Request) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not desk.knows(token):
@@ -137,9 +146,13 @@ def _serve_data(app: FastAPI, desk: Desk) -> None:
         return desk.record.events()
 
     @app.get("/api/board")
-    def health(request: Request) -> dict[str, Any]:
+    def read_health(request: Request) -> dict[str, Any]:
         require(request)
-        found = {"temperature": board.temperature(), "throttling": board.throttling(), "load": board.load()}
+        found = {
+            "temperature": health.processor_temperature(),
+            "throttling": health.throttling_causes(),
+            "load": health.processor_load(),
+        }
         return {key: value for key, value in found.items() if value is not None}
 
     @app.get("/api/telemetry.csv")
@@ -148,17 +161,19 @@ def _serve_data(app: FastAPI, desk: Desk) -> None:
         return Response(desk.record.csv(), media_type="text/csv")
 
 
-async def _tick(desk: Desk) -> None:
+async def _tick_forever(desk: ConsoleController) -> None:
     while True:
         desk.tick()
         await asyncio.sleep(_TICK_S)
 
 
-async def _hello(socket: WebSocket, desk: Desk, names: Collection[str], *, free: bool) -> Connection | None:
+async def _authenticate(
+    socket: WebSocket, desk: ConsoleController, names: Collection[str], *, free: bool
+) -> PageConnection | None:
     """Let a page in whose origin, host and token are right; a refused one learns why and is closed."""
     host = socket.headers.get("host")
     if not host_allowed(host, names) or not origin_allowed(socket.headers.get("origin"), host):
-        await socket.close(_POLICY)  # before the handshake: HTTP 403
+        await socket.close(_CLOSE_POLICY)  # before the handshake: HTTP 403
         return None
     await socket.accept()
     try:
@@ -169,33 +184,33 @@ async def _hello(socket: WebSocket, desk: Desk, names: Collection[str], *, free:
     except (RacerError, TimeoutError) as error:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps({"error": str(error) or "no token came"}))
-            await socket.close(_REFUSED if free else _LATER)
+            await socket.close(_CLOSE_REFUSED if free else _CLOSE_TRY_LATER)
     except (WebSocketDisconnect, RuntimeError):
         pass
     return None
 
 
-async def _converse(socket: WebSocket, desk: Desk, connection: Connection) -> None:
+async def _serve_commands(socket: WebSocket, desk: ConsoleController, connection: PageConnection) -> None:
     sending = asyncio.create_task(_send_status(socket, desk, connection))
     pending: set[asyncio.Task[None]] = set()
     try:
         while True:
             message = await _receive(socket)
             if message.get("do") == "beat":
-                if problem := _problem(desk, connection, message):
+                if problem := _run_message(desk, connection, message):
                     await socket.send_text(json.dumps({"error": problem}))
             elif message.get("do") == "stop":
                 desk.stop("a page")
                 await socket.send_text(json.dumps({"done": "stop"}))
             elif len(pending) < _PENDING_MAX:
                 # Apart, because it may take seconds, and heartbeats come behind it.
-                task = asyncio.create_task(_answer(socket, desk, connection, message))
+                task = asyncio.create_task(_run_and_reply(socket, desk, connection, message))
                 pending.add(task)
                 task.add_done_callback(pending.discard)
             else:
                 connection.spend(desk.clock())
                 await socket.send_text(json.dumps({"error": "the car is still busy with what was asked before"}))
-    except Flooded as error:
+    except MessageRateExceeded as error:
         await _close_flooded(socket, desk, error)
     except (WebSocketDisconnect, RuntimeError):
         pass
@@ -204,40 +219,42 @@ async def _converse(socket: WebSocket, desk: Desk, connection: Connection) -> No
         desk.closed(connection)
 
 
-def _problem(desk: Desk, connection: Connection, message: dict[str, Any]) -> str | None:
+def _run_message(desk: ConsoleController, connection: PageConnection, message: dict[str, Any]) -> str | None:
     try:
         desk.take(connection, message)
-    except Flooded:
+    except MessageRateExceeded:
         raise
     except RacerError as error:
         return " ".join(str(error).split())
     return None
 
 
-async def _answer(socket: WebSocket, desk: Desk, connection: Connection, message: dict[str, Any]) -> None:
+async def _run_and_reply(
+    socket: WebSocket, desk: ConsoleController, connection: PageConnection, message: dict[str, Any]
+) -> None:
     try:
-        problem = await asyncio.to_thread(_problem, desk, connection, message)
+        problem = await asyncio.to_thread(_run_message, desk, connection, message)
         reply = {"error": problem} if problem else {"done": message.get("do")}
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps(reply))
-    except Flooded as error:
+    except MessageRateExceeded as error:
         await _close_flooded(socket, desk, error)
 
 
-async def _close_flooded(socket: WebSocket, desk: Desk, error: Flooded) -> None:
+async def _close_flooded(socket: WebSocket, desk: ConsoleController, error: MessageRateExceeded) -> None:
     desk.record.event(f"a page was closed: {error}")
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await socket.close(_POLICY)
+        await socket.close(_CLOSE_POLICY)
 
 
-async def _send_status(socket: WebSocket, desk: Desk, connection: Connection) -> None:
+async def _send_status(socket: WebSocket, desk: ConsoleController, connection: PageConnection) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
             await socket.send_text(json.dumps({"status": desk.view(connection)}))
             await asyncio.sleep(_TICK_S)
 
 
-async def _send_pictures(socket: WebSocket, desk: Desk) -> None:
+async def _send_pictures(socket: WebSocket, desk: ConsoleController) -> None:
     """A picture for each request of the page, and only a new one: a slow page gets fewer, never older ones."""
     last = -1
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):

@@ -17,15 +17,15 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from racer.car.actuator.limits import PERSON_DEADLINE_NS
-from racer.car.actuator.protocol import Status
-from racer.car.actuator.words import TEXT, Pulses, Reason, Request, Source, State
-from racer.car.checks import FRAME_AGE_MAX_NS, Fault, LateAnswers
+from racer.car.actuator.protocol import ActuatorStatus
+from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
+from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, LateInferences
 from racer.car.gate import FaultClass
-from racer.car.link.seam import Driver
-from racer.car.mailbox import Frame, Mailbox
-from racer.car.pilot.brain import Decision, Order, Thinker
-from racer.car.pilot.hand import Hand
-from racer.car.timing import Pacer, Timing
+from racer.car.link.protocol import DriverMode
+from racer.car.mailbox import CameraFrame, Mailbox
+from racer.car.pilot.inference import DriveOrder, InferenceEngine, InferenceResult
+from racer.car.pilot.manual import ManualControl
+from racer.car.timing import Pacer, PilotTiming
 
 SEND_EVERY_NS: Final = 30_000_000
 """Between two commands at most; the actuator stops after 100 ms without one."""
@@ -33,25 +33,27 @@ SEND_EVERY_NS: Final = 30_000_000
 HOLD_PERIODS: Final = 1.5
 """Control periods after which a decision that was not followed by another loses its throttle: one may be missed."""
 
-_MOVING: Final = (State.ARMED, State.DRIVING)
-_AT_REST: Final = (State.BOOT, State.DISARMED, State.FAULT)
+_MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING)
+_REST_STATES: Final = (ActuatorState.BOOT, ActuatorState.DISARMED, ActuatorState.FAULT)
 
 
-class Link(Protocol):
+class ActuatorLink(Protocol):
     """The part of `ActuatorClient` that the pilot uses."""
 
-    def send(self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: Source) -> bool: ...
+    def send(
+        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: CommandSource
+    ) -> bool: ...
 
-    def request(self, request: Request) -> int: ...
+    def request(self, request: ActuatorRequest) -> int: ...
 
-    def poll(self, timeout_s: float = 0.0) -> Status | None: ...
+    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None: ...
 
 
-class Watch(Protocol):
+class CameraWatch(Protocol):
     """The part of `Capture` that the pilot looks at."""
 
     @property
-    def fault(self) -> Fault | None: ...
+    def fault(self) -> DrivingFault | None: ...
 
 
 class Pilot:
@@ -69,22 +71,22 @@ class Pilot:
     def __init__(
         self,
         *,
-        link: Link,
-        thinker: Thinker,
+        link: ActuatorLink,
+        thinker: InferenceEngine,
         mailbox: Mailbox,
-        watch: Watch,
+        watch: CameraWatch,
         rest: Pulses,
         period_ns: int,
         now_ns: int,
-        hand: Hand | None = None,
+        hand: ManualControl | None = None,
     ) -> None:
-        self.status: Status | None = None
-        self.fault: Fault | None = None
+        self.status: ActuatorStatus | None = None
+        self.fault: DrivingFault | None = None
         self.stopped_by = ""
-        self.decision: Decision | None = None
-        self.timing = Timing()
+        self.decision: InferenceResult | None = None
+        self.timing = PilotTiming()
         self.answer = ""
-        self.driver: Driver = "policy"
+        self.driver: DriverMode = "policy"
         self.answered = (0, "")
         self._hand = hand
         self._link = link
@@ -94,19 +96,19 @@ class Pilot:
         self._rest = rest
         self._period_ns = period_ns
         self._pacer = Pacer(period_ns, now_ns)
-        self._late = LateAnswers()
-        self._brain_fault: Fault | None = None
-        self._frame: Frame | None = None
+        self._late = LateInferences()
+        self._brain_fault: DrivingFault | None = None
+        self._frame: CameraFrame | None = None
         self._asked_ns = 0
         self._now_ns = now_ns
         self._sent_ns = 0
-        self._sent: Order | None = None
+        self._sent: DriveOrder | None = None
         self._anew = True
-        self._requests: dict[int, tuple[Request, int]] = {}
-        self._stopping: tuple[int, Request] | None = None
+        self._requests: dict[int, tuple[ActuatorRequest, int]] = {}
+        self._stopping: tuple[int, ActuatorRequest] | None = None
 
     @property
-    def state(self) -> State | None:
+    def state(self) -> ActuatorState | None:
         """The actuator's; None before it said anything."""
         return self.status.state if self.status else None
 
@@ -115,16 +117,16 @@ class Pilot:
         return min(self._pacer.due_ns, self._sent_ns + SEND_EVERY_NS) if self.order else self._pacer.due_ns
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> CameraFrame | None:
         """The newest frame that a control step saw."""
         return self._frame
 
     @property
-    def order(self) -> Order | None:
+    def order(self) -> DriveOrder | None:
         """What is sent: the newest decision, or what the person's newest heartbeat asks for."""
         return self._hand.order if self._hand is not None and self.driver == "manual" else self.decision
 
-    def ask(self, request: Request, *, number: int = 0) -> str:
+    def ask(self, request: ActuatorRequest, *, number: int = 0) -> str:
         """A person's request; says at once why it is refused, if it is. The actuator's own answer comes later.
 
         Args:
@@ -134,10 +136,10 @@ class Pilot:
             ActuatorGone: the actuator is gone.
         """
         self.answer = ""
-        if request in (Request.ARM, Request.DRIVE) and (why := self.refusal()):
+        if request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE) and (why := self.refusal()):
             self.refuse(f"not now: {why}", number=number)
             return self.answer
-        if request is Request.ARM:
+        if request is ActuatorRequest.ARM:
             self._anew, self.stopped_by = True, ""
             self._late.clear()
         self._requests[self._link.request(request)] = request, number
@@ -148,13 +150,13 @@ class Pilot:
         self.answer = why
         self.answered = number, why
 
-    def choose(self, driver: Driver, now_ns: int) -> None:
+    def choose(self, driver: DriverMode, now_ns: int) -> None:
         """Who drives from the next arming on; only while the car is at rest, later it changes nothing.
 
         Raises:
             ActuatorGone: the actuator is gone.
         """
-        if self.state not in _AT_REST or self._hand is None or driver == self.driver:
+        if self.state not in _REST_STATES or self._hand is None or driver == self.driver:
             return
         self.driver = driver
         self._judge(now_ns)
@@ -164,9 +166,9 @@ class Pilot:
     def refusal(self) -> str:
         """Why the car cannot be armed now; empty where nothing speaks against it."""
         order = self.order
-        if order is not None and order.source is Source.PERSON:
+        if order is not None and order.source is CommandSource.PERSON:
             late = self._now_ns - order.captured_ns > PERSON_DEADLINE_NS
-            return TEXT[Reason.PERSON_LATE] if late else ""
+            return REASON_TEXT[StopReason.PERSON_LATE] if late else ""
         if self.fault is not None:
             return self.fault.text
         return "" if self.decision else "no camera frame has come yet"
@@ -198,21 +200,21 @@ class Pilot:
             self.timing.written(status.input_id, status.written_ns)
         asked, number = self._requests.pop(status.answered, (None, 0))
         if asked is not None:
-            refused = status.answer is not Reason.NONE
-            self.refuse(f"{asked.name.lower()} refused: {TEXT[status.answer]}" if refused else "", number=number)
+            refused = status.answer is not StopReason.NONE
+            self.refuse(f"{asked.name.lower()} refused: {REASON_TEXT[status.answer]}" if refused else "", number=number)
         if before and before.state is not status.state:
             self._stopping = None
-            if before.state in _MOVING and status.reason is not Reason.NONE and not self.stopped_by:
+            if before.state in _MOVING_STATES and status.reason is not StopReason.NONE and not self.stopped_by:
                 self.stopped_by = self._why_stopped(status)
-            elif status.state is State.HARD_STOP and before.state in _AT_REST:
-                self.stopped_by = status.detail or TEXT[status.reason]
+            elif status.state is ActuatorState.HARD_STOP and before.state in _REST_STATES:
+                self.stopped_by = status.detail or REASON_TEXT[status.reason]
 
-    def _why_stopped(self, status: Status) -> str:
+    def _why_stopped(self, status: ActuatorStatus) -> str:
         """The actuator's reason; what it sees as an old frame may be a slow network."""
         slow = self._thinker.busy or self._late.any
-        if status.reason is Reason.FRAME_LATE and slow and self._watch.fault is None:
-            return Fault("inference_late", "what it answers with is older than 200 ms").text
-        return status.detail or TEXT[status.reason]
+        if status.reason is StopReason.FRAME_LATE and slow and self._watch.fault is None:
+            return DrivingFault("inference_late", "what it answers with is older than 200 ms").text
+        return status.detail or REASON_TEXT[status.reason]
 
     def _take_answer(self, now_ns: int) -> bool:
         decision = self._thinker.answer()
@@ -224,7 +226,7 @@ class Pilot:
             return False
         if now_ns - self._asked_ns > self._period_ns:
             self._brain_fault = self._late.late(now_ns) or self._brain_fault
-        elif self._brain_fault and self.state in _AT_REST:
+        elif self._brain_fault and self.state in _REST_STATES:
             self._brain_fault = None
         if self.decision is None or decision.frame is not self.decision.frame:
             self.timing.sent(decision.frame.number, decision.frame.captured_ns)
@@ -258,29 +260,29 @@ class Pilot:
             return
         # A camera that ended or failed says more than the age of its last frame.
         self.fault = self._brain_fault or self._watch.fault or self._stale(now_ns)
-        if self.fault is None or self.state not in _MOVING:
+        if self.fault is None or self.state not in _MOVING_STATES:
             return
         hard = self.fault.fault_class is FaultClass.IMMEDIATE_DISABLE
-        wanted = Request.STOP if hard else Request.DISARM
+        wanted = ActuatorRequest.STOP if hard else ActuatorRequest.DISARM
         if self._stopping is None or self._stopping[1] is not wanted:
             self.stopped_by = self.fault.text
             self._stopping = (self._link.request(wanted), wanted)
 
-    def _stale(self, now_ns: int) -> Fault | None:
+    def _stale(self, now_ns: int) -> DrivingFault | None:
         """Whose fault it is that there is nothing fresh to drive by."""
         if self._frame is None or now_ns - self._frame.captured_ns <= FRAME_AGE_MAX_NS:
             return None
         if self._thinker.busy:
-            return Fault("inference_late", f"it has not answered for {(now_ns - self._asked_ns) / 1e6:.0f} ms")
-        return Fault("frame_late")
+            return DrivingFault("inference_late", f"it has not answered for {(now_ns - self._asked_ns) / 1e6:.0f} ms")
+        return DrivingFault("frame_late")
 
-    def _send(self, now_ns: int, order: Order) -> None:
+    def _send(self, now_ns: int, order: DriveOrder) -> None:
         assert order.held is not None and order.pulses is not None
         # A person's silence is timed by the actuator, from when the person was last heard.
-        kept = order.source is Source.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
+        kept = order.source is CommandSource.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
         if self.fault is not None:
             pulses = Pulses(order.held.steering_us, self._rest.throttle_us)
-        elif self.state is State.DRIVING and kept:
+        elif self.state is ActuatorState.DRIVING and kept:
             pulses = order.pulses
         else:
             pulses = order.held

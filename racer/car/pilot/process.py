@@ -30,37 +30,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from racer.car.actuator.calibrated_range import default_calibration_path, own_car_id
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import default_socket
-from racer.car.actuator.trim import default_calibration, own_car_id
-from racer.car.actuator.words import TEXT, Request, State
+from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState
 from racer.car.calibration.calibration import read_calibration
-from racer.car.camera.capture import Capture
-from racer.car.camera.opening import open_camera
-from racer.car.checks import WELL_FRAMES, Fault, FrameChecks
-from racer.car.drives.file import DriveHeader
+from racer.car.camera.capture import CameraCapture
+from racer.car.camera.sources import open_camera
+from racer.car.faults import RECOVERY_FRAMES, DrivingFault, FrameChecks
 from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
-from racer.car.link.seam import Driver, ManualInput
-from racer.car.link.window import FrameWindow
-from racer.car.mailbox import Mailbox
-from racer.car.pilot.brain import Brain, BrainThread, NoThinker
-from racer.car.pilot.drives import Drives
+from racer.car.link.protocol import DriverMode, ManualInput
+from racer.car.mailbox import Mailbox, SharedFrame
+from racer.car.pilot.inference import InferencePipeline, InferenceThread, NullInference
 from racer.car.pilot.pilot import Pilot
-from racer.car.pilot.ready import Ready, make_ready
-from racer.car.pilot.recording import RecordedLink, bounds_of
+from racer.car.pilot.readiness import PilotComponents, make_pilot_components
+from racer.car.pilot.recording import DriveRecordings, RecordedLink, bounds_tuple
+from racer.car.recording.drive_file import DriveHeader
 from racer.errors import RacerError
 
 _LOG = logging.getLogger(__name__)
 
-TELL_EVERY_NS: Final = 100_000_000
-_REQUESTS: Final = {request.name.lower(): request for request in Request}
-_DRIVERS: Final[dict[str, Driver]] = {"": "policy", "policy": "policy", "manual": "manual"}
-_RATE_BY_HAND_HZ: Final = 15.0
+REPORT_EVERY_NS: Final = 100_000_000
+_REQUESTS: Final = {request.name.lower(): request for request in ActuatorRequest}
+_DRIVER_MODES: Final[dict[str, DriverMode]] = {"": "policy", "policy": "policy", "manual": "manual"}
+_MANUAL_RATE_HZ: Final = 15.0
 _LINE_MAX: Final = 4096
 _PRIORITY: Final = -10
 
 
-def tell_json(record: dict[str, object]) -> None:
+def write_json_line(record: dict[str, object]) -> None:
     """One line on standard output; dropped where nobody reads."""
     line = json.dumps(record).encode() + b"\n"
     with contextlib.suppress(BlockingIOError):
@@ -68,10 +66,10 @@ def tell_json(record: dict[str, object]) -> None:
             os.write(sys.stdout.fileno(), line)
 
 
-class _NoWatch:
+class _NoCamera:
     """Where there is no camera nothing is wrong with it."""
 
-    fault: Fault | None = None
+    fault: DrivingFault | None = None
 
 
 class PilotProcess:
@@ -92,27 +90,27 @@ class PilotProcess:
 
     def __init__(
         self,
-        ready: Ready,
+        ready: PilotComponents,
         *,
         socket: str,
         camera: str,
         record: Path | None = None,
         window: Path | None = None,
-        tell: Callable[[dict[str, object]], None] = tell_json,
+        tell: Callable[[dict[str, object]], None] = write_json_line,
         warn: Callable[[str], None] = _LOG.warning,
-        translate: Callable[[str, State | None], str] = lambda word, state: word,
+        translate: Callable[[str, ActuatorState | None], str] = lambda word, state: word,
     ) -> None:
         self.ready = ready
         self.mailbox = Mailbox()
         self.hand = ready.hand()
         self.over = False
-        self.drives = Drives(record, self._header, tell=warn)
-        self.capture = self._camera(camera, FrameWindow(window) if window else None)
-        self.brain: BrainThread | None = None
-        rate_hz, rest = _RATE_BY_HAND_HZ, self.hand.rest
+        self.drives = DriveRecordings(record, self._header, tell=warn)
+        self.capture = self._camera(camera, SharedFrame(window) if window else None)
+        self.brain: InferenceThread | None = None
+        rate_hz, rest = _MANUAL_RATE_HZ, self.hand.rest
         if model := ready.model:
-            self._brain = Brain(model.network, model.remap, ready.gate(ready.speed_limit))
-            self.brain = BrainThread(self._brain)
+            self._brain = InferencePipeline(model.network, model.remap, ready.gate(ready.speed_limit))
+            self.brain = InferenceThread(self._brain)
             rate_hz, rest = model.network.contract.control_rate_hz, self._brain.gate.rest
         self.client = ActuatorClient(socket)
         self._tell, self._translate = tell, translate
@@ -129,9 +127,9 @@ class PilotProcess:
                 rest=rest,
                 limits=self._limits,
             ),
-            thinker=self.brain or NoThinker(),
+            thinker=self.brain or NullInference(),
             mailbox=self.mailbox,
-            watch=self.capture or _NoWatch(),
+            watch=self.capture or _NoCamera(),
             rest=rest,
             period_ns=round(1e9 / rate_hz),
             now_ns=time.monotonic_ns(),
@@ -177,9 +175,11 @@ class PilotProcess:
         now = time.monotonic_ns()
         self.pilot.step(now)
         state = self.pilot.state
-        self.drives.look(moving=state in (State.ARMED, State.DRIVING, State.SOFT_STOP), now_ns=now)
+        self.drives.look(
+            moving=state in (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP), now_ns=now
+        )
         told = (state, self.pilot.answered, self.pilot.answer)
-        if now - self._told_ns >= TELL_EVERY_NS or told != self._told:
+        if now - self._told_ns >= REPORT_EVERY_NS or told != self._told:
             self._told_ns, self._told = now, told
             self._steps.append((now, self.pilot.timing.steps))
             self._tell(self.record())
@@ -192,7 +192,7 @@ class PilotProcess:
         fault = pilot.fault or watched
         return {
             "state": status.state.name if status else "UNKNOWN",
-            "reason": (status.detail or TEXT[status.reason]) if status else "",
+            "reason": (status.detail or REASON_TEXT[status.reason]) if status else "",
             "fault": fault.name if fault else "",
             "why": fault.text if fault else "",
             "stopped_by": pilot.stopped_by,
@@ -215,13 +215,15 @@ class PilotProcess:
             **pilot.timing.record(),
         }
 
-    def _camera(self, words: str, window: FrameWindow | None) -> Capture | None:
+    def _camera(self, words: str, window: SharedFrame | None) -> CameraCapture | None:
         config = self.ready.camera
         if not words or config is None:
             return None
         source = open_camera(words, config, measured=self.drives.measured)
         checks = FrameChecks((config.height, config.width, config.channels))
-        return Capture(source, self.mailbox, checks, well_after=WELL_FRAMES, show=window.put if window else None)
+        return CameraCapture(
+            source, self.mailbox, checks, well_after=RECOVERY_FRAMES, show=window.put if window else None
+        )
 
     def _rate(self) -> float | None:
         """Control steps a second, over the last second or so; None by hand alone, where there are none."""
@@ -230,7 +232,7 @@ class PilotProcess:
         (first, before), (last, after) = self._steps[0], self._steps[-1]
         return round((after - before) * 1e9 / max(1, last - first), 1)
 
-    def _refusal(self, driver: Driver) -> str:
+    def _refusal(self, driver: DriverMode) -> str:
         if driver == "policy" and self.ready.model is None:
             return "no model is loaded; choose one, or drive by hand"
         return self.pilot.refusal()
@@ -247,11 +249,11 @@ class PilotProcess:
         calibration = self.ready.calibration if model else self.hand.calibration
         return DriveHeader(
             car_id=calibration.car_id,
-            control_rate_hz=model.network.contract.control_rate_hz if model else _RATE_BY_HAND_HZ,
+            control_rate_hz=model.network.contract.control_rate_hz if model else _MANUAL_RATE_HZ,
             model=model.name if model else "",
             model_sha256=model.sha256 if model else "",
             mapping=model.mapping if model else "table",
-            bounds=bounds_of(model.bounds if model else self.hand.bounds),
+            bounds=bounds_tuple(model.bounds if model else self.hand.bounds),
             calibration=calibration.model_dump(mode="json"),
         )
 
@@ -275,7 +277,7 @@ class PilotProcess:
         word, *more = line.split() or [""]
         if word == "quit":
             self.over = True
-        elif word == "arm" and len(more) <= 1 and (driver := _DRIVERS.get("".join(more))):
+        elif word == "arm" and len(more) <= 1 and (driver := _DRIVER_MODES.get("".join(more))):
             self._arm(driver, number)
         elif word == "drive" and self.ready.model is None and self.pilot.driver == "policy":
             self.pilot.refuse(self._refusal("policy"), number=number)
@@ -289,7 +291,7 @@ class PilotProcess:
         elif word:
             self.pilot.refuse(f"no such word: {line[:40]}", number=number)
 
-    def _arm(self, driver: Driver, number: int) -> None:
+    def _arm(self, driver: DriverMode, number: int) -> None:
         now = time.monotonic_ns()
         if driver == "policy" and self.ready.model is None:
             self.pilot.refuse(self._refusal(driver), number=number)
@@ -297,7 +299,7 @@ class PilotProcess:
         if driver != self.pilot.driver:
             self.drives.end()
         self.pilot.choose(driver, now)
-        if not self.pilot.ask(Request.ARM, number=number):
+        if not self.pilot.ask(ActuatorRequest.ARM, number=number):
             self.drives.begin(now)
 
     def _limit(self, words: str, number: int) -> None:
@@ -315,9 +317,12 @@ class PilotProcess:
     def _rest(self) -> None:
         """A soft stop, so that hanging up is no fault."""
         until = time.monotonic_ns() + 500_000_000
-        if self.pilot.state in (State.ARMED, State.DRIVING):
-            self.pilot.ask(Request.DISARM)
-        while self.pilot.state in (State.ARMED, State.DRIVING, State.SOFT_STOP) and time.monotonic_ns() < until:
+        if self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
+            self.pilot.ask(ActuatorRequest.DISARM)
+        while (
+            self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
+            and time.monotonic_ns() < until
+        ):
             self.turn()
 
 
@@ -326,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m racer.car.pilot.process", description=__doc__)
     parser.add_argument("bundle", nargs="?", help="none: only a person drives")
     parser.add_argument("--name", default="", help="what to call the bundle; default: its file")
-    parser.add_argument("--calibration", default=default_calibration(), metavar="FILE")
+    parser.add_argument("--calibration", default=default_calibration_path(), metavar="FILE")
     parser.add_argument("--socket", default=default_socket(), metavar="PATH")
     parser.add_argument("--camera", default="", help="picamera2, v4l2:DEVICE, replay:FILE, sim:SOCKET")
     parser.add_argument("--car-id", default="")
@@ -340,7 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.set_blocking(sys.stdout.fileno(), False)
     try:
         calibration = read_calibration(given.calibration, car_id=given.car_id or own_car_id())
-        ready = make_ready(
+        ready = make_pilot_components(
             given.bundle,
             calibration,
             mapping=given.mapping,

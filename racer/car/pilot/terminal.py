@@ -7,12 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from racer.car.actuator.words import State
+from racer.car.actuator.states import ActuatorState
 from racer.car.pilot.process import PilotProcess
-from racer.car.pilot.ready import Ready
+from racer.car.pilot.readiness import PilotComponents
 
-_ENTER: Final = {State.DISARMED: "arm", State.ARMED: "drive", State.DRIVING: "disarm", State.FAULT: "clear"}
-_HINT: Final = {
+_ENTER_COMMANDS: Final = {
+    ActuatorState.DISARMED: "arm",
+    ActuatorState.ARMED: "drive",
+    ActuatorState.DRIVING: "disarm",
+    ActuatorState.FAULT: "clear",
+}
+_HINTS: Final = {
     "DISARMED": "Enter arms",
     "ARMED": "Enter starts",
     "DRIVING": "Enter stops",
@@ -20,12 +25,12 @@ _HINT: Final = {
 }
 
 
-def word_of(line: str, state: State | None) -> str:
+def command_of_line(line: str, state: ActuatorState | None) -> str:
     """What a line of input means: an empty one is the next thing to do."""
-    return line or (_ENTER.get(state, "") if state is not None else "")
+    return line or (_ENTER_COMMANDS.get(state, "") if state is not None else "")
 
 
-class Teller:
+class StatusPrinter:
     """Prints a line whenever the state, its reason or an answer changes."""
 
     def __init__(self, write: Callable[[str], object] = sys.stdout.write) -> None:
@@ -39,7 +44,7 @@ class Teller:
         words = f"{state:<10}{why}"
         if record["answer"]:
             words += f"  ({record['answer']})"
-        if hint := _HINT.get(state):
+        if hint := _HINTS.get(state):
             words += f"  [{hint}]"
         if words != self._last:
             self._last = words
@@ -51,7 +56,7 @@ class Teller:
         sys.stdout.flush()
 
 
-def drive_in_terminal(ready: Ready, *, socket: str, camera: str, record: Path | None) -> PilotProcess:
+def drive_in_terminal(ready: PilotComponents, *, socket: str, camera: str, record: Path | None) -> PilotProcess:
     """Run a pilot until Ctrl-C or the end of input; afterwards the car is at rest.
 
     Args:
@@ -61,9 +66,9 @@ def drive_in_terminal(ready: Ready, *, socket: str, camera: str, record: Path | 
         ActuatorGone: there is no actuator, or it went away.
         CameraError: the camera cannot be opened.
     """
-    teller = Teller()
+    teller = StatusPrinter()
     pilot = PilotProcess(
-        ready, socket=socket, camera=camera, record=record, tell=teller, warn=teller.warn, translate=word_of
+        ready, socket=socket, camera=camera, record=record, tell=teller, warn=teller.warn, translate=command_of_line
     )
     pilot.run()
     return pilot

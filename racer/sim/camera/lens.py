@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera.rows import PINHOLE
-from racer.sim.jit import inlined, pasted
+from racer.sim.camera.tables import PINHOLE
+from racer.sim.jit import device, force_inline
 
-RIG = np.dtype(
+PLACED_CAMERA = np.dtype(
     [
         ("x", "f8"),  # m, of the lens in the world
         ("y", "f8"),
@@ -73,8 +73,8 @@ _LIGHT_X, _LIGHT_Y, _LIGHT_UP = 0.36, 0.24, 0.9
 """Unit vector of the world to the one light."""
 
 
-@pasted
-def to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, float]:
+@force_inline
+def level_to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, float]:
     """A level point (forward, right, up) in the camera frame."""
     return (
         rig["xa"] * a + rig["xb"] * b + rig["xc"] * c,
@@ -83,8 +83,8 @@ def to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, flo
     )
 
 
-@inlined
-def set_rig(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: float, width: int, height: int) -> None:
+@device
+def place_camera(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: float, width: int, height: int) -> None:
     """Place a camera on a car at (x, y, yaw), the middle between its axles; `aside` m further left."""
     c, s = math.cos(yaw), math.sin(yaw)
     left = camera["left"] + aside
@@ -103,7 +103,7 @@ def set_rig(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: float,
     rig["width"], rig["height"] = width, height
     rig["lens"] = camera["lens"]
     a, b = rig["cos"] * _LIGHT_X + rig["sin"] * _LIGHT_Y, rig["sin"] * _LIGHT_X - rig["cos"] * _LIGHT_Y
-    rig["light_x"], rig["light_y"], rig["light_z"] = to_camera(rig, a, b, _LIGHT_UP)
+    rig["light_x"], rig["light_y"], rig["light_z"] = level_to_camera(rig, a, b, _LIGHT_UP)
     up = camera["up"]
     rig["near"] = min(_NEAR, 0.25 * up)
     rig["back"] = 20.0 * up
@@ -126,22 +126,22 @@ def set_rig(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: float,
         rig["bend_cos"] = math.cos(math.sqrt(0.64 / rig["focal"]))
 
 
-@inlined
+@device
 def lens_radius(rig: Any, angle: float) -> float:
     """Distance from the axis in focal lengths (fisheye)."""
     q = angle * angle
     return angle * (1.0 + q * (rig["k1"] + q * (rig["k2"] + q * (rig["k3"] + q * rig["k4"]))))
 
 
-@pasted
+@force_inline
 def world_to_camera(rig: Any, x: float, y: float, up: float) -> tuple[float, float, float]:
     """A point of the world in the camera frame."""
     dx, dy = x - rig["x"], y - rig["y"]
-    return to_camera(rig, rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy, up - rig["up"])
+    return level_to_camera(rig, rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy, up - rig["up"])
 
 
-@inlined
-def _angle(y: float, x: float) -> float:
+@device
+def _fast_atan2(y: float, x: float) -> float:
     """atan2(y, x) for y >= 0 within 1e-11 rad; least squares fit of atan(q) / q at Chebyshev nodes."""
     steep = y > abs(x)
     small, large = (abs(x), y) if steep else (y, abs(x))
@@ -159,29 +159,29 @@ def _angle(y: float, x: float) -> float:
     return math.pi - a if x < 0.0 else a
 
 
-@inlined
-def _bent_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
+@device
+def _fisheye_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
     aside = math.sqrt(x * x + y * y)
     if aside < 1e-12:
         return rig["column"], rig["row"]
     if z < rig["cos_angle"] * math.sqrt(aside * aside + z * z):
         scale = rig["outside"] / aside
     else:
-        scale = rig["focal"] * lens_radius(rig, _angle(aside, z)) / aside
+        scale = rig["focal"] * lens_radius(rig, _fast_atan2(aside, z)) / aside
     return rig["column"] + scale * x, rig["row"] + scale * y
 
 
-@pasted
-def to_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
+@force_inline
+def camera_to_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
     """Column and row of a point; through a pinhole it must be ahead."""
     if rig["lens"] != PINHOLE:
-        return _bent_pixel(rig, x, y, z)
+        return _fisheye_pixel(rig, x, y, z)
     scale = rig["focal"] / z
     return rig["column"] + scale * x, rig["row"] + scale * y
 
 
-@inlined
-def out_of_view(rig: Any, x: float, y: float, z: float, radius: float) -> bool:
+@device
+def is_out_of_view(rig: Any, x: float, y: float, z: float, radius: float) -> bool:
     """True where nothing of a ball can be in the picture; its middle is in the camera frame."""
     if rig["lens"] != PINHOLE:
         away = math.sqrt(x * x + y * y + z * z)

@@ -1,0 +1,266 @@
+"""What the actuator takes from a calibration file, checked here on its own, whoever checked it before.
+
+Where the car's outputs are wired, in words, and the driver for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from racer.car.actuator import limits
+from racer.car.actuator.drivers import BusError, OutputDriver
+from racer.car.actuator.states import CalibratedRange, Pulses
+
+CALIBRATION_FORMAT = "racer-calibration"
+CALIBRATION_VERSION = 1
+_BYTES_MAX = 1 << 20
+
+
+class CalibrationRefused(Exception):
+    """A calibration that cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorSetup:
+    """What the actuator needs to know of the car."""
+
+    trim: CalibratedRange
+    wiring: Wiring
+
+
+def calibration_digest(data: Mapping[str, Any]) -> str:
+    """SHA-256 over a calibration without its `sha256`, in one canonical spelling.
+
+    Raises:
+        ValueError: a number that JSON does not have.
+    """
+    rest = {key: value for key, value in data.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_calibration_json(path: str) -> dict[str, Any]:
+    """A calibration file as it is, its hash checked, its values not.
+
+    Raises:
+        Refused: missing, not readable, no JSON object, another format or version, or changed since it was written.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs start-up time)
+            raw = file.read(_BYTES_MAX + 1)
+    except OSError as error:
+        raise CalibrationRefused(f"calibration {path} cannot be read: {error.strerror}") from None
+    try:
+        if len(raw) > _BYTES_MAX:
+            raise ValueError("it is far too long")
+        data = json.loads(raw.decode(), object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise CalibrationRefused(f"calibration {path} is no JSON: {error}") from None
+    if not isinstance(data, dict) or data.get("format") != CALIBRATION_FORMAT:
+        raise CalibrationRefused(f"{path} is no racer calibration")
+    if data.get("version") != CALIBRATION_VERSION or isinstance(data["version"], bool):
+        raise CalibrationRefused(
+            f"calibration {path} has version {data.get('version')!r}; this racer reads version {CALIBRATION_VERSION}"
+        )
+    if data.get("sha256") != calibration_digest(data):
+        raise CalibrationRefused(f"calibration {path} was changed or damaged after it was written (its sha256 differs)")
+    return data
+
+
+def read_actuator_setup(path: str, car_id: str) -> ActuatorSetup:
+    """The trim and wiring of a calibration file.
+
+    Raises:
+        Refused: see `read_json`; or made for another car; or pulses out of bounds or out of order.
+    """
+    data = read_calibration_json(path)
+    if data.get("car_id") != car_id:
+        raise CalibrationRefused(f"calibration {path} is of car `{data.get('car_id')}`, this is car `{car_id}`")
+    try:
+        return ActuatorSetup(_parse_range(data), _wiring_of_driver(data["driver"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CalibrationRefused(f"calibration {path} is not complete: {type(error).__name__} {error}") from None
+    except ValueError as error:
+        raise CalibrationRefused(f"calibration {path}: {error}") from None
+
+
+def default_calibration_path(environment: Mapping[str, str] = os.environ) -> str:
+    """Where this car's calibration lies: `RACER_CALIBRATION`, or the service's own folder of `/var/lib`."""
+    return environment.get("RACER_CALIBRATION") or "/var/lib/racer/calibration.json"
+
+
+def own_car_id(environment: Mapping[str, str] = os.environ, root: str = "/") -> str:
+    """The name of this car: `RACER_CAR_ID`, else the board's serial number, else the host's name."""
+    if given := environment.get("RACER_CAR_ID"):
+        return given
+    try:
+        with open(f"{root}sys/firmware/devicetree/base/serial-number", "rb") as file:  # noqa: PTH123
+            serial = file.read(64).strip(b"\0 \n").decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        serial = ""
+    return f"pi-{serial[-8:]}" if serial else f"host-{os.uname().nodename}"
+
+
+def _parse_range(data: Mapping[str, Any]) -> CalibratedRange:
+    steering, throttle = data["steering"], data["throttle"]
+    left, centre, right = (_parse_pulse(steering, key) for key in ("left_us", "centre_us", "right_us"))
+    if not _is_monotonic(steering, [right, centre, left], strict=True):
+        raise ValueError(f"steering left {left}, centre {centre}, right {right} µs do not go the way of `invert`")
+    keys = ("rev_max_us", "rev_start_us", "stop_us", "fwd_start_us", "fwd_max_us")
+    row = [_parse_pulse(throttle, key) for key in keys]
+    if not _is_monotonic(throttle, row, strict=False) or row[3] == row[4]:
+        raise ValueError(
+            f"throttle {', '.join(map(str, row))} µs from reverse to forward do not go the way of `invert`"
+        )
+    reverse = throttle["esc"]["reverse"]
+    if reverse not in ("none", "direct", "double_tap"):
+        raise ValueError(f"reverse is `{reverse}`")
+    backwards = row[2] if reverse == "none" else row[0]
+    return CalibratedRange(
+        min(left, right), centre, max(left, right), min(backwards, row[4]), row[2], max(backwards, row[4])
+    )  # fmt: skip
+
+
+def _parse_pulse(data: Mapping[str, Any], key: str) -> int:
+    value = data[key]
+    if type(value) is not int or not limits.PULSE_MIN_US <= value <= limits.PULSE_MAX_US:
+        raise ValueError(f"{key} is {value!r}; a pulse is {limits.PULSE_MIN_US}..{limits.PULSE_MAX_US} µs")
+    return value
+
+
+def _is_monotonic(part: Mapping[str, Any], row: list[int], *, strict: bool) -> bool:
+    if type(part["invert"]) is not bool:
+        raise ValueError("`invert` is true or false")
+    sign = -1 if part["invert"] else 1
+    steps = [sign * (b - a) for a, b in itertools.pairwise(row)]
+    return all(step > 0 if strict else step >= 0 for step in steps)
+
+
+def _wiring_of_driver(driver: Mapping[str, Any]) -> Wiring:
+    numbers = [driver[key] for key in ("address", "steering_channel", "throttle_channel")]
+    if type(driver["device"]) is not str or any(type(number) is not int for number in numbers):
+        raise ValueError("the driver's device is text, its address and channels are whole numbers")
+    if not 0x03 <= numbers[0] <= 0x77:
+        raise ValueError(f"the driver's address is {numbers[0]}; I2C has 3..119")
+    address = f":{numbers[0]}" if driver["kind"] == "pca9685" else ""
+    return parse_wiring(f"{driver['kind']}:{driver['device']}{address}:{numbers[1]}:{numbers[2]}")
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        raise ValueError("a key is given twice")
+    return data
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+class NullDriver:
+    """Drives nothing: what runs when no calibration says where the car is wired."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def write(self, pulses: Pulses | None) -> None:
+        """Refuse pulses; off is what it always is."""
+        if pulses is not None:
+            raise BusError("no driver")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Where the car's two outputs are.
+
+    Attributes:
+        kind: `pca9685`, `sysfs_pwm`, or `sim`, a simulated PCA9685.
+        device: I2C bus number, folder of a PWM chip, or path of the simulated chip.
+        address: of the PCA9685.
+    """
+
+    kind: str
+    device: str
+    address: int
+    steering_channel: int
+    throttle_channel: int
+
+    @property
+    def text(self) -> str:
+        """The words that `parse_wiring` reads."""
+        address = f":{self.address}" if self.kind == "pca9685" else ""
+        return f"{self.kind}:{self.device}{address}:{self.steering_channel}:{self.throttle_channel}"
+
+
+def parse_wiring(text: str) -> Wiring:
+    """A wiring from words: `pca9685:1:0x40:1:0`, `sysfs_pwm:/sys/class/pwm/pwmchip0:0:1`, `sim:FILE`.
+
+    The last two numbers are the channels of steering and throttle, 1 and 0 where left out.
+
+    Raises:
+        ValueError: another form.
+    """
+    kind, _, rest = text.partition(":")
+    parts = rest.split(":")
+    if not parts[0] or "\0" in rest:
+        parts = []
+    if kind == "pca9685" and len(parts) in (2, 4):
+        device, address = str(int(parts[0])), int(parts[1], 0)
+        channels = [int(part) for part in parts[2:]] or [1, 0]
+    elif kind in ("sysfs_pwm", "sim") and len(parts) in (1, 3):
+        device, address = parts[0], 0x40
+        channels = [int(part) for part in parts[1:]] or [1, 0]
+    else:
+        raise ValueError(f"`{text}` is no wiring; write pca9685:BUS:ADDRESS, sysfs_pwm:FOLDER or sim:FILE")
+    if min(channels) < 0 or max(channels) > 15 or channels[0] == channels[1]:
+        raise ValueError(f"`{text}`: steering and throttle need two different channels of 0..15")
+    return Wiring(kind, device, address, channels[0], channels[1])
+
+
+def open_driver(wiring: Wiring) -> OutputDriver:
+    """The driver for a wiring; it has not touched the outputs yet.
+
+    Raises:
+        OSError: no such device, or no right to use it.
+        ImportError: smbus2 is not installed.
+    """
+    if wiring.kind == "sysfs_pwm":
+        from racer.car.actuator.drivers import SysfsPwm
+
+        return SysfsPwm(wiring.device, steering=wiring.steering_channel, throttle=wiring.throttle_channel)
+    from racer.car.actuator.drivers import Pca9685
+
+    bus: Any
+    if wiring.kind == "sim":
+        from racer.car.actuator.sim_chip import SimBus
+
+        bus = SimBus(wiring.device)
+    else:
+        bus = _open_i2c(int(wiring.device))
+    return Pca9685(bus, wiring.address, steering=wiring.steering_channel, throttle=wiring.throttle_channel)
+
+
+def _open_i2c(number: int) -> Any:
+    """An I2C bus whose kernel driver gives up within a tick (its own default is a second, tried several times)."""
+    import fcntl
+
+    try:
+        from smbus2 import SMBus
+    except ImportError:
+        raise ImportError("an I2C bus needs smbus2; install it with: pip install 'racer[car]'") from None
+    bus: Any = SMBus(number)  # its `fd` is typed as if the bus could be closed
+    try:
+        fcntl.ioctl(bus.fd, 0x0701, 0)  # I2C_RETRIES; ours are counted
+        fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms
+    except OSError:
+        pass  # adapters without these keep their own; `attempt` still sees that they were slow
+    return bus

@@ -1,0 +1,92 @@
+"""Brings a car to rest without a machine: for a loop that failed, and for systemd when the process is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+from racer.car.actuator import limits
+from racer.car.actuator.calibrated_range import (
+    CalibrationRefused,
+    open_driver,
+    own_car_id,
+    parse_wiring,
+    read_actuator_setup,
+)
+from racer.car.actuator.drivers import OutputDriver, call_with_retries
+from racer.car.actuator.log import write_log
+from racer.car.actuator.states import CalibratedRange, Pulses
+
+
+def bring_to_rest(driver: OutputDriver, rest: Pulses | None, *, sleep: Callable[[float], None]) -> bool:
+    """Write neutral, hold it for half a second so that the speed controller sees it, then all off.
+
+    Every step is tried even where an earlier one failed.
+
+    Returns:
+        Whether the outputs are off.
+    """
+    if rest is not None and _try_write(driver, rest):
+        sleep(limits.ALL_OFF_AFTER_NS / 1e9)
+    return _try_write(driver, None)
+
+
+def _try_write(driver: OutputDriver, pulses: Pulses | None) -> bool:
+    try:
+        call_with_retries(lambda: driver.write(pulses), time.monotonic_ns)
+    except OSError as error:
+        write_log(f"{'neutral' if pulses else 'off'}: {error}")
+        return False
+    return True
+
+
+def rest_pulses(trim: CalibratedRange) -> Pulses:
+    """Both outputs at rest."""
+    return Pulses(trim.steering_centre, trim.throttle_stop)
+
+
+def save_rest_note(path: str, wiring: str, rest: Pulses | None) -> None:
+    """Leave beside the socket what is needed to stop the car, for when the calibration can no longer be read."""
+    fresh = f"{path}.{os.getpid()}.tmp"
+    with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump({"wiring": wiring, "rest": [rest.steering_us, rest.throttle_us] if rest else None}, file)
+    os.replace(fresh, path)  # noqa: PTH105
+
+
+def _read_rest_note(path: str) -> tuple[str, Pulses | None]:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        note = json.load(file)
+    return note["wiring"], Pulses(*note["rest"]) if note["rest"] else None
+
+
+def _rest_of_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Pulses | None]:
+    try:
+        setup = read_actuator_setup(path, car_id)
+    except CalibrationRefused as error:
+        if not wiring:
+            raise
+        write_log(str(error))
+        return wiring, None
+    return wiring or setup.wiring.text, rest_pulses(setup.trim)
+
+
+def run_failsafe(*, note: str, calibration: str, wiring: str, car_id: str) -> int:
+    """What runs after the actuator is gone, however it went: neutral, then off.
+
+    Returns:
+        0 where the outputs are off, or where no actuator had ever started to drive anything.
+    """
+    try:
+        try:
+            words, rest = _read_rest_note(note)
+        except (OSError, ValueError, KeyError, TypeError):
+            words, rest = _rest_of_calibration(calibration, car_id or own_car_id(), wiring)
+        if words == "none":
+            return 0
+        driver = open_driver(parse_wiring(words))
+    except (OSError, ValueError, ImportError, CalibrationRefused) as error:
+        write_log(f"cannot stop the car: {error}")
+        return 1
+    return 0 if bring_to_rest(driver, rest, sleep=time.sleep) else 1

@@ -1,0 +1,221 @@
+"""Reads the calibration of a DeepRacer car (`/opt/aws/deepracer/calibration.json`).
+
+Its values are nanoseconds of pulse. A command of -1..1 times `polarity` goes from `mid` to `max` where positive and to
+`min` where negative (aws-deepracer-servo-pkg, servo_mgr.cpp, servoSubscriber); positive steers left and drives forward.
+
+Reads the calibration out of a donkeycar's `myconfig.py`, without running it.
+
+Its values are steps of a 12-bit PWM at 60 Hz, 4.07 µs each (donkeycar cfg_complete.py, PWM_STEERING_THROTTLE).
+The file overrides donkeycar's defaults; what stands neither in the file nor can be measured is refused, not guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from racer.car.calibration.calibration import (
+    PULSE_MAX_US,
+    PULSE_MIN_US,
+    Calibration,
+    CalibrationError,
+    make_calibration,
+    stamp_calibration,
+)
+
+DEEPRACER_WHEEL_DEG = 30.0
+"""Degrees at full lock on either side of a DeepRacer car, as its action spaces say; not measured on the car."""
+
+
+def import_deepracer(path: str | Path, *, car_id: str, driver: dict[str, Any]) -> tuple[Calibration, list[str]]:
+    """A calibration from a DeepRacer car's file, and what to check on the car before driving.
+
+    Raises:
+        CalibrationError: not such a file, or pulses out of bounds.
+    """
+    servo, motor = _read_deepracer(Path(path))
+    data = {
+        "car_id": car_id,
+        "driver": driver,
+        "steering": {
+            "left_us": servo["high"],
+            "centre_us": servo["mid"],
+            "right_us": servo["low"],
+            "max_deg_left": DEEPRACER_WHEEL_DEG,
+            "max_deg_right": DEEPRACER_WHEEL_DEG,
+            "invert": servo["invert"],
+        },
+        "throttle": {
+            "stop_us": motor["mid"],
+            "fwd_start_us": motor["mid"],
+            "fwd_max_us": motor["high"],
+            "rev_start_us": motor["mid"],
+            "rev_max_us": motor["low"],
+            "invert": motor["invert"],
+        },
+    }
+    notes = [
+        f"wheel angles: {DEEPRACER_WHEEL_DEG:g} degrees at full lock are assumed, measure them",
+        "speed: the file has no speed table; measure one, or choose the DeepRacer mapping for DeepRacer models",
+        "forward start: the file does not tell where the wheels begin to turn",
+        "reverse: switched off until a person says how the speed controller reverses",
+    ]
+    return stamp_calibration(make_calibration(data, str(path)), tool="DeepRacer import"), notes
+
+
+def _read_deepracer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        data = json.loads(path.read_bytes())
+        parts = data["Calibration"]
+        return _deepracer_pulses(parts["Servo"]), _deepracer_pulses(parts["Motor"])
+    except OSError as error:
+        raise CalibrationError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CalibrationError(
+            f"{path} is no DeepRacer calibration ({type(error).__name__}: {error}); it should hold "
+            "Calibration.Servo and Calibration.Motor with min, mid, max and polarity"
+        ) from None
+
+
+def _deepracer_pulses(values: dict[str, Any]) -> dict[str, Any]:
+    """What +1, 0 and -1 put out, in µs."""
+    row = [values[key] for key in ("min", "mid", "max", "polarity")]
+    if any(type(value) is not int for value in row) or row[3] not in (-1, 1):
+        raise ValueError("min, mid and max are whole nanoseconds, polarity is 1 or -1")
+    low, mid, high = (round(value / 1000) for value in row[:3])
+    if row[3] < 0:
+        low, high = high, low
+    return {"low": low, "mid": mid, "high": high, "invert": row[3] < 0}
+
+
+PWM_STEP_US = 1e6 / 60 / 4096
+DONKEY_WHEEL_DEG = 25.0
+"""Degrees at full lock of the common donkeycar chassis, as published; not measured on the car."""
+
+_DONKEY_KEYS = {
+    "left": "STEERING_LEFT_PWM",
+    "right": "STEERING_RIGHT_PWM",
+    "forward": "THROTTLE_FORWARD_PWM",
+    "stop": "THROTTLE_STOPPED_PWM",
+    "reverse": "THROTTLE_REVERSE_PWM",
+}
+_PCA9685_PIN = re.compile(r"PCA9685\.(\d+):(?:0x)?([0-9a-fA-F]+)\.(\d+)")
+_FILE_BYTES_MAX = 1 << 20
+
+
+def import_donkey(path: str | Path, *, car_id: str) -> tuple[Calibration, list[str]]:
+    """A calibration from a donkeycar's file, and what to check on the car before driving.
+
+    Raises:
+        CalibrationError: not such a file, or values that are missing or out of bounds.
+    """
+    found = _read_constants(Path(path))
+    steps = {name: _pwm_step(path, found, key) for name, key in _DONKEY_KEYS.items()}
+    notes = [
+        "steering centre: donkeycar has none, the middle between left and right is taken; trim it",
+        f"wheel angles: {DONKEY_WHEEL_DEG:g} degrees at full lock are assumed, measure them",
+        "speed: the file has no speed table; measure one",
+        "reverse: switched off until a person says how the speed controller reverses",
+    ]
+    us = {}
+    for name, step in steps.items():
+        us[name] = min(max(round(step * PWM_STEP_US), PULSE_MIN_US), PULSE_MAX_US)
+        if abs(us[name] - step * PWM_STEP_US) > 1:
+            notes.append(
+                f"{_DONKEY_KEYS[name]} {step} is {step * PWM_STEP_US:.0f} µs; cut to {us[name]} µs, the absolute limit"
+            )
+    centre = round((us["left"] + us["right"]) / 2)
+    data = {
+        "car_id": car_id,
+        "driver": _donkey_driver(found),
+        "steering": {
+            "left_us": us["left"],
+            "centre_us": centre,
+            "right_us": us["right"],
+            "max_deg_left": DONKEY_WHEEL_DEG,
+            "max_deg_right": DONKEY_WHEEL_DEG,
+            "invert": us["left"] < us["right"],
+        },
+        "throttle": {
+            "stop_us": us["stop"],
+            "fwd_start_us": us["stop"],
+            "fwd_max_us": us["forward"],
+            "rev_start_us": us["stop"],
+            "rev_max_us": us["reverse"],
+            "invert": us["forward"] < us["stop"],
+        },
+    }
+    return stamp_calibration(make_calibration(data, str(path)), tool="donkeycar import"), notes
+
+
+def _read_constants(path: Path) -> dict[str, Any]:
+    """Every plain constant that the file assigns at its top level, dictionaries opened; later ones win."""
+    try:
+        raw = path.read_bytes()
+        if len(raw) > _FILE_BYTES_MAX:
+            raise ValueError("it is far too long")
+        tree = ast.parse(raw)
+    except OSError as error:
+        raise CalibrationError(f"{path} cannot be read: {error.strerror}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise CalibrationError(f"{path} is no Python file: {error}") from None
+    found: dict[str, Any] = {}
+    for statement in tree.body:
+        if not isinstance(statement, ast.Assign):
+            continue
+        try:
+            value = ast.literal_eval(statement.value)
+        except (ValueError, TypeError, RecursionError, MemoryError):
+            continue
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                found[target.id] = value
+                if isinstance(value, dict):
+                    found |= {key: inner for key, inner in value.items() if isinstance(key, str)}
+    return found
+
+
+def _pwm_step(path: str | Path, found: dict[str, Any], key: str) -> int:
+    if key not in found:
+        raise CalibrationError(
+            f"{path} does not set {key}; copy it from donkeycar's config.py or run `donkey calibrate` first"
+        )
+    value = found[key]
+    if type(value) is not int or not 0 < value < 4096:
+        raise CalibrationError(f"{path}: {key} is {value!r}; it should be a whole number of 1..4095")
+    return value
+
+
+def _donkey_driver(found: dict[str, Any]) -> dict[str, Any]:
+    """Bus, address and channels: from the pins of the newer form, or the older single keys, or donkeycar's defaults."""
+    pins = [_PCA9685_PIN.fullmatch(str(found.get(key, ""))) for key in ("PWM_STEERING_PIN", "PWM_THROTTLE_PIN")]
+    if pins[0] and pins[1]:
+        (bus, address, steering), throttle = pins[0].groups(), pins[1].group(3)
+        if pins[1].groups()[:2] != (bus, address):
+            raise CalibrationError("steering and throttle are on two chips; racer's actuator owns one")
+        bus, address = int(bus), int(address, 16)
+        return _pca9685_fields(bus, address, int(steering), int(throttle))
+    if "PWM_STEERING_PIN" in found:
+        raise CalibrationError(
+            f"pin `{found['PWM_STEERING_PIN']}`: only pins of a PCA9685 can be imported; "
+            "for others write the driver by hand"
+        )
+    numbers = [
+        found.get(key, default)
+        for key, default in (("PCA9685_I2C_ADDR", 0x40), ("STEERING_CHANNEL", 1), ("THROTTLE_CHANNEL", 0))
+    ]
+    bus = found.get("PCA9685_I2C_BUSNUM")
+    return _pca9685_fields(1 if bus is None else bus, *numbers)
+
+
+def _pca9685_fields(bus: Any, address: Any, steering: Any, throttle: Any) -> dict[str, Any]:
+    return {
+        "kind": "pca9685",
+        "device": str(bus),
+        "address": address,
+        "steering_channel": steering,
+        "throttle_channel": throttle,
+    }

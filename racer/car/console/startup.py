@@ -1,0 +1,127 @@
+"""What the console begins with: models from files, the one in use, and how long it serves.
+
+Runs the console: where it listens, under which token, and the address to open.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from racer.assets import write_atomically
+from racer.car.bench import load_choice
+from racer.car.console.controller import ConsoleController
+from racer.car.console.origin import own_host_names
+from racer.car.models.store import ModelCard, ModelStore
+from racer.errors import BundleError, MissingExtra, RacerError
+from racer.policy.load import find_bundle
+
+
+def install_models(models: ModelStore, specs: Sequence[Path], *, tell: Callable[[str], None]) -> None:
+    """Take bundles into the store, and use the first of them; the bench's choice where it measured them here.
+
+    Args:
+        specs: bundles, or run folders, which give the model their name.
+
+    Raises:
+        BundleError: one is broken, or cannot drive this car.
+    """
+    cards = [_install_model(models, spec, tell) for spec in specs]
+    if cards:
+        models.use(cards[0].sha256)
+
+
+def current_model(models: ModelStore, *, tell: Callable[[str], None]) -> Path | None:
+    """The file of the model in use; None where there is none, or where it may not drive this car any more."""
+    if models.current is None:
+        return None
+    try:
+        models.verified(models.current)
+    except BundleError as error:
+        tell(f"note      no model is loaded: {error}")
+        return None
+    return models.path(models.current)
+
+
+def chosen_threads(bundle: Path) -> int:
+    """As the bench chose for exactly this bundle, else 1."""
+    choice = load_choice(bundle)
+    return choice.threads if choice.bundle == bundle else 1
+
+
+def _install_model(models: ModelStore, spec: Path, tell: Callable[[str], None]) -> ModelCard:
+    choice = load_choice(find_bundle(spec))
+    if choice.words:
+        tell(f"bench     {choice.words}")
+    if not spec.is_dir():
+        return models.install(choice.bundle)
+    source, name = str(choice.bundle), spec.resolve().name
+    return models.install_bytes(choice.bundle.read_bytes(), name=name, signature=None, source=source)
+
+
+PAGE_MESSAGE_MAX = 4096
+"""Bytes of a message of a page."""
+
+
+def read_token(path: Path) -> str:
+    """The console's token; made and written (mode 0600) where there is none yet.
+
+    Raises:
+        RacerError: the file holds something else.
+    """
+    if not path.exists():
+        write_atomically(path, secrets.token_urlsafe(24) + "\n")
+        path.chmod(0o600)
+    token = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(token) < 16 or not token.isascii() or any(char.isspace() for char in token):
+        raise RacerError(f"{path} holds no token of at least 16 characters; delete it to get a new one")
+    return token
+
+
+def console_address(host: str, port: int, token: str) -> str:
+    """What to open in a browser; the token is behind `#`, which a browser does not send."""
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/#token={token}"
+
+
+def serve_console(desk: ConsoleController, *, host: str, port: int, names: Sequence[str] = ()) -> None:
+    """Serve until a signal.
+
+    Raises:
+        MissingExtra: fastapi, uvicorn or websockets is not installed.
+        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
+    """
+    run_server(make_server(desk, host=host, port=port, names=names))
+
+
+def run_server(server: Any) -> None:
+    """Run it until a signal; uvicorn gives the signal back when it has closed, and the caller can clean up.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    server.run()
+
+
+def make_server(desk: ConsoleController, *, host: str, port: int, names: Sequence[str] = ()) -> Any:
+    """A uvicorn server, not running yet."""
+    try:
+        import uvicorn
+        import websockets  # noqa: F401 (uvicorn's websockets need it)
+
+        from racer.car.console.app import create_app
+    except ImportError:
+        raise MissingExtra("The console", "car") from None
+    config = uvicorn.Config(
+        create_app(desk, names=own_host_names(names)), host=host, port=port, log_level="warning", 
+        ws="websockets-sansio",
+        ws_max_size=PAGE_MESSAGE_MAX, ws_max_queue=8, ws_ping_interval=5.0, ws_ping_timeout=5.0,
+        ws_per_message_deflate=False, server_header=False, timeout_graceful_shutdown=2, limit_concurrency=64,
+    )  # fmt: skip
+    return uvicorn.Server(config)

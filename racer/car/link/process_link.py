@@ -1,0 +1,438 @@
+"""The real pilot behind the console's seam: a process of its own, started, watched and told what to do from here.
+
+    console -> ProcessLink -> words on standard input -> pilot process -> actuator
+                    |  <- JSON lines, and a window with the newest frame
+                    +----- a watcher's connection, which may stop and clear ----> actuator
+
+So nothing that the web server does can hold the pilot up, a pilot that dies or hangs is started anew, and STOP reaches
+the actuator without it. When this process ends, however it ends, the pilot's input ends, and it stops the car.
+
+A pilot's process, for the console: with what it is started, what it is told, and what it tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from racer.car.actuator.client import ActuatorClient, ActuatorGone
+from racer.car.actuator.protocol import ActuatorStatus, ClientRole
+from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, StopReason
+from racer.car.calibration.calibration import read_calibration
+from racer.car.gate import SPEED_LIMIT_DEFAULT
+from racer.car.link.protocol import (
+    CameraPicture,
+    DriverMode,
+    LatencyPercentiles,
+    ManualInput,
+    PilotRefusal,
+    PilotStatus,
+)
+from racer.car.mailbox import SharedFrame
+from racer.car.recording.drive_file import jpeg_bytes
+from racer.errors import BundleError
+
+_RESTART_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0)
+"""Before a pilot that ended is started again; a Pi needs seconds of its cores for each start."""
+_ANSWER_TIMEOUT_S: Final = 1.5
+_POLL_S: Final = 0.005
+_REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")
+
+
+class ProcessLink:
+    """Implements `PilotLink` over a pilot process.
+
+    Args:
+        bundle: the model to begin with; None for none.
+        clock: CLOCK_MONOTONIC in ns.
+    """
+
+    def __init__(
+        self, setup: PilotSetup, *, bundle: Path | None = None, speed_limit: float = SPEED_LIMIT_DEFAULT
+    ) -> None:
+        self._setup, self._bundle, self._limit = setup, bundle, speed_limit
+        self._folder = tempfile.TemporaryDirectory(prefix="racer-window-")
+        window = Path(self._folder.name) / "frame"
+        self._window, self._window_words = SharedFrame(window), ["--window", str(window)]
+        self._picture: CameraPicture | None = None
+        self._picture_lock = threading.Lock()
+        self._pilot: PilotChild | None = None
+        self._watcher: ActuatorClient | None = None
+        self._status: ActuatorStatus | None = None
+        self._driver: DriverMode = "policy"
+        self._problem = "the pilot is starting"
+        self._gone = "no actuator yet"
+        self._failures = self._number = 0
+        self._due_s = self._watch_due_s = 0.0
+        self._restart = False
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="pilot link", daemon=True)
+
+    def open(self) -> ProcessLink:
+        """Start the pilot, and the thread that looks after it."""
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Let the pilot stop the car and end."""
+        self._closing.set()
+        self._nudge()
+        self._thread.join()
+        self._window.close()
+        self._folder.cleanup()
+
+    # What the console sees.
+
+    def status(self) -> PilotStatus:
+        """See `PilotLink`."""
+        with self._lock:
+            seen, record = self._status, self._record()
+        if seen is None:
+            return PilotStatus(reason=self._gone, driver=self._driver, speed_limit=self._limit, model=self._name())
+        return PilotStatus(
+            state=seen.state.name,
+            reason=self._reason(seen, record),
+            driver=record.get("driver", self._driver) if record else self._driver,
+            speed_limit=self._limit,
+            model=self._name(),
+            steering_deg=record.get("steering_deg"),
+            speed=record.get("speed"),
+            steering_us=seen.steering_us,
+            throttle_us=seen.throttle_us,
+            rate_hz=record.get("rate_hz"),
+            frames_dropped=record.get("dropped", 0),
+            deadlines_missed=record.get("missed", 0),
+            latency=_latency_percentiles(record.get("glass_to_wheel_ms")),
+            inference=_latency_percentiles(record.get("inference_ms")),
+            recording=record.get("recording", ""),
+        )
+
+    def picture(self) -> CameraPicture | None:
+        """See `PilotLink`."""
+        with self._picture_lock:
+            count = self._window.count()
+            last = self._picture
+            if (last is None or last.number != count) and (frame := self._window.newest()) is not None:
+                self._picture = CameraPicture(count, frame.captured_ns, jpeg_bytes(frame.pixels))
+            return self._picture
+
+    # What it asks for.
+
+    def arm(self, driver: DriverMode) -> None:
+        """See `PilotLink`."""
+        self._ask(f"arm {driver}")
+        self._driver = driver
+
+    def start(self) -> None:
+        """See `PilotLink`."""
+        self._ask("drive")
+
+    def disarm(self) -> None:
+        """See `PilotLink`."""
+        self._say("disarm")
+
+    def stop(self, why: str) -> None:
+        """See `PilotLink`; straight to the actuator, and through the pilot as well."""
+        with self._lock, contextlib.suppress(ActuatorGone):
+            if self._watcher is not None:
+                self._watcher.request(ActuatorRequest.STOP)
+        self._say("stop")
+
+    def clear(self) -> None:
+        """See `PilotLink`."""
+        watcher = self._watcher
+        if watcher is None:
+            raise PilotRefusal(self._gone)
+        try:
+            with self._lock:
+                number = watcher.request(ActuatorRequest.CLEAR)
+        except ActuatorGone as error:
+            raise PilotRefusal(str(error)) from None
+        seen = self._until(lambda: self._status if self._status and self._status.answered == number else None)
+        if seen is None:
+            raise PilotRefusal("the actuator did not answer in time")
+        if seen.answer is not StopReason.NONE:
+            raise PilotRefusal(REASON_TEXT[seen.answer])
+
+    def set_speed_limit(self, share: float) -> None:
+        """See `PilotLink`."""
+        if not 0.0 < share <= 1.0:
+            raise PilotRefusal(f"speed limit {share:g}; it is a share above 0, up to 1")
+        if self._record():
+            self._ask(f"limit {share:g}")
+        self._limit = share
+
+    def manual(self, held: ManualInput) -> None:
+        """See `PilotLink`."""
+        self._say(f"manual {held.number} {held.heard_ns} {held.steering:.4f} {held.throttle:.4f}")
+
+    def use_model(self, path: Path) -> None:
+        """See `PilotLink`. The new one is tried in a process of its own, while the old one stays."""
+        self._require_still("model")
+        words = [*self._setup.words(path, self._limit), "--check"]
+        try:
+            done = subprocess.run(
+                words, capture_output=True, timeout=PILOT_READY_S, check=False, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            raise BundleError(f"{self._setup.name(path)} was not ready within {PILOT_READY_S:g} s") from None
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            told = said[-1].removeprefix("error: ") if said else f"it crashed (status {done.returncode})"
+            raise BundleError(told)
+        self._require_still("model")
+        before, self._bundle = self._bundle, path
+        self._start_anew()
+        if self._until(self._record, PILOT_READY_S) is None:
+            self._bundle = before
+            self._start_anew()
+            raise BundleError(f"the pilot did not start with {self._setup.name(path)}: {self._problem}")
+
+    def reload_calibration(self) -> None:
+        """See `PilotLink`. The pilot starts anew; the actuator reads its own part when that is started anew."""
+        self._require_still("calibration")
+        read_calibration(self._setup.calibration, car_id=self._setup.car_id)
+        self._start_anew()
+
+    # Inside.
+
+    def _record(self) -> dict[str, Any]:
+        pilot = self._pilot
+        return pilot.record if pilot is not None else {}
+
+    def _name(self) -> str | None:
+        return self._setup.name(self._bundle) if self._bundle else None
+
+    def _reason(self, seen: ActuatorStatus, record: dict[str, Any]) -> str:
+        """Why the car does not move: what the pilot sees is wrong comes first."""
+        said = seen.detail or REASON_TEXT[seen.reason]
+        if not record:
+            return f"{said}; {self._problem}" if said else self._problem
+        if seen.state.name == "DRIVING":
+            return said
+        return str(record["why"] or (record["stopped_by"] if seen.reason is not StopReason.NONE else "") or said)
+
+    def _require_still(self, what: str) -> None:
+        state = self.status().state
+        if state not in _REST_STATES:
+            raise PilotRefusal(f"disarm the car before you change its {what}")
+
+    def _say(self, word: str) -> None:
+        if (pilot := self._pilot) is not None:
+            pilot.say(word)
+
+    def _ask(self, word: str) -> None:
+        """Say a word and wait for its answer."""
+        if self._status is None:
+            raise PilotRefusal(f"{self._gone}; start it with `systemctl start racer-actuator`")
+        if not self._record():
+            raise PilotRefusal(self._problem)
+        with self._lock:
+            self._number += 1
+            number = self._number
+        self._say(f"#{number} {word}")
+        answered = self._until(lambda: self._record() if self._record().get("answered", [0])[0] == number else None)
+        if answered is None:
+            raise PilotRefusal("the pilot did not answer in time")
+        if answered["answered"][1]:
+            raise PilotRefusal(answered["answered"][1])
+
+    def _until(self, found: Callable[[], Any], seconds: float = _ANSWER_TIMEOUT_S) -> Any:
+        """Wait until there is something; None after so long."""
+        until = time.monotonic() + seconds
+        while not (seen := found()) and time.monotonic() < until:
+            time.sleep(_POLL_S)
+        return seen or None
+
+    def _start_anew(self) -> None:
+        """Have the thread end the pilot and start another one."""
+        with self._lock:
+            self._restart, self._due_s, self._failures = True, 0.0, 0
+        self._nudge()
+        self._until(lambda: not self._restart, PILOT_READY_S)
+
+    def _nudge(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"!")
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._keep_pilot()
+                self._keep_watcher()
+                self._turn()
+        finally:
+            self._end_pilot("the console is closing")
+            if self._watcher is not None:
+                self._watcher.close()
+
+    def _turn(self) -> None:
+        pilot, watcher = self._pilot, self._watcher
+        files = [self._wake, *([pilot.output] if pilot else []), *([watcher.fileno()] if watcher else [])]
+        news, _, _ = select.select(files, [], [], 0.1)
+        if self._wake in news:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 64)
+        if pilot is not None and pilot.output in news and not pilot.hear():
+            self._end_pilot("")
+        elif pilot is not None and pilot.hangs:
+            self._end_pilot("the pilot did not answer any more, and is started anew")
+        if watcher is not None and watcher.fileno() in news:
+            try:
+                seen = watcher.poll()
+                with self._lock:
+                    self._status = seen or self._status
+            except ActuatorGone as error:
+                self._lost(str(error))
+
+    def _keep_pilot(self) -> None:
+        """Start a pilot where there is none, and where a new one is wanted."""
+        if self._restart:
+            self._end_pilot("the pilot is starting")
+            self._restart = False
+        now = time.monotonic()
+        if self._pilot is not None:
+            if self._pilot.record:
+                self._failures = 0
+            return
+        if now >= self._due_s:
+            self._due_s = now + _RESTART_DELAYS_S[min(self._failures, len(_RESTART_DELAYS_S) - 1)]
+            self._failures += 1
+            self._pilot = PilotChild([*self._setup.words(self._bundle, self._limit), *self._window_words])
+
+    def _end_pilot(self, why: str) -> None:
+        """End it; its own last words tell why, where nothing else does."""
+        with self._lock:
+            pilot, self._pilot = self._pilot, None
+        if pilot is not None:
+            said = pilot.end()
+            self._problem = why or f"the pilot does not run: {said}"
+
+    def _keep_watcher(self) -> None:
+        now = time.monotonic()
+        if self._watcher is None and now >= self._watch_due_s:
+            self._watch_due_s = now + _RESTART_DELAYS_S[0]
+            try:
+                self._watcher = ActuatorClient(self._setup.socket, role=ClientRole.WATCHER)
+            except ActuatorGone as error:
+                self._gone = str(error)
+
+    def _lost(self, why: str) -> None:
+        with self._lock:
+            watcher, self._watcher, self._status, self._gone = self._watcher, None, None, why
+        if watcher is not None:
+            watcher.close()
+
+
+def _latency_percentiles(times: list[float] | None) -> LatencyPercentiles | None:
+    return LatencyPercentiles(p50_ms=times[0], p95_ms=times[1], p99_ms=times[2]) if times else None
+
+
+PILOT_READY_S: Final = 60.0
+"""A Pi takes seconds to load a network and to measure it; nothing takes longer than this."""
+_HANG_TIMEOUT_S: Final = 3.0
+_END_TIMEOUT_S: Final = 5.0
+_READ_BYTES_MAX: Final = 1 << 16
+_PILOT_MODULE: Final = "racer.car.pilot.process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotSetup:
+    """With what a pilot is started.
+
+    Attributes:
+        socket: the actuator's.
+        camera: see `racer.car.camera.opening`; empty for none.
+        record: folder of recorded drives; None records none.
+        threads: of the network of a bundle.
+        name: what to call a bundle.
+    """
+
+    calibration: Path
+    car_id: str
+    socket: str
+    camera: str = ""
+    record: Path | None = None
+    mapping: str = "table"
+    threads: Callable[[Path], int] = lambda bundle: 1
+    name: Callable[[Path], str] = lambda bundle: bundle.stem
+
+    def words(self, bundle: Path | None, speed_limit: float) -> list[str]:
+        """The pilot's command line."""
+        words = [sys.executable, "-m", _PILOT_MODULE]
+        if bundle is not None:
+            words += [str(bundle), "--threads", str(self.threads(bundle)), "--name", self.name(bundle)]
+        words += ["--calibration", str(self.calibration), "--car-id", self.car_id, "--socket", self.socket]
+        words += ["--camera", self.camera, "--mapping", self.mapping, "--speed-limit", f"{speed_limit:g}"]
+        return words + (["--record", str(self.record.absolute())] if self.record else [])
+
+
+class PilotChild:
+    """One pilot process. Its input never blocks: what it does not read is dropped, and heartbeats come again."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.record: dict[str, Any] = {}
+        self.heard_s = time.monotonic()
+        self._lock = threading.Lock()
+        self._open = True
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
+        self._rest = b""
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C in the console's terminal is the console's to handle.
+        self.process = subprocess.Popen(
+            words, stdin=pipe, stdout=pipe, stderr=self._errors, bufsize=0, start_new_session=True
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self._input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self._input, False)
+
+    def say(self, word: str) -> None:
+        """One line."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._open:
+                os.write(self._input, f"{word}\n".encode())
+
+    def hear(self) -> bool:
+        """Take what it told; False where it has closed its output."""
+        data = os.read(self.output, _READ_BYTES_MAX)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if lines:
+            self.record, self.heard_s = json.loads(lines[-1]), time.monotonic()
+        return bool(data)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has told nothing for too long; while it starts it may be silent for longer."""
+        return time.monotonic() - self.heard_s > (_HANG_TIMEOUT_S if self.record else PILOT_READY_S)
+
+    def end(self) -> str:
+        """Let it stop the car and end; its last words."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with self._lock, contextlib.suppress(OSError):
+            self._open = False
+            self.process.stdin.close()
+        try:
+            self.process.wait(0.0 if self.hangs else _END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._errors.close()
+        return said[-1].removeprefix("error: ") if said else f"it ended with status {self.process.returncode}"

@@ -1,0 +1,209 @@
+"""Who made a bundle: a detached Ed25519 signature in a small JSON file beside it, and the keys that a car trusts.
+
+What is signed is the bundle's sha256 behind a fixed prefix, so that a signature of ours can never be taken for one of
+something else. A car with at least one trusted key takes signed bundles only: else leaving the signature away would be
+the attack. Needs the package `cryptography`; without it a signed bundle is refused and never taken as unsigned.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from racer.assets import write_atomically
+from racer.errors import BundleError, MissingExtra
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+SIGNATURE_FORMAT: Final = "racer-signature"
+SIGNATURE_VERSION: Final = 1
+SIGNATURE_SUFFIX: Final = ".sig"
+SIGNATURE_BYTES_MAX: Final = 4096
+_PREFIX: Final = b"racer-bundle-signature-v1\0"
+_KEYS: Final = {"format", "version", "sha256", "key", "signature"}
+
+
+class SignatureError(BundleError):
+    """A signature that is missing, damaged, of another bundle, or by a key that the car does not trust."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as it was read; nothing of it is verified yet.
+
+    Attributes:
+        sha256: of the bundle, hex.
+        key: the public key's 32 bytes.
+        value: 64 bytes.
+    """
+
+    sha256: str
+    key: bytes
+    value: bytes
+
+    def to_json(self) -> bytes:
+        """The text of the `.sig` file."""
+        data = {
+            "format": SIGNATURE_FORMAT,
+            "version": SIGNATURE_VERSION,
+            "sha256": self.sha256,
+            "key": _to_base64(self.key),
+        }
+        return (json.dumps(data | {"signature": _to_base64(self.value)}, indent=1) + "\n").encode()
+
+
+def parse_signature(data: bytes, *, source: str) -> Signature:
+    """A signature from the text of a `.sig` file.
+
+    Raises:
+        SignatureError: it is none, or of a newer version.
+    """
+    try:
+        found = json.loads(data) if len(data) <= SIGNATURE_BYTES_MAX else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or found.get("format") != SIGNATURE_FORMAT:
+        raise SignatureError(f"{source} is no signature of a bundle")
+    if found.get("version") != SIGNATURE_VERSION or isinstance(found["version"], bool):
+        raise SignatureError(
+            f"{source} has version {found.get('version')!r}; this racer reads version {SIGNATURE_VERSION}"
+        )
+    if set(found) != _KEYS or not all(isinstance(found[key], str) for key in ("sha256", "key", "signature")):
+        raise SignatureError(f"{source} is damaged: it needs {', '.join(sorted(_KEYS))}")
+    if not re.fullmatch("[0-9a-f]{64}", found["sha256"]):
+        raise SignatureError(f"{source} is damaged: its sha256 is none")
+    return Signature(
+        found["sha256"], _from_base64(found["key"], 32, f"{source}: key"), _from_base64(found["signature"], 64, source)
+    )
+
+
+def verify_signature(signature: Signature, *, sha256: str, trusted: Mapping[str, bytes], source: str) -> str:
+    """Make sure that a trusted key signed the bundle with this sha256.
+
+    Args:
+        trusted: public keys by name.
+        source: what to call the bundle in messages.
+
+    Returns:
+        The name of the key.
+
+    Raises:
+        SignatureError: it did not.
+        MissingExtra: `cryptography` is not installed.
+    """
+    module = _ed25519(f"{source} is signed; checking that")
+    from cryptography.exceptions import InvalidSignature
+
+    name = next((name for name, key in sorted(trusted.items()) if key == signature.key), None)
+    if name is None:
+        known = ", ".join(sorted(trusted)) or "none"
+        raise SignatureError(
+            f"{source} is signed with key {fingerprint(signature.key)}, which this car does not trust (trusted: "
+            f"{known}); add it with `racer car models trust`, or delete the signature if you trust the file"
+        )
+    if signature.sha256 != sha256:
+        raise SignatureError(f"the signature of {source} is of another file (sha256 differs)")
+    try:
+        module.Ed25519PublicKey.from_public_bytes(signature.key).verify(signature.value, _signed_message(sha256))
+    except (InvalidSignature, ValueError):
+        raise SignatureError(f"the signature of {source} does not fit; the file or the signature was changed") from None
+    return name
+
+
+def sign_bundle(data: bytes, key: ed25519.Ed25519PrivateKey) -> Signature:
+    """The signature of a bundle's bytes."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Signature(sha256, key.public_key().public_bytes_raw(), key.sign(_signed_message(sha256)))
+
+
+def create_key(path: Path) -> str:
+    """Write a new private key (mode 0600), and its public key beside it as `.pub`; never over an older one.
+
+    Returns:
+        The public key's text.
+
+    Raises:
+        SignatureError: there is a key already.
+        MissingExtra: `cryptography` is not installed.
+    """
+    key = _ed25519("Making a key").Ed25519PrivateKey.generate()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise SignatureError(f"{path} exists; a key is not overwritten, because cars may trust it") from None
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(f"racer-private-key {_to_base64(key.private_bytes_raw())}\n")
+    public = _to_base64(key.public_key().public_bytes_raw())
+    write_atomically(path.with_name(path.name + ".pub"), f"racer-public-key {public}\n")
+    return public
+
+
+def read_private_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    """A private key that `new_key` wrote.
+
+    Raises:
+        SignatureError: the file is no private key.
+        MissingExtra: `cryptography` is not installed.
+    """
+    module = _ed25519("Signing")
+    return module.Ed25519PrivateKey.from_private_bytes(_read_key(path, "racer-private-key"))
+
+
+def read_public_key(path: Path) -> bytes:
+    """The 32 bytes of a `.pub` file.
+
+    Raises:
+        SignatureError: the file is no public key.
+    """
+    return _read_key(path, "racer-public-key")
+
+
+def fingerprint(key: bytes) -> str:
+    """Short name of a public key, to compare by eye."""
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def _read_key(path: Path, kind: str) -> bytes:
+    try:
+        words = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'no text'}") from None
+    if len(words) != 2 or words[0] != kind:
+        raise SignatureError(f"{path} is no file that begins with `{kind}`; make one with `racer car models new-key`")
+    return _from_base64(words[1], 32, str(path))
+
+
+def _signed_message(sha256: str) -> bytes:
+    return _PREFIX + bytes.fromhex(sha256)
+
+
+def _to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _from_base64(text: str, count: int, source: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != count:
+        raise SignatureError(f"{source} is damaged: {count} bytes in base64 should be there")
+    return data
+
+
+def _ed25519(what: str) -> Any:
+    try:
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError:
+        raise MissingExtra(what, "sign") from None
+    return ed25519

@@ -1,0 +1,253 @@
+"""`racer car`: one file for each group of commands, and the options that they share.
+
+`racer car drive`: a bundle in a terminal, on this car or in front of the simulator.
+
+`racer car bench` and `racer car camera`: what this machine and its camera can do, before the car moves.
+
+`racer car replay`: look at a recorded drive.
+
+`racer car`: all its commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from racer.cli import car_actuator, car_calibration, car_console, car_models, car_options
+from racer.errors import RacerError
+
+if TYPE_CHECKING:
+    from racer.car.bench import BenchChoice, SpeedResult
+    from racer.hil.session import HilDrive
+
+
+def drive(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, or a run folder.")],
+    sim: car_options.Sim = False,
+    track: car_options.Track = "",
+    laps: Annotated[int, typer.Option(min=1, help="With --sim: laps to drive.")] = 10,
+    latency_ms: car_options.LatencyMs = 60.0,
+    seed: car_options.Seed = 0,
+    speed_limit: Annotated[float, typer.Option(help="Share of the car's speed that it may drive, up to 1.")] = 0.3,
+    camera: Annotated[str, typer.Option("--camera", help="picamera2, v4l2:/dev/video0, or replay:FILE.")] = "picamera2",
+    mapping: car_options.Mapping = "table",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="Of the network; default: what `racer car bench` chose."),
+    ] = None,
+    record: car_options.Record = None,
+    no_record: car_options.NoRecord = False,
+    calibration: car_options.Calibration = None,
+    socket: car_options.Socket = "",
+    car_id: car_options.CarId = "",
+) -> None:
+    """Let a bundle drive: on this car, or with --sim on a simulated one in front of the real software."""
+    from racer.car.bench import load_choice
+    from racer.car.models.store import default_store_root
+    from racer.policy.load import find_bundle
+
+    choice = load_choice(find_bundle(bundle), threads=threads)
+    if choice.words:
+        typer.echo(f"bench     {choice.words}")
+    folder = car_options.drives_folder(record, no_record, (Path() if sim else default_store_root()) / "drives")
+    if sim:
+        _drive_simulated(choice, track, laps, latency_ms, speed_limit, seed, folder)
+        return
+    from racer.car.actuator.calibrated_range import own_car_id
+    from racer.car.actuator.client import ActuatorGone
+    from racer.car.calibration.calibration import read_calibration
+    from racer.car.pilot.readiness import make_pilot_components
+    from racer.car.pilot.terminal import drive_in_terminal
+
+    found = read_calibration(car_options.calibration_path(calibration), car_id=car_id or own_car_id())
+    ready = make_pilot_components(
+        choice.bundle, found, mapping=mapping, speed_limit=speed_limit, threads=choice.threads
+    )
+    assert ready.model is not None
+    for note in ready.notes:
+        typer.echo(f"note      {note}")
+    typer.echo(f"ready     {ready.model.name}, p99 {ready.model.times.p99:.1f} ms; put the car down, Ctrl-C ends")
+    try:
+        done = drive_in_terminal(ready, socket=socket, camera=camera, record=folder)
+    except ActuatorGone as error:
+        raise RacerError(f"{error}; is the service racer-actuator running?") from None
+    if words := done.drives.words():
+        typer.echo(f"recorded  {folder}: {words}")
+
+
+def _drive_simulated(
+    choice: BenchChoice, track: str, laps: int, latency_ms: float, speed_limit: float, seed: int, folder: Path | None
+) -> None:
+    from racer.config.train import DEFAULT_TRACK
+    from racer.hil.session import HilSession
+
+    road = track or DEFAULT_TRACK
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what we started ends, too
+    typer.echo(f"starting  actuator, simulated car on {road}, pilot with {choice.bundle.name}")
+    session = HilSession(
+        choice.bundle,
+        track=road,
+        latency_ms=latency_ms,
+        speed_limit=speed_limit,
+        seed=seed,
+        threads=choice.threads,
+        record=folder,
+    )
+    try:
+        with session:
+            typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
+            _print_drive(session.laps(laps, tell=_print_lap))
+    finally:
+        for path in session.drive.recorded:
+            typer.echo(f"recorded  {os.path.relpath(path)}")
+
+
+def _print_lap(lap: Mapping[str, Any]) -> None:
+    if lap["completed"]:
+        typer.echo(f"lap       {lap['time_s']:.2f} s")
+    else:
+        typer.echo(f"lap       {lap['ended_by'].replace('_', ' ')} at {lap['progress']:.0f} %, put back on the road")
+
+
+def _print_drive(done: HilDrive) -> None:
+    times = [lap["time_s"] for lap in done.laps if lap["completed"]]
+    mean = f", best {min(times):.2f} s, mean {sum(times) / len(times):.2f} s" if times else ""
+    typer.echo(f"completed {done.completed} of {len(done.laps)} laps{mean}")
+    for name, key in (("glass to wheel", "glass_to_wheel_ms"), ("network", "inference_ms")):
+        if key in done.pilot:
+            p50, p95, p99, _ = done.pilot[key]
+            typer.echo(f"{name:<15} p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms")
+    record = done.pilot
+    typer.echo(f"steps     {record['steps']}, missed {record['missed']}, without a new frame {record['repeated']}")
+    typer.echo(f"pilot     {done.memory_mb:.0f} MB at most")
+    for reason in done.stops:
+        typer.echo(f"stopped   {reason}; started again")
+
+
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(help="Variants of one policy, such as the fp32 and the int8 one.")],
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, max=16, help="To try; may be given several times.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="For each variant and number of threads.")] = 2.0,
+) -> None:
+    """Measure bundles on this machine, check their recorded answers, pick the fastest; exit 1 if none may drive."""
+    from racer.car.bench import bench_bundles as measure
+    from racer.car.bench import machine_notes, save_choice
+    from racer.policy.load import find_bundle
+
+    results = measure([find_bundle(bundle) for bundle in bundles], threads=threads or (), seconds=seconds)
+    for note in machine_notes():
+        typer.echo(f"machine   {note}")
+    for result in results:
+        _print_result(result)
+    best = results[0]
+    if best.refused:
+        raise RacerError(f"none of these may drive on this machine: {best.bundle}: {best.refused}")
+    typer.echo(f"choose    {best.bundle} on {best.threads} thread{'s' * (best.threads > 1)}")
+    try:
+        typer.echo(f"wrote     {save_choice(results)}; `racer car drive` and `racer car console` go by it")
+    except OSError as error:
+        typer.echo(
+            f"note      the choice is not kept ({error.filename}: {error.strerror}); give --threads {best.threads}"
+        )
+
+
+def _print_result(result: SpeedResult) -> None:
+    times = result.times
+    figures = (
+        "not measured" if times is None else f"p50 {times.p50:.2f} ms, p95 {times.p95:.2f} ms, p99 {times.p99:.2f} ms"
+    )
+    share = "" if times is None else f", {result.p99_share:.0%} of the period of {result.period_ms:.0f} ms"
+    typer.echo(f"{result.bundle.name}, threads {result.threads}: {figures}{share}")
+    if result.refused:
+        typer.echo(f"refused   {result.refused}")
+
+
+def camera(
+    words: Annotated[str, typer.Argument(help="picamera2, v4l2:/dev/video0, or replay:FILE.")] = "picamera2",
+    seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="To watch it for.")] = 3.0,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG of the last frame.")] = None,
+    calibration: car_options.Calibration = None,
+    car_id: car_options.CarId = "",
+) -> None:
+    """Watch the camera for a while: its rate, its faults, and a picture; nothing moves."""
+    from racer.car.actuator.calibrated_range import own_car_id
+    from racer.car.calibration.calibration import read_calibration
+    from racer.car.camera.capture import watch_camera
+
+    found = read_calibration(car_options.calibration_path(calibration), car_id=car_id or own_car_id())
+    if found.camera is None:
+        raise RacerError("the calibration does not say what this car's camera sees; measure it")
+    seen = watch_camera(words, found.camera, seconds=seconds)
+    typer.echo(f"frames    {seen.frames} in {seconds:g} s, {seen.rate_hz:.1f} a second")
+    if seen.interval is not None:
+        typer.echo(f"interval  p50 {seen.interval.p50:.1f} ms, p99 {seen.interval.p99:.1f} ms")
+    if output is not None and seen.last is not None:
+        from racer.car.camera.capture import save_png
+
+        save_png(seen.last, output)
+        typer.echo(f"wrote     {output}")
+    if seen.fault is not None:
+        raise RacerError(f"camera {words}: {seen.fault.text}")
+
+
+def replay(
+    drive: Annotated[Path, typer.Argument(help="A recorded drive (.drive).")],
+    picture: Annotated[
+        Path | None, typer.Option("--picture", "-p", help="Also write a contact sheet of frames and actions, a PNG.")
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="List every event and change of state.")] = False,
+    pulses: Annotated[
+        bool, typer.Option("--pulses", help="Make the pulses again with this build; exit 1 where one differs.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Show what a recorded drive was: who drove, how long, how late, what happened."""
+    from racer.assets import write_atomically
+    from racer.car.recording.reader import read_drive
+    from racer.car.recording.summary import check_pulses, contact_sheet, drive_summary, state_changes
+
+    found = read_drive(drive)
+    rows = list(drive_summary(found))
+    told = list(state_changes(found))
+    zero = min((at for at, _ in told if at), default=0)
+    check = check_pulses(found) if pulses else None
+    if picture is not None:
+        write_atomically(picture, contact_sheet(found))
+    if as_json:
+        data = {"summary": dict(rows), "events": [{"s": max(at - zero, 0) / 1e9, "what": words} for at, words in told]}
+        checked = {"steps": check.steps, "same": check.same, "first": check.first} if check else None
+        typer.echo(json.dumps(data | {"pulses": checked}, indent=1))
+    else:
+        for name, words in rows:
+            typer.echo(f"{name:<10}{words}")
+        for at, words in told if events else told[-5:]:
+            typer.echo(f"{max(at - zero, 0) / 1e9:8.2f}  {words}")
+        if check:
+            typer.echo(f"pulses    {check.same} of {check.steps} control steps give the same pulses again")
+        if picture is not None:
+            typer.echo(f"wrote     {picture}")
+    if check and check.first is not None:
+        from racer.errors import RacerError
+
+        raise RacerError(f"{drive}: step {check.first} gives other pulses with this build")
+
+
+app = typer.Typer(no_args_is_help=True, help="Drive a real car.")
+app.add_typer(car_actuator.app, name="actuator")
+app.add_typer(car_calibration.app, name="calibration")
+app.add_typer(car_models.app, name="models")
+app.command("console")(car_console.console)
+app.command("drive")(drive)
+app.command("bench")(bench)
+app.command("camera")(camera)
+app.command("replay")(replay)

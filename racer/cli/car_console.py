@@ -1,0 +1,165 @@
+"""`racer car console`: the car's web page, on this car or in front of the simulator."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from racer.cli import car_options
+
+if TYPE_CHECKING:
+    from racer.car.console.controller import ConsoleController, WizardSession
+    from racer.car.link.process_link import PilotSetup
+    from racer.car.models.store import ModelStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where the page is."""
+
+    host: str
+    port: int
+    names: list[str]
+
+
+def console(
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(help="Bundles or run folders to bring; the first drives. Default: as in use.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for the whole network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8440,
+    name: Annotated[list[str] | None, typer.Option("--name", help="Another name of this car in its address.")] = None,
+    camera: Annotated[
+        str, typer.Option("--camera", help="picamera2, v4l2:/dev/video0, replay:FILE, or none.")
+    ] = "picamera2",
+    store: car_options.StoreRoot = None,
+    calibration: car_options.Calibration = None,
+    socket: car_options.Socket = "",
+    car_id: car_options.CarId = "",
+    sensors: car_options.Sensors = "camera",
+    mapping: car_options.Mapping = "table",
+    record: car_options.Record = None,
+    no_record: car_options.NoRecord = False,
+    sim: car_options.Sim = False,
+    track: car_options.Track = "",
+    latency_ms: car_options.LatencyMs = 60.0,
+    seed: car_options.Seed = 0,
+) -> None:
+    """Serve the car's page: stop, let a model drive, drive by hand, models, calibration, logs."""
+    from racer.car.models.store import default_store_root
+
+    brought, where, has = bundles or [], _Address(host, port, name or []), car_options.sensor_names(sensors)
+    if sim:
+        folder = car_options.drives_folder(record, no_record, Path("drives"))
+        _serve_simulated(brought, where, store, folder, has, track=track, latency_ms=latency_ms, seed=seed)
+        return
+    from racer.car.actuator.calibrated_range import own_car_id
+    from racer.car.actuator.protocol import default_socket
+    from racer.car.console.startup import serve_console
+    from racer.car.link.process_link import PilotSetup
+    from racer.car.models.store import ModelStore, make_fit_check
+
+    root = store or default_store_root()
+    setup = PilotSetup(
+        calibration=car_options.calibration_path(calibration),
+        car_id=car_id or own_car_id(),
+        socket=socket or default_socket(),
+        camera="" if camera == "none" else camera,
+        record=car_options.drives_folder(record, no_record, root / "drives"),
+        mapping=mapping,
+    )
+    models = ModelStore(root, fits=make_fit_check(setup.calibration, has))
+    with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as desk:
+        serve_console(desk, host=where.host, port=where.port, names=where.names)
+
+
+@contextlib.contextmanager
+def _open_controller(
+    models: ModelStore, brought: list[Path], setup: PilotSetup, where: _Address, wizard: WizardSession | None = None
+) -> Iterator[ConsoleController]:
+    """A desk with its pilot, as long as it lasts."""
+    from racer.car.console.controller import ConsoleController
+    from racer.car.console.startup import chosen_threads, console_address, current_model, install_models, read_token
+    from racer.car.link.process_link import ProcessLink
+
+    install_models(models, brought, tell=typer.echo)
+    token = read_token(models.root / "console-token")
+    setup = replace(setup, threads=chosen_threads, name=lambda path: models.card(path.parent.name).name)
+    link = ProcessLink(setup, bundle=current_model(models, tell=typer.echo))
+    desk = ConsoleController(link, models, token=token, wizard=wizard)
+    typer.echo(f"open      {console_address(where.host, where.port, token)}")
+    if where.host == "127.0.0.1":
+        typer.echo("only this machine can reach it; --host 0.0.0.0 lets the network in, or use: ssh -L")
+    link.open()
+    try:
+        yield desk
+    finally:
+        link.close()
+
+
+def _serve_simulated(
+    brought: list[Path],
+    where: _Address,
+    store: Path | None,
+    record: Path | None,
+    sensors: list[str],
+    *,
+    track: str,
+    latency_ms: float,
+    seed: int,
+) -> None:
+    from racer.bundle import read_bundle
+    from racer.car.console.startup import make_server
+    from racer.car.link.process_link import PilotSetup
+    from racer.car.models.store import ModelStore, make_fit_check
+    from racer.config.train import DEFAULT_TRACK
+    from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, serve_console_with_rig
+    from racer.policy.load import find_bundle
+
+    seen = bundle_camera(read_bundle(find_bundle(brought[0]))) if brought else None
+    road = track or DEFAULT_TRACK
+    typer.echo(f"starting  actuator and simulated car on {road}")
+    with HilRig(track=road, latency_ms=latency_ms, camera=seen, seed=seed) as rig:
+        models = ModelStore(store or rig.place / "store", fits=make_fit_check(rig.calibration, sensors))
+        setup = PilotSetup(
+            calibration=rig.calibration,
+            car_id=SIMULATED_CAR_ID,
+            socket=rig.socket,
+            camera=f"sim:{rig.eye}",
+            record=record,
+        )
+        with _open_controller(models, brought, setup, where) as desk:
+            server = make_server(desk, host=where.host, port=where.port, names=where.names)
+            serve_console_with_rig(rig, desk, server, tell=_print_lap)
+
+
+def _print_lap(lap: Mapping[str, Any]) -> None:
+    from racer.hil.session import lap_text
+
+    typer.echo(lap_text(lap))
+
+
+def _make_wizard(setup: PilotSetup) -> WizardSession:
+    from racer.car.calibration.calibration import Calibration, write_calibration
+    from racer.car.calibration.preview import ActuatorPreview
+    from racer.car.calibration.wizard import CalibrationWizard, draft_calibration
+    from racer.car.console.controller import WizardSession
+    from racer.cli.car_calibration import choose_driver, read_earlier_calibration
+
+    def start() -> tuple[CalibrationWizard, ActuatorPreview]:
+        before = read_earlier_calibration(setup.calibration, setup.car_id)
+        driver = choose_driver("", before)
+        bench = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
+        return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), bench
+
+    def save(made: Calibration) -> None:
+        write_calibration(setup.calibration, made)
+
+    return WizardSession(start, save)

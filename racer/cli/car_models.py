@@ -1,0 +1,163 @@
+"""`racer car models`: the bundles on a car."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from racer.cli import car_options
+
+if TYPE_CHECKING:
+    from racer.car.models.store import ModelCard, ModelStore
+
+app = typer.Typer(no_args_is_help=True, help="The models on this car: install, choose, go back, sign.")
+
+_Which = Annotated[str, typer.Argument(help="Name, or the first digits of its sha256.")]
+
+
+@app.command("list")
+def models_list(root: car_options.StoreRoot = None) -> None:
+    """List the models, and say which drives."""
+    store = _open_store(root)
+    marks = {store.current: "in use", store.previous: "before"}
+    cards = store.cards()
+    for card in cards:
+        typer.echo(f"{marks.get(card.sha256, ''):<7} {card.name:<24} {card.sha256[:12]}  {card.installed}")
+    if not cards:
+        typer.echo("no models; bring one with `racer deploy` or `racer car models install`")
+
+
+@app.command("show")
+def models_show(which: _Which, root: car_options.StoreRoot = None) -> None:
+    """Show the card of a model: what it is, and how it answered here."""
+    _print_card(_open_store(root).card(which))
+
+
+@app.command("install")
+def models_install(
+    bundle: Annotated[Path, typer.Argument(help="Bundle; a signature BUNDLE.sig beside it is checked too.")],
+    use: Annotated[bool, typer.Option("--use", help="Switch to it.")] = False,
+    root: car_options.StoreRoot = None,
+    calibration: car_options.Calibration = None,
+    sensors: car_options.Sensors = "camera",
+) -> None:
+    """Check a bundle and take it into the store; what is in use stays unless --use is given."""
+    store = _open_store(root, calibration, sensors)
+    card = store.install(bundle)
+    if use:
+        store.use(card.sha256)
+    _print_card(card)
+
+
+@app.command("receive", hidden=True)
+def models_receive(
+    sha256: Annotated[str, typer.Option("--sha256", help="Of what comes on standard input.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it.")],
+    signature: Annotated[str, typer.Option("--signature", help="The signature's file in base64.")] = "",
+    use: Annotated[bool, typer.Option("--use", help="Switch to it.")] = False,
+    root: car_options.StoreRoot = None,
+    calibration: car_options.Calibration = None,
+    sensors: car_options.Sensors = "camera",
+) -> None:
+    """The other end of `racer deploy`: a bundle from standard input."""
+    from racer.car.models.deploy import decode_signature, received_line
+    from racer.car.models.store import read_stream
+
+    source = f"bundle `{name}`"
+    data = read_stream(sys.stdin.buffer, sha256=sha256, source=source)
+    store = _open_store(root, calibration, sensors)
+    signed = decode_signature(signature) if signature else None
+    card = store.install_bytes(data, name=name, signature=signed, source=source)
+    if use:
+        store.use(card.sha256)
+    typer.echo(received_line(card.sha256, card.name, store.current == card.sha256, _parity_text(card)))
+
+
+@app.command("use")
+def models_use(
+    which: _Which,
+    root: car_options.StoreRoot = None,
+    calibration: car_options.Calibration = None,
+    sensors: car_options.Sensors = "camera",
+) -> None:
+    """Switch to an installed model; a running pilot takes it when it starts anew, or from the console."""
+    card = _open_store(root, calibration, sensors).use(which)
+    typer.echo(f"in use    {card.name} ({card.sha256[:12]})")
+
+
+@app.command("rollback")
+def models_rollback(
+    root: car_options.StoreRoot = None,
+    calibration: car_options.Calibration = None,
+    sensors: car_options.Sensors = "camera",
+) -> None:
+    """Go back to the model that was in use before; a second time goes forth again."""
+    card = _open_store(root, calibration, sensors).rollback()
+    typer.echo(f"in use    {card.name} ({card.sha256[:12]})")
+
+
+@app.command("remove")
+def models_remove(which: _Which, root: car_options.StoreRoot = None) -> None:
+    """Delete a model that is neither in use nor needed to go back."""
+    card = _open_store(root).remove(which)
+    typer.echo(f"removed   {card.name} ({card.sha256[:12]})")
+
+
+@app.command("new-key")
+def models_new_key(
+    path: Annotated[Path, typer.Argument(help="Private key to write; PATH.pub comes beside it.")],
+) -> None:
+    """Make a key to sign bundles with, on your computer and not on the car."""
+    from racer.car.models.signature import create_key
+
+    create_key(path)
+    typer.echo(f"wrote     {path} (keep it secret) and {path}.pub (for `racer car models trust` on the car)")
+
+
+@app.command("sign")
+def models_sign(
+    bundle: Annotated[Path, typer.Argument(help="Bundle; the signature is written beside it.")],
+    key: Annotated[Path, typer.Option("--key", help="Private key that `new-key` wrote.")],
+) -> None:
+    """Sign a bundle: writes BUNDLE.sig, which `racer deploy` sends along."""
+    from racer.assets import write_atomically
+    from racer.bundle import read_bundle
+    from racer.car.models.signature import SIGNATURE_SUFFIX, read_private_key, sign_bundle
+
+    read_bundle(bundle)
+    made = sign_bundle(bundle.read_bytes(), read_private_key(key))
+    typer.echo(f"wrote     {write_atomically(bundle.with_name(bundle.name + SIGNATURE_SUFFIX), made.to_json())}")
+
+
+@app.command("trust")
+def models_trust(
+    key: Annotated[Path, typer.Argument(help="Public key (.pub).")], root: car_options.StoreRoot = None
+) -> None:
+    """Trust a key: from now on this car takes only bundles signed by a trusted key."""
+    typer.echo(f"trusted   {_open_store(root).trust(key)}; unsigned bundles are refused from now on")
+
+
+def _open_store(root: Path | None, calibration: Path | None = None, sensors: str = "") -> ModelStore:
+    from racer.car.models.store import ModelStore, default_store_root, make_fit_check
+
+    if not sensors:  # looking at what is there
+        return ModelStore(root or default_store_root())
+    fits = make_fit_check(car_options.calibration_path(calibration), car_options.sensor_names(sensors))
+    return ModelStore(root or default_store_root(), fits=fits)
+
+
+def _parity_text(card: ModelCard) -> str:
+    p = card.parity
+    return (
+        f"{p.observations} recorded answers, largest difference {p.difference:.1e} of the range; "
+        f"{p.inference_ms:g} ms for one answer"
+    )
+
+
+def _print_card(card: ModelCard) -> None:
+    rows = {"model": card.name, "sha256": card.sha256, "signed by": card.signed_by or "nobody"}
+    for name, words in (rows | card.summary | {"installed": card.installed, "parity": _parity_text(card)}).items():
+        typer.echo(f"{name:<13} {words}")

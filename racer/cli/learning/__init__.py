@@ -1,1 +1,0 @@
-"""What `racer train` and `racer distill` do alike: showing where a run is, stopping it, and going on with it."""

@@ -1,1 +1,0 @@
-"""`racer rewards`: the commands, and what they print, draw and begin."""

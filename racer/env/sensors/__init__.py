@@ -1,0 +1,4 @@
+"""The sensors of an environment: what a policy observes, for every car of a batch.
+
+`suite` collects the sensors of one configuration; `camera` and `lidar` hold one class for each kind of sensor.
+"""

@@ -1,0 +1,58 @@
+"""The simulated camera: frames of the road with the noise of a real sensor, and with its faults on demand."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import numpy as np
+
+from racer.car.mailbox import CameraFrame
+from racer.config.env import CameraConfig
+from racer.sim.camera.camera import Camera
+from racer.sim.world import World
+
+PIXEL_NOISE = 2.0
+"""Standard deviation of a pixel, of 255. Without noise a standing car's frames would be equal; no camera's are."""
+
+DEFAULT_RATE_HZ = 30.0
+
+CameraFault = Literal["none", "stall", "freeze", "black", "torn"]
+CAMERA_FAULTS: tuple[CameraFault, ...] = ("none", "stall", "freeze", "black", "torn")
+
+
+class SimCamera:
+    """Takes frames of the first car of a world.
+
+    Attributes:
+        fault: what is wrong with it: `stall` takes no frames, `freeze` repeats the last picture.
+    """
+
+    def __init__(self, world: World, config: CameraConfig, *, seed: int = 0) -> None:
+        self.fault: CameraFault = "none"
+        self.last_ns = 0
+        self._camera = Camera(world, config)
+        self._random = np.random.default_rng([seed, 0xE7E])
+        self._number = 0
+        self._last: CameraFrame | None = None
+
+    def take(self) -> CameraFrame | None:
+        """A frame of now, or None where the camera has stalled."""
+        if self.fault == "stall":
+            return None
+        captured_ns = time.monotonic_ns()
+        self._number += 1
+        if self.fault == "freeze" and self._last is not None:
+            return CameraFrame(self._number, captured_ns, self._last.pixels)
+        self._camera.look()
+        self._camera.render()
+        shown = self._camera.frames[0, 0]
+        noise = self._random.normal(0.0, PIXEL_NOISE, shown.shape)
+        pixels = np.clip(np.rint(shown + noise), 0, 255).astype(np.uint8)
+        if self.fault == "black":
+            pixels[:] = 0
+        elif self.fault == "torn":
+            pixels[len(pixels) // 2 :] = 128
+        self._last = CameraFrame(self._number, captured_ns, pixels)
+        self.last_ns = captured_ns
+        return self._last

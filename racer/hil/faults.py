@@ -1,0 +1,79 @@
+"""Faults in a simulated drive, and how far the car still goes: kill the pilot, freeze it, stall or spoil its camera."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from racer.car.actuator.sim_chip import read_log
+from racer.hil.session import HilSession
+
+HilFault = Literal["kill", "hang", "stall", "freeze", "black", "torn"]
+HIL_FAULTS: Final[tuple[HilFault, ...]] = ("kill", "hang", "stall", "freeze", "black", "torn")
+"""`kill` and `hang` the pilot (SIGKILL, SIGSTOP); the others spoil the camera, see `racer.hil.camera`."""
+
+_REST_SPEED: Final = 0.02
+_STOP_PULSES_US: Final = 6.0
+"""The simulated stop is at 1446 µs; the chip's steps are 4.9 µs."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopResult:
+    """What came of a fault. Times count from the fault, for the camera's faults from its last good frame."""
+
+    kind: HilFault
+    speed: float
+    neutral_ms: float
+    distance: float
+    reason: str
+
+
+def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0) -> StopResult:
+    """Put a fault into a driving car, wait until it stands, and mend the fault; a killed pilot is started anew.
+
+    Raises:
+        SessionError: the car does not stop.
+    """
+    pilot = session.pilot
+    assert pilot is not None
+    before = session.where()
+    at = time.monotonic_ns()
+    if kind == "kill":
+        session.pilot = None
+        pilot.process.kill()
+        pilot.end(signal.SIGKILL)  # closes its pipes; it is dead by then
+    elif kind == "hang":
+        pilot.process.send_signal(signal.SIGSTOP)
+    else:
+        session.plant.say(kind)
+    session.wait(lambda: session.where()["speed"] < _REST_SPEED, patience_s, "the car to stand")
+    after = session.where()
+    if kind == "stall":
+        at = min(at, after["camera_ns"])
+    neutral = _neutral_ns(session, at)
+    reason = _clear_fault(session, kind)
+    return StopResult(kind, before["speed"], (neutral - at) / 1e6, after["distance"] - before["distance"], reason)
+
+
+def _neutral_ns(session: HilSession, since_ns: int) -> int:
+    """When the throttle became neutral or off for good; at once where it was so already."""
+    rows = [(when, pulse) for when, _, pulse in read_log(session.chip, session.throttle_channel) if when >= since_ns]
+    moving = [when for when, pulse in rows if pulse is not None and abs(pulse - session.stop_us) > _STOP_PULSES_US]
+    return next((when for when, _ in rows if when > max(moving, default=0)), since_ns)
+
+
+def _clear_fault(session: HilSession, kind: HilFault) -> str:
+    if kind == "kill":
+        session.start_pilot()
+        return "the pilot is gone"
+    assert session.pilot is not None
+    if kind == "hang":
+        session.pilot.process.send_signal(signal.SIGCONT)
+    session.settle(0.3)
+    reason = str(session.record.get("stopped_by"))
+    if kind != "hang":
+        session.plant.say("none")
+    session.settle(0.7)
+    return reason

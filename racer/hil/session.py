@@ -1,0 +1,452 @@
+"""The real actuator and the real pilot as processes, and the simulator as the car between them.
+
+A `Rig` is a simulated car without a pilot, for whoever brings one (the console); a `Session` has a pilot of its own.
+
+The simulated car as a car owner would have measured it: its calibration, and what its pulses do.
+
+The car's page in front of the simulator: laps in the terminal and in the page's log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Self
+
+from racer.bundle import Bundle, read_bundle
+from racer.car.calibration.calibration import (
+    Calibration,
+    DriverConfig,
+    SteeringCalibration,
+    ThrottleCalibration,
+    read_calibration,
+    write_calibration,
+)
+from racer.car.console.controller import ConsoleController
+from racer.car.console.startup import run_server
+from racer.car.gate import SPEED_LIMIT_DEFAULT
+from racer.car.pilot.readiness import contract_camera, pilot_refusals
+from racer.config.env import CameraConfig, VehicleConfig
+from racer.config.read import read_vehicle
+from racer.errors import MissingExtra, RacerError
+
+START_TIMEOUT_S: Final = 120.0
+"""The first start compiles the simulator."""
+ARM_TIMEOUT_S: Final = 20.0
+STOPS_MAX: Final = 20
+
+
+class HilError(RacerError):
+    """A process of the simulated drive did not start, or ended."""
+
+
+class HilChild:
+    """A process that takes words and tells JSON lines."""
+
+    def __init__(self, name: str, arguments: list[str], *, talks: bool, apart: bool) -> None:
+        pipe = subprocess.PIPE if talks else None
+        self.name = name
+        self._talks = talks
+        self.newest: dict[str, Any] = {}
+        self._rest = b""
+        # A file and no pipe: where we are killed it must still be able to say why it stops the car.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdin=subprocess.PIPE,  # its end tells that we are gone
+            stdout=pipe,
+            stderr=self._errors,
+            bufsize=0,
+            start_new_session=apart,
+        )
+
+    def say(self, word: str) -> None:
+        """One word."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{word}\n".encode())
+
+    def output(self) -> int:
+        """The file that it tells into."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it told since the last time; blocks if nothing is there."""
+        *lines, self._rest = (self._rest + os.read(self.output(), 1 << 16)).split(b"\n")
+        for line in lines:
+            self.newest = json.loads(line)
+            yield self.newest
+
+    def check(self) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            SessionError: with its last words.
+        """
+        if self.process.poll() is not None:
+            raise HilError(f"the {self.name} ended: {self.words() or f'status {self.process.returncode}'}")
+
+    def words(self) -> str:
+        """Its last line on standard error, once it has ended."""
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return said[-1].removeprefix("error: ") if said else ""
+
+    def memory_mb(self, key: str = "VmRSS") -> float:
+        """Its memory now (`VmRSS`), or at most (`VmHWM`)."""
+        with contextlib.suppress(OSError, StopIteration):
+            text = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            return int(next(line for line in text if line.startswith(key)).split()[1]) / 1024
+        return 0.0
+
+    def end(self, number: int) -> None:
+        """Signal it, wait, and kill it if it does not obey."""
+        if self._talks and self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(3.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(3.0)
+        for pipe in (self.process.stdin, self.process.stdout, self._errors):
+            if pipe is not None:
+                pipe.close()
+
+
+@dataclass
+class HilDrive:
+    """What came of a simulated drive. Times of `pilot` are milliseconds: p50, p95, p99 and the longest.
+
+    Attributes:
+        recorded: files of recorded drives.
+    """
+
+    laps: list[dict[str, Any]] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    pilot: dict[str, Any] = field(default_factory=dict)
+    recorded: list[str] = field(default_factory=list)
+    memory_mb: float = 0.0
+
+    @property
+    def completed(self) -> int:
+        """Laps that were driven whole."""
+        return sum(lap["completed"] for lap in self.laps)
+
+
+def bundle_camera(bundle: Bundle) -> CameraConfig | None:
+    """The camera that a bundle was trained with; None where it needs none."""
+    return contract_camera(bundle) if any(sensor.name == "camera" for sensor in bundle.contract.sensors) else None
+
+
+class HilRig:
+    """A simulated car: the actuator on a simulated chip, and the plant, in a folder of their own; a context manager.
+
+    Args:
+        camera: the simulated car's real camera.
+
+    Attributes:
+        place: the folder. calibration: file of the car.
+        drive: the laps so far.
+
+    Raises:
+        RacerError: the vehicle cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        track: str,
+        vehicle: str = "deepracer",
+        latency_ms: float = 60.0,
+        camera: CameraConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="racer-car-")
+        self.place = place = Path(self._folder.name)
+        self.chip = place / "chip"
+        made = simulated_calibration(read_vehicle(vehicle), camera or CameraConfig(), chip=self.chip)
+        self.throttle_channel = made.driver.throttle_channel
+        self.stop_us = made.throttle.stop_us
+        self.calibration = write_calibration(place / "calibration.json", made)
+        self.socket, self.eye = str(place / "actuator"), str(place / "camera")
+        common = ["--calibration", str(self.calibration)]
+        self.pilot_words = ["--socket", self.socket, "--car-id", SIMULATED_CAR_ID, *common]
+        self._plant_words = ["racer.hil", "--track", track, "--vehicle", vehicle, *common]
+        self._plant_words += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
+        self._actuator_words = ["racer.hil.parent_watch", "racer.car.actuator", "run", *self.pilot_words]
+        self.pilot: HilChild | None = None
+        self.drive = HilDrive()
+        self.told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
+
+    def __enter__(self) -> Self:
+        """Start the actuator, then the plant.
+
+        Raises:
+            MissingExtra: there is no simulator here, as on a car.
+            SessionError: one of them did not start.
+        """
+        if find_spec("numba") is None:
+            raise MissingExtra("A simulated drive", "train")
+        # Ctrl-C reaches the actuator at once, the others through us.
+        self.actuator = HilChild("actuator", self._actuator_words, talks=False, apart=False)
+        self.plant = HilChild("plant", self._plant_words, talks=True, apart=True)
+        try:
+            self.wait(lambda: self.plant.newest.get("event") == "ready", START_TIMEOUT_S, "the simulator to start")
+            self.ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything, the pilot first."""
+        if self.pilot is not None:
+            self.pilot.end(signal.SIGTERM)
+        self.actuator.end(signal.SIGTERM)
+        self.plant.end(signal.SIGTERM)
+        self._folder.cleanup()
+
+    def ready(self) -> None:
+        """Called when the car stands on the road."""
+
+    def turn(self, timeout_s: float = 0.1) -> None:
+        """Wait for somebody to tell something, and take it.
+
+        Raises:
+            SessionError: one of the processes ended.
+        """
+        children = [child for child in (self.plant, self.pilot) if child is not None]
+        files = {child.output(): child for child in children}
+        ready, _, _ = select.select(list(files), [], [], timeout_s)
+        for file in ready:
+            for line in files[file].lines():
+                if line.get("event") == "lap":
+                    self.drive.laps.append(line)
+                    self.told_laps(line)
+                if (path := str(line.get("drive", ""))) and path not in self.drive.recorded:
+                    self.drive.recorded.append(path)
+        for child in (self.actuator, *children):
+            child.check()
+
+    def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        """Take turns until something is so.
+
+        Raises:
+            SessionError: it took too long.
+        """
+        until = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > until:
+                raise HilError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'nothing came'}")
+            self.turn()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The pilot's newest status."""
+        return self.pilot.newest if self.pilot else {}
+
+    def settle(self, seconds: float) -> None:
+        """Take turns for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.turn(left)
+
+    def where(self) -> dict[str, Any]:
+        """How the plant's car stands now."""
+        self.plant.newest = {}
+        self.plant.say("where")
+        self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
+        return self.plant.newest
+
+
+class HilSession(HilRig):
+    """A simulated car with a pilot.
+
+    Args:
+        camera: the simulated car's real camera; None for exactly the contract's.
+        threads: of the network.
+        record: folder of recorded drives; None records none.
+
+    Raises:
+        RacerError: the bundle, the track or the vehicle cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Path | str,
+        *,
+        track: str,
+        vehicle: str = "deepracer",
+        latency_ms: float = 60.0,
+        speed_limit: float = SPEED_LIMIT_DEFAULT,
+        camera: CameraConfig | None = None,
+        seed: int = 0,
+        threads: int = 1,
+        record: Path | None = None,
+    ) -> None:
+        found = read_bundle(bundle)
+        camera = camera or bundle_camera(found)
+        super().__init__(track=track, vehicle=vehicle, latency_ms=latency_ms, camera=camera, seed=seed)
+        if told := pilot_refusals(found, read_calibration(self.calibration, car_id=SIMULATED_CAR_ID)):
+            self._folder.cleanup()
+            raise HilError(f"bundle {found.name} cannot drive this car: {'; '.join(told)}")
+        self._pilot_words = ["racer.car.pilot.process", str(bundle), *self.pilot_words, "--threads", str(threads)]
+        self._pilot_words += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
+        self._pilot_words += ["--record", str(record.absolute())] if record else []
+
+    def ready(self) -> None:
+        """Start the pilot."""
+        self.start_pilot()
+
+    def start_pilot(self) -> None:
+        """A new pilot process, ready to be armed."""
+        self.pilot = HilChild("pilot", self._pilot_words, talks=True, apart=True)
+        self.wait(lambda: self.record.get("refusal") == "", START_TIMEOUT_S, "the pilot to see")
+
+    def go(self) -> None:
+        """Arm and drive, as a person would; again where a busy machine was late in between.
+
+        Raises:
+            SessionError: the car does not start.
+        """
+        assert self.pilot is not None
+        words = {"DISARMED": "arm", "ARMED": "drive", "FAULT": "clear"}
+        until = time.monotonic() + ARM_TIMEOUT_S
+        while self.record.get("state") != "DRIVING":
+            if time.monotonic() > until:
+                raise HilError(f"the car does not start: {self.record.get('answer') or self.record.get('refusal')}")
+            if word := words.get(self.record.get("state", "")):
+                self.pilot.say(word)
+            self.turn(0.1)
+            self.settle(0.25)
+
+    def laps(self, count: int, *, tell: Callable[[Mapping[str, Any]], None] = lambda lap: None) -> HilDrive:
+        """Drive until so many laps are over, completed or not; whatever stops the car is noted, and it starts again.
+
+        Raises:
+            SessionError: it stopped too often.
+        """
+        assert self.pilot is not None
+        self.told_laps = tell
+        self.go()
+        while len(self.drive.laps) < count:
+            self.turn()
+            if self.record.get("state") not in ("DRIVING", "ARMED"):
+                self.drive.stops.append(str(self.record.get("stopped_by") or self.record.get("reason")))
+                if len(self.drive.stops) > STOPS_MAX:
+                    raise HilError(f"the car was stopped {STOPS_MAX} times, last by: {self.drive.stops[-1]}")
+                self.go()
+        del self.drive.laps[count:]
+        self.drive.pilot = dict(self.record)
+        self.drive.memory_mb = self.pilot.memory_mb("VmHWM")
+        return self.drive
+
+
+SIMULATED_CAR_ID = "simulated"
+
+
+def simulated_calibration(vehicle: VehicleConfig, camera: CameraConfig, *, chip: Path | str) -> Calibration:
+    """Pulses of a DeepRacer (`on-car` notes: /opt/aws/deepracer/calibration.json), angles and speeds of the vehicle.
+
+    The speed rises straight with the throttle, as in the simulator's speed controller.
+    """
+    full = vehicle.steer_max_deg
+    return Calibration(
+        car_id=SIMULATED_CAR_ID,
+        driver=DriverConfig(kind="sim", device=str(chip)),
+        steering=SteeringCalibration(
+            left_us=1700, centre_us=1450, right_us=1200, max_deg_left=full, max_deg_right=full, invert=False
+        ),
+        throttle=ThrottleCalibration(
+            stop_us=1446, fwd_start_us=1446, fwd_max_us=1311, rev_start_us=1446, rev_max_us=1446, invert=True
+        ),
+        speed_table=((0.0, 0.0), (1.0, vehicle.speed_max)),
+        camera=camera,
+        tool="racer car drive --sim",
+    )
+
+
+def action_of_pulses(
+    calibration: Calibration, steering_us: float | None, throttle_us: float | None
+) -> tuple[float, float]:
+    """What pulses do to the car: degrees (left positive) and m/s. Without a pulse servo and motor do nothing.
+
+    The calibration read backwards; both maps are straight lines here.
+    """
+    s, t = calibration.steering, calibration.throttle
+    angle = 0.0
+    if steering_us is not None:
+        share = (steering_us - s.centre_us) / (s.left_us - s.centre_us)
+        angle = share * s.max_deg_left
+        if share < 0.0:
+            angle = -(steering_us - s.centre_us) / (s.right_us - s.centre_us) * s.max_deg_right
+    if throttle_us is None:
+        return angle, 0.0
+    # The chip's steps are 4.9 µs: half of one beside the stop is the stop.
+    if abs(throttle_us - t.stop_us) <= 2.5:
+        return angle, 0.0
+    share = (throttle_us - t.fwd_start_us) / (t.fwd_max_us - t.fwd_start_us)
+    return angle, max(0.0, share) * calibration.speed_max
+
+
+def serve_console_with_rig(
+    rig: HilRig, desk: ConsoleController, server: Any, *, tell: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Serve until a signal, or until one of the simulated car's processes ends.
+
+    Args:
+        server: a uvicorn server of this desk.
+        tell: gets each lap.
+
+    Raises:
+        SessionError: a process of the simulated car ended.
+    """
+    failed: list[HilError] = []
+    closing = threading.Event()
+
+    def told(lap: Mapping[str, Any]) -> None:
+        desk.record.event(lap_text(lap))
+        tell(lap)
+
+    def watch() -> None:
+        try:
+            while not closing.is_set():
+                rig.turn()
+        except HilError as error:
+            if not closing.is_set():
+                failed.append(error)
+                server.should_exit = True
+
+    rig.told_laps = told
+    thread = threading.Thread(target=watch, name="rig", daemon=True)
+    thread.start()
+    try:
+        run_server(server)
+    finally:
+        closing.set()
+        thread.join()
+        if failed:
+            raise failed[0]
+
+
+def lap_text(lap: Mapping[str, Any]) -> str:
+    """A lap, or what became of it."""
+    if lap["completed"]:
+        return f"lap {lap['time_s']:.2f} s"
+    return f"{lap['ended_by'].replace('_', ' ')} at {lap['progress']:.0f} %, put back on the road"

@@ -1,0 +1,347 @@
+"""The file of a leaderboard: an SQLite database with tables of ours and nothing else in it.
+
+Every change is one transaction with SQLite's rollback journal: writers wait for each other, and what a full disk, a
+stop or a power cut interrupts is undone by whoever opens the file next. A file of other tables, with triggers or views,
+or of a newer version is not touched.
+
+A leaderboard: results of races, with all that it takes to run them again, in one file.
+
+A race is kept with its track, rules, vehicle and the entrants' bundles, so that `leaderboard_verify` can rerun it from
+the file alone. What is in several races is kept once, by its sha256.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from racer import __version__
+from racer.config.env import VehicleConfig
+from racer.config.rules import Rules
+from racer.errors import RacerError
+from racer.race.entrants import BUNDLE_BYTES_MAX, check_label
+from racer.race.result import RaceResult, ResultError, result_from_record
+from racer.race.track_json import track_from_json, track_to_json
+from racer.runs import describe_environment
+from racer.track.track import Track
+
+APPLICATION_ID = 0x72616372
+"""`application_id` of our files: "racr"."""
+FILE_VERSION = 1
+WAIT_S = 30.0
+"""s to wait for another writer."""
+
+TABLES = (
+    "CREATE TABLE track (sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL)",
+    "CREATE TABLE rules (sha256 TEXT PRIMARY KEY, text TEXT NOT NULL)",
+    "CREATE TABLE vehicle (sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL)",
+    "CREATE TABLE bundle (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE race (id INTEGER PRIMARY KEY, added TEXT NOT NULL, track TEXT NOT NULL REFERENCES track, "
+    "rules TEXT NOT NULL REFERENCES rules, vehicle TEXT NOT NULL REFERENCES vehicle, seed INTEGER NOT NULL, "
+    "result TEXT NOT NULL, replay TEXT, replay_sha256 TEXT, circumstances TEXT NOT NULL)",
+    "CREATE TABLE entry (race INTEGER NOT NULL REFERENCES race, slot INTEGER NOT NULL, label TEXT NOT NULL, "
+    "bundle TEXT NOT NULL REFERENCES bundle, rank INTEGER, score_s REAL, total_s REAL, best_lap_s REAL, "
+    "status TEXT NOT NULL, PRIMARY KEY (race, slot))",
+    "CREATE INDEX entry_label ON entry (label)",
+)
+"""`race.result` is the whole result as JSON and what counts; `entry` repeats of it what a query may ask for."""
+
+
+class LeaderboardError(RacerError):
+    """A leaderboard cannot be read or written, or an entry does not stand up to a rerun."""
+
+
+@contextlib.contextmanager
+def open_database(path: Path, *, to: Literal["read", "write"]) -> Iterator[sqlite3.Connection]:
+    """A connection to a leaderboard's file; to write, in a transaction that is kept whole or not at all.
+
+    Raises:
+        LeaderboardError: one line: no such file, no leaderboard, a newer one, damaged, busy, or a full disk.
+    """
+    with _sqlite_errors(path):
+        connection = _connect(path, to)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("BEGIN IMMEDIATE" if to == "write" else "BEGIN")
+            _check_file(connection, path, to)
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # what was not committed is undone
+
+
+def _connect(path: Path, to: Literal["read", "write"]) -> sqlite3.Connection:
+    if path.is_dir():
+        raise LeaderboardError(f"{path} is a folder; name a leaderboard's file in it, as in {path / 'league.db'}")
+    if to == "read" and not path.is_file():
+        raise LeaderboardError(
+            f"No leaderboard {path} (there is no such file); `racer leaderboard {path} add` makes one"
+        )
+    if not path.parent.is_dir():
+        raise LeaderboardError(f"{path} cannot be made: there is no folder {path.parent}")
+    # Reading may have to undo what an interrupted writer left, so it may write where it is allowed to.
+    mode = "rwc" if to == "write" else "rw" if os.access(path, os.W_OK) else "ro"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, isolation_level=None)
+
+
+def _check_file(connection: sqlite3.Connection, path: Path, to: Literal["read", "write"]) -> None:
+    application, version = (
+        connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version")
+    )
+    found = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
+    if to == "write" and not found and application == version == 0:
+        for table in TABLES:
+            connection.execute(table)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FILE_VERSION}")
+        return
+    if application != APPLICATION_ID:
+        raise LeaderboardError(f"{path} is no leaderboard of racer")
+    if version > FILE_VERSION:
+        raise LeaderboardError(
+            f"{path} has version {version}, "
+            f"but racer {__version__} reads leaderboards up to {FILE_VERSION}; update racer"
+        )
+    if sorted(found) != sorted(TABLES):
+        raise LeaderboardError(f"{path} has other tables than a leaderboard's; it was changed or damaged")
+
+
+@contextlib.contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as one line of ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            told = f"{path} could not be written ({error}); it holds what it held before"
+        elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            told = f"{path} is being written by somebody else for more than {WAIT_S:g} s; try again"
+        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            told = f"{path} cannot be opened for this ({error}); look at its permissions"
+        elif name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            told = f"{path} is no leaderboard, or a damaged one ({error})"
+        else:
+            raise
+        raise LeaderboardError(told) from None
+
+
+_PACKAGES = ("numpy", "numba", "onnxruntime")
+"""What the numbers of a race come from, beside racer, Python and the processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRace:
+    """A race of a leaderboard.
+
+    Attributes:
+        number: of the race in this file, from 1.
+        added: when, UTC.
+        result: what came of it; `replay` is relative to the file's folder.
+        vehicle: sha256 of the vehicle's parameters.
+        replay_sha256: of the replay's file; empty where there is none.
+        circumstances: machine and versions that it was run with.
+    """
+
+    number: int
+    added: str
+    result: RaceResult
+    vehicle: str
+    replay_sha256: str
+    circumstances: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaceInputs:
+    """What a race was run with."""
+
+    track: Track
+    rules: Rules
+    vehicle: VehicleConfig
+    bundles: tuple[bytes, ...]
+    """Of the entrants, in their order."""
+
+
+class Leaderboard:
+    """The leaderboard in a file; each call opens the file and closes it again."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Nothing is read yet; the first `keep` makes the file."""
+        self.path = Path(path)
+
+    def keep(
+        self,
+        result: RaceResult,
+        *,
+        track: Track,
+        rules: Rules,
+        vehicle: VehicleConfig,
+        bundles: Sequence[Path],
+        now: datetime | None = None,
+    ) -> int:
+        """Add a race, whole or not at all; one that is there already, to the last bit, is not added again.
+
+        Args:
+            bundles: the entrants' files, in the order of the result.
+            now: when it was raced; now.
+
+        Returns:
+            The number of the race.
+
+        Raises:
+            LeaderboardError: it cannot be kept, or the file cannot be written.
+        """
+        data = _checked_bundles(result, bundles)
+        if rules.sha256 != result.rules.sha256:
+            raise LeaderboardError(f"These are not the rules `{result.rules.name}` that the race was run under")
+        replay, replay_sha256 = self._replay(result.replay)
+        told = json.dumps(replace(result, replay=None).record(), allow_nan=False)
+        track_text, vehicle_text = track_to_json(track), vehicle.model_dump_json()
+        keys = _sha256(track_text.encode()), rules.sha256, _sha256(vehicle_text.encode())
+        around = json.dumps(current_environment())
+        with open_database(self.path, to="write") as file:
+            same = "SELECT id FROM race WHERE (track, rules, vehicle, seed, result, circumstances) = (?, ?, ?, ?, ?, ?)"
+            if (found := file.execute(same, (*keys, result.seed, told, around)).fetchone()) is not None:
+                return int(found[0])
+            new = "INSERT OR IGNORE INTO"
+            file.execute(f"{new} track VALUES (?, ?, ?)", (keys[0], track.name, track_text))
+            file.execute(f"{new} rules VALUES (?, ?)", (keys[1], rules.model_dump_json()))
+            file.execute(f"{new} vehicle VALUES (?, ?, ?)", (keys[2], result.vehicle, vehicle_text))
+            file.executemany(f"{new} bundle VALUES (?, ?)", data.items())
+            added = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
+            row = (added, *keys, result.seed, told, replay, replay_sha256, around)
+            number = file.execute("INSERT INTO race VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+            assert number is not None
+            for slot, one in enumerate(result.entrants):
+                times = one.rank, one.score_s, one.total_s, one.best_lap_s
+                file.execute(
+                    "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (number, slot, one.label, one.sha256, *times, one.status),
+                )
+        return number
+
+    def races(self) -> list[StoredRace]:
+        """All races, the oldest first.
+
+        Raises:
+            LeaderboardError: there is no leaderboard, or no good one.
+        """
+        asked = "SELECT id, added, result, vehicle, replay, replay_sha256, circumstances FROM race ORDER BY id"
+        with open_database(self.path, to="read") as file:
+            return [self._kept(row) for row in file.execute(asked)]
+
+    def inputs(self, number: int) -> RaceInputs:
+        """What a race was run with.
+
+        Raises:
+            LeaderboardError: there is no such race, or what it was run with is damaged.
+        """
+        with open_database(self.path, to="read") as file:
+            row = file.execute(
+                "SELECT track.text, rules.text, vehicle.text FROM race JOIN track ON track.sha256 = race.track "
+                "JOIN rules ON rules.sha256 = race.rules JOIN vehicle ON vehicle.sha256 = race.vehicle "
+                "WHERE race.id = ?",
+                (number,),
+            ).fetchone()
+            if row is None:
+                count = file.execute("SELECT count(*) FROM race").fetchone()[0]
+                raise LeaderboardError(f"{self.path} has no race {number}; it holds {count}")
+            asked = "SELECT sha256, data FROM entry JOIN bundle ON sha256 = entry.bundle WHERE race = ? ORDER BY slot"
+            bundles = file.execute(asked, (number,)).fetchall()
+        for sha256, data in bundles:
+            if not isinstance(data, bytes) or _sha256(data) != sha256:
+                raise LeaderboardError(f"{self.path}: a bundle of race {number} is damaged (its sha256 differs)")
+        try:
+            return RaceInputs(
+                track=track_from_json(row[0]),
+                rules=Rules.model_validate_json(row[1]),
+                vehicle=VehicleConfig.model_validate_json(row[2]),
+                bundles=tuple(data for _, data in bundles),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(number, error) from None
+
+    def _kept(self, row: Sequence[Any]) -> StoredRace:
+        number, added, told, vehicle, replay, replay_sha256, around = row
+        try:
+            result = result_from_record(json.loads(told))
+            if replay is not None:
+                result = replace(result, replay=Path(replay))
+            return StoredRace(
+                number=int(number),
+                added=str(added),
+                result=result,
+                vehicle=str(vehicle),
+                replay_sha256=str(replay_sha256 or ""),
+                circumstances={str(key): str(value) for key, value in json.loads(around).items()},
+            )
+        except (AttributeError, TypeError, ValueError, ResultError) as error:
+            raise self._damaged(number, error) from None
+
+    def _damaged(self, number: object, error: Exception) -> LeaderboardError:
+        return LeaderboardError(f"{self.path}: race {number} is damaged: {' '.join(str(error).split())[:200]}")
+
+    def _replay(self, path: Path | None) -> tuple[str | None, str | None]:
+        """A replay's path from the file's folder, and its sha256."""
+        if path is None:
+            return None, None
+        try:
+            digest = _sha256(path.read_bytes())
+        except OSError as error:
+            raise LeaderboardError(f"Replay {path} cannot be read: {error.strerror or error}") from None
+        try:
+            return Path(os.path.relpath(path.resolve(), self.path.resolve().parent)).as_posix(), digest
+        except ValueError:  # on another drive
+            return path.resolve().as_posix(), digest
+
+
+def _checked_bundles(result: RaceResult, bundles: Sequence[Path]) -> dict[str, bytes]:
+    """sha256 -> file of the entrants' bundles, checked against the result."""
+    if result.status != "done":
+        raise LeaderboardError(f"A race that is {result.status} is not kept")
+    if len(bundles) != len(result.entrants):
+        raise LeaderboardError(f"{len(result.entrants)} raced, {len(bundles)} bundles are given")
+    data = {}
+    for one, path in zip(result.entrants, bundles, strict=True):
+        check_label(one.label)
+        if not one.sha256:
+            raise LeaderboardError(f"{one.label} is no bundle; a leaderboard keeps races between bundles")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise LeaderboardError(f"Bundle {path} cannot be read: {error.strerror or error}") from None
+        if _sha256(content) != one.sha256 or len(content) > BUNDLE_BYTES_MAX:
+            raise LeaderboardError(f"{path} is not the bundle that raced as {one.label} (sha256 differs)")
+        data[one.sha256] = content
+    return data
+
+
+def current_environment() -> dict[str, str]:
+    """Machine and versions that decide a race's last bits."""
+    told = describe_environment()
+    versions = {name: str(told["packages"].get(name)) for name in _PACKAGES}
+    machine = {"system": told["machine"]["system"], "processor": _processor() or told["machine"]["processor"]}
+    return {"racer": told["racer"], "python": told["python"], **versions, **machine}
+
+
+def _processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,449 @@
+"""Functions of one or two numbers, of `math` and of numpy, with their domains.
+
+Numbers to numbers of another kind, and rounding.
+
+The least and the greatest of numbers or items, as Python and as numpy find them.
+"""
+
+from __future__ import annotations
+
+from racer.reward.compile.arithmetic import binary_op, power
+from racer.reward.compile.builtins_sequences import BuiltinHandler, flat_row, fold_call, over_row, stdlib_handler
+from racer.reward.compile.coercion import (
+    as_number,
+    contents_of,
+    is_sequence,
+    length_of,
+    require_value,
+    truth_of,
+    truth_value,
+)
+from racer.reward.compile.control_flow import Context
+from racer.reward.compile.errors import UNCOVERED
+from racer.reward.compile.values import (
+    INT_LIMIT,
+    NONE,
+    Builtin,
+    Constant,
+    DictContents,
+    FixedSequence,
+    Maybe,
+    ObjectRef,
+    Scalar,
+    TupleValue,
+    Value,
+    as_float,
+    as_kind,
+    as_numpy,
+    kind_of,
+    number_kind,
+)
+
+_FINITE = "not abs({x}) < INF"
+_OUTSIDE = "not -1.0 <= {x} <= 1.0"
+# name -> (what leaves before, the expression, whether an infinite or undefined result leaves)
+MATH_FUNCTIONS: dict[str, tuple[str, str, bool]] = {
+    "sqrt": ("not {x} >= 0.0", "math.sqrt({x})", False),
+    "sin": (_FINITE, "math.sin({x})", False),
+    "cos": (_FINITE, "math.cos({x})", False),
+    "tan": (_FINITE, "math.tan({x})", False),
+    "asin": (_OUTSIDE, "math.asin({x})", False),
+    "acos": (_OUTSIDE, "math.acos({x})", False),
+    "atan": ("", "math.atan({x})", False),
+    "sinh": ("", "math.sinh({x})", True),
+    "cosh": ("", "math.cosh({x})", True),
+    "tanh": ("", "math.tanh({x})", False),
+    "asinh": ("", "math.asinh({x})", True),
+    "exp": ("", "math.exp({x})", True),
+    "expm1": ("", "math.expm1({x})", True),
+    "log": ("not 0.0 < {x} < INF", "math.log({x})", False),
+    "log2": ("not 0.0 < {x} < INF", "np.log2({x})", False),
+    "log10": ("not 0.0 < {x} < INF", "math.log10({x})", False),
+    "log1p": ("not -1.0 < {x} < INF", "math.log1p({x})", False),
+    "erf": ("", "math.erf({x})", False),
+    "fabs": ("", "abs({x})", False),
+    "degrees": ("", "({x} * 57.29577951308232)", True),
+    "radians": ("", "({x} * 0.017453292519943295)", False),
+    "rad2deg": ("", "({x} * 57.29577951308232)", True),
+    "deg2rad": ("", "({x} * 0.017453292519943295)", False),
+    "square": ("", "({x} * {x})", True),
+    "rint": ("", "np.rint({x})", False),
+    "sign": ("", "", False),
+    "floor": ("", "", False),
+    "ceil": ("", "", False),
+    "trunc": ("", "", False),
+    "isnan": ("", "({x} != {x})", False),
+    "isinf": ("", "(abs({x}) == INF)", False),
+    "isfinite": ("", "(abs({x}) < INF)", False),
+    "atan2": ("", "math.atan2({x}, {y})", False),
+    "copysign": ("", "math.copysign({x}, {y})", False),
+    "hypot": ("", "math.sqrt({x} * {x} + {y} * {y})", True),
+    "fmod": ("not abs({x}) < INF or {y} == 0.0", "np.fmod({x}, {y})", True),
+}
+_TRUTHS = ("isnan", "isinf", "isfinite")
+_ROUNDED = ("floor", "ceil", "trunc")
+
+
+def number_function(context: Context, name: str, args: list[Scalar | Constant], numpy: bool) -> Value:
+    """A function of `MATH` of one or two numbers; `math.log` takes a base, `math.hypot` any number."""
+    before, expr, after = MATH_FUNCTIONS[name]
+    if name == "hypot" and len(args) != 2 and not numpy:
+        return _hypot_many(context, args)
+    if name == "log" and len(args) == 2 and not numpy:
+        top = number_function(context, name, args[:1], False)
+        base = number_function(context, name, args[1:], False)
+        assert isinstance(top, Scalar)
+        assert isinstance(base, Scalar)
+        base = context.atom(base)
+        context.trap_if(f"{base.expr} == 0.0")
+        return Scalar("f", f"({top.expr} / {base.expr})")
+    if len(args) != (2 if "{y}" in expr else 1):
+        raise context.cannot(f"`{name}` with {len(args)} arguments")
+    if name in _ROUNDED:
+        return _rounded(context, name, args[0], numpy)
+    if name == "sign":
+        if not numpy:
+            raise context.cannot("`math.sign`")
+        whole = number_kind(args[0]) in "bi"
+        result = as_numpy(context.routine("sign", args[0]))
+        return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
+    if name == "square" and number_kind(args[0]) in "bi":
+        raise context.cannot("`square` of a whole number")
+    if name in ("fabs", "rint") and numpy and number_kind(args[0]) in "bi":
+        pass
+    names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
+    places = {"x": names[0], "y": names[-1]}
+    if before:
+        context.trap_if(before.format(**places))
+    written = expr.format(**places)
+    if name in _TRUTHS:
+        return Scalar("b", written, numpy)
+    result_name = context.temp(written)
+    if after:
+        context.trap_if(f"not abs({result_name}) < INF", UNCOVERED)
+    return Scalar("f", result_name, numpy)
+
+
+def _rounded(context: Context, name: str, value: Scalar | Constant, numpy: bool) -> Value:
+    if number_kind(value) in "bi":
+        if numpy:
+            return Scalar("i", as_kind(value, "i"), True)
+        return Scalar("i", as_kind(value, "i"), False)
+    x = context.atom(Scalar("f", as_float(value))).expr
+    if numpy:
+        return Scalar("f", f"np.{name}({x})", True)
+    context.trap_if(f"not abs({x}) < {INT_LIMIT}", UNCOVERED)
+    return Scalar("i", f"int({x})" if name == "trunc" else f"int(math.{name}({x}))")
+
+
+def _hypot_many(context: Context, args: list[Scalar | Constant]) -> Value:
+    if not args:
+        return Constant(0.0)
+    names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
+    result = context.temp(f"math.sqrt({' + '.join(f'{n} * {n}' for n in names)})")
+    context.trap_if(f"not abs({result}) < INF", UNCOVERED)
+    return Scalar("f", result)
+
+
+def _function(name: str, numpy: bool) -> BuiltinHandler:
+    """A function of numbers; numpy's go over arrays too."""
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if named:
+            raise context.cannot("these keywords")
+        sides = [is_sequence(context, a) for a in args]
+        if numpy and any(sides):
+            if len(args) == 1:
+                return map_items(f"numpy.{name}")(context, args, {})
+            word = "mapped_two" if all(sides) else "mapped_left" if sides[0] else "mapped_right"
+            return context.routine(word, Builtin(f"numpy.{name}"), *args)
+        return number_function(context, name, [as_number(context, a) for a in args], numpy)
+
+    return run
+
+
+def map_items(name: str) -> BuiltinHandler:
+    """A function of one number over the items of an array."""
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        value = require_value(context, args[0])
+        found = contents_of(context, value)
+        if isinstance(found, FixedSequence):
+            made = [context.native(name, [item, *args[1:]], named) for item in found.items]
+            return TupleValue(tuple(as_numpy(x) for x in made), "ndarray")
+        if len(args) > 1 or named:
+            raise context.cannot("this function of an array")
+        return context.routine("mapped", Builtin(name), value)
+
+    return run
+
+
+def _divmod(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    return TupleValue((binary_op(context, "//", args[0], args[1]), binary_op(context, "%", args[0], args[1])))
+
+
+def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if len(args) != 2 or named:
+        raise context.cannot("`pow` with three arguments")
+    return binary_op(context, "**", args[0], args[1])
+
+
+def _math_pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    a, b = (Scalar("f", as_float(as_number(context, x))) for x in args)
+    return power(context, a, b)
+
+
+NUMBER_BUILTINS: dict[str, BuiltinHandler] = {
+    **{f"math.{name}": _function(name, False) for name in MATH_FUNCTIONS},
+    **{f"numpy.{name}": _function(name, True) for name in MATH_FUNCTIONS},
+    "builtins.divmod": _divmod,
+    "builtins.pow": _pow,
+    "math.pow": _math_pow,
+    "math.dist": stdlib_handler("distance"),
+    "math.fsum": stdlib_handler("total", Constant(0.0)),
+    "math.gcd": stdlib_handler("gcd"),
+    "math.prod": stdlib_handler("product", Constant(1)),
+    "racer.as_numpy": lambda context, args, named: as_numpy(args[0]),
+}
+
+
+def _abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    (value,) = args
+    if is_sequence(context, value):
+        return map_items("builtins.abs")(context, args, named)
+    x = as_number(context, value)
+    if isinstance(x, Constant):
+        return Constant(abs(x.value))
+    if x.kind in "bi":
+        return Scalar("i", f"abs({as_kind(x, 'i')})", x.numpy, x.bound)
+    return Scalar(x.kind, f"abs({x.expr})", x.numpy)
+
+
+def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if not args:
+        return Constant(0)
+    x = as_number(context, args[0]) if len(args) == 1 else None
+    if x is None:
+        raise context.cannot("`int` with a base")
+    if isinstance(x, Constant):
+        return fold_call(context, int, x.value)
+    if x.kind in "bi":
+        return Scalar("i", as_kind(x, "i"), False, x.bound)
+    name = context.atom(x).expr
+    context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+    return Scalar("i", f"int({name})")
+
+
+def _float(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if not args:
+        return Constant(0.0)
+    if isinstance(args[0], Constant) and isinstance(args[0].value, str):
+        return fold_call(context, float, args[0].value)
+    x = as_number(context, args[0])
+    return Constant(float(x.value)) if isinstance(x, Constant) else Scalar("f", as_float(x))
+
+
+def _bool(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    return truth_value(truth_of(context, args[0])) if args else Constant(False)
+
+
+def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    x = as_number(context, args[0])
+    digits = args[1] if len(args) > 1 else named.get("ndigits", NONE)
+    if digits == NONE:
+        if number_kind(x) in "bi":
+            return _int(context, [x], {})
+        if isinstance(x, Constant):
+            return fold_call(context, round, x.value)
+        name = context.atom(x).expr
+        context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+        return Scalar("i", f"int(np.rint({name}))")
+    if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= 15:
+        raise context.cannot("`round` to a number of digits that is not known")
+    if isinstance(x, Constant):
+        return fold_call(context, round, x.value, digits.value)
+    if x.kind in "bi":
+        return Scalar("i", as_kind(x, "i"), x.numpy, x.bound)
+    if x.numpy:
+        return _numpy_round(context, [x, digits], {})
+    if digits.value == 0:
+        name = context.atom(x).expr
+        context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+        return Scalar(x.kind, f"np.rint({name})")
+    result = context.routine("round_to", context.atom(x), digits)
+    return Scalar(x.kind, result.expr) if isinstance(result, Scalar) else result
+
+
+def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    digits = args[1] if len(args) > 1 else named.get("decimals", Constant(0))
+    if is_sequence(context, args[0]):
+        raise context.cannot("rounding of an array")
+    x = as_number(context, args[0])
+    if not isinstance(digits, Constant) or not 0 <= digits.value <= 15:
+        raise context.cannot("`round` to a number of digits that is not known")
+    if number_kind(x) in "bi":
+        return as_numpy(x)
+    scale = repr(10.0**digits.value)
+    expr = f"np.rint({as_float(x)})" if digits.value == 0 else f"(np.rint({as_float(x)} * {scale}) / {scale})"
+    name = context.temp(expr)
+    context.trap_if(f"not abs({name}) < INF", UNCOVERED)
+    return Scalar("f", name, True)
+
+
+def _float64(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    return as_numpy(context.native("builtins.float", args, named))
+
+
+def _numpy_abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if named or len(args) != 1:
+        raise context.cannot("this `abs`")
+    return (
+        as_numpy(context.native("builtins.abs", args, {}))
+        if not isinstance(args[0], TupleValue)
+        else _abs_items(context, args)
+    )
+
+
+def _abs_items(context: Context, args: list[Value]) -> Value:
+    return map_items("builtins.abs")(context, args, {})
+
+
+CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
+    "builtins.abs": _abs,
+    "builtins.int": _int,
+    "builtins.float": _float,
+    "builtins.bool": _bool,
+    "builtins.round": _round,
+    "numpy.round": _numpy_round,
+    "numpy.around": _numpy_round,
+    "numpy.double": _float64,
+    "numpy.abs": _numpy_abs,
+    "numpy.absolute": _numpy_abs,
+}
+
+
+def _extreme(word: str) -> BuiltinHandler:
+    least = word == "min"
+    by, plain = ("least_by", "least") if least else ("greatest_by", "greatest")
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if set(named) - {"key", "default"}:
+            raise context.cannot(f"`{word}` with these keywords")
+        items: Value = args[0] if len(args) == 1 else TupleValue(tuple(args))
+        items = require_value(context, items)
+        if isinstance(items, ObjectRef) and isinstance(context.content(items.id), DictContents):
+            raise context.cannot(f"`{word}` of a dict")
+        if "default" in named:
+            count = length_of(context, items)
+            if isinstance(count, Constant):
+                return named["default"] if count.value == 0 else _of(context, items, named)
+            return context.choose(f"{count.expr} > 0", lambda: _of(context, items, named), lambda: named["default"])
+        return _of(context, items, named)
+
+    def _of(context: Context, items: Value, named: dict[str, Value]) -> Value:
+        if named.get("key", NONE) != NONE:
+            return context.routine(by, items, named["key"])
+        found = contents_of(context, items) if is_sequence(context, items) else None
+        if (
+            isinstance(found, FixedSequence)
+            and found.items
+            and all(kind_of(v) is not None for v in map(_some, found.items))
+        ):
+            return extreme_of(context, [as_number(context, v) for v in found.items], "<" if least else ">")
+        return context.routine(plain, items)
+
+    def _some(value: Value) -> Value:
+        return value.value if isinstance(value, Maybe) and value.value is not None else value
+
+    return run
+
+
+def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -> Value:
+    """The least or greatest of a few numbers, the first one where several are equal."""
+    best = values[0]
+    for value in values[1:]:
+        if isinstance(best, Constant) and isinstance(value, Constant):
+            smaller = value.value < best.value if symbol == "<" else value.value > best.value
+            best = value if smaller else best
+            continue
+        one = context.atom(best) if isinstance(best, Scalar) else best
+        two = context.atom(value) if isinstance(value, Scalar) else value
+        kinds = {number_kind(one), number_kind(two)}
+        joined = kinds.pop() if len(kinds) == 1 else "i" if kinds <= {"b", "i"} else "n"
+        a, b = as_kind(one, joined), as_kind(two, joined)
+        numpy = any(isinstance(v, Scalar) and v.numpy for v in (one, two))
+        bounds = [v.bound if isinstance(v, Scalar) else float(abs(v.value)) for v in (one, two)]
+        bound = max(bounds) if joined == "i" else INT_LIMIT
+        best = Scalar(joined, context.temp(f"{b} if {b} {symbol} {a} else {a}"), numpy, bound)
+    return best
+
+
+def _of_row(name: str, symbol: str) -> BuiltinHandler:
+    over = over_row(name, numpy=True)
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if len(args) == 1 and not named and is_sequence(context, args[0]):
+            found = contents_of(context, flat_row(context, args[0]))
+            if isinstance(found, FixedSequence) and found.items:
+                numbers = [as_number(context, v) for v in found.items]
+                for x in numbers:
+                    if number_kind(x) in "fn" and isinstance(x, Scalar):
+                        context.trap_if(f"{context.atom(x).expr} != {context.atom(x).expr}", UNCOVERED)
+                return _widened(as_numpy(extreme_of(context, numbers, symbol)))
+        return over(context, args, named)
+
+    return run
+
+
+def _widened(value: Value) -> Value:
+    """A number of an array that held ints and floats is a float."""
+    return Scalar("f", value.expr, True) if isinstance(value, Scalar) and value.kind == "n" else value
+
+
+def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    names = ("a", "a_min", "a_max")
+    values = dict(zip(names, args, strict=False))
+    values.update({{"min": "a_min", "max": "a_max"}.get(k, k): v for k, v in named.items()})
+    if set(values) != set(names) or NONE in values.values():
+        raise context.cannot("this `clip`")
+    if is_sequence(context, values["a"]):
+        return map_items("numpy.clip")(context, [values[n] for n in names], {})
+    numbers = [as_number(context, values[n]) for n in names]
+    for x in numbers:
+        if isinstance(x, Scalar) and number_kind(x) in "fn":
+            context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
+    return _widened(as_numpy(extreme_of(context, [_chain_of(context, numbers[:2], ">"), numbers[2]], "<")))
+
+
+def _chain_of(context: Context, numbers: list[Scalar | Constant], symbol: str) -> Scalar | Constant:
+    return as_number(context, extreme_of(context, numbers, symbol))
+
+
+def _pairwise(symbol: str) -> BuiltinHandler:
+    """`numpy.maximum` and `numpy.minimum` of two numbers."""
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if named or len(args) != 2 or any(is_sequence(context, a) for a in args):
+            raise context.cannot("this function of arrays")
+        numbers = [as_number(context, a) for a in args]
+        for x in numbers:
+            if isinstance(x, Scalar) and number_kind(x) in "fn":
+                context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
+        return _widened(as_numpy(extreme_of(context, numbers, symbol)))
+
+    return run
+
+
+EXTREME_BUILTINS: dict[str, BuiltinHandler] = {
+    "builtins.min": _extreme("min"),
+    "builtins.max": _extreme("max"),
+    "numpy.max": _of_row("greatest", ">"),
+    "numpy.amax": _of_row("greatest", ">"),
+    "numpy.min": _of_row("least", "<"),
+    "numpy.amin": _of_row("least", "<"),
+    "numpy.clip": _clip,
+    "numpy.maximum": _pairwise(">"),
+    "numpy.fmax": _pairwise(">"),
+    "numpy.minimum": _pairwise("<"),
+    "numpy.fmin": _pairwise("<"),
+}

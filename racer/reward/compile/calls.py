@@ -1,0 +1,470 @@
+"""Calls: of functions and classes, of the user's and of others'.
+
+calls      all of them
+inlining   the user's functions, translated in place
+blocks     their early returns, as nested branches
+methods    of built-in types
+
+Early returns, written as nested branches where that is possible: it spares a block in the written code.
+
+Functions of the user's are translated in place, once for each call.
+
+Methods of built-in types.
+
+Calls: of the user's functions, classes and objects, of Python's and numpy's functions, and of the prelude.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from racer.reward.compile.builtins_table import BUILTINS
+from racer.reward.compile.coercion import (
+    as_number,
+    contents_of,
+    format_method,
+    is_sequence,
+    is_text,
+    require_bound,
+    require_value,
+)
+from racer.reward.compile.control_flow import BlockExits, Context
+from racer.reward.compile.errors import UNCOVERED
+from racer.reward.compile.module_env import CallFrame, scope_of
+from racer.reward.compile.object_ops import class_member
+from racer.reward.compile.sequence_ops import append, freeze_inner, pop_last, require_writable, set_contents
+from racer.reward.compile.stdlib import STDLIB_FRAME, STDLIB_FUNCTIONS
+from racer.reward.compile.values import (
+    NONE,
+    UNBOUND,
+    BoundMethod,
+    Builtin,
+    BuiltinMethod,
+    Constant,
+    DictContents,
+    FixedSequence,
+    Maybe,
+    ObjectFields,
+    ObjectRef,
+    Scalar,
+    TupleValue,
+    UnknownString,
+    UserFunction,
+    Value,
+    kind_of,
+)
+
+_DEPTH = 12
+_tail_forms: dict[int, tuple[ast.FunctionDef, list[ast.stmt] | None]] = {}
+
+
+def tail_form(node: ast.FunctionDef) -> list[ast.stmt] | None:
+    """The body with every `return` at the end of its way; None where that would double code."""
+    if id(node) not in _tail_forms or _tail_forms[id(node)][0] is not node:
+        _tail_forms[id(node)] = (node, _tail(node.body, node, _DEPTH))
+    return _tail_forms[id(node)][1]
+
+
+def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt] | None:
+    for index, statement in enumerate(statements):
+        if isinstance(statement, (ast.Return, ast.Raise)):
+            return statements[: index + 1]
+        if not has_return(statement):
+            continue
+        if not isinstance(statement, ast.If) or depth == 0:
+            return None
+        rest = statements[index + 1 :]
+        ends = ends_always(statement.body), ends_always(statement.orelse)
+        if rest and not any(ends):
+            return None
+        then = _tail(statement.body if ends[0] else statement.body + rest, end, depth - 1)
+        orelse = _tail(statement.orelse if ends[1] else statement.orelse + rest, end, depth - 1)
+        if then is None or orelse is None:
+            return None
+        new = ast.copy_location(ast.If(statement.test, then, orelse), statement)
+        return [*statements[:index], new]
+    nothing = ast.Constant(None)
+    last = ast.Return(nothing)
+    place = statements[-1] if statements else end
+    for made in (nothing, last):
+        ast.copy_location(made, place)
+    return [*statements, last]
+
+
+def has_return(node: ast.AST) -> bool:
+    """Whether a statement holds a `return` of its own function."""
+    if isinstance(node, ast.Return):
+        return True
+    if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+        return False
+    return any(has_return(child) for child in ast.iter_child_nodes(node))
+
+
+def has_jump(statements: list[ast.stmt]) -> bool:
+    """Whether a loop's body holds a `break` or `continue` of its own."""
+    for statement in statements:
+        if isinstance(statement, (ast.Break, ast.Continue)):
+            return True
+        if isinstance(statement, ast.If) and (has_jump(statement.body) or has_jump(statement.orelse)):
+            return True
+        if isinstance(statement, ast.Try) and has_jump([*statement.body, *statement.orelse, *statement.finalbody]):
+            return True
+        if isinstance(statement, (ast.For, ast.While)) and has_jump(statement.orelse):
+            return True
+    return False
+
+
+def ends_always(statements: list[ast.stmt]) -> bool:
+    """Whether a list of statements never reaches its end."""
+    if not statements:
+        return False
+    last = statements[-1]
+    if isinstance(last, ast.If):
+        return ends_always(last.body) and ends_always(last.orelse)
+    return isinstance(last, (ast.Return, ast.Raise))
+
+
+DEPTH_MAX = 24
+"""Calls inside calls."""
+
+
+def inline_call(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> Value:
+    """Translate a function's body in place."""
+    node = function.node
+    if any(entry is node for entry in context.stack):
+        raise context.cannot("recursion")
+    if len(context.stack) >= DEPTH_MAX:
+        raise context.cannot("calls nested too deep")
+    path = (*context.path, context.site(), function.serial)
+    number = context.frame(path)
+    scope = scope_of(node)
+    values = _bind(context, function, args, named)
+    library = function.serial < 0
+    saved = context.path, context.current, context.line, context.user_loops, context.returns
+    context.frames[number] = CallFrame(scope, function.frame)
+    for name, value in values.items():
+        context.s.vars[(number, name)] = value
+    context.path, context.current, context.user_loops = path, number, []
+    context.stack.append(node)
+    context.active.append(number)
+    context.quiet += library
+    try:
+        if isinstance(node, ast.Lambda):
+            return context.evaluate(node.body)
+        return _body(context, node, number)
+    finally:
+        context.quiet -= library
+        context.stack.pop()
+        context.active.pop()
+        context.path, context.current, context.line, context.user_loops, context.returns = saved
+        if context.s is not None and not scope.captured:
+            drop_frame(context, number)
+
+
+def drop_frame(context: Context, number: int) -> None:
+    """Drop the names of a frame that has ended."""
+    for key in [key for key in context.s.vars if key[0] == number and not key[1].startswith("$")]:
+        del context.s.vars[key]
+
+
+def _body(context: Context, node: ast.FunctionDef, number: int) -> Value:
+    key = (number, f"$return{number}")
+    if any(isinstance(inner, (ast.Yield, ast.YieldFrom, ast.Await)) for inner in ast.walk(node)):
+        raise context.cannot("a generator")
+    if node.decorator_list and not all(_is_method_decorator(d) for d in node.decorator_list):
+        raise context.cannot("a decorator")
+    statements = tail_form(node)
+    if statements is not None:
+        context.returns = (None, key)
+        context.execute(statements)
+    else:
+
+        def body(jumps: BlockExits) -> None:
+            context.returns = (jumps, key)
+            context.execute(node.body)
+            context.s.vars[key] = NONE
+
+        context.once(body)
+    return context.s.vars.pop(key, NONE)
+
+
+def _is_method_decorator(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("staticmethod", "classmethod", "property")
+
+
+def _bind(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> dict[str, Value]:
+    """The values of a function's parameters, as Python binds them."""
+    arguments = function.node.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    bound: dict[str, Value] = dict(zip(names, args, strict=False))
+    rest = args[len(names) :]
+    if rest and not arguments.vararg:
+        raise context.trap("too many arguments")
+    if arguments.vararg:
+        bound[arguments.vararg.arg] = TupleValue(tuple(rest))
+    only = [a.arg for a in arguments.kwonlyargs]
+    extra: dict[object, Value] = {}
+    for name, value in named.items():
+        if name in names[len(arguments.posonlyargs) :] or name in only:
+            if name in bound:
+                raise context.trap(f"two values for `{name}`")
+            bound[name] = value
+        elif arguments.kwarg:
+            extra[name] = value
+        else:
+            raise context.trap(f"an unknown argument `{name}`")
+    if arguments.kwarg:
+        bound[arguments.kwarg.arg] = context.new(DictContents(tuple(extra.items())))
+    defaults = dict(zip(names[len(names) - len(function.defaults) :], function.defaults, strict=True))
+    defaults.update(function.keyword_defaults)
+    for name in (*names, *only):
+        if name not in bound:
+            if name not in defaults:
+                raise context.trap(f"no value for `{name}`")
+            bound[name] = defaults[name]
+    return bound
+
+
+_STRING_TO_TEXT = ("upper", "lower", "strip", "title", "capitalize", "rstrip", "lstrip", "ljust", "rjust", "center")
+_ARRAY = {
+    "sum": "numpy.sum",
+    "mean": "numpy.mean",
+    "min": "numpy.min",
+    "max": "numpy.max",
+    "argmin": "numpy.argmin",
+    "argmax": "numpy.argmax",
+    "std": "numpy.std",
+    "dot": "numpy.dot",
+    "copy": "numpy.array",
+}
+
+
+def call_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+    """`receiver.name(*args)`."""
+    receiver = require_value(context, receiver)
+    if is_text(receiver):
+        return _string_method(context, receiver, name, args)
+    if isinstance(receiver, ObjectRef) and isinstance(content := context.content(receiver.id), DictContents):
+        return _dict_method(context, receiver, content, name, args)
+    if is_sequence(context, receiver):
+        found = contents_of(context, receiver)
+        if found.type == "ndarray":
+            return _array_method(context, receiver, name, args, named)
+        if named and name != "sort":
+            raise context.cannot(f"`{name}` with keywords")
+        return _list_method(context, receiver, name, args, named)
+    if kind_of(receiver) is not None and not args and not named:
+        return _number_method(context, receiver, name)
+    raise context.cannot(f"the method `{name}`")
+
+
+def _number_method(context: Context, receiver: Value, name: str) -> Value:
+    kind = kind_of(receiver)
+    assert kind is not None
+    if name == "item" and kind[1] and isinstance(receiver, Scalar):
+        return Scalar(receiver.kind, receiver.expr, False, receiver.bound)
+    if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
+        context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
+        return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
+    raise context.cannot(f"the method `{name}` of a number")
+
+
+def _string_method(context: Context, receiver: Value, name: str, args: list[Value]) -> Value:
+    if (
+        isinstance(receiver, Constant)
+        and all(isinstance(a, Constant) for a in args)
+        and name in ("startswith", "endswith")
+    ):
+        return Constant(getattr(receiver.value, name)(*(a.value for a in args if isinstance(a, Constant))))
+    if isinstance(receiver, Constant) and name in ("upper", "lower", "strip") and not args:
+        return Constant(getattr(receiver.value, name)())
+    if name in _STRING_TO_TEXT and not args:
+        return UnknownString()
+    if name == "join" and len(args) == 1:
+        found = contents_of(context, args[0])
+        if isinstance(found, FixedSequence) and all(is_text(x) for x in found.items):
+            return UnknownString()
+    raise context.cannot(f"the method `{name}` of a string")
+
+
+def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: str, args: list[Value]) -> Value:
+    items = dict(content.items)
+    if name == "get" and args and isinstance(args[0], Constant):
+        found = items.get(args[0].value, UNBOUND)
+        default = args[1] if len(args) > 1 else NONE
+        if isinstance(found, Maybe) and found.unbound:
+            inner = Maybe(found.tag, found.value, True, False) if found.none else found.value
+            return context.choose(f"{found.tag} != 2", lambda: inner or NONE, lambda: default)
+        return default if found == UNBOUND else found
+    if name in ("keys", "values", "items") and not args:
+        values = {key: require_bound(context, value) for key, value in items.items()}
+        if name == "keys":
+            return TupleValue(tuple(Constant(key) for key in values))
+        if name == "values":
+            return TupleValue(tuple(values.values()))
+        return TupleValue(tuple(TupleValue((Constant(key), value)) for key, value in values.items()))
+    if name == "copy" and not args:
+        return context.new(content)
+    if name == "pop" and args and isinstance(args[0], Constant) and items.get(args[0].value, UNBOUND) != UNBOUND:
+        found = require_bound(context, items.pop(args[0].value))
+        context.s.heap[ref.id] = DictContents(tuple(items.items()))
+        return found
+    if name == "update" and len(args) == 1 and isinstance(args[0], ObjectRef):
+        other = context.content(args[0].id)
+        if isinstance(other, DictContents):
+            items.update(dict(other.items))
+            context.s.heap[ref.id] = DictContents(tuple(items.items()))
+            return NONE
+    if name == "setdefault" and len(args) == 2 and isinstance(args[0], Constant):
+        found = items.get(args[0].value, UNBOUND)
+        if found == UNBOUND:
+            items[args[0].value] = args[1]
+            context.s.heap[ref.id] = DictContents(tuple(items.items()))
+            return args[1]
+        if not isinstance(found, Maybe):
+            return found
+    raise context.cannot(f"the method `{name}` of a dict")
+
+
+def _array_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+    if name in _ARRAY:
+        return context.native(_ARRAY[name], [receiver, *args], named)
+    if name == "tolist" and not args:
+        return context.routine("as_list", context.native("racer.as_plain", [receiver], {}))
+    raise context.cannot(f"the method `{name}` of an array")
+
+
+def _list_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+    if name in ("index", "count") and len(args) == 1:
+        return context.routine("index_of" if name == "index" else "count_of", receiver, args[0])
+    if isinstance(receiver, TupleValue) and receiver.type == "tuple":
+        raise context.trap(f"a tuple has no `{name}`")
+    if name == "append" and len(args) == 1:
+        value = args[0]
+        append(context, receiver, context.atom(value) if isinstance(value, Scalar) else value)
+        return NONE
+    if name == "pop":
+        if not args or args[0] == Constant(-1):
+            return pop_last(context, receiver)
+        return _pop(context, receiver, args[0])
+    if name == "clear" and not args:
+        set_contents(context, receiver, FixedSequence("list", ()))
+        return NONE
+    if name == "copy" and not args:
+        return context.routine("as_list", receiver)
+    if name in ("extend", "insert", "remove", "reverse"):
+        ref, found = require_writable(context, receiver)
+        if name == "extend" and isinstance(found, FixedSequence) and is_sequence(context, args[0]):
+            more = contents_of(context, args[0])
+            if isinstance(more, FixedSequence) and more.type != "set":
+                for value in more.items:
+                    freeze_inner(context, value)
+                context.s.heap[ref.id] = FixedSequence("list", found.items + more.items)
+                return NONE
+        if name == "insert" and isinstance(found, FixedSequence) and isinstance(args[0], Constant):
+            items = list(found.items)
+            items.insert(args[0].value, args[1])
+            context.s.heap[ref.id] = FixedSequence("list", tuple(items))
+            return NONE
+        context.routine(name, receiver, *args)
+        return NONE
+    if name == "sort" and not args:
+        if set(named) - {"key", "reverse"} or named.get("reverse", Constant(False)) not in (
+            Constant(False),
+            Constant(True),
+        ):
+            raise context.cannot("this `sort`")
+        if named.get("key", NONE) != NONE:
+            made = context.native("builtins.sorted", [receiver], named)
+            set_contents(context, receiver, contents_of(context, made))
+            return NONE
+        context.routine("sort_down" if named.get("reverse") == Constant(True) else "sort_numbers", receiver)
+        return NONE
+    raise context.cannot(f"the method `{name}` of a list")
+
+
+def _pop(context: Context, receiver: Value, index: Value) -> Value:
+    ref, found = require_writable(context, receiver)
+    where = as_number(context, index)
+    if isinstance(found, FixedSequence) and isinstance(where, Constant) and type(where.value) is int:
+        items = list(found.items)
+        if not -len(items) <= where.value < len(items):
+            raise context.trap("pop from outside a list")
+        value = items.pop(where.value)
+        context.s.heap[ref.id] = FixedSequence("list", tuple(items))
+        return value
+    return context.routine("pop_at", receiver, index)
+
+
+def call(context: Context, node: ast.Call) -> Value:
+    """Translate a call."""
+    function = require_value(context, context.evaluate(node.func))
+    args: list[Value] = []
+    for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            found = contents_of(context, context.evaluate(argument.value))
+            if not isinstance(found, FixedSequence):
+                raise context.cannot("`*` with a list of unknown length")
+            args.extend(found.items)
+        else:
+            args.append(_as_atom(context, context.evaluate(argument)))
+    named: dict[str, Value] = {}
+    for keyword in node.keywords:
+        value = _as_atom(context, context.evaluate(keyword.value))
+        if keyword.arg is not None:
+            named[keyword.arg] = value
+            continue
+        content = context.content(value.id) if isinstance(value, ObjectRef) else None
+        if not isinstance(content, DictContents) or not all(isinstance(key, str) for key, _ in content.items):
+            raise context.cannot("`**` in a call")
+        named.update(dict(content.items))
+    return call_value(context, function, args, named)
+
+
+def _as_atom(context: Context, value: Value) -> Value:
+    return context.atom(value) if isinstance(value, Scalar) else value
+
+
+def call_value(context: Context, function: Value, args: list[Value], named: dict[str, Value]) -> Value:
+    """Call any value."""
+    if isinstance(function, BoundMethod):
+        return call_value(context, function.function, [function.receiver, *args], named)
+    if isinstance(function, UserFunction):
+        return inline_call(context, function, args, named)
+    if isinstance(function, Builtin):
+        handler = BUILTINS.get(function.name)
+        if handler is None:
+            raise context.cannot(f"`{function.name.removeprefix('builtins.')}`")
+        return handler(context, args, named)
+    if isinstance(function, BuiltinMethod):
+        if isinstance(function.receiver, Constant) and function.name == "format":
+            return format_method(context, function.receiver, args, named)
+        return call_method(context, function.receiver, function.name, args, named)
+    if isinstance(function, ObjectRef):
+        content = context.content(function.id)
+        if isinstance(content, ObjectFields) and content.cls is None:
+            return _instance(context, function, args, named)
+        if isinstance(content, ObjectFields):
+            member = class_member(context, content.cls, "__call__") if content.cls else None
+            if member is not None:
+                return call_value(context, BoundMethod(member, function), args, named)
+    raise context.cannot("a call of this value")
+
+
+def _instance(context: Context, cls: ObjectRef, args: list[Value], named: dict[str, Value]) -> Value:
+    ref = context.new(ObjectFields((), cls))
+    start = class_member(context, cls, "__init__")
+    if start is None:
+        if args or named:
+            raise context.trap("a class that takes no arguments")
+        return ref
+    if not isinstance(start, UserFunction):
+        raise context.cannot("a class whose `__init__` is not in the file")
+    call_value(context, BoundMethod(start, ref), args, named)
+    return ref
+
+
+def routine(context: Context, name: str, *args: Value) -> Value:
+    """Translate a function of the prelude in place."""
+    node, serial = STDLIB_FUNCTIONS[name]
+    return inline_call(context, UserFunction(node, STDLIB_FRAME, (), (), serial), [*args], {})

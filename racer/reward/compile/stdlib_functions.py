@@ -1,0 +1,596 @@
+"""Lists: joining, searching and changing them, in the subset of Python that the translator covers; read by `library`, not imported.
+
+Order: sorting, and the least and the greatest, in the subset of Python that the translator covers; read by `library`, not imported.
+
+Rows of numbers: arithmetic item by item, in the subset of Python that the translator covers; read by `library`, not imported.
+
+One number from many, or from a few, in the subset of Python that the translator covers; read by `library`, not imported.
+"""
+
+import math
+
+# ruff: noqa
+# mypy: ignore-errors
+
+
+def concatenated(one, two):
+    out = []
+    for item in one:
+        out.append(item)
+    for item in two:
+        out.append(item)
+    return out
+
+
+def concatenated_tuple(one, two):
+    return as_tuple(concatenated(one, two))
+
+
+def as_list(items):
+    return [item for item in items]
+
+
+def repeated(items, times):
+    out = []
+    for _ in range(times):
+        for item in items:
+            out.append(item)
+    return out
+
+
+def those_for_which(function, items):
+    return [item for item in items if function(item)]
+
+
+def those_true(items):
+    return [item for item in items if item]
+
+
+def extend(target, items):
+    for item in items:
+        target.append(item)
+
+
+def column(rows, index):
+    return as_array([row[index] for row in rows])
+
+
+def equal_lists(one, two):
+    if len(one) != len(two):
+        return False
+    for k in range(len(one)):
+        if one[k] != two[k]:
+            return False
+    return True
+
+
+def contains(items, value):
+    for item in items:
+        if item == value:
+            return True
+    return False
+
+
+def index_of(items, value):
+    k = 0
+    for item in items:
+        if item == value:
+            return k
+        k += 1
+    raise ValueError
+
+
+def count_of(items, value):
+    found = 0
+    for item in items:
+        if item == value:
+            found += 1
+    return found
+
+
+def pop_at(items, index):
+    n = len(items)
+    at = index + n if index < 0 else index
+    value = items[at]
+    for k in range(at, n - 1):
+        items[k] = items[k + 1]
+    items.pop()
+    return value
+
+
+def insert(items, index, value):
+    n = len(items)
+    at = max(0, index + n) if index < 0 else min(index, n)
+    items.append(value)
+    k = n
+    while k > at:
+        items[k] = items[k - 1]
+        k -= 1
+    items[at] = value
+
+
+def remove(items, value):
+    pop_at(items, index_of(items, value))
+
+
+def reversed_list(items):
+    n = len(items)
+    return [items[n - 1 - k] for k in range(n)]
+
+
+def reverse(items):
+    n = len(items)
+    for k in range(n // 2):
+        other = items[n - 1 - k]
+        items[n - 1 - k] = items[k]
+        items[k] = other
+
+
+def any_of(items):
+    for item in items:
+        if item:
+            return True
+    return False
+
+
+def all_of(items):
+    for item in items:
+        if not item:
+            return False
+    return True
+
+
+def bisect_left(items, x):
+    low = 0
+    high = len(items)
+    while low < high:
+        middle = (low + high) // 2
+        if items[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def bisect_right(items, x):
+    low = 0
+    high = len(items)
+    while low < high:
+        middle = (low + high) // 2
+        if x < items[middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+# ruff: noqa
+# mypy: ignore-errors
+
+
+def sort_numbers(items):
+    for k in range(1, len(items)):
+        value = items[k]
+        j = k
+        while j > 0 and value < items[j - 1]:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = value
+    for value in items:
+        if value != value:
+            raise ValueError
+
+
+def sort_down(items):
+    for k in range(1, len(items)):
+        value = items[k]
+        j = k
+        while j > 0 and items[j - 1] < value:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = value
+    for value in items:
+        if value != value:
+            raise ValueError
+
+
+def sorted_list(items):
+    out = [item for item in items]
+    sort_numbers(out)
+    return out
+
+
+def sorted_down(items):
+    out = [item for item in items]
+    sort_down(out)
+    return out
+
+
+def sorted_by(items, key):
+    out = [item for item in items]
+    keys = [key(item) for item in items]
+    for k in range(1, len(out)):
+        value = out[k]
+        rank = keys[k]
+        j = k
+        while j > 0 and rank < keys[j - 1]:
+            out[j] = out[j - 1]
+            keys[j] = keys[j - 1]
+            j -= 1
+        out[j] = value
+        keys[j] = rank
+    for rank in keys:
+        if rank != rank:
+            raise ValueError
+    return out
+
+
+def sorted_down_by(items, key):
+    out = [item for item in items]
+    keys = [key(item) for item in items]
+    for k in range(1, len(out)):
+        value = out[k]
+        rank = keys[k]
+        j = k
+        while j > 0 and keys[j - 1] < rank:
+            out[j] = out[j - 1]
+            keys[j] = keys[j - 1]
+            j -= 1
+        out[j] = value
+        keys[j] = rank
+    for rank in keys:
+        if rank != rank:
+            raise ValueError
+    return out
+
+
+def argsort(items):
+    return as_array(sorted_by(range(len(items)), lambda k: items[k]))
+
+
+def least(items):
+    best = items[0]
+    for item in items:
+        if item < best:
+            best = item
+    return best
+
+
+def greatest(items):
+    best = items[0]
+    for item in items:
+        if item > best:
+            best = item
+    return best
+
+
+def least_record(items):
+    best = items[0]
+    for item in items:
+        if before(item, best, 0):
+            best = item
+    return best
+
+
+def least_by(items, key):
+    best = items[0]
+    low = key(best)
+    for item in items:
+        rank = key(item)
+        if rank < low:
+            best = item
+            low = rank
+    return best
+
+
+def greatest_by(items, key):
+    best = items[0]
+    high = key(best)
+    for item in items:
+        rank = key(item)
+        if rank > high:
+            best = item
+            high = rank
+    return best
+
+
+def index_of_least(items):
+    at = 0
+    best = items[0]
+    for k in range(len(items)):
+        item = items[k]
+        if item != item:
+            raise ValueError
+        if item < best:
+            best = item
+            at = k
+    return at
+
+
+def index_of_greatest(items):
+    at = 0
+    best = items[0]
+    for k in range(len(items)):
+        item = items[k]
+        if item != item:
+            raise ValueError
+        if item > best:
+            best = item
+            at = k
+    return at
+
+
+# ruff: noqa
+# mypy: ignore-errors
+
+
+def mapped(function, items):
+    return as_array([function(item) for item in items])
+
+
+def mapped_two(function, one, two):
+    if len(one) != len(two):
+        raise ValueError
+    return as_array([function(one[k], two[k]) for k in range(len(one))])
+
+
+def mapped_left(function, one, two):
+    return as_array([function(item, two) for item in one])
+
+
+def mapped_right(function, one, two):
+    return as_array([function(one, item) for item in two])
+
+
+def rows_add(one, two):
+    return mapped_two(lambda a, b: a + b, one, two)
+
+
+def row_left_add(one, two):
+    return as_array([item + two for item in one])
+
+
+def row_right_add(one, two):
+    return as_array([one + item for item in two])
+
+
+def rows_subtract(one, two):
+    return mapped_two(lambda a, b: a - b, one, two)
+
+
+def row_left_subtract(one, two):
+    return as_array([item - two for item in one])
+
+
+def row_right_subtract(one, two):
+    return as_array([one - item for item in two])
+
+
+def rows_multiply(one, two):
+    return mapped_two(lambda a, b: a * b, one, two)
+
+
+def row_left_multiply(one, two):
+    return as_array([item * two for item in one])
+
+
+def row_right_multiply(one, two):
+    return as_array([one * item for item in two])
+
+
+def rows_divide(one, two):
+    return mapped_two(lambda a, b: a / b, one, two)
+
+
+def row_left_divide(one, two):
+    return as_array([item / two for item in one])
+
+
+def row_right_divide(one, two):
+    return as_array([one / item for item in two])
+
+
+def rows_power(one, two):
+    return mapped_two(lambda a, b: a**b, one, two)
+
+
+def row_left_power(one, two):
+    return as_array([item**two for item in one])
+
+
+def row_right_power(one, two):
+    return as_array([one**item for item in two])
+
+
+def matrix_minus_row(rows, row):
+    return as_array([row_difference(r, row) for r in rows])
+
+
+def row_difference(one, two):
+    return one - two
+
+
+def differences(items):
+    return as_array([items[k + 1] - items[k] for k in range(len(items) - 1)])
+
+
+def cumulated(items):
+    out = []
+    result = 0.0
+    for item in items:
+        result += item
+        out.append(result)
+    return as_array(out)
+
+
+def spaced(start, stop, count):
+    if count < 2:
+        raise ValueError
+    step = (stop - start) / (count - 1)
+    out = [start + k * step for k in range(count)]
+    out[count - 1] = stop
+    return as_array(out)
+
+
+# ruff: noqa
+# mypy: ignore-errors
+
+
+def total(items, start):
+    result = start
+    for item in items:
+        result = result + item
+    return result
+
+
+def product(items, start):
+    result = start
+    for item in items:
+        result = result * item
+    return result
+
+
+def mean(items):
+    return as_numpy(total(items, 0.0) / len(items))
+
+
+def fmean(items):
+    return total(items, 0.0) / len(items)
+
+
+def variance(items):
+    middle = total(items, 0.0) / len(items)
+    result = 0.0
+    for item in items:
+        result += (item - middle) * (item - middle)
+    return as_numpy(result / len(items))
+
+
+def deviation(items):
+    return as_numpy(math.sqrt(variance(items)))
+
+
+def median(items):
+    out = sorted_list(items)
+    n = len(out)
+    if n % 2 == 1:
+        return as_numpy(float(out[n // 2]))
+    return as_numpy((out[n // 2 - 1] + out[n // 2]) / 2.0)
+
+
+def norm(items):
+    result = 0.0
+    for item in items:
+        result += item * item
+    return as_numpy(math.sqrt(result))
+
+
+def norms(rows):
+    return as_array([norm(row) for row in rows])
+
+
+def dot(one, two):
+    if len(one) != len(two):
+        raise ValueError
+    result = 0.0
+    for k in range(len(one)):
+        result += one[k] * two[k]
+    return as_numpy(result)
+
+
+def cross(one, two):
+    return as_numpy(one[0] * two[1] - one[1] * two[0])
+
+
+def distance(one, two):
+    if len(one) != len(two):
+        raise ValueError
+    result = 0.0
+    for k in range(len(one)):
+        result += (one[k] - two[k]) * (one[k] - two[k])
+    return math.sqrt(result)
+
+
+def interp(x, xs, ys):
+    n = len(xs)
+    if n != len(ys) or n == 0 or x != x:
+        raise ValueError
+    if x > xs[n - 1]:
+        return as_numpy(float(ys[n - 1]))
+    if x < xs[0]:
+        return as_numpy(float(ys[0]))
+    low = 0
+    high = n - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if xs[middle] <= x:
+            low = middle
+        else:
+            high = middle
+    if x == xs[high]:
+        return as_numpy(float(ys[high]))
+    if x == xs[low]:
+        return as_numpy(float(ys[low]))
+    slope = (ys[high] - ys[low]) / (xs[high] - xs[low])
+    return as_numpy(slope * (x - xs[low]) + ys[low])
+
+
+def round_to(x, digits):
+    # Exact: y + e is the product x * 10**digits without rounding (Dekker 1971), so ties are ties.
+    p = 10.0**digits
+    y = x * p
+    if not abs(y) < 4503599627370496.0:
+        raise ValueError
+    a = 134217729.0 * x
+    high = a - (a - x)
+    low = x - high
+    b = 134217729.0 * p
+    top = b - (b - p)
+    end = p - top
+    e = ((high * top - y) + high * end + low * top) + low * end
+    base = float(math.floor(y))
+    side = (y - base) - 0.5 + e
+    if side > 0.0:
+        base += 1.0
+    elif side == 0.0 and base % 2.0 == 1.0:
+        base += 1.0
+    result = base / p
+    if result == 0.0:
+        return math.copysign(0.0, x)
+    return result
+
+
+def is_close(a, b, relative, absolute):
+    if relative < 0.0 or absolute < 0.0:
+        raise ValueError
+    if a == b:
+        return True
+    if not abs(a) < math.inf or not abs(b) < math.inf:
+        return False
+    return abs(a - b) <= max(relative * max(abs(a), abs(b)), absolute)
+
+
+def is_close_numpy(a, b, relative, absolute):
+    if not abs(a) < math.inf or not abs(b) < math.inf:
+        raise ValueError
+    return abs(a - b) <= absolute + relative * abs(b)
+
+
+def sign(x):
+    if x != x:
+        raise ValueError
+    if x > 0:
+        return 1.0
+    if x < 0:
+        return -1.0
+    return 0.0
+
+
+def gcd(a, b):
+    a = abs(a)
+    b = abs(b)
+    while b:
+        rest = a % b
+        a = b
+        b = rest
+    return a

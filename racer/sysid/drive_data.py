@@ -1,0 +1,179 @@
+"""What a recorded drive tells a fit: commands, what sensors measured, and the spans in which the car drove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.car.actuator.states import ActuatorState
+from racer.car.recording.drive_file import DriveError
+from racer.car.recording.reader import RecordedDrive
+from racer.sysid.rollout import DriveCommands
+
+STEP_GAP_MAX_S = 0.5
+"""s without a control step after which nothing is known of what the car was told."""
+STEERING_LEAD_S = 0.5
+"""s of steering before a span that are played too, because the wheels follow as soon as the car is armed."""
+SPAN_MIN_S = 2.0
+"""s; shorter spans tell nothing."""
+POSE_WINDOW_S = 0.4
+"""s over which poses are compared: long enough to move, short enough that errors do not pile up."""
+
+CHANNELS = ("speed", "yaw_rate", "pose")
+
+
+@dataclass(frozen=True, slots=True)
+class PoseWindows:
+    """Pairs of poses: times of both, s, and what was moved in between in the first one's frame: (K, 3) m, m, rad."""
+
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    moved: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class DrivenSpan:
+    """A stretch in which the car drove.
+
+    Attributes:
+        start, end: s on the drive's clock.
+        speed_first: m/s at its start.
+        samples: times and values of `speed` and `yaw_rate`, each (K,).
+        windows: of poses; None where there are none.
+    """
+
+    start: float
+    end: float
+    speed_first: float
+    samples: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    windows: PoseWindows | None
+
+    def count(self, channel: str) -> int:
+        """How many measurements of a channel there are."""
+        if channel == "pose":
+            return 0 if self.windows is None else len(self.windows.first)
+        return len(self.samples[channel][0])
+
+
+@dataclass(frozen=True, slots=True)
+class DriveData:
+    """A drive, ready to be compared with the simulator."""
+
+    commands: DriveCommands
+    spans: tuple[DrivenSpan, ...]
+    glass_to_wire: NDArray[np.float64]
+    """(K,) s from the capture of a frame until the command made from it was on the bus."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the car drove, s."""
+        return sum(span.end - span.start for span in self.spans)
+
+    def channels(self) -> tuple[str, ...]:
+        """What was measured, of `CHANNELS`."""
+        return tuple(name for name in CHANNELS if sum(span.count(name) for span in self.spans) >= 10)
+
+
+def extract_drive_data(drive: RecordedDrive) -> DriveData:
+    """Commands, spans and measurements of a drive.
+
+    Raises:
+        DriveError: too few control steps, or the car never drove for two seconds.
+    """
+    if len(drive.steps) < 10:
+        raise DriveError(f"{drive.path} has {len(drive.steps)} control steps; a fit needs some seconds of driving")
+    steps = drive.steps[np.argsort(drive.steps["sent_ns"], kind="stable")]
+    zero = int(steps["sent_ns"][0])
+    written = _written_times(drive)
+    times = np.array([(written.get(int(row["input_id"]), int(row["sent_ns"])) - zero) / 1e9 for row in steps])
+    times = np.maximum.accumulate(times)
+    commands = DriveCommands(
+        times, np.radians(steps["applied_steering_deg"]), steps["applied_speed"].astype(np.float64)
+    )
+    sound = np.isfinite(commands.steering) & np.isfinite(commands.speed)
+    if not sound.all():
+        raise DriveError(f"{drive.path} has control steps whose applied action is no number")
+    spans = tuple(
+        _make_span(drive.measured, zero, start, end)
+        for start, end in _driven_intervals(drive, times, zero)
+        if end - start >= SPAN_MIN_S
+    )
+    if not spans:
+        raise DriveError(f"{drive.path}: the car never drove for {SPAN_MIN_S:g} s; record a longer drive")
+    return DriveData(commands, spans, _capture_to_bus(drive))
+
+
+def _written_times(drive: RecordedDrive) -> dict[int, int]:
+    """When what was made from each input was first on the bus, where the actuator told it."""
+    rows = drive.actuator[drive.actuator["written_ns"] > 0]
+    found: dict[int, int] = {}
+    sent = {int(row["input_id"]): int(row["sent_ns"]) for row in drive.steps[::-1]}
+    for row in rows:
+        number, at = int(row["input_id"]), int(row["written_ns"])
+        if number in sent and at >= sent[number]:
+            found.setdefault(number, at)
+    return found
+
+
+def _capture_to_bus(drive: RecordedDrive) -> NDArray[np.float64]:
+    captured = {int(row["input_id"]): int(row["captured_ns"]) for row in drive.steps[::-1]}
+    return np.array([(at - captured[number]) / 1e9 for number, at in _written_times(drive).items()])
+
+
+def _driven_intervals(drive: RecordedDrive, times: NDArray[np.float64], zero: int) -> Iterator[tuple[float, float]]:
+    """Start and end of each stretch without a gap in which the actuator let the car drive, as far as it said so."""
+    breaks = np.flatnonzero(np.diff(times) > STEP_GAP_MAX_S)
+    starts = times[np.concatenate([[0], breaks + 1])]
+    ends = times[np.concatenate([breaks, [len(times) - 1]])]
+    rows = drive.actuator
+    if not len(rows):
+        yield from zip(starts.tolist(), ends.tolist(), strict=True)
+        return
+    at = (rows["now_ns"].astype(np.int64) - zero) / 1e9
+    moving = np.concatenate([[False], rows["state"] == ActuatorState.DRIVING, [False]]).astype(np.int8)
+    edges = np.diff(moving)
+    for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True):
+        for start, end in zip(starts, ends, strict=True):
+            yield max(float(start), float(at[first])), min(float(end), float(at[last]))
+
+
+def _make_span(measured: NDArray[np.void], zero: int, start: float, end: float) -> DrivenSpan:
+    at = (measured["at_ns"].astype(np.int64) - zero) / 1e9
+    inside = (at > start) & (at <= end)
+    samples = {}
+    for name in ("speed", "yaw_rate"):
+        use = inside & np.isfinite(measured[name])
+        samples[name] = (at[use], measured[name][use].astype(np.float64))
+    first = samples["speed"][1][:3]
+    return DrivenSpan(
+        start, end, float(np.median(first)) if len(first) else 0.0, samples, _make_windows(measured[inside], at[inside])
+    )
+
+
+def _make_windows(rows: NDArray[np.void], at: NDArray[np.float64]) -> PoseWindows | None:
+    """Pairs of poses about `WINDOW` apart, each beginning in the middle of the one before."""
+    whole = np.isfinite(rows["x"]) & np.isfinite(rows["y"]) & np.isfinite(rows["yaw"])
+    rows, at = rows[whole], at[whole]
+    if len(at) < 3:
+        return None
+    apart = max(round(POSE_WINDOW_S / max(float(np.median(np.diff(at))), 1e-3)), 1)
+    first = np.arange(0, len(at) - apart, max(apart // 2, 1))
+    last = first + apart
+    near = at[last] - at[first] < 2.0 * POSE_WINDOW_S + 1e-9
+    first, last = first[near], last[near]
+    moved = relative_motion(*(rows[name][k] for k in (first, last) for name in ("x", "y", "yaw")))
+    return PoseWindows(at[first], at[last], moved)
+
+
+def relative_motion(
+    x0: NDArray[np.float64], y0: NDArray[np.float64], yaw0: NDArray[np.float64],
+    x1: NDArray[np.float64], y1: NDArray[np.float64], yaw1: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """(K, 3): the way from the first poses to the second ones, in the first ones' frames; m, m, rad in -pi..pi."""
+    dx, dy = x1 - x0, y1 - y0
+    cos, sin = np.cos(yaw0), np.sin(yaw0)
+    turned = (yaw1 - yaw0 + np.pi) % (2.0 * np.pi) - np.pi
+    return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, turned], axis=1)

@@ -1,0 +1,179 @@
+"""Driving for a distillation: student and teacher take turns at the wheel, the teacher says what it would do.
+
+Frames and labels of a round go into the memory. All chance comes from streams of the seed, so that the same seed
+drives the same way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.config.train import DaggerConfig
+from racer.env.batch import TimeTrial
+from racer.preprocess import Preprocessor
+from racer.sim.dtypes import EpisodeStatus
+from racer.train.distill.frames import DrivenFrames
+from racer.train.distill.teacher import ActionScaler, TeacherLabels
+
+StudentFunction = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]
+"""The network's inputs (N, ...) to shares (N, 2)."""
+_GOLDEN_ROWS = 64
+"""Observations of one car that are kept for the bundle's golden record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSummary:
+    """How a round of driving went.
+
+    Attributes:
+        frames: control steps of all cars.
+        episodes: how many ended; `ends` says how, by status word.
+        mean_progress: of those, percent of a lap; None without any.
+        student_share: of the driving.
+        error: mean distance between what student and teacher would do, in half ranges, of steering and speed.
+    """
+
+    frames: int
+    episodes: int
+    ends: Mapping[str, int]
+    mean_progress: float | None
+    student_share: float
+    error: tuple[float, float]
+
+
+def merge_summaries(parts: Sequence[RolloutSummary]) -> RolloutSummary:
+    """Several groups of cars as one."""
+    frames = sum(part.frames for part in parts)
+    ended = [part for part in parts if part.mean_progress is not None]
+    episodes = sum(part.episodes for part in ended)
+    progress = sum((part.mean_progress or 0.0) * part.episodes for part in ended)
+    ends: Counter[str] = Counter()
+    for part in parts:
+        ends.update(part.ends)
+    steering, speed = (sum(part.error[k] * part.frames for part in parts) / frames for k in (0, 1))
+    return RolloutSummary(
+        frames=frames,
+        episodes=episodes,
+        ends=dict(ends),
+        mean_progress=progress / episodes if episodes else None,
+        student_share=sum(part.student_share * part.frames for part in parts) / frames,
+        error=(steering, speed),
+    )
+
+
+class DaggerRollout:
+    """N cars that drive round after round; see the module."""
+
+    def __init__(
+        self,
+        trial: TimeTrial,
+        labels: TeacherLabels,
+        preprocessor: Preprocessor,
+        shares: ActionScaler,
+        memory: DrivenFrames,
+        settings: DaggerConfig,
+        *,
+        picture: str,
+        stack: int,
+        seed: int,
+    ) -> None:
+        """`picture` is the sensor whose frames are remembered, `stack` how many of them the student sees at once."""
+        self._trial, self._labels, self._preprocessor = trial, labels, preprocessor
+        self._shares, self._memory, self._settings = shares, memory, settings
+        self._picture, self._before = picture, stack - 1
+        self._random = np.random.default_rng([seed, 0x647276])
+        worlds = len(trial.world.cars)
+        self._ages = np.zeros(worlds, np.int64)
+        self._teaches = np.ones(worlds, np.bool_)
+        self._push = np.zeros((worlds, 2), np.float32)
+        self._seen: list[dict[str, NDArray[Any]]] = []
+
+    def start(self) -> None:
+        """Place all cars."""
+        self._trial.start()
+        self._preprocessor.reset()
+        self._ages[:] = 0
+        self._take_turns(np.ones(len(self._ages), np.bool_), 1.0)
+
+    @property
+    def golden(self) -> dict[str, NDArray[Any]]:
+        """What the first car's sensors gave in the last steps, (B, ...)."""
+        return {name: np.stack([row[name] for row in self._seen]) for name in self._seen[0]}
+
+    def round(self, student: StudentFunction, teacher_share: float) -> RolloutSummary:
+        """Drive `steps` control steps in each world and remember them.
+
+        Args:
+            teacher_share: of the turns at the wheel that begin in this round.
+        """
+        settings, trial = self._settings, self._trial
+        worlds, steps = len(self._ages), settings.steps
+        labels = np.zeros((worlds, steps, 2), np.float32)
+        ages = np.zeros((worlds, steps), np.int64)
+        frames: NDArray[np.uint8] | None = None
+        error, by_student = np.zeros(2), 0
+        ends: Counter[str] = Counter()
+        progress: list[float] = []
+        for step in range(steps):
+            inputs = self._preprocessor(trial.observation)
+            stacks = inputs[self._picture]
+            channels = stacks.shape[-1] // (self._before + 1)
+            if frames is None:
+                frames = np.zeros((worlds, self._before + steps, *stacks.shape[1:3], channels), np.uint8)
+                for k in range(self._before):
+                    frames[:, k] = stacks[..., k * channels : (k + 1) * channels]
+            frames[:, self._before + step] = stacks[..., -channels:]
+            ages[:, step] = self._ages
+            labels[:, step] = self._shares.of(self._labels.commands())
+            own = np.clip(student(inputs), -1.0, 1.0)
+            error += np.abs(own - labels[:, step]).mean(axis=0)
+            by_student += int((~self._teaches).sum())
+            self._note()
+            self._drive(
+                np.where(self._teaches[:, None], labels[:, step] + self._push, own), ends, progress, teacher_share
+            )
+        assert frames is not None
+        self._memory.add(frames, labels, ages)
+        return RolloutSummary(
+            frames=worlds * steps,
+            episodes=len(progress),
+            ends=dict(ends),
+            mean_progress=float(np.mean(progress)) if progress else None,
+            student_share=by_student / (worlds * steps),
+            error=(float(error[0] / steps), float(error[1] / steps)),
+        )
+
+    def _drive(
+        self, action: NDArray[np.float32], ends: Counter[str], progress: list[float], teacher_share: float
+    ) -> None:
+        trial = self._trial
+        trial.step(self._shares.commands(action))
+        self._ages += 1
+        ended = trial.terminated | trial.truncated
+        turn = self._random.random(len(ended)) < trial.world.control_dt / self._settings.turn_s
+        if ended.any():
+            cars = trial.world.cars[ended, 0]
+            ends.update(EpisodeStatus(int(status)).word for status in cars["status"])
+            progress.extend(float(value) for value in cars["progress"])
+            trial.start(ended)
+            self._preprocessor.reset(ended)
+            self._ages[ended] = 0
+        self._take_turns(turn | ended, teacher_share)
+
+    def _take_turns(self, which: NDArray[np.bool_], teacher_share: float) -> None:
+        """Draw who drives from now on in the marked worlds, and whether a push makes the teacher stray."""
+        chance = self._random.random((len(which), 2))
+        pushes = self._random.uniform(-1.0, 1.0, (len(which), 2)).astype(np.float32)
+        pushed = which & (chance[:, 1] < self._settings.kick)
+        self._teaches = np.where(which, chance[:, 0] < teacher_share, self._teaches)
+        self._push = np.where(which[:, None], np.where(pushed[:, None], pushes, 0.0), self._push)
+
+    def _note(self) -> None:
+        self._seen.append({name: values[0].copy() for name, values in self._trial.observation.items()})
+        del self._seen[:-_GOLDEN_ROWS]

@@ -1,0 +1,111 @@
+"""The teacher: sees the simulator's own state, without delay and without noise, and says what it would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racer.bundle import read_bundle
+from racer.config.actions import ContinuousActions
+from racer.contract import PolicyContract, SensorSpec
+from racer.errors import RunError
+from racer.policy.load import find_bundle
+from racer.policy.onnx import OnnxPolicy
+from racer.policy.protocol import Policy
+from racer.sim.world import World
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A policy that sees `state` and nothing else.
+
+    Attributes:
+        policy: what answers.
+        sensor: the state sensor that it wants to be shown.
+    """
+
+    policy: Policy
+    sensor: SensorSpec
+
+    @property
+    def look_ahead(self) -> tuple[float, ...]:
+        """Metres ahead at which it looks at the centre line."""
+        distances = self.sensor.settings["look_ahead_m"]
+        assert isinstance(distances, list)
+        return tuple(float(distance) for distance in distances)  # type: ignore[arg-type]
+
+    def observer(self, world: World) -> TeacherLabels:
+        """The teacher beside one world."""
+        return TeacherLabels(self, world)
+
+
+class TeacherLabels:
+    """What a teacher would do in each world now, whatever the student is shown and when."""
+
+    def __init__(self, teacher: Teacher, world: World) -> None:
+        """Make the buffers."""
+        self._teacher, self._world = teacher, world
+        self._distances = np.array(teacher.look_ahead, np.float64)
+        self._state = np.zeros((*world.cars.shape, teacher.sensor.size), np.float32)
+
+    def commands(self) -> NDArray[np.float64]:
+        """(N, 2) degrees and m/s for the first car of each world as it stands."""
+        self._world.observe_state(self._distances, self._state)
+        return np.asarray(self._teacher.policy.act({"state": self._state[:, 0]}), np.float64)
+
+
+def find_teacher_bundle(source: str | Path) -> Path:
+    """The bundle of a run or bundle that can teach.
+
+    Raises:
+        AssetError: there is none.
+        RunError: it sees something else than `state`.
+    """
+    path = find_bundle(source)
+    check_teacher(read_bundle(path).contract, str(source))
+    return path
+
+
+def check_teacher(contract: PolicyContract, source: str) -> None:
+    """Refuse a policy that is no teacher.
+
+    Raises:
+        RunError: it sees something else than `state`.
+    """
+    names = [sensor.name for sensor in contract.sensors]
+    if names != ["state"]:
+        raise RunError(
+            f"{source} sees {', '.join(names)}; a teacher sees `state` and nothing else. "
+            "Train one with: racer train --set env.sensors=[state]"
+        )
+
+
+def load_teacher(path: Path) -> Teacher:
+    """The teacher in a bundle.
+
+    Raises:
+        BundleError: it is broken.
+        RunError: it sees something else than `state`.
+    """
+    bundle = read_bundle(path)
+    check_teacher(bundle.contract, str(path))
+    return Teacher(OnnxPolicy(bundle), bundle.contract.sensors[0])
+
+
+class ActionScaler:
+    """Between commands (degrees, m/s) and shares -1..1 of an action space's ranges."""
+
+    def __init__(self, space: ContinuousActions) -> None:
+        self._middle = (np.array(space.high) + np.array(space.low)) / 2.0
+        self._half = (np.array(space.high) - np.array(space.low)) / 2.0
+
+    def of(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Shares (N, 2), cut to -1..1."""
+        return np.clip((commands - self._middle) / self._half, -1.0, 1.0).astype(np.float32)
+
+    def commands(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Commands (N, 2)."""
+        return self._middle + np.clip(np.asarray(shares, np.float64), -1.0, 1.0) * self._half

@@ -1,0 +1,170 @@
+"""One training from start to end in its run folder, and going on after a stop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecNormalize
+
+from racer.assets import write_atomically
+from racer.bundle import read_bundle
+from racer.config.read import read_vehicle, to_yaml
+from racer.config.train import TrainConfig
+from racer.deepracer.logs import TrainingLog
+from racer.env.vector import RacerVectorEnv
+from racer.errors import RacerError
+from racer.export.network import load_actor, load_weights
+from racer.reward.load import RewardSource, load_reward, read_source
+from racer.runs import RunFolder, describe_environment
+from racer.track.load import load_tracks
+from racer.train.checkpoint import load_state
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract, wrap_env
+from racer.train.ppo.monitor import TrainingListener, TrainingMonitor
+from racer.train.run_folder import run_folder_errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """What a training left."""
+
+    run: RunFolder
+    steps: int
+    seconds: float
+    best: dict[str, Any] | None
+    """Record of the best evaluation, as `racer evaluate --json` prints it."""
+    interrupted: bool
+
+
+def train(
+    config: TrainConfig,
+    run: RunFolder,
+    *,
+    resume: bool = False,
+    report: TrainingListener | None = None,
+    seam: Any = None,
+) -> TrainingOutcome:
+    """Train in a run folder that `new_run` made or `open_run` opened.
+
+    Args:
+        resume: go on from the folder's last checkpoint; from the beginning where it has none yet.
+        report: told of progress, for a progress bar.
+        seam: a `Reward` in place of the run's own function, for measurements.
+
+    Returns:
+        What was reached. Ctrl-C ends the training with a usable run and `interrupted` set.
+
+    Raises:
+        RewardError: the reward function went wrong; the params that caused it are in the run folder.
+        RunError: the run cannot be resumed, or its folder cannot be written any more.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(config.train.torch_threads)
+    interrupted = False
+    with run_folder_errors(run):
+        model, monitor = _prepare(config, run, resume=resume, report=report, seam=seam, began=began)
+        try:
+            model.learn(config.train.total_steps - model.num_timesteps, callback=monitor, reset_num_timesteps=False)
+        except KeyboardInterrupt:
+            interrupted = True
+        except RacerError:
+            monitor.finish(complete=False)
+            raise
+        monitor.finish(complete=not interrupted)
+    return TrainingOutcome(
+        run=run,
+        steps=model.num_timesteps,
+        seconds=monitor.elapsed,
+        best=monitor.best_record,
+        interrupted=interrupted,
+    )
+
+
+def _prepare(
+    config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, seam: Any, began: float
+) -> tuple[PPO | SAC, TrainingMonitor]:
+    """The model as it is to go on, and what watches it."""
+    tracks = load_tracks([str(file) for file in run.tracks])
+    vehicle = read_vehicle(run.vehicle)
+    reward = _recorded_reward(run)
+    function = seam or load_reward(
+        reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path
+    )
+    if report is not None:
+        report.rewarded(function)
+    contract = training_contract(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
+    adapter = wrap_env(
+        RacerVectorEnv(
+            config.train.worlds,
+            track=tracks,
+            reward=function,
+            vehicle=vehicle,
+            actions=config.action_space,
+            config=run.as_it_was(config.driven),
+            autoreset_mode="SameStep",
+            threads=config.train.sim_threads,
+        ),
+        contract,
+    )
+    returns = normalize_rewards(adapter, config.learner.gamma)
+    budget = TrainingBudget(config.train.total_steps, config.train.minutes)
+    model = make_model(config, returns, contract, budget)
+    progress = _restore(config, run, model, returns, resume=resume)
+    log = None
+    if config.train.deepracer_logs:
+        log = TrainingLog(
+            run.deepracer,
+            config,
+            waypoints=adapter.env.trial.waypoints,
+            episodes=config.train.deepracer_logs,
+            progress=(progress.get("deepracer_logs") or {}) if resume else None,
+        )
+        adapter.env.trial.recorder = log
+    model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
+    return model, TrainingMonitor(
+        run=run,
+        config=config,
+        contract=contract,
+        adapter=adapter,
+        returns=returns,
+        budget=budget,
+        tracks=tracks,
+        vehicle=vehicle,
+        report=report,
+        began=began,
+        progress=progress,
+        log=log,
+    )
+
+
+def _recorded_reward(run: RunFolder) -> RewardSource:
+    """The folder's copy, under the name of the user's own file: that is the one to mend when it goes wrong."""
+    info = run.info().get("reward", {})
+    return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
+
+
+def _restore(
+    config: TrainConfig, run: RunFolder, model: PPO | SAC, returns: VecNormalize, *, resume: bool
+) -> dict[str, Any]:
+    """Put the weights in place that the training begins with; returns the progress that was made before."""
+    if resume:
+        progress = load_state(run.trainer, model, returns) if run.trainer.exists() else {}
+        run.forget_after(model.num_timesteps)
+        write_atomically(run.config, to_yaml(config))
+        now = describe_environment()
+        resumed = {"steps": model.num_timesteps} | {key: now[key] for key in ("racer", "command", "started")}
+        run.write_info(finished=False, resumed=[*run.info().get("resumed", []), resumed])
+        if progress:
+            return progress
+    if not run.start.exists():
+        return {}
+    start = read_bundle(run.start)
+    ours = training_contract(config, run="", hashes={}).network
+    (load_weights if start.contract.network == ours else load_actor)(model.policy, start.weights)
+    # Evaluated after the first round, so that what the run keeps as best is no worse than what it began with.
+    return {"evaluated_at": -config.train.evaluate_every}

@@ -1,0 +1,159 @@
+"""The thin layer between our vector environment and stable-baselines3.
+
+SB3 stores a batch of observations one step after it got it, so every batch handed out is a copy of its own. It
+resets in the same step and wants the last observation of an episode in `terminal_observation`. Pictures are handed out
+as the network takes them: preprocessed, frames stacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from racer.config.actions import DiscreteActions
+from racer.env.vector import RacerVectorEnv
+from racer.preprocess import Preprocessor
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSummary:
+    """How one episode went."""
+
+    reward: float
+    """Sum of the raw rewards."""
+    steps: int
+    progress: float
+    status: str
+    time_s: float
+
+
+class RacerVecEnv(VecEnv):
+    """`RacerVectorEnv` in SAME_STEP mode as an SB3 `VecEnv`.
+
+    A continuous policy acts in -1..1, which is mapped to the action space's own range.
+
+    Attributes:
+        finished: episodes that ended since the list was last cleared.
+        seen: the last observation as the sensors gave it.
+    """
+
+    def __init__(
+        self,
+        env: RacerVectorEnv,
+        *,
+        preprocess: Preprocessor | None = None,
+        observation_space: spaces.Dict | None = None,
+    ) -> None:
+        """Wrap an environment whose `autoreset_mode` is SAME_STEP.
+
+        Args:
+            preprocess: what stands between its sensors and the network; None: nothing.
+            observation_space: of what the network takes; None: the environment's own.
+        """
+        if env.autoreset_mode.value != "SameStep":
+            raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
+        self.env = env
+        self._discrete = isinstance(env.actions, DiscreteActions)
+        action_space: spaces.Space[Any] = env.single_action_space
+        if not self._discrete:
+            self._half_low, self._half_high = (
+                0.5 * np.array(env.actions.low),
+                0.5 * np.array(env.actions.high),
+            )
+            action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        super().__init__(env.num_envs, observation_space or env.single_observation_space, action_space)
+        self.finished: list[EpisodeSummary] = []
+        self.seen: dict[str, NDArray[Any]] = {}
+        self._preprocess = preprocess
+        self._infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        self._sums = np.zeros(env.num_envs)
+        self._counts = np.zeros(env.num_envs, np.int64)
+        self._actions: NDArray[Any] = np.zeros(0)
+        self._seed: int | None = None
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset; one seed serves the whole batch."""
+        self._seed = seed
+        return [seed] * self.num_envs
+
+    def reset(self) -> dict[str, NDArray[Any]]:
+        """Start new episodes everywhere."""
+        observation, _ = self.env.reset(seed=self._seed)
+        self._seed = None
+        self._sums[:], self._counts[:] = 0.0, 0
+        if self._preprocess is not None:
+            self._preprocess.reset()
+        return self._inputs(observation)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        if not self._discrete:
+            # This form gives the ends of the range exactly.
+            share = np.asarray(actions, np.float64)
+            actions = (1.0 - share) * self._half_low + (1.0 + share) * self._half_high
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        """Step; returns (observation, rewards, dones, infos)."""
+        observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        self._sums += rewards
+        self._counts += 1
+        dones = terminated | truncated
+        infos = self._infos
+        if dones.any():
+            infos = infos.copy()
+            for n in np.flatnonzero(dones):
+                infos[n] = self._finish(int(n), info, bool(truncated[n]))
+            self._sums[dones], self._counts[dones] = 0.0, 0
+            if self._preprocess is not None:
+                self._preprocess.reset(dones)
+        return self._inputs(observation), rewards.astype(np.float32), dones, infos
+
+    def _inputs(self, observation: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        self.seen = observation
+        return observation if self._preprocess is None else self._preprocess(observation)
+
+    def _finish(self, n: int, info: dict[str, Any], cut_off: bool) -> dict[str, Any]:
+        final = info["final_info"]
+        episode = EpisodeSummary(
+            float(self._sums[n]),
+            int(self._counts[n]),
+            float(final["progress"][n]),
+            str(final["status"][n]),
+            float(final["time_s"][n]),
+        )
+        self.finished.append(episode)
+        last = info["final_obs"][n]
+        if self._preprocess is not None:
+            last = self._preprocess.peek(last, n)
+        return {
+            "terminal_observation": {key: value.copy() for key, value in last.items()},
+            "TimeLimit.truncated": cut_off,
+            "episode": {"r": episode.reward, "l": episode.steps, "t": episode.time_s},
+        }
+
+    def close(self) -> None:
+        """End the environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The same attribute for each world."""
+        return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of the batch."""
+        setattr(self.env, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the batch, once."""
+        return [getattr(self.env, method_name)(*args, **kwargs)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Never."""
+        return [False] * len(list(self._get_indices(indices)))

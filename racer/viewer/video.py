@@ -1,0 +1,158 @@
+"""A replay as a film, without a display: mp4 through imageio-ffmpeg, GIF through Pillow."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+from racer.assets import write_atomically
+from racer.errors import ConfigError, MissingExtra, RacerError
+from racer.viewer.compose import Painter
+from racer.viewer.controls import ViewOptions
+from racer.viewer.hud import TimelineState, event_ticks
+from racer.viewer.playback import Playback, PlaybackSource
+
+SUFFIXES = (".mp4", ".gif")
+_HOLD_S = 1.0
+"""s for which the last picture stays."""
+_POINTS = 1280
+"""Width of a film whose text has the window's size."""
+ProgressCallback = Callable[[float], None]
+
+
+def render_frames(
+    source: PlaybackSource, *, size: tuple[int, int], frames_per_s: float, speed: float, choices: ViewOptions
+) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of a source that ends, (H, W, 3) uint8, one after the other.
+
+    Args:
+        source: a replay.
+        size: width and height in pixels.
+        frames_per_s: pictures a second.
+        speed: times real time.
+        choices: what is shown.
+    """
+    painter = Painter(source.stage, scale=max(size[0] / _POINTS, 0.5))
+    playback, surface = Playback(source), pygame.Surface(size)
+    dt, steps = source.stage.control_dt, len(source.rows) - 1
+    ticks = event_ticks(source.rows, choices.follow)
+    for k in range(frame_count(source, frames_per_s=frames_per_s, speed=speed)):
+        playback.seek(k * speed / frames_per_s / dt)
+        clock = TimelineState(
+            seconds=playback.at * dt, length=steps * dt, speed=speed, paused=False, growing=False, ticks=ticks
+        )
+        painter.draw(surface, playback.moment(), choices, clock)
+        yield np.ascontiguousarray(pygame.surfarray.pixels3d(surface).swapaxes(0, 1))
+
+
+def frame_count(source: PlaybackSource, *, frames_per_s: float, speed: float) -> int:
+    """How many pictures a film of a source has."""
+    seconds = (len(source.rows) - 1) * source.stage.control_dt / speed
+    return math.ceil((seconds + _HOLD_S) * frames_per_s)
+
+
+def write_video(
+    path: Path,
+    source: PlaybackSource,
+    *,
+    size: tuple[int, int] = (1280, 800),
+    frames_per_s: float = 30.0,
+    speed: float = 1.0,
+    choices: ViewOptions | None = None,
+    tell: ProgressCallback = lambda share: None,
+) -> None:
+    """Write a film, whole or not at all.
+
+    Args:
+        path: ends in .mp4 or .gif.
+        source: a replay.
+        size: width and height in pixels; made even for an mp4.
+        frames_per_s: pictures a second; a GIF can have 50 at most.
+        speed: times real time.
+        choices: what is shown.
+        tell: told which share is done.
+
+    Raises:
+        ConfigError: another kind of file.
+        MissingExtra: imageio-ffmpeg or Pillow is not installed.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise ConfigError(f"A film is {' or '.join(SUFFIXES)}, not `{path.name}`; name one with -o race.mp4")
+    size = (size[0] // 2 * 2, size[1] // 2 * 2)
+    if kind == ".gif":
+        frames_per_s = min(frames_per_s, 50.0)
+    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
+
+    def told() -> Iterator[NDArray[np.uint8]]:
+        made = render_frames(
+            source, size=size, frames_per_s=frames_per_s, speed=speed, choices=choices or ViewOptions()
+        )
+        for k, frame in enumerate(made, 1):
+            yield frame
+            tell(k / count)
+
+    if kind == ".gif":
+        _write_gif(path, told(), frames_per_s)
+    else:
+        _write_mp4(path, told(), size, frames_per_s)
+
+
+def _write_mp4(path: Path, made: Iterator[NDArray[np.uint8]], size: tuple[int, int], frames_per_s: float) -> None:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise MissingExtra("Making an mp4", "view") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp.mp4")
+    writer: Any = imageio_ffmpeg.write_frames(
+        str(fresh),
+        size,
+        fps=frames_per_s,
+        codec="libx264",
+        macro_block_size=2,
+        ffmpeg_log_level="error",
+        output_params=["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"],
+        quality=None,
+    )
+    try:
+        fresh.touch()  # so that a folder without permission is told by the system, not by ffmpeg
+        writer.send(None)
+        for frame in made:
+            try:
+                writer.send(frame)
+            except OSError:  # the pipe is broken; what ffmpeg said stands above
+                raise RacerError(f"{path} was not written: ffmpeg ended early") from None
+        writer.close()
+        fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            writer.close()
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _write_gif(path: Path, made: Iterator[NDArray[np.uint8]], frames_per_s: float) -> None:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingExtra("Making a GIF", "view") from None
+    import io
+
+    # One palette for all pictures, from the first: without it colours flicker.
+    first = Image.fromarray(next(made)).quantize(255, dither=Image.Dither.NONE)
+    rest = (Image.fromarray(frame).quantize(palette=first, dither=Image.Dither.NONE) for frame in made)
+    buffer = io.BytesIO()
+    first.save(
+        buffer, "GIF", save_all=True, append_images=rest, duration=round(1000.0 / frames_per_s), loop=0, optimize=False
+    )
+    write_atomically(path, buffer.getvalue())
