@@ -70,6 +70,8 @@ _EXTRAS = {
     "scipy": "train",
     "tensorboard": "train",
     "matplotlib": "train",
+    "jinja2": "train",
+    "pygments": "train",
     "PIL": "train",
     "onnxruntime": "train",
     "pygame": "view",

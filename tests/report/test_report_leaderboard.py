@@ -24,7 +24,7 @@ def board(**changes):
     """A board of two rows."""
     fields = {
         "title": "easy_oval",
-        "told": "Time trial, rules league",
+        "summary": "Time trial, rules league",
         "track": load_track("easy_oval"),
         "figures": (("Best time", "9.000 s", "Ann"), ("Entrants", "2", "1 ranked")),
         "columns": COLUMNS,
@@ -44,7 +44,7 @@ def parsed(page):
 
 def test_the_page_is_whole_and_well_formed():
     """Parse the page and find each table with its rows, its picture and its leader."""
-    tree = parsed(leaderboard_page("Ours", [board(), board(title="second")], told="4 races"))
+    tree = parsed(leaderboard_page("Ours", [board(), board(title="second")], summary="4 races"))
     assert [h.text for h in tree.iter("h1")] == ["Ours"]
     assert [h.text for h in tree.iter("h2")] == ["easy_oval", "second"]
     tables = list(tree.iter("table"))
@@ -60,12 +60,12 @@ def test_nothing_gets_out_of_its_text():
     """Show markup in labels, titles and figures as text."""
     evil = board(
         title=EVIL,
-        told=EVIL,
-        whose=EVIL,
+        summary=EVIL,
+        driver=EVIL,
         figures=((EVIL, EVIL, EVIL),),
         rows=(PageRow(cells=(EVIL,) * 4, replay='"><script>'),),
     )
-    page = leaderboard_page(EVIL, [evil, evil], told=EVIL)
+    page = leaderboard_page(EVIL, [evil, evil], summary=EVIL)
     assert "<script" not in page and EVIL in "".join(parsed(page).itertext())
 
 
@@ -126,7 +126,7 @@ def test_the_fastest_lap_is_cut_out():
 def test_a_lap_is_drawn():
     """Draw the leader's lap over the track, and say whose it is."""
     lap = load_track("easy_oval").center[:50], np.linspace(1.0, 3.0, 49)
-    page = leaderboard_page("x", [board(lap=lap, whose="Ann")])
+    page = leaderboard_page("x", [board(lap=lap, driver="Ann")])
     tree = parsed(page)
     assert "the fastest lap of Ann" in "".join(tree.itertext()) and len(list(tree.iter("path"))) > 10
 

@@ -140,6 +140,18 @@ def test_pictures(seen: Callable[..., RewardLandscape], tmp_path: Path) -> None:
         assert path.stat().st_size > 20_000
 
 
+def test_a_name_is_not_a_formula(seen: Callable[..., RewardLandscape], tmp_path: Path) -> None:
+    """Draw names and messages with dollars and backslashes as they are."""
+    track = load_track(TRACK)
+    body = 'return 1.0 if params["is_left_of_center"] else 1 / 0 if params["x"] > 1e9 else int("$\\\\frac$")'
+    odd = seen(body, name="$\\frac$.py")
+    assert odd.failed and "$" in odd.problem
+    for figure in (plot_reward(odd, track), plot_rewards([odd, odd], track)):
+        assert save_png(figure, tmp_path / "odd.png").stat().st_size > 20_000
+        titles = [axes.get_title(loc="left") for axes in figure.axes]
+        assert f"$\\frac$ on {TRACK}" in titles
+
+
 def test_corners_lie_between_centres() -> None:
     """Find the corners of a regular grid half a cell outside and between its centres."""
     centres = np.add.outer(np.arange(3.0), np.zeros(2))

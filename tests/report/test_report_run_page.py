@@ -12,8 +12,9 @@ from handmade_bundle import DISCRETE
 from synthetic_run import evaluation, make_run, ring, update
 
 from racer.errors import RunError
+from racer.report.pages import environment
 from racer.report.run_drive import DrivenRun, drive_run
-from racer.report.run_page import render_page, source_html, write_report
+from racer.report.run_page import report_page, source_text, write_report
 from racer.report.run_record import read_record
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -56,7 +57,7 @@ class Reader(HTMLParser):
 def whole(tmp_path_factory):
     """The page of a small complete run."""
     record = read_record(make_run(tmp_path_factory.mktemp("runs") / "mine"))
-    return render_page(record, drive_run(record, episodes=6))
+    return report_page(record, drive_run(record, episodes=6))
 
 
 def test_the_page_tells_the_headline_figures(whole):
@@ -94,7 +95,7 @@ def test_the_page_has_every_figure(whole):
     ]
     reader = Reader(whole)
     labels = [value for key, value in reader.attributes if key == "aria-label"]
-    assert reader.tags.count("svg") == len(headings) and all(labels) and len(labels) >= len(headings)
+    assert reader.tags.count("svg") == len(headings) + 1 and all(labels) and len(labels) >= len(headings)
     assert "Mean progress of training episodes over steps: from 40 % to 80 %, at most 80 %." in labels
     assert re.findall(r"<h2>([^<]*)</h2>", whole) == [
         "Driving", "Learning", "Where episodes end", "Evaluations", "Reward function", "Configuration",
@@ -117,7 +118,8 @@ def test_the_page_needs_nothing_else(whole):
 def test_pictures_are_held_once(whole):
     """Refer to ids that are there, each once."""
     ids = re.findall(r' id="([^"]+)"', whole)
-    assert len(ids) == len(set(ids)) and set(re.findall(r'href="#([^"]+)"', whole)) == set(ids) == {"track0"}
+    assert len(ids) == len(set(ids)) and set(re.findall(r'href="#([^"]+)"', whole)) == set(ids)
+    assert whole.count("data:image/png") == 1 and whole.count('<use href="#track0"/>') == 3
 
 
 def test_what_comes_from_the_run_is_escaped(tmp_path):
@@ -147,7 +149,7 @@ def test_what_comes_from_the_run_is_escaped(tmp_path):
     record = read_record(tmp_path / "<b>&")
     driven = drive_run(record, episodes=2)
     assert driven.tracks[0].track.name == EVIL
-    text = render_page(record, DrivenRun(tracks=driven.tracks, checkpoint=EVIL, notes=(EVIL,)))
+    text = report_page(record, DrivenRun(tracks=driven.tracks, checkpoint=EVIL, notes=(EVIL,)))
     assert "<script" not in text and "<img" not in text and "onerror=" in text and '"alert(2)"' not in text
     reader = Reader(text)
     assert {"script", "img", "b"} & set(reader.tags) == {"b"}  # ours: swatches of keys
@@ -186,7 +188,7 @@ def test_a_run_without_all_of_its_files_has_a_page(tmp_path, gone):
     for name in gone:
         (run / name).unlink()
     record = read_record(run)
-    text = render_page(record, drive_run(record, episodes=2))
+    text = report_page(record, drive_run(record, episodes=2))
     reader = Reader(text)
     assert "not finished" in reader.text
     assert ("No laps could be driven" in reader.text) == ("best.bundle" in gone)
@@ -198,14 +200,14 @@ def test_a_run_without_all_of_its_files_has_a_page(tmp_path, gone):
 def test_few_rows_have_a_page(tmp_path, rows):
     """Draw a single point, and runs in which no lap was completed."""
     record = read_record(make_run(tmp_path / "run", rows=rows))
-    Reader(render_page(record, DrivenRun()))
+    Reader(report_page(record, DrivenRun()))
 
 
 def test_a_run_of_several_tracks_has_a_page(tmp_path):
     """Draw each track and tell them apart; the figures count all of them."""
     tracks = [ring("small", 1.2), ring("large", 2.0)]
     record = read_record(make_run(tmp_path / "run", tracks=tracks, space=DISCRETE))
-    text = render_page(record, drive_run(record, episodes=4))
+    text = report_page(record, drive_run(record, episodes=4))
     reader = Reader(text)
     assert "<h1>small, large</h1>" in text and "4 of 6 laps" in text
     for name in ("small", "large"):
@@ -221,7 +223,7 @@ def test_a_long_run_stays_small(tmp_path):
     rows += [evaluation(5 * k, best=k == 1, times=(9.0, 9.5, 9.7, 8.8, None)) for k in range(1, 1001)]
     reward = "# a long line of a table of numbers, and more of it\n" * 100_000
     record = read_record(make_run(tmp_path / "run", rows=rows, reward=reward, steps=5000))
-    text = render_page(record, DrivenRun())
+    text = report_page(record, DrivenRun())
     assert len(text) < 1_500_000
     reader = Reader(text)
     assert reader.text.count("1 off track") == 201 and "799 earlier ones are not shown" in reader.text
@@ -247,7 +249,13 @@ def test_the_file_is_replaced_as_a_whole(tmp_path):
 def test_the_same_run_gives_the_same_page(tmp_path, whole):
     """Hold nothing of the time at which it was written."""
     record = read_record(make_run(tmp_path / "mine"))
-    assert render_page(record, drive_run(record, episodes=6)) == whole
+    assert report_page(record, drive_run(record, episodes=6)) == whole
+
+
+def source_block(text, *, label):
+    """A source as a page shows it."""
+    macros = environment().get_template("macros.html.j2").module
+    return str(macros.source_block(source_text(text, python=True), label)).removesuffix("\n")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +271,7 @@ def test_the_same_run_gives_the_same_page(tmp_path, whole):
 )
 def test_source_is_shown_letter_by_letter(text):
     """Lose no letter of a source, whatever it is; number each of its lines."""
-    shown = source_html(text, python=True, label="Reward")
+    shown = source_block(text, label="Reward")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
     expected = "".join(f"{line[:2000]}{' …' if len(line) > 2000 else ''}\n" for line in lines)
     assert Reader(shown).text == expected and shown.count("<span>") == len(lines)
@@ -271,11 +279,11 @@ def test_source_is_shown_letter_by_letter(text):
 
 def test_python_is_coloured():
     """Tell words, strings and comments apart."""
-    shown = source_html("def f():\n    return '<'  # why\n", python=True, label="")
+    shown = source_block("def f():\n    return '<'  # why\n", label="")
     assert re.findall(r'<i class="(\w+)">([^<]*)</i>', shown) == [
         ("key", "def"),
         ("key", "return"),
-        ("str", "&#x27;&lt;&#x27;"),
+        ("str", "&#39;&lt;&#39;"),
         ("com", "# why"),
     ]
 
