@@ -264,7 +264,7 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
     """kill -9 in the middle of recording: the file reads up to there, rows in order."""
     program = (
         "import sys, itertools\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
         "from drives import picture, step\n"
         "from racer.car.recording.drive_file import DriveHeader\n"
         "from racer.car.recording.drive_file import new_drive\n"

@@ -21,8 +21,8 @@ from racer.track.polygons import mitred_normals
 from racer.track.track import Track, TrackAppearance
 
 GOLDEN = Path(__file__).parent / "golden"
-TRACKS = Path(__file__).parents[2] / "tracks"
-VEHICLE = read_vehicle(Path(__file__).parents[2] / "configs" / "vehicle" / "deepracer.yaml")
+TRACKS = Path(__file__).parents[3] / "tracks"
+VEHICLE = read_vehicle(Path(__file__).parents[3] / "configs" / "vehicle" / "deepracer.yaml")
 AXLE = 0.5 * (VEHICLE.front - VEHICLE.rear)
 SMALL = {"width": 80, "height": 60, "colour": "rgb"}
 FISHEYE = {"lens": "fisheye", "view_deg": 120.0, "distortion": (0.02, -0.01, 0.0, 0.0)}

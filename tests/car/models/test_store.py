@@ -17,7 +17,7 @@ from racer.car.models.parity import Parity, check_in_process, check_in_subproces
 from racer.car.models.store import ModelStore, ModelStoreError, read_stream
 from racer.errors import BundleError
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

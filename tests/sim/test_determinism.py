@@ -86,7 +86,7 @@ SCRIPT = """
 import pickle, sys
 sys.path.insert(0, {here!r})
 import numba
-from test_sim_determinism import make, trajectory
+from test_determinism import make, trajectory
 frames = trajectory(make(3), steps=15)
 pickle.dump((numba.config.DISABLE_JIT, frames), open(sys.argv[1], "wb"))
 """

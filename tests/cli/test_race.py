@@ -68,7 +68,7 @@ def test_a_model_that_hangs_voids_the_race(call, monkeypatch):
     monkeypatch.setattr(
         guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
     )
-    monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "test_race_guard:second_hangs")
+    monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "test_guarded_race:second_hangs")
     said = call("league", "pure_pursuit", "wild=random", *QUICK, "--model-s", "0.2")
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
     assert "The race is void: the model of `wild` took" in said.err

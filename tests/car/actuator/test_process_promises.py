@@ -160,7 +160,7 @@ def served_program(car):
     text = actuator_unit(parse_wiring(f"sim:{car / 'chip'}"), calibration=str(car / "calibration.json"))
     unit = car / "racer-actuator.service"
     unit.write_text(text.replace("/run/racer/actuator.sock", str(car / "s")))
-    return (str(Path(__file__).parent / "service_manager.py"), str(unit))
+    return (str(Path(__file__).parents[1] / "service_manager.py"), str(unit))
 
 
 def stayed_still(car, since_ns):

@@ -16,7 +16,7 @@ from racer.car.models.store import ModelStore
 from racer.cli.main import app
 from racer.errors import BundleError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RACER = "import sys; sys.argv[0] = 'racer'; from racer.cli.main import main; main()"
 
 

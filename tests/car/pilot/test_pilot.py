@@ -23,7 +23,7 @@ from racer.policy.onnx import OnnxPolicy
 
 CAMERA_MS = 250
 """Promise: camera stalled, neutral within this of the last frame."""
-ROOM = Path(__file__).resolve().parents[2] / "racer" / "car"
+ROOM = Path(__file__).resolve().parents[3] / "racer" / "car"
 
 
 def rejected_nothing(loop):

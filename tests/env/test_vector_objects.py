@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from ring import assert_same, driver, ring
-from test_env_gymnasium import with_recommendations
+from test_single import with_recommendations
 
 import racer.env  # noqa: F401 (registers the ids)
 from racer.config.env import EnvConfig
