@@ -5,7 +5,6 @@ import zlib
 
 import numpy as np
 import pytest
-from drives import picture, record_drive, status, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from racer.car.recording.drive_file import (
     RecordKind,
 )
 from racer.car.recording.reader import read_drive
+from support.recorded_drives import picture, record_drive, status, step
 
 
 def written(tmp_path, *records, header=None):
