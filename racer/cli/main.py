@@ -76,6 +76,7 @@ _EXTRAS = {
     "onnxruntime": "train",
     "pygame": "view",
     "imageio_ffmpeg": "view",
+    "mcap": "car",
     "smbus2": "car",
     "fastapi": "car",
     "uvicorn": "car",

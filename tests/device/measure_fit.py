@@ -56,7 +56,7 @@ def main():
             truth, steps = draw(np.random.default_rng(car))
             with tempfile.TemporaryDirectory() as folder:
                 path = record(
-                    Path(folder) / "a.drive", given.seconds, fields(truth),
+                    Path(folder) / "a.mcap", given.seconds, fields(truth),
                     latency_steps=steps, seed=100 + car, channels=channels,
                 )  # fmt: skip
                 fit = fit_vehicle(extract_drive_data(read_drive(path)), base)

@@ -114,7 +114,7 @@ def test_end_of_a_simulated_console(bundle, program, tmp_path, number, group, st
 
 def readable(folder):
     """The one drive that was recorded."""
-    return read_drive(next((folder / "drives").glob("*.drive")))
+    return read_drive(next((folder / "drives").glob("*.mcap")))
 
 
 @contextlib.contextmanager

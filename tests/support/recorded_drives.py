@@ -65,7 +65,7 @@ class FakeDisk:
     """A disk in memory that fails when it is told to."""
 
     def __init__(self):
-        self.path = Path("fake.drive")
+        self.path = Path("fake.mcap")
         self.data = b""
         self.error = None
         self.room = 1 << 40
@@ -98,7 +98,7 @@ class FakeDisk:
         """What is on it, read again."""
         from racer.car.recording.reader import read_drive
 
-        path = folder / "fake.drive"
+        path = folder / "fake.mcap"
         path.write_bytes(self.data)
         return read_drive(path)
 

@@ -40,7 +40,7 @@ def fitted(path):
 @pytest.mark.parametrize("channels", [("speed", "yaw_rate"), ("pose",)])
 def test_known_parameters_come_back(tmp_path, channels):
     """Seven parameters of a simulated car within the stated errors, and within five of their own uncertainties."""
-    fit = fitted(record(tmp_path / "a.drive", 20.0, TRUTH, channels=channels, seed=1))
+    fit = fitted(record(tmp_path / "a.mcap", 20.0, TRUTH, channels=channels, seed=1))
     assert fit.channels == channels
     for one in fit.estimates:
         assert not one.why
@@ -51,14 +51,14 @@ def test_known_parameters_come_back(tmp_path, channels):
 
 def test_unchanged_car_stays(tmp_path):
     """A car that is as the vehicle file says is fitted to that file."""
-    fit = fitted(record(tmp_path / "a.drive", 10.0, {}, latency_steps=0, seed=2))
+    fit = fitted(record(tmp_path / "a.mcap", 10.0, {}, latency_steps=0, seed=2))
     for one in fit.estimates:
         assert abs(one.value - one.before) < 2.0 * STATED[one.name]
 
 
 def test_outliers_do_not_matter(tmp_path):
     """Two of a hundred values far off, as a slipping wheel or a lost marker gives, move the fit by little."""
-    path = record(tmp_path / "a.drive", 20.0, TRUTH, seed=3)
+    path = record(tmp_path / "a.mcap", 20.0, TRUTH, seed=3)
     found = read_drive(path)
     measured = found.measured.copy()
     measured["speed"][::50] += 3.0
@@ -71,7 +71,7 @@ def test_outliers_do_not_matter(tmp_path):
 
 def test_speed_alone_tells_nothing_of_steering(tmp_path):
     """Without yaw rate or pose the steering keeps its values, with the reason."""
-    fit = fitted(record(tmp_path / "a.drive", 20.0, TRUTH, channels=("speed",), seed=4))
+    fit = fitted(record(tmp_path / "a.mcap", 20.0, TRUTH, channels=("speed",), seed=4))
     for name in ("steer_offset", "steer_gain", "steer_lag"):
         assert fit[name].why == "needs yaw rate or pose, which was not measured"
         assert fit[name].value == fit[name].before
@@ -83,7 +83,7 @@ def test_speed_alone_tells_nothing_of_steering(tmp_path):
 def test_yaw_rate_alone_is_warned_of(tmp_path):
     """Without speed the speed map is kept, and the steering is said to hang on it."""
     only = {name: value for name, value in TRUTH.items() if name.startswith("steer")}
-    fit = fitted(record(tmp_path / "a.drive", 20.0, only, channels=("yaw_rate",), seed=5))
+    fit = fitted(record(tmp_path / "a.mcap", 20.0, only, channels=("yaw_rate",), seed=5))
     assert "needs speed or pose" in fit["throttle_gain"].why
     assert "no speed was measured" in fit.warnings[0]
     assert abs(fit["steer_offset"].value - 2.0) < 2.0 * STATED["steer_offset"]
@@ -93,7 +93,7 @@ def test_straight_drive_does_not_tell_the_steering_gain(tmp_path):
     """A wheel that was never turned has an offset, but no gain and no lag; the report says so."""
     actions = excitation(12.0, np.random.default_rng(6))
     actions[:, 0] = 0.0
-    fit = fitted(record(tmp_path / "a.drive", 12.0, TRUTH, seed=6, actions=actions))
+    fit = fitted(record(tmp_path / "a.mcap", 12.0, TRUTH, seed=6, actions=actions))
     assert "does not determine it" in fit["steer_gain"].why and "does not determine it" in fit["steer_lag"].why
     assert abs(fit["steer_offset"].value - 2.0) < STATED["steer_offset"]
     assert fit.vehicle.steer_gain == 1.0
@@ -103,7 +103,7 @@ def test_one_speed_does_not_tell_gain_from_deadband(tmp_path):
     """At one speed gain and deadband cannot be told apart: at least one keeps its value."""
     actions = excitation(12.0, np.random.default_rng(7))
     actions[:, 1] = 1.0
-    fit = fitted(record(tmp_path / "a.drive", 12.0, TRUTH, seed=7, actions=actions))
+    fit = fitted(record(tmp_path / "a.mcap", 12.0, TRUTH, seed=7, actions=actions))
     assert fit["throttle_gain"].why or fit["throttle_deadband"].why
 
 
@@ -169,7 +169,7 @@ def rows_of(path, states, *, gap_ns=0, measured=True):
 def test_only_driving_counts(tmp_path):
     """Armed, stopping and stopped car: what the actuator does then, no policy asked for."""
     states = [ActuatorState.ARMED] * 50 + [ActuatorState.DRIVING] * 100 + [ActuatorState.HARD_STOP] * 50
-    data = extract_drive_data(rows_of(tmp_path / "a.drive", states))
+    data = extract_drive_data(rows_of(tmp_path / "a.mcap", states))
     (span,) = data.spans
     assert span.end - span.start == pytest.approx(99 * 0.05)
     assert span.count("speed") == 99
@@ -179,7 +179,7 @@ def test_only_driving_counts(tmp_path):
 
 def test_gap_parts_a_drive(tmp_path):
     """Where control steps are missing nothing is compared."""
-    data = extract_drive_data(rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 200, gap_ns=2_000_000_000))
+    data = extract_drive_data(rows_of(tmp_path / "a.mcap", [ActuatorState.DRIVING] * 200, gap_ns=2_000_000_000))
     assert [round(span.end - span.start, 2) for span in data.spans] == [4.95, 4.95]
 
 
@@ -193,21 +193,21 @@ def test_gap_parts_a_drive(tmp_path):
 )
 def test_drives_that_tell_nothing(tmp_path, states, words):
     """Too short, or never driving: refused with the reason."""
-    drive = rows_of(tmp_path / "a.drive", states)
+    drive = rows_of(tmp_path / "a.mcap", states)
     with pytest.raises(DriveError, match=words):
         extract_drive_data(drive)
 
 
 def test_nothing_measured(tmp_path):
     """Commands alone are nothing to fit to; the message names what would be."""
-    data = extract_drive_data(rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 100, measured=False))
+    data = extract_drive_data(rows_of(tmp_path / "a.mcap", [ActuatorState.DRIVING] * 100, measured=False))
     with pytest.raises(DriveError, match="wheel speed, a gyroscope's yaw rate, or poses"):
         fit_vehicle(data, read_vehicle("deepracer"))
 
 
 def test_actions_that_are_no_numbers(tmp_path):
     """A drive with NaN among its applied actions is refused."""
-    drive = rows_of(tmp_path / "a.drive", [ActuatorState.DRIVING] * 100)
+    drive = rows_of(tmp_path / "a.mcap", [ActuatorState.DRIVING] * 100)
     steps = drive.steps.copy()
     steps["applied_speed"][3] = np.nan
     object.__setattr__(drive, "steps", steps)
@@ -217,7 +217,7 @@ def test_actions_that_are_no_numbers(tmp_path):
 
 def test_vehicle_file_reads_back(tmp_path):
     """The file that is written is the vehicle that was fitted, with its errors as comments."""
-    path = record(tmp_path / "a.drive", 6.0, TRUTH, seed=9)
+    path = record(tmp_path / "a.mcap", 6.0, TRUTH, seed=9)
     data = extract_drive_data(read_drive(path))
     fit = fit_vehicle(data, read_vehicle("deepracer"))
     text = vehicle_yaml(fit, source=path.name, base="deepracer", name="mine", glass_to_wire=data.glass_to_wire)

@@ -308,7 +308,7 @@ def test_a_model_drives(seeing, tmp_path):
         assert first.jpeg.startswith(b"\xff\xd8")
         link.disarm()
         wait_for(lambda: link.status().state == "DISARMED")
-    drive = read_drive(next((tmp_path / "drives").glob("*.drive")))
+    drive = read_drive(next((tmp_path / "drives").glob("*.mcap")))
     assert drive.header.model == "good" and len(drive.steps) and len(drive.frames) and not drive.damage
     assert drive.header.model_sha256 and drive.steps["applied_speed"].max() > 0.0
 
@@ -342,7 +342,7 @@ def test_a_person_takes_the_wheel(seeing, tmp_path):
         page.beat(held=False)
         link.disarm()
         wait_for(lambda: link.status().state == "DISARMED")
-    drive = read_drive(next((tmp_path / "drives").glob("*.drive")))
+    drive = read_drive(next((tmp_path / "drives").glob("*.mcap")))
     assert drive.header.model == "" and drive.header.bounds == (-30.0, 30.0, 0.0, 4.0)
     assert set(drive.steps["source"]) == {2} and len(drive.frames)
     assert check_pulses(drive).first is None

@@ -51,7 +51,7 @@ class Bench:
         self.gate = Gate(made, BOUNDS, speed_limit=LIMIT)
         self.disk, self.link, self.clock, self.decision = FakeDisk(), FakeLink(), FakeClock(), None
         header = DriveHeader(calibration=data, bounds=bounds_tuple(BOUNDS))
-        self.recorder = DriveRecorder(lambda: self.disk, header, encoding=FrameEncoding.DEFLATED, clock=self.clock)
+        self.recorder = DriveRecorder(lambda: self.disk, header, encoding=FrameEncoding.PNG, clock=self.clock)
         self.recorded = RecordedLink(
             self.link, recorder=lambda: self.recorder, ordered=lambda: self.decision,
             seen=lambda: self.decision and self.decision.frame, rest=self.gate.rest,

@@ -40,7 +40,7 @@ def test_a_drive_goes_on_after_a_pause_and_ends_after_a_rest(tmp_path):
     bench.drives.look(moving=False, now_ns=REST_NS + 20)
     bench.drives.look(moving=False, now_ns=2 * REST_NS + 20)
     assert bench.drives.recorder is None and bench.drives.path() is None
-    assert "fake.drive" in bench.drives.words()
+    assert "fake.mcap" in bench.drives.words()
     bench.begin(3 * REST_NS)
     bench.drives.close()
     wait_for(lambda: all(disk.closed for disk in bench.disks))
@@ -110,5 +110,5 @@ def test_what_is_measured_is_recorded(tmp_path):
     wait_for(lambda: drives.recorder)
     drives.measured(3, 1.5, -0.5)
     drives.close()
-    rows = read_drive(next(tmp_path.glob("*.drive"))).measured
+    rows = read_drive(next(tmp_path.glob("*.mcap"))).measured
     assert [(int(row["at_ns"]), float(row["speed"]), float(row["yaw_rate"])) for row in rows] == [(3, 1.5, -0.5)]

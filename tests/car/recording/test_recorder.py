@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,22 +41,22 @@ class Bench:
 
 def test_thread_writes_everything(tmp_path):
     """With its thread, all that was told is in the file after `close`."""
-    recorder = DriveRecorder(lambda: FileStorage(tmp_path / "a.drive"), DriveHeader()).start()
+    recorder = DriveRecorder(lambda: FileStorage(tmp_path / "a.mcap"), DriveHeader()).start()
     for number in range(200):
         recorder.step(step(number))
         recorder.actuator(status(number))
         recorder.frame(number, number, picture(number))
     recorder.close()
-    drive = read_drive(tmp_path / "a.drive")
+    drive = read_drive(tmp_path / "a.mcap")
     assert drive.steps["number"].tolist() == list(range(200))
     assert len(drive.actuator) == len(drive.frames) == 200
-    assert recorder.status().written == (tmp_path / "a.drive").stat().st_size
+    assert recorder.status().written == (tmp_path / "a.mcap").stat().st_size
     assert (recorder.status().failure, recorder.status().rows_dropped) == ("", 0)
 
 
 def test_frame_is_copied(tmp_path):
     """A camera may use its buffer again at once."""
-    bench = Bench(encoding=FrameEncoding.DEFLATED)
+    bench = Bench(encoding=FrameEncoding.PNG)
     pixels = picture(1)
     bench.recorder.frame(1, 1, pixels)
     pixels[:] = 0
@@ -66,7 +67,7 @@ def test_frame_is_copied(tmp_path):
 
 def test_full_queue_drops_frames_before_rows(tmp_path):
     """Frames beyond the bytes allowed and rows beyond the count are dropped, counted and told in the drive."""
-    bench = Bench(encoding=FrameEncoding.DEFLATED)
+    bench = Bench(encoding=FrameEncoding.PNG)
     large = np.zeros((1024, 1024, 1), np.uint8)
     fit = QUEUE_BYTES // large.nbytes
     for number in range(fit + 3):
@@ -210,7 +211,7 @@ def test_what_cannot_be_packed_is_lost_alone(tmp_path):
 def test_bug_in_the_recorder_is_loud(monkeypatch):
     """A thread that dies takes the recording with it, says so, and nothing waits for it."""
     bench = Bench()
-    monkeypatch.setattr(bench.recorder, "_packed", lambda item: 1 / 0)
+    monkeypatch.setattr(bench.recorder, "_pack", lambda item: 1 / 0)
     bench.recorder.start().step(step(0))
     bench.recorder._thread.join(20)
     bench.recorder.close()
@@ -238,7 +239,7 @@ def test_names_do_not_collide(tmp_path):
         storage = create_drive(tmp_path / "drives", now=lambda: at)
         storage.close()
         names.append(storage.path.name)
-    assert names == ["drive-20260102-030405.drive", "drive-20260102-030405-2.drive", "drive-20260102-030405-3.drive"]
+    assert names == ["drive-20260102-030405.mcap", "drive-20260102-030405-2.mcap", "drive-20260102-030405-3.mcap"]
 
 
 def test_half_a_write_is_cut_off(tmp_path):
@@ -280,8 +281,64 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
     child.stdout.close()
     drive = read_drive(path)
     numbers = drive.steps["number"].tolist()
-    assert len(numbers) > 5 and numbers == sorted(set(numbers))
+    assert len(numbers) > 5 and numbers == list(range(len(numbers)))
+    assert drive.damage
     assert drive.pixels(drive.frames[-1]).shape == (120, 160, 1)
+
+
+def test_an_event_is_written_at_once(monkeypatch):
+    """Rows and frames wait for the next chunk, however long that takes; an event takes them along."""
+    monkeypatch.setattr(recorder_module, "CHUNK_NS", 10**15)
+    bench, wrote = Bench(), threading.Event()
+    bench.recorder.start()
+    bench.disk.on_write = wrote.set
+    for number in range(5):
+        bench.recorder.step(step(number))
+        bench.recorder.frame(number, number, picture(number))
+    assert not wrote.wait(0.05)
+    bench.recorder.event("request", "stop")
+    assert wrote.wait(20)
+    bench.recorder.close()
+
+
+def test_what_waits_for_its_chunk_is_counted():
+    """Items that are packed when the disk fails are lost, as those in the queue are."""
+    bench = Bench()
+    for number in range(3):
+        bench.recorder.step(step(number))
+        bench.recorder.frame(number, number, picture(number))
+    bench.recorder._pack_queued()
+    bench.recorder.step(step(9))
+    bench.disk.error = OSError(errno.ENOSPC, "full")
+    bench.recorder.drain()
+    found = bench.recorder.status()
+    assert (found.failure, found.rows_dropped, found.frames_dropped) == ("full", 4, 3)
+
+
+def test_rows_are_written_without_an_event(tmp_path):
+    """What is queued reaches the file while the recorder runs, with nothing that wakes its thread."""
+    recorder = DriveRecorder(lambda: FileStorage(tmp_path / "a.mcap"), DriveHeader()).start()
+    recorder.step(step(0))
+    until = time.monotonic() + 30.0
+    while not len(read_drive(tmp_path / "a.mcap").steps):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert "was not closed" in read_drive(tmp_path / "a.mcap").damage
+    recorder.close()
+    assert not read_drive(tmp_path / "a.mcap").damage
+
+
+def test_a_drain_is_one_chunk_and_an_empty_one_is_none():
+    """Everything of a fifth of a second is one write; where nothing happened nothing is written."""
+    bench = Bench()
+    sizes = []
+    bench.disk.on_write = lambda: sizes.append(len(bench.disk.data))
+    for number in range(5):
+        bench.recorder.step(step(number))
+        bench.recorder.frame(number, number, picture(number))
+    bench.recorder.drain()
+    bench.recorder.drain()
+    assert len(sizes) == 1
 
 
 def test_nothing_heavy_is_needed():

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from racer.car.actuator.states import ActuatorState, CommandSource, StopReason
 from racer.car.calibration.calibration import Calibration
 from racer.car.gate import ActionBounds, Gate, GateRefusal
-from racer.car.recording import drive_file as drive_file
 from racer.car.recording.drive_file import DriveError, DriveHeader, FrameEncoding
 from racer.car.recording.reader import read_drive
 from racer.car.recording.recorder import DriveRecorder
@@ -28,6 +27,7 @@ from racer.car.recording.summary import (
 from racer.cli.car import app
 from racer.errors import RacerError
 from support.car_processes import calibration
+from support.old_drives import old_drive
 from support.recorded_drives import FakeDisk, picture, record_drive, status, step
 
 BOUNDS = (-28.0, 30.0, 0.5, 3.0)
@@ -36,7 +36,7 @@ BOUNDS = (-28.0, 30.0, 0.5, 3.0)
 def driven(tmp_path, header, rows, *, statuses=(), frames=()):
     """A drive of these steps."""
     disk = FakeDisk()
-    recorder = DriveRecorder(lambda: disk, header, encoding=FrameEncoding.DEFLATED)
+    recorder = DriveRecorder(lambda: disk, header, encoding=FrameEncoding.PNG)
     for row in rows:
         recorder.step(row)
     for row in statuses:
@@ -141,7 +141,7 @@ def test_empty_drive_is_told(tmp_path):
 
 def test_contact_sheet(tmp_path):
     """Sixteen of many frames, in order; each tile shows its own frame."""
-    drive = read_drive(record_drive(tmp_path / "a.drive", steps=40, encoding=FrameEncoding.DEFLATED))
+    drive = read_drive(record_drive(tmp_path / "a.mcap", steps=40, encoding=FrameEncoding.PNG))
     sheet = Image.open(io.BytesIO(contact_sheet(drive)))
     assert sheet.format == "PNG" and sheet.width == SHEET_COLUMNS * SHEET_TILE[0] + (SHEET_COLUMNS + 1) * 12
     first = np.asarray(
@@ -174,11 +174,11 @@ def run(*words):
 def test_command(tmp_path):
     """Text, JSON, picture and the pulses of one drive; a damaged one says how it ends."""
     header, _ = sent_by_gate([(1.0, 1.0)])
-    path = record_drive(tmp_path / "a.drive", steps=20, header=header)
-    path.write_bytes(path.read_bytes()[:-5])
+    path = record_drive(tmp_path / "a.mcap", steps=20, header=header)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     told = run("replay", path, "--picture", tmp_path / "a.png", "--events")
     assert told.exit_code == 0, told.output
-    assert "20 at 15 Hz" in told.output and "ends in the middle of a record" in told.output
+    assert " at 15 Hz" in told.output and "ends in the middle of a record" in told.output
     assert "DRIVING" in told.output and (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     data = json.loads(run("replay", path, "--json").output)
     assert data["summary"]["car"] == "unknown" and data["pulses"] is None
@@ -187,12 +187,22 @@ def test_command(tmp_path):
     assert isinstance(run("replay", tmp_path / "absent").exception, DriveError)
 
 
+def test_command_on_an_old_drive(tmp_path):
+    """A drive of version 1 is shown as one of today with the same content, to the letter."""
+    paths = [old_drive(tmp_path / "a.drive", steps=9)]
+    paths.append(record_drive(tmp_path / "a.mcap", steps=9, encoding=FrameEncoding.PNG))
+    told = [json.loads(run("replay", path, "--json").output)["summary"] for path in paths]
+    first, second = ({name: words for name, words in one.items() if name != "frames"} for one in told)
+    assert first == second and first["steps"].startswith("9 at 15 Hz")
+    assert contact_sheet(read_drive(paths[0])) == contact_sheet(read_drive(paths[1]))
+
+
 def test_command_on_good_pulses(tmp_path):
     """`--pulses` of a drive that this build repeats is exit 0."""
     header, rows = sent_by_gate([(2.0, 1.0)] * 9)
-    path = tmp_path / "good.drive"
+    path = tmp_path / "good.mcap"
     drive_file_bytes = driven(tmp_path, header, rows).path.read_bytes()
     path.write_bytes(drive_file_bytes)
     told = run("replay", path, "--pulses")
     assert told.exit_code == 0 and "9 of 9 control steps" in told.output
-    assert drive_file_bytes.startswith(drive_file.DRIVE_MAGIC)
+    assert drive_file_bytes.startswith(b"\x89MCAP0\r\n")
