@@ -5,13 +5,13 @@ import zipfile
 
 import numpy as np
 import pytest
-from handmade_bundle import npz_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from racer.errors import BundleError
 from racer.untrusted_files import npz_bytes, read_npz
+from support.bundles import npz_with
 
 LIMIT = 1 << 20
 

@@ -3,12 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from handmade_bundle import linear_contract, linear_onnx, linear_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from racer.errors import BundleError
 from racer.untrusted_files import check_no_external_data
+from support.bundles import linear_contract, linear_onnx, linear_weights
 
 helper = onnx.helper
 GOOD = linear_onnx(linear_contract(), linear_weights(linear_contract()))

@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.extend(str(Path(__file__).resolve().parents[1] / name) for name in (".", "reward", "sim", "view"))
+sys.path.extend(str(Path(__file__).resolve().parents[1] / name) for name in (".", "render", "sim/camera", "viewer"))
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])  # for all processes that are started
 os.environ.setdefault("RACER_CACHE_DIR", "/tmp/racer_record_cache")  # in the shared one, versions evict each other
 os.environ["SDL_VIDEODRIVER"] = "dummy"
@@ -41,12 +41,9 @@ os.environ["SDL_AUDIODRIVER"] = "dummy"
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 
 # All of racer's own names, and all of its tests' helpers, that this file uses.
-import test_view_pictures as viewer
-from camera_bundle import driving_bundle
-from reward_twins import random_rows
-from ring_drive import ring_replay
-from test_sim_camera import scenes
-from test_sim_picture import golden_frames
+import test_compose as viewer
+from test_camera import scenes
+from test_topdown import golden_frames
 
 import racer
 from racer.car.actuator.calibrated_range import read_actuator_setup
@@ -61,6 +58,9 @@ from racer.config.read import read_vehicle
 from racer.errors import RewardError
 from racer.hil.session import simulated_calibration
 from racer.reward.load import load_reward
+from support.camera_bundles import driving_bundle
+from support.replays import ring_replay
+from support.reward_twins import random_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny_training import SETTINGS, TRACK
 
 from racer.bench import training
 from racer.bench.training import NullVecEnv, bench_train, speed_reward
@@ -11,6 +10,7 @@ from racer.errors import RacerError
 from racer.reward.protocol import KernelReward
 from racer.sim.dtypes import TELEMETRY
 from racer.train.ppo.vec_env import RacerVecEnv
+from support.tiny_training import SETTINGS, TRACK
 
 KEYS = {"train.null_env_steps_per_s", "train.steps_per_s", "train.steps_per_s_python_reward"}
 

@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 import pytest
-from camera_bundle import contract_of, write_camera_bundle
 
 from racer.bundle import read_bundle, write_bundle
 from racer.car.bench import (
@@ -19,6 +18,7 @@ from racer.car.bench import (
 )
 from racer.car.timing import Pacer, Percentiles, PilotTiming, SampleWindow, percentiles
 from racer.errors import RacerError
+from support.camera_bundles import contract_of, write_camera_bundle
 
 MS = 1_000_000
 

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from car_processes import calibration
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from racer.car.gate import (
 )
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.contract import lidar_sensor, make_contract, state_sensor
+from support.car_processes import calibration
 
 
 def car(**changes):

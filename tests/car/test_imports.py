@@ -6,13 +6,12 @@ import subprocess
 import sys
 import tomllib
 import venv
-from pathlib import Path
 
 import pytest
 
 from racer.car.actuator.calibrated_range import open_driver, parse_wiring
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ACTUATOR = ROOT / "racer" / "car" / "actuator"
 HEAVY = ("torch", "stable_baselines3", "numba", "gymnasium", "pygame", "onnxruntime", "scipy", "matplotlib", "PIL")
 BLOCK = (
@@ -115,7 +114,7 @@ def bare(tmp_path_factory):
 @pytest.mark.slow
 def test_car_extra_alone_runs_the_car(bare, tmp_path):
     """Without trainer, compiler, simulator and window: help, actuator, bench, store, camera all work."""
-    from store_camera_bundle import write_camera
+    from support.camera_bundles import write_brightness_bundle
 
     check = f"import importlib.util as u, sys; sys.exit(str([n for n in {BARE!r} if u.find_spec(n)] or '') or None)"
     assert bare("python", "-c", check).returncode == 0, "a Pi gets a package that it does not need"
@@ -123,7 +122,7 @@ def test_car_extra_alone_runs_the_car(bare, tmp_path):
     assert said.returncode == 0 and "actuator" in said.stdout and "calibration" in said.stdout
     open_driver(parse_wiring(f"sim:{tmp_path / 'chip'}")).start()
     assert bare("racer", "car", "actuator", "neutral", f"--wiring=sim:{tmp_path / 'chip'}").returncode == 0
-    bundle = write_camera(tmp_path / "small.bundle")
+    bundle = write_brightness_bundle(tmp_path / "small.bundle")
     said = bare("racer", "car", "bench", bundle, "--seconds", "0.2")
     assert said.returncode == 0 and "choose" in said.stdout, said.stderr
     said = bare("racer", "car", "models", "install", bundle, "--store", tmp_path / "store", "--use")
@@ -134,9 +133,9 @@ def test_car_extra_alone_runs_the_car(bare, tmp_path):
 @pytest.mark.parametrize("words", [("car", "drive", "small.bundle", "--sim"), ("train",), ("watch", "small.bundle")])
 def test_what_needs_more_says_so_in_one_line(bare, tmp_path, words):
     """What the car extra does not bring is named with the extra that does, and nothing is half started."""
-    from store_camera_bundle import write_camera
+    from support.camera_bundles import write_brightness_bundle
 
-    path = str(write_camera(tmp_path / "small.bundle"))
+    path = str(write_brightness_bundle(tmp_path / "small.bundle"))
     said = bare("racer", *(path if word == "small.bundle" else word for word in words))
     assert said.returncode == 1
     assert len(said.stderr.strip().splitlines()) == 1, said.stderr

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drives import picture
 
 from racer.car.mailbox import _COUNT, SHARED_PIXELS_MAX, CameraFrame, SharedFrame
+from support.recorded_drives import picture
 
 
 @pytest.fixture

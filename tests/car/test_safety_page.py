@@ -1,9 +1,9 @@
 """The page that says what stops the car: each test that it names exists, and no fault of the catalogue is left out."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 PAGE = (ROOT / "docs" / "car-safety.md").read_text(encoding="utf-8")
 CATALOGUE = [
     "S1", "S2", "S3", "S4", "C1", "I1", "B1", "W1", "M1", "M2", "D1", "K1", "T1", "L1", "L2", "R1", "E1", "P1", "G1",

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from racer_command import racer
 
 from racer.bench import simulation
 from racer.bench.measure import KEYS
 from racer.errors import RacerError
+from support.commands import racer
 
 
 @pytest.fixture

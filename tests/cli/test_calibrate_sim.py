@@ -1,17 +1,12 @@
 """`racer calibrate-sim` from the command line."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from typer.testing import CliRunner
 
 from racer.car.recording.drive_file import DriveError
 from racer.cli.main import app
 from racer.config.read import read_vehicle
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "plant"))
-from simulated_drives import record
+from support.simulated_drives import record
 
 
 def test_writes_a_vehicle(tmp_path):

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from racer_command import racer, racer_alone
+
+from support.commands import racer, racer_alone
 
 DEEPRACER = {
     "Calibration": {

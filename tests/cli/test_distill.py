@@ -1,13 +1,13 @@
 """`racer distill` as a user meets it: what it prints, how it stops and goes on, what it refuses."""
 
 import pytest
-from racer_command import racer
-from tiny_distillation import ROUND, SETTINGS, TRACK, write_teacher
 
 from racer.bundle import read_bundle
 from racer.runs import open_run
 from racer.train.distill import session as session
 from racer.train.distill.student import Student
+from support.commands import racer
+from support.tiny_distillation import ROUND, SETTINGS, TRACK, write_driver
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 
@@ -16,7 +16,7 @@ TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track
 def run(capsys, monkeypatch, tmp_path):
     """Run a command in this process, in a folder that holds a teacher."""
     monkeypatch.chdir(tmp_path)
-    write_teacher(tmp_path / "teacher.bundle")
+    write_driver(tmp_path / "teacher.bundle")
     return lambda *arguments: racer(capsys, monkeypatch, *arguments)
 
 

@@ -4,8 +4,9 @@ import json
 import shutil
 
 import pytest
-from racer_command import racer, racer_alone
-from tiny_training import SETTINGS, TRACK
+
+from support.commands import racer, racer_alone
+from support.tiny_training import SETTINGS, TRACK
 
 KEYS = ["track", "policy", "seed", "laps", "completion_rate", "best_lap_s", "mean_lap_s", "off_tracks"]
 WORDS = {"lap_complete", "off_track", "crashed", "immobilized", "reversed", "time_up"}

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from racer_command import racer
+
+from support.commands import racer
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from racer_command import racer
-from tiny_training import tiny_config
 
 from racer.bundle import read_bundle, write_bundle
 from racer.export.checkpoint import write_checkpoint
 from racer.export.network import build_policy
 from racer.train.ppo.learner import training_contract
+from support.commands import racer
+from support.tiny_training import tiny_config
 
 
 @pytest.fixture(scope="module")

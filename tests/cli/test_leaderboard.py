@@ -4,8 +4,9 @@ import sqlite3
 from html.parser import HTMLParser
 
 import pytest
-from race_bundles import write_driver
-from racer_command import racer
+
+from support.bundles import write_driver
+from support.commands import racer
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import errno
 
 import pytest
-from racer_command import racer, racer_alone
 
 from racer import __version__
 from racer.cli import main as boundary
 from racer.errors import RacerError, TrackError
+from support.commands import racer, racer_alone
 
 INSTALL = "needs more packages; install them with: pip install "
 HEAVY = "torch numba gymnasium pygame onnxruntime matplotlib scipy stable_baselines3 onnx numpy"

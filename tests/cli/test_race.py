@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from race_bundles import write_driver
-from racer_command import racer, racer_alone
 
 from racer.errors import ConfigError
 from racer.race import guarded_race
 from racer.race.entrants import parse_entrants
 from racer.race.leaderboard.store import Leaderboard
 from racer.replay import read_replay
+from support.bundles import write_driver
+from support.commands import racer, racer_alone
+from support.processes import environment
 
 QUICK = ("--track", "easy_oval", "--set", "laps=1", "--set", "countdown_s=0")
 
@@ -63,12 +64,8 @@ def test_a_result_is_kept_on_a_leaderboard(call, tmp_path):
 
 def test_a_model_that_hangs_voids_the_race(call, monkeypatch):
     """Say whose model it was, in one line, and print no result."""
-    here = Path(__file__).parents[1]
-    paths = f"sys.path[:0] = [{str(here / 'race')!r}, {str(here)!r}]; "
-    monkeypatch.setattr(
-        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
-    )
-    monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "test_guarded_race:second_hangs")
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "support.race_drivers:second_hangs")
     said = call("league", "pure_pursuit", "wild=random", *QUICK, "--model-s", "0.2")
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
     assert "The race is void: the model of `wild` took" in said.err

@@ -2,11 +2,11 @@
 
 import pytest
 import typer
-from synthetic_run import make_run
 from typer.testing import CliRunner
 
 from racer.cli.report import report
 from racer.errors import RunError
+from support.runs import make_run
 
 app = typer.Typer()
 app.callback()(lambda: None)

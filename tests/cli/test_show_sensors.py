@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
-from racer_command import racer
 
 from racer.config.read import read_vehicle
 from racer.report.sensor_sheet import captions, capture_sheet
 from racer.track.load import load_track
+from support.commands import racer
 
 
 @pytest.fixture

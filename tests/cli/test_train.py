@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from racer_command import racer, racer_alone
-from tiny_training import ROUND, SETTINGS, TRACK
 
 from racer.bundle import read_bundle
 from racer.runs import open_run
 from racer.train.ppo import session
+from support.commands import racer, racer_alone
+from support.tiny_training import ROUND, SETTINGS, TRACK
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 

@@ -1,12 +1,13 @@
 """`racer watch`, `racer video` and `racer evaluate --replay`: from the command line to the window and the film."""
 
 import pytest
-from handmade_bundle import write_linear
-from racer_command import racer, racer_alone
-from ring_drive import ring_replay
-from synthetic_run import make_run, ring
 
 from racer.replay import read_replay, write_replay
+from support.bundles import write_linear
+from support.commands import racer, racer_alone
+from support.replays import ring_replay
+from support.runs import make_run
+from support.tracks import ring
 
 
 @pytest.fixture

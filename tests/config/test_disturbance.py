@@ -1,7 +1,6 @@
 """Disturbance files: what is taken, what is refused and how, and what the shipped ones hold."""
 
 import math
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +12,7 @@ from racer.config.base import Config
 from racer.config.disturbance import GROUPS, Distribution, DisturbanceConfig, disturbance_entries, is_disturbed
 from racer.config.read import read_disturbance, to_yaml, validate
 from racer.errors import ConfigError
-
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
 
 
 def refusal(data):

@@ -1,7 +1,6 @@
 """Ranges of every number in every configuration model, taken from the models themselves."""
 
 import math
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,8 +10,8 @@ from pydantic import ValidationError
 
 from racer.config.env import EnvConfig, LidarConfig, StartConfig, VehicleConfig
 from racer.config.train import BudgetConfig, PPOConfig, TrainConfig
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 VEHICLE = yaml.safe_load((ROOT / "configs" / "vehicle" / "deepracer.yaml").read_text())
 BASES = {
     # range_max may be anything above range_min.

@@ -1,7 +1,5 @@
 """Strict YAML in, `--set` on top, resolved YAML out."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given
@@ -11,8 +9,8 @@ from racer.config.env import VehicleConfig
 from racer.config.read import apply_settings, read_train, read_vehicle, read_yaml, to_yaml, validate
 from racer.config.train import TrainConfig
 from racer.errors import AssetError, ConfigError
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(file for file in (ROOT / "configs").glob("*.yaml") if file.stem != "distill")  # of `racer distill`
 VEHICLES = sorted((ROOT / "configs" / "vehicle").glob("*.yaml"))
 

@@ -1,15 +1,13 @@
 """Rules of races: presets, what is refused, and what the hash covers."""
 
-from pathlib import Path
-
 import pytest
 
 from racer.assets import asset_names
 from racer.config.read import to_yaml
 from racer.config.rules import Rules, read_rules
 from racer.errors import AssetError, ConfigError
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted(file.stem for file in (ROOT / "configs" / "rules").glob("*.yaml"))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import ACTIONS, Kept, drive, laps, make_trial
 
 from racer.config.read import read_vehicle
 from racer.config.train import BudgetConfig, PPOConfig, TrainConfig
@@ -17,6 +16,7 @@ from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.reward.load import load_reward
 from racer.track.load import load_track
+from support.deepracer_drives import ACTIONS, Kept, drive, laps, make_trial
 
 KEYS = [
     "reward_score",

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import ACTIONS, drive, laps, make_trial
 
 from racer.config.train import BudgetConfig, TrainConfig
 from racer.deepracer.logs import TrainingLog, write_evaluation
+from support.deepracer_drives import ACTIONS, drive, laps, make_trial
 
 logs = pytest.importorskip(
     "deepracer.logs",

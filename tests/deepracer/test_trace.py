@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from driving import ACTIONS, Kept, drive, make_trial
 from numpy.typing import NDArray
 
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.deepracer.trace import HEADER, EpisodeTrace, LoggedEpisode, simtrace
 from racer.sim.dtypes import TELEMETRY, EpisodeStatus
+from support.deepracer_drives import ACTIONS, Kept, drive, make_trial
 
 DT = 1.0 / 15.0
 

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from ring import DISCRETE, HALF_WIDTH, RADIUS, progress_reward, ring
 
 from racer.config.env import EnvConfig
 from racer.env.batch import control_steps_in, make_env_config, make_time_trial, resolve_action_space
 from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
 from racer.sim.dtypes import EpisodeStatus
+from support.environments import DISCRETE, HALF_WIDTH, RADIUS, progress_reward
+from support.tracks import ring
 
 STEER = math.degrees(math.atan(0.164 / RADIUS))
 """Degrees that keep a slow car on the ring."""

@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from ring import BOTH, DISCRETE, assert_same, ring
+
+from support.environments import BOTH, DISCRETE, assert_same
+from support.tracks import ring
 
 pytest.importorskip("pettingzoo", reason="the extra `multi` is not installed")
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from ring import BOTH, DISCRETE, assert_same, driver, progress_reward, ring, single
 
 import racer.env  # noqa: F401 (registers the id)
 from racer.env.vector import RacerVectorEnv
 from racer.errors import AssetError, ConfigError
+from support.environments import BOTH, DISCRETE, assert_same, driver, progress_reward, single, with_recommendations
+from support.tracks import ring
 
 ID = "racer.env:racer/TimeTrial-v0"
 VARIANTS = {
@@ -22,19 +23,6 @@ VARIANTS = {
     "picture": {"render_mode": "rgb_array"},
     "random_starts": {"config": {"start": {"mode": "random", "direction": "either"}, "time_limit_s": 5}},
 }
-# What the checker recommends of any environment in degrees and metres; Gymnasium's own MuJoCo ones get it too.
-RECOMMENDATIONS = [
-    pytest.mark.filterwarnings("ignore:.*we recommend using a symmetric and normalized space:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*Box observation space (min|max)imum value is -?infinity:UserWarning"),
-    pytest.mark.filterwarnings("ignore:We recommend you to use a symmetric and normalized:UserWarning"),
-]
-
-
-def with_recommendations(test):
-    """Let the checkers recommend what units other than SI would be for; all else stays an error."""
-    for mark in RECOMMENDATIONS:
-        test = mark(test)
-    return test
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)

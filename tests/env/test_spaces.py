@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from ring import BOTH, DISCRETE, progress_reward, ring, single
 
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.config.env import CameraConfig, EnvConfig
@@ -13,6 +12,8 @@ from racer.env.batch import ActionDecoder, action_space, observation_space
 from racer.env.sensors.suite import env_config_for, sensor_specs
 from racer.env.vector import RacerVectorEnv
 from racer.errors import BundleError
+from support.environments import BOTH, DISCRETE, progress_reward, single
+from support.tracks import ring
 
 TABLE = DiscreteActions.grid((-30, 0, 12.5), (0.5, 1 / 3, 4))
 

@@ -4,9 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from ring import BOTH, DISCRETE, assert_same, driver, progress_reward, ring, singles
 
 from racer.env.vector import RacerVectorEnv
+from support.environments import BOTH, DISCRETE, assert_same, driver, progress_reward, singles
+from support.tracks import ring
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 N = 4

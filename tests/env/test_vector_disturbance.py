@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from ring import progress_reward, ring
 
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import EnvConfig
@@ -15,6 +14,8 @@ from racer.env.vector import RacerVectorEnv
 from racer.errors import AssetError, ConfigError
 from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
+from support.environments import progress_reward
+from support.tracks import ring
 
 SENSORS = {"sensors": ("state", "lidar", "camera"), "lidar": {"rays": 12}, "camera": {"width": 48, "height": 36}}
 DT = 1.0 / 15.0

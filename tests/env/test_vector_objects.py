@@ -4,8 +4,6 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from ring import assert_same, driver, ring
-from test_single import with_recommendations
 
 import racer.env  # noqa: F401 (registers the ids)
 from racer.config.env import EnvConfig
@@ -14,6 +12,8 @@ from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError
 from racer.sim.dtypes import BOT, BOX, EpisodeStatus
 from racer.track.track import Track
+from support.environments import assert_same, driver, with_recommendations
+from support.tracks import ring
 
 ALL = {"sensors": ("state", "lidar", "sector_lidar", "discretized_sector_lidar")}
 BOTS = {"race": "head_to_bot", "count": 2, "bots": {"speed": 0.5, "lane_changes": "random"}}

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from ring import progress_reward, ring, single
 
 from racer.config.read import read_vehicle
 from racer.env.vector import RacerVectorEnv
@@ -19,6 +18,8 @@ from racer.render.topdown import (
 )
 from racer.sim.world import World
 from racer.track.load import load_track
+from support.environments import progress_reward, single
+from support.tracks import ring
 
 
 def batch(worlds, **options):

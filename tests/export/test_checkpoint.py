@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from handmade_bundle import write_linear
 
 from racer.bundle import check_golden, read_bundle, write_bundle
 from racer.errors import AssetError, BundleError, ExportError
@@ -14,6 +13,7 @@ from racer.export import DeployedPolicy, export_bundle, export_onnx, weight_arra
 from racer.export.checkpoint import run_graph
 from racer.policy import OnnxPolicy, load_policy
 from racer.preprocess import Preprocessor
+from support.bundles import write_linear
 
 
 def written(case, path, **changes):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from handmade_bundle import CONTINUOUS, DISCRETE
 
 from racer.contract import SensorSpec, make_contract
 from racer.errors import ExportError
 from racer.export import DeployedPolicy, ScaledFeatures, build_policy, load_weights, weight_arrays
 from racer.export.network import observation_space
+from support.bundles import CONTINUOUS, DISCRETE
 
 TWO = (
     SensorSpec(name="lidar", shape=(2,), dtype="float32", scale=(0.5,), offset=(-1.0,)),

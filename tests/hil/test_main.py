@@ -11,11 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from camera_bundle import driving_bundle
-from simulated_programs import MAIN, TRACK, Program, gone
 
 from racer.car.recording.reader import read_drive
 from racer.config.read import read_vehicle
+from support.camera_bundles import driving_bundle
+from support.simulated_programs import MAIN, TRACK, Program, gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(290)]
 

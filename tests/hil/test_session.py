@@ -1,11 +1,11 @@
 """Real processes in real time around the simulator: laps (G1), and stops by real faults. All but one lap are slow."""
 
 import pytest
-from camera_bundle import driving_bundle
 
 from racer.config.env import CameraConfig
 from racer.hil.faults import HIL_FAULTS, measure_stop
 from racer.hil.session import HilError, HilSession
+from support.camera_bundles import driving_bundle
 
 pytestmark = pytest.mark.timeout(280)
 

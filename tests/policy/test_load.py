@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from handmade_bundle import DISCRETE, write_linear
 
 from racer.errors import AssetError, BundleError
 from racer.policy import OnnxPolicy, Policy, PurePursuitPolicy, RandomPolicy, find_bundle, load_policy
+from support.bundles import DISCRETE, write_linear
 
 
 def test_named():

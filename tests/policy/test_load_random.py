@@ -1,9 +1,9 @@
 """The random policy stays in its action space and repeats itself by its seed."""
 
 import numpy as np
-from handmade_bundle import CONTINUOUS, DISCRETE
 
 from racer.policy import RandomPolicy
+from support.bundles import CONTINUOUS, DISCRETE
 
 SEEN = {"state": np.zeros((1000, 48), dtype="f4")}
 

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from handmade_bundle import CONTINUOUS, DISCRETE, linear_answers, linear_contract, write_linear
 
 from racer.bundle import check_golden, read_bundle
 from racer.contract import make_contract, state_sensor
 from racer.errors import BundleError, MissingExtra
 from racer.policy import OnnxPolicy
 from racer.policy.onnx import open_session
+from support.bundles import CONTINUOUS, DISCRETE, linear_answers, linear_contract, write_linear
 
 
 @pytest.mark.parametrize("space", [CONTINUOUS, DISCRETE])

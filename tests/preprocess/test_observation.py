@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from handmade_bundle import CONTINUOUS
 
 from racer.config.env import LidarConfig
 from racer.contract import SensorSpec, lidar_sensor, make_contract, state_sensor
 from racer.errors import BundleError
 from racer.preprocess import prepare
+from support.bundles import CONTINUOUS
 
 CAMERA = SensorSpec(name="camera", shape=(4, 6, 1), dtype="uint8", scale=(1 / 255,))
 BOTH = make_contract(

@@ -2,21 +2,20 @@
 
 import hashlib
 import re
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from handmade_bundle import linear_contract, linear_onnx, linear_weights, write_linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from race_bundles import write_driver, write_graph
 
 from racer.errors import AssetError, BundleError
 from racer.policy.graph import read_graph
 from racer.policy.graph_shapes import OPERATOR_RULES, UnknownShapeError, count_work
 from racer.race import entrants
 from racer.race.entrants import EntrantError, check_label, check_limits, open_entrant, read_entrant_bundle
+from support.bundles import linear_contract, linear_onnx, linear_weights, write_driver, write_graph, write_linear
+from support.paths import ROOT
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 FLOAT = onnx.TensorProto.FLOAT
@@ -377,6 +376,6 @@ def test_trained_bundles_enter(tmp_path):
 
 def test_the_page_lists_the_operators():
     """Compare the list in docs/leaderboard.md with the rules."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
     listed = page.split("The operators:\n")[1].split("There is no")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(OPERATOR_RULES)

@@ -1,16 +1,12 @@
 """Races in a process of their own: the same results, and a line that says whose model broke one off."""
 
-import errno
-import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from race_bundles import write_driver
 
 from racer.config.read import read_vehicle
 from racer.config.rules import Rules
@@ -22,6 +18,8 @@ from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy,
 from racer.race.session import race
 from racer.replay import read_replay
 from racer.track.load import load_track
+from support.bundles import write_driver
+from support.processes import environment
 
 RULES = Rules(laps=1)
 TRACK = load_track("easy_oval")
@@ -52,54 +50,11 @@ def test_the_result_is_that_of_the_race_itself(entries, tmp_path):
     assert [car.name for car in read_replay(there.replay).header.cars] == ["ann", "bob"]
 
 
-# What stands in for a race in the other process; `drive` names it.
-
-
-def second_hangs(request, watch):
-    """The second model never answers."""
-    watch.start(0)
-    watch.stop(0)
-    watch.start(1)
-    threading.Event().wait()
-
-
-def both_slow(request, watch):
-    """Many short answers: the first model takes the most, and rests when the limit is looked at."""
-    watch._rows[:, 1] = (50.0, 2.0)
-    watch.start(1)
-    threading.Event().wait()
-
-
-def second_dies(request, watch):
-    """The process ends while the second model is asked."""
-    watch.start(1)
-    os._exit(7)
-
-
-def full_disk(request, watch):
-    """Something cannot be written."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "there/a.replay")
-
-
-def no_onnxruntime(request, watch):
-    """A package is not installed."""
-    raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
-
-
-def dies_alone(request, watch):
-    """The process ends with an error of its own."""
-    raise ArithmeticError("out of luck")
-
-
 @pytest.fixture
 def elsewhere(monkeypatch):
-    """Lets the other process import this module; gives the name of one of its functions."""
-    here = Path(__file__).parent
-    paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
-    monkeypatch.setattr(
-        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
-    )
-    return lambda function: f"{Path(__file__).stem}:{function}"
+    """Lets the other process import the drivers; gives the name of one of them."""
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    return "support.race_drivers:{}".format
 
 
 @pytest.mark.parametrize(

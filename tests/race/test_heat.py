@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from race_field import DT, LENGTH, VEHICLE, Scripted, entrant, ring, rules, run, swerve
 
 from racer.race.grid import Lanes, grid_slots
 from racer.race.referee import TrialState
@@ -11,6 +10,9 @@ from racer.race.session import RaceSession, make_recorder
 from racer.sim.contact import BEHIND, NO_CONTACT
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
+from support.policies import Scripted
+from support.races import DT, LENGTH, VEHICLE, entrant, rules, run, swerve
+from support.tracks import ring
 
 TOGETHER = {"race": "head_to_head"}
 

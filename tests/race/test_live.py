@@ -8,12 +8,14 @@ os.environ["SDL_AUDIODRIVER"] = "dummy"
 import numpy as np
 import pygame
 import pytest
-from race_field import VEHICLE, Scripted, entrant, ring, rules, run, stop, swerve
 
 from racer.race.live import RaceSource
 from racer.race.session import RaceSession
 from racer.viewer.controls import ViewMode
 from racer.viewer.window import ViewerWindow
+from support.policies import Scripted
+from support.races import VEHICLE, entrant, rules, run, stop, swerve
+from support.tracks import ring
 
 RULES = {"race": "head_to_head", "countdown_s": 1.0, "trials": 2, "limits": {"time_s": 40.0}}
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from race_field import DT, LENGTH, Scripted, entrant, ring, rules, run, stop, straight, swerve
 
 from racer.config.actions import ContinuousActions
 from racer.contract import make_contract, state_sensor
 from racer.errors import ConfigError
+from support.policies import Scripted
+from support.races import DT, LENGTH, entrant, rules, run, stop, swerve
+from support.tracks import ring, straight
 
 FREE = {"off_track_s": 0.0, "collision_s": 0.0, "stuck_s": 0.0}
 BOX = {"race": "object_avoidance", "objects": {"placement": "fixed", "positions": [[0.4, 1]]}, "put_back": {"mercy": 2}}

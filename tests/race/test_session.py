@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from race_field import DT, VEHICLE, Scripted, entrant, rules, run, straight, swerve
 
 from racer.config.env import EnvConfig
 from racer.env.sensors.suite import sensor_specs
 from racer.race.session import RaceSession
+from support.policies import Scripted
+from support.races import DT, VEHICLE, entrant, rules, run, swerve
+from support.tracks import straight
 
 NOISY = sensor_specs(EnvConfig(sensors=("state", "lidar")))
 ALONE = {"trials": 2, "start": {"lateral_share": 0.3, "turned_deg": 8.0}}

@@ -1,5 +1,6 @@
 """Pictures: exact coverage, ribbons without seams, lines of the right width, and golden frames."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -16,30 +17,15 @@ from racer.sim.camera.tables import CAR_COLOURS
 from racer.sim.dtypes import OBJECT
 from racer.track.polygons import dash_triangles, mitred_normals, road_triangles, start_line_quads
 from racer.track.track import Track, TrackAppearance
+from support import tracks
+from support.paths import ROOT
+from support.tracks import band
 
 GOLDEN = Path(__file__).parent / "golden"
-VEHICLE = read_vehicle(Path(__file__).parents[2] / "configs" / "vehicle" / "deepracer.yaml")
+VEHICLE = read_vehicle(ROOT / "configs" / "vehicle" / "deepracer.yaml")
 PLAIN = TrackAppearance(road=(64, 63, 61), edge_line=(64, 63, 61), center_line=(64, 63, 61), field=(10, 200, 30))
-
-
-def band(center, half=0.5, **options):
-    """A track of constant width around a centre line."""
-    center = np.asarray(center, dtype=float)
-    side = mitred_normals(center, closed=options.get("closed", True)) * half
-    options = {"name": "made", "walls": "none", **options}
-    return Track(center=center, left=center + side, right=center - side, **options)
-
-
-def figure_of_eight(**options):
-    """A course that crosses itself in the middle; its start is not at the crossing."""
-    t = np.linspace(0, 2 * np.pi, 97) + 0.6
-    return band(np.stack([3.2 * np.sin(t), 1.7 * np.sin(2 * t)], axis=1), half=0.4, **options)
-
-
-def straight(length=3.0, **options):
-    """An open course along x."""
-    x = np.linspace(0.0, length, 8)
-    return band(np.stack([x, np.zeros(8)], axis=1), closed=False, **options)
+figure_of_eight = functools.partial(tracks.wide_eight, repeat=True)
+straight = functools.partial(tracks.straight, length=3.0, rows=8, half_width=0.5, walls="none")
 
 
 def clipped_area(polygon, column, row):
@@ -136,7 +122,7 @@ def hairpin(**options):
     t = np.linspace(-np.pi / 2, np.pi / 2, 15)
     bend = np.stack([0.3 * np.cos(t), 0.3 * np.sin(t)], axis=1)
     line = np.vstack([[[-2.0, -0.3]], bend, [[-2.0, 0.3]]])
-    return band(line, half=0.4, closed=False, **options)
+    return band(line, half_width=0.4, closed=False, **options)
 
 
 @pytest.mark.parametrize("course", [figure_of_eight, hairpin, straight])
@@ -196,7 +182,7 @@ def test_lines_have_their_widths_inside_the_borders():
 
 def test_thin_lines_stay_visible_far_out():
     """At 0.2 m a pixel both edge lines are at least one pixel bright."""
-    track = straight(length=30.0, half=2.0)
+    track = straight(length=30.0, half_width=2.0)
     view = Viewport(width_px=5, height_px=40, x=15.0, y=0.03, scale=0.2)
     column = draw_track(track, view=view)[:, 2].astype(int)
     light = srgb_to_linear(column).mean(axis=1)
@@ -210,7 +196,7 @@ def test_thin_lines_stay_visible_far_out():
 def test_dashes_fit_the_lap():
     """A whole number of dashes, half of the line, on a closed course; they are cut at the rows they pass."""
     t = np.linspace(0, 2 * np.pi, 41)
-    track = band(np.stack([2 * np.cos(t), 2 * np.sin(t)], axis=1))
+    track = band(np.stack([2 * np.cos(t), 2 * np.sin(t)], axis=1), half_width=0.5)
     triangles = dash_triangles(track, 0.02, 0.051, 0.051)
     ab, ac = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
     area = 0.5 * (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
@@ -345,7 +331,7 @@ def golden_frames():
     draw_cars(frame, view, [[-0.3, -0.25, 0.1, -0.4], [0.3, 0.1, 1.8, 0.5]], None, VEHICLE)
     yield "hairpin", frame
     t = np.linspace(0, 9, 120)
-    far = band(np.stack([4 * t, 5 * np.sin(t)], axis=1), half=1.5, closed=False)
+    far = band(np.stack([4 * t, 5 * np.sin(t)], axis=1), half_width=1.5, closed=False)
     view = Viewport.fit(far, 240)
     frame = draw_track(far, view=view)
     draw_cars(frame, view, [[8.0, 4.4, -0.3], [20.0, -4.4, 0.6]], None, VEHICLE)

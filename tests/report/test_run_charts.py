@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_run import ring
 
 from racer.errors import MissingExtra
 from racer.report import run_charts as charts
@@ -17,6 +16,7 @@ from racer.report import run_maps as maps
 from racer.report.drawing import ROLES, finish, new_figure, set_tooltips
 from racer.report.pages import environment
 from racer.report.run_charts import Axis, Series, format_number, make_axis, thinned
+from support.tracks import ring
 
 EVIL = "<script>alert(1)</script> \"&'"
 FINITE = st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: round(v, 6))

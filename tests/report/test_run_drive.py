@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from handmade_bundle import DISCRETE
-from synthetic_run import make_run, ring
 
 from racer.config.read import read_vehicle
 from racer.evaluate import evaluate
@@ -13,6 +11,9 @@ from racer.report.run_drive import drive_laps, drive_run
 from racer.report.run_record import read_record
 from racer.reward.load import load_reward
 from racer.track.load import load_track
+from support.bundles import DISCRETE
+from support.runs import make_run
+from support.tracks import ring
 
 VEHICLE = read_vehicle("deepracer")
 

@@ -8,14 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from handmade_bundle import DISCRETE
-from synthetic_run import evaluation, make_run, ring, update
 
 from racer.errors import RunError
 from racer.report.pages import environment
 from racer.report.run_drive import DrivenRun, drive_run
 from racer.report.run_page import report_page, source_text, write_report
 from racer.report.run_record import read_record
+from support.bundles import DISCRETE
+from support.runs import evaluation, make_run, update
+from support.tracks import ring
 
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = """</script></style></title></pre><script>alert(1)</script><img src=x onerror="alert(2)">'"&<b>"""

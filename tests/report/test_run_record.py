@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from synthetic_run import evaluation, make_run, ring, update
 
 from racer.errors import RunError
 from racer.report.run_record import read_record
+from support.runs import evaluation, make_run, update
+from support.tracks import ring
 
 
 def test_a_finished_run_is_read(tmp_path):

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from reward_twins import Twins, random_rows
 
 from racer.reward.compile.errors import CannotCompile
 from racer.reward.load import load_reward
 from racer.reward.source import read_source
+from support.reward_twins import Twins, random_rows
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.py"))
 COURSES = (tuple((float(k), float(k % 3)) for k in range(8)), ((0.5, 0.5), (3.0, 1.0), (0.5, 0.5)))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from racer.reward.params import NAMES, PARAMS, params_markdown
 from racer.reward.rows import params_rows
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
+from support.paths import ROOT
 
 DOCUMENTED = [
     "all_wheels_on_track",
@@ -113,7 +113,7 @@ def test_every_field_of_telemetry_is_told() -> None:
 
 def test_page_is_the_generated_one() -> None:
     """Keep docs/reward-params.md equal to the table."""
-    page = Path(__file__).parents[2] / "docs" / "reward-params.md"
+    page = ROOT / "docs" / "reward-params.md"
     assert page.read_text(encoding="utf-8") == params_markdown(), (
         "run: racer rewards params --markdown > docs/reward-params.md"
     )

@@ -4,25 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import (
-    closing_gap,
-    figure_of_eight,
-    in_polygon,
-    load_route,
-    make_world,
-    nearest,
-    on_road,
-    repeat_row,
-    ribbon,
-    ring,
-    straight,
-    uneven,
-)  # fmt: skip
 
 from racer.sim.centerline import center_point_at, nearest_border_points, project_on_centerline
 from racer.sim.centerline import is_on_road as on_road_near
 from racer.sim.course import build_courses
 from racer.sim.jit import kernel
+from support.naive_course import in_polygon, make_world, nearest, on_road, ring
+from support.tracks import closing_gap, figure_of_eight, load_route, repeat_row, ribbon, straight, uneven
 
 
 @kernel

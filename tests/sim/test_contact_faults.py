@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import FRONT_POINT, VEHICLE, drive, figure_of_eight, make_world, nearest, ring, straight, uneven
 
 from racer.config.env import ObjectsConfig
 from racer.sim.contact import AHEAD, BEHIND, NO_CONTACT
 from racer.sim.dtypes import BOT, EpisodeStatus
 from racer.sim.world import StartOptions
+from support.naive_course import FRONT_POINT, VEHICLE, drive, make_world, nearest, ring
+from support.tracks import figure_of_eight, straight, uneven
 
 LENGTH, WIDTH = VEHICLE.length, VEHICLE.width
 BOTS = ObjectsConfig(race="head_to_bot", count=2, placement="spaced", lanes="inner")
@@ -17,7 +18,7 @@ BOTS = ObjectsConfig(race="head_to_bot", count=2, placement="spaced", lanes="inn
 
 def beside_bot(along, aside, *, s=8.0, track=None):
     """A world whose car stands `along` metres ahead and `aside` metres left of its first bot, and has made a step."""
-    world = make_world(track or straight(20.0, 41, width=1.5), objects=BOTS)
+    world = make_world(track or straight(20.0, 41, half_width=1.5), objects=BOTS)
     world.place(np.array([[[0.0, 1.0, 0.0, 0.0]]]))
     length = world.tables.courses["length"][0]
     bot = world.objects[0, 0]
@@ -54,7 +55,7 @@ def test_faults_against_bots(along, aside, crashed, paused):
 @pytest.mark.parametrize(("along", "crashed"), [(-0.3, True), (0.3, False)])
 def test_who_is_behind_across_the_start_line(along, crashed):
     """Check that half a lap decides, not the number along the centre line, where the bot or the car is past it."""
-    track = ring(radius=4.0, rows=400, width=1.2)
+    track = ring(radius=4.0, rows=400, half_width=1.2)
     for s in (0.05, 0.2, track.length - 0.05, track.length - 0.25):
         world = beside_bot(along, 0.0, s=s, track=track)
         assert world.telemetry["is_crashed"].item() == crashed, s
@@ -64,7 +65,7 @@ def test_who_is_behind_across_the_start_line(along, crashed):
 @pytest.mark.parametrize("along", [-0.3, 0.3])
 def test_a_box_is_always_the_fault_of_the_car(along):
     """Back into a box or run into it: crashed both times, and a box does not pause."""
-    world = make_world(straight(20.0, 41, width=1.5), objects=1)
+    world = make_world(straight(20.0, 41, half_width=1.5), objects=1)
     world.put_object(0, 0, s=8.0)
     world.place(np.array([[[0.0, 8.0 + along, 0.0, 0.0]]]))
     drive(world, 0.0, 0.0)
@@ -75,7 +76,7 @@ def test_a_box_is_always_the_fault_of_the_car(along):
 def test_a_bot_counts_as_it_stands():
     """Check that bots have no margin and boxes one of 0.05 m on each side, at the same gap."""
     for gap, kind, hit in ((0.049, 0, True), (0.051, 0, False), (1e-6, BOT, False), (-1e-6, BOT, True)):
-        world = make_world(straight(20.0, 41, width=1.5), objects=1)
+        world = make_world(straight(20.0, 41, half_width=1.5), objects=1)
         world.put_object(0, 0, s=8.0, lateral=WIDTH + gap, length=LENGTH, width=WIDTH)
         world.objects["kind"] = kind
         world.place(np.array([[[0.0, 7.9, 0.0, 0.0]]]))
@@ -97,7 +98,7 @@ def test_a_bot_counts_as_it_stands():
 )
 def test_contacts_between_cars(poses, expected):
     """Check who touches whom and who is behind."""
-    track = straight(20.0, 41, width=1.5)
+    track = straight(20.0, 41, half_width=1.5)
     world = make_world([track, track], cars=3)
     world.place(np.array([poses], float))
     assert world.contacts()[0].tolist() == expected
@@ -105,7 +106,7 @@ def test_contacts_between_cars(poses, expected):
 
 def test_slots_without_a_car_touch_nothing():
     """Check inactive cars and objects in the table of contacts."""
-    world = make_world(straight(20.0, 41, width=1.5), cars=2, objects=1)
+    world = make_world(straight(20.0, 41, half_width=1.5), cars=2, objects=1)
     world.put_object(0, 0, s=5.0)
     world.place(np.array([[[0, 5.0, 0, 0], [0, 5.1, 0, 0]]], float))
     assert world.contacts().tolist() == [[[BEHIND, BEHIND], [BEHIND, AHEAD]]]

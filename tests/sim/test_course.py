@@ -5,19 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import (
-    closing_gap,
-    figure_of_eight,
-    load_route,
-    nearest,
-    repeat_row,
-    ribbon,
-    ring,
-    straight,
-    uneven,
-)  # fmt: skip
 
 from racer.sim.course import build_courses, wall_lines
+from support.naive_course import nearest, ring
+from support.tracks import closing_gap, figure_of_eight, load_route, repeat_row, ribbon, straight, uneven
 
 SHAPES = [ring(), ring(repeat=False), straight(), figure_of_eight(), uneven(), closing_gap(), repeat_row(uneven(), 9)]
 
@@ -72,7 +63,7 @@ def test_rail_of_a_circle():
     # Sampling a polygon of n sides: headings are off by at most half a corner, pi / n; the curvature is the turn over
     # two steps, so off by at most a corner over two steps.
     radius, rows = 2.0, 720
-    tables = build_courses([ring(radius=radius, rows=rows, width=0.4)])
+    tables = build_courses([ring(radius=radius, rows=rows, half_width=0.4)])
     for index, sign in ((0, 1.0), (1, -1.0)):
         rail, step = part(tables, "rails", index), tables.courses[index]["rail_step"]
         s = step * np.arange(len(rail))
@@ -126,7 +117,7 @@ def test_walls_stand_on_the_borders_of_a_track_that_does_not_cross(shared_tracks
 
 def test_walls_leave_the_crossing_open():
     """Check that a figure of eight can be driven: no wall within half of the half width of its centre line."""
-    track = figure_of_eight(width=0.35)
+    track = figure_of_eight(half_width=0.35)
     lines = wall_lines(track)
     assert len(lines) > 2
     for line in lines:
@@ -155,8 +146,8 @@ def test_wall_groups_hold_every_wall_once():
 
 def test_offset_walls_stand_off_the_borders():
     """Check walls at a distance outside the borders of a ring."""
-    plain = ring(radius=2.0, rows=180, width=0.4)
-    track = ring(radius=2.0, rows=180, width=0.4, repeat=False, walls="offset")
+    plain = ring(radius=2.0, rows=180, half_width=0.4)
+    track = ring(radius=2.0, rows=180, half_width=0.4, repeat=False, walls="offset")
     object.__setattr__(track, "wall_offset", 0.25)
     inner, outer = wall_lines(track)
     assert np.hypot(*inner.T) == pytest.approx(2.0 - 0.4 - 0.25)

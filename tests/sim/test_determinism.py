@@ -1,6 +1,5 @@
 """Same seed, same bits: reruns, worlds alone and in a batch, threads, and the interpreter."""
 
-import os
 import pickle
 import subprocess
 import sys
@@ -8,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from naive_course import VEHICLE, figure_of_eight, ring, straight, uneven
 
 from racer.sim.world import StartOptions, World
+from support.naive_course import VEHICLE, ring
+from support.processes import environment
+from support.tracks import figure_of_eight, straight, uneven
 
 START = StartOptions(mode="random", direction="either", lateral_share=0.4, turned_max=0.2)
 TRACKS = [ring(), uneven(), straight(), figure_of_eight()]
@@ -84,7 +85,6 @@ def test_threads_do_not_change_a_bit():
 
 SCRIPT = """
 import pickle, sys
-sys.path.insert(0, {here!r})
 import numba
 from test_determinism import make, trajectory
 frames = trajectory(make(3), steps=15)
@@ -94,13 +94,10 @@ pickle.dump((numba.config.DISABLE_JIT, frames), open(sys.argv[1], "wb"))
 
 def test_the_interpreter_agrees_with_the_compiler(tmp_path):
     """Run a small world as plain Python (NUMBA_DISABLE_JIT=1): the same to 1e-9, integers exactly."""
-    here = str(Path(__file__).parent)
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join([root, here])}
     out = tmp_path / "frames.pickle"
     subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT.format(here=here), str(out)],
-        env=environment, check=True, timeout=240,
+        [sys.executable, "-W", "error", "-c", SCRIPT, str(out)],
+        env=environment(Path(__file__).parent, NUMBA_DISABLE_JIT="1"), check=True, timeout=240,
     )  # fmt: skip
     disabled, plain = pickle.loads(out.read_bytes())
     assert disabled == 1

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from racer.sim.jit import WorkerPool
+from support.paths import ROOT
 
-SIM = Path(__file__).resolve().parents[2] / "racer" / "sim"
+SIM = ROOT / "racer" / "sim"
 
 # A package of the same layout as racer's, but with two tiny kernels, so that compiling takes a second.
 CALLEE = """

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from synthetic_run import ring
 
 from racer.config.env import ObjectsConfig
 from racer.config.read import read_vehicle
@@ -12,6 +11,7 @@ from racer.replay import ABSENT, CarHeader, ReplayError, read_replay, write_repl
 from racer.sim.dtypes import BOT, EpisodeStatus
 from racer.sim.recorder import LAP_COMPLETE, OFF_TRACK, ReplayRecorder
 from racer.sim.world import World
+from support.tracks import ring
 
 VEHICLE = read_vehicle("deepracer")
 

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import VEHICLE, drive, load_route, make_world, nearest, ring, straight, uneven
 
 from racer.sim.dtypes import EpisodeStatus
 from racer.sim.world import StartOptions
+from support.naive_course import VEHICLE, drive, make_world, nearest, ring
+from support.tracks import load_route, straight, uneven
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -44,7 +45,7 @@ def test_round_robin_spreads_worlds_and_moves_on():
 @pytest.mark.parametrize("mode", ["round_robin", "random"])
 def test_random_offsets_stay_in_their_ranges_and_fill_them(mode):
     """Check lateral offsets as a share of the half width, and heading errors."""
-    track = ring(rows=400, width=0.4)
+    track = ring(rows=400, half_width=0.4)
     world = make_world(track, 600, start=StartOptions(mode=mode, lateral_share=0.5, turned_max=0.3), seed=3)
     world.reset()
     s, lateral, turned = start_of(world)

@@ -4,23 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import (
-    Track,
-    closing_gap,
-    drive,
-    figure_of_eight,
-    load_route,
-    make_world,
-    naive_telemetry,
-    repeat_row,
-    ribbon,
-    ring,
-    straight,
-    uneven,
-)  # fmt: skip
 
 from racer.sim.jit import kernel
 from racer.sim.telemetry import write_telemetry
+from racer.track.track import Track
+from support.naive_course import drive, make_world, naive_telemetry, ring
+from support.tracks import closing_gap, figure_of_eight, load_route, repeat_row, ribbon, straight, uneven
 
 
 @kernel
@@ -265,7 +254,7 @@ def test_steps_and_time_start_at_two():
 
 def test_commands_are_reported_as_commanded():
     """Check that speed and steering are the action's, and the measured ones those of the car."""
-    world = make_world(ring(radius=5.0, width=1.5))
+    world = make_world(ring(radius=5.0, half_width=1.5))
     world.reset()
     drive(world, -12.5, 3.25, 4)
     row, car = world.telemetry[0, 0], world.cars[0, 0]
@@ -280,7 +269,7 @@ def test_commands_are_reported_as_commanded():
 
 def test_heading_stays_within_half_a_turn():
     """Check -180..180 degrees over a whole circle."""
-    world = make_world(ring(radius=0.6, width=0.3))
+    world = make_world(ring(radius=0.6, half_width=0.3))
     world.reset()
     headings = [drive(world, 17.0, 0.8)["heading"].item() for _ in range(60)]
     assert max(headings) > 170 and min(headings) < -170
@@ -315,7 +304,7 @@ def test_things_are_reported_along_the_centre_line():
 
 def test_object_in_camera_is_the_next_one_within_the_view():
     """Check the view of 1.13 rad from 0.2 m on, and that only the next thing counts."""
-    world = make_world(straight(20.0, 41, width=3.0), objects=1)
+    world = make_world(straight(20.0, 41, half_width=3.0), objects=1)
     half = 0.5 * 1.13
     for ahead, aside, seen in (
         (1.0, 0.0, True), (0.21, 0.0, True), (0.19, 0.0, False), (2.0, 2.0 * math.tan(half) - 1e-6, True),
@@ -351,7 +340,7 @@ def test_boxes_stand_where_their_arc_length_says():
 
 def test_a_figure_of_eight_is_followed_through_its_crossing():
     """Drive a whole lap of a track that crosses itself: progress grows steadily and the lap completes."""
-    track = figure_of_eight(size=3.0, rows=240, width=0.35)
+    track = figure_of_eight(size=3.0, rows=240, half_width=0.35)
     world = make_world(track)
     front_at(world, 0.5)
     progress = [0.0]

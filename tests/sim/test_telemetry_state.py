@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import drive, make_world, nearest, ring, straight, uneven
 
 from racer.sim.telemetry import LOOK_AHEAD_FIELDS, STATE_FIELDS, state_field_names
+from support.naive_course import drive, make_world, nearest, ring
+from support.tracks import straight, uneven
 
 AHEAD = np.array([0.3, 1.0, 2.5])
 
@@ -74,7 +75,7 @@ def test_state_on_a_circle_over_the_seam(course):
 
 def test_motion_and_commands_are_the_cars():
     """Check speeds, yaw rate, measured steering, and the last command in rad and m/s."""
-    world = make_world(ring(radius=3.0, rows=200, width=0.8))
+    world = make_world(ring(radius=3.0, rows=200, half_width=0.8))
     place(world, 0.5)
     drive(world, 10.0, 2.0, 4)
     row, car = observe(world)[0], world.cars[0, 0]

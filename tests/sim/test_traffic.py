@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import drive, make_world, ring, straight
 
 from racer.config.env import ObjectsConfig
 from racer.sim.jit import kernel
 from racer.sim.traffic import step_bots
 from racer.sim.world import StartOptions
+from support.naive_course import drive, make_world, ring
+from support.tracks import straight
 
 DT = 1.0 / 15.0
 
@@ -27,7 +28,7 @@ def _step_bots(batch, tables, plan, dt):
 
 def circling(steps, radius=3.0, rows=300, **rest):
     """(steps + 1, M) OBJECT of a ring's bots."""
-    world = make_world(ring(radius=radius, rows=rows, width=0.5), objects=bots(**rest))
+    world = make_world(ring(radius=radius, rows=rows, half_width=0.5), objects=bots(**rest))
     world.reset()
     frames = [world.objects[0].copy()]
     for _ in range(steps):
@@ -39,7 +40,7 @@ def circling(steps, radius=3.0, rows=300, **rest):
 def test_bots_keep_speed_and_lane_on_a_circle():
     """Check r = R -+ w / 2, the angle v t / R at three speeds, and the heading along the circle, all to 2e-6."""
     # The chords of 2000 rows are 1 - cos(pi / 2000) = 1.2e-6 m off the circle.
-    world = make_world(ring(radius=1.0, rows=2000, width=0.3), objects=bots(3))
+    world = make_world(ring(radius=1.0, rows=2000, half_width=0.3), objects=bots(3))
     world.reset()
     speed = np.array([0.2, 1.0, 4.0])
     world.objects["speed"] = speed
@@ -59,7 +60,7 @@ def test_bots_keep_speed_and_lane_on_a_circle():
 def test_bots_keep_their_distances():
     """Check that s of each bot moves on alike for several laps, also through lane changes."""
     frames = circling(500, radius=1.5, rows=200, count=3, speed=1.7, lane_changes="random")
-    length = ring(radius=1.5, rows=200, width=0.5).length
+    length = ring(radius=1.5, rows=200, half_width=0.5).length
     gaps = (frames["s"][:, 1:] - frames["s"][:, :1]) % length
     assert np.abs(gaps - gaps[0]).max() < 1e-9
     assert len(np.unique(np.sign(frames["lateral"]), axis=0)) > 2
@@ -125,7 +126,7 @@ def test_bots_without_lane_changes_never_change():
 
 def test_all_bots_stand_after_one_ran_into_the_car():
     """Let a bot hit a standing car from behind: all bots stand for 2 s, 30 control steps, and the car may go on."""
-    world = make_world(straight(20.0, 41, width=1.0), objects=bots(3, speed=1.0, lanes="inner"))
+    world = make_world(straight(20.0, 41, half_width=1.0), objects=bots(3, speed=1.0, lanes="inner"))
     world.place(np.array([[[0.0, 1.0, 0.0, 0.0]]]))
     bot = world.objects[0, 0]
     # The front of the bot 0.2 m behind the rear of the car: 3 control steps of 1 / 15 m.
@@ -142,7 +143,7 @@ def test_all_bots_stand_after_one_ran_into_the_car():
 
 def test_bots_stand_where_no_car_drives():
     """Check that a world whose car has ended stands still with its bots."""
-    world = make_world(straight(width=0.6), 2, objects=bots(2, speed=0.5))
+    world = make_world(straight(half_width=0.6), 2, objects=bots(2, speed=0.5))
     world.reset()
     world.cars["y"][0] = 5.0
     drive(world, 0.0, 0.5)
@@ -154,7 +155,7 @@ def test_bots_stand_where_no_car_drives():
 
 def test_a_bot_leaves_an_open_track_at_its_end():
     """Check that it is gone when it has passed the last row, and not before."""
-    world = make_world(straight(6.0, width=0.6), objects=bots(1, speed=1.0), start=StartOptions())
+    world = make_world(straight(6.0, half_width=0.6), objects=bots(1, speed=1.0), start=StartOptions())
     world.reset()
     world.objects["s"] = 5.9
     drive(world, 0.0, 0.3)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import figure_of_eight, load_route, make_world, nearest, ring, straight, uneven
 
 from racer.config.env import ObjectsConfig
 from racer.sim.contact import NO_CONTACT
@@ -12,6 +11,8 @@ from racer.sim.dtypes import BOT, BOX
 from racer.sim.traffic import START_CLEARANCE, inner_side
 from racer.sim.world import StartOptions
 from racer.track.track import Track
+from support.naive_course import make_world, nearest, ring
+from support.tracks import figure_of_eight, load_route, straight, uneven
 
 SMALL = {"start": StartOptions(mode="random", lateral_share=0.2, turned_max=0.1), "seed": 5}
 
@@ -166,7 +167,7 @@ def test_a_time_trial_has_no_objects():
 @pytest.mark.parametrize("cars", [1, 4])
 def test_nothing_stands_at_the_start(placement, cars):
     """Check a metre ahead of the first car and behind the last one of the grid, on a track of only 6 m."""
-    track = ring(radius=6.0 / (2 * math.pi), width=0.3, rows=200)
+    track = ring(radius=6.0 / (2 * math.pi), half_width=0.3, rows=200)
     world = make_world(track, 50, cars=cars, objects=objects(count=2, placement=placement))
     world.reset()
     ahead = ahead_of_start(world)
@@ -182,7 +183,7 @@ def test_nothing_stands_at_the_start(placement, cars):
 
 def test_objects_on_an_open_track_stand_between_start_and_end():
     """Check shares of what is left of the track from the car's start."""
-    world = make_world(straight(20.0, 41, width=0.6), 50, objects=objects(count=3), **SMALL)
+    world = make_world(straight(20.0, 41, half_width=0.6), 50, objects=objects(count=3), **SMALL)
     world.reset()
     left = 20.0 - world.cars["start_s"][:, :1]
     share = (world.objects["s"] - world.cars["start_s"][:, :1]) / left
@@ -195,7 +196,7 @@ def test_objects_on_an_open_track_stand_between_start_and_end():
 )
 def test_a_car_that_starts_beside_a_fixed_object_takes_the_other_lane(gap, lane, expected):
     """Check the metre on either side: within it the car starts on the opposite lane line, else where it was put."""
-    track = straight(20.0, 41, width=0.5)
+    track = straight(20.0, 41, half_width=0.5)
     world = make_world(track, objects=fixed(((8.14 + gap) / 20.0, lane)))
     world.place(np.array([[[0.0, 8.0, 0.1, 0.0]]]))
     assert world.cars["lateral"].item() == pytest.approx(expected, abs=1e-9)
@@ -205,7 +206,7 @@ def test_a_car_that_starts_beside_a_fixed_object_takes_the_other_lane(gap, lane,
 
 def test_what_a_car_would_start_in_is_left_out():
     """Put a box beside the start of a road that is too narrow for both: it is away for this episode only."""
-    world = make_world(straight(20.0, 41, width=0.25), objects=fixed((0.4, 1), (0.8, 1)))
+    world = make_world(straight(20.0, 41, half_width=0.25), objects=fixed((0.4, 1), (0.8, 1)))
     world.place(np.array([[[0.0, 8.0, 0.0, 0.0]]]))
     assert world.objects["active"].tolist() == [[0, 1]] and world.things["active"].tolist() == [[[False, True]]]
     world.place(np.array([[[0.0, 4.0, 0.0, 0.0]]]))

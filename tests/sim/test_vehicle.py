@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rolling import CONFIGS, DT, GRAVITY, hold, load_vehicle, roll, vehicle
 
 from racer.sim.dtypes import CAR, VEHICLE
 from racer.sim.vehicle import BLEND_FAST, BLEND_SLOW, small_sin_cos, tire_secant
 from racer.sim.world import vehicle_row
+from support.vehicles import CONFIGS, DT, GRAVITY, hold, load_vehicle, roll, vehicle
 
 MOTION = ("x", "y", "yaw", "vx", "vy", "yaw_rate", "steer")
 DIRECT = {"steer_lag": 0.0, "steer_rate_max": 1e9, "speed_gain": 1e3}

@@ -1,14 +1,15 @@
 """The vehicle model against the PyPI package commonroad-vehicle-models (see `commonroad.py` and docs/vehicle.md)."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
-from commonroad import CASES, LINEAR, linear_errors, oracle_parameters, ramp_steer, table, tire_curves
-from rolling import GRAVITY
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "vehicle.md"
+from support.commonroad import CASES, LINEAR, linear_errors, oracle_parameters, ramp_steer, table, tire_curves
+from support.paths import ROOT
+from support.vehicles import GRAVITY
+
+DOCS = ROOT / "docs" / "vehicle.md"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -67,7 +68,7 @@ def test_largest_lateral_acceleration_against_the_drift_model(speed):
 
 
 def test_documented_table_is_the_measured_one():
-    """Check that docs/vehicle.md shows what the models do now (else run `python tests/sim/commonroad.py`)."""
+    """Check that docs/vehicle.md shows what the models do (else `PYTHONPATH=tests python -m support.commonroad`)."""
     text = DOCS.read_text()
     for line in table():
         assert line in text

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import VEHICLE, drive, make_world, naive_telemetry, ring, straight, wheels
 
 from racer.sim.contact import rectangles_overlap
 from racer.sim.dtypes import BACKWARD_STEPS, STUCK_DISTANCE, STUCK_STEPS, EpisodeStatus
 from racer.sim.world import PHYSICS_DT_MAX, World
+from support.naive_course import VEHICLE, drive, make_world, naive_telemetry, ring, wheels
+from support.tracks import straight
 
 
 def at(world, s, lateral=0.0, turned=0.0, course=0, car=None):
@@ -57,7 +58,7 @@ def test_off_track_by_wheel_centres(lateral, on, status, side):
 
 def test_off_track_as_the_naive_polygon_has_it():
     """Drive hundreds of cars off a ring and check the step at which each ends against the naive road."""
-    world = make_world(ring(radius=1.5, width=0.35), 300)
+    world = make_world(ring(radius=1.5, half_width=0.35), 300)
     rng = np.random.default_rng(0)
     poses = np.zeros((300, 1, 4))
     poses[..., 1], poses[..., 3] = rng.uniform(0, 9, (300, 1)), rng.uniform(-1, 1, (300, 1))
@@ -113,7 +114,7 @@ def test_open_track_completes_at_its_end(rows, course):
 
 def test_a_fault_comes_before_a_completed_lap():
     """Check a car whose last step completes the lap and ends off the road, or in a box."""
-    track = straight(5.0, width=0.3)
+    track = straight(5.0, half_width=0.3)
     for objects, status in ((0, EpisodeStatus.OFF_TRACK), (1, EpisodeStatus.CRASHED)):
         world = make_world(track, objects=objects)
         at(world, 4.5)
@@ -218,7 +219,7 @@ def test_a_completed_lap_comes_before_time_up():
 def test_car_against_box_at_its_margin(gap, hit, ahead):
     """Check the distance at which a box of 0.4 m by 0.3 m counts as hit: 0.05 m before its side."""
     # Ahead: half car + half box + margin = 0.16176 + 0.2 + 0.05; beside: 0.09805 + 0.15 + 0.05.
-    world = make_world(straight(8.0, width=1.0), objects=1)
+    world = make_world(straight(8.0, half_width=1.0), objects=1)
     reach = 0.5 * 0.32352 + 0.2 + 0.05 if ahead else 0.5 * 0.1961 + 0.15 + 0.05
     world.put_object(0, 0, s=4.0 + (reach + gap if ahead else 0.0), lateral=0.0 if ahead else reach + gap)
     at(world, 4.0)
@@ -230,7 +231,7 @@ def test_car_against_box_at_its_margin(gap, hit, ahead):
 def test_car_against_car():
     """Check that both of two touching cars have crashed, and that they count as they stand, without a margin."""
     for gap, status in ((1e-6, EpisodeStatus.IN_PROGRESS), (-1e-6, EpisodeStatus.CRASHED)):
-        world = make_world(straight(8.0, width=1.0), cars=3)
+        world = make_world(straight(8.0, half_width=1.0), cars=3)
         at(world, 3.0)
         at(world, 3.0 + VEHICLE.length + gap, car=1)
         at(world, 6.0, car=2)
@@ -252,7 +253,7 @@ def test_inactive_things_do_not_touch():
 
 def test_contacts_of_many_cars_as_the_rectangles_have_them():
     """Compare the crashed cars of random crowds with every pair of rectangles."""
-    world = make_world(straight(6.0, width=1.5), 60, cars=5)
+    world = make_world(straight(6.0, half_width=1.5), 60, cars=5)
     rng = np.random.default_rng(3)
     poses = np.zeros((60, 5, 4))
     poses[..., 1:] = rng.uniform([2.0, -1.0, -3.0], [4.0, 1.0, 3.0], (60, 5, 3))
@@ -273,7 +274,7 @@ def test_contacts_of_many_cars_as_the_rectangles_have_them():
 
 def test_a_finished_car_stays_where_it_is():
     """Check that an ended car keeps state, status and telemetry until it is started again."""
-    world = make_world(straight(width=0.3), 2)
+    world = make_world(straight(half_width=0.3), 2)
     at(world, 2.0)
     world.cars["y"][0] = 0.6
     drive(world, 0.0, 1.0)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from simulated_drives import HELD, RATE_HZ, drive, excitation, record
 
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import ActuatorState, StopReason
@@ -16,6 +15,7 @@ from racer.sim.world import vehicle_row
 from racer.sysid.drive_data import extract_drive_data, relative_motion
 from racer.sysid.fit import FIT_PARAMETERS, fit_vehicle, vehicle_yaml
 from racer.sysid.rollout import ROLLOUT_DT, DriveCommands, roll_out
+from support.simulated_drives import HELD, RATE_HZ, drive, excitation, record
 
 TRUTH = {
     "steer_offset": math.radians(2.0), "steer_gain": 0.9, "steer_lag": 0.08, "throttle_gain": 1.15,

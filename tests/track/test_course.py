@@ -8,13 +8,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from track_tables import ring
 
 from racer.errors import TrackError
 from racer.track import geometry
 from racer.track.course import course_text, parse_course, read_course, track_of_course, write_course
 from racer.track.npy import npy_bytes, read_npy
 from racer.track.track import TrackAppearance
+from support.tracks import ring_route
 
 OVAL = [{"straight": 4.0}, {"arc": 180.0, "radius": 1.5}, {"straight": 4.0}, {"arc": 180.0, "radius": 1.5}]
 SQUARE = [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]
@@ -137,7 +137,7 @@ def test_round_trip_is_exact(seed: int, closed: bool) -> None:
 
 def test_between_formats(tmp_path: Path) -> None:
     """Go from npy to YAML to npy without a change of one bit."""
-    np.save(tmp_path / "a.npy", ring())
+    np.save(tmp_path / "a.npy", ring_route())
     write_course(read_npy(tmp_path / "a.npy"), tmp_path / "b.yaml")
     assert npy_bytes(read_course(tmp_path / "b.yaml")) == (tmp_path / "a.npy").read_bytes()
 

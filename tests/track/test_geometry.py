@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from track_tables import eight
 
 from racer.track import geometry
+from support.tracks import eight_line
 
 
 def circle(rows: int, radius: float) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_radius_of_a_straight_is_infinite() -> None:
 
 def test_crossings_of_an_eight() -> None:
     """Find the one crossing of a figure of eight at its centre."""
-    pairs, points = geometry.crossings(np.roll(eight(), 3, axis=0) + 1e-4, closed=True)
+    pairs, points = geometry.crossings(np.roll(eight_line(), 3, axis=0) + 1e-4, closed=True)
     assert len(pairs) == 1
     assert points[0] == pytest.approx([0.0, 0.0], abs=1e-3)
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from track_tables import ring
 
 from racer.errors import AssetError, TrackError
 from racer.track.check import check_track
 from racer.track.load import TrackSpec, load_track, load_tracks, parse_spec
+from support.paths import ROOT
+from support.tracks import ring_route
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "tracks"
+REAL = ROOT.parent / "shared" / "tracks"
 REAL_FILES = sorted(p for p in REAL.rglob("*") if p.suffix in (".npy", ".csv", ".yaml")) if REAL.is_dir() else []
 
 
@@ -63,7 +64,7 @@ def test_bad_specs(here: Path, spec: str, message: str) -> None:
 
 def test_a_name_that_holds_an_at(here: Path) -> None:
     """Take a file whose own name holds an @ whole."""
-    np.save("me@home.npy", ring())
+    np.save("me@home.npy", ring_route())
     assert load_track("me@home.npy").name == "me@home"
     assert load_track("me@home.npy@0.5").length == pytest.approx(0.5 * load_track("me@home.npy").length)
 
@@ -72,7 +73,7 @@ def test_local_before_shipped(here: Path) -> None:
     """Prefer ./tracks to what is shipped; find shipped by name."""
     shipped = load_track("easy_oval")
     Path("tracks").mkdir()
-    np.save("tracks/easy_oval.npy", ring())
+    np.save("tracks/easy_oval.npy", ring_route())
     assert load_track("easy_oval").length != shipped.length
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from track_tables import ring
 
 from racer import assets
 from racer.errors import AssetError, TrackError
 from racer.track.load import BASE_URL_VARIABLE, PublishedRoute, fetch_route, find_route, load_track, read_manifest
+from support.tracks import ring_route
 
 
 class Server:
@@ -53,7 +53,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def data(tmp_path: Path) -> bytes:
     """The bytes of a route file."""
-    np.save(tmp_path / "r.npy", ring())
+    np.save(tmp_path / "r.npy", ring_route())
     return (tmp_path / "r.npy").read_bytes()
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from track_tables import ring, straight
 
 from racer.errors import TrackError
 from racer.track import geometry
 from racer.track.npy import npy_bytes, read_npy, write_npy
+from support.tracks import ring_route, straight_route
 
 Table = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def read(folder: Path, table: NDArray[np.generic], name: str = "a.npy"):
 @pytest.mark.parametrize("clockwise", [False, True])
 def test_rows_are_kept_and_sides_are_by_direction(tmp_path: Path, clockwise: bool) -> None:
     """Keep all rows and the repeated last one; inner is left on counter-clockwise files only (1, 3)."""
-    table = ring(clockwise=clockwise)
+    table = ring_route(clockwise=clockwise)
     track = read(tmp_path, table)
     assert track.closed
     assert np.array_equal(track.center, table[:, :2])
@@ -37,7 +37,7 @@ def test_rows_are_kept_and_sides_are_by_direction(tmp_path: Path, clockwise: boo
 
 def test_open_course(tmp_path: Path) -> None:
     """Take a straight whose ends lie apart as open (1)."""
-    track = read(tmp_path, straight())
+    track = read(tmp_path, straight_route())
     assert not track.closed
     assert track.length == pytest.approx(5.7)
     assert np.all(track.left[:, 1] == 0.3)
@@ -57,14 +57,14 @@ def test_small_gap_is_closed_with_its_own_rows(tmp_path: Path, gap_m: float) -> 
 
 def test_loop_without_repeated_row_is_closed(tmp_path: Path) -> None:
     """Close a loop whose last row is one ordinary step before the first."""
-    track = read(tmp_path, ring()[:-1])
+    track = read(tmp_path, ring_route()[:-1])
     assert track.closed
     assert len(track.center) == 59
 
 
 def test_old_seam(tmp_path: Path) -> None:
     """Survive a duplicated row in the middle: directions stay finite, the sides stay right (2)."""
-    table = np.insert(ring(), 30, ring()[30], axis=0)
+    table = np.insert(ring_route(), 30, ring_route()[30], axis=0)
     track = read(tmp_path, table)
     assert track.segment_lengths[30] == 0.0
     along = geometry.tangents(track.center, closed=True)
@@ -75,13 +75,13 @@ def test_old_seam(tmp_path: Path) -> None:
 
 def test_short_first_segment(tmp_path: Path) -> None:
     """Survive one short segment at the start, as the cw and ccw files have (2)."""
-    table = np.insert(ring(), 1, 0.4 * ring()[0] + 0.6 * ring()[1], axis=0)
-    assert read(tmp_path, table).length == pytest.approx(read(tmp_path, ring(), "b.npy").length, rel=1e-3)
+    table = np.insert(ring_route(), 1, 0.4 * ring_route()[0] + 0.6 * ring_route()[1], axis=0)
+    assert read(tmp_path, table).length == pytest.approx(read(tmp_path, ring_route(), "b.npy").length, rel=1e-3)
 
 
 def test_center_off_the_midline(tmp_path: Path) -> None:
     """Keep a centre line that is no midline, and a width that varies (4)."""
-    table = ring()
+    table = ring_route()
     table[:, 4:] += 0.4 * table[:, :2] * (1 + np.cos(np.linspace(0, 2 * np.pi, 60)))[:, None] / 2
     track = read(tmp_path, table)
     assert np.array_equal(track.right, table[:, 4:])
@@ -91,7 +91,7 @@ def test_center_off_the_midline(tmp_path: Path) -> None:
 def test_uneven_spacing_and_sharp_row(tmp_path: Path) -> None:
     """Keep rows 0.05 to 0.95 m apart and a turn of 85 degrees at one row (5)."""
     keep = np.unique(np.concatenate([np.arange(0, 240, 12), np.arange(120, 160), [239]]))
-    table = ring(rows=240, radius=3.0)[keep]
+    table = ring_route(rows=240, radius=3.0)[keep]
     track = read(tmp_path, table)
     assert track.segment_lengths[:-1].max() > 10 * track.segment_lengths[:-1].min()
     corner = np.array([[0, 0], [2, 0], [4, 0], [4.1, 1.14], [4.2, 2.3], [2, 2.3], [0, 2.3], [0, 0]], dtype=float)
@@ -102,7 +102,7 @@ def test_uneven_spacing_and_sharp_row(tmp_path: Path) -> None:
 
 def test_spike_and_crossing_borders(tmp_path: Path) -> None:
     """Survive a 180-degree spike and a border that crosses itself once (7)."""
-    table = ring()
+    table = ring_route()
     table[20] = table[18]
     table[40:42, 2:4] = table[[41, 40], 2:4]
     track = read(tmp_path, table)
@@ -150,7 +150,7 @@ BAD: list[tuple[Callable[[Table], NDArray[np.generic]], str]] = [
 def test_bad_numbers(tmp_path: Path, spoil: Callable[[Table], NDArray[np.generic]], message: str) -> None:
     """Refuse each bad table in one line with the file, the row and what to do (8)."""
     with pytest.raises(TrackError, match=message) as caught:
-        read(tmp_path, spoil(ring()))
+        read(tmp_path, spoil(ring_route()))
     assert str(tmp_path / "a.npy") in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -170,7 +170,7 @@ def test_bad_numbers(tmp_path: Path, spoil: Callable[[Table], NDArray[np.generic
 )
 def test_bad_bytes(tmp_path: Path, spoil: Callable[[bytes], bytes], message: str) -> None:
     """Refuse files that are no whole .npy file."""
-    np.save(tmp_path / "a.npy", ring())
+    np.save(tmp_path / "a.npy", ring_route())
     (tmp_path / "a.npy").write_bytes(spoil((tmp_path / "a.npy").read_bytes()))
     with pytest.raises(TrackError, match=message):
         read_npy(tmp_path / "a.npy")
@@ -187,13 +187,13 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     with pytest.raises(TrackError, match=r"holds pickled Python objects"):
         read_npy(tmp_path / "a.npy")
     assert not (tmp_path / "sprung").exists()
-    np.savez(tmp_path / "b.npz", a=ring())
+    np.savez(tmp_path / "b.npz", a=ring_route())
     (tmp_path / "b.npz").rename(tmp_path / "b.npy")
     with pytest.raises(TrackError, match=r"archive of arrays"):
         read_npy(tmp_path / "b.npy")
 
 
-@pytest.mark.parametrize("table", [ring(), ring(clockwise=True)])
+@pytest.mark.parametrize("table", [ring_route(), ring_route(clockwise=True)])
 def test_round_trip_is_exact(tmp_path: Path, table: Table) -> None:
     """Write back the same bytes that were read."""
     track = read(tmp_path, table)
@@ -203,7 +203,7 @@ def test_round_trip_is_exact(tmp_path: Path, table: Table) -> None:
 
 def test_written_loop_repeats_its_first_row(tmp_path: Path) -> None:
     """End a closed file with its first row, once; the reverse has the same inner border."""
-    track = read(tmp_path, ring()[:-1])
+    track = read(tmp_path, ring_route()[:-1])
     (tmp_path / "b.npy").write_bytes(npy_bytes(track.reversed()))
     table = np.load(tmp_path / "b.npy")
     assert table.shape == (60, 6)
@@ -213,7 +213,7 @@ def test_written_loop_repeats_its_first_row(tmp_path: Path) -> None:
 
 def test_float32_and_scale(tmp_path: Path) -> None:
     """Take float32, and scale every coordinate."""
-    np.save(tmp_path / "a.npy", ring().astype(np.float32))
+    np.save(tmp_path / "a.npy", ring_route().astype(np.float32))
     track = read_npy(tmp_path / "a.npy", scale=0.5)
-    assert track.length == pytest.approx(0.5 * read(tmp_path, ring(), "b.npy").length, rel=1e-6)
+    assert track.length == pytest.approx(0.5 * read(tmp_path, ring_route(), "b.npy").length, rel=1e-6)
     assert track.widths == pytest.approx(0.4, rel=1e-6)

@@ -1,7 +1,5 @@
 """Every shipped track is a good track, and its own description holds."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,6 +8,7 @@ from racer.track import geometry
 from racer.track.check import check_track
 from racer.track.load import load_track
 from racer.track.track import Track
+from support.paths import ROOT
 
 TRACKS = sorted(p.stem for p in (assets.shipped_root() / "tracks").glob("*.yaml"))
 CROSSING = {"crossover"}
@@ -57,7 +56,7 @@ def test_default_track() -> None:
 
 def test_docs_table() -> None:
     """Find every shipped track in the docs with its length."""
-    page = Path(__file__).resolve().parents[2] / "docs" / "tracks.md"
+    page = ROOT / "docs" / "tracks.md"
     text = page.read_text(encoding="utf-8")
     for name in TRACKS:
         assert f"| `{name}` | {shipped(name).length:.1f} |" in text

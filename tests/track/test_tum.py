@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from track_tables import eight
 
 from racer.errors import TrackError
 from racer.track import geometry
 from racer.track.tum import read_csv
+from support.tracks import eight_line
 
 
 def circle(rows: int = 100, radius: float = 50.0) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_open_line(tmp_path: Path) -> None:
 
 def test_figure_of_eight(tmp_path: Path) -> None:
     """Keep left left on a course that crosses itself, where inside and outside mean nothing."""
-    track = read_csv(put(tmp_path / "a.csv", eight(), right=0.3, left=0.5))
+    track = read_csv(put(tmp_path / "a.csv", eight_line(), right=0.3, left=0.5))
     along = geometry.tangents(track.center, closed=True)
     to_left = track.left - track.center
     assert along[:, 0] * to_left[:, 1] - along[:, 1] * to_left[:, 0] == pytest.approx(0.5)

@@ -7,13 +7,13 @@ import tempfile
 import numpy as np
 import pytest
 import torch
-from tiny_training import tiny_config
 
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RunError
 from racer.train.checkpoint import load_state, save_state
 from racer.train.ppo.learner import TrainingBudget, make_model, named_optimizers, normalize_rewards, training_contract
 from racer.train.ppo.vec_env import RacerVecEnv
+from support.tiny_training import tiny_config
 
 
 def made(*settings):

@@ -1,13 +1,13 @@
 """A run folder is made after everything was checked, and opened for what may be changed only."""
 
 import pytest
-from tiny_training import TRACK, tiny_config
 
 from racer.errors import AssetError, BundleError, ConfigError, RacerError, RunError
 from racer.export.network import build_policy
 from racer.train import run_folder
 from racer.train.ppo.learner import training_contract
 from racer.train.run_folder import new_run, resumed_config
+from support.tiny_training import TRACK, tiny_config
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ os.environ["SDL_VIDEODRIVER"] = "dummy"
 os.environ["SDL_AUDIODRIVER"] = "dummy"
 
 import pytest
-from ring_drive import ring_replay
 
 from racer.viewer.playback import ReplaySource
+from support.replays import ring_replay
 
 
 @pytest.fixture

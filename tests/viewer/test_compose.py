@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pygame
 import pytest
-from ring_drive import RADIUS, ring_replay
-from synthetic_run import ring
 
 from racer.config.env import CameraConfig
 from racer.sim.dtypes import BOT
@@ -27,6 +25,8 @@ from racer.viewer.hud import (
 from racer.viewer.marks import no_marks
 from racer.viewer.playback import BOT_COLOUR, Playback, ReplaySource
 from racer.viewer.sensors import CarSensors
+from support.replays import RADIUS, ring_replay
+from support.tracks import ring
 
 LOOK = TrackAppearance()
 SIZE = (600, 600)

@@ -5,8 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from handmade_bundle import DISCRETE, write_linear
-from synthetic_run import make_run, ring
 
 from racer.config.env import CameraConfig, ObjectsConfig
 from racer.config.read import read_vehicle
@@ -19,6 +17,9 @@ from racer.reward.load import load_reward
 from racer.sim.dtypes import EpisodeStatus
 from racer.viewer.controls import ManualPolicy
 from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, load_driver
+from support.bundles import DISCRETE, write_linear
+from support.runs import make_run
+from support.tracks import ring
 
 VEHICLE = read_vehicle("deepracer")
 

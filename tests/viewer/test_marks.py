@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from ring_drive import RADIUS, STEP, ring_replay
-from synthetic_run import ring
 
 from racer.viewer import marks
 from racer.viewer.playback import Playback, ReplaySource
+from support.replays import RADIUS, STEP, ring_replay
+from support.tracks import ring
 
 
 def moment_at(at, **options):

@@ -1,10 +1,10 @@
 """Time: speeds, pauses, single steps, seeking, and a machine that is too slow."""
 
 import pytest
-from ring_drive import RATE, ring_replay
 
 from racer.replay import ReplayEvent
 from racer.viewer.playback import NORMAL, SPEEDS, Playback, ReplaySource
+from support.replays import RATE, ring_replay
 
 
 class Growing:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from ring_drive import ring_replay
 
 from racer.replay import ABSENT, CAR_ROW, ReplayError
 from racer.sim.dtypes import EpisodeStatus
 from racer.viewer.playback import JUMP_DISTANCE, interpolate_rows, rank_cars, stage_from_replay, status_text
+from support.replays import ring_replay
 
 
 def rows(count=1, **fields):

@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from ring_drive import ring_replay
 
 from racer.errors import ConfigError, MissingExtra
 from racer.viewer import video
 from racer.viewer.controls import ViewMode, ViewOptions
 from racer.viewer.playback import ReplaySource
+from support.replays import ring_replay
 
 SMALL = (320, 200)
 

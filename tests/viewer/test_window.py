@@ -5,7 +5,6 @@ import threading
 import numpy as np
 import pygame
 import pytest
-from ring_drive import ring_replay
 
 from racer.config.read import read_vehicle
 from racer.errors import RacerError
@@ -23,6 +22,7 @@ from racer.viewer.controls import (
 from racer.viewer.hud import draw_waiting
 from racer.viewer.playback import NORMAL, ReplaySource
 from racer.viewer.window import FRAMES_PER_S, ViewerWindow
+from support.replays import ring_replay
 
 FRAME = 1.0 / FRAMES_PER_S
 

@@ -4,7 +4,6 @@ import sys
 import types
 
 import pytest
-from car_processes import on_chip
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from racer.car.actuator.drivers import (
 )
 from racer.car.actuator.sim_chip import FOREVER, BusFault, SimBus, read_fault_log, read_log
 from racer.car.actuator.states import Pulses
+from support.car_processes import on_chip
 
 REST, FAST = Pulses(1450, 1446), Pulses(1700, 1311)
 

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-from car_processes import CAR_ID, STOP_US, THROTTLE, Car, Sleeper, on_chip, wait_for
 
 from racer.car.actuator.calibrated_range import parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
@@ -23,6 +22,8 @@ from racer.car.actuator.protocol import ClientRole
 from racer.car.actuator.sim_chip import FOREVER, BusFault, read_fault_log
 from racer.car.actuator.states import ActuatorRequest, ActuatorState, StopReason
 from racer.car.units import actuator_unit
+from support.car_processes import CAR_ID, STOP_US, THROTTLE, Car, Sleeper, on_chip, wait_for
+from support.paths import SUPPORT
 
 MS = 1_000_000
 KILLED, FROZEN, CAMERA, REMOTE, BUS, SERVICE = 20 * MS, 120 * MS, 250 * MS, 350 * MS, 40 * MS, 1500 * MS
@@ -160,7 +161,7 @@ def served_program(car):
     text = actuator_unit(parse_wiring(f"sim:{car / 'chip'}"), calibration=str(car / "calibration.json"))
     unit = car / "racer-actuator.service"
     unit.write_text(text.replace("/run/racer/actuator.sock", str(car / "s")))
-    return (str(Path(__file__).parents[1] / "service_manager.py"), str(unit))
+    return (str(SUPPORT / "service_manager.py"), str(unit))
 
 
 def stayed_still(car, since_ns):

@@ -11,7 +11,6 @@ import threading
 import time
 
 import pytest
-from car_processes import CAR_ID, STOP_US, THROTTLE, calibration, on_chip
 
 from racer.car.actuator import __main__ as program
 from racer.car.actuator import failsafe, limits
@@ -24,6 +23,7 @@ from racer.car.actuator.server import SocketTaken
 from racer.car.actuator.sim_chip import read_log
 from racer.car.actuator.state_machine import ActuatorStateMachine
 from racer.car.actuator.states import ActuatorRequest, ActuatorState, CalibratedRange, Pulses, StopReason
+from support.car_processes import CAR_ID, STOP_US, THROTTLE, calibration, on_chip
 
 TRIM = CalibratedRange(1200, 1450, 1700, 1311, 1446, 1446)
 MS = 1_000_000

@@ -6,7 +6,6 @@ import math
 import random
 
 import pytest
-from car_processes import CAR_ID, calibration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from racer.car.calibration.calibration import (
     write_calibration,
 )
 from racer.errors import RacerError
+from support.car_processes import CAR_ID, calibration
 
 
 @pytest.fixture

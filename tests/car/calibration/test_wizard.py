@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -17,6 +16,7 @@ from racer.car.calibration.calibration import CalibrationError, DriverConfig, re
 from racer.car.calibration.preview import ActuatorPreview
 from racer.car.calibration.wizard import CALIBRATION_STEPS, CalibrationWizard, draft_calibration
 from racer.cli.main import app
+from support.car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
 
 ANSWERS = {
     "raise": (None, {}),

@@ -6,20 +6,21 @@ import json
 import threading
 
 import pytest
-from fake_pilot import FakePilot
+
+from support.fake_pilot import FakePilot
 
 fastapi = pytest.importorskip("fastapi", reason="install racer[car]")
 uvicorn = pytest.importorskip("uvicorn", reason="install racer[car]")
 client = pytest.importorskip("websockets.sync.client", reason="install racer[car]")
 
-from console_browser import wait_for  # noqa: E402
-from store_camera_bundle import write_camera  # noqa: E402
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 
 from racer.car.console.controller import ConsoleController  # noqa: E402
 from racer.car.console.startup import make_server  # noqa: E402
 from racer.car.models.parity import Parity  # noqa: E402
 from racer.car.models.store import ModelStore  # noqa: E402
+from support.browser import wait_for  # noqa: E402
+from support.camera_bundles import write_brightness_bundle  # noqa: E402
 
 TOKEN = "a-token-of-sixteen+"
 PATIENCE_S = 20.0
@@ -240,8 +241,8 @@ def test_pictures(served):
 
 def test_models(served, tmp_path):
     """Choose a model and go back; what the pilot refuses does not become the one in use."""
-    one = served.store.install(write_camera(tmp_path / "one.bundle"))
-    two = served.store.install(write_camera(tmp_path / "two.bundle", hashes={"track": "0" * 64}))
+    one = served.store.install(write_brightness_bundle(tmp_path / "one.bundle"))
+    two = served.store.install(write_brightness_bundle(tmp_path / "two.bundle", hashes={"track": "0" * 64}))
     with served.open() as socket:
         ask(socket, "claim")
         assert ask(socket, "model", sha256=one.sha256) == {"done": "model"}

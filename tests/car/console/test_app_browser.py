@@ -4,15 +4,13 @@ import io
 import threading
 
 import pytest
-from fake_pilot import FakePilot
+
+from support.fake_pilot import FakePilot
 
 pytest.importorskip("fastapi", reason="install racer[car]")
 pytest.importorskip("uvicorn", reason="install racer[car]")
 pytest.importorskip("websockets", reason="install racer[car]")
 Image = pytest.importorskip("PIL.Image", reason="install racer[car]")
-
-from console_browser import Browser, chromium, wait_for  # noqa: E402
-from store_camera_bundle import write_camera  # noqa: E402
 
 from racer.car.actuator.states import Pulses  # noqa: E402
 from racer.car.calibration.calibration import DriverConfig  # noqa: E402
@@ -21,6 +19,8 @@ from racer.car.console.controller import ConsoleController, WizardSession  # noq
 from racer.car.console.startup import make_server  # noqa: E402
 from racer.car.models.parity import Parity  # noqa: E402
 from racer.car.models.store import ModelStore  # noqa: E402
+from support.browser import Browser, chromium, wait_for  # noqa: E402
+from support.camera_bundles import write_brightness_bundle  # noqa: E402
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="install chromium")
 TOKEN = "a-token-of-sixteen+"
@@ -54,8 +54,8 @@ class Scene:
         self.pilot = FakePilot(jpeg.getvalue()).measured()
         self.bench, self.saved = NoBench(), []
         store = ModelStore(folder / "store", check=lambda path: Parity(8, 6.8e-8, 0.9))
-        store.use(store.install(write_camera(folder / "oval-camera.bundle")).sha256)
-        store.use(store.install(write_camera(folder / "reinvent.bundle", hashes={"track": "0" * 64})).sha256)
+        store.use(store.install(write_brightness_bundle(folder / "oval-camera.bundle")).sha256)
+        store.use(store.install(write_brightness_bundle(folder / "reinvent.bundle", hashes={"track": "0" * 64})).sha256)
         driver = DriverConfig(kind="sim", device="x")
         wizard = WizardSession(lambda: (CalibrationWizard(car_id="test", driver=driver), self.bench), self.saved.append)
         self.desk = ConsoleController(self.pilot, store, token=TOKEN, wizard=wizard)

@@ -1,7 +1,6 @@
 """The console's rules without a web server and with an injected clock: who commands, what is fresh, what stops (W1)."""
 
 import pytest
-from fake_pilot import FakePilot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from racer.car.actuator import limits
 from racer.car.console.controller import ConsoleController, MessageRateExceeded
 from racer.car.console.operator_lock import DEADMAN_NS, PAGE_LOST_NS, ConsoleRefusal, Heartbeat
 from racer.car.models.store import ModelStore
+from support.fake_pilot import FakePilot
 
 TOKEN = "a-token-of-sixteen+"
 MS = 1_000_000

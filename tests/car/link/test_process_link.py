@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
-from store_camera_bundle import write_camera
 
 from racer.car.actuator.calibrated_range import calibration_digest
 from racer.car.console.controller import ConsoleController
@@ -26,6 +24,8 @@ from racer.car.recording.reader import read_drive
 from racer.car.recording.summary import check_pulses
 from racer.config.env import CameraConfig
 from racer.errors import BundleError
+from support.camera_bundles import write_brightness_bundle
+from support.car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
 
 TOKEN = "a-token-of-sixteen+"
 
@@ -287,7 +287,7 @@ def seeing(tmp_path):
     frames = np.random.default_rng(3).integers(40, 220, (6000, 24, 32, 1), dtype=np.uint8)
     np.savez(tmp_path / "frames.npz", frames=frames)
     made.camera = f"replay:{tmp_path / 'frames.npz'}"
-    made.bundle = write_camera(tmp_path / "good.bundle")
+    made.bundle = write_brightness_bundle(tmp_path / "good.bundle")
     yield made
     made.close()
 
@@ -315,7 +315,7 @@ def test_a_model_drives(seeing, tmp_path):
 
 def test_model_is_changed_only_for_a_good_one(seeing, tmp_path):
     """A bundle that does not fit is refused with its reason and the old one stays; a good one takes its place."""
-    other = write_camera(tmp_path / "other.bundle")
+    other = write_brightness_bundle(tmp_path / "other.bundle")
     bad = tmp_path / "bad.bundle"
     bad.write_bytes(other.read_bytes()[:2000])
     with connected(seeing, bundle=seeing.bundle, camera=seeing.camera) as link:

@@ -4,10 +4,8 @@ import hashlib
 import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
-from handmade_bundle import write_linear
 from typer.testing import CliRunner
 
 from racer.car.models.deploy import DeployError, deploy
@@ -15,8 +13,9 @@ from racer.car.models.signature import SignatureError
 from racer.car.models.store import ModelStore
 from racer.cli.main import app
 from racer.errors import BundleError
+from support.bundles import write_linear
+from support.processes import environment
 
-ROOT = Path(__file__).resolve().parents[3]
 RACER = "import sys; sys.argv[0] = 'racer'; from racer.cli.main import main; main()"
 
 
@@ -41,7 +40,7 @@ sys.exit(subprocess.run(["sh", "-c", sys.argv[-1]], input=data).returncode)
     for program in (ssh, racer):
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     monkeypatch.setenv("RACER_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("RACER_CALIBRATION", str(tmp_path / "none.json"))
     return tmp_path
@@ -50,9 +49,9 @@ sys.exit(subprocess.run(["sh", "-c", sys.argv[-1]], input=data).returncode)
 @pytest.fixture
 def camera_bundle(tmp_path):
     """A camera bundle's path; the car has a camera and no state sensor."""
-    from store_camera_bundle import write_camera
+    from support.camera_bundles import write_brightness_bundle
 
-    return write_camera(tmp_path / "it's good.bundle")
+    return write_brightness_bundle(tmp_path / "it's good.bundle")
 
 
 def test_deploy_and_use(car, camera_bundle):

@@ -6,7 +6,6 @@ import json
 import stat
 
 import pytest
-from handmade_bundle import write_linear
 
 from racer.car.models.parity import Parity
 from racer.car.models.signature import (
@@ -20,6 +19,7 @@ from racer.car.models.signature import (
 )
 from racer.car.models.store import ModelStore
 from racer.errors import MissingExtra
+from support.bundles import write_linear
 
 ABSENT = "install racer[sign]"
 

@@ -3,21 +3,20 @@
 import hashlib
 import io
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from handmade_bundle import DISCRETE, write_linear
-from store_cases import CASES, GRAPHS
 
 from racer.car.models.parity import Parity, check_in_process, check_in_subprocess
 from racer.car.models.store import ModelStore, ModelStoreError, read_stream
 from racer.errors import BundleError
-
-HERE = Path(__file__).parents[1]
+from support.bundles import DISCRETE, write_linear
+from support.malformed_bundles import CASES, GRAPHS
+from support.paths import SUPPORT
+from support.processes import environment
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +107,8 @@ def test_remove_keeps_what_is_needed(store, second):
 
 
 def _third(folder):
-    from handmade_bundle import linear_contract, linear_onnx, linear_weights
-
     from racer.bundle import GoldenSample, read_bundle, write_bundle
+    from support.bundles import linear_contract, linear_onnx, linear_weights
 
     contract = linear_contract()
     weights = {key: value * 2 for key, value in linear_weights(contract).items()}
@@ -217,9 +215,9 @@ def test_killed_or_full_at_every_write(good, second, tmp_path):
     """M2: after SIGKILL or ENOSPC at each operation the old bundle or the new one is in use, whole, and the next
     install succeeds and leaves nothing behind."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "store_crash.py"), str(tmp_path), str(good), str(second)],
+        [sys.executable, str(SUPPORT / "store_crash.py"), str(tmp_path), str(good), str(second)],
         capture_output=True, text=True, timeout=120, check=False,
-        env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+        env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     old, new = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (good, second))

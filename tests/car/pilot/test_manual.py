@@ -4,12 +4,12 @@ import itertools
 import math
 
 import pytest
-from pilot_loop import ASKED, MS, TRIM, Loop, the_calibration
 
 from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource
 from racer.car.gate import GateRefusal
 from racer.car.link.protocol import ManualInput
 from racer.car.pilot.manual import ManualControl
+from support.pilot_loop import ASKED, MS, TRIM, Loop, the_calibration
 
 
 class HandLoop(Loop):

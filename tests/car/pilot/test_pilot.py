@@ -2,12 +2,9 @@
 
 import ast
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
-from camera_bundle import contract_of, write_camera_bundle
-from pilot_loop import ASKED, FRAME_MS, MS, PERIOD_MS, SHAPE, TRIM, Loop, the_calibration
 
 from racer.bundle import read_bundle
 from racer.car.actuator.states import ActuatorRequest, ActuatorState
@@ -20,10 +17,13 @@ from racer.car.pilot.readiness import PilotNotReady, make_pilot_components, pilo
 from racer.config.env import CameraConfig
 from racer.contract import camera_sensor, state_sensor
 from racer.policy.onnx import OnnxPolicy
+from support.camera_bundles import contract_of, write_camera_bundle
+from support.paths import ROOT
+from support.pilot_loop import ASKED, FRAME_MS, MS, PERIOD_MS, SHAPE, TRIM, Loop, the_calibration
 
 CAMERA_MS = 250
 """Promise: camera stalled, neutral within this of the last frame."""
-ROOM = Path(__file__).resolve().parents[3] / "racer" / "car"
+ROOM = ROOT / "racer" / "car"
 
 
 def rejected_nothing(loop):

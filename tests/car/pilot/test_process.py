@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from car_processes import CAR_ID, PATIENCE_S, Car, Sleeper, calibration, on_chip, wait_for
-from store_camera_bundle import camera_contract, camera_graph
 
-from racer.bundle import GoldenSample, write_bundle
 from racer.car.mailbox import CameraFrame
 from racer.config.env import CameraConfig
 from racer.hil.frame_server import FrameServer
+from support.camera_bundles import brightness_graph, write_brightness_bundle
+from support.car_processes import CAR_ID, PATIENCE_S, Car, Sleeper, calibration, on_chip, wait_for
 
 MS = 1_000_000
 STOP_US = 1446
@@ -33,7 +32,7 @@ SOFT, HARD = 450 * MS, 250 * MS
 
 def failing_graph(contract):
     """The test bundle's network with a square root of what may be negative, and an index that may not exist."""
-    model = onnx.load_from_string(camera_graph(contract))
+    model = onnx.load_from_string(brightness_graph(contract))
     make, number = onnx.helper.make_node, onnx.numpy_helper.from_array
     constants = {
         "highest": np.array(240, "f4"), "lowest": np.array(20, "f4"), "black": np.array(5, "f4"),
@@ -61,17 +60,8 @@ def failing_graph(contract):
 
 def failing_bundle(path):
     """Written as any other; its recorded pictures are all of the usual kind."""
-    contract = camera_contract()
     pictures = np.random.default_rng(3).integers(USUAL - 9, USUAL + 9, (8, *SHAPE), dtype="u1")
-    mean = (pictures.mean(axis=(1, 2, 3), dtype="f8") / 127.5 - 1)[:, None] * [[1, -1]]
-    low, high = np.array(contract.action_space.low), np.array(contract.action_space.high)
-    action = low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)
-    golden = GoldenSample(
-        inputs={"camera": pictures}, outputs={"action": action.astype("f4"), "mean": mean.astype("f4")}
-    )
-    weights = {"none": np.zeros(1, "f4")}
-    write_bundle(path, onnx=failing_graph(contract), contract=contract, weights=weights, golden=golden)
-    return path
+    return write_brightness_bundle(path, graph=failing_graph, pictures=pictures)
 
 
 class Eye:

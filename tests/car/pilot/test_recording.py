@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from car_processes import calibration
-from drives import FakeClock, FakeDisk, picture, status
 
 from racer.car.actuator.states import ActuatorRequest, CommandSource
 from racer.car.calibration.calibration import Calibration
@@ -16,6 +14,8 @@ from racer.car.pilot.recording import RecordedLink, bounds_tuple
 from racer.car.recording.drive_file import DriveHeader, FrameEncoding
 from racer.car.recording.recorder import DriveRecorder
 from racer.car.recording.summary import check_pulses
+from support.car_processes import calibration
+from support.recorded_drives import FakeClock, FakeDisk, picture, status
 
 BOUNDS = ActionBounds(-28.0, 30.0, 0.5, 3.0)
 LIMIT = 0.3

@@ -2,12 +2,11 @@
 
 import threading
 
-from car_processes import wait_for
-from drives import FakeDisk
-
 from racer.car.pilot.recording import REST_NS, DriveRecordings
 from racer.car.recording.drive_file import DriveHeader
 from racer.car.recording.reader import read_drive
+from support.car_processes import wait_for
+from support.recorded_drives import FakeDisk
 
 
 class Bench:

@@ -12,7 +12,6 @@ import lz4.frame
 import numpy as np
 import pytest
 import zstandard
-from drives import picture, record_drive, status, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.opcode import Opcode
@@ -20,7 +19,6 @@ from mcap.reader import make_reader
 from mcap.records import Chunk, DataEnd
 from mcap.stream_reader import StreamReader
 from mcap.writer import MCAP0_MAGIC, CompressionType, IndexType, Writer
-from old_drives import old_drive
 from PIL import Image
 
 from racer.car.actuator.states import ActuatorState
@@ -37,6 +35,8 @@ from racer.car.recording.drive_file import (
 from racer.car.recording.reader import read_drive
 from racer.car.recording.schema import CHUNK_MAX, PICTURE_MAX, ROW_MAX, topic_schemas
 from racer.car.recording.writer import DriveWriter
+from support.old_drives import old_drive
+from support.recorded_drives import picture, record_drive, status, step
 
 HEADER = {"version": 2} | json.loads(DriveHeader().model_dump_json())
 

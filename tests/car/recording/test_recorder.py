@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drives import FakeClock, FakeDisk, picture, status, step
 
 from racer.car.recording import recorder as recorder_module
 from racer.car.recording.drive_file import DriveHeader, FileStorage, FrameEncoding, create_drive
@@ -26,6 +25,8 @@ from racer.car.recording.recorder import (
     SYNC_NS,
     DriveRecorder,
 )
+from support.processes import environment
+from support.recorded_drives import FakeClock, FakeDisk, picture, status, step
 
 
 class Bench:
@@ -264,8 +265,7 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
     """kill -9 in the middle of recording: the file reads up to there, rows in order."""
     program = (
         "import sys, itertools\n"
-        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
-        "from drives import picture, step\n"
+        "from support.recorded_drives import picture, step\n"
         "from racer.car.recording.drive_file import DriveHeader\n"
         "from racer.car.recording.drive_file import new_drive\n"
         "from racer.car.recording.recorder import DriveRecorder\n"
@@ -274,7 +274,7 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
         "    recorder.step(step(number)); recorder.frame(number, number, picture(number))\n"
         "    if recorder.status().written > 200_000: print(recorder.status().path, flush=True)\n"
     )
-    child = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, env=environment())
     path = Path(child.stdout.readline().decode().strip())
     child.send_signal(signal.SIGKILL)
     child.wait(20)

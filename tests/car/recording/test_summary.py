@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from car_processes import calibration
-from drives import FakeDisk, picture, record_drive, status, step
-from old_drives import old_drive
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -29,6 +26,9 @@ from racer.car.recording.summary import (
 )
 from racer.cli.car import app
 from racer.errors import RacerError
+from support.car_processes import calibration
+from support.old_drives import old_drive
+from support.recorded_drives import FakeDisk, picture, record_drive, status, step
 
 BOUNDS = (-28.0, 30.0, 0.5, 3.0)
 

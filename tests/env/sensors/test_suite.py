@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from ring import ring
 
 from racer.config.env import EnvConfig
 from racer.config.read import read_disturbance, read_vehicle
 from racer.env.sensors.suite import SensorSuite
 from racer.sim.randomize.distributions import Disturbances, action_delay_max
 from racer.sim.world import World
+from support.tracks import ring
 
 CONFIG = EnvConfig.model_validate(
     {

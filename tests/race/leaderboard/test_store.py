@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from race_bundles import write_driver
 
 from racer.config.read import read_vehicle
 from racer.config.rules import Rules
@@ -23,6 +22,7 @@ from racer.race.result import EntrantResult, LapResult, RaceResult, ResultError,
 from racer.race.session import race
 from racer.race.track_json import track_from_json, track_to_json
 from racer.track.load import load_track
+from support.bundles import write_driver
 
 RULES = Rules(laps=1)
 TRACK = load_track("easy_oval")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reward_twins import Twins, random_rows, source_of, translated
 
 from racer.errors import RewardError
 from racer.reward.compile.compiled_reward import CompiledReward
@@ -15,6 +14,7 @@ from racer.reward.compile.errors import CannotCompile
 from racer.reward.compile.kernel import cache_folder, plain_kernel, read_verdict
 from racer.reward.load import load_reward
 from racer.reward.python_reward import PythonReward
+from support.reward_twins import Twins, random_rows, source_of, translated
 
 POINTS = tuple((float(k), float(k % 3)) for k in range(8))
 COURSES = (POINTS, POINTS[::-1])

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reward_twins import Twins, random_rows
 
 from racer.reward.compile.errors import CannotCompile
+from support.reward_twins import Twins, random_rows
 
 WAYPOINTS = (
     ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.25, 2.0), (0.0, 0.0)),

@@ -1,12 +1,12 @@
 """The camera: against a naive twin, known points through both lenses, what hides what, and golden frames."""
 
+import functools
 import os
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from naive_camera import axes, picture
 from PIL import Image
 
 from racer.config.env import CameraConfig
@@ -17,42 +17,26 @@ from racer.sim.camera.tables import fisheye_radius
 from racer.sim.dtypes import BOT
 from racer.sim.world import World
 from racer.track.load import load_track
-from racer.track.polygons import mitred_normals
 from racer.track.track import Track, TrackAppearance
+from support import tracks
+from support.naive_camera import axes, picture
+from support.paths import ROOT
+from support.tracks import band, wide_eight
 
 GOLDEN = Path(__file__).parent / "golden"
-TRACKS = Path(__file__).parents[3] / "tracks"
-VEHICLE = read_vehicle(Path(__file__).parents[3] / "configs" / "vehicle" / "deepracer.yaml")
+TRACKS = ROOT / "tracks"
+VEHICLE = read_vehicle(ROOT / "configs" / "vehicle" / "deepracer.yaml")
 AXLE = 0.5 * (VEHICLE.front - VEHICLE.rear)
 SMALL = {"width": 80, "height": 60, "colour": "rgb"}
 FISHEYE = {"lens": "fisheye", "view_deg": 120.0, "distortion": (0.02, -0.01, 0.0, 0.0)}
 
 
-def band(center, half=0.4, **options):
-    """A track of constant width around a centre line."""
-    center = np.asarray(center, dtype=float)
-    side = mitred_normals(center, closed=options.get("closed", True)) * half
-    return Track(
-        **({"name": "made", "walls": "none", "center": center, "left": center + side} | options), right=center - side
-    )
+straight = functools.partial(tracks.straight, walls="none")
 
 
-def ring(rows=60, radius_m=1.6, **options):
-    """A circle, counter-clockwise."""
-    angle = np.linspace(0.0, 2.0 * np.pi, rows, endpoint=False)
-    return band(radius_m * np.stack([np.cos(angle), np.sin(angle)], axis=1), **options)
-
-
-def straight(length=6.0, rows=13, **options):
-    """An open course along x."""
-    x = np.linspace(0.0, length, rows)
-    return band(np.stack([x, np.zeros(rows)], axis=1), closed=False, **options)
-
-
-def eight(**options):
-    """A course that crosses itself."""
-    t = np.linspace(0, 2 * np.pi, 97)[:-1] + 0.6
-    return band(np.stack([3.2 * np.sin(t), 1.7 * np.sin(2 * t)], axis=1), **options)
+def ring(radius=1.6, rows=60, **fields):
+    """A circle without walls, its borders mitred."""
+    return band(tracks.ring(radius=radius, rows=rows, repeat=False).center, **fields)
 
 
 def world_of(track, worlds=1, **options):
@@ -83,9 +67,9 @@ def shot(world, which=(0, 0), eyes=1, change=None, **config):
 
 POSES = {
     "ring": (ring(), (1.55, 0.3, 1.8)),
-    "eight, at the crossing": (eight(), (-0.7, -0.6, 0.75)),
+    "eight, at the crossing": (wide_eight(), (-0.7, -0.6, 0.75)),
     "open, at its end": (straight(), (4.6, 0.1, 0.1)),
-    "beside the road": (ring(radius_m=2.5), (0.6, 0.2, -0.4)),
+    "beside the road": (ring(radius=2.5), (0.6, 0.2, -0.4)),
 }
 VIEWS = {
     "default": {},
@@ -249,7 +233,7 @@ def test_nearer_box_hides_the_farther_one_whatever_their_order():
 
 def test_wall_hides_the_box_behind_it_and_is_hidden_by_one_before_it():
     """Sort boxes and walls: the wall of a bend across the road is 1 m high, the box 0.25 m."""
-    track = ring(radius_m=2.0, rows=90, walls="offset", wall_offset=0.1)
+    track = ring(radius=2.0, rows=90, walls="offset", wall_offset=0.1)
     for x, shown in ((0.0, True), (5.5, False)):
         world = world_of(track, objects=2)
         at(world, (-1.0, 0.3, 0.0))
@@ -327,7 +311,7 @@ def test_bot_looks_like_a_car():
 def busy(worlds, first_world=0):
     """Worlds with three cars and two boxes each on two tracks, cameras that all differ."""
     world = world_of(
-        [ring(walls="offset", wall_offset=0.4), eight()], worlds, cars=3, objects=2, first_world=first_world
+        [ring(walls="offset", wall_offset=0.4), wide_eight()], worlds, cars=3, objects=2, first_world=first_world
     )
     camera = Camera(world, CameraConfig())
     for n in range(worlds):
@@ -463,8 +447,8 @@ def test_memory_does_not_grow_with_the_area():
     """Draw a 7 km circuit at full scale: the tables take what its length asks for, the canvas nothing more."""
     angle = np.linspace(0.0, 2.0 * np.pi, 1400, endpoint=False)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    small = world_of(band(2.0 * circle[::20], half=0.4))
-    large = world_of(band(1114.0 * circle, half=6.0))
+    small = world_of(band(2.0 * circle[::20], half_width=0.4))
+    large = world_of(band(1114.0 * circle, half_width=6.0))
 
     def tables(world):
         frame, camera = shot(world)
@@ -478,7 +462,7 @@ def test_memory_does_not_grow_with_the_area():
 
 def test_crossing_is_open_road():
     """Where a road crosses itself, no edge line runs across it and shares count once."""
-    track = eight(look=TrackAppearance(center_line=TrackAppearance().road))
+    track = wide_eight(look=TrackAppearance(center_line=TrackAppearance().road))
     world = world_of(track)
     at(world, (-0.55, -0.5, 0.735))
     frame, _ = shot(world, colour="rgb", pitch_deg=35.0)

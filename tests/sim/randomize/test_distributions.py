@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import ring
-from rolling import load_vehicle as vehicle
 
 from racer.config.disturbance import DisturbanceConfig, disturbance_entries
 from racer.sim.randomize.distributions import EPISODE_VALUES, Disturbances, action_delay_max
 from racer.sim.world import World, vehicle_row
+from support.naive_course import ring
+from support.vehicles import load_vehicle as vehicle
 
 DEGREES = math.pi / 180.0
 

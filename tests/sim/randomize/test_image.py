@@ -5,9 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from naive_course import ring
 from PIL import Image
-from rolling import load_vehicle
 
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import CameraConfig
@@ -18,6 +16,8 @@ from racer.sim.randomize.distributions import Disturbances, random_bits_at
 from racer.sim.randomize.image import SPOTS, make_effects, make_image_buffers
 from racer.sim.randomize.latency import FRAME_STREAM
 from racer.sim.world import World
+from support.naive_course import ring
+from support.vehicles import load_vehicle
 
 H, W, R = 20, 44, 6
 VIEW = 1.2

@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from naive_course import ring
-from rolling import load_vehicle as vehicle
 
 from racer.sim.randomize.latency import FRAME_STREAM, select_frames
 from racer.sim.randomize.pose_history import PoseHistory
 from racer.sim.world import World
+from support.naive_course import ring
+from support.vehicles import load_vehicle as vehicle
 
 DT = 1.0 / 15.0
 SPEED, RADIUS = 3.0, 1.5

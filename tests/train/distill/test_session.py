@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from handmade_bundle import write_linear
-from tiny_distillation import ROUND, TRACK, WORLDS, tiny_distillation, write_teacher
 
 from racer.bundle import check_golden, read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions, SpeedRange
@@ -25,12 +23,14 @@ from racer.train.distill.session import distill, student_contract
 from racer.train.distill.student import Student
 from racer.train.distill.teacher import ActionScaler, load_teacher
 from racer.train.run_folder import new_distillation, resumed_distillation, teacher_file, teacher_run
+from support.bundles import write_linear
+from support.tiny_distillation import ROUND, TRACK, WORLDS, tiny_distillation, write_driver
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     """A bundle that laps the track."""
-    return write_teacher(tmp_path_factory.mktemp("teacher") / "teacher.bundle")
+    return write_driver(tmp_path_factory.mktemp("teacher") / "teacher.bundle")
 
 
 @pytest.fixture(scope="module")

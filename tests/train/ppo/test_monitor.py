@@ -1,13 +1,13 @@
 """What makes a checkpoint the best, and what a progress bar is told."""
 
 import pytest
-from tiny_training import ROUND, tiny_config
 
 from racer.evaluate import Evaluation, Lap
 from racer.train.ppo.learner import TrainingBudget
 from racer.train.ppo.monitor import _score
 from racer.train.ppo.session import train
 from racer.train.run_folder import new_run
+from support.tiny_training import ROUND, tiny_config
 
 
 def drove(*laps):

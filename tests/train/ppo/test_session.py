@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
-from tiny_training import ROUND, TRACK, tiny_config
 
 from racer.assets import shipped_root
 from racer.bundle import check_golden, read_bundle
@@ -19,6 +18,7 @@ from racer.runs import open_run
 from racer.track.load import load_track
 from racer.train.ppo.session import train
 from racer.train.run_folder import new_run, resumed_config
+from support.tiny_training import ROUND, TRACK, tiny_config
 
 FILES = {
     "config.yaml",

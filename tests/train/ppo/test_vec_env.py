@@ -12,27 +12,15 @@ from racer.config.env import EnvConfig
 from racer.config.train import TrainConfig
 from racer.env.single import RacerEnv
 from racer.env.vector import RacerVectorEnv
-from racer.track.track import Track
 from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract
 from racer.train.ppo.vec_env import EpisodeSummary, RacerVecEnv
+from support.environments import DISCRETE
+from support.environments import progress_reward as reward
+from support.tracks import ring
 
 N = 3
 CONFIG = {"sensors": ["state", "lidar"], "lidar": {"rays": 8, "noise": 0.05}, "time_limit_s": 1.6}
-DISCRETE = [{"steering_angle": angle, "speed": speed} for angle in (-25, 0, 7, 25) for speed in (0.6, 2.5)]
 SPACES = {"continuous": None, "discrete": DISCRETE}
-
-
-def ring():
-    """A ring of radius 1.5 m and 1 m wide."""
-    angle = np.linspace(0.0, 2.0 * np.pi, 121)
-    angle[-1] = 0.0
-    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return Track(name="ring", center=1.5 * out, left=1.0 * out, right=2.0 * out)
-
-
-def reward(params):
-    """Depends on much."""
-    return params["progress"] + params["speed"] * params["distance_from_center"] - params["heading"] / 7.0
 
 
 def adapted(worlds=N, actions=None, function=reward, config=CONFIG):

@@ -5,10 +5,8 @@ import zlib
 
 import numpy as np
 import pytest
-from drives import picture, status, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from old_drives import event_bytes, frame_bytes, old_drive, record_bytes, row_bytes, start_bytes
 
 from racer.car.actuator.states import ActuatorState
 from racer.car.recording.drive_file import (
@@ -22,6 +20,8 @@ from racer.car.recording.drive_file import (
 )
 from racer.car.recording.legacy import FRAME_BYTES, MAGIC, START_BYTES, Kind
 from racer.car.recording.reader import read_drive
+from support.old_drives import event_bytes, frame_bytes, old_drive, record_bytes, row_bytes, start_bytes
+from support.recorded_drives import picture, status, step
 
 
 def written(tmp_path, *records, header=None):

@@ -5,10 +5,10 @@ import zlib
 from dataclasses import astuple
 
 import numpy as np
-from drives import picture, status, step
 
 from racer.car.recording.drive_file import ACTUATOR_DTYPE, STEP_DTYPE, TABLES, DriveHeader, FrameEncoding, jpeg_bytes
 from racer.car.recording.legacy import AT_BYTES, FRAME_BYTES, HEAD_BYTES, MAGIC, START_BYTES, VERSION, Kind
+from support.recorded_drives import picture, status, step
 
 
 def start_bytes(header):

@@ -1,12 +1,11 @@
 """Real processes for the tests of the car: an actuator over a simulated chip, and a pilot that goes wrong on demand."""
 
+import functools
 import json
-import os
 import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from racer.car.actuator.calibrated_range import calibration_digest
@@ -14,12 +13,14 @@ from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.drivers import OSCILLATOR_HZ, PRESCALE_50_HZ, pulse_to_steps
 from racer.car.actuator.protocol import ClientRole
 from racer.car.actuator.sim_chip import SimChip, read_log
+from support import processes
+from support.paths import SUPPORT
 
-HERE = Path(__file__).parent
 STEERING, THROTTLE = 1, 0
 STOP_US = 1446
 CAR_ID = "test-car"
 PATIENCE_S = 40.0
+wait_for = functools.partial(processes.wait_for, patience_s=PATIENCE_S, not_yet=(ActuatorGone, FileNotFoundError))
 
 
 def calibration(device, **changes):
@@ -67,15 +68,14 @@ class Car:
         self.errors = (folder / "errors").open("wb")
         self.options = ["--calibration", str(self.calibration), "--socket", self.socket, "--car-id", CAR_ID]
         command = [sys.executable, *(program or ("-m", "racer.car.actuator", "run", *self.options))]
-        self.environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "RACER_CAR_ID": CAR_ID}
-        self.environment |= environment or {}
+        self.environment = processes.environment(RACER_CAR_ID=CAR_ID, **(environment or {}))
         self.actuator = subprocess.Popen(command, stderr=self.errors, env=self.environment)
         self.pilot = None
 
     def start_pilot(self, event="steady", source="frame"):
         """Start a pilot; it waits for the two seconds of neutral and then drives."""
         wait_for(lambda: Path(self.socket).exists())
-        command = [sys.executable, str(HERE / "pilot_process.py"), self.socket, source, event]
+        command = [sys.executable, str(SUPPORT / "pilot_process.py"), self.socket, source, event]
         self.pilot = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0)
         return self
 
@@ -144,19 +144,6 @@ class Car:
         if self.pilot is not None:
             self.pilot.stdout.close()
         self.errors.close()
-
-
-def wait_for(found, patience_s=PATIENCE_S):
-    """The first true answer of `found`, asked often; it may raise what says "not yet"."""
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
-        try:
-            if (answer := found()) not in (None, False, []):
-                return answer
-        except (ActuatorGone, FileNotFoundError):
-            pass
-        select.select([], [], [], 0.005)
-    raise AssertionError("waited in vain")
 
 
 class Sleeper:

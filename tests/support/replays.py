@@ -1,10 +1,10 @@
 """A replay made by hand: cars that circle a ring at known places, one row for each control step."""
 
 import numpy as np
-from synthetic_run import ring
 
 from racer.config.read import read_vehicle
 from racer.replay import CAR_ROW, OBJECT_ROW, CarHeader, Replay, ReplayHeader, TrackHeader
+from support.tracks import ring
 
 RADIUS, RATE, SPEED = 1.5, 15.0, 1.5
 STEP = SPEED / RATE / RADIUS

@@ -6,8 +6,9 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
+
+from support.processes import wait_for
 
 PATIENCE_S = 10.0
 
@@ -102,12 +103,3 @@ class Browser:
         self.held.close()
         self.process.terminate()
         self.process.wait(PATIENCE_S)
-
-
-def wait_for(ready):
-    """Poll until it is true."""
-    until = time.monotonic() + PATIENCE_S
-    while not (found := ready()):
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.02)
-    return found

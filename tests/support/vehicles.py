@@ -1,7 +1,6 @@
 """Rolls single vehicles through commands without a world, for the tests of the vehicle model."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import yaml
@@ -11,8 +10,9 @@ from racer.sim.dtypes import CAR
 from racer.sim.jit import kernel
 from racer.sim.vehicle import drive_vehicle
 from racer.sim.world import vehicle_row
+from support.paths import ROOT
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "vehicle"
+CONFIGS = ROOT / "configs" / "vehicle"
 DT = 1.0 / 120.0
 GRAVITY = 9.81
 

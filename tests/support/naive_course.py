@@ -3,6 +3,7 @@
 Semantics: DeepRacer simapp `track_geom/track_data.py`.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from racer.config.env import VehicleConfig
 from racer.sim.world import World
 from racer.track.track import Track
+from support import tracks
 
 FRONT_POINT = 0.14
 VEHICLE = VehicleConfig(
@@ -20,98 +22,8 @@ VEHICLE = VehicleConfig(
 )  # fmt: skip
 
 
-def ribbon(center, left, right=None, *, closed=True, name="made", walls="borders"):
-    """A track from a centre line and distances (numbers or one for each row) to the borders."""
-    center = np.asarray(center, float)
-    right = left if right is None else right
-    ahead = np.roll(center, -1, axis=0) - center
-    behind = center - np.roll(center, 1, axis=0)
-    if not closed:
-        ahead[-1], behind[0] = behind[-1], ahead[0]
-    chord = unit(ahead) + unit(behind)
-    normal = unit(np.stack([-chord[:, 1], chord[:, 0]], axis=1))
-    return Track(
-        name=name,
-        center=center,
-        left=center + normal * np.reshape(np.broadcast_to(left, len(center)), (-1, 1)),
-        right=center - normal * np.reshape(np.broadcast_to(right, len(center)), (-1, 1)),
-        closed=closed,
-        walls=walls,
-    )
-
-
-def unit(vectors):
-    """Vectors over their lengths; zero stays zero."""
-    return vectors / np.maximum(np.hypot(vectors[:, 0], vectors[:, 1]), 1e-12)[:, None]
-
-
-def repeat_row(track, row):
-    """The same track with one row twice."""
-    index = np.sort(np.append(np.arange(len(track.center)), row))
-    return Track(
-        name=track.name, center=track.center[index], left=track.left[index], right=track.right[index],
-        closed=track.closed, walls=track.walls,
-    )  # fmt: skip
-
-
-def ring(radius=2.0, rows=60, width=0.4, repeat=True, **rest):
-    """A circle, counter-clockwise, `width` to either side; its last row repeats the first."""
-    angle = 2 * np.pi * np.arange(rows) / rows
-    track = ribbon(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), width, **rest)
-    if not repeat:
-        return track
-    index = np.append(np.arange(rows), 0)
-    return Track(
-        name="ring", center=track.center[index], left=track.left[index], right=track.right[index], walls=track.walls
-    )
-
-
-def straight(length=6.0, rows=13, width=0.4):
-    """An open track along x."""
-    x = np.linspace(0.0, length, rows)
-    return ribbon(np.stack([x, np.zeros(rows)], axis=1), width, closed=False, name="straight")
-
-
-def figure_of_eight(size=3.0, rows=160, width=0.35):
-    """A closed track that crosses itself."""
-    t = 2 * np.pi * np.arange(rows) / rows + 0.3
-    return ribbon(np.stack([size * np.sin(t), size * np.sin(t) * np.cos(t)], axis=1), width, name="eight")
-
-
-def uneven(rows=70):
-    """A closed track whose widths differ from row to row and side to side, its rows unevenly spaced."""
-    t = np.sort(2 * np.pi * (np.arange(rows) + 0.6 * np.random.default_rng(3).random(rows)) / rows)
-    r = 2.5 + 0.5 * np.cos(3 * t)
-    left, right = 0.45 + 0.15 * np.sin(5 * t), 0.4 + 0.2 * np.cos(4 * t)
-    return ribbon(np.stack([r * np.cos(t), r * np.sin(t)], axis=1), left, right, name="uneven")
-
-
-def closing_gap():
-    """A closed track whose last row ends 7 cm short of the first, as two published files do."""
-    full = ring(rows=90, repeat=False)
-    keep = slice(0, 89)
-    gap = full.center[88] + (full.center[0] - full.center[88]) * 0.5
-    assert np.hypot(*(gap - full.center[0])) > 0.05
-    return Track(
-        name="gap",
-        center=np.vstack([full.center[keep], gap]),
-        left=np.vstack([full.left[keep], 0.5 * (full.left[88] + full.left[0])]),
-        right=np.vstack([full.right[keep], 0.5 * (full.right[88] + full.right[0])]),
-    )
-
-
-def load_route(path):
-    """A DeepRacer route file as a `Track`, left and right by the direction of travel."""
-    rows = np.load(path, allow_pickle=False).astype(float)
-    center, inner, outer = rows[:, :2], rows[:, 2:4], rows[:, 4:6]
-    closed = bool(np.hypot(*(center[0] - center[-1])) < 0.1)
-    chord = np.roll(center, -1, axis=0) - np.roll(center, 1, axis=0)
-    if not closed:
-        chord[0], chord[-1] = center[1] - center[0], center[-1] - center[-2]
-    across = inner - center
-    inner_left = np.sum(chord[:, 0] * across[:, 1] - chord[:, 1] * across[:, 0]) > 0
-    left, right = (inner, outer) if inner_left else (outer, inner)
-    return Track(name=path.stem, center=center, left=left, right=right, closed=closed)
+ring = functools.partial(tracks.ring, radius=2.0, half_width=0.4, rows=60)
+"""The ring of the simulator's tests."""
 
 
 def polyline(points, closed):
@@ -192,10 +104,9 @@ def naive_telemetry(track, car):
     }
 
 
-def make_world(tracks, worlds=1, **rest):
+def make_world(track, worlds=1, **rest):
     """A `World` of the plain vehicle."""
-    tracks = [tracks] if isinstance(tracks, Track) else tracks
-    return World(tracks, VEHICLE, worlds, **rest)
+    return World([track] if isinstance(track, Track) else track, VEHICLE, worlds, **rest)
 
 
 def drive(world, steer, speed, steps=1):

@@ -1,6 +1,6 @@
 """How well `racer calibrate-sim` recovers known parameters: the table of docs/car-recording.md.
 
-    python tests/plant/measure_fit.py [--cars 12] [--seconds 30]
+    python tests/device/measure_fit.py [--cars 12] [--seconds 30]
 
 Each car has parameters drawn over the whole ranges below, drives, is recorded with noisy sensors, and is fitted.
 Prints the root mean square and the largest error, and the share of estimates within two of their standard deviations.
@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from simulated_drives import record
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from racer.car.recording.reader import read_drive
 from racer.config.read import read_vehicle
 from racer.sysid.drive_data import extract_drive_data
 from racer.sysid.fit import fit_vehicle
+from support.simulated_drives import record
 
 RANGES = {
     "steer_offset": (-4.0, 4.0), "steer_gain": (0.8, 1.2), "steer_lag": (0.03, 0.13), "throttle_gain": (0.75, 1.25),

@@ -12,6 +12,7 @@ from racer.car.actuator.sim_chip import SimChip
 from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
 from racer.hil.session import simulated_calibration
+from support.processes import alive, children
 
 PATIENCE_S = 200.0
 TRACK = "easy_oval"
@@ -83,32 +84,3 @@ class Program:
                 if chip.exists() and chip.stat().st_size:
                     self.chip = SimChip(chip)
         return self.chip
-
-
-def children(parent):
-    """Processes that this one started."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((place / "stat").read_text().rsplit(")", 1)[1].split()[1]) == parent:
-                found.append(int(place.name))
-        except OSError:
-            continue
-    return found
-
-
-def alive(pid):
-    """Whether a process runs; one that ended and that nobody waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids):
-    """Wait until all of them have ended."""
-    until = time.monotonic() + 20.0
-    while left := [pid for pid in pids if alive(pid)]:
-        assert time.monotonic() < until, left
-        select.select([], [], [], 0.02)
-    return True

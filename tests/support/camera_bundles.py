@@ -1,4 +1,7 @@
-"""A bundle that drives by its camera and needs no training: one linear layer from picture to steering, fitted here.
+"""Bundles that see by a camera and need no training, made with the onnx package alone.
+
+`driving_bundle` fits one linear layer from picture to steering.
+`write_brightness_bundle` writes one that steers by the mean brightness.
 
 Frames from random places on a track are shown next to the angle that leads back to the middle of the road; the
 weights of 8 x 8 pixel blocks are fitted to that (ridge regression). It is good for a gentle track and nothing else.
@@ -12,6 +15,7 @@ from racer.config.actions import ContinuousActions
 from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
 from racer.contract import camera_sensor, make_contract
+from support.bundles import action_head, onnx_model, scaled_actions
 
 SPEED = 1.0
 BLOCK = 8
@@ -26,34 +30,37 @@ def contract_of(rate_hz=15.0, **changes):
 
 def linear_graph(contract, weights, bias):
     """steering = clip(pixels . weights + bias), speed = the highest; as ONNX bytes."""
-    make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
-    low, high = np.array(SPACE.low, "f4"), np.array(SPACE.high, "f4")
     constants = {
         "shape": np.array([-1, weights.size]),
         "w": np.stack([weights.ravel(), np.zeros(weights.size)], axis=1).astype("f4"),
         "b": np.array([bias, 1.0], "f4"),
-        "half": (high - low) / 2,
-        "mid": (high + low) / 2,
-        "minus": np.array(-1, "f4"),
-        "plus": np.array(1, "f4"),
     }
+    make = onnx.helper.make_node
     nodes = [
         make("Cast", ["camera"], ["pixels"], to=onnx.TensorProto.FLOAT),
         make("Reshape", ["pixels", "shape"], ["flat"]),
         make("Gemm", ["flat", "w", "b"], ["mean"]),
-        make("Clip", ["mean", "minus", "plus"], ["clipped"]),
-        make("Mul", ["clipped", "half"], ["spread"]),
-        make("Add", ["spread", "mid"], ["action"]),
     ]
-    graph = onnx.helper.make_graph(
-        nodes,
-        "linear",
-        [value("camera", onnx.TensorProto.UINT8, ["B", *contract.sensors[0].shape])],
-        [value("action", onnx.TensorProto.FLOAT, ["B", 2]), value("mean", onnx.TensorProto.FLOAT, ["B", 2])],
-        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    return _camera_model(contract, nodes, constants)
+
+
+def _camera_model(contract, nodes, constants):
+    head, more = action_head(contract.action_space, "mean")
+    value = onnx.helper.make_tensor_value_info
+    return onnx_model(
+        contract,
+        nodes + head,
+        value("camera", onnx.TensorProto.UINT8, ["B", *contract.sensors[0].shape]),
+        [value(name, onnx.TensorProto.FLOAT, ["B", 2]) for name in ("action", "mean")],
+        constants | more,
     )
-    opset = onnx.helper.make_opsetid("", contract.onnx.opset)
-    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+
+
+def _write(path, contract, graph, weights, frames, mean):
+    action = scaled_actions(contract.action_space, mean)
+    golden = GoldenSample(inputs={"camera": frames}, outputs={"action": action, "mean": mean.astype("f4")})
+    write_bundle(path, onnx=graph, contract=contract, weights=weights, golden=golden)
+    return path
 
 
 def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=None):
@@ -65,12 +72,7 @@ def write_camera_bundle(path, weights=None, bias=0.0, *, contract=None, frames=N
         frames = np.random.default_rng(1).integers(0, 256, (4, *shape), dtype=np.uint8)
     mean = frames.reshape(len(frames), -1).astype("f4") @ weights.astype("f4").reshape(-1, 1) + np.float32(bias)
     mean = np.concatenate([mean, np.ones_like(mean)], axis=1)
-    low, high = np.array(SPACE.low), np.array(SPACE.high)
-    action = (low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)).astype("f4")
-    golden = GoldenSample(inputs={"camera": frames}, outputs={"action": action, "mean": mean.astype("f4")})
-    onnx_bytes = linear_graph(contract, weights, bias)
-    write_bundle(path, onnx=onnx_bytes, contract=contract, weights={"w": weights.astype("f4")}, golden=golden)
-    return path
+    return _write(path, contract, linear_graph(contract, weights, bias), {"w": weights.astype("f4")}, frames, mean)
 
 
 def seen_from(track, poses, config=None):
@@ -111,3 +113,49 @@ def driving_bundle(path, track="easy_oval", *, places=1500, seed=0):
     weights = np.zeros(frames.shape[1:3])
     weights[TOP:] = np.kron(fitted.reshape(rows, columns), np.ones((BLOCK, BLOCK))) / BLOCK**2
     return write_camera_bundle(path, weights, bias, frames=frames[:8])
+
+
+def camera_contract(**more):
+    """Make a contract with a small grey camera, 15 Hz, for a network that steers by brightness."""
+    camera = CameraConfig(width=32, height=24, colour="grey")
+    return make_contract(
+        sensors=(camera_sensor(camera),), action_space=ContinuousActions(), control_rate_hz=15.0, **more
+    )
+
+
+def brightness_graph(contract):
+    """Serialise mean = (average of the picture / 127.5 - 1, and its negative); `average` is a tensor of the graph."""
+    constants = {
+        "scale": np.array(1 / 127.5, "f4"),
+        "one": np.array(1, "f4"),
+        "signs": np.array([[1, -1]], "f4"),
+        "axes": np.array([1, 2, 3]),
+        "flat": np.array([-1, 1]),
+    }
+    make = onnx.helper.make_node
+    nodes = [
+        make("Cast", ["camera"], ["float"], to=onnx.TensorProto.FLOAT),
+        make("ReduceMean", ["float", "axes"], ["average"], keepdims=0),
+        make("Reshape", ["average", "flat"], ["column"]),
+        make("Mul", ["column", "scale"], ["scaled"]),
+        make("Sub", ["scaled", "one"], ["centred"]),
+        make("Mul", ["centred", "signs"], ["mean"]),
+    ]
+    return _camera_model(contract, nodes, constants)
+
+
+def write_brightness_bundle(path, *, graph=brightness_graph, pictures=None, **more):
+    """Write a bundle that steers by the mean brightness, with 8 recorded pictures unless they are given.
+
+    Args:
+        path: The file.
+        graph: Function from a contract to a graph that answers as `brightness_graph` does.
+        pictures: What is recorded, (K, 24, 32, 1).
+        more: Further fields of the contract.
+    """
+    contract = camera_contract(**more)
+    if pictures is None:
+        pictures = np.random.default_rng(7).integers(0, 256, (8, *contract.sensors[0].shape), dtype="u1")
+        pictures[:4] //= 4
+    mean = (pictures.mean(axis=(1, 2, 3), dtype="f8") / 127.5 - 1)[:, None] * [[1, -1]]
+    return _write(path, contract, graph(contract), {"none": np.zeros(1, "f4")}, pictures, mean)

@@ -4,9 +4,10 @@ import io
 import struct
 import zipfile
 
-import numpy as np
 import onnx
-from handmade_bundle import (
+
+from racer.contract import make_contract, state_sensor
+from support.bundles import (
     DISCRETE,
     edited_json,
     linear_contract,
@@ -14,11 +15,8 @@ from handmade_bundle import (
     linear_weights,
     members_of,
     rebuilt,
-    write_linear,
+    write_graph,
 )
-
-from racer.bundle import GoldenSample, write_bundle
-from racer.contract import make_contract, state_sensor
 
 MEMBERS = ("policy.onnx", "contract.json", "weights.npz", "golden.npz", "manifest.json")
 
@@ -28,19 +26,6 @@ def zipped(path, entries):
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in entries:
             archive.writestr(entry, data)
-    return path
-
-
-def with_graph(good, path, onnx_bytes, space=None):
-    """A bundle whose hashes all fit, around another graph."""
-    contract = linear_contract(space) if space else linear_contract()
-    weights = linear_weights(contract)
-    state = np.zeros((2, contract.sensors[0].size), dtype="f4")
-    second = contract.onnx.outputs[1]
-    width = 2 if second == "mean" else len(contract.action_space.table)
-    outputs = {"action": np.zeros((2, 2), "f4"), second: np.zeros((2, width), "f4")}
-    golden = GoldenSample(inputs={"state": state}, outputs=outputs)
-    write_bundle(path, onnx=onnx_bytes, contract=contract, weights=weights, golden=golden)
     return path
 
 
@@ -191,7 +176,7 @@ def graph_case(edit):
     """A well hashed bundle around a graph that is wrong."""
 
     def make(good, path):
-        with_graph(good, path, edited_graph(edit))
+        write_graph(path, edited_graph(edit))
 
     return make
 
@@ -216,13 +201,13 @@ def _custom(model):
 def actions(good, path):
     """The contract has six actions, the graph two numbers."""
     contract = linear_contract()
-    with_graph(good, path, linear_onnx(contract, linear_weights(contract)), DISCRETE)
+    write_graph(path, linear_onnx(contract, linear_weights(contract)), linear_contract(DISCRETE))
 
 
 def answers(good, path):
     """The graph does not answer what was recorded (all zeros)."""
     contract = linear_contract()
-    with_graph(good, path, linear_onnx(contract, linear_weights(contract)))
+    write_graph(path, linear_onnx(contract, linear_weights(contract)))
 
 
 def sensor(good, path):
@@ -265,5 +250,3 @@ GRAPHS = {
     "answers": (answers, "recorded was"),
 }
 """Refused by running them."""
-
-__all__ = ["CASES", "GRAPHS", "write_linear"]

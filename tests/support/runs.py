@@ -3,22 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
-from handmade_bundle import CONTINUOUS, write_linear
-
 from racer.assets import write_atomically
 from racer.track.course import write_course
-from racer.track.track import Track
+from support.bundles import CONTINUOUS, write_linear
+from support.paths import ROOT
+from support.tracks import ring
 
 REWARD = 'def reward_function(params):\n    """More is better."""\n    return params["speed"] + 0.5  # per step\n'
-
-
-def ring(name: str = "ring", radius: float = 1.5, half_width: float = 0.5) -> Track:
-    """A ring driven counter-clockwise."""
-    angle = np.linspace(0.0, 2.0 * np.pi, 121)
-    angle[-1] = 0.0
-    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return Track(name=name, center=radius * out, left=(radius - half_width) * out, right=(radius + half_width) * out)
 
 
 def update(steps: int, **changes) -> dict:
@@ -58,7 +49,7 @@ def make_run(path: Path, *, tracks=None, rows=None, space=CONTINUOUS, reward: st
     write_atomically(path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write_atomically(path / "reward.py", reward)
     write_atomically(path / "config.yaml", "track: [ring]\nseed: 3\n")
-    vehicle = Path(__file__).resolve().parents[1] / "configs" / "vehicle" / "deepracer.yaml"
+    vehicle = ROOT / "configs" / "vehicle" / "deepracer.yaml"
     write_atomically(path / "vehicle.yaml", vehicle.read_text())
     write_linear(path / "best.bundle", space)
     told = {

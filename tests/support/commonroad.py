@@ -2,19 +2,20 @@
 
 Sources: Althoff, Koschi, Manzinger, "CommonRoad: Vehicle Models"; functions `vehicle_dynamics_st` (single track,
 linear tyres) and `vehicle_dynamics_std` (single track with Pacejka's tyres and wheel spin).
-Print the table: `python tests/sim/commonroad.py`.
+Print the table: `PYTHONPATH=tests python -m support.commonroad`.
 """
 
 import dataclasses
 import math
 
 import numpy as np
-from rolling import GRAVITY, hold, roll, vehicle
 from scipy.integrate import solve_ivp
 from vehiclemodels.utils import tire_model
 from vehiclemodels.vehicle_dynamics_st import vehicle_dynamics_st
 from vehiclemodels.vehicle_dynamics_std import vehicle_dynamics_std
 from vehiclemodels.vehicle_parameters import setup_vehicle_parameters
+
+from support.vehicles import GRAVITY, hold, roll, vehicle
 
 LINEAR = 1e5
 """A friction at which the brush tyre is linear: z is then below 1e-4."""

@@ -1,29 +1,16 @@
-"""A ring as a track, and batches of single environments, for the tests of environments."""
+"""Single environments, batches of them, and random drivers, for the tests of environments."""
 
 import numpy as np
+import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from racer.env.single import RacerEnv
-from racer.track.track import Track
+from support.tracks import ring
 
 RADIUS = 1.5
 HALF_WIDTH = 0.5
 DISCRETE = [{"steering_angle": angle, "speed": speed} for angle in (-25, 0, 7, 25) for speed in (0.6, 2.5)]
 BOTH = {"sensors": ("state", "lidar"), "lidar": {"rays": 16, "noise": 0.05}}
-
-
-def ring(rows=240, **changes):
-    """A ring driven counter-clockwise, 2 pi R long but for the chords; row 0 at angle 0, the last row repeats it."""
-    angle = np.linspace(0.0, 2.0 * np.pi, rows + 1)
-    angle[-1] = 0.0
-    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    lines = {
-        "name": "ring",
-        "center": RADIUS * out,
-        "left": (RADIUS - HALF_WIDTH) * out,
-        "right": (RADIUS + HALF_WIDTH) * out,
-    }
-    return Track(**(lines | changes))
 
 
 def progress_reward(params):
@@ -74,3 +61,18 @@ def assert_same(one, other, path=""):
             assert_same(a, b, f"{path}[{n}]")
     else:
         assert one == other, path
+
+
+# What the checker recommends of any environment in degrees and metres; Gymnasium's own MuJoCo ones get it too.
+RECOMMENDATIONS = [
+    pytest.mark.filterwarnings("ignore:.*we recommend using a symmetric and normalized space:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*Box observation space (min|max)imum value is -?infinity:UserWarning"),
+    pytest.mark.filterwarnings("ignore:We recommend you to use a symmetric and normalized:UserWarning"),
+]
+
+
+def with_recommendations(test):
+    """Let the checkers recommend what units other than SI would be for; all else stays an error."""
+    for mark in RECOMMENDATIONS:
+        test = mark(test)
+    return test
