@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reward_twins import Twins, random_rows, source_of, translated
+from reward_twins import Twins, plain_kernel, random_rows, source_of, translated
 
 from racer.errors import RewardError
 from racer.reward.compile.compiled_reward import CompiledReward
 from racer.reward.compile.errors import CannotCompile
-from racer.reward.compile.kernel import cache_folder, plain_kernel, read_verdict
+from racer.reward.compile.kernel import cache_folder, read_verdict
 from racer.reward.load import load_reward
 from racer.reward.python_reward import PythonReward
 
@@ -258,7 +258,7 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
 
 HARMFUL = {
     "patch": ("import math\nmath.sqrt = abs\n", "changes `math.sqrt`, which all of Python uses"),
-    "exit": ("import os\nos._exit(3)\n", "it ended the process of its trial (exit 3)"),
+    "exit": ("import os\nos._exit(3)\n", "it ended the process of its validation (exit 3)"),
     "prints": ("print('x' * 10_000_000)\nraise SystemExit\n", "SystemExit while the file was loaded"),
 }
 
