@@ -131,61 +131,61 @@ DEPTH_MAX = 24
 def inline_call(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> Value:
     """Translate a function's body in place."""
     node = function.node
-    if any(entry is node for entry in context.stack):
-        raise context.cannot("recursion")
-    if len(context.stack) >= DEPTH_MAX:
-        raise context.cannot("calls nested too deep")
+    if any(entry is node for entry in context.call_stack):
+        raise context.unsupported("recursion")
+    if len(context.call_stack) >= DEPTH_MAX:
+        raise context.unsupported("calls nested too deep")
     path = (*context.path, context.site(), function.serial)
-    number = context.frame(path)
+    number = context.frame_number(path)
     scope = scope_of(node)
     values = _bind(context, function, args, named)
     library = function.serial < 0
-    saved = context.path, context.current, context.line, context.user_loops, context.returns
+    saved = context.path, context.current_frame, context.line, context.user_loops, context.return_target
     context.frames[number] = CallFrame(scope, function.frame)
     for name, value in values.items():
-        context.s.vars[(number, name)] = value
-    context.path, context.current, context.user_loops = path, number, []
-    context.stack.append(node)
-    context.active.append(number)
-    context.quiet += library
+        context.state.variables[(number, name)] = value
+    context.path, context.current_frame, context.user_loops = path, number, []
+    context.call_stack.append(node)
+    context.active_frames.append(number)
+    context.stdlib_depth += library
     try:
         if isinstance(node, ast.Lambda):
             return context.evaluate(node.body)
         return _body(context, node, number)
     finally:
-        context.quiet -= library
-        context.stack.pop()
-        context.active.pop()
-        context.path, context.current, context.line, context.user_loops, context.returns = saved
-        if context.s is not None and not scope.captured:
+        context.stdlib_depth -= library
+        context.call_stack.pop()
+        context.active_frames.pop()
+        context.path, context.current_frame, context.line, context.user_loops, context.return_target = saved
+        if context.state is not None and not scope.captured:
             drop_frame(context, number)
 
 
 def drop_frame(context: Context, number: int) -> None:
     """Drop the names of a frame that has ended."""
-    for key in [key for key in context.s.vars if key[0] == number and not key[1].startswith("$")]:
-        del context.s.vars[key]
+    for key in [key for key in context.state.variables if key[0] == number and not key[1].startswith("$")]:
+        del context.state.variables[key]
 
 
 def _body(context: Context, node: ast.FunctionDef, number: int) -> Value:
     key = (number, f"$return{number}")
     if any(isinstance(inner, (ast.Yield, ast.YieldFrom, ast.Await)) for inner in ast.walk(node)):
-        raise context.cannot("a generator")
+        raise context.unsupported("a generator")
     if node.decorator_list and not all(_is_method_decorator(d) for d in node.decorator_list):
-        raise context.cannot("a decorator")
+        raise context.unsupported("a decorator")
     statements = tail_form(node)
     if statements is not None:
-        context.returns = (None, key)
+        context.return_target = (None, key)
         context.execute(statements)
     else:
 
         def body(jumps: BlockExits) -> None:
-            context.returns = (jumps, key)
+            context.return_target = (jumps, key)
             context.execute(node.body)
-            context.s.vars[key] = NONE
+            context.state.variables[key] = NONE
 
-        context.once(body)
-    return context.s.vars.pop(key, NONE)
+        context.breakable(body)
+    return context.state.variables.pop(key, NONE)
 
 
 def _is_method_decorator(node: ast.expr) -> bool:
@@ -214,7 +214,7 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
         else:
             raise context.trap(f"an unknown argument `{name}`")
     if arguments.kwarg:
-        bound[arguments.kwarg.arg] = context.new(DictContents(tuple(extra.items())))
+        bound[arguments.kwarg.arg] = context.new_object(DictContents(tuple(extra.items())))
     defaults = dict(zip(names[len(names) - len(function.defaults) :], function.defaults, strict=True))
     defaults.update(function.keyword_defaults)
     for name in (*names, *only):
@@ -251,11 +251,11 @@ def call_method(context: Context, receiver: Value, name: str, args: list[Value],
         if found.type == "ndarray":
             return _array_method(context, receiver, name, args, named)
         if named and name != "sort":
-            raise context.cannot(f"`{name}` with keywords")
+            raise context.unsupported(f"`{name}` with keywords")
         return _list_method(context, receiver, name, args, named)
     if kind_of(receiver) is not None and not args and not named:
         return _number_method(context, receiver, name)
-    raise context.cannot(f"the method `{name}`")
+    raise context.unsupported(f"the method `{name}`")
 
 
 def _number_method(context: Context, receiver: Value, name: str) -> Value:
@@ -266,7 +266,7 @@ def _number_method(context: Context, receiver: Value, name: str) -> Value:
     if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
         context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
         return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
-    raise context.cannot(f"the method `{name}` of a number")
+    raise context.unsupported(f"the method `{name}` of a number")
 
 
 def _string_method(context: Context, receiver: Value, name: str, args: list[Value]) -> Value:
@@ -284,7 +284,7 @@ def _string_method(context: Context, receiver: Value, name: str, args: list[Valu
         found = contents_of(context, args[0])
         if isinstance(found, FixedSequence) and all(is_text(x) for x in found.items):
             return UnknownString()
-    raise context.cannot(f"the method `{name}` of a string")
+    raise context.unsupported(f"the method `{name}` of a string")
 
 
 def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: str, args: list[Value]) -> Value:
@@ -304,39 +304,39 @@ def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: 
             return TupleValue(tuple(values.values()))
         return TupleValue(tuple(TupleValue((Constant(key), value)) for key, value in values.items()))
     if name == "copy" and not args:
-        return context.new(content)
+        return context.new_object(content)
     if name == "pop" and args and isinstance(args[0], Constant) and items.get(args[0].value, UNBOUND) != UNBOUND:
         found = require_bound(context, items.pop(args[0].value))
-        context.s.heap[ref.id] = DictContents(tuple(items.items()))
+        context.state.heap[ref.id] = DictContents(tuple(items.items()))
         return found
     if name == "update" and len(args) == 1 and isinstance(args[0], ObjectRef):
         other = context.content(args[0].id)
         if isinstance(other, DictContents):
             items.update(dict(other.items))
-            context.s.heap[ref.id] = DictContents(tuple(items.items()))
+            context.state.heap[ref.id] = DictContents(tuple(items.items()))
             return NONE
     if name == "setdefault" and len(args) == 2 and isinstance(args[0], Constant):
         found = items.get(args[0].value, UNBOUND)
         if found == UNBOUND:
             items[args[0].value] = args[1]
-            context.s.heap[ref.id] = DictContents(tuple(items.items()))
+            context.state.heap[ref.id] = DictContents(tuple(items.items()))
             return args[1]
         if not isinstance(found, Maybe):
             return found
-    raise context.cannot(f"the method `{name}` of a dict")
+    raise context.unsupported(f"the method `{name}` of a dict")
 
 
 def _array_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
     if name in _ARRAY:
-        return context.native(_ARRAY[name], [receiver, *args], named)
+        return context.call_builtin(_ARRAY[name], [receiver, *args], named)
     if name == "tolist" and not args:
-        return context.routine("as_list", context.native("racer.as_plain", [receiver], {}))
-    raise context.cannot(f"the method `{name}` of an array")
+        return context.call_stdlib("as_list", context.call_builtin("racer.as_plain", [receiver], {}))
+    raise context.unsupported(f"the method `{name}` of an array")
 
 
 def _list_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
     if name in ("index", "count") and len(args) == 1:
-        return context.routine("index_of" if name == "index" else "count_of", receiver, args[0])
+        return context.call_stdlib("index_of" if name == "index" else "count_of", receiver, args[0])
     if isinstance(receiver, TupleValue) and receiver.type == "tuple":
         raise context.trap(f"a tuple has no `{name}`")
     if name == "append" and len(args) == 1:
@@ -351,7 +351,7 @@ def _list_method(context: Context, receiver: Value, name: str, args: list[Value]
         set_contents(context, receiver, FixedSequence("list", ()))
         return NONE
     if name == "copy" and not args:
-        return context.routine("as_list", receiver)
+        return context.call_stdlib("as_list", receiver)
     if name in ("extend", "insert", "remove", "reverse"):
         ref, found = require_writable(context, receiver)
         if name == "extend" and isinstance(found, FixedSequence) and is_sequence(context, args[0]):
@@ -359,28 +359,28 @@ def _list_method(context: Context, receiver: Value, name: str, args: list[Value]
             if isinstance(more, FixedSequence) and more.type != "set":
                 for value in more.items:
                     freeze_inner(context, value)
-                context.s.heap[ref.id] = FixedSequence("list", found.items + more.items)
+                context.state.heap[ref.id] = FixedSequence("list", found.items + more.items)
                 return NONE
         if name == "insert" and isinstance(found, FixedSequence) and isinstance(args[0], Constant):
             items = list(found.items)
             items.insert(args[0].value, args[1])
-            context.s.heap[ref.id] = FixedSequence("list", tuple(items))
+            context.state.heap[ref.id] = FixedSequence("list", tuple(items))
             return NONE
-        context.routine(name, receiver, *args)
+        context.call_stdlib(name, receiver, *args)
         return NONE
     if name == "sort" and not args:
         if set(named) - {"key", "reverse"} or named.get("reverse", Constant(False)) not in (
             Constant(False),
             Constant(True),
         ):
-            raise context.cannot("this `sort`")
+            raise context.unsupported("this `sort`")
         if named.get("key", NONE) != NONE:
-            made = context.native("builtins.sorted", [receiver], named)
+            made = context.call_builtin("builtins.sorted", [receiver], named)
             set_contents(context, receiver, contents_of(context, made))
             return NONE
-        context.routine("sort_down" if named.get("reverse") == Constant(True) else "sort_numbers", receiver)
+        context.call_stdlib("sort_down" if named.get("reverse") == Constant(True) else "sort_numbers", receiver)
         return NONE
-    raise context.cannot(f"the method `{name}` of a list")
+    raise context.unsupported(f"the method `{name}` of a list")
 
 
 def _pop(context: Context, receiver: Value, index: Value) -> Value:
@@ -391,9 +391,9 @@ def _pop(context: Context, receiver: Value, index: Value) -> Value:
         if not -len(items) <= where.value < len(items):
             raise context.trap("pop from outside a list")
         value = items.pop(where.value)
-        context.s.heap[ref.id] = FixedSequence("list", tuple(items))
+        context.state.heap[ref.id] = FixedSequence("list", tuple(items))
         return value
-    return context.routine("pop_at", receiver, index)
+    return context.call_stdlib("pop_at", receiver, index)
 
 
 def call(context: Context, node: ast.Call) -> Value:
@@ -404,7 +404,7 @@ def call(context: Context, node: ast.Call) -> Value:
         if isinstance(argument, ast.Starred):
             found = contents_of(context, context.evaluate(argument.value))
             if not isinstance(found, FixedSequence):
-                raise context.cannot("`*` with a list of unknown length")
+                raise context.unsupported("`*` with a list of unknown length")
             args.extend(found.items)
         else:
             args.append(_as_atom(context, context.evaluate(argument)))
@@ -416,7 +416,7 @@ def call(context: Context, node: ast.Call) -> Value:
             continue
         content = context.content(value.id) if isinstance(value, ObjectRef) else None
         if not isinstance(content, DictContents) or not all(isinstance(key, str) for key, _ in content.items):
-            raise context.cannot("`**` in a call")
+            raise context.unsupported("`**` in a call")
         named.update(dict(content.items))
     return call_value(context, function, args, named)
 
@@ -434,7 +434,7 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
     if isinstance(function, Builtin):
         handler = BUILTINS.get(function.name)
         if handler is None:
-            raise context.cannot(f"`{function.name.removeprefix('builtins.')}`")
+            raise context.unsupported(f"`{function.name.removeprefix('builtins.')}`")
         return handler(context, args, named)
     if isinstance(function, BuiltinMethod):
         if isinstance(function.receiver, Constant) and function.name == "format":
@@ -448,18 +448,18 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
             member = class_member(context, content.cls, "__call__") if content.cls else None
             if member is not None:
                 return call_value(context, BoundMethod(member, function), args, named)
-    raise context.cannot("a call of this value")
+    raise context.unsupported("a call of this value")
 
 
 def _instance(context: Context, cls: ObjectRef, args: list[Value], named: dict[str, Value]) -> Value:
-    ref = context.new(ObjectFields((), cls))
+    ref = context.new_object(ObjectFields((), cls))
     start = class_member(context, cls, "__init__")
     if start is None:
         if args or named:
             raise context.trap("a class that takes no arguments")
         return ref
     if not isinstance(start, UserFunction):
-        raise context.cannot("a class whose `__init__` is not in the file")
+        raise context.unsupported("a class whose `__init__` is not in the file")
     call_value(context, BoundMethod(start, ref), args, named)
     return ref
 

@@ -66,17 +66,16 @@ from racer.reward.compile.values import (
 def _constant(context: Context, node: ast.Constant) -> Value:
     if node.value is None or isinstance(node.value, (bool, int, float, str)):
         if type(node.value) is int and abs(node.value) >= 2**53:
-            raise context.cannot("a whole number beyond 2**53")
+            raise context.unsupported("a whole number beyond 2**53")
         return Constant(node.value)
-    raise context.cannot(f"a constant of type {type(node.value).__name__}")
+    raise context.unsupported(f"a constant of type {type(node.value).__name__}")
 
 
 def _name(context: Context, node: ast.Name) -> Value:
     key = resolve_name(context, node.id)
-    assert key is not None
     value = context.lookup(key)
     if value == UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
-        return context.world.value(getattr(builtins, node.id), ())
+        return context.module_env.value(getattr(builtins, node.id), ())
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
     if value == UNBOUND:
         raise context.trap(f"the name `{node.id}` has no value", error=error)
@@ -92,10 +91,10 @@ def _attribute(context: Context, node: ast.Attribute) -> Value:
 
 def _inherited(context: Context, name: str) -> Value:
     """`super().name`, inside a method, which is found again in the class of its first argument."""
-    method = context.stack[-1] if context.stack else None
+    method = context.call_stack[-1] if context.call_stack else None
     if not isinstance(method, ast.FunctionDef) or not method.args.args:
-        raise context.cannot("`super` in this place")
-    receiver = context.lookup((context.current, method.args.args[0].arg))
+        raise context.unsupported("`super` in this place")
+    receiver = context.lookup((context.current_frame, method.args.args[0].arg))
     content = context.content(receiver.id) if isinstance(receiver, ObjectRef) else None
     cls = content.cls if isinstance(content, ObjectFields) else None
     while isinstance(cls, ObjectRef) and isinstance(held := context.content(cls.id), ObjectFields):
@@ -107,7 +106,7 @@ def _inherited(context: Context, name: str) -> Value:
                 return BoundMethod(found, receiver)
             break
         cls = base
-    raise context.cannot("`super` in this place")
+    raise context.unsupported("`super` in this place")
 
 
 def _call(context: Context, node: ast.Call) -> Value:
@@ -121,9 +120,8 @@ def _lambda(context: Context, node: ast.Lambda) -> Value:
 def _walrus(context: Context, node: ast.NamedExpr) -> Value:
     value = context.evaluate(node.value)
     value = context.atom(value, node.target.id) if isinstance(value, Scalar) else value
-    key = resolve_name(context, node.target.id, store=True)
-    assert key is not None
-    context.s.vars[key] = value
+    key = resolve_name(context, node.target.id)
+    context.state.variables[key] = value
     return value
 
 
@@ -146,7 +144,7 @@ def _binop(context: Context, node: ast.BinOp) -> Value:
 def binary_operation(context: Context, name: str, one: Value, two: Value) -> Value:
     """A binary operator on any values."""
     if name not in SYMBOLS:
-        raise context.cannot(f"the operator {name}")
+        raise context.unsupported(f"the operator {name}")
     symbol = SYMBOLS[name]
     if symbol in "+*%" and (is_text(one) or is_text(two)):
         return join_text(context, symbol, one, two)
@@ -161,7 +159,7 @@ def binary_operation(context: Context, name: str, one: Value, two: Value) -> Val
     if any(types) and symbol == "*" and "" in types:
         return _repeat(context, *((one, two) if types[0] else (two, one)))
     if isinstance(one, ObjectRef) and isinstance(context.content(one.id), ObjectFields):
-        raise context.cannot("an operator on an object")
+        raise context.unsupported("an operator on an object")
     return binary_op(context, symbol, one, two)
 
 
@@ -174,7 +172,7 @@ def _set_operation(context: Context, symbol: str, one: Value, two: Value) -> Val
         if isinstance(side, FixedSequence) and all(isinstance(item, Constant) for item in side.items)
     ]
     if len(keys) < 2 or symbol not in "|&-^":
-        raise context.cannot("an operator on sets")
+        raise context.unsupported("an operator on sets")
     a, b = (dict.fromkeys(k) for k in keys)
     made = {
         "|": [*a, *(x for x in b if x not in a)],
@@ -189,7 +187,7 @@ def _concatenate(context: Context, one: Value, two: Value) -> Value:
     a, b = contents_of(context, one), contents_of(context, two)
     if isinstance(a, FixedSequence) and isinstance(b, FixedSequence):
         return make_sequence(context, a.type, a.items + b.items)
-    return context.routine("concatenated" if a.type == "list" else "concatenated_tuple", one, two)
+    return context.call_stdlib("concatenated" if a.type == "list" else "concatenated_tuple", one, two)
 
 
 def _repeat(context: Context, one: Value, times: Value) -> Value:
@@ -203,7 +201,7 @@ def _repeat(context: Context, one: Value, times: Value) -> Value:
         and len(found.items) * max(0, count.value) <= 64
     ):
         return make_sequence(context, found.type, found.items * count.value)
-    return context.routine("repeated", one, count)
+    return context.call_stdlib("repeated", one, count)
 
 
 def _unary(context: Context, node: ast.UnaryOp) -> Value:
@@ -293,10 +291,10 @@ def compare_values(context: Context, name: str, one: Value, two: Value) -> Value
 
 def _ordered(context: Context, symbol: str, one: Value, two: Value) -> Value:
     if "ndarray" in (type_of(context, one), type_of(context, two)):
-        raise context.cannot("a comparison of arrays")
+        raise context.unsupported("a comparison of arrays")
     one, two = require_value(context, one), require_value(context, two)
     if is_sequence(context, one) and is_sequence(context, two):
-        raise context.cannot("an order of lists")
+        raise context.unsupported("an order of lists")
     a, b = as_number(context, one), as_number(context, two)
     if isinstance(a, Constant) and isinstance(b, Constant):
         results = {"<": a.value < b.value, "<=": a.value <= b.value, ">": a.value > b.value, ">=": a.value >= b.value}
@@ -314,13 +312,13 @@ def _sequence_display(context: Context, node: ast.List | ast.Tuple | ast.Set) ->
         if isinstance(element, ast.Starred):
             inner = contents_of(context, context.evaluate(element.value))
             if not isinstance(inner, FixedSequence):
-                raise context.cannot("`*` with a list of unknown length")
+                raise context.unsupported("`*` with a list of unknown length")
             items.extend(inner.items)
         else:
             value = context.evaluate(element)
             items.append(context.atom(value) if isinstance(value, Scalar) else value)
     if isinstance(node, ast.List):
-        return context.new(FixedSequence("list", tuple(items)))
+        return context.new_object(FixedSequence("list", tuple(items)))
     return TupleValue(tuple(items), "set" if isinstance(node, ast.Set) else "tuple")
 
 
@@ -328,13 +326,13 @@ def _dict(context: Context, node: ast.Dict) -> Value:
     items: dict[object, Value] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:
-            raise context.cannot("`**` in a dict")
+            raise context.unsupported("`**` in a dict")
         name = context.evaluate(key)
         found = context.evaluate(value)
         if not isinstance(name, Constant):
-            raise context.cannot("a dict with a key that is not known")
+            raise context.unsupported("a dict with a key that is not known")
         items[name.value] = context.atom(found) if isinstance(found, Scalar) else found
-    return context.new(DictContents(tuple(items.items())))
+    return context.new_object(DictContents(tuple(items.items())))
 
 
 def _fstring(context: Context, node: ast.JoinedStr) -> Value:
@@ -345,7 +343,7 @@ def _fstring(context: Context, node: ast.JoinedStr) -> Value:
             text = ""
             if isinstance(spec, ast.JoinedStr):
                 if not all(isinstance(v, ast.Constant) for v in spec.values):
-                    raise context.cannot("a format that is not known")
+                    raise context.unsupported("a format that is not known")
                 text = "".join(str(v.value) for v in spec.values if isinstance(v, ast.Constant))
             format_value(context, value, "" if part_.conversion != -1 else text)
     return UnknownString()
@@ -378,12 +376,12 @@ def _column(context: Context, target: Value, index: ast.Tuple) -> Value:
         ends = [None if e is None else context.evaluate(e) for e in (rows.lower, rows.upper)]
         if ends != [None, None]:
             target = get_slice(context, target, ends[0], ends[1], None)
-        return context.routine("column", target, context.evaluate(rest[0]))
+        return context.call_stdlib("column", target, context.evaluate(rest[0]))
     if not isinstance(rows, ast.Slice) and len(rest) == 1 and isinstance(rest[0], ast.Slice):
         row = get_item(context, target, context.evaluate(rows))
         ends = [None if e is None else context.evaluate(e) for e in (rest[0].lower, rest[0].upper)]
         return get_slice(context, row, ends[0], ends[1], None)
-    raise context.cannot("a slice of an array")
+    raise context.unsupported("a slice of an array")
 
 
 def get_subscript(context: Context, target: Value, index: Value) -> Value:
@@ -411,7 +409,7 @@ def get_key(context: Context, content: DictContents, index: Value) -> Value:
     if isinstance(index, Scalar) and index.kind in "bi" and content.items:
         return _look_up(context, content, index)
     if not isinstance(index, Constant):
-        raise context.cannot("a key that is not known")
+        raise context.unsupported("a key that is not known")
     found = dict(content.items).get(index.value, UNBOUND)
     if found == UNBOUND:
         raise context.trap(f"no key `{index.value}`", error="KeyError")
@@ -422,8 +420,8 @@ def _look_up(context: Context, content: DictContents, index: Scalar) -> Value:
     """A dict whose keys are ints or truths, by a number."""
     keys = [key for key, _ in content.items]
     if not all(type(key) in (int, bool) for key in keys):
-        raise context.cannot("a key that is not known")
-    where = context.routine("index_of", TupleValue(tuple(Constant(key) for key in keys)), index)
+        raise context.unsupported("a key that is not known")
+    where = context.call_stdlib("index_of", TupleValue(tuple(Constant(key) for key in keys)), index)
     return get_item(context, TupleValue(tuple(value for _, value in content.items)), where)
 
 

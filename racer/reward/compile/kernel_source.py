@@ -55,7 +55,7 @@ def make_layout(world: ModuleEnv, head: ProgramState, names: dict[str, int]) -> 
         CannotCompile: something is kept that is no number, list of numbers or object that holds them.
     """
     entries: StateLayout = []
-    for (frame, name), value in head.vars.items():
+    for (frame, name), value in head.variables.items():
         if value == world.variable((frame, name)) or value == UNBOUND:
             continue
         if frame == 0:
@@ -174,16 +174,18 @@ def param_value(context: Context, param: Param) -> Value:
     """The value of a key as the kernel reads it."""
     if param.fill == "waypoints":
         row = RecordShape("tuple", (NumberShape("f"), NumberShape("f")))
-        return context.new(ArraySequence("list", "W", "w0", Scalar("i", "wn", bound=2.0**31), 2, row))
+        return context.new_object(ArraySequence("list", "W", "w0", Scalar("i", "wn", bound=2.0**31), 2, row))
     if param.fill == "telemetry":
         values = tuple(_field(name) for name in param.fields)
-        return values[0] if len(values) == 1 else context.new(FixedSequence("list", values))
+        return values[0] if len(values) == 1 else context.new_object(FixedSequence("list", values))
     column = OBJECT_COLUMNS[param.name]
     wide = len(param.fields) == 2
     kind = "b" if OBJECT_TELEMETRY[param.fields[0]].kind == "b" else "f"
     shape = RecordShape("list", (NumberShape("f"), NumberShape("f"))) if wide else NumberShape(kind)
     offset = f"mo + {column} * kn" if column else "mo"
-    return context.new(ArraySequence("list", "M", offset, Scalar("i", "on", bound=2.0**31), 2 if wide else 1, shape))
+    return context.new_object(
+        ArraySequence("list", "M", offset, Scalar("i", "on", bound=2.0**31), 2 if wide else 1, shape)
+    )
 
 
 def _field(name: str) -> Scalar:
@@ -267,7 +269,7 @@ def make_translation(
         regions=regions,
         traps=sorted(set(context.traps)),
         names=names,
-        layout=make_layout(context.world, head, names),
+        layout=make_layout(context.module_env, head, names),
     )
 
 

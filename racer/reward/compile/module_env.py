@@ -136,17 +136,17 @@ class Scope:
     """Names of one function's body.
 
     Attributes:
-        own: its local names.
-        shared: names declared `global`.
-        outer: names declared `nonlocal`.
+        local_names: its local names.
+        global_names: names declared `global`.
+        nonlocal_names: names declared `nonlocal`.
         loads: for each name the places where it is read, inner functions included.
         captured: names that inner functions or comprehensions use.
         loops: the spans of its outermost loops.
     """
 
-    own: set[str] = field(default_factory=set)
-    shared: set[str] = field(default_factory=set)
-    outer: set[str] = field(default_factory=set)
+    local_names: set[str] = field(default_factory=set)
+    global_names: set[str] = field(default_factory=set)
+    nonlocal_names: set[str] = field(default_factory=set)
     loads: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
     loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
@@ -173,19 +173,19 @@ def scope_of(node: ScopeNode) -> Scope:
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        scope.own.update(a.arg for a in every)
-        scope.own.update(a.arg for a in (arguments.vararg, arguments.kwarg) if a)
+        scope.local_names.update(a.arg for a in every)
+        scope.local_names.update(a.arg for a in (arguments.vararg, arguments.kwarg) if a)
     if isinstance(node, ast.Lambda):
         body: list[ast.AST] = [node.body]
     elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         body = list(node.body)
     else:
         for generator in node.generators:
-            scope.own.update(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
+            scope.local_names.update(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
         body = []
     for child in body:
         _collect_names(child, scope, 0)
-    scope.own -= scope.shared | scope.outer
+    scope.local_names -= scope.global_names | scope.nonlocal_names
     _scopes[id(node)] = (node, scope)
     return scope
 
@@ -193,30 +193,30 @@ def scope_of(node: ScopeNode) -> Scope:
 def _collect_names(node: ast.AST, scope: Scope, loops: int) -> None:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.AsyncFunctionDef)):
         if not isinstance(node, ast.Lambda):
-            scope.own.add(node.name)
+            scope.local_names.add(node.name)
         _capture_names(node, scope)
         return
     if isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)):
         _capture_names(node, scope)
         for inner in ast.walk(node):
             if isinstance(inner, ast.NamedExpr):
-                scope.own.add(inner.target.id)
+                scope.local_names.add(inner.target.id)
         return
     if isinstance(node, ast.Global):
-        scope.shared.update(node.names)
+        scope.global_names.update(node.names)
     elif isinstance(node, ast.Nonlocal):
-        scope.outer.update(node.names)
+        scope.nonlocal_names.update(node.names)
     elif isinstance(node, ast.Name):
         if isinstance(node.ctx, ast.Load):
             scope.loads.setdefault(node.id, []).append((node.lineno, node.col_offset))
         else:
-            scope.own.add(node.id)
+            scope.local_names.add(node.id)
             if isinstance(node.ctx, ast.Del):
                 scope.loads.setdefault(node.id, []).append((node.lineno, node.col_offset))
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        scope.own.update((alias.asname or alias.name.split(".")[0]) for alias in node.names)
+        scope.local_names.update((alias.asname or alias.name.split(".")[0]) for alias in node.names)
     elif isinstance(node, ast.ExceptHandler) and node.name:
-        scope.own.add(node.name)
+        scope.local_names.add(node.name)
     elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
         scope.loads.setdefault(node.target.id, []).append((node.target.lineno, node.target.col_offset))
     if isinstance(node, (ast.For, ast.While)) and loops == 0:

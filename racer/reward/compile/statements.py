@@ -66,9 +66,8 @@ def _annotated(context: Context, node: ast.AnnAssign) -> None:
 def assign(context: Context, target: ast.expr, value: Value) -> None:
     """Give a target a value."""
     if isinstance(target, ast.Name):
-        key = resolve_name(context, target.id, store=True)
-        assert key is not None
-        context.s.vars[key] = context.atom(value, target.id) if isinstance(value, Scalar) else value
+        key = resolve_name(context, target.id)
+        context.state.variables[key] = context.atom(value, target.id) if isinstance(value, Scalar) else value
     elif isinstance(target, (ast.Tuple, ast.List)):
         _unpack(context, target, value)
     elif isinstance(target, ast.Attribute):
@@ -79,7 +78,7 @@ def assign(context: Context, target: ast.expr, value: Value) -> None:
         where = require_value(context, context.evaluate(target.value))
         set_item(context, where, context.evaluate(target.slice), value)
     else:
-        raise context.cannot("an assignment to a slice")
+        raise context.unsupported("an assignment to a slice")
 
 
 def _unpack(context: Context, target: ast.Tuple | ast.List, value: Value) -> None:
@@ -87,18 +86,18 @@ def _unpack(context: Context, target: ast.Tuple | ast.List, value: Value) -> Non
     if any(isinstance(t, ast.Starred) for t in target.elts):
         found = contents_of(context, value)
         if not isinstance(found, FixedSequence):
-            raise context.cannot("`*` with a list of unknown length")
+            raise context.unsupported("`*` with a list of unknown length")
         star = next(k for k, t in enumerate(target.elts) if isinstance(t, ast.Starred))
         after = len(target.elts) - star - 1
         if len(found.items) < star + after:
             raise context.trap("too few values to unpack")
-        middle = context.new(FixedSequence("list", found.items[star : len(found.items) - after]))
+        middle = context.new_object(FixedSequence("list", found.items[star : len(found.items) - after]))
         values = [*found.items[:star], middle, *found.items[len(found.items) - after :]]
         for t, v in zip(target.elts, values, strict=True):
             assign(context, t.value if isinstance(t, ast.Starred) else t, v)
         return
     if not is_sequence(context, value) and not hasattr(value, "parts") and not hasattr(value, "stop"):
-        raise context.cannot("unpacking of this value")
+        raise context.unsupported("unpacking of this value")
     n = length_of(context, value)
     if isinstance(n, Constant):
         if n.value != len(target.elts):
@@ -118,7 +117,7 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
         old = context.evaluate(ast.copy_location(ast.Name(target.id, ast.Load()), target))
         value = context.evaluate(node.value)
         if name == "Add" and type_of(context, old) == "list":
-            context.routine("extend", old, value)
+            context.call_stdlib("extend", old, value)
             return
         assign(context, target, binary_operation(context, name, old, value))
     elif isinstance(target, ast.Attribute):
@@ -126,12 +125,12 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
         old = get_attribute(context, owner, target.attr)
         value = context.evaluate(node.value)
         if name == "Add" and type_of(context, old) == "list":
-            context.routine("extend", old, value)
+            context.call_stdlib("extend", old, value)
             return
         new = binary_operation(context, name, old, value)
         set_attribute(context, owner, target.attr, context.atom(new, target.attr) if isinstance(new, Scalar) else new)
     elif isinstance(target.slice, ast.Slice):
-        raise context.cannot("an assignment to a slice")
+        raise context.unsupported("an assignment to a slice")
     else:
         owner = require_value(context, context.evaluate(target.value))
         index = context.evaluate(target.slice)
@@ -145,9 +144,8 @@ def _delete(context: Context, node: ast.Delete) -> None:
     for target in node.targets:
         if isinstance(target, ast.Name):
             context.evaluate(ast.copy_location(ast.Name(target.id, ast.Load()), target))
-            key = resolve_name(context, target.id, store=True)
-            assert key is not None
-            context.s.vars[key] = UNBOUND
+            key = resolve_name(context, target.id)
+            context.state.variables[key] = UNBOUND
         elif isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice):
             owner = require_value(context, context.evaluate(target.value))
             index = context.evaluate(target.slice)
@@ -156,14 +154,14 @@ def _delete(context: Context, node: ast.Delete) -> None:
                 get_subscript(context, owner, index)
                 assert isinstance(index, Constant)
                 kept = tuple((k, v) for k, v in content.items if k != index.value)
-                context.s.heap[owner.id] = DictContents(kept)
+                context.state.heap[owner.id] = DictContents(kept)
             else:
-                context.routine("pop_at", owner, index)
+                context.call_stdlib("pop_at", owner, index)
         elif isinstance(target, ast.Subscript) and ast.unparse(target.slice) in (":", "::"):
             owner = context.evaluate(target.value)
             context.call_value(BuiltinMethod(owner, "clear"), [], {})
         else:
-            raise context.cannot("this `del`")
+            raise context.unsupported("this `del`")
 
 
 ASSIGNMENT_HANDLERS: HandlerTable = {
@@ -190,8 +188,8 @@ def _pass(context: Context, node: ast.stmt) -> None:
 def _return(context: Context, node: ast.Return) -> None:
     value = context.evaluate(node.value) if node.value else Constant(None)
     value = context.atom(value, "result") if isinstance(value, Scalar) else value
-    target, key = context.returns
-    context.s.vars[key] = value
+    target, key = context.return_target
+    context.state.variables[key] = value
     if key[0] in context.frames and not context.frames[key[0]].scope.captured:
         drop_frame(context, key[0])
     if target is not None:
@@ -224,7 +222,7 @@ def _if(context: Context, node: ast.If) -> None:
             context.branch(test, lambda s=statements: then_leave(context, s, jumps))  # type: ignore[misc]
         context.execute(rest)
 
-    context.once(body)
+    context.breakable(body)
 
 
 def then_leave(context: Context, statements: list[ast.stmt], target: BlockExits) -> None:
@@ -318,12 +316,12 @@ LOOP_HANDLERS: HandlerTable = {
 def comprehension(context: Context, node: ast.ListComp | ast.GeneratorExp) -> Value:
     """A list comprehension, or a generator expression as the list of its items."""
     path = (*context.path, id(node))
-    number = context.frame(path)
-    out = context.new(FixedSequence("list", ()))
-    outer, path_before, node_before = context.current, context.path, context.node
+    number = context.frame_number(path)
+    out = context.new_object(FixedSequence("list", ()))
+    outer, path_before, node_before = context.current_frame, context.path, context.node
     first = context.evaluate(node.generators[0].iter)
     context.frames[number] = CallFrame(scope_of(node), outer, is_comprehension=True)
-    context.current, context.path = number, path
+    context.current_frame, context.path = number, path
 
     def level(k: int) -> None:
         generator = node.generators[k]
@@ -345,14 +343,14 @@ def comprehension(context: Context, node: ast.ListComp | ast.GeneratorExp) -> Va
             append(context, out, context.atom(value) if isinstance(value, Scalar) else value)
 
     assert isinstance(out, ObjectRef)
-    context.held.add(out.id)
-    context.active.append(number)
+    context.pinned.add(out.id)
+    context.active_frames.append(number)
     try:
         level(0)
     finally:
-        context.held.discard(out.id)
-        context.active.pop()
-        context.current, context.path, context.node = outer, path_before, node_before
+        context.pinned.discard(out.id)
+        context.active_frames.pop()
+        context.current_frame, context.path, context.node = outer, path_before, node_before
     drop_frame(context, number)
     return out
 
@@ -378,38 +376,40 @@ def _try(context: Context, node: ast.Try) -> None:
     """Exceptions whose kind is known go to their handler; other traps end in plain Python, which runs the handlers."""
     every = [*node.body, *node.orelse, *(s for h in node.handlers for s in h.body)]
     if node.finalbody and any(has_return(s) or has_jump([s]) for s in every):
-        raise context.cannot("`finally` after a jump")
-    tries = context.tries
+        raise context.unsupported("`finally` after a jump")
+    tries = context.except_targets
 
     def whole(end: BlockExits) -> None:
         def guarded(left: list[ast.ExceptHandler]) -> None:
             if not left:
                 context.execute(node.body)
-                context.tries = tries
+                context.except_targets = tries
                 context.execute(node.orelse)
                 raise context.leave(end)
             handler = left[-1]
 
             def inside(target: BlockExits) -> None:
                 for error in reversed(_caught_classes(handler)):
-                    context.tries = [*context.tries, ExceptTarget(error, target, len(context.active))]
+                    context.except_targets = [
+                        *context.except_targets,
+                        ExceptTarget(error, target, len(context.active_frames)),
+                    ]
                 guarded(left[:-1])
 
-            context.once(inside)
-            context.tries = tries
+            context.breakable(inside)
+            context.except_targets = tries
             if handler.name:
-                key = resolve_name(context, handler.name, store=True)
-                assert key is not None
-                context.s.vars[key] = UnknownString()
+                key = resolve_name(context, handler.name)
+                context.state.variables[key] = UnknownString()
             context.execute(handler.body)
             raise context.leave(end)
 
         guarded(node.handlers)
 
     try:
-        context.once(whole)
+        context.breakable(whole)
     finally:
-        context.tries = tries
+        context.except_targets = tries
     context.execute(node.finalbody)
 
 
@@ -427,11 +427,11 @@ def _caught_classes(handler: ast.ExceptHandler) -> list[type[BaseException] | No
 def _raise(context: Context, node: ast.Raise) -> None:
     made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     error = _caught_classes(ast.ExceptHandler(made, None, [])) if isinstance(made, ast.Name) else [None]
-    quiet, context.quiet = context.quiet, 0  # the prelude raises what Python does
+    quiet, context.stdlib_depth = context.stdlib_depth, 0  # the prelude raises what Python does
     try:
         raise context.trap("an exception is raised", error=error[0].__name__ if error[0] else "")
     finally:
-        context.quiet = quiet
+        context.stdlib_depth = quiet
 
 
 def _assert(context: Context, node: ast.Assert) -> None:
@@ -453,42 +453,42 @@ def _function(context: Context, node: ast.FunctionDef) -> None:
     if node.decorator_list and not all(
         isinstance(d, ast.Name) and d.id in ("staticmethod", "classmethod", "property") for d in node.decorator_list
     ):
-        raise context.cannot("a decorator")
+        raise context.unsupported("a decorator")
     value: Value = function_value(context, node)
     for decorator in node.decorator_list:
         assert isinstance(decorator, ast.Name)
         value = TupleValue((value,), decorator.id)
-    key = resolve_name(context, node.name, store=True)
-    assert key is not None
-    context.s.vars[key] = value
+    key = resolve_name(context, node.name)
+    context.state.variables[key] = value
 
 
 def _class(context: Context, node: ast.ClassDef) -> None:
     if node.decorator_list or node.keywords:
-        raise context.cannot("a class with a decorator or metaclass")
+        raise context.unsupported("a class with a decorator or metaclass")
     bases = [context.evaluate(base) for base in node.bases]
     bases = [base for base in bases if base != Builtin("builtins.object")]
     path = (*context.path, id(node))
-    number = context.frame(path)
+    number = context.frame_number(path)
     scope = scope_of(node)
-    outer = context.current
+    outer = context.current_frame
     context.frames[number] = CallFrame(scope, outer, is_class=True)
-    context.current = number
-    context.active.append(number)
+    context.current_frame = number
+    context.active_frames.append(number)
     try:
         context.execute(node.body)
     finally:
-        context.current = outer
-        context.active.pop()
-    names = [key for key in context.s.vars if key[0] == number]
-    members = tuple((name, context.s.vars[(number, name)]) for _, name in names)
+        context.current_frame = outer
+        context.active_frames.pop()
+    names = [key for key in context.state.variables if key[0] == number]
+    members = tuple((name, context.state.variables[(number, name)]) for _, name in names)
     hooks = {"__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__"}
     if any(name in hooks for name, _ in members):
-        raise context.cannot("a class that changes how attributes work")
+        raise context.unsupported("a class that changes how attributes work")
     drop_frame(context, number)
-    key = resolve_name(context, node.name, store=True)
-    assert key is not None
-    context.s.vars[key] = context.new(ObjectFields(members, None, f"{node.name}@{node.lineno}", tuple(bases)))
+    key = resolve_name(context, node.name)
+    context.state.variables[key] = context.new_object(
+        ObjectFields(members, None, f"{node.name}@{node.lineno}", tuple(bases))
+    )
 
 
 def _import(context: Context, node: ast.Import) -> None:
@@ -496,22 +496,20 @@ def _import(context: Context, node: ast.Import) -> None:
         name = alias.name if alias.asname else alias.name.split(".")[0]
         module = sys.modules.get(name)
         if module is None or alias.name not in sys.modules:
-            raise context.cannot(f"an import of `{alias.name}`")
-        key = resolve_name(context, alias.asname or name, store=True)
-        assert key is not None
-        context.s.vars[key] = context.world.value(module, ())
+            raise context.unsupported(f"an import of `{alias.name}`")
+        key = resolve_name(context, alias.asname or name)
+        context.state.variables[key] = context.module_env.value(module, ())
 
 
 def _import_from(context: Context, node: ast.ImportFrom) -> None:
     module = sys.modules.get(node.module or "")
     if module is None or node.level:
-        raise context.cannot(f"an import of `{node.module}`")
+        raise context.unsupported(f"an import of `{node.module}`")
     for alias in node.names:
         if alias.name == "*" or not hasattr(module, alias.name):
-            raise context.cannot(f"an import of `{alias.name}`")
-        key = resolve_name(context, alias.asname or alias.name, store=True)
-        assert key is not None
-        context.s.vars[key] = context.world.value(getattr(module, alias.name), ())
+            raise context.unsupported(f"an import of `{alias.name}`")
+        key = resolve_name(context, alias.asname or alias.name)
+        context.state.variables[key] = context.module_env.value(getattr(module, alias.name), ())
 
 
 DEFINITION_HANDLERS: HandlerTable = {

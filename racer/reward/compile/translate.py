@@ -59,12 +59,12 @@ def evaluate(context: Context, node: ast.expr) -> Value:
     """Translate an expression."""
     saved = context.node
     context.node = node
-    if not context.quiet:
+    if not context.stdlib_depth:
         context.line = getattr(node, "lineno", context.line)
     try:
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
-            raise context.cannot(f"`{type(node).__name__}` expressions")
+            raise context.unsupported(f"`{type(node).__name__}` expressions")
         value: Value = handler(context, node)
         return value
     finally:
@@ -76,13 +76,13 @@ def execute(context: Context, statements: list[ast.stmt]) -> None:
     for statement in statements:
         saved = context.node
         context.node = statement
-        if not context.quiet:
+        if not context.stdlib_depth:
             context.line = getattr(statement, "lineno", context.line)
-        context.places[context.current] = node_span(statement)[0]
+        context.positions[context.current_frame] = node_span(statement)[0]
         try:
             handler = STATEMENTS.get(type(statement))
             if handler is None:
-                raise context.cannot(f"`{type(statement).__name__.lower()}` statements")
+                raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
             handler(context, statement)
         except UnsupportedFunction:
             raise
@@ -93,7 +93,7 @@ def execute(context: Context, statements: list[ast.stmt]) -> None:
             context.node = saved
 
 
-PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, routine=routine)
+PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, call_stdlib=routine)
 
 
 def translate(module: dict[str, Any], text: str, file: str) -> Translation:
@@ -124,15 +124,17 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
     own = LoopVariables()
     for _ in range(16):
         buffer: Buffer = []
-        context.begin(buffer, head.clone())
+        context.reset(buffer, head.clone())
         slot: Buffer = []
         end = _translate_call(context, module, slot)
         if end is None:
             first = context.traps[0] if context.traps else (0, "no call of it returns a number")
             raise CannotCompile(first[1], first[0] or None)
-        end.vars = {key: value for key, value in end.vars.items() if key[0] <= 0 and not key[1].startswith("$")}
+        end.variables = {
+            key: value for key, value in end.variables.items() if key[0] <= 0 and not key[1].startswith("$")
+        }
         entry: Buffer = []
-        joiner = Joiner(context, [(ProgramState(), entry), (end, slot)], head=head, own=own, array="S")
+        joiner = Joiner(context, [(ProgramState(), entry), (end, slot)], head=head, loop_variables=own, array="S")
         new = joiner.run()
         if not joiner.changed:
             return buffer, entry, head
@@ -142,8 +144,8 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
 
 def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ProgramState | None:
     """Write one call; the state at its end, None where no way leads there."""
-    params = context.new(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
-    function = context.world.value(module["reward_function"], (("global", "reward_function"),))
+    params = context.new_object(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
+    function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
         try:
             value = context.call_value(function, [params], {})
@@ -155,11 +157,11 @@ def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> P
             raise context.trap(error.reason, UNCOVERED) from None
     except Unreachable:
         return None
-    context.b.append(slot)
-    context.b.append("P[0] += prints")
-    context.b.append("R[i] = reward")
-    context.b.append("return 0")
-    return context.s
+    context.buffer.append(slot)
+    context.buffer.append("P[0] += prints")
+    context.buffer.append("R[i] = reward")
+    context.buffer.append("return 0")
+    return context.state
 
 
 def _check_reward(context: Context, value: Value) -> None:
@@ -188,6 +190,6 @@ def _kept_names(context: Context, head: ProgramState) -> dict[str, str]:
             for item in thing.items:
                 visit(item[1] if isinstance(item, tuple) else item)
 
-    for value in (*head.vars.values(), *head.heap.values()):
+    for value in (*head.variables.values(), *head.heap.values()):
         visit(value)
     return names

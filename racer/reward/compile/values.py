@@ -370,15 +370,17 @@ VariableKey = tuple[int, str]
 class ProgramState:
     """Names and objects at one point of the program."""
 
-    __slots__ = ("heap", "vars")
+    __slots__ = ("heap", "variables")
 
-    def __init__(self, vars: dict[VariableKey, Value] | None = None, heap: dict[int, Content] | None = None) -> None:
-        self.vars: dict[VariableKey, Value] = vars or {}
+    def __init__(
+        self, variables: dict[VariableKey, Value] | None = None, heap: dict[int, Content] | None = None
+    ) -> None:
+        self.variables: dict[VariableKey, Value] = variables or {}
         self.heap: dict[int, Content] = heap or {}
 
     def clone(self) -> ProgramState:
         """A copy whose changes are its own."""
-        return ProgramState(dict(self.vars), dict(self.heap))
+        return ProgramState(dict(self.variables), dict(self.heap))
 
 
 def refs_of(thing: Any) -> list[int]:
