@@ -3,12 +3,14 @@
 `Deadline` limits the time of the calls of one control step on any thread. `PrintCapture` keeps what user code prints
 away from the terminal and in bounded memory. `SharedNamesGuard` protects the names that all of Python shares:
 a reward function that sets `math.sqrt` or `builtins.abs` changes them for the trainer too, so the guard compares
-them after every batch of calls, restores them, and refuses the function.
+them after every batch of calls, restores them, and refuses the function. In a sandbox process, where a watchdog
+replaces the deadline, `watched_user_code` is all of them.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import ctypes
 import json
 import math
@@ -17,11 +19,15 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, TextIO, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 
 from racer.errors import RewardError
+
+if TYPE_CHECKING:
+    from racer.reward.sandbox import SandboxProcess
 
 TIME_LIMIT_S = 60.0
 """Maximum time of all calls of one control step [s]; a slower function makes a training useless."""
@@ -266,3 +272,21 @@ def _restore_names(before: list[dict[str, Any]], zip: Any = zip, Exception: Any 
                 space[name] = old[name]
                 changed = f"{module}.{name}"
     return changed
+
+
+@contextlib.contextmanager
+def watched_user_code(process: SandboxProcess, seconds: float, file: str, output: PrintCapture) -> Iterator[None]:
+    """Guard user code in a sandbox process.
+
+    Args:
+        process: its watchdog ends the process where user code takes longer than `seconds`.
+        seconds: maximum time of the user code [s].
+        file: the user's file, for messages.
+        output: receives what user code prints.
+    """
+    process.watch(seconds)
+    try:
+        with output, SharedNamesGuard(file):
+            yield
+    finally:
+        process.rest()

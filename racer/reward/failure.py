@@ -131,13 +131,7 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
 
 
 def reward_error(
-    verdict: FailureVerdict,
-    file: str,
-    params: dict[str, Any],
-    *,
-    index: int,
-    n_cars: int,
-    folder: str | Path | None,
+    verdict: FailureVerdict, file: str, params: dict[str, Any], *, index: int, n_cars: int, folder: str | Path | None
 ) -> RewardError:
     """Make the error of a failed call, one line for the user, and save the params of the call.
 

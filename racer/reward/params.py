@@ -25,7 +25,7 @@ class Param:
         name: the key.
         type: the Python type of the value, as users write it.
         unit: unit of the value or of the list's items; empty where there is none.
-        range: the values that can occur; empty where there is no limit.
+        range: the values that can occur; empty where it is not limited.
         meaning: what the value is, in plain words.
         fill: `telemetry`: from fields of `TELEMETRY`, two fields make a new list; `objects`: a new list with
             one item for each active row of `OBJECT_TELEMETRY`, two fields make an item that is a new list;

@@ -4,18 +4,64 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.errors import RewardError
 from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard
-from racer.reward.failure import as_reward, reward_error, verdict_of_exception, verdict_of_value
+from racer.reward.failure import FailureVerdict, as_reward, reward_error, verdict_of_exception, verdict_of_value
 from racer.reward.protocol import FIRST_STEP, REWARD_MAX, RewardPath
 from racer.reward.rows import Records, Waypoints, params_of, params_rows
 from racer.reward.source import RewardCallable, RewardSource, check_function, compile_source, new_module, read_source
 
 
-class PythonReward:
+class UserCodeReward:
+    """What rewards that call user code share: its guards, its output and the errors of its calls.
+
+    Args:
+        file: the user's file; empty where a callable has none.
+        shape: worlds of the batch and cars in each world, (N, C).
+        failure_folder: folder for the params of a failed call; None saves nothing.
+        output: receives what user code prints; None makes a new capture.
+        time_limit_s: maximum time of all calls of one control step [s].
+    """
+
+    def __init__(
+        self,
+        file: str,
+        shape: tuple[int, int],
+        failure_folder: str | Path | None,
+        output: PrintCapture | None = None,
+        time_limit_s: float = TIME_LIMIT_S,
+    ) -> None:
+        self._file, self._shape, self._failure_folder = file, shape, failure_folder
+        self._output = output or PrintCapture()
+        self._deadline = Deadline(time_limit_s)
+        self._shared_names = SharedNamesGuard(file)
+
+    @property
+    def printed_lines(self) -> int:
+        """Number of lines that user code has printed."""
+        return self._output.printed_lines
+
+    @property
+    def first_prints(self) -> list[str]:
+        """The first lines that user code has printed, at most 20, cut to 300 characters."""
+        return list(self._output.first_prints)
+
+    @property
+    def last_prints(self) -> list[str]:
+        """The last lines that user code has printed, at most 20, cut to 300 characters."""
+        return list(self._output.last_prints)
+
+    def _error(self, index: int, verdict: FailureVerdict, params: dict[str, Any]) -> RewardError:
+        n_cars, folder = self._shape[1], self._failure_folder
+        return reward_error(verdict, self._file, params, index=index, n_cars=n_cars, folder=folder)
+
+
+class PythonReward(UserCodeReward):
     """A user's reward function in plain Python.
 
     A file is run once for each car, each time in a separate module: its globals and class attributes belong to
@@ -27,6 +73,7 @@ class PythonReward:
         n_cars: cars in each world, C.
         failure_folder: folder for the params of a failed call; None saves nothing.
         functions: one function of this file for each car, where they exist already.
+        output: receives what user code prints; None makes a new capture.
         time_limit_s: maximum time of all calls of one control step [s].
         reason: why the function does not run compiled.
 
@@ -47,43 +94,26 @@ class PythonReward:
         *,
         failure_folder: str | Path | None = None,
         functions: list[RewardCallable] | None = None,
+        output: PrintCapture | None = None,
         time_limit_s: float = TIME_LIMIT_S,
         reason: str = "",
     ) -> None:
         self.path: RewardPath
         self.reason = reason
-        self._deadline = Deadline(time_limit_s)
-        self._shape = (n_worlds, n_cars)
-        self._failure_folder = failure_folder
-        self._output = PrintCapture()
         count = n_worlds * n_cars
         if isinstance(reward, RewardSource):
-            self.path, self.source = "python", reward
-            self._file = str(reward.path)
-            code = compile_source(reward)
-            with self._output, self._deadline, SharedNamesGuard(self._file):
-                self._functions = functions or [new_module(reward, code)[1] for _ in range(count)]
+            self.path, self.source, file = "python", reward, str(reward.path)
         else:
             self.path, self.source = "callable", read_source(reward)
             check_function(reward, self.source.name)
-            self._file = getattr(getattr(inspect.unwrap(reward), "__code__", None), "co_filename", "")
+            file = getattr(getattr(inspect.unwrap(reward), "__code__", None), "co_filename", "")
+        super().__init__(file, (n_worlds, n_cars), failure_folder, output, time_limit_s)
+        if isinstance(reward, RewardSource):
+            code = compile_source(reward)
+            with self._output, self._deadline, self._shared_names:
+                self._functions = functions or [new_module(reward, code)[1] for _ in range(count)]
+        else:
             self._functions = [reward] * count
-        self._shared_names = SharedNamesGuard(self._file)
-
-    @property
-    def printed_lines(self) -> int:
-        """Number of lines that user code has printed."""
-        return self._output.printed_lines
-
-    @property
-    def first_prints(self) -> list[str]:
-        """The first lines that user code has printed, at most 20, cut to 300 characters."""
-        return list(self._output.first_prints)
-
-    @property
-    def last_prints(self) -> list[str]:
-        """The last lines that user code has printed, at most 20, cut to 300 characters."""
-        return list(self._output.last_prints)
 
     def compute(
         self, telemetry: Records, objects: Records | None, waypoints: Waypoints, out: NDArray[np.float64]
@@ -122,7 +152,5 @@ class PythonReward:
                         again = params_of(index, rows, object_rows, waypoints)
                         verdict = verdict_of_value(value, self._file, function, again)
                 if verdict is not None:
-                    received = params_of(index, rows, object_rows, waypoints)
-                    n_cars, folder = self._shape[1], self._failure_folder
-                    raise reward_error(verdict, self._file, received, index=index, n_cars=n_cars, folder=folder)
+                    raise self._error(index, verdict, params_of(index, rows, object_rows, waypoints))
         out[...] = np.array(rewards).reshape(self._shape)

@@ -78,11 +78,7 @@ class _ObjectColumns:
 
 
 def _column(
-    param: Param,
-    fields: dict[str, Sequence[Any]],
-    objects: _ObjectColumns | None,
-    waypoints: Waypoints,
-    count: int,
+    param: Param, fields: dict[str, Sequence[Any]], objects: _ObjectColumns | None, waypoints: Waypoints, count: int
 ) -> Iterable[Any]:
     """Return the values of one key for all cars; lists are built one by one while the column is read."""
     names = param.fields

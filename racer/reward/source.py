@@ -53,10 +53,14 @@ def read_source(what: str | Path | RewardCallable) -> RewardSource:
         what: a path, a name (`default`), or a callable.
 
     Raises:
-        RewardError: there is no such file, or it is not text.
+        RewardError: the file does not exist, or it is not text.
     """
     if not isinstance(what, (str, Path)):
-        return _callable_source(what)
+        try:
+            text = inspect.getsource(what)
+        except (OSError, TypeError):
+            text = ""
+        return _source(getattr(what, "__name__", type(what).__name__), None, text)
     try:
         path = find_asset("reward", what)
     except AssetError as error:
@@ -70,14 +74,6 @@ def read_source(what: str | Path | RewardCallable) -> RewardSource:
     except (SyntaxError, UnicodeDecodeError) as error:
         raise RewardError(f"{path} is not Python text ({first_line(error)}); save it as UTF-8.") from None
     return _source(path.stem, path, text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _callable_source(function: RewardCallable) -> RewardSource:
-    try:
-        text = inspect.getsource(function)
-    except (OSError, TypeError):
-        text = ""
-    return _source(getattr(function, "__name__", type(function).__name__), None, text)
 
 
 def _source(name: str, path: Path | None, text: str) -> RewardSource:

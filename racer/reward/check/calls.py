@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.reward.call_guards import PrintCapture, SharedNamesGuard
+from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.failure import FailureVerdict, as_reward, verdict_of_exception, verdict_of_value
 from racer.reward.protocol import FIRST_STEP
 from racer.reward.rows import Records, Sample, params_of, params_rows
+from racer.reward.sandbox import SandboxProcess
 from racer.reward.source import RewardCallable, RewardSource, new_module
 
 
@@ -55,16 +56,6 @@ class SampleCalls:
     floats: bool
 
 
-class Watchdog(Protocol):
-    """Ends the process where user code does not return."""
-
-    def watch(self, seconds: float) -> None:
-        """Start the time limit for user code [s]."""
-
-    def rest(self) -> None:
-        """Stop the time limit: no user code runs from here on."""
-
-
 _FAILURES_MAX = 200
 """Failed calls without a single reward after which the rest of a sample is skipped."""
 
@@ -78,27 +69,21 @@ class RewardCaller:
         source: text of the file.
         code: the compiled text.
         hang_s: time limit for the calls of one control step [s].
-        watchdog: enforces the time limit.
+        watchdog: the sandbox process, which enforces the time limit.
 
     Attributes:
         faults: the faults so far, one for each way of failing.
         output: what the function printed.
     """
 
-    def __init__(self, source: RewardSource, code: types.CodeType, *, hang_s: float, watchdog: Watchdog) -> None:
+    def __init__(self, source: RewardSource, code: types.CodeType, *, hang_s: float, watchdog: SandboxProcess) -> None:
         self.faults: dict[tuple[Any, ...], CallFault] = {}
         self.output = PrintCapture()
         self._source, self._code, self._file = source, code, str(source.path)
         self._hang_s, self._watchdog = hang_s, watchdog
 
-    @contextlib.contextmanager
-    def _user_code(self) -> Iterator[None]:
-        self._watchdog.watch(self._hang_s)
-        try:
-            with self.output, SharedNamesGuard(self._file):
-                yield
-        finally:
-            self._watchdog.rest()
+    def _user_code(self) -> contextlib.AbstractContextManager[None]:
+        return watched_user_code(self._watchdog, self._hang_s, self._file, self.output)
 
     def functions(self, count: int) -> list[RewardCallable]:
         """Make `count` functions that share no state.

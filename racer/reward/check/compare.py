@@ -31,7 +31,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
     reward = load_reward(source, n_worlds=1)
     reason = str(getattr(reward, "reason", ""))
     if reward.path != "compiled":
-        return {"path": "python", "reason": reason or "there is no compiler for it"}
+        return {"path": "python", "reason": reason or "it was not compiled"}
     difference_max, count = 0.0, 0
     for sample, calls in driven:
         telemetry = _until_first_fault(sample, calls)

@@ -1,6 +1,6 @@
 """Translates calls: of the user's functions, classes and objects, of known functions, and of methods.
 
-A user's function is translated in place, once for each call, so it needs no types of its own: `inline_call` binds the
+A user's function is translated in place, once for each call, so its arguments need no declared types: `inline_call` binds the
 arguments to the names of a new frame and translates the body there. Early returns are rewritten as nested branches
 where that does not double code (`tail_form`), else the body becomes a block that `return` leaves:
 

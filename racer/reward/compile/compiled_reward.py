@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.errors import RewardError
-from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard
 from racer.reward.compile.car_state import StateMismatch, fingerprint, restore_state, save_state
 from racer.reward.compile.errors import ENDLESS, KINDS
 from racer.reward.compile.kernel import OBJECT_NUMBERS, Kernel
-from racer.reward.failure import FailureVerdict, as_reward, reward_error, verdict_of_exception, verdict_of_value
+from racer.reward.failure import FailureVerdict, as_reward, verdict_of_exception, verdict_of_value
 from racer.reward.protocol import RewardPath
-from racer.reward.python_reward import PythonReward
+from racer.reward.python_reward import PythonReward, UserCodeReward
 from racer.reward.rows import Records, Waypoints, params_of
 from racer.reward.source import RewardCallable, RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
@@ -36,7 +34,7 @@ REPLAY_SHARE = 0.02
 _NO_OBJECTS = np.zeros(1, OBJECT_TELEMETRY)
 
 
-class CompiledReward:
+class CompiledReward(UserCodeReward):
     """A compiled reward.
 
     Args:
@@ -66,18 +64,13 @@ class CompiledReward:
         failure_folder: str | Path | None = None,
         reason: str = "",
     ) -> None:
+        super().__init__(str(source.path), (n_worlds, n_cars), failure_folder)
         self.path: RewardPath = "compiled"
         self.reason = reason
         self.source = source
         self.replayed = 0
         self._kernel = kernel
-        self._shape = (n_worlds, n_cars)
-        self._failure_folder = failure_folder
         self._code = compile_source(source)
-        self._file = str(source.path)
-        self._output = PrintCapture()
-        self._deadline = Deadline(TIME_LIMIT_S)
-        self._shared_names = SharedNamesGuard(self._file)
         count = n_worlds * n_cars
         self._calls = 0
         self.states = np.tile(kernel.initial, (count, 1))
@@ -98,17 +91,7 @@ class CompiledReward:
     @property
     def printed_lines(self) -> int:
         """Number of lines that user code has printed, or would have printed in plain Python."""
-        return int(self._prints[0]) + self._output.printed_lines + (self._python.printed_lines if self._python else 0)
-
-    @property
-    def first_prints(self) -> list[str]:
-        """The first lines printed in plain Python; compiled calls only count their lines."""
-        return list(self._output.first_prints) or (self._python.first_prints if self._python else [])
-
-    @property
-    def last_prints(self) -> list[str]:
-        """The last lines printed in plain Python."""
-        return (self._python.last_prints if self._python else []) or list(self._output.last_prints)
+        return int(self._prints[0]) + self._output.printed_lines
 
     def compute(
         self, telemetry: Records, objects: Records | None, waypoints: Waypoints, out: NDArray[np.float64]
@@ -254,12 +237,10 @@ class CompiledReward:
         for row, (module, _) in zip(self.states, modules, strict=True):
             restore_state(module, self._kernel.layout, row)
         functions = [self._detached.get(index, function) for index, (_, function) in enumerate(modules)]
-        self._python = PythonReward(self.source, *self._shape, failure_folder=self._failure_folder, functions=functions)
+        self._python = PythonReward(
+            self.source, *self._shape, failure_folder=self._failure_folder, functions=functions, output=self._output
+        )
         self.path = "python"
-
-    def _error(self, index: int, verdict: FailureVerdict, params: dict[str, Any]) -> RewardError:
-        n_cars, folder = self._shape[1], self._failure_folder
-        return reward_error(verdict, self._file, params, index=index, n_cars=n_cars, folder=folder)
 
 
 def _flat_rows(table: Records, dtype: np.dtype[np.void]) -> Records:

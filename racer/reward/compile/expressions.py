@@ -2,9 +2,7 @@
 
 A handler takes the context and a node of the user's syntax tree and returns the value of the expression: a constant
 where it is known now, else a number with its Python expression, an object, or one of the other values of `values`.
-Code that the value needs is written on the way. The handlers are in five tables: names (with constants, attributes,
-calls and lambdas), operators (with `and`, `or`, `not` and `a if b else c`), comparisons, subscripts, and displays
-(lists, tuples, sets, dicts and f-strings).
+Code that the value needs is written on the way. `HANDLERS` is the table of all kinds.
 """
 
 from __future__ import annotations
@@ -109,29 +107,11 @@ def _inherited(context: Context, name: str) -> Value:
     raise context.unsupported("`super` in this place")
 
 
-def _call(context: Context, node: ast.Call) -> Value:
-    return context.call(node)
-
-
-def _lambda(context: Context, node: ast.Lambda) -> Value:
-    return object_ops.function_value(context, node)
-
-
 def _walrus(context: Context, node: ast.NamedExpr) -> Value:
     value = as_atom(context, context.evaluate(node.value), node.target.id)
     key = resolve_name(context, node.target.id)
     context.state.variables[key] = value
     return value
-
-
-NAME_HANDLERS: HandlerTable = {
-    ast.Constant: _constant,
-    ast.Name: _name,
-    ast.Attribute: _attribute,
-    ast.Call: _call,
-    ast.Lambda: _lambda,
-    ast.NamedExpr: _walrus,
-}
 
 
 def _binop(context: Context, node: ast.BinOp) -> Value:
@@ -250,14 +230,6 @@ def _ifexp(context: Context, node: ast.IfExp) -> Value:
     return context.choose(test, lambda: context.evaluate(node.body), lambda: context.evaluate(node.orelse))
 
 
-OPERATOR_HANDLERS: HandlerTable = {
-    ast.BinOp: _binop,
-    ast.UnaryOp: _unary,
-    ast.BoolOp: _boolop,
-    ast.IfExp: _ifexp,
-}
-
-
 _SYMBOLS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -311,9 +283,6 @@ def _compare_order(context: Context, symbol: str, left: Value, right: Value) -> 
     return Scalar("b", f"({comparable_pair(a, b)} {symbol} {comparable_pair(b, a)})", numpy)
 
 
-COMPARISON_HANDLERS: HandlerTable = {ast.Compare: _compare}
-
-
 def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:
     """Translate the items of a display, or the arguments of a call, `*items` included."""
     items: list[Value] = []
@@ -360,15 +329,6 @@ def _fstring(context: Context, node: ast.JoinedStr) -> Value:
                 spec = "".join(str(v.value) for v in part.format_spec.values if isinstance(v, ast.Constant))
             format_value(context, value, "" if part.conversion != -1 else spec)
     return UnknownString()
-
-
-DISPLAY_HANDLERS: HandlerTable = {
-    ast.List: _sequence_display,
-    ast.Tuple: _sequence_display,
-    ast.Set: _sequence_display,
-    ast.Dict: _dict,
-    ast.JoinedStr: _fstring,
-}
 
 
 def _slice_ends(context: Context, node: ast.Slice) -> list[Value | None]:
@@ -443,4 +403,22 @@ def _get_number_key(context: Context, content: DictContents, index: Scalar) -> V
     return get_item(context, TupleValue(tuple(value for _, value in content.items)), position)
 
 
-SUBSCRIPT_HANDLERS: HandlerTable = {ast.Subscript: _subscript}
+HANDLERS: HandlerTable = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Call: Context.call,
+    ast.Lambda: object_ops.function_value,
+    ast.NamedExpr: _walrus,
+    ast.BinOp: _binop,
+    ast.UnaryOp: _unary,
+    ast.BoolOp: _boolop,
+    ast.IfExp: _ifexp,
+    ast.Compare: _compare,
+    ast.List: _sequence_display,
+    ast.Tuple: _sequence_display,
+    ast.Set: _sequence_display,
+    ast.Dict: _dict,
+    ast.JoinedStr: _fstring,
+    ast.Subscript: _subscript,
+}

@@ -1,9 +1,7 @@
 """Translates each kind of statement, and comprehensions, which are loops with an assignment.
 
 A handler takes the context and a node of the user's syntax tree, writes code and changes the state: the values of
-names and the contents of objects from this point on. The handlers are in tables for assignments (and `del`),
-branches (`if`, `return` and statements that only compute), loops (with `break` and `continue`), comprehensions,
-errors (`try`, `raise`, `assert`), and definitions inside functions (`def`, `class`, `import`).
+names and the contents of objects from this point on. `HANDLERS` is the table of all kinds.
 """
 
 from __future__ import annotations
@@ -156,14 +154,6 @@ def _delete(context: Context, node: ast.Delete) -> None:
             raise context.unsupported("this `del`")
 
 
-ASSIGNMENT_HANDLERS: HandlerTable = {
-    ast.Assign: _assign,
-    ast.AnnAssign: _annotated,
-    ast.AugAssign: _augmented,
-    ast.Delete: _delete,
-}
-
-
 CHAIN_MIN = 5
 """Branches from which on an `elif` chain is written as a flat block: Python limits how deep blocks may be nested."""
 
@@ -218,16 +208,6 @@ def _if(context: Context, node: ast.If) -> None:
 def _execute_and_leave(context: Context, statements: list[ast.stmt], target: BlockExits) -> NoReturn:
     context.execute(statements)
     raise context.leave(target)
-
-
-BRANCH_HANDLERS: HandlerTable = {
-    ast.Expr: _expression,
-    ast.Pass: _pass,
-    ast.Global: _pass,
-    ast.Nonlocal: _pass,
-    ast.Return: _return,
-    ast.If: _if,
-}
 
 
 def _while(context: Context, node: ast.While) -> None:
@@ -299,14 +279,6 @@ def _continue(context: Context, node: ast.stmt) -> None:
     raise context.leave(again, "continue" if leave is again else "break")
 
 
-LOOP_HANDLERS: HandlerTable = {
-    ast.While: _while,
-    ast.For: _for,
-    ast.Break: _break,
-    ast.Continue: _continue,
-}
-
-
 @contextmanager
 def _frame(context: Context, node: ast.ClassDef | ast.ListComp | ast.GeneratorExp, number: int) -> Iterator[None]:
     """Translate what follows in the frame of a class body or a comprehension."""
@@ -371,12 +343,6 @@ def _filtered(context: Context, tests: list[ast.expr], action: Callable[[], None
         _filtered(context, tests[1:], action)
     elif test is not False:
         context.branch(test, lambda: _filtered(context, tests[1:], action))
-
-
-COMPREHENSION_HANDLERS: HandlerTable = {
-    ast.ListComp: comprehension,
-    ast.GeneratorExp: comprehension,
-}
 
 
 def _try(context: Context, node: ast.Try) -> None:
@@ -457,13 +423,6 @@ def _assert(context: Context, node: ast.Assert) -> None:
         context.trap_if(f"not {test}", error="AssertionError")
 
 
-ERROR_HANDLERS: HandlerTable = {
-    ast.Try: _try,
-    ast.Raise: _raise,
-    ast.Assert: _assert,
-}
-
-
 def _function(context: Context, node: ast.FunctionDef) -> None:
     decorators = check_decorators(context, node)
     value: Value = function_value(context, node)
@@ -509,7 +468,24 @@ def _import_from(context: Context, node: ast.ImportFrom) -> None:
         context.state.variables[resolve_name(context, alias.asname or alias.name)] = value
 
 
-DEFINITION_HANDLERS: HandlerTable = {
+HANDLERS: HandlerTable = {
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Delete: _delete,
+    ast.Expr: _expression,
+    ast.Pass: _pass,
+    ast.Global: _pass,
+    ast.Nonlocal: _pass,
+    ast.Return: _return,
+    ast.If: _if,
+    ast.While: _while,
+    ast.For: _for,
+    ast.Break: _break,
+    ast.Continue: _continue,
+    ast.Try: _try,
+    ast.Raise: _raise,
+    ast.Assert: _assert,
     ast.FunctionDef: _function,
     ast.ClassDef: _class,
     ast.Import: _import,

@@ -16,7 +16,6 @@ import io
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
-from racer.reward.call_guards import PrintCapture, SharedNamesGuard
+from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
 from racer.reward.compile.compiled_reward import REPLAY_SHARE, CompiledReward
 from racer.reward.compile.errors import ENDLESS, KINDS, CannotCompile
@@ -220,6 +219,10 @@ COMPARE_S = 6.0
 """Time after which no further control step is compared [s]."""
 
 
+def _user_code(source: RewardSource, process: SandboxProcess) -> contextlib.AbstractContextManager[None]:
+    return watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture())
+
+
 class PathComparison:
     """Compares a kernel with plain Python; each car of a sample has a separate module.
 
@@ -243,23 +246,15 @@ class PathComparison:
     def __init__(self, source: RewardSource, kernel: Kernel, process: SandboxProcess) -> None:
         self._source, self._kernel, self._process = source, kernel, process
         self._code = compile_source(source)
-        self._shared_names = SharedNamesGuard(str(source.path))
         self.states = self.rewarded = self.failed = 0
         self.difference_max = 0.0
         self.differences: list[str] = []
         self.replays: Counter[int] = Counter()
 
-    @contextlib.contextmanager
-    def _user_code(self) -> Iterator[None]:
-        self._process.watch(VALIDATION_HANG_S)
-        with PrintCapture(), self._shared_names:
-            yield
-        self._process.rest()
-
     def run(self, sample: Sample, seconds: float) -> None:
         """Compare the two paths on one sample, for at most `seconds` [s]."""
         cars = sample.telemetry.shape[1]
-        with self._user_code():
+        with _user_code(self._source, self._process):
             modules = [new_module(self._source, self._code) for _ in range(cars)]
         reward = CompiledReward(self._source, self._kernel, cars)
         reward.set_waypoints(sample.waypoints)
@@ -274,7 +269,7 @@ class PathComparison:
             codes = reward.run(rows, objects)
             flat = rows.reshape(-1)
             object_rows = None if objects is None else objects.reshape(len(flat), -1)
-            with self._user_code():
+            with _user_code(self._source, self._process):
                 for index, params in enumerate(params_rows(flat, object_rows, sample.waypoints)):
                     if flat["steps"][index] >= 2.0:
                         code = int(codes[index])
@@ -359,9 +354,8 @@ def call_in_python(source: RewardSource, sample: Sample, process: SandboxProcess
     Raises:
         NeedsMemory: the function takes more memory than allowed.
     """
-    process.watch(VALIDATION_HANG_S)
     start = time.perf_counter()
-    with PrintCapture(), SharedNamesGuard(str(source.path)):
+    with _user_code(source, process):
         _, function = new_module(source, compile_source(source))
         for row in sample.telemetry:
             for params in params_rows(row[0, :1], None, sample.waypoints):
@@ -459,10 +453,8 @@ def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) ->
     from racer.reward.compile.translate import translate
 
     check_forbidden(ast.parse(source.text))
-    process.watch(VALIDATION_HANG_S)
-    with PrintCapture(), SharedNamesGuard(str(source.path)):
+    with _user_code(source, process):
         module, _ = new_module(source, compile_source(source))
-    process.rest()
     times = [time.perf_counter()]
     translation = translate(module, source.text, str(source.path))
     times.append(time.perf_counter())
