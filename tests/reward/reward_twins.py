@@ -96,7 +96,8 @@ class Twins:
 
     Attributes:
         gone: cars that plain Python would have to keep: what they hold fits no row.
-        traps: calls that the translation left to plain Python.
+        traps: calls that the translation left to plain Python although Python returns a reward.
+        compared: calls whose compiled reward was compared with the one of plain Python.
         calls: all calls.
     """
 
@@ -108,7 +109,7 @@ class Twins:
         self.reward = CompiledReward(self.source, self.kernel, cars)
         with PrintCapture():
             self.functions = [new_module(self.source, code)[1] for _ in range(cars)]
-        self.traps = self.calls = 0
+        self.traps = self.compared = self.calls = 0
         self.gone: set[int] = set()
 
     def step(self, rows: np.ndarray, things: np.ndarray | None, waypoints: Any) -> None:
@@ -131,6 +132,7 @@ class Twins:
                 self.gone.add(index)
                 assert codes[index] != 0, f"Python fails, the kernel gives {self.reward.rewards[index]!r}"
             elif codes[index] == 0:
+                self.compared += 1
                 got = self.reward.rewards[index]
                 assert abs(got - expected) <= 1e-9 * (1 + abs(expected)), (got, expected)
             else:
