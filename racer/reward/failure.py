@@ -117,6 +117,7 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
         outer.append(frame)
         return on_return
 
+    # A debugger or a coverage tool may have a tracer; it must continue afterwards.
     before = sys.gettrace()
     sys.settrace(on_call)
     try:

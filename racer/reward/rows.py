@@ -65,6 +65,7 @@ class _ObjectColumns:
     def __init__(self, objects: Records) -> None:
         active = objects["active"]
         self._objects = objects[active]
+        # Boolean indexing lists the active objects car by car, so the objects of car n are one slice.
         ends = np.cumsum(active.sum(axis=1)).tolist()
         self._bounds = list(zip([0, *ends[:-1]], ends, strict=True))
 

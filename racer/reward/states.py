@@ -93,6 +93,7 @@ def sample_track(
         round(np.clip(laps * track.length / speed * _RATE_HZ, 60, limit)) for speed, limit in ((1.5, 900), (0.5, 1800))
     )
     for scenario in scenarios:
+        # A scenario has the same states whichever other scenarios are sampled.
         rng = np.random.default_rng([seed, SCENARIOS.index(scenario)])
         sampler = partial(_StateSampler, track, vehicle, scenario, rng)
         if scenario == "time_trial":
@@ -143,6 +144,7 @@ class _StateSampler:
         return World([self._track], self._vehicle, cars, objects=objects, control_dt=1.0 / _RATE_HZ)
 
     def _step(self, world: World, actions: NDArray[np.float64]) -> None:
+        # A car that has ended waits for its new pose; the step before gave the last reward of its episode.
         waiting = world.ended.copy()
         world.step(actions[:, None])
         rows = world.telemetry.copy()
@@ -170,6 +172,7 @@ class _StateSampler:
         poses[:, 0, 1] = self._rng.uniform(0.0, length, count)
         if first:
             poses[:2, 0, 1] = 0.0
+        # Laps of an open track go from one end to the other.
         if not self._track.closed:
             poses[..., 1] = OPEN_START
         poses[:, 0, 2] = 0.25 * 0.5 * self._track.widths.min() * self._rng.uniform(-1.0, 1.0, count)

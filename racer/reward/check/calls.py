@@ -147,6 +147,7 @@ class RewardCaller:
         rewarded = (rows["steps"] >= FIRST_STEP).tolist()
         values = [float("nan")] * len(rewarded)
         failures: list[tuple[int, BaseException | None, Any]] = []
+        # Only the call and the making of its dict are timed; verdicts, which may repeat a call, come after.
         start = time.perf_counter()
         for n, params in enumerate(params_rows(rows, objects, sample.waypoints)):
             if not rewarded[n]:
@@ -177,6 +178,7 @@ class RewardCaller:
     ) -> None:
         """Count a failed call; the verdict is made once for each way of failing."""
         verdict = None if error is None else verdict_of_exception(error, self._file, function)
+        # Exceptions are one fault by type and line, values by their class: thousands of calls make one message.
         key: tuple[Any, ...] = (
             ("value", _value_class(value)) if verdict is None else (type(error).__name__, verdict.line)
         )
@@ -231,8 +233,10 @@ def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -
 
     if differs(sample, steps):
         return "random"
+    # A function without state gives each state its reward in any order.
     if not differs(sample, reversed(steps)):
         return "none"
+    # A function that resets its state in each episode does not miss the first one.
     later = _without_first_episodes(sample, len(steps))
     return "episodes" if later is not None and differs(later, steps) else "state"
 

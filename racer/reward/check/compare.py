@@ -35,6 +35,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
     difference_max, count = 0.0, 0
     for sample, calls in driven:
         telemetry = _until_first_fault(sample, calls)
+        # One car for each car of the sample: state is kept from row to row.
         reward = load_reward(source, n_worlds=telemetry.shape[1])
         out = np.zeros(telemetry.shape[1:])
         for t in range(calls.done):

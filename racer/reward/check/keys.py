@@ -97,6 +97,7 @@ def named_keys(text: str) -> dict[str, int]:
             stored.add(key)
         else:
             lines[key] = min(lines.get(key, node.lineno), node.lineno)  # type: ignore[attr-defined]
+    # A key of the table that the function also sets is still read from the dict.
     return {key: line for key, line in lines.items() if key not in stored or key in NAMES}
 
 

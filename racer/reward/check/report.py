@@ -26,6 +26,12 @@ HISTORIES = {
 }
 """The text for each value of `CheckReport.history`."""
 
+SCENARIO_TEXTS = {
+    "time_trial": "in a time trial",
+    "backward": "only when the track is driven backwards",
+    "objects": "only with objects on the road",
+}
+"""When an error occurs, for each value of its `where`."""
 _STOPPING = ("time_trial", "some_tracks")
 
 
@@ -107,6 +113,7 @@ def check_reward(
     }
     answer = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path))
     facts: dict[str, Any] = {"errors": [], "reason": ""} | answer.result
+    # All calls in plain Python were made by then, so a hang in the compiler is not an error of the function.
     if answer.ended_early and answer.stage.get("where") == "compile":
         facts |= {"path": "python", "reason": f"compiling it failed ({_ending(answer)})"}
     elif answer.ended_early:
@@ -142,11 +149,7 @@ def _ending(answer: SandboxResult) -> str:
 def _ended_error(answer: SandboxResult, file: str, hang_s: float) -> dict[str, Any]:
     """Make the error of a process that user code has stopped or broken."""
     stage = answer.stage.get("where", "load")
-    when = {
-        "load": "while the file was loaded",
-        "backward": "only when the track is driven backwards",
-        "objects": "only with objects on the road",
-    }.get(stage, "in a time trial")
+    when = {"load": "while the file was loaded"}.get(stage) or SCENARIO_TEXTS.get(stage, SCENARIO_TEXTS["time_trial"])
     if answer.ended_early == "hang":
         kind, message = "timeout", f"does not return within {hang_s:g} s ({when})."
     else:

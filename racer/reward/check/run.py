@@ -13,7 +13,7 @@ from racer.errors import RewardError
 from racer.reward.check.calls import CallFault, RewardCaller, SampleCalls, classify_history
 from racer.reward.check.compare import compare_paths
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
-from racer.reward.check.report import make_error
+from racer.reward.check.report import SCENARIO_TEXTS, make_error
 from racer.reward.rows import SCENARIOS, Sample
 from racer.reward.sandbox import SandboxProcess
 from racer.reward.source import RewardSource, compile_source, read_source
@@ -97,6 +97,7 @@ class _CheckRun:
                     self._process.stage(where=where, track=track.name)
                     calls = self._caller.call(sample, budget_s=budget_s)
                     self._driven.append((sample, calls))
+                    # Keys are recorded in separate calls: a watched dict would distort the measured time.
                     few = range(min(_KEY_STEPS, calls.done))
                     start = time.perf_counter()
                     self._caller.call(
@@ -134,12 +135,7 @@ class _CheckRun:
 
     def _fault_error(self, fault: CallFault) -> dict[str, Any]:
         where, tracks = _fault_scenario(fault, self.result["tracks"])
-        when = {
-            "time_trial": "in a time trial",
-            "some_tracks": f"in a time trial on {', '.join(tracks)} only",
-            "backward": "only when the track is driven backwards",
-            "objects": "only with objects on the road",
-        }[where]
+        when = SCENARIO_TEXTS.get(where, f"in a time trial on {', '.join(tracks)} only")
         problem, line, advice = fault.verdict.problem, fault.verdict.line, fault.verdict.advice
         message = f"{problem} ({when}; {sum(fault.counts.values()):,} calls).{advice}"
         error = make_error(fault.kind, message, self._file, line, track=", ".join(tracks), where=where)

@@ -1,8 +1,8 @@
 """Translates calls: of the user's functions, classes and objects, of known functions, and of methods.
 
-A user's function is translated in place, once for each call, so its arguments need no declared types: `inline_call` binds the
-arguments to the names of a new frame and translates the body there. Early returns are rewritten as nested branches
-where that does not double code (`tail_form`), else the body becomes a block that `return` leaves:
+A user's function is translated in place, once for each call, so its arguments need no declared types: `inline_call`
+binds the arguments to the names of a new frame and translates the body there. Early returns are rewritten as nested
+branches where that does not double code (`tail_form`), else the body becomes a block that `return` leaves:
 
     if a:               if a:
         return 1            return 1
@@ -62,6 +62,7 @@ _tail_forms: dict[int, tuple[ast.FunctionDef, list[ast.stmt] | None]] = {}
 
 def tail_form(node: ast.FunctionDef) -> list[ast.stmt] | None:
     """Return the body with every `return` at the end of a branch; None where that would double code."""
+    # The node is kept and compared: an id may belong to a later node after the first one is gone.
     if id(node) not in _tail_forms or _tail_forms[id(node)][0] is not node:
         _tail_forms[id(node)] = (node, _tail(node.body, node, _TAIL_DEPTH))
     return _tail_forms[id(node)][1]
@@ -73,6 +74,7 @@ def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt
             return statements[: index + 1]
         if not has_return(statement):
             continue
+        # A `return` inside a loop or a `try` cannot move to the end of a branch.
         if not isinstance(statement, ast.If) or depth == 0:
             return None
         rest = statements[index + 1 :]
@@ -86,6 +88,7 @@ def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt
             return None
         new = ast.copy_location(ast.If(statement.test, then, orelse), statement)
         return [*statements[:index], new]
+    # A path that reaches the end returns None; the line is that of its last statement.
     place = statements[-1] if statements else end
     last = ast.Return(ast.copy_location(ast.Constant(None), place))
     return [*statements, ast.copy_location(last, place)]
@@ -109,6 +112,7 @@ def has_jump(statements: list[ast.stmt]) -> bool:
             return True
         if isinstance(statement, ast.Try) and has_jump([*statement.body, *statement.orelse, *statement.finalbody]):
             return True
+        # The body of an inner loop has jumps of that loop; its `else` runs outside of it.
         if isinstance(statement, (ast.For, ast.While)) and has_jump(statement.orelse):
             return True
     return False
@@ -140,10 +144,13 @@ def inline_call(context: Context, function: UserFunction, args: list[Value], nam
         raise context.unsupported("recursion")
     if len(context.call_stack) >= DEPTH_MAX:
         raise context.unsupported("calls nested too deep")
+    # The path of call sites names the frame. A second pass over a loop takes the same path, and so gets the same frame
+    # and the same memory for its lists.
     path = (*context.path, context.site(), function.serial)
     number = context.frame_number(path)
     scope = scope_of(node)
     values = _bind(context, function, args, named)
+    # Functions of the standard library have negative numbers; their lines are not lines of the user's file.
     library = function.serial < 0
     saved = context.path, context.current_frame, context.line, context.user_loops, context.return_target
     context.frames[number] = CallFrame(scope, function.frame)
@@ -162,12 +169,14 @@ def inline_call(context: Context, function: UserFunction, args: list[Value], nam
         context.call_stack.pop()
         context.active_frames.pop()
         context.path, context.current_frame, context.line, context.user_loops, context.return_target = saved
-        if context.state is not None and not scope.captured:
+        # A name that an inner function uses may be read after the call, by a closure that was returned or stored.
+        if not scope.captured:
             drop_frame(context, number)
 
 
 def drop_frame(context: Context, number: int) -> None:
     """Remove the names of a frame that has ended from the state."""
+    # Names with `$` are the translator's, such as the value of a `return` that is still on its way.
     for key in [key for key in context.state.variables if key[0] == number and not key[1].startswith("$")]:
         del context.state.variables[key]
 
@@ -208,6 +217,7 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
     """Return the values of a function's parameters, bound as Python binds them."""
     arguments = function.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    # Fewer arguments than names: the rest must be keywords or have defaults. More: they need `*args`.
     bound: dict[str, Value] = dict(zip(names, args, strict=False))
     rest = args[len(names) :]
     if rest and not arguments.vararg:
@@ -227,6 +237,7 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
             raise context.trap(f"an unknown argument `{name}`")
     if arguments.kwarg:
         bound[arguments.kwarg.arg] = context.new_object(DictContents(tuple(extra.items())))
+    # Defaults belong to the last positional parameters, and were evaluated where the function was defined.
     defaults = dict(zip(names[len(names) - len(function.defaults) :], function.defaults, strict=True))
     defaults.update(function.keyword_defaults)
     for name in (*names, *keyword_only):
@@ -272,9 +283,11 @@ def call_method(context: Context, receiver: Value, name: str, args: list[Value],
 def _number_method(context: Context, receiver: Value, name: str) -> Value:
     kind = kind_of(receiver)
     assert kind is not None
+    # `kind[1]` is True for a numpy scalar; `item()` makes the Python number of it.
     if name == "item" and kind[1] and isinstance(receiver, Scalar):
         return Scalar(receiver.kind, receiver.expr, False, receiver.bound)
     if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
+        # math.floor of infinity or NaN is not defined in the kernel; in Python `is_integer` is False for them.
         context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
         return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
     raise context.unsupported(f"the method `{name}` of a number")
@@ -306,6 +319,7 @@ def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: 
 
     if name == "get" and has_key:
         default = args[1] if len(args) > 1 else NONE
+        # A key that exists on some paths only: tag 2 means that it is missing.
         if isinstance(item, Maybe) and item.unbound:
             inner = Maybe(item.tag, item.value, True, False) if item.none else item.value
             return context.choose(f"{item.tag} != 2", lambda: inner or NONE, lambda: default)
@@ -348,6 +362,7 @@ def _array_method(context: Context, receiver: Value, name: str, args: list[Value
 def _list_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
     if name in ("index", "count") and len(args) == 1:
         return context.call_stdlib("index_of" if name == "index" else "count_of", receiver, args[0])
+    # From here on the methods change the list, and a tuple has none of them.
     if isinstance(receiver, TupleValue) and receiver.type == "tuple":
         raise context.trap(f"a tuple has no `{name}`")
     if name == "pop":
@@ -373,6 +388,7 @@ def _change_list(context: Context, receiver: Value, name: str, args: list[Value]
     if name == "extend" and isinstance(content, FixedSequence) and is_sequence(context, args[0]):
         more = contents_of(context, args[0])
         if isinstance(more, FixedSequence) and more.type != "set":
+            # The items of an inner list become part of the outer one, so the inner list must not change afterwards.
             for value in more.items:
                 freeze_inner(context, value)
             context.state.heap[ref.id] = FixedSequence("list", content.items + more.items)
@@ -451,6 +467,7 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
         return call_method(context, function.receiver, function.name, args, named)
     if isinstance(function, ObjectRef):
         content = context.content(function.id)
+        # An object without a class is a class itself.
         if isinstance(content, ObjectFields) and content.cls is None:
             return _instance(context, function, args, named)
         if isinstance(content, ObjectFields):

@@ -108,6 +108,7 @@ class CompiledReward(UserCodeReward):
             return
         if telemetry.shape != self._shape:
             raise ValueError(f"made for {self._shape} cars, got telemetry of shape {telemetry.shape}")
+        # The simulator passes the same object in every step, so an identity test is enough.
         if waypoints is not self._waypoints:
             self.set_waypoints(waypoints)
         # The kernel reads without bounds checks, so a wrong course must not reach it.
@@ -119,6 +120,7 @@ class CompiledReward(UserCodeReward):
                 self._replay(telemetry.reshape(-1), objects, waypoints)
         out[...] = self.rewards.reshape(self._shape)
         self._calls += len(codes)
+        # Both paths cost more than plain Python alone where many calls need both.
         if self.replayed > REPLAYS_MAX and self.replayed > REPLAY_SHARE * self._calls:
             self.reason = f"{self.replayed} of {self._calls} calls needed plain Python"
             self._switch_to_python()
@@ -138,26 +140,12 @@ class CompiledReward(UserCodeReward):
         kernel = self._kernel
         if len(self._memory) < kernel.memory + OBJECT_NUMBERS * slots:
             self._memory = np.zeros(kernel.memory + OBJECT_NUMBERS * slots)
-        # numba reads fields of structured arrays slowly; the kernel indexes typed views of the same bytes.
+        # The kernel indexes flat typed views of the same bytes by the offsets of the fields, see `SIGNATURE`.
         kernel.function(
-            0,
-            len(rows),
-            rows.view(np.float64),
-            rows.view(np.int32),
-            rows.view(np.uint8),
-            object_rows.view(np.float64),
-            object_rows.view(np.uint8),
-            slots,
-            self._points,
-            self._starts,
-            self.states,
-            kernel.table,
-            self._memory,
-            self._backup,
-            self.rewards,
-            self._prints,
-            self._codes,
-        )
+            0, len(rows), rows.view(np.float64), rows.view(np.int32), rows.view(np.uint8),
+            object_rows.view(np.float64), object_rows.view(np.uint8), slots, self._points, self._starts,
+            self.states, kernel.table, self._memory, self._backup, self.rewards, self._prints, self._codes,
+        )  # fmt: skip
         return self._codes
 
     def set_waypoints(self, waypoints: Waypoints) -> None:
@@ -186,6 +174,7 @@ class CompiledReward(UserCodeReward):
         module, function = self._spare or new_module(self.source, self._code)
         self._spare = None
         row = self.states[index]
+        # Without a layout the function keeps nothing, so a module serves any car as long as it stays unchanged.
         if self._kernel.layout:
             restore_state(module, self._kernel.layout, row)
         elif not self._unchanged:
@@ -236,6 +225,7 @@ class CompiledReward(UserCodeReward):
             modules = [new_module(self.source, self._code) for _ in range(len(self.states))]
         for row, (module, _) in zip(self.states, modules, strict=True):
             restore_state(module, self._kernel.layout, row)
+        # A detached car continues with its module, which has more state than the row.
         functions = [self._detached.get(index, function) for index, (_, function) in enumerate(modules)]
         self._python = PythonReward(
             self.source, *self._shape, failure_folder=self._failure_folder, functions=functions, output=self._output

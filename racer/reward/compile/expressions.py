@@ -59,6 +59,7 @@ def as_atom(context: Context, value: Value, hint: str = "t") -> Value:
 
 def _constant(context: Context, node: ast.Constant) -> Value:
     if node.value is None or isinstance(node.value, (bool, int, float, str)):
+        # The kernel holds a whole number as int64 or float64; only below 2**53 do both hold it exactly.
         if type(node.value) is int and abs(node.value) >= 2**53:
             raise context.unsupported("a whole number beyond 2**53")
         return Constant(node.value)
@@ -68,8 +69,10 @@ def _constant(context: Context, node: ast.Constant) -> Value:
 def _name(context: Context, node: ast.Name) -> Value:
     key = resolve_name(context, node.id)
     value = context.lookup(key)
+    # A name that no scope and no global binds is a builtin, as in Python.
     if value == UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
         return context.module_env.value(getattr(builtins, node.id), ())
+    # Frames from 1 on are calls: their names are local.
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
     if value == UNBOUND:
         raise context.trap(f"the name `{node.id}` has no value", error=error)
@@ -77,6 +80,7 @@ def _name(context: Context, node: ast.Name) -> Value:
 
 
 def _attribute(context: Context, node: ast.Attribute) -> Value:
+    # `super()` is not a value that can be passed on: only `super().name` is covered.
     called = node.value
     if isinstance(called, ast.Call) and context.evaluate(called.func) == Builtin("builtins.super"):
         return _inherited(context, node.attr)
@@ -95,6 +99,7 @@ def _inherited(context: Context, name: str) -> Value:
     receiver = context.lookup((context.current_frame, method.args.args[0].arg))
     content = context.content(receiver.id) if isinstance(receiver, ObjectRef) else None
     cls = content.cls if isinstance(content, ObjectFields) else None
+    # One base for each class: with several, `super` depends on the order of the whole family.
     while isinstance(cls, ObjectRef) and isinstance(members := context.content(cls.id), ObjectFields):
         base = members.bases[0] if len(members.bases) == 1 else None
         holds_method = any(isinstance(value, UserFunction) and value.node is method for _, value in members.items)
@@ -132,6 +137,7 @@ def binary_operation(context: Context, name: str, left: Value, right: Value) -> 
     if name not in SYMBOLS:
         raise context.unsupported(f"the operator {name}")
     symbol = SYMBOLS[name]
+    # Text first: the kernel holds no strings, so they have separate rules.
     if symbol in "+*%" and (is_text(left) or is_text(right)):
         return join_text(context, symbol, left, right)
     left, right = require_value(context, left), require_value(context, right)
@@ -208,6 +214,8 @@ def _unary(context: Context, node: ast.UnaryOp) -> Value:
 def _boolop(context: Context, node: ast.BoolOp) -> Value:
     is_and = isinstance(node.op, ast.And)
 
+    # Python evaluates an operand only where those before it leave the result open. So operand k + 1 is translated
+    # inside a branch on operand k; a test that is known now needs no branch.
     def rest(k: int) -> Value:
         value = context.evaluate(node.values[k])
         if k == len(node.values) - 1:
@@ -216,6 +224,7 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
         if isinstance(test, bool):
             return rest(k + 1) if test == is_and else value
         test = context.temp(test, "test")
+        # A bool is its own test: the result of the branch can be the name of the test.
         if isinstance(value, Scalar) and value.kind == "b":
             value = Scalar("b", test, value.numpy)
         return context.choose(test if is_and else f"not {test}", lambda: rest(k + 1), lambda: value)
@@ -235,6 +244,7 @@ _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator
 
 
 def _compare(context: Context, node: ast.Compare) -> Value:
+    # `a < b < c` evaluates b once, and c only where a < b: comparison k + 1 is inside a branch on comparison k.
     def rest(left: Value, k: int) -> Value:
         right = context.evaluate(node.comparators[k])
         last = k == len(node.ops) - 1
@@ -247,6 +257,7 @@ def _compare(context: Context, node: ast.Compare) -> Value:
         if isinstance(test, bool):
             return rest(right, k + 1) if test else result
         test = context.temp(test, "test")
+        # Where the test is False, the chain's value is that of the comparison that failed.
         failed = Scalar("b", test, isinstance(result, Scalar) and result.numpy)
         return context.choose(test, lambda: rest(right, k + 1), lambda: failed)
 
@@ -313,6 +324,7 @@ def _dict(context: Context, node: ast.Dict) -> Value:
         item = context.evaluate(value)
         if not isinstance(name, Constant):
             raise context.unsupported("a dict with a key that is not known")
+        # A name for each number: an item that is read twice is computed once.
         items[name.value] = as_atom(context, item)
     return context.new_object(DictContents(tuple(items.items())))
 
@@ -331,8 +343,9 @@ def _fstring(context: Context, node: ast.JoinedStr) -> Value:
     return UnknownString()
 
 
-def _slice_ends(context: Context, node: ast.Slice) -> list[Value | None]:
-    return [None if end is None else context.evaluate(end) for end in (node.lower, node.upper)]
+def _slice_ends(context: Context, node: ast.Slice) -> tuple[Value | None, Value | None]:
+    lower = None if node.lower is None else context.evaluate(node.lower)
+    return lower, None if node.upper is None else context.evaluate(node.upper)
 
 
 def _subscript(context: Context, node: ast.Subscript) -> Value:
@@ -355,6 +368,7 @@ def _column(context: Context, target: Value, index: ast.Tuple) -> Value:
         lower, upper = _slice_ends(context, rows)
         if (lower, upper) != (None, None):
             target = get_slice(context, target, lower, upper, None)
+        # A column is not contiguous, so it is copied; a row or a range of rows is a view.
         return context.call_stdlib("column", target, context.evaluate(columns))
     if isinstance(columns, ast.Slice) and not isinstance(rows, ast.Slice):
         row = get_item(context, target, context.evaluate(rows))
@@ -373,6 +387,7 @@ def _get_key(context: Context, content: DictContents, index: Value) -> Value:
     """Translate `a_dict[index]`."""
     if isinstance(index, StringChoice):
         return _get_chosen_key(context, content, index, 0)
+    # A dict has its known keys in order; only a constant, one of a few strings, or a whole number can be looked up.
     if isinstance(index, Scalar) and index.kind in "bi" and content.items:
         return _get_number_key(context, content, index)
     if not isinstance(index, Constant):

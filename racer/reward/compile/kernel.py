@@ -41,6 +41,7 @@ def compiler_version() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info} {platform.machine()}".encode())
     compiler = Path(__file__).parent
     reward = compiler.parent
+    # The files that decide what a kernel reads and how it is checked. numba's cache would miss a change of them.
     others = [reward / name for name in ("params.py", "protocol.py", "rows.py", "states.py")]
     for file in [*sorted(compiler.rglob("*.py")), *others, reward.parent / "sim" / "dtypes.py"]:
         digest.update(file.relative_to(reward.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
@@ -145,6 +146,7 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout)
 def _compile_kernel(module: Any, folder: Path) -> Callable[..., None]:
     import numba
 
+    # numba reads the folder of its cache when a function is decorated; other kernels of racer have another folder.
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:

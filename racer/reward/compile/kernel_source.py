@@ -78,6 +78,7 @@ class _LayoutMaker:
         """
         env, entries = self._module_env, []
         for (frame, name), value in self._head.variables.items():
+            # A value that equals the loaded one at the beginning of every call was never changed.
             if value == env.variable((frame, name)) or value == UNBOUND:
                 continue
             # Frame 0 is the module; functions with attributes and closures have negative numbers, see `ModuleEnv`.
@@ -88,6 +89,7 @@ class _LayoutMaker:
             else:
                 path = [*_as_lists(env.cells[frame][1]), ["cell", name]]
             entries.append({"path": path, "value": self._value(value, name)})
+        # Objects of the module have low numbers; objects that calls make are kept only as values of names or items.
         for id, content in self._head.heap.items():
             if id < MODULE_OBJECTS_MAX and content != env.content(id):
                 entries.extend(self._object(_as_lists(env.objects[id][1]), content, env.content(id)))
@@ -142,6 +144,7 @@ class _LayoutMaker:
             if content.type not in ("list", "tuple", "ndarray"):
                 raise UnsupportedFunction(f"`{name}` keeps a {content.type} between calls")
             return {"is": "items", "type": content.type, "items": [self._value(item, name) for item in content.items]}
+        # Only the state row (S) survives a call; M is shared by all cars, and T is constant.
         if content.array != "S":
             raise UnsupportedFunction(f"`{name}` keeps a long list between calls")
         return {
@@ -190,6 +193,7 @@ def param_value(context: Context, param: Param) -> Value:
         values = tuple(_field(name) for name in param.fields)
         return values[0] if len(values) == 1 else context.new_object(FixedSequence("list", values))
     column = OBJECT_COLUMNS[param.name]
+    # The number of objects is not known now, so a key of objects is an array of `on` items in M.
     width = len(param.fields)
     number = NumberShape("b" if OBJECT_TELEMETRY[param.fields[0]].kind == "b" else "f")
     shape = number if width == 1 else RecordShape("list", (number, number))
@@ -207,7 +211,7 @@ def _field(name: str) -> Scalar:
 
 
 BUDGET = 10_000_000
-"""Maximum number of rounds of all loops in one call; it takes about 10 ms, and no useful reward needs as many."""
+"""Maximum number of rounds of all loops in one call."""
 _MODULE_HEADER = '''"""Made by racer from a reward function; it is made again whenever that or racer changes."""
 import math
 
@@ -245,6 +249,55 @@ class Translation:
     layout: StateLayout
 
 
+# Example: the function
+#
+#     last = None
+#     def reward_function(params):
+#         global last
+#         if params["is_offtrack"]:
+#             return 0.0
+#         gain = 0.0 if last is None else params["progress"] - last
+#         last = params["progress"]
+#         return gain
+#
+# keeps `last`, which is None or a float: a tag and a number of the state row. It becomes
+#
+#     def one(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):
+#         prints = 0
+#         budget = 10000000
+#         tf = i * 24
+#         tb = i * 192
+#         tag_4 = int(S[0])
+#         last_5 = S[1]
+#         if (TB[tb + 4] != 0):
+#             tag_9 = tag_4
+#             last_10 = last_5
+#             return1_11 = 0.0
+#         else:
+#             if (tag_4 == 1):                            # tag 0: the float, 1: None, 2: no value
+#                 t_6_7 = 0.0
+#             else:
+#                 if tag_4 != 0: return 49                # line 6, kind 1: Python would raise
+#                 t_6_7 = (TF[tf + 10] - last_5)
+#             last_8 = TF[tf + 10]
+#             tag_9 = 0
+#             last_10 = last_8
+#             return1_11 = t_6_7
+#         reward = return1_11
+#         if not -100000.0 <= reward <= 100000.0: return 4
+#         tag_4 = tag_9                                   # written by the join of the start and the end of a call
+#         last_5 = last_10
+#         S[0] = float(tag_4)
+#         S[1] = float(last_5)
+#         P[0] += prints
+#         R[i] = reward
+#         return 0
+#
+# Its layout has one entry:
+#
+#     {"path": [["global", "last"]], "value": {"is": "maybe", "at": 0, "value": {"is": "number", "at": 1, ...}}}
+#
+# and the first state of a car is [1.0, 0.0].
 def make_translation(
     context: Context, body: Buffer, entry: Buffer, head: ProgramState, kinds: dict[str, str]
 ) -> Translation:
@@ -270,6 +323,7 @@ def make_translation(
     one += "".join(f"    {line}\n" for line in start) + text + "\n"
     table = np.array(context.table or [0.0])
     initial = np.zeros(max(1, regions + len(names)))
+    # The first state is computed here, once: `entry` assigns the loaded values to the variables of the kernel.
     space: dict[str, Any] = dict.fromkeys(names, 0.0)
     space.update(S=initial, T=table, M=np.zeros(1), INF=math.inf, NAN=math.nan, math=math, np=np)
     exec("def fill():\n    pass\n" + "\n".join(line[4:] for line in flatten_lines(entry)), space)
@@ -334,6 +388,7 @@ def _kernel_function(regions: int) -> str:
         "            codes[i] = 0",
         "            continue",
     ]
+    # A trapped call may have written half of its lists; plain Python repeats it from the state before.
     if regions:
         lines += [f"        for k in range({regions}):", "            B[k] = SS[i, k]"]
     lines.append("        codes[i] = one(i, TF, TI, TB, OF, OB, kn, W, WO, SS[i], T, M, R, P)")

@@ -111,6 +111,7 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
             raise context.unsupported("an assignment to a slice")
         owner = require_value(context, context.evaluate(target.value))
         index = as_atom(context, context.evaluate(target.slice))
+        # Owner and index are evaluated once, before the right side, as in Python.
         old = get_subscript(context, owner, index)
         new = binary_operation(context, name, old, context.evaluate(node.value))
         set_item(context, owner, index, as_atom(context, new))
@@ -134,6 +135,7 @@ def _augmented(context: Context, node: ast.AugAssign) -> None:
 def _delete(context: Context, node: ast.Delete) -> None:
     for target in node.targets:
         if isinstance(target, ast.Name):
+            # Reading the name first traps where it has no value.
             context.evaluate(ast.copy_location(ast.Name(target.id, ast.Load()), target))
             context.state.variables[resolve_name(context, target.id)] = UNBOUND
         elif isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice):
@@ -155,7 +157,7 @@ def _delete(context: Context, node: ast.Delete) -> None:
 
 
 CHAIN_MIN = 5
-"""Branches from which on an `elif` chain is written as a flat block: Python limits how deep blocks may be nested."""
+"""Branches from which on an `elif` chain is written as a flat block."""
 
 
 def _expression(context: Context, node: ast.Expr) -> None:
@@ -169,6 +171,8 @@ def _pass(context: Context, node: ast.stmt) -> None:
 
 def _return(context: Context, node: ast.Return) -> None:
     value = as_atom(context, context.evaluate(node.value), "result") if node.value else NONE
+    # The value waits under the name `$return`. Without a target the statement is the last one of its branch, see
+    # `tail_form`; else it leaves the block of the function's body.
     target, key = context.return_target
     context.state.variables[key] = value
     if key[0] in context.frames and not context.frames[key[0]].scope.captured:
@@ -191,6 +195,13 @@ def _if(context: Context, node: ast.If) -> None:
         context.branch(test, lambda: context.execute(node.body), lambda: context.execute(node.orelse))
         return
 
+    # Nested `else` blocks would join the states once for each level, and Python limits the indentation to 100 levels.
+    # In a block every branch leaves to the same end, so all states are joined once:
+    #
+    #     block:
+    #         if test 1: statements 1; leave
+    #         if test 2: statements 2; leave
+    #         rest
     def body(block: BlockExits) -> None:
         for condition, statements in chain:
             context.line = condition.lineno
@@ -215,6 +226,7 @@ def _while(context: Context, node: ast.While) -> None:
 
     def body(loop: BlockExits) -> None:
         context.line = line  # a second pass arrives here from the end of the loop
+        # A kernel cannot be interrupted, so an endless loop has to end itself.
         context.write("budget -= 1")
         context.trap_if("budget < 0", ENDLESS)
         test = truth_of(context, context.evaluate(node.test))
@@ -274,7 +286,8 @@ def _break(context: Context, node: ast.stmt) -> None:
 
 
 def _continue(context: Context, node: ast.stmt) -> None:
-    # A `for` is two nested blocks: `continue` leaves the inner one. A `while` is one loop, continued at its head.
+    # A loop is one block, continued at its head. A `for` that is written out, round by round, has a block for each
+    # round: `continue` leaves that one.
     leave, again = context.user_loops[-1]
     raise context.leave(again, "continue" if leave is again else "break")
 
@@ -360,6 +373,7 @@ def _try(context: Context, node: ast.Try) -> None:
         statements of `finally`
     """
     inner = [*node.body, *node.orelse, *(s for h in node.handlers for s in h.body)]
+    # A jump out of `try` would have to run `finally` on its way.
     if node.finalbody and any(has_return(s) or has_jump([s]) for s in inner):
         raise context.unsupported("`finally` after a jump")
     outer_targets = context.except_targets
@@ -374,6 +388,7 @@ def _try(context: Context, node: ast.Try) -> None:
 
             def write_body(target: BlockExits) -> None:
                 depth = len(context.active_frames)
+                # A trap searches the targets from the last one on, so the classes of a handler are added in reverse.
                 caught = [ExceptTarget(error, target, depth) for error in reversed(_caught_classes(handler))]
                 context.except_targets = [*context.except_targets, *caught]
                 write_handlers(handlers[:-1])
@@ -440,6 +455,7 @@ def _class(context: Context, node: ast.ClassDef) -> None:
     with _frame(context, node, number):
         context.execute(node.body)
     members = tuple((name, value) for (frame, name), value in context.state.variables.items() if frame == number)
+    # With these methods an attribute is not simply a field of the object or of its class.
     hooks = {"__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__"}
     if any(name in hooks for name, _ in members):
         raise context.unsupported("a class that changes how attributes work")
@@ -451,6 +467,7 @@ def _class(context: Context, node: ast.ClassDef) -> None:
 def _import(context: Context, node: ast.Import) -> None:
     for alias in node.names:
         name = alias.name if alias.asname else alias.name.split(".")[0]
+        # Only modules that are loaded already: an import inside a kernel cannot run, and need not.
         module = sys.modules.get(name)
         if module is None or alias.name not in sys.modules:
             raise context.unsupported(f"an import of `{alias.name}`")

@@ -44,6 +44,7 @@ def evaluate(context: Context, node: ast.expr) -> Value:
     """Translate an expression."""
     saved = context.node
     context.node = node
+    # Inside the standard library the line stays that of the user's call.
     if not context.stdlib_depth:
         context.line = getattr(node, "lineno", context.line)
     try:
@@ -63,6 +64,7 @@ def execute(context: Context, statements: list[ast.stmt]) -> None:
         context.node = statement
         if not context.stdlib_depth:
             context.line = getattr(statement, "lineno", context.line)
+        # The position decides which names are read later; only those are merged where branches meet.
         context.positions[context.current_frame] = node_span(statement)[0]
         try:
             with _trap_where_uncovered(context):
@@ -124,6 +126,7 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
         slot: Buffer = []
         end = _translate_call(context, module, slot)
         if end is None:
+            # Every path ends in a trap, so the kernel would never give a reward.
             first = context.traps[0] if context.traps else (0, "no call of it returns a number")
             raise CannotCompile(first[1], first[0] or None)
         # Names of calls (frames above 0) and the translator's own names end with the call.
@@ -131,6 +134,7 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
             key: value for key, value in end.variables.items() if key[0] <= 0 and not key[1].startswith("$")
         }
         entry: Buffer = []
+        # An empty state is the module as it was loaded: a lookup falls through to `ModuleEnv`.
         inputs = [(ProgramState(), entry), (end, slot)]
         joiner = Joiner(context, inputs, head=head, loop_variables=loop_variables, array="S")
         new = joiner.run()

@@ -113,26 +113,17 @@ def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool
     points = np.concatenate([np.asarray(points) for points in waypoints])
     for axis, name in enumerate("xy"):
         rows[name] = rng.uniform(points[:, axis].min() - 1.0, points[:, axis].max() + 1.0, shape)
+    # Mostly rising steps with some new episodes, so that functions that keep state are exercised.
     rows["steps"] = np.cumsum(rng.random(shape) < 0.9, axis=0) + 1.0
     rows["steps"][rng.random(shape) < 0.1] = 2.0
     ranges = {
-        "heading": (-180.0, 180.0),
-        "distance_from_center": (0.0, 1.0),
-        "track_width": (0.4, 1.3),
-        "progress": (-0.5, 100.0),
-        "speed": (0.1, 4.0),
-        "steering_angle": (-30.0, 30.0),
-        "projection_distance": (0.0, 20.0),
-        "sim_time": (0.0, 100.0),
-        "speed_measured": (0.0, 4.0),
-        "steering_angle_measured": (-30.0, 30.0),
-        "slip_angle": (-180.0, 180.0),
-        "yaw_rate": (-400.0, 400.0),
-        "acceleration_forward": (-9.0, 9.0),
-        "acceleration_left": (-9.0, 9.0),
-        "heading_error": (-180.0, 180.0),
+        "heading": (-180.0, 180.0), "distance_from_center": (0.0, 1.0), "track_width": (0.4, 1.3),
+        "progress": (-0.5, 100.0), "speed": (0.1, 4.0), "steering_angle": (-30.0, 30.0),
+        "projection_distance": (0.0, 20.0), "sim_time": (0.0, 100.0), "speed_measured": (0.0, 4.0),
+        "steering_angle_measured": (-30.0, 30.0), "slip_angle": (-180.0, 180.0), "yaw_rate": (-400.0, 400.0),
+        "acceleration_forward": (-9.0, 9.0), "acceleration_left": (-9.0, 9.0), "heading_error": (-180.0, 180.0),
         "curvature": (-3.0, 3.0),
-    }
+    }  # fmt: skip
     special = {
         "progress": (0.0, 100.0),
         "speed": (1.0, 2.0, 3.0, 4.0),
@@ -286,6 +277,7 @@ class PathComparison:
     ) -> bool:
         """Compare one call; return False where the car's later states cannot be compared."""
         line, kind = divmod(code, KINDS)
+        # Plain Python would not return either, so it is not called.
         if kind == ENDLESS:
             self.failed += 1
             return False
@@ -307,6 +299,7 @@ class PathComparison:
         self.rewarded += 1
         if kind:
             self.replays[line] += 1
+            # Plain Python made this call: its state is the car's state for the next one.
             try:
                 save_state(module, self._kernel.layout, reward.states[index])
             except StateMismatch:
@@ -492,6 +485,7 @@ def compiled_reward(
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
+    # A syntax error is the user's to fix; it must not become a reason for plain Python.
     compile_source(source)
     folder = cache_folder(source)
     verdict = read_verdict(folder)
