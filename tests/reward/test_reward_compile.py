@@ -102,6 +102,22 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     assert message(reward, rows).startswith("twin.py:3: reward_function went round its loops 10,000,000 times")
 
 
+@pytest.mark.parametrize(
+    ("table", "item"),
+    [
+        ("[1] + [2.5] * 9", "table[k]"),
+        ("[np.int64(1)] + [np.float64(2.5)] * 9", "table[k]"),
+        ("[np.array([1, 2])] + [np.array([0.5, 1.5])] * 9", "table[k][1]"),
+    ],
+)
+def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -> None:
+    """Return each number of a table of several kinds as plain Python does."""
+    text = f"import numpy as np\ntable = {table}\ndef reward_function(params):\n    k = int(params['steps'])\n    return {item}\n"
+    twins = Twins(text, 8)
+    twins.step(*random_rows(8, 2, COURSES), COURSES)
+    assert twins.compared == 8
+
+
 def test_state_is_per_car_and_survives_episodes() -> None:
     """Keep numbers, lists and objects of each car apart, also where plain Python makes a call in between."""
     text = (
