@@ -65,7 +65,7 @@ WRONG_FILES = {
     ),
     "missing module": (
         "import math\nimport no_such_module_here\n" + GOOD,
-        "{}:2: no module `no_such_module_here`; install it or take the import out.",
+        "{}:2: no module `no_such_module_here`; install it or remove the import.",
     ),
     "missing name": (
         "from math import sine\n" + GOOD,

@@ -11,10 +11,10 @@ import pytest
 from racer.errors import RewardError
 from racer.reward.compile.compiled_reward import CompiledReward
 from racer.reward.compile.errors import CannotCompile
-from racer.reward.compile.kernel import cache_folder, plain_kernel, read_verdict
+from racer.reward.compile.kernel import cache_folder, read_verdict
 from racer.reward.load import load_reward
 from racer.reward.python_reward import PythonReward
-from support.reward_twins import Twins, random_rows, source_of, translated
+from support.reward_twins import Twins, plain_kernel, random_rows, source_of, translated
 
 POINTS = tuple((float(k), float(k % 3)) for k in range(8))
 COURSES = (POINTS, POINTS[::-1])
@@ -59,6 +59,13 @@ FAILURES = {
 }
 
 
+NEVER_COMPILED = {
+    **dict.fromkeys(["key", "text", "type", "float index", "raise", "unpack"], "no call of it returns a number"),
+    "recursion": "recursion",
+}
+"""Cases that fail in every call, so that there is nothing to compile, with the reason; all others must compile."""
+
+
 @pytest.mark.parametrize("case", FAILURES)
 def test_failures_read_the_same(case: str) -> None:
     """Stop with the message of plain Python: file, line, problem, car and step."""
@@ -67,11 +74,12 @@ def test_failures_read_the_same(case: str) -> None:
     rows["steps"][0] = 0.0
     source = source_of(text)
     expected = message(PythonReward(source, 3), rows)
-    try:
-        kernel = plain_kernel(translated(text))
-    except CannotCompile:
-        return  # it fails in every call; plain Python runs it
-    assert message(CompiledReward(source, kernel, 3), rows) == expected
+    assert expected.startswith("twin.py:")
+    if case in NEVER_COMPILED:
+        with pytest.raises(CannotCompile, match=NEVER_COMPILED[case]):
+            translated(text)
+        return
+    assert message(CompiledReward(source, plain_kernel(translated(text)), 3), rows) == expected
 
 
 def test_a_failure_on_some_states_reads_the_same() -> None:
@@ -92,6 +100,23 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     reward = CompiledReward(source_of(text), plain_kernel(translated(text + "    return 1\n")), 1)
     rows, _ = random_rows(1, 1, COURSES)
     assert message(reward, rows).startswith("twin.py:3: reward_function went round its loops 10,000,000 times")
+
+
+@pytest.mark.parametrize(
+    ("table", "item"),
+    [
+        ("[1] + [2.5] * 9", "table[k]"),
+        ("[np.int64(1)] + [np.float64(2.5)] * 9", "table[k]"),
+        ("[np.array([1, 2])] + [np.array([0.5, 1.5])] * 9", "table[k][1]"),
+    ],
+)
+def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -> None:
+    """Return each number of a table of several kinds as plain Python does."""
+    head = f"import numpy as np\ntable = {table}\n"
+    text = f"{head}def reward_function(params):\n    k = int(params['steps'])\n    return {item}\n"
+    twins = Twins(text, 8)
+    twins.step(*random_rows(8, 2, COURSES), COURSES)
+    assert twins.compared == 8
 
 
 def test_state_is_per_car_and_survives_episodes() -> None:
@@ -258,7 +283,7 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
 
 HARMFUL = {
     "patch": ("import math\nmath.sqrt = abs\n", "changes `math.sqrt`, which all of Python uses"),
-    "exit": ("import os\nos._exit(3)\n", "it ended the process of its trial (exit 3)"),
+    "exit": ("import os\nos._exit(3)\n", "it ended the process of its validation (exit 3)"),
     "prints": ("print('x' * 10_000_000)\nraise SystemExit\n", "SystemExit while the file was loaded"),
 }
 
