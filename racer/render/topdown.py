@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from racer.config.env import VehicleConfig
 from racer.render.raster import fill_polygons, srgb_to_linear
-from racer.sim.camera.tables import CAR_COLOURS
+from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_COLOURS
 from racer.sim.course import wall_lines
 from racer.sim.dtypes import BOT, BOX
 from racer.track import polygons
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
-
-BOX_COLOUR: Colour = (176, 126, 76)
 _BOX_EDGE: Colour = (112, 76, 42)
 _WHITE: Colour = (255, 255, 255)
 _WALL_THICKNESS = 0.05
@@ -250,8 +248,6 @@ RenderedImage = NDArray[np.uint8]
 
 RENDER_WIDTH_PX = 600
 RENDER_CAR_COLOUR = (214, 40, 40)
-RENDER_BOX_COLOUR = (181, 136, 84)
-RENDER_BOT_COLOUR = (150, 158, 170)
 
 
 class WorldRenderer:
@@ -276,10 +272,10 @@ class WorldRenderer:
         objects = world.objects[n][world.objects["active"][n] == 1]
         boxes, bots = objects[objects["kind"] == BOX], objects[objects["kind"] == BOT]
         if len(boxes):
-            draw_boxes(image, view, boxes, RENDER_BOX_COLOUR)
+            draw_boxes(image, view, boxes, BOX_COLOUR)
         if len(bots):
             places = np.stack([bots["x"], bots["y"], bots["yaw"]], axis=1)
-            draw_cars(image, view, places, [RENDER_BOT_COLOUR] * len(bots), world.vehicle)
+            draw_cars(image, view, places, [BOT_COLOUR] * len(bots), world.vehicle)
         cars = world.cars[n][world.cars["active"][n] == 1]
         poses = np.stack([cars["x"], cars["y"], cars["yaw"], cars["steer"]], axis=1)
         draw_cars(image, view, poses, [RENDER_CAR_COLOUR] * len(cars), world.vehicle)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
+from racer.sim import appearance as shape
 from racer.track.track import Track
 
 Points = NDArray[np.float64]
@@ -197,38 +198,26 @@ def direction_arrow(track: Track) -> Points:
     return np.stack(rings)
 
 
-_WHEEL, _GLASS, _LAMP = (22, 22, 24), (186, 214, 230), (255, 246, 205)
-WHEEL_LENGTH, WHEEL_WIDTH = 0.070, 0.033
-"""Metres, of a car 0.3235 m long and 0.196 m wide; scaled with the car."""
-
-
-def _mirror_outline(half: list[tuple[float, float]]) -> Points:
-    """A closed outline from its left half, listed from rear to front."""
-    left = np.array(half)
-    return np.vstack([left, left[::-1] * [1.0, -1.0]])
-
-
 def car_parts(vehicle: VehicleConfig) -> list[CarPart]:
-    """The polygons of a car from below to above; steered parts turn about their middle."""
+    """The plan of a car (`racer.sim.appearance`), from below to above; steered parts turn about their middle."""
     size = np.array([vehicle.length, vehicle.width])
-    body = _mirror_outline([(-0.47, 0.27), (-0.43, 0.33), (-0.12, 0.36), (0.10, 0.34), (0.30, 0.27), (0.44, 0.25)])
-    body = np.vstack([body[:6], [[0.485, 0.17], [0.485, -0.17]], body[6:]])
-    screen = _mirror_outline([(0.03, 0.235), (0.16, 0.255)])
-    roof = _mirror_outline([(-0.22, 0.22), (0.03, 0.235)])
-    rear_screen = _mirror_outline([(-0.30, 0.24), (-0.22, 0.22)])
-    wing = _mirror_outline([(-0.50, 0.40), (-0.43, 0.40)])
-    lamp = np.array([[0.42, 0.235], [0.47, 0.18], [0.455, 0.12], [0.40, 0.17]])
+    body, wing = shape.mirrored(shape.BODY_LOW), shape.mirrored(shape.WING_PLAN)
+    roof, base = shape.mirrored(shape.CABIN_HIGH), shape.mirrored(shape.CABIN_LOW)
+    # Corners of both: front left, rear left, rear right, front right.
+    screen = np.stack([base[0], roof[0], roof[3], base[3]])
+    rear_screen = np.stack([roof[1], base[1], base[2], roof[2]])
     axles = ((vehicle.front, vehicle.track_front, True), (-vehicle.rear, vehicle.track_rear, False))
-    wheel = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]]) * [WHEEL_LENGTH, WHEEL_WIDTH]
-    wheel *= size / [0.3235, 0.196]
+    wheel = np.array([[1.0, 0.5], [-1.0, 0.5], [-1.0, -0.5], [1.0, -0.5]]) * [shape.WHEEL_RADIUS, shape.WHEEL_WIDTH]
     parts = [CarPart(body * size * [1.04, 1.16], (0, 0, 0), 0.35, False)]
     for along, track, steered in axles:
         hubs = np.array([[along, 0.5 * track], [along, -0.5 * track]])
-        parts += [CarPart(wheel + hub, _WHEEL, 1.0, steered) for hub in hubs]
+        parts += [CarPart(wheel * size + hub, shape.TINTS[shape.TYRE], 1.0, steered) for hub in hubs]
     parts.append(CarPart(body * size, None, 1.0, False))
-    parts += [CarPart(screen * size, _GLASS, 1.0, False), CarPart(roof * size, (0, 0, 0), 0.16, False)]
-    parts += [CarPart(rear_screen * size, _GLASS, 0.55, False), CarPart(wing * size, (16, 16, 18), 0.9, False)]
-    parts += [CarPart(lamp * size * [1.0, side], _LAMP, 1.0, False) for side in (1.0, -1.0)]
+    parts += [CarPart(screen * size, shape.SKYLIT_GLASS, 1.0, False), CarPart(roof * size, (0, 0, 0), 0.16, False)]
+    parts.append(CarPart(rear_screen * size, shape.SKYLIT_GLASS, 0.55, False))
+    parts.append(CarPart(wing * size, shape.TINTS[shape.DARK], 0.9, False))
+    lamp = np.array(shape.HEADLAMP_PLAN)
+    parts += [CarPart(lamp * size * [1.0, side], shape.HEADLAMP, 1.0, False) for side in (1.0, -1.0)]
     return parts
 
 
