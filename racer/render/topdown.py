@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from racer.config.env import VehicleConfig
+from racer.render import shapes
 from racer.render.raster import fill_polygons, srgb_to_linear
 from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_COLOURS
 from racer.sim.course import wall_lines
@@ -170,9 +171,9 @@ def draw_cars(
     palette = np.resize(np.array(CAR_COLOURS), (len(rows), 3)) if colours is None else np.asarray(colours)
     shown = np.isfinite(rows).all(axis=1)
     rows, palette = rows[shown], palette[shown]
-    parts = polygons.car_parts(vehicle)
+    parts = shapes.car_parts(vehicle)
     scale = max(1.0, _CAR_PX_MIN * view.scale / vehicle.length)
-    placed = polygons.place_car_parts(parts, rows, scale)
+    placed = shapes.place_car_parts(parts, rows, scale)
     shapes = [
         _Shape(outlines[k : k + 1], palette[k] if part.colour is None else part.colour, part.opacity)
         for k in range(len(rows))
@@ -194,7 +195,7 @@ def draw_boxes(image: Image, view: Viewport, objects: Any, colour: Colour = BOX_
         (half * 0.9, colour, 1.0),
         (tape, _WHITE, 0.35),
     ):
-        shapes.append(_Shape(at + polygons.rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
+        shapes.append(_Shape(at + shapes.rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
     _paint_shapes(image, view, shapes)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from racer.optics import level_to_camera, make_lens, project
 from racer.render.raster import Image, Points
+from racer.render.shapes import rotate_points
 from racer.replay import ABSENT
 from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_HEIGHT
 from racer.sim.camera.camera import Canvas, make_canvas
@@ -16,7 +17,6 @@ from racer.sim.camera.chase import BODY_ROW, draw_chase
 from racer.sim.camera.tables import APPEARANCE_SIZE, CAMERA, appearance_row, build_scene_tables
 from racer.sim.course import build_courses
 from racer.sim.dtypes import BOT
-from racer.track.polygons import rotate_points
 from racer.viewer.marks import Marks, join_marks
 from racer.viewer.playback import Moment, Stage
 
