@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from racer.config.env import VehicleConfig
-from racer.render import shapes
 from racer.render.raster import fill_polygons, srgb_to_linear
+from racer.render.shapes import car_parts, place_car_parts
 from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_COLOURS
 from racer.sim.course import wall_lines
 from racer.sim.dtypes import BOT, BOX
@@ -171,9 +171,9 @@ def draw_cars(
     palette = np.resize(np.array(CAR_COLOURS), (len(rows), 3)) if colours is None else np.asarray(colours)
     shown = np.isfinite(rows).all(axis=1)
     rows, palette = rows[shown], palette[shown]
-    parts = shapes.car_parts(vehicle)
+    parts = car_parts(vehicle)
     scale = max(1.0, _CAR_PX_MIN * view.scale / vehicle.length)
-    placed = shapes.place_car_parts(parts, rows, scale)
+    placed = place_car_parts(parts, rows, scale)
     shapes = [
         _Shape(outlines[k : k + 1], palette[k] if part.colour is None else part.colour, part.opacity)
         for k in range(len(rows))
