@@ -1,6 +1,6 @@
 """Ways through the written code: traps, branches, loops, and the places where ways meet.
 
-context                             the desk with these; all that translates is given it
+context                             the emitter with these; all that translates is given it
 joins, join_contents, join_code     names and objects where ways meet, and the code that makes them so
 
 What objects hold where ways of the program meet: members one by one, lists item by item or moved into memory.
@@ -191,8 +191,8 @@ def _join_growing_list(
     size = shape_width(shape)
     base = _list_region(joins, contents, head, size, same)
     length = base.length
-    if not isinstance(length, Scalar) or length.expr not in ways.own.names:
-        length = Scalar("i", ways.fresh("length"), bound=float(base.capacity))
+    if not isinstance(length, Scalar) or length.expr not in ways.loop_variables.names:
+        length = Scalar("i", ways.new_variable("length"), bound=float(base.capacity))
     result = ArraySequence(type, base.array, base.offset, length, size, shape, base.capacity, frozen or base.frozen)
     for index, content in enumerate(contents):
         if isinstance(content, ArraySequence):
@@ -221,7 +221,7 @@ def _list_region(
         if all(isinstance(c, ArraySequence) and (c.array, c.offset, shape_width(c.shape)) == place for c in seqs):
             return first
     capacity = LIST_CAPACITY if joins.array == "M" else STATE_CAPACITY
-    offset = joins.ways.desk.region(joins.ways.fresh("region"), capacity * size, joins.array)
+    offset = joins.ways.emitter.region(joins.ways.new_variable("region"), capacity * size, joins.array)
     return ArraySequence("list", joins.array, str(offset), NONE, size, NumberShape("f"), capacity)
 
 
@@ -229,7 +229,7 @@ def _element_shapes(ways: JoinInputs, content: Content | None, state: ProgramSta
     if isinstance(content, ArraySequence):
         return [content.shape]
     if isinstance(content, FixedSequence):
-        return [shape_of(item, ways.desk, state) for item in content.items]
+        return [shape_of(item, ways.emitter, state) for item in content.items]
     return []
 
 
@@ -256,20 +256,20 @@ class Joiner:
 
     def __init__(
         self,
-        desk: Emitter,
+        emitter: Emitter,
         inputs: list[tuple[ProgramState, Buffer]],
         head: ProgramState | None = None,
         loop_variables: LoopVariables | None = None,
         drop: set[VariableKey] | None = None,
         array: str = "M",
     ) -> None:
-        self.desk = desk
-        self.ways = JoinInputs(desk, inputs, loop_variables or LoopVariables())
+        self.emitter = emitter
+        self.ways = JoinInputs(emitter, inputs, loop_variables or LoopVariables())
         self.head = head
         self.array = array
         self.changed = False
         self.hint = "t"
-        self._own = self.ways.own
+        self._own = self.ways.loop_variables
         self._states = self.ways.states
         self._drop = drop or set()
         self._out = ProgramState()
@@ -283,16 +283,16 @@ class Joiner:
         for state in every:
             keys.update(dict.fromkeys(state.variables))
         for key in keys:
-            if key in self._drop or not is_live(self.desk, key):
+            if key in self._drop or not is_live(self.emitter, key):
                 continue
             self.hint = key[1]
-            values = [self.desk.lookup(key, state) for state in self._states]
-            head = self.desk.lookup(key, self.head) if self.head else None
+            values = [self.emitter.lookup(key, state) for state in self._states]
+            head = self.emitter.lookup(key, self.head) if self.head else None
             value = self.value(list(values), head)
             if value != UNBOUND:
                 self._out.variables[key] = value
         for id in {id for state in every for id in state.heap}:
-            if id < MODULE_OBJECTS_MAX or id in self.desk.pinned:
+            if id < MODULE_OBJECTS_MAX or id in self.emitter.pinned:
                 self.visit(ObjectRef(id))
         self._objects()
         self._keep_unchanged(every)
@@ -362,7 +362,7 @@ class Joiner:
 
     def _maybe(self, values: list[Value | None], present: list[Value], head: Value | None) -> Value:
         old = head if isinstance(head, Maybe) and head.tag in self._own.names else None
-        tag = old.tag if old else self.ways.fresh("tag")
+        tag = old.tag if old else self.ways.new_variable("tag")
         none = (isinstance(head, Maybe) and head.none) or any(
             v == NONE or (isinstance(v, Maybe) and v.none) for v in present
         )
@@ -403,7 +403,7 @@ class Joiner:
         else:
             bounds = [_int_bound(v) for v in values if v is not None]
             bound = INT_LIMIT if self.head is not None else max(bounds)
-            result = Scalar(kind, self.ways.fresh(self.hint), numpy, bound)
+            result = Scalar(kind, self.ways.new_variable(self.hint), numpy, bound)
         for index, value in enumerate(values):
             self.ways.assign(index, result.expr, _DEFAULTS[kind] if value is None else as_kind(value, kind))
         return result
@@ -420,7 +420,7 @@ class Joiner:
         if isinstance(head, UnknownString) or len(options) > _OPTIONS_MAX:
             return UnknownString()
         reused = isinstance(head, StringChoice) and head.expr in self._own.names
-        name = head.expr if isinstance(head, StringChoice) and reused else self.ways.fresh(self.hint)
+        name = head.expr if isinstance(head, StringChoice) and reused else self.ways.new_variable(self.hint)
         for index, value in enumerate(values):
             self.ways.assign(index, name, _option_index(value, options))
         return StringChoice(tuple(options), name)
@@ -446,7 +446,7 @@ class Joiner:
         ids: list[int | None] = []
         for state, value in zip(self._states, values, strict=True):
             if isinstance(value, TupleValue):
-                id = self.desk.new_object_id()
+                id = self.emitter.new_object_id()
                 state.heap[id] = FixedSequence(value.type, value.items)
                 ids.append(id)
             else:
@@ -465,11 +465,11 @@ class Joiner:
             return ObjectRef(self._done[key])
         for state, one in zip(self._states, ids, strict=True):
             if one is not None and _count_refs(state, one) > 1:
-                _freeze(self.desk, state, one)
+                _freeze(self.emitter, state, one)
         if old is not None and old in self._own.ids:
             made = old
         else:
-            made = self.desk.new_object_id()
+            made = self.emitter.new_object_id()
             self._own.ids.add(made)
         self._done[key] = made
         self._work.append((made, ids, made if made == old else None))
@@ -490,10 +490,10 @@ class Joiner:
             id, ids, old = self._work.pop()
             self.hint = "item"
             contents = [
-                None if i is None or not _has_object(state, i) else self.desk.content(i, state)
+                None if i is None or not _has_object(state, i) else self.emitter.content(i, state)
                 for state, i in zip(self._states, ids, strict=True)
             ]
-            head = self.desk.content(old, self.head) if self.head and old and _has_object(self.head, old) else None
+            head = self.emitter.content(old, self.head) if self.head and old and _has_object(self.head, old) else None
             if self.head is not None and head is None:
                 self.changed = True
             made = join_contents(self, contents, head, len(set(ids)) == 1)
@@ -532,8 +532,8 @@ def _count_refs(state: ProgramState, id: int) -> int:
     return sum(refs_of(place).count(id) for place in places)
 
 
-def _freeze(desk: Emitter, state: ProgramState, id: int) -> None:
-    content = desk.content(id, state)
+def _freeze(emitter: Emitter, state: ProgramState, id: int) -> None:
+    content = emitter.content(id, state)
     if isinstance(content, FixedSequence):
         state.heap[id] = FixedSequence(content.type, content.items, True)
     elif isinstance(content, ArraySequence):
