@@ -112,8 +112,8 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -> None:
     """Return each number of a table of several kinds as plain Python does."""
-    head = f"import numpy as np\ntable = {table}\n"
-    text = f"{head}def reward_function(params):\n    k = int(params['steps'])\n    return {item}\n"
+    body = f"    k = int(params['steps'])\n    return {item}\n"
+    text = f"import numpy as np\ntable = {table}\ndef reward_function(params):\n{body}"
     twins = Twins(text, 8)
     twins.step(*random_rows(8, 2, COURSES), COURSES)
     assert twins.compared == 8
