@@ -43,11 +43,11 @@ def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0
     if kind == "kill":
         session.pilot = None
         pilot.process.kill()
-        pilot.end(signal.SIGKILL)  # closes its pipes; it is dead by then
+        pilot.end()
     elif kind == "hang":
         pilot.process.send_signal(signal.SIGSTOP)
     else:
-        session.plant.say(kind)
+        session.plant.send(kind)
     session.wait(lambda: session.where()["speed"] < _REST_SPEED, patience_s, "the car to stand")
     after = session.where()
     if kind == "stall":
@@ -74,6 +74,6 @@ def _clear_fault(session: HilSession, kind: HilFault) -> str:
     session.settle(0.3)
     reason = str(session.record.get("stopped_by"))
     if kind != "hang":
-        session.plant.say("none")
+        session.plant.send("none")
     session.settle(0.7)
     return reason

@@ -10,16 +10,12 @@ The car's page in front of the simulator: laps in the terminal and in the page's
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import select
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +37,7 @@ from racer.car.pilot.readiness import contract_camera, pilot_refusals
 from racer.config.env import CameraConfig, VehicleConfig
 from racer.config.read import read_vehicle
 from racer.errors import MissingExtra, RacerError
+from racer.process import ChildProcess, JsonLinesChild
 
 START_TIMEOUT_S: Final = 120.0
 """The first start compiles the simulator."""
@@ -50,83 +47,6 @@ STOPS_MAX: Final = 20
 
 class HilError(RacerError):
     """A process of the simulated drive did not start, or ended."""
-
-
-class HilChild:
-    """A process that takes words and tells JSON lines."""
-
-    def __init__(self, name: str, arguments: list[str], *, talks: bool, apart: bool) -> None:
-        pipe = subprocess.PIPE if talks else None
-        self.name = name
-        self._talks = talks
-        self.newest: dict[str, Any] = {}
-        self._rest = b""
-        # A file and no pipe: where we are killed it must still be able to say why it stops the car.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdin=subprocess.PIPE,  # its end tells that we are gone
-            stdout=pipe,
-            stderr=self._errors,
-            bufsize=0,
-            start_new_session=apart,
-        )
-
-    def say(self, word: str) -> None:
-        """One word."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(f"{word}\n".encode())
-
-    def output(self) -> int:
-        """The file that it tells into."""
-        assert self.process.stdout is not None
-        return self.process.stdout.fileno()
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """What it told since the last time; blocks if nothing is there."""
-        *lines, self._rest = (self._rest + os.read(self.output(), 1 << 16)).split(b"\n")
-        for line in lines:
-            self.newest = json.loads(line)
-            yield self.newest
-
-    def check(self) -> None:
-        """Make sure that it runs.
-
-        Raises:
-            SessionError: with its last words.
-        """
-        if self.process.poll() is not None:
-            raise HilError(f"the {self.name} ended: {self.words() or f'status {self.process.returncode}'}")
-
-    def words(self) -> str:
-        """Its last line on standard error, once it has ended."""
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        return said[-1].removeprefix("error: ") if said else ""
-
-    def memory_mb(self, key: str = "VmRSS") -> float:
-        """Its memory now (`VmRSS`), or at most (`VmHWM`)."""
-        with contextlib.suppress(OSError, StopIteration):
-            text = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-            return int(next(line for line in text if line.startswith(key)).split()[1]) / 1024
-        return 0.0
-
-    def end(self, number: int) -> None:
-        """Signal it, wait, and kill it if it does not obey."""
-        if self._talks and self.process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            try:
-                self.process.wait(3.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(3.0)
-        for pipe in (self.process.stdin, self.process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
 
 
 @dataclass
@@ -147,6 +67,14 @@ class HilDrive:
     def completed(self) -> int:
         """Laps that were driven whole."""
         return sum(lap["completed"] for lap in self.laps)
+
+
+def peak_memory_mb(pid: int) -> float:
+    """Largest resident memory of a running process so far [MiB]; 0 where the system does not report it."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return 0.0
 
 
 def bundle_camera(bundle: Bundle) -> CameraConfig | None:
@@ -189,8 +117,7 @@ class HilRig:
         self.pilot_words = ["--socket", self.socket, "--car-id", SIMULATED_CAR_ID, *common]
         self._plant_words = ["racer.hil", "--track", track, "--vehicle", vehicle, *common]
         self._plant_words += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
-        self._actuator_words = ["racer.hil.parent_watch", "racer.car.actuator", "run", *self.pilot_words]
-        self.pilot: HilChild | None = None
+        self.pilot: JsonLinesChild | None = None
         self.drive = HilDrive()
         self.told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
 
@@ -203,9 +130,10 @@ class HilRig:
         """
         if find_spec("numba") is None:
             raise MissingExtra("A simulated drive", "train")
-        # Ctrl-C reaches the actuator at once, the others through us.
-        self.actuator = HilChild("actuator", self._actuator_words, talks=False, apart=False)
-        self.plant = HilChild("plant", self._plant_words, talks=True, apart=True)
+        # On a real car systemd runs the actuator, and it outlives the pilot; here it ends with this process. Ctrl-C
+        # reaches it directly, and the other children through this process.
+        self.actuator = ChildProcess("racer.car.actuator", "run", *self.pilot_words, stdout=None, ends_with_parent=True)
+        self.plant = JsonLinesChild(*self._plant_words)
         try:
             self.wait(lambda: self.plant.newest.get("event") == "ready", START_TIMEOUT_S, "the simulator to start")
             self.ready()
@@ -231,18 +159,18 @@ class HilRig:
         Raises:
             SessionError: one of the processes ended.
         """
-        children = [child for child in (self.plant, self.pilot) if child is not None]
-        files = {child.output(): child for child in children}
-        ready, _, _ = select.select(list(files), [], [], timeout_s)
+        talking = {child.output: child for child in (self.plant, self.pilot) if child is not None}
+        ready, _, _ = select.select(list(talking), [], [], timeout_s)
         for file in ready:
-            for line in files[file].lines():
+            for line in talking[file].receive() or ():
                 if line.get("event") == "lap":
                     self.drive.laps.append(line)
                     self.told_laps(line)
                 if (path := str(line.get("drive", ""))) and path not in self.drive.recorded:
                     self.drive.recorded.append(path)
-        for child in (self.actuator, *children):
-            child.check()
+        for name, child in {"actuator": self.actuator, "plant": self.plant, "pilot": self.pilot}.items():
+            if child is not None and (code := child.process.poll()) is not None:
+                raise HilError(f"the {name} ended: {child.last_error() or f'status {code}'}")
 
     def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         """Take turns until something is so.
@@ -270,7 +198,7 @@ class HilRig:
     def where(self) -> dict[str, Any]:
         """How the plant's car stands now."""
         self.plant.newest = {}
-        self.plant.say("where")
+        self.plant.send("where")
         self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
         return self.plant.newest
 
@@ -316,7 +244,7 @@ class HilSession(HilRig):
 
     def start_pilot(self) -> None:
         """A new pilot process, ready to be armed."""
-        self.pilot = HilChild("pilot", self._pilot_words, talks=True, apart=True)
+        self.pilot = JsonLinesChild(*self._pilot_words)
         self.wait(lambda: self.record.get("refusal") == "", START_TIMEOUT_S, "the pilot to see")
 
     def go(self) -> None:
@@ -332,7 +260,7 @@ class HilSession(HilRig):
             if time.monotonic() > until:
                 raise HilError(f"the car does not start: {self.record.get('answer') or self.record.get('refusal')}")
             if word := words.get(self.record.get("state", "")):
-                self.pilot.say(word)
+                self.pilot.send(word)
             self.turn(0.1)
             self.settle(0.25)
 
@@ -354,7 +282,7 @@ class HilSession(HilRig):
                 self.go()
         del self.drive.laps[count:]
         self.drive.pilot = dict(self.record)
-        self.drive.memory_mb = self.pilot.memory_mb("VmHWM")
+        self.drive.memory_mb = peak_memory_mb(self.pilot.process.pid)
         return self.drive
 
 

@@ -7,14 +7,11 @@ line is a loop without end or arithmetic without end.
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import importlib.util
+import importlib
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +20,12 @@ from typing import Any
 
 from racer.assets import write_atomically
 from racer.errors import RewardError
+from racer.process import limit_memory, run_child
 
 HANG_S = 10.0
 """s that the calls of one control step may take."""
 _TOTAL_S = 900.0
 """s for everything; reached only by code that switches the watchdog off."""
-_CHILD_CODE = (
-    "import sys; sys.path.append({root!r}); from racer.reward.sandbox import serve_request; serve_request({folder!r})"
-)
 MEMORY_MAX = 4 * 2**30
 """Bytes that the process may take, at most half of the machine's; compiling and driving take 0.4 GB of it."""
 _DUMP_LINE = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+)')
@@ -91,24 +86,14 @@ def run_sandboxed(
     Raises:
         RewardError: what the function raised as a `RacerError`.
     """
-    root = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryDirectory(prefix="racer_reward_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps({"function": function, "request": request}), encoding="utf-8")
-        # -P: a folder of the user's may hold a `math.py`.
-        command = [sys.executable, "-P", "-c", _CHILD_CODE.format(root=root, folder=name)]
-        try:
-            with (folder / "stderr.txt").open("wb") as complaints:
-                code = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, timeout=total_s
-                ).returncode
-            ended = f"exit {code}"
-        except subprocess.TimeoutExpired:
-            ended = "hang"
-        return _read_result(folder, ended, file)
+        ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
+        return _read_result(folder, "hang" if ended.code is None else f"exit {ended.code}", file, ended.last_error)
 
 
-def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
+def _read_result(folder: Path, ended: str, file: str, complaint: str) -> SandboxResult:
     result = _read_json(folder / "result.json")
     if "racer_error" in result:
         raise RewardError(result["racer_error"])
@@ -119,13 +104,12 @@ def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
     result.pop("finished", None)
     dump = _read_text(folder / "hang.txt")
     lines = [int(found["line"]) for found in _DUMP_LINE.finditer(dump) if found["file"] == file]
-    complaints = _read_text(folder / "stderr.txt").strip().splitlines()
     return SandboxResult(
         result=result,
         ended_early="hang" if dump else ended,
         line=lines[0] if lines else None,
         stage=_read_json(folder / "stage.json"),
-        complaint=complaints[-1][:200] if complaints else "",
+        complaint=complaint[:200],
     )
 
 
@@ -152,24 +136,12 @@ def memory_max() -> int:
     return min(MEMORY_MAX, installed // 2)
 
 
-def limit_memory() -> None:
-    """From here on this process may take `memory_max`, where the system can hold it to that; beyond is MemoryError."""
-    if importlib.util.find_spec("resource") is None:
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_max() if hard == resource.RLIM_INFINITY else min(memory_max(), hard)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
 def serve_request(folder: str) -> None:
     """The other process: call what was asked for and leave the answer."""
     from racer.errors import RacerError
 
     process = SandboxProcess(Path(folder))
-    limit_memory()
+    limit_memory(memory_max())
     asked = _read_json(Path(folder) / "request.json")
     module, _, name = asked["function"].partition(":")
     try:

@@ -1,6 +1,7 @@
 """`racer race`: the table, JSON, the replay and the film, and mistakes in one line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,8 @@ def test_a_result_is_kept_on_a_leaderboard(call, tmp_path):
 def test_a_model_that_hangs_voids_the_race(call, monkeypatch):
     """Say whose model it was, in one line, and print no result."""
     here = Path(__file__).parents[1]
-    paths = f"sys.path[:0] = [{str(here / 'race')!r}, {str(here)!r}]; "
-    monkeypatch.setattr(
-        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
-    )
+    paths = [str(here / "race"), str(here)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setattr(guarded_race, "HEADLESS_DRIVER", "test_race_guard:second_hangs")
     said = call("league", "pure_pursuit", "wild=random", *QUICK, "--model-s", "0.2")
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1

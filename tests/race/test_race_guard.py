@@ -3,8 +3,7 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from racer.config.read import read_vehicle
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.process import ChildProcess
 from racer.race import guarded_race
 from racer.race.entrants import open_entrant
 from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy, run_guarded_race
@@ -95,10 +95,8 @@ def dies_alone(request, watch):
 def elsewhere(monkeypatch):
     """Lets the other process import this module; gives the name of one of its functions."""
     here = Path(__file__).parent
-    paths = f"sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; "
-    monkeypatch.setattr(
-        guarded_race, "_CHILD_CODE", guarded_race._CHILD_CODE.replace("import sys; ", f"import sys; {paths}")
-    )
+    paths = [str(here), str(here.parent)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
     return lambda function: f"{Path(__file__).stem}:{function}"
 
 
@@ -144,15 +142,13 @@ def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, 
     monkeypatch.setattr(guarded_race, "_wait_for_child", without_waiting)
     with pytest.raises(RaceVoid):
         apart(entries, drive=elsewhere("second_hangs"))
-    code = guarded_race._CHILD_CODE.format(
-        root=str(Path(guarded_race.__file__).resolve().parents[2]), folder=str(folder)
-    )
-    process = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE)
+    child = ChildProcess(guarded_race._CHILD_TARGET, str(folder), ends_with_parent=True)
     watch = Stopwatch(folder / "times", 2)
     while not watch.asked()[1]:
-        assert process.poll() is None
-    process.stdin.close()
-    assert process.wait(60) == 1
+        assert child.process.poll() is None
+    child.process.stdin.close()
+    assert child.wait(60) == -signal.SIGTERM
+    child.end()
 
 
 def test_the_share_that_is_driven_is_told(entries):

@@ -13,11 +13,8 @@ A pilot's process, for the console: with what it is started, what it is told, an
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -42,6 +39,7 @@ from racer.car.link.protocol import (
 from racer.car.mailbox import SharedFrame
 from racer.car.recording.drive_file import jpeg_bytes
 from racer.errors import BundleError
+from racer.process import JsonLinesChild, run_child
 
 _RESTART_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0)
 """Before a pilot that ended is started again; a Pi needs seconds of its cores for each start."""
@@ -182,17 +180,11 @@ class ProcessLink:
     def use_model(self, path: Path) -> None:
         """See `PilotLink`. The new one is tried in a process of its own, while the old one stays."""
         self._require_still("model")
-        words = [*self._setup.words(path, self._limit), "--check"]
-        try:
-            done = subprocess.run(
-                words, capture_output=True, timeout=PILOT_READY_S, check=False, stdin=subprocess.DEVNULL
-            )
-        except subprocess.TimeoutExpired:
-            raise BundleError(f"{self._setup.name(path)} was not ready within {PILOT_READY_S:g} s") from None
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            told = said[-1].removeprefix("error: ") if said else f"it crashed (status {done.returncode})"
-            raise BundleError(told)
+        check = run_child(*self._setup.arguments(path, self._limit), "--check", timeout_s=PILOT_READY_S)
+        if check.code is None:
+            raise BundleError(f"{self._setup.name(path)} was not ready within {PILOT_READY_S:g} s")
+        if check.code:
+            raise BundleError(check.last_error or f"it crashed (status {check.code})")
         self._require_still("model")
         before, self._bundle = self._bundle, path
         self._start_anew()
@@ -211,7 +203,7 @@ class ProcessLink:
 
     def _record(self) -> dict[str, Any]:
         pilot = self._pilot
-        return pilot.record if pilot is not None else {}
+        return pilot.newest if pilot is not None else {}
 
     def _name(self) -> str | None:
         return self._setup.name(self._bundle) if self._bundle else None
@@ -232,7 +224,7 @@ class ProcessLink:
 
     def _say(self, word: str) -> None:
         if (pilot := self._pilot) is not None:
-            pilot.say(word)
+            pilot.send(word)
 
     def _ask(self, word: str) -> None:
         """Say a word and wait for its answer."""
@@ -288,7 +280,7 @@ class ProcessLink:
         if self._wake in news:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 64)
-        if pilot is not None and pilot.output in news and not pilot.hear():
+        if pilot is not None and pilot.output in news and pilot.receive() is None:
             self._end_pilot("")
         elif pilot is not None and pilot.hangs:
             self._end_pilot("the pilot did not answer any more, and is started anew")
@@ -307,21 +299,21 @@ class ProcessLink:
             self._restart = False
         now = time.monotonic()
         if self._pilot is not None:
-            if self._pilot.record:
+            if self._pilot.newest:
                 self._failures = 0
             return
         if now >= self._due_s:
             self._due_s = now + _RESTART_DELAYS_S[min(self._failures, len(_RESTART_DELAYS_S) - 1)]
             self._failures += 1
-            self._pilot = PilotChild([*self._setup.words(self._bundle, self._limit), *self._window_words])
+            self._pilot = PilotChild(*self._setup.arguments(self._bundle, self._limit), *self._window_words)
 
     def _end_pilot(self, why: str) -> None:
         """End it; its own last words tell why, where nothing else does."""
         with self._lock:
             pilot, self._pilot = self._pilot, None
         if pilot is not None:
-            said = pilot.end()
-            self._problem = why or f"the pilot does not run: {said}"
+            reason = pilot.end_reason()
+            self._problem = why or f"the pilot does not run: {reason}"
 
     def _keep_watcher(self) -> None:
         now = time.monotonic()
@@ -347,7 +339,6 @@ PILOT_READY_S: Final = 60.0
 """A Pi takes seconds to load a network and to measure it; nothing takes longer than this."""
 _HANG_TIMEOUT_S: Final = 3.0
 _END_TIMEOUT_S: Final = 5.0
-_READ_BYTES_MAX: Final = 1 << 16
 _PILOT_MODULE: Final = "racer.car.pilot.process"
 
 
@@ -372,9 +363,9 @@ class PilotSetup:
     threads: Callable[[Path], int] = lambda bundle: 1
     name: Callable[[Path], str] = lambda bundle: bundle.stem
 
-    def words(self, bundle: Path | None, speed_limit: float) -> list[str]:
-        """The pilot's command line."""
-        words = [sys.executable, "-m", _PILOT_MODULE]
+    def arguments(self, bundle: Path | None, speed_limit: float) -> list[str]:
+        """Return the pilot's module and its arguments."""
+        words = [_PILOT_MODULE]
         if bundle is not None:
             words += [str(bundle), "--threads", str(self.threads(bundle)), "--name", self.name(bundle)]
         words += ["--calibration", str(self.calibration), "--car-id", self.car_id, "--socket", self.socket]
@@ -382,57 +373,15 @@ class PilotSetup:
         return words + (["--record", str(self.record.absolute())] if self.record else [])
 
 
-class PilotChild:
-    """One pilot process. Its input never blocks: what it does not read is dropped, and heartbeats come again."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.record: dict[str, Any] = {}
-        self.heard_s = time.monotonic()
-        self._lock = threading.Lock()
-        self._open = True
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
-        self._rest = b""
-        pipe = subprocess.PIPE
-        # A session of its own: Ctrl-C in the console's terminal is the console's to handle.
-        self.process = subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, stderr=self._errors, bufsize=0, start_new_session=True
-        )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self._input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self._input, False)
-
-    def say(self, word: str) -> None:
-        """One line."""
-        with self._lock, contextlib.suppress(OSError):
-            if self._open:
-                os.write(self._input, f"{word}\n".encode())
-
-    def hear(self) -> bool:
-        """Take what it told; False where it has closed its output."""
-        data = os.read(self.output, _READ_BYTES_MAX)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if lines:
-            self.record, self.heard_s = json.loads(lines[-1]), time.monotonic()
-        return bool(data)
+class PilotChild(JsonLinesChild):
+    """One pilot process, in a separate session: Ctrl-C in the terminal of the console reaches the console alone."""
 
     @property
     def hangs(self) -> bool:
-        """Whether it has told nothing for too long; while it starts it may be silent for longer."""
-        return time.monotonic() - self.heard_s > (_HANG_TIMEOUT_S if self.record else PILOT_READY_S)
+        """Whether its last record is too old; a pilot that starts may be silent for longer."""
+        return time.monotonic() - self.received_s > (_HANG_TIMEOUT_S if self.newest else PILOT_READY_S)
 
-    def end(self) -> str:
-        """Let it stop the car and end; its last words."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        with self._lock, contextlib.suppress(OSError):
-            self._open = False
-            self.process.stdin.close()
-        try:
-            self.process.wait(0.0 if self.hangs else _END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        self._errors.close()
-        return said[-1].removeprefix("error: ") if said else f"it ended with status {self.process.returncode}"
+    def end_reason(self) -> str:
+        """End the pilot, which stops the car first, and return why it ended."""
+        code = self.end(grace_s=0.0 if self.hangs else _END_TIMEOUT_S)
+        return self.last_error() or f"it ended with status {code}"
