@@ -11,7 +11,6 @@ from pilot_loop import ASKED, FRAME_MS, MS, PERIOD_MS, SHAPE, TRIM, Loop, the_ca
 
 from racer.bundle import read_bundle
 from racer.car.actuator.states import ActuatorRequest, ActuatorState
-from racer.car.bench import CarNetwork
 from racer.car.camera.lens import CameraRemap
 from racer.car.gate import ActionBounds, Gate
 from racer.car.mailbox import CameraFrame
@@ -303,8 +302,8 @@ def test_car_answers_as_the_simulator_does(tmp_path):
     bundle = bundle_at(tmp_path / "a.bundle")
     bounds = ActionBounds.of_contract(bundle.contract)
     camera = CameraConfig(width=32, height=24)
-    brain = InferencePipeline(CarNetwork(bundle), CameraRemap(camera, camera), Gate(the_calibration(), bounds))
-    two = CarNetwork(bundle, threads=2)
+    brain = InferencePipeline(OnnxPolicy(bundle), CameraRemap(camera, camera), Gate(the_calibration(), bounds))
+    two = OnnxPolicy(bundle, threads=2)
     policy = OnnxPolicy(bundle)
     for k in range(30):
         frame = CameraFrame(k, k, Loop.picture(k))
@@ -321,7 +320,7 @@ def test_brain_thread_answers_and_wakes(tmp_path):
     bundle = bundle_at(tmp_path / "a.bundle")
     camera = CameraConfig(width=32, height=24)
     gate = Gate(the_calibration(), ActionBounds.of_contract(bundle.contract))
-    thread = InferenceThread(InferencePipeline(CarNetwork(bundle), CameraRemap(camera, camera), gate))
+    thread = InferenceThread(InferencePipeline(OnnxPolicy(bundle), CameraRemap(camera, camera), gate))
     for k in range(5):
         frame = CameraFrame(k, k, Loop.picture(k))
         thread.ask(frame, anew=k == 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from racer.bundle import Bundle, check_golden, read_bundle
-from racer.car.bench import CarNetwork, speed_refusal, time_network
+from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration.calibration import Calibration
 from racer.car.camera.lens import CameraRemap, LensRefusal, make_remap
 from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, bundle_refusals, mapping_warning
@@ -17,6 +17,7 @@ from racer.car.timing import Percentiles
 from racer.config.base import explain
 from racer.config.env import CameraConfig
 from racer.errors import BundleError, RacerError
+from racer.policy.onnx import OnnxPolicy
 
 PILOT_SENSORS: Final = ("camera",)
 """What the pilot can read on a car."""
@@ -36,7 +37,7 @@ class LoadedModel:
 
     name: str
     sha256: str
-    network: CarNetwork
+    network: OnnxPolicy
     remap: CameraRemap
     bounds: ActionBounds
     mapping: MappingName
@@ -101,7 +102,7 @@ def make_pilot_components(
     told = pilot_refusals(bundle, calibration, mapping=mapping)
     if told:
         raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(told)}")
-    network = CarNetwork(bundle, threads=threads)
+    network = OnnxPolicy(bundle, threads=threads)
     try:
         check_golden(bundle, network)
     except BundleError as error:
