@@ -104,7 +104,7 @@ def _drive_simulated(
     try:
         with session:
             typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
-            _print_drive(session.laps(laps, tell=_print_lap))
+            _print_drive(session.laps(laps, on_lap=_print_lap))
     finally:
         for path in session.drive.recorded:
             typer.echo(f"recorded  {os.path.relpath(path)}")
