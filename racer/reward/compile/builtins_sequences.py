@@ -227,7 +227,9 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     if contents.type == "set":
         raise context.unsupported("the order of a set")
     if isinstance(contents, FixedSequence):
-        return TupleValue(contents.items) if type == "tuple" else context.new_object(FixedSequence("list", contents.items))
+        return (
+            TupleValue(contents.items) if type == "tuple" else context.new_object(FixedSequence("list", contents.items))
+        )
     if contents.array in "MS" and type == "list":
         return context.call_stdlib("as_list", value)
     return context.new_object(view_of(contents, type))
