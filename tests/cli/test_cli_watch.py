@@ -86,7 +86,7 @@ def test_a_training_is_followed(run, seen, tmp_path):
     folder = make_run(tmp_path / "run")
     write_linear(folder / "last.bundle")
     assert run("watch", folder, "--live").code == 0
-    assert seen[0].playback.source.stage.cars[0].name == "last"
+    assert seen[0].playback.source.stage.cars[0].name == "run/last"
 
 
 def test_ghosts_are_filmed_without_a_display(two, tmp_path):
@@ -116,7 +116,7 @@ def test_no_display_is_one_line(two):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["watch", "{a}", "pure_pursuit"], "`pure_pursuit` is no replay"),
+        (["watch", "{a}", "pure_pursuit"], "`pure_pursuit` is not a replay"),
         (["watch", "{a}", "--me"], "has been driven already"),
         (["watch", "pure_pursiut"], "Did you mean `pure_pursuit`?"),
         (["watch", "pure_pursuit", "--live"], "follows one run"),
