@@ -157,41 +157,31 @@ def add(
     ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Race bundles under rules, in a process of its own, and keep the result with all that it takes to rerun it."""
+    """Race bundles under rules, and keep the result with all that a rerun needs."""
     from racer.cli.progress import ProgressLine
-    from racer.cli.race import check_writable, open_leaderboard, parse_entries, rules_label
-    from racer.config.read import read_vehicle
-    from racer.config.rules import read_rules
-    from racer.config.train import DEFAULT_TRACK
-    from racer.race.guarded_race import run_guarded_race
-    from racer.track.load import load_track
+    from racer.race.plan import plan_race
 
-    entries = parse_entries(bundles, kept=True)
-    for path in (context.obj, replay):
-        check_writable(path)
-    board = open_leaderboard(context.obj)
-    under, car = read_rules(rules, settings=settings or []), read_vehicle(vehicle)
-    way = load_track(track or DEFAULT_TRACK)
-    with ProgressLine("racing") as progress:
-        result = run_guarded_race(
-            entries,
-            way,
-            under,
-            vehicle=car,
+    with (
+        plan_race(
+            rules,
+            bundles,
+            track=track,
+            vehicle=vehicle,
             seed=seed,
-            rules_name=rules_label(rules, settings),
+            settings=settings or (),
+            leaderboard=context.obj,
             replay=replay,
-            model_s=model_s,
-            report=progress,
-        )
-    number = board.keep(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
+        ) as plan,
+        ProgressLine("racing") as progress,
+    ):
+        result, number = plan.run(model_s=model_s, report=progress)
     if as_json:
         import json
 
         typer.echo(json.dumps({"number": number} | result.record(), indent=1))
     else:
         _print_result(result)
-        typer.echo(f"kept as race {number} of {board.path}")
+        typer.echo(f"kept as race {number} of {context.obj}")
 
 
 def _print_result(result: RaceResult) -> None:
