@@ -4,7 +4,7 @@ import numpy as np
 from handmade_bundle import CONTINUOUS, linear_answers, linear_onnx
 
 from racer.bundle import GoldenSample, write_bundle
-from racer.cli.distill import read_distill_config
+from racer.config.read import read_distill
 from racer.contract import make_contract, state_sensor
 
 WORLDS, STEPS = 8, 8
@@ -34,7 +34,7 @@ TRACK = "easy_oval"
 
 def tiny_distillation(*settings, **changes):
     """The shipped configuration, made tiny; `settings` and `changes` on top."""
-    return read_distill_config("distill", [*SETTINGS, *settings], {"track": TRACK} | changes)
+    return read_distill(settings=[*SETTINGS, *settings], changes={"track": TRACK} | changes)
 
 
 def write_teacher(path, *, look_ahead=(0.3, 0.6, 0.9), space=CONTINUOUS):
