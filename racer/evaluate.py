@@ -169,6 +169,7 @@ def evaluate(
     config = config.model_copy(update={"objects": objects, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
     world = trial.world
+    # `steps` counts from 1 before the first step.
     world.steps_max = 1 + control_steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
     policy.reset()
@@ -307,24 +308,24 @@ def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
 
     Columns are the course (0), arc length [m], lateral offset [m], left positive, and heading error [rad].
     """
-    share = np.random.default_rng(seed).uniform(-1.0, 1.0, (laps, 2))
+    fractions = np.random.default_rng(seed).uniform(-1.0, 1.0, (laps, 2))
     course = world.tables.courses[0]
+    # Spread over a closed course, so that each lap begins in another bend; an open course has one beginning.
     s = np.arange(laps) / laps * course["length"] if course["closed"] else np.full(laps, OPEN_START)
     rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
-    here = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
-    half_width = np.minimum(here["left"], here["right"])
-    return np.stack(
-        [np.zeros(laps), s, LATERAL_SHARE * half_width * share[:, 0], HEADING_ERROR_MAX * share[:, 1]], axis=1
-    )
+    rows = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
+    lateral = LATERAL_SHARE * np.minimum(rows["left"], rows["right"]) * fractions[:, 0]
+    return np.stack([np.zeros(laps), s, lateral, HEADING_ERROR_MAX * fractions[:, 1]], axis=1)
 
 
 def _lap(world: World, n: int) -> Lap:
     car = world.cars[n, 0]
     status = EpisodeStatus(int(car["status"]))
-    done = status is EpisodeStatus.LAP_COMPLETE
+    completed = status is EpisodeStatus.LAP_COMPLETE
     return Lap(
-        completed=done,
-        time_s=float((car["steps"] - 1) * world.control_dt) if done else None,
+        completed=completed,
+        time_s=float((car["steps"] - 1) * world.control_dt) if completed else None,
+        # A car that rolled back behind its start has a negative progress, one past the line more than 100.
         progress=float(min(max(car["progress"], 0.0), 100.0)),
         status=status.word,
     )

@@ -2,8 +2,8 @@
 
 A user names a run folder, a bundle, or a policy that needs no training. `find_trained_policy` turns that name into a
 `TrainedPolicy`; `evaluate`, `watch`, `video`, `race` and `report` take the object and read its attributes, so that no
-later step looks the name up again. What costs time or can fail for a reason of its own (the ONNX session, the track)
-is read at first use: a race needs the file alone, a second policy in a window drives on the first one's track.
+later step looks the name up again. What costs time or may not be needed (the ONNX session, the track) is read at
+first use: a race needs the file alone, a second policy in a window drives on the first one's track.
 
 Track and vehicle are looked for in this order: what the user named (`--track`, `--vehicle`), the run's own copy, what
 the contract of the bundle names, the default.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from racer.bundle import Bundle
-from racer.config.env import ObjectsConfig, VehicleConfig
+from racer.config.env import VehicleConfig
 from racer.config.read import read_vehicle
 from racer.config.train import DEFAULT_TRACK
 from racer.contract import PolicyContract
@@ -88,11 +88,6 @@ class TrainedPolicy:
         """SHA-256 of the bundle's file, hexadecimal; empty for a policy that needs no training."""
         return "" if self.file is None else hashlib.sha256(self.file.read_bytes()).hexdigest()
 
-    @property
-    def objects(self) -> ObjectsConfig:
-        """Boxes and bots that the policy was trained with; none without a contract."""
-        return ObjectsConfig() if self.contract is None else self.contract.trained_on.objects
-
     @cached_property
     def track(self) -> Track:
         """Track that the policy drives on.
@@ -104,6 +99,7 @@ class TrainedPolicy:
             return load_track(self.track_spec or DEFAULT_TRACK)
         if self.run is not None:
             return load_track(self.run.tracks[0])
+        # A bundle alone has no copies; it names what it was trained on, and that may be elsewhere or gone.
         if not (names := self.contract.trained_on.tracks):
             raise AssetError(f"{self.spec} does not say what it was trained on; name a track with --track")
         try:
@@ -164,6 +160,7 @@ def find_trained_policy(
         AssetError: there is nothing of that name.
     """
     folder = Path(spec)
+    # A folder with checkpoints but without `run.json` is not a run: it has no copies of track, vehicle and reward.
     run = RunFolder(folder) if (folder / INFO).is_file() else None
     if spec in POLICY_NAMES:
         file, run = None, None

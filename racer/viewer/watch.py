@@ -136,7 +136,7 @@ def show_source(
 
     Raises:
         ConfigError: `replay` was given for a source that is a replay itself.
-        RacerError: there is no display.
+        RacerError: the machine has no display.
     """
     if replay is not None and not isinstance(source, LiveSource):
         raise ConfigError("--replay writes what policies drive; these are replays already")

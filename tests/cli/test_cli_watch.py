@@ -99,6 +99,17 @@ def test_ghosts_are_filmed_without_a_display(two, tmp_path):
     assert out.read_bytes()[:4] == b"GIF8"
 
 
+def test_policies_are_filmed(run, tmp_path):
+    """Let a policy and a bundle drive for two seconds on the first one's track, and make a film of both."""
+    out = tmp_path / "drive.gif"
+    said = run(
+        *("video", "pure_pursuit", write_linear(tmp_path / "my.bundle"), "-t", "zigzag", "--seconds", 2, "-o", out),
+        *("--size", "160x100", "--fps", "5", "--show", "names"),
+    )
+    # 2 s of driving and 1 s for which the last picture stays.
+    assert (said.code, said.out) == (0, f"{out}: 15 pictures, 3.0 s\n") and out.read_bytes()[:4] == b"GIF8"
+
+
 def test_help_loads_nothing_heavy():
     """Show the help without pygame, numba or numpy."""
     said = racer_alone("--help", after="assert not {'pygame', 'numba', 'numpy'} & set(sys.modules), sys.modules.keys()")

@@ -17,8 +17,8 @@ from racer.policy import PurePursuitPolicy, RandomPolicy, load_policy
 from racer.replay import read_replay, write_replay
 from racer.reward.load import load_reward
 from racer.sim.dtypes import EpisodeStatus
-from racer.viewer.controls import ManualPolicy
 from racer.trained_policy import find_trained_policy
+from racer.viewer.controls import ManualPolicy
 from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, make_driver
 
 VEHICLE = read_vehicle("deepracer")
@@ -175,7 +175,9 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     write_linear(run / "last.bundle", DISCRETE)
     os.utime(run / "last.bundle", (1, 1))
     go(source, 200)
-    assert driver.policy is not old and [event.text for event in source.events] == ["run/last: a newer checkpoint drives"]
+    assert driver.policy is not old and [event.text for event in source.events] == [
+        "run/last: a newer checkpoint drives"
+    ]
     assert source.replay().header.events[0].car == 0
 
 
