@@ -74,7 +74,7 @@ def race(
         float, typer.Option(min=0.1, help="Void the race when an entrant's model takes more wall time than this [s].")
     ] = 600.0,
 ) -> None:
-    """Race policies under rules; exits 0 whoever wins."""
+    """Race policies under rules; exits 0 whatever the result."""
     from racer.cli.progress import ProgressLine
     from racer.race.plan import plan_race
 

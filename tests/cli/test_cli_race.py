@@ -93,7 +93,10 @@ def test_a_film_needs_no_display(tmp_path):
         (("league", "pure_pursuit", "--video", "race.avi"), "A film is .mp4 or .gif"),
         (("league", "pure_pursuit", "--leaderboard", "no.db"), "`pure_pursuit` is not a bundle"),
         (("league", "pure_pursuit", "--replay", "."), ". is a folder; name a file in it"),
-        (("league", "pure_pursuit", "--replay", "/dev/null/a.replay"), "/dev/null is not a folder that you may write in"),
+        (
+            ("league", "pure_pursuit", "--replay", "/dev/null/a.replay"),
+            "/dev/null is not a folder that you may write in",
+        ),
         (("league", *["pure_pursuit"] * 9, "--set", "race=head_to_head"), "9 entrants in one head-to-head; at most 8"),
     ],
 )
