@@ -58,7 +58,7 @@ def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
     ranked = [row for row in board.rows if row.place is not None]
     laps = [(row.result.best_lap_s, row.result.label) for row in board.rows if row.result.best_lap_s is not None]
     best = min(laps, default=None)
-    newest = max(row.kept.added for row in board.rows)[:10]
+    newest = max(row.stored.added for row in board.rows)[:10]
     return (
         ("Best time", f"{ranked[0].result.score_s:.3f} s" if ranked else "–", ranked[0].result.label if ranked else ""),
         ("Best lap", "–" if best is None else f"{best[0]:.3f} s", "" if best is None else best[1]),
@@ -84,7 +84,7 @@ def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) ->
             f"{one.penalty_s:g}",
             str(one.off_tracks + one.collisions),
             str(row.races),
-            row.kept.added[:10],
+            row.stored.added[:10],
             one.sha256[:8],
         ),
         leads=row.place == 1,
@@ -94,11 +94,11 @@ def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) ->
 
 def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
     """The replay of a row's race, where it is still the file that the race wrote."""
-    told = row.kept.result.replay
+    told = row.stored.result.replay
     if told is None:
         return None
     path = leaderboard.path.resolve().parent / told
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.kept.replay_sha256:
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.stored.replay_sha256:
         return None
     return path
 
@@ -184,7 +184,7 @@ def add(
             model_s=model_s,
             report=progress,
         )
-    number = board.keep(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
+    number = board.save(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
     if as_json:
         import json
 
@@ -290,7 +290,7 @@ def verify(
     for number in races or kept:
         with ProgressLine("racing") as progress:
             found = rerun(board, kept[number], model_s=model_s, report=progress)
-        typer.echo(found.told)
+        typer.echo(found.summary)
         failed += bool(found.differences)
     if failed:
         raise LeaderboardError(f"{failed} of {len(races or kept)} races do not stand up to a rerun")

@@ -34,16 +34,16 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
 
     def make() -> RaceSession:
         watch.clear()
-        contest: RaceSession = session_from_request(request, watch)
-        return contest
+        session: RaceSession = session_from_request(request, watch)
+        return session
 
-    source = RaceSource(make, watch=lambda contest: watch.tell(contest.share))
+    source = RaceSource(make, watch=lambda session: watch.report(session.fraction))
     try:
         ViewerWindow(source).run()
         source.finish()
     finally:
-        source.contest.close()
-    result = source.contest.result()
+        source.session.close()
+    result = source.session.result()
     if request["replay"]:
         write_replay(request["replay"], source.recorder.replay())
         result = replace(result, replay=Path(request["replay"]))
@@ -113,7 +113,7 @@ def race(
         number = None
         if board is not None:
             files = [one.path for one in entries]
-            number = board.keep(result, track=course, rules=chosen, vehicle=car, bundles=files)
+            number = board.save(result, track=course, rules=chosen, vehicle=car, bundles=files)
         _print_result(result, chosen, number, as_json=as_json)
         if replay is not None:
             typer.echo(f"wrote {replay}", err=as_json)
@@ -221,7 +221,7 @@ def _write_film(path: Path, driven: Path) -> None:
             size=(640, 400) if small else (1280, 800),
             frames_per_s=15.0 if small else 30.0,
             choices=parse_choices("track", "trails,names"),
-            tell=progress,
+            report=progress,
         )
 
 

@@ -78,7 +78,7 @@ def test_the_command(tmp_path, bundles, capsys, monkeypatch):
         (("no.db", "verify"), "No leaderboard no.db"),
         (("no.db", "export", "-o", "t.xls"), "give .csv, .json or .md"),
         (("no.db", "add", "leage", "x.bundle"), "x.bundle"),
-        (("no.db", "add", "league", "=1=x.bundle"), "is no entrant"),
+        (("no.db", "add", "league", "=1=x.bundle"), "is not an entrant"),
         (("no.db", "page", "-o", "."), ". is a folder"),
     ],
 )
