@@ -44,7 +44,7 @@ def video(
             frames_per_s=rate,
             speed=speed,
             choices=choices,
-            tell=progress,
+            report=progress,
         )
     count = frame_count(source, frames_per_s=rate, speed=speed)
     typer.echo(f"{out}: {count} pictures, {count / rate:.1f} s")

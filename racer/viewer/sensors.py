@@ -1,7 +1,6 @@
-"""What a car's own sensors see at a moment: its camera, and rays of a lidar.
+"""Computes what a car's sensors measure at a moment: its camera's picture, and the rays of a lidar.
 
-The poses of a moment are put into a world of the simulator, whose kernels then look. Cars of other worlds are not
-there.
+The poses of a moment are written into a separate simulator world, whose kernels then fill the sensors.
 """
 
 from __future__ import annotations
@@ -20,25 +19,26 @@ from racer.viewer.playback import Moment, Stage
 
 _LIDAR = LidarConfig(noise=0.0)
 _PLAIN = CameraConfig(width=320, height=240, colour="rgb")
-"""Of a car whose policy has no camera."""
+"""Camera of a car whose policy has none."""
 _LARGE = 960
-"""Columns of a picture that fills the window."""
+"""Columns of a picture that fills the window [pixels]."""
 
 
 class CarSensors:
-    """The sensors of the cars of a stage; made when they are first asked for."""
+    """Sensors of the cars of a stage, made when they are first used."""
 
     def __init__(self, stage: Stage) -> None:
-        """Nothing is made yet."""
+        """Make nothing yet."""
         self._stage = stage
         self._world: World | None = None
         self._cameras: dict[CameraConfig, Camera] = {}
         self._groups = np.array([car.world for car in stage.cars])
 
     def camera(self, moment: Moment, car: int, *, large: bool = False) -> NDArray[np.uint8]:
-        """What a car's camera sees, (H, W, 3) uint8; `large` shows it in colour and in more detail."""
+        """Return the picture of a car's camera, shape (H, W, 3), uint8; `large` is in colour and has more pixels."""
         config = self._stage.cars[car].camera or _PLAIN
         if large:
+            # A whole multiple keeps the picture's shape, and with it the lens.
             times = max(_LARGE // config.width, 1)
             size = {"width": times * config.width, "height": times * config.height}
             config = config.model_copy(update=size | {"colour": "rgb"})
@@ -48,13 +48,15 @@ class CarSensors:
         camera = self._cameras[config]
         marked = np.zeros(world.cars.shape, np.bool_)
         marked[0, car] = True
+        # Poses of all cars, as others are in the picture; only one frame is drawn.
         camera.look()
         camera.render(marked)
         frame = camera.frames[0, car]
+        # Grey pictures are shown as three equal channels.
         return frame if frame.shape[2] == 3 else np.repeat(frame[..., :1], 3, axis=2)
 
     def lidar(self, moment: Moment, car: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where a lidar at a car's middle stands (2,), and where its rays end (R, 2), metres."""
+        """Return the place of a lidar at a car's origin [m], shape (2,), and the ends of its rays [m], shape (R, 2)."""
         world, config = self._posed(moment, car), _LIDAR
         rays, view = config.rays, math.radians(config.view_deg)
         lidar = make_lidar(
@@ -84,19 +86,22 @@ class CarSensors:
         )
         row = world.cars[0, car]
         start = np.array([row["x"], row["y"]])
+        # The kernel returns ranges; the ends of the rays follow from their angles.
         angle = float(row["yaw"]) - 0.5 * view + view / (rays - 1) * np.arange(rays)
         return start, start + np.stack([np.cos(angle), np.sin(angle)], axis=1) * out[0, car, :, None]
 
     def _posed(self, moment: Moment, car: int) -> World:
-        """The world with the poses of a moment, and without the ghosts of a car."""
+        """Return the world with the poses of a moment, without the cars and objects of other worlds than the car's."""
         stage = self._stage
         if self._world is None:
+            # The number of objects is the same in all rows of a recording.
             count = len(moment.things)
             self._world = World([stage.track], stage.vehicle, 1, cars=len(stage.cars), objects=count, threads=1)
         world, rows = self._world, moment.rows
         cars, objects = world.cars[0], world.objects[0]
         for key in ("x", "y", "yaw", "steer"):
             cars[key] = rows[key]
+        # Cars and objects of other worlds are ghosts: the car's sensors do not detect them.
         cars["active"] = (rows["status"] != ABSENT) & (self._groups == self._groups[car])
         for key in ("x", "y", "yaw", "length", "width", "height", "kind"):
             objects[key] = moment.things[key]
