@@ -17,22 +17,10 @@ from racer.render.raster import paint_polygons, paint_shape
 from racer.render.topdown import Viewport, draw_boxes, draw_cars, draw_track
 from racer.replay import ABSENT
 from racer.sim.dtypes import BOT
+from racer.viewer import hud
 from racer.viewer import marks as mark
 from racer.viewer.chase import ChaseScene
 from racer.viewer.controls import ZOOMS, Overlay, ViewMode, ViewOptions
-from racer.viewer.hud import (
-    PANEL,
-    Layout,
-    Rect,
-    TextRenderer,
-    TimelineState,
-    draw_help,
-    draw_note,
-    draw_panel,
-    draw_timeline,
-    make_layout,
-)
-from racer.viewer.marks import Marks
 from racer.viewer.playback import BOT_COLOUR, Moment, Stage
 from racer.viewer.sensors import CarSensors
 
@@ -85,7 +73,7 @@ class TrackBackground:
 
 
 def draw_topdown(
-    image: Image, view: Viewport, stage: Stage, moment: Moment, marks: Marks, follow: int, dot: float
+    image: Image, view: Viewport, stage: Stage, moment: Moment, marks: mark.Marks, follow: int, dot: float
 ) -> None:
     """Draw everything that moves over the picture of the track.
 
@@ -145,7 +133,7 @@ class Painter:
     def __init__(self, stage: Stage, *, scale: float = 1.0) -> None:
         """Prepare for a screen with `scale` pixels for each point of text."""
         self.stage = stage
-        self.texts = TextRenderer(scale)
+        self.texts = hud.TextRenderer(scale)
         self.sensors = CarSensors(stage)
         self._ground = TrackBackground(stage)
         self._chase = ChaseScene(stage)
@@ -153,13 +141,13 @@ class Painter:
         self._tags: dict[int, pygame.Surface] = {}
         self._spots: list[tuple[pygame.Rect, int]] = []
 
-    def layout(self, size: tuple[int, int]) -> Layout:
+    def layout(self, size: tuple[int, int]) -> hud.Layout:
         """Return the parts of a surface of this size [pixels]."""
-        return make_layout(*size, self.texts.scale)
+        return hud.make_layout(*size, self.texts.scale)
 
     def prepare(self, moment: Moment) -> Iterator[ViewMode]:
         """Draw each view with all overlays on a small separate surface, so that nothing is compiled later."""
-        still = TimelineState(seconds=0.0, length=0.0, speed=1.0, paused=True, growing=False)
+        still = hud.TimelineState(seconds=0.0, length=0.0, speed=1.0, paused=True, growing=False)
         for view in ViewMode:
             self.draw(pygame.Surface((640, 400)), moment, ViewOptions(view=view, overlays=set(Overlay)), still)
             yield view
@@ -173,7 +161,7 @@ class Painter:
         surface: pygame.Surface,
         moment: Moment,
         choices: ViewOptions,
-        clock: TimelineState,
+        clock: hud.TimelineState,
         *,
         keys: list[tuple[str, str]] | None = None,
         probabilities: NDArray[np.float64] | None = None,
@@ -206,25 +194,25 @@ class Painter:
                 self._draw_names(surface, layout.scene, places)
         else:
             self._draw_camera(surface, layout.scene, moment, follow, large=True)
-        draw_timeline(surface, layout.bar, self.texts, clock)
+        hud.draw_timeline(surface, layout.bar, self.texts, clock)
         inset = choices.inset and choices.view is not ViewMode.CAMERA
         if layout.side is not None:
             # The list of cars ends above the camera picture.
             room = layout.side[3] - layout.inset[1] + self.texts.px(14) if inset else 0
-            self._spots += draw_panel(surface, layout.side, self.texts, self.stage, moment, follow, room)
+            self._spots += hud.draw_panel(surface, layout.side, self.texts, self.stage, moment, follow, room)
         if inset:
             self._draw_camera(surface, layout.inset, moment, follow)
         if moment.event:
-            draw_note(surface, layout.scene, self.texts, moment.event, top=True)
+            hud.draw_note(surface, layout.scene, self.texts, moment.event, top=True)
         if choices.note:
-            draw_note(surface, layout.scene, self.texts, choices.note)
+            hud.draw_note(surface, layout.scene, self.texts, choices.note)
         if choices.help and keys is not None:
-            draw_help(surface, layout.scene, self.texts, keys)
+            hud.draw_help(surface, layout.scene, self.texts, keys)
 
     def _draw_track(
         self,
         surface: pygame.Surface,
-        box: Rect,
+        box: hud.Rect,
         moment: Moment,
         choices: ViewOptions,
         probabilities: NDArray[np.float64] | None,
@@ -249,7 +237,7 @@ class Painter:
         probabilities: NDArray[np.float64] | None,
         line: float,
         trail: float,
-    ) -> Marks:
+    ) -> mark.Marks:
         """Return the marks of the chosen overlays; `line` and `trail` are widths [m]."""
         stage, shown = self.stage, choices.overlays
         row = moment.rows[choices.follow]
@@ -269,7 +257,7 @@ class Painter:
                 parts.append(mark.action_marks(stage, row, probabilities, 1.2 * line))
         return mark.join_marks(parts)
 
-    def _draw_names(self, surface: pygame.Surface, box: Rect, places: NDArray[np.float64]) -> None:
+    def _draw_names(self, surface: pygame.Surface, box: hud.Rect, places: NDArray[np.float64]) -> None:
         """Draw names beside the cars; a name that would cover another one moves below it.
 
         Args:
@@ -300,14 +288,14 @@ class Painter:
             text = self.texts.label(self.stage.cars[car].name, 11)
             pad, stripe = self.texts.px(4), self.texts.px(3)
             tag = pygame.Surface((text.get_width() + 2 * pad + stripe, text.get_height() + pad), pygame.SRCALPHA)
-            tag.fill((*PANEL, 190))
+            tag.fill((*hud.PANEL, 190))
             tag.fill(self.stage.colour(car), (0, 0, stripe, tag.get_height()))
             tag.blit(text, (pad + stripe, pad // 2 + 1))
             self._tags[car] = tag
         return self._tags[car]
 
     def _draw_camera(
-        self, surface: pygame.Surface, box: Rect, moment: Moment, follow: int, *, large: bool = False
+        self, surface: pygame.Surface, box: hud.Rect, moment: Moment, follow: int, *, large: bool = False
     ) -> None:
         """Draw the picture of the car's own camera, as large as fits."""
         left, top, width, height = box

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import CameraConfig, LidarConfig
+from racer.env.sensors.lidar import LidarSensor
 from racer.replay import ABSENT
 from racer.sim.camera.camera import Camera
-from racer.sim.lidar import cast_rays, lidar_scratch, make_lidar
 from racer.sim.world import World
 from racer.viewer.playback import Moment, Stage
 
@@ -31,6 +31,7 @@ class CarSensors:
         """Make nothing yet."""
         self._stage = stage
         self._world: World | None = None
+        self._lidar: LidarSensor | None = None
         self._cameras: dict[CameraConfig, Camera] = {}
         self._groups = np.array([car.world for car in stage.cars])
 
@@ -57,38 +58,17 @@ class CarSensors:
 
     def lidar(self, moment: Moment, car: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the place of a lidar at a car's origin [m], shape (2,), and the ends of its rays [m], shape (R, 2)."""
-        world, config = self._posed(moment, car), _LIDAR
-        rays, view = config.rays, math.radians(config.view_deg)
-        lidar = make_lidar(
-            rays=rays,
-            angle_first=-0.5 * view,
-            angle_step=view / (rays - 1),
-            range_min=config.range_min,
-            range_max=config.range_max,
-        )
-        out = np.zeros((1, len(self._groups), rays), np.float32)
+        world = self._posed(moment, car)
+        if self._lidar is None:
+            self._lidar = LidarSensor(world, _LIDAR, past=None, disturbances=None)
         marked = np.zeros(world.cars.shape, np.bool_)
         marked[0, car] = True
-        tables = world.tables
-        cast_rays(
-            0,
-            1,
-            marked,
-            world.cars,
-            world.objects,
-            world.vehicles,
-            tables.courses,
-            tables.walls,
-            tables.wall_groups,
-            lidar,
-            lidar_scratch(1, rays),
-            out,
-        )
-        row = world.cars[0, car]
+        self._lidar.observe(marked)
+        row, half = world.cars[0, car], 0.5 * math.radians(_LIDAR.view_deg)
         start = np.array([row["x"], row["y"]])
-        # The kernel returns ranges; the ends of the rays follow from their angles.
-        angle = float(row["yaw"]) - 0.5 * view + view / (rays - 1) * np.arange(rays)
-        return start, start + np.stack([np.cos(angle), np.sin(angle)], axis=1) * out[0, car, :, None]
+        # The sensor returns ranges; the ends of the rays follow from their angles.
+        angle = float(row["yaw"]) - half + 2.0 * half / (_LIDAR.rays - 1) * np.arange(_LIDAR.rays)
+        return start, start + np.stack([np.cos(angle), np.sin(angle)], axis=1) * self._lidar.ranges[0, car, :, None]
 
     def _posed(self, moment: Moment, car: int) -> World:
         """Return the world with the poses of a moment, without the cars and objects of other worlds than the car's."""

@@ -13,19 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from racer import contract
 from racer.config.base import explain
 from racer.config.disturbance import is_disturbed
 from racer.config.env import EnvConfig
-from racer.contract import (
-    PICTURES,
-    SensorSpec,
-    camera_sensor,
-    discretized_sector_lidar_sensor,
-    lidar_sensor,
-    sector_lidar_sensor,
-    state_sensor,
-    stereo_sensor,
-)
+from racer.contract import PICTURES, SensorSpec
 from racer.env.sensors.camera import CameraSensor
 from racer.env.sensors.lidar import LidarSensor, SectorLidarSensor
 from racer.errors import BundleError
@@ -43,12 +35,12 @@ _EYES = {"camera": 1, "stereo": 2}
 def sensor_specs(config: EnvConfig) -> tuple[SensorSpec, ...]:
     """Return the contract's description of the sensors of an environment, in the order of the configuration."""
     make = {
-        "state": lambda: state_sensor(look_ahead=config.look_ahead),
-        "lidar": lambda: lidar_sensor(config.lidar),
-        "sector_lidar": lambda: sector_lidar_sensor(config.sector_lidar),
-        "discretized_sector_lidar": lambda: discretized_sector_lidar_sensor(config.discretized_sector_lidar),
-        "camera": lambda: camera_sensor(config.camera),
-        "stereo": lambda: stereo_sensor(config.camera),
+        "state": lambda: contract.state_sensor(look_ahead=config.look_ahead),
+        "lidar": lambda: contract.lidar_sensor(config.lidar),
+        "sector_lidar": lambda: contract.sector_lidar_sensor(config.sector_lidar),
+        "discretized_sector_lidar": lambda: contract.discretized_sector_lidar_sensor(config.discretized_sector_lidar),
+        "camera": lambda: contract.camera_sensor(config.camera),
+        "stereo": lambda: contract.stereo_sensor(config.camera),
     }
     return tuple(make[name]() for name in config.sensors)
 
