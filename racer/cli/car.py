@@ -201,7 +201,7 @@ def camera(
 
 
 def replay(
-    drive: Annotated[Path, typer.Argument(help="A recorded drive (.drive).")],
+    drive: Annotated[Path, typer.Argument(help="A recorded drive (.mcap, or .drive of earlier versions).")],
     picture: Annotated[
         Path | None, typer.Option("--picture", "-p", help="Also write a contact sheet of frames and actions, a PNG.")
     ] = None,

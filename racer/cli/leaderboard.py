@@ -44,13 +44,13 @@ def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoar
     title, _, told = board_title(board).partition(": ")
     return PageBoard(
         title=title,
-        told=told[0].upper() + told[1:],
+        summary=told[0].upper() + told[1:],
         track=leaderboard.inputs(board.number).track,
         figures=_figures(board),
         columns=columns,
         rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),
         lap=lap,
-        whose=leader.result.label,
+        driver=leader.result.label,
     )
 
 
@@ -263,7 +263,7 @@ def page(
     shown = [page_board(board, one, output) for one in standings(races)]
     count = f"{len(races)} race{'s' if len(races) != 1 else ''}"
     told = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
-    write_atomically(output, leaderboard_page(title, shown, told=told).encode("utf-8", errors="replace"))
+    write_atomically(output, leaderboard_page(title, shown, summary=told).encode("utf-8", errors="replace"))
     typer.echo(f"wrote {output}  ({output.stat().st_size / 1e3:,.0f} kB)")
 
 

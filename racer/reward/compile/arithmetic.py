@@ -89,7 +89,7 @@ def binary_op(context: Context, symbol: str, one: Value, two: Value) -> Value:
         except (ArithmeticError, ValueError, TypeError) as error:
             raise context.trap("an operation that Python refuses", error=type(error).__name__) from None
     if _numpy(a, b) and "b" in (number_kind(a), number_kind(b)) and symbol not in "&|^":
-        raise context.cannot("arithmetic with a numpy truth value")
+        raise context.unsupported("arithmetic with a numpy truth value")
     if symbol in "+-*":
         return _plain_op(context, symbol, a, b)
     if symbol in ("/", "//", "%"):
@@ -197,14 +197,14 @@ def _whole_power(context: Context, a: Scalar | Constant, exponent: int) -> Scala
 def _bits(context: Context, symbol: str, a: Scalar | Constant, b: Scalar | Constant) -> Scalar:
     kinds = {number_kind(a), number_kind(b)}
     if not kinds <= {"b", "i"}:
-        raise context.trap("a bit operation on a float") if kinds & {"f"} else context.cannot("a bit operation")
+        raise context.trap("a bit operation on a float") if kinds & {"f"} else context.unsupported("a bit operation")
     if symbol in "&|^" and kinds == {"b"}:
         return Scalar("b", f"({as_kind(a, 'b')} {symbol} {as_kind(b, 'b')})", _numpy(a, b))
     if symbol in "&|^":
         expr = f"({as_kind(a, 'i')} {symbol} {as_kind(b, 'i')})"
         return checked_int(context, expr, INT_LIMIT * 2, _numpy(a, b))
     if not isinstance(b, Constant) or not 0 <= b.value <= 52:
-        raise context.cannot("a shift by a number that is not known")
+        raise context.unsupported("a shift by a number that is not known")
     if symbol == ">>":
         return Scalar("i", f"({as_kind(a, 'i')} >> {int(b.value)})", _numpy(a, b))
     return _plain_op(context, "*", a, Constant(1 << int(b.value)))
@@ -219,10 +219,10 @@ def unary_op(context: Context, symbol: str, value: Value) -> Value:
             raise context.trap("an operation that Python refuses")
         return folded_constant(context, folded(a.value))  # type: ignore[operator]
     if a.numpy and a.kind == "b":
-        raise context.cannot("arithmetic with a numpy truth value")
+        raise context.unsupported("arithmetic with a numpy truth value")
     if symbol == "~":
         if a.kind not in "bi":
-            raise context.cannot("a bit operation")
+            raise context.unsupported("a bit operation")
         return checked_int(context, f"(-{as_kind(a, 'i')} - 1)", bound_of(a) + 1.0, a.numpy)
     if a.kind in "bi":
         return Scalar("i", f"({symbol}{as_kind(a, 'i')})", a.numpy, bound_of(a))
@@ -235,7 +235,7 @@ def array_op(context: Context, symbol: str, one: Value, two: Value) -> Value:
     if all(s is None or isinstance(s, FixedSequence) for s in sides):
         counts = {len(s.items) for s in sides if isinstance(s, FixedSequence)}
         if len(counts) != 1:
-            raise context.cannot("arrays of several lengths")
+            raise context.unsupported("arrays of several lengths")
         rows = [
             s.items if isinstance(s, FixedSequence) else (v,) * next(iter(counts))
             for s, v in zip(sides, (one, two), strict=True)
@@ -248,7 +248,7 @@ def array_op(context: Context, symbol: str, one: Value, two: Value) -> Value:
         name = "rows"
     elif sides[0] and sides[1]:
         name = "row_left" if tables[0] else "row_right"
-    return context.routine(f"{name}_{_STDLIB_SUFFIXES[symbol]}", one, two)
+    return context.call_stdlib(f"{name}_{_STDLIB_SUFFIXES[symbol]}", one, two)
 
 
 def _is_table(context: Context, side: FixedSequence | ArraySequence) -> bool:
@@ -263,7 +263,7 @@ _STDLIB_SUFFIXES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide",
 def item_op(context: Context, symbol: str, a: Value, b: Value) -> Value:
     """An operator between two items of arrays, which may be arrays."""
     if symbol not in _STDLIB_SUFFIXES:
-        raise context.cannot(f"the operator {symbol} on arrays")
+        raise context.unsupported(f"the operator {symbol} on arrays")
     if is_sequence(context, a) or is_sequence(context, b):
         return array_op(context, symbol, a, b)
     return binary_op(context, symbol, as_numpy(a), b)

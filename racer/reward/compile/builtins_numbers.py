@@ -98,17 +98,17 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
         context.trap_if(f"{base.expr} == 0.0")
         return Scalar("f", f"({top.expr} / {base.expr})")
     if len(args) != (2 if "{y}" in expr else 1):
-        raise context.cannot(f"`{name}` with {len(args)} arguments")
+        raise context.unsupported(f"`{name}` with {len(args)} arguments")
     if name in _ROUNDED:
         return _rounded(context, name, args[0], numpy)
     if name == "sign":
         if not numpy:
-            raise context.cannot("`math.sign`")
+            raise context.unsupported("`math.sign`")
         whole = number_kind(args[0]) in "bi"
-        result = as_numpy(context.routine("sign", args[0]))
+        result = as_numpy(context.call_stdlib("sign", args[0]))
         return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
     if name == "square" and number_kind(args[0]) in "bi":
-        raise context.cannot("`square` of a whole number")
+        raise context.unsupported("`square` of a whole number")
     if name in ("fabs", "rint") and numpy and number_kind(args[0]) in "bi":
         pass
     names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
@@ -150,13 +150,13 @@ def _function(name: str, numpy: bool) -> BuiltinHandler:
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
-            raise context.cannot("these keywords")
+            raise context.unsupported("these keywords")
         sides = [is_sequence(context, a) for a in args]
         if numpy and any(sides):
             if len(args) == 1:
                 return map_items(f"numpy.{name}")(context, args, {})
             word = "mapped_two" if all(sides) else "mapped_left" if sides[0] else "mapped_right"
-            return context.routine(word, Builtin(f"numpy.{name}"), *args)
+            return context.call_stdlib(word, Builtin(f"numpy.{name}"), *args)
         return number_function(context, name, [as_number(context, a) for a in args], numpy)
 
     return run
@@ -169,11 +169,11 @@ def map_items(name: str) -> BuiltinHandler:
         value = require_value(context, args[0])
         found = contents_of(context, value)
         if isinstance(found, FixedSequence):
-            made = [context.native(name, [item, *args[1:]], named) for item in found.items]
+            made = [context.call_builtin(name, [item, *args[1:]], named) for item in found.items]
             return TupleValue(tuple(as_numpy(x) for x in made), "ndarray")
         if len(args) > 1 or named:
-            raise context.cannot("this function of an array")
-        return context.routine("mapped", Builtin(name), value)
+            raise context.unsupported("this function of an array")
+        return context.call_stdlib("mapped", Builtin(name), value)
 
     return run
 
@@ -184,7 +184,7 @@ def _divmod(context: Context, args: list[Value], named: dict[str, Value]) -> Val
 
 def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2 or named:
-        raise context.cannot("`pow` with three arguments")
+        raise context.unsupported("`pow` with three arguments")
     return binary_op(context, "**", args[0], args[1])
 
 
@@ -224,7 +224,7 @@ def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         return Constant(0)
     x = as_number(context, args[0]) if len(args) == 1 else None
     if x is None:
-        raise context.cannot("`int` with a base")
+        raise context.unsupported("`int` with a base")
     if isinstance(x, Constant):
         return fold_call(context, int, x.value)
     if x.kind in "bi":
@@ -259,7 +259,7 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
         context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
         return Scalar("i", f"int(np.rint({name}))")
     if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= 15:
-        raise context.cannot("`round` to a number of digits that is not known")
+        raise context.unsupported("`round` to a number of digits that is not known")
     if isinstance(x, Constant):
         return fold_call(context, round, x.value, digits.value)
     if x.kind in "bi":
@@ -270,17 +270,17 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
         name = context.atom(x).expr
         context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
         return Scalar(x.kind, f"np.rint({name})")
-    result = context.routine("round_to", context.atom(x), digits)
+    result = context.call_stdlib("round_to", context.atom(x), digits)
     return Scalar(x.kind, result.expr) if isinstance(result, Scalar) else result
 
 
 def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     digits = args[1] if len(args) > 1 else named.get("decimals", Constant(0))
     if is_sequence(context, args[0]):
-        raise context.cannot("rounding of an array")
+        raise context.unsupported("rounding of an array")
     x = as_number(context, args[0])
     if not isinstance(digits, Constant) or not 0 <= digits.value <= 15:
-        raise context.cannot("`round` to a number of digits that is not known")
+        raise context.unsupported("`round` to a number of digits that is not known")
     if number_kind(x) in "bi":
         return as_numpy(x)
     scale = repr(10.0**digits.value)
@@ -291,14 +291,14 @@ def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -
 
 
 def _float64(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.native("builtins.float", args, named))
+    return as_numpy(context.call_builtin("builtins.float", args, named))
 
 
 def _numpy_abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or len(args) != 1:
-        raise context.cannot("this `abs`")
+        raise context.unsupported("this `abs`")
     return (
-        as_numpy(context.native("builtins.abs", args, {}))
+        as_numpy(context.call_builtin("builtins.abs", args, {}))
         if not isinstance(args[0], TupleValue)
         else _abs_items(context, args)
     )
@@ -328,11 +328,11 @@ def _extreme(word: str) -> BuiltinHandler:
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - {"key", "default"}:
-            raise context.cannot(f"`{word}` with these keywords")
+            raise context.unsupported(f"`{word}` with these keywords")
         items: Value = args[0] if len(args) == 1 else TupleValue(tuple(args))
         items = require_value(context, items)
         if isinstance(items, ObjectRef) and isinstance(context.content(items.id), DictContents):
-            raise context.cannot(f"`{word}` of a dict")
+            raise context.unsupported(f"`{word}` of a dict")
         if "default" in named:
             count = length_of(context, items)
             if isinstance(count, Constant):
@@ -342,7 +342,7 @@ def _extreme(word: str) -> BuiltinHandler:
 
     def _of(context: Context, items: Value, named: dict[str, Value]) -> Value:
         if named.get("key", NONE) != NONE:
-            return context.routine(by, items, named["key"])
+            return context.call_stdlib(by, items, named["key"])
         found = contents_of(context, items) if is_sequence(context, items) else None
         if (
             isinstance(found, FixedSequence)
@@ -350,7 +350,7 @@ def _extreme(word: str) -> BuiltinHandler:
             and all(kind_of(v) is not None for v in map(_some, found.items))
         ):
             return extreme_of(context, [as_number(context, v) for v in found.items], "<" if least else ">")
-        return context.routine(plain, items)
+        return context.call_stdlib(plain, items)
 
     def _some(value: Value) -> Value:
         return value.value if isinstance(value, Maybe) and value.value is not None else value
@@ -405,7 +405,7 @@ def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value
     values = dict(zip(names, args, strict=False))
     values.update({{"min": "a_min", "max": "a_max"}.get(k, k): v for k, v in named.items()})
     if set(values) != set(names) or NONE in values.values():
-        raise context.cannot("this `clip`")
+        raise context.unsupported("this `clip`")
     if is_sequence(context, values["a"]):
         return map_items("numpy.clip")(context, [values[n] for n in names], {})
     numbers = [as_number(context, values[n]) for n in names]
@@ -424,7 +424,7 @@ def _pairwise(symbol: str) -> BuiltinHandler:
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 2 or any(is_sequence(context, a) for a in args):
-            raise context.cannot("this function of arrays")
+            raise context.unsupported("this function of arrays")
         numbers = [as_number(context, a) for a in args]
         for x in numbers:
             if isinstance(x, Scalar) and number_kind(x) in "fn":

@@ -53,8 +53,8 @@ BuiltinHandler = Callable[[Context, list[Value], dict[str, Value]], Value]
 def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
-            raise context.cannot("these keywords")
-        return context.routine(name, *args, *more)
+            raise context.unsupported("these keywords")
+        return context.call_stdlib(name, *args, *more)
 
     return run
 
@@ -73,28 +73,28 @@ def make_array(context: Context, args: list[Value], named: dict[str, Value]) -> 
     """`numpy.array`: numbers of one kind, or rows of them."""
     dtype = named.get("dtype", args[1] if len(args) > 1 else NONE)
     if set(named) - {"dtype"} or getattr(dtype, "name", "") not in ("", "builtins.float", "numpy.double"):
-        raise context.cannot("an array of this type")
+        raise context.unsupported("an array of this type")
     value = require_value(context, args[0])
     if kind_of(value) is not None:
-        raise context.cannot("an array without a length")
-    found = contents_of(context, value if is_sequence(context, value) else context.routine("as_list", value))
+        raise context.unsupported("an array without a length")
+    found = contents_of(context, value if is_sequence(context, value) else context.call_stdlib("as_list", value))
     return _as_array(context, found, floats=dtype != NONE)
 
 
 def _as_array(context: Context, found: FixedSequence | ArraySequence, floats: bool = False) -> Value:
     if found.type == "set":
-        raise context.cannot("an array of a set")
+        raise context.unsupported("an array of a set")
     if isinstance(found, ArraySequence):
         shape = _array_shape(context, found.shape, floats)
         fields = ("ndarray", found.array, found.offset, found.length, found.stride, shape)
-        return context.new(ArraySequence(*fields))
+        return context.new_object(ArraySequence(*fields))
     if not found.items:
-        raise context.cannot("an empty array")
+        raise context.unsupported("an empty array")
     if all(is_sequence(context, v) for v in found.items):
         rows = [_as_array(context, contents_of(context, v), floats) for v in found.items]
         counts = {length_of(context, row) for row in rows}
         if len(counts) > 1 or not all(isinstance(row, TupleValue) for row in rows):
-            raise context.cannot("an array of several lengths")
+            raise context.unsupported("an array of several lengths")
         return TupleValue(tuple(rows), "ndarray")
     numbers = [as_number(context, v) for v in found.items]
     kinds = {number_kind(x) for x in numbers}
@@ -134,19 +134,19 @@ def as_plain(context: Context, args: list[Value], named: dict[str, Value]) -> Va
     if isinstance(found, FixedSequence):
         return TupleValue(tuple(value_of(x) for x in found.items), "list")
     fields = ("list", found.array, found.offset, found.length, found.stride, plain(found.shape))
-    return context.new(ArraySequence(*fields))
+    return context.new_object(ArraySequence(*fields))
 
 
 def _filled(number: float) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 1:
-            raise context.cannot("this array")
+            raise context.unsupported("this array")
         count = as_number(context, args[0])
         if not isinstance(count, Constant) or type(count.value) is not int or not 0 < count.value <= 256:
-            raise context.cannot("an array of a length that is not known")
+            raise context.unsupported("an array of a length that is not known")
         item = Scalar("f", repr(number), True)
         items = (item,) * count.value
-        return context.new(FixedSequence("ndarray", items))
+        return context.new_object(FixedSequence("ndarray", items))
 
     return run
 
@@ -154,15 +154,17 @@ def _filled(number: float) -> BuiltinHandler:
 def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     count = args[2] if len(args) > 2 else named.get("num", Constant(50))
     if set(named) - {"num"}:
-        raise context.cannot("this `linspace`")
-    return context.routine("spaced", args[0], args[1], count)
+        raise context.unsupported("this `linspace`")
+    return context.call_stdlib("spaced", args[0], args[1], count)
 
 
 def _arange(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or not all(kind_of(a) and number_kind(as_number(context, a)) in "bi" for a in args):
-        raise context.cannot("this `arange`")
-    return context.native(
-        "racer.as_array", [context.native("builtins.list", [context.native("builtins.range", args, {})], {})], {}
+        raise context.unsupported("this `arange`")
+    return context.call_builtin(
+        "racer.as_array",
+        [context.call_builtin("builtins.list", [context.call_builtin("builtins.range", args, {})], {})],
+        {},
     )
 
 
@@ -187,7 +189,7 @@ def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         for value in found.items:
             result = binary_op(context, "+", result, value)
         return result
-    return context.routine("total", items, start)
+    return context.call_stdlib("total", items, start)
 
 
 def _len(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -200,7 +202,7 @@ def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
     stop = values[0] if len(values) == 1 else values[1]
     step = values[2] if len(values) == 3 else Constant(1)
     if not isinstance(step, Constant):
-        raise context.cannot("`range` with a step that is not known")
+        raise context.unsupported("`range` with a step that is not known")
     if step.value == 0:
         raise context.trap("`range` with step 0")
     return RangeValue(start, stop, step.value)
@@ -209,13 +211,13 @@ def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
 def _enumerate(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     start = args[1] if len(args) > 1 else named.get("start", Constant(0))
     if not isinstance(start, Constant):
-        raise context.cannot("`enumerate` with a start that is not known")
+        raise context.unsupported("`enumerate` with a start that is not known")
     return LazyIterable("enumerate", (args[0], start))
 
 
 def _zip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args or named:
-        raise context.cannot("this `zip`")
+        raise context.unsupported("this `zip`")
     return LazyIterable("zip", tuple(require_value(context, a) for a in args))
 
 
@@ -228,16 +230,16 @@ def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Val
         Constant(False),
         Constant(True),
     ):
-        raise context.cannot("this `sorted`")
+        raise context.unsupported("this `sorted`")
     down = named.get("reverse") == Constant(True)
     if named.get("key", NONE) != NONE:
-        return context.routine("sorted_down_by" if down else "sorted_by", args[0], named["key"])
-    return context.routine("sorted_down" if down else "sorted_list", args[0])
+        return context.call_stdlib("sorted_down_by" if down else "sorted_by", args[0], named["key"])
+    return context.call_stdlib("sorted_down" if down else "sorted_list", args[0])
 
 
 def _list(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
-        return context.new(FixedSequence("list", ()))
+        return context.new_object(FixedSequence("list", ()))
     return _retyped(context, args[0], "list")
 
 
@@ -249,17 +251,17 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     """A copy as a list or tuple."""
     value = require_value(context, value)
     if not is_sequence(context, value):
-        made = context.routine("as_list", value)
+        made = context.call_stdlib("as_list", value)
         return made if type == "list" else _retyped(context, made, type)
     found = contents_of(context, value)
     if found.type == "set":
-        raise context.cannot("the order of a set")
+        raise context.unsupported("the order of a set")
     if isinstance(found, FixedSequence):
-        return TupleValue(found.items) if type == "tuple" else context.new(FixedSequence("list", found.items))
+        return TupleValue(found.items) if type == "tuple" else context.new_object(FixedSequence("list", found.items))
     if found.array in "MS" and type == "list":
-        return context.routine("as_list", value)
+        return context.call_stdlib("as_list", value)
     fields = (found.array, found.offset, found.length, found.stride, found.shape)
-    return context.new(ArraySequence(type, *fields))
+    return context.new_object(ArraySequence(type, *fields))
 
 
 def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -267,21 +269,21 @@ def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not isinstance(found, FixedSequence) or not all(isinstance(v, Constant) for v in found.items):
         if isinstance(found, ArraySequence) and found.array == "T":
             fields = (found.array, found.offset, found.length, found.stride, found.shape)
-            return context.new(ArraySequence("set", *fields))
-        raise context.cannot("a set of values that are not known")
+            return context.new_object(ArraySequence("set", *fields))
+        raise context.unsupported("a set of values that are not known")
     return TupleValue(found.items, "set")
 
 
 def _dict_call(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if args:
-        raise context.cannot("`dict` of a value")
-    return context.new(DictContents(tuple(named.items())))
+        raise context.unsupported("`dict` of a value")
+    return context.new_object(DictContents(tuple(named.items())))
 
 
 def _map(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2:
-        raise context.cannot("`map` over several lists")
-    found = context.routine("mapped", args[0], args[1])
+        raise context.unsupported("`map` over several lists")
+    found = context.call_stdlib("mapped", args[0], args[1])
     return as_plain(context, [found], {})
 
 
@@ -289,14 +291,16 @@ def _as_tuple(context: Context, args: list[Value], named: dict[str, Value]) -> V
     found = contents_of(context, args[0])
     if isinstance(found, FixedSequence):
         return TupleValue(found.items)
-    return context.new(ArraySequence("tuple", found.array, found.offset, found.length, found.stride, found.shape))
+    return context.new_object(
+        ArraySequence("tuple", found.array, found.offset, found.length, found.stride, found.shape)
+    )
 
 
 def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """`next` of a generator expression in its place: it is used once, so the list of its items stands for it."""
     call = context.node
     if named or not isinstance(call, ast.Call) or not isinstance(call.args[0], ast.GeneratorExp):
-        raise context.cannot("`next`")
+        raise context.unsupported("`next`")
     count = length_of(context, args[0])
     if isinstance(count, Constant):
         if count.value:
@@ -312,8 +316,8 @@ def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value
 
 def _filter(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if args[0] == NONE:
-        return context.routine("those_true", args[1])
-    return context.routine("those_for_which", *args)
+        return context.call_stdlib("those_true", args[1])
+    return context.call_stdlib("those_for_which", *args)
 
 
 LIST_BUILTINS: dict[str, BuiltinHandler] = {
@@ -343,8 +347,8 @@ def flat_row(context: Context, value: Value) -> Value:
     value = require_value(context, value)
     if not is_sequence(context, value):
         if kind_of(value) is not None:
-            raise context.cannot("a number where an array is expected")
-        value = context.routine("as_list", value)
+            raise context.unsupported("a number where an array is expected")
+        value = context.call_stdlib("as_list", value)
     found = contents_of(context, value)
     flat = (
         isinstance(found.shape, NumberShape)
@@ -352,7 +356,7 @@ def flat_row(context: Context, value: Value) -> Value:
         else all(kind_of(v) for v in found.items)
     )
     if not flat or found.type == "set":
-        raise context.cannot("a function over a table")
+        raise context.unsupported("a function over a table")
     return value
 
 
@@ -361,7 +365,7 @@ def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
-            raise context.cannot("these arguments")
+            raise context.unsupported("these arguments")
         row = flat_row(context, args[0])
         count = length_of(context, row)
         if isinstance(count, Constant):
@@ -369,7 +373,7 @@ def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
                 raise context.trap("an empty array")
         else:
             context.trap_if(f"{count.expr} == 0")
-        result = context.routine(name, row, *more)
+        result = context.call_stdlib(name, row, *more)
         return as_numpy(result) if numpy else result
 
     return run
@@ -377,29 +381,29 @@ def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
 
 def _norm(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) == 1 and set(named) == {"axis"} and named["axis"] in (Constant(1), Constant(-1)):
-        return context.routine("norms", args[0])
+        return context.call_stdlib("norms", args[0])
     if len(args) != 1 or named:
-        raise context.cannot("this `norm`")
-    return context.routine("norm", flat_row(context, args[0]))
+        raise context.unsupported("this `norm`")
+    return context.call_stdlib("norm", flat_row(context, args[0]))
 
 
 def _interp(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 3 or named or is_sequence(context, args[0]):
-        raise context.cannot("this `interp`")
-    return context.routine("interp", as_number(context, args[0]), args[1], args[2])
+        raise context.unsupported("this `interp`")
+    return context.call_stdlib("interp", as_number(context, args[0]), args[1], args[2])
 
 
 def _where(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 3 or any(is_sequence(context, a) for a in args):
-        raise context.cannot("this `where`")
-    raise context.cannot("`where`, which gives an array")
+        raise context.unsupported("this `where`")
+    raise context.unsupported("`where`, which gives an array")
 
 
 def _is_close(name: str, relative: float, absolute: float, words: tuple[str, str]) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - set(words) or len(args) != 2:
-            raise context.cannot("this `isclose`")
-        return context.routine(
+            raise context.unsupported("this `isclose`")
+        return context.call_stdlib(
             name, *args, named.get(words[0], Constant(relative)), named.get(words[1], Constant(absolute))
         )
 
@@ -408,21 +412,21 @@ def _is_close(name: str, relative: float, absolute: float, words: tuple[str, str
 
 def _remainder(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if any(is_sequence(context, a) for a in args):
-        raise context.cannot("this function of arrays")
+        raise context.unsupported("this function of arrays")
     return as_numpy(binary_op(context, "%", args[0], args[1]))
 
 
 def _array_sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 1 or named:
-        raise context.cannot("this `sum`")
-    return as_numpy(context.native("builtins.sum", [flat_row(context, args[0])], {}))
+        raise context.unsupported("this `sum`")
+    return as_numpy(context.call_builtin("builtins.sum", [flat_row(context, args[0])], {}))
 
 
 def _any_or_all(word: str) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
-            raise context.cannot(f"this `{word}`")
-        test = truth_of(context, context.routine(word, flat_row(context, args[0])))
+            raise context.unsupported(f"this `{word}`")
+        test = truth_of(context, context.call_stdlib(word, flat_row(context, args[0])))
         return Scalar("b", str(test), True)
 
     return run
@@ -431,22 +435,22 @@ def _any_or_all(word: str) -> BuiltinHandler:
 def _array_of(name: str) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
-            raise context.cannot("these arguments")
-        return context.routine(name, flat_row(context, args[0]))
+            raise context.unsupported("these arguments")
+        return context.call_stdlib(name, flat_row(context, args[0]))
 
     return run
 
 
 def _array_sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    made = context.routine("sorted_list", flat_row(context, args[0]))
+    made = context.call_stdlib("sorted_list", flat_row(context, args[0]))
     return make_array(context, [made], {})
 
 
 def _plain_row_function(name: str, *more: Value) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
-            raise context.cannot("these keywords")
-        return context.routine(name, *(flat_row(context, a) for a in args), *more)
+            raise context.unsupported("these keywords")
+        return context.call_stdlib(name, *(flat_row(context, a) for a in args), *more)
 
     return run
 
@@ -454,14 +458,14 @@ def _plain_row_function(name: str, *more: Value) -> BuiltinHandler:
 def _bisect(name: str) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 2:
-            raise context.cannot("this `bisect`")
-        return context.routine(name, flat_row(context, args[0]), args[1])
+            raise context.unsupported("this `bisect`")
+        return context.call_stdlib(name, flat_row(context, args[0]), args[1])
 
     return run
 
 
 def _power(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.native("builtins.pow", args, named))
+    return as_numpy(context.call_builtin("builtins.pow", args, named))
 
 
 ROW_BUILTINS: dict[str, BuiltinHandler] = {

@@ -53,11 +53,11 @@ def _isinstance(context: Context, args: list[Value], named: dict[str, Value]) ->
     names = {getattr(w, "name", "") for w in wanted}
     value = args[0]
     if isinstance(value, Maybe):
-        raise context.cannot("`isinstance` of what may be None")
+        raise context.unsupported("`isinstance` of what may be None")
     found = kind_of(value)
     if found is not None:
         if found[0] == "n" or found[1] or not all(n.startswith("builtins.") for n in names):
-            raise context.cannot("this `isinstance`")
+            raise context.unsupported("this `isinstance`")
         of = {"b": {"bool", "int"}, "i": {"int"}, "f": {"float"}}[found[0]] | {"object"}
         return Constant(bool(names & {f"builtins.{n}" for n in of}))
     if is_text(value) or value == NONE:
@@ -66,7 +66,7 @@ def _isinstance(context: Context, args: list[Value], named: dict[str, Value]) ->
         return Constant(f"builtins.{type_of(context, value)}" in names)
     if isinstance(value, ObjectRef) and isinstance(context.content(value.id), DictContents):
         return Constant("builtins.dict" in names)
-    raise context.cannot("this `isinstance`")
+    raise context.unsupported("this `isinstance`")
 
 
 def _hasattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -84,16 +84,16 @@ def _hasattr(context: Context, args: list[Value], named: dict[str, Value]) -> Va
         if isinstance(found, Maybe) and found.unbound:
             return Scalar("b", f"({found.tag} != 2)")
         return Constant(found != UNBOUND)
-    state, buffer = context.block(lambda: get_attribute(context, target, _text(context, name)))
+    state, buffer = context.translate_block(lambda: get_attribute(context, target, _text(context, name)))
     if buffer and state is not None:
-        raise context.cannot("this `hasattr`")
+        raise context.unsupported("this `hasattr`")
     return Constant(state is not None)
 
 
 def _text(context: Context, value: Value) -> str:
     if isinstance(value, Constant) and isinstance(value.value, str):
         return value.value
-    raise context.cannot("an attribute whose name is not known")
+    raise context.unsupported("an attribute whose name is not known")
 
 
 def _getattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -125,7 +125,7 @@ def _print(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
     for value in (*args, *(value for name, value in named.items() if name != "flush")):
         check_printable(context, value)
     if "file" in named:
-        raise context.cannot("`print` to a file")
+        raise context.unsupported("`print` to a file")
     context.write("prints += 1")
     return NONE
 
@@ -141,13 +141,13 @@ def _str(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _format(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     spec = args[1] if len(args) > 1 else Constant("")
     if not isinstance(spec, Constant) or not isinstance(spec.value, str):
-        raise context.cannot("a format that is not known")
+        raise context.unsupported("a format that is not known")
     return format_value(context, args[0], spec.value)
 
 
 def _json_dumps(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if set(named) - {"indent", "sort_keys"}:
-        raise context.cannot("this `json.dumps`")
+        raise context.unsupported("this `json.dumps`")
     _jsonable(context, args[0])
     return UnknownString()
 
@@ -166,13 +166,13 @@ def _jsonable(context: Context, value: Value) -> None:
             for item in found_.items if isinstance(found_, FixedSequence) else ():
                 _jsonable(context, item)
             return
-    raise context.cannot("this `json.dumps`")
+    raise context.unsupported("this `json.dumps`")
 
 
 def require_certain(context: Context, value: Value) -> Value:
     """The value where it certainly is there."""
     if isinstance(value, Maybe):
-        raise context.cannot("a value that may be missing")
+        raise context.unsupported("a value that may be missing")
     return value
 
 

@@ -54,7 +54,7 @@ from racer.reward.compile.values import (
 def require_value(context: Context, value: Value) -> Value:
     """The value itself where it may be None or unbound; leaves where it is."""
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if not isinstance(value, Maybe):
         return value
     if value.value is None:
@@ -66,7 +66,7 @@ def require_value(context: Context, value: Value) -> Value:
 def require_bound(context: Context, value: Value, error: str = "") -> Value:
     """The value of a name, which may be None; leaves where it has none, which is `error` in Python."""
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if not isinstance(value, Maybe) or not value.unbound:
         return value
     context.trap_if(f"{value.tag} == 2", error=error)
@@ -83,7 +83,7 @@ def as_number(context: Context, value: Value) -> Scalar | Constant:
     if not is_number(value):
         if value == NONE:
             raise context.trap("None is used as a number", error="TypeError")
-        raise context.cannot("a value that is no number where a number is needed")
+        raise context.unsupported("a value that is no number where a number is needed")
     assert isinstance(value, (Scalar, Constant))
     return value
 
@@ -94,7 +94,7 @@ def as_index(context: Context, value: Value) -> Scalar | Constant:
     if number_kind(number_) == "f":
         raise context.trap("a float as an index")
     if number_kind(number_) == "n":
-        raise context.cannot("a number that may be a float as an index")
+        raise context.unsupported("a number that may be a float as an index")
     if isinstance(number_, Constant):
         return Constant(int(number_.value))
     return context.atom(Scalar("i", as_kind(number_, "i"), False, bound_of(number_)))
@@ -103,7 +103,7 @@ def as_index(context: Context, value: Value) -> Scalar | Constant:
 def truth_of(context: Context, value: Value) -> bool | str:
     """Whether Python takes a value for true: known, or as an expression."""
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if isinstance(value, Constant):
         return bool(value.value)
     if isinstance(value, Scalar):
@@ -126,7 +126,7 @@ def truth_of(context: Context, value: Value) -> bool | str:
     if isinstance(value, ObjectRef):
         content = context.content(value.id)
         if isinstance(content, (FixedSequence, ArraySequence)) and content.type == "ndarray":
-            raise context.cannot("the truth of an array")
+            raise context.unsupported("the truth of an array")
         if isinstance(content, FixedSequence):
             return bool(content.items)
         if isinstance(content, ArraySequence):
@@ -136,7 +136,7 @@ def truth_of(context: Context, value: Value) -> bool | str:
             return bool(content.items)
         if isinstance(content, ObjectFields):
             return True
-    raise context.cannot("the truth of this value")
+    raise context.unsupported("the truth of this value")
 
 
 def _any_of(tests: list[str]) -> bool | str:
@@ -158,8 +158,8 @@ def contents_of(context: Context, value: Value) -> FixedSequence | ArraySequence
         if isinstance(content, (FixedSequence, ArraySequence)):
             return content
         if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
-    raise context.cannot("a value that is no list where one is needed")
+            raise context.unsupported(content.reason)
+    raise context.unsupported("a value that is no list where one is needed")
 
 
 def is_sequence(context: Context, value: Value) -> bool:
@@ -176,7 +176,9 @@ def type_of(context: Context, value: Value) -> str:
 
 def make_sequence(context: Context, type: str, items: tuple[Value, ...]) -> Value:
     """A new sequence of known length."""
-    return context.new(FixedSequence(type, items)) if type == "list" or len(items) > 8 else TupleValue(items, type)
+    return (
+        context.new_object(FixedSequence(type, items)) if type == "list" or len(items) > 8 else TupleValue(items, type)
+    )
 
 
 def length_of(context: Context, value: Value) -> Scalar | Constant:
@@ -191,7 +193,7 @@ def length_of(context: Context, value: Value) -> Scalar | Constant:
         return _least_length(context, lengths)
     if isinstance(value, ObjectRef) and isinstance(content := context.content(value.id), DictContents):
         if any(item != present_or_none(item) for _, item in content.items):
-            raise context.cannot("the length of a dict that changes")
+            raise context.unsupported("the length of a dict that changes")
         return Constant(len(content.items))
     found = contents_of(context, value)
     if isinstance(found, FixedSequence):
@@ -246,25 +248,25 @@ def format_value(context: Context, value: Value, spec: str) -> Value:
     value = require_value(context, value)
     match = _SPEC.match(spec)
     if match is None:
-        raise context.cannot(f"the format `{spec}`")
+        raise context.unsupported(f"the format `{spec}`")
     letter = match.group(1)
     if is_text(value):
         if letter not in ("", "s") or re.search(r"[,_+=#]|\A ", spec):
-            raise context.cannot(f"the format `{spec}` of a string")
+            raise context.unsupported(f"the format `{spec}` of a string")
         return UnknownString()
     kind = kind_of(value)
     if kind is None:
-        raise context.cannot(f"the format `{spec}` of this value")
+        raise context.unsupported(f"the format `{spec}` of this value")
     floats, wholes = "eEfFgGn%", "bcdoxXn"
     if kind[0] in "bi" and not kind[1] and letter and letter in (floats + wholes).replace("c", ""):
         if letter in wholes and "." in spec:
-            raise context.cannot(f"the format `{spec}` of a whole number")
+            raise context.unsupported(f"the format `{spec}` of a whole number")
         return UnknownString()
     if kind[0] == "i" and not kind[1] and not letter and "." not in spec:
         return UnknownString()
     if kind[0] in "fn" and letter in floats and (kind[0] == "f" or letter):
         return UnknownString()
-    raise context.cannot(f"the format `{spec}` of this value")
+    raise context.unsupported(f"the format `{spec}` of this value")
 
 
 def check_printable(context: Context, value: Value) -> None:
@@ -289,7 +291,7 @@ def check_printable(context: Context, value: Value) -> None:
             for entry in content.items:
                 check_printable(context, entry[1] if isinstance(entry, tuple) else entry)
             return
-    raise context.cannot("printing this value")
+    raise context.unsupported("printing this value")
 
 
 def join_text(context: Context, symbol: str, one: Value, two: Value) -> Value:
@@ -300,30 +302,30 @@ def join_text(context: Context, symbol: str, one: Value, two: Value) -> Value:
                 return Constant(one.value + two.value)
             return UnknownString()
         if isinstance(one, Maybe) or isinstance(two, Maybe):
-            raise context.cannot("a string plus a value that may be None")
+            raise context.unsupported("a string plus a value that may be None")
         raise context.trap("a string plus what is no string")
     if symbol == "*":
         other = two if is_text(one) else one
         kind = kind_of(require_value(context, other))
         if kind is None or kind[0] not in "bi":
-            raise context.cannot("a string times this value")
+            raise context.unsupported("a string times this value")
         return UnknownString()
     return _percent_format(context, one, two)
 
 
 def _percent_format(context: Context, one: Value, two: Value) -> Value:
     if not isinstance(one, Constant):
-        raise context.cannot("`%` with a string that is not known")
+        raise context.unsupported("`%` with a string that is not known")
     values = list(two.items) if isinstance(two, TupleValue) and two.type == "tuple" else [two]
     wanted = []
     for name, _, width, precision, letter in _PERCENT.findall(one.value):
         if name or width == "*" or precision == "*":
-            raise context.cannot("this `%` format")
+            raise context.unsupported("this `%` format")
         if letter != "%":
             wanted.append(letter)
     rest = _PERCENT.sub("", one.value)
     if "%" in rest or len(wanted) != len(values):
-        raise context.cannot("this `%` format")
+        raise context.unsupported("this `%` format")
     for letter, value in zip(wanted, values, strict=True):
         if letter in "srad" and letter != "d":
             check_printable(context, value)
@@ -331,7 +333,7 @@ def _percent_format(context: Context, one: Value, two: Value) -> Value:
             number = require_value(context, value)
             kind = kind_of(number)
             if kind is None or letter not in "eEfFgGdiu":
-                raise context.cannot("this `%` format")
+                raise context.unsupported("this `%` format")
             if letter in "diu" and kind[0] not in "bi":  # of what is not finite there is no whole part
                 context.trap_if(f"not abs({as_kind(number, 'f')}) < INF")
     return UnknownString()
@@ -340,11 +342,11 @@ def _percent_format(context: Context, one: Value, two: Value) -> Value:
 def format_method(context: Context, template: Value, values: list[Value], named: dict[str, Value]) -> Value:
     """`template.format(...)`."""
     if not isinstance(template, Constant):
-        raise context.cannot("`format` of a string that is not known")
+        raise context.unsupported("`format` of a string that is not known")
     used = 0
     rest = _FIELD.sub("", template.value)
     if "{" in rest or "}" in rest:
-        raise context.cannot("this `format`")
+        raise context.unsupported("this `format`")
     for match in _FIELD.finditer(template.value):
         if match.group(0) in ("{{", "}}"):
             continue
@@ -357,7 +359,7 @@ def format_method(context: Context, template: Value, values: list[Value], named:
             format_value(context, named[name], "" if conversion else spec or "")
             continue
         else:
-            raise context.cannot("this `format`")
+            raise context.unsupported("this `format`")
         if place >= len(values):
             raise context.trap("`format` has too few values")
         format_value(context, values[place], "" if conversion else spec or "")
@@ -413,17 +415,17 @@ def test_equal(context: Context, one: Value, two: Value) -> bool | str:
             return False
     if any(isinstance(v, UnknownString) for v in (one, two)) and any(is_number(v) or v == NONE for v in (one, two)):
         return False
-    raise context.cannot("a test for equality of these values")
+    raise context.unsupported("a test for equality of these values")
 
 
 def _equal_sequences(context: Context, one: Value, two: Value) -> bool | str:
     a, b = contents_of(context, one), contents_of(context, two)
     if "ndarray" in (a.type, b.type) or "set" in (a.type, b.type):
-        raise context.cannot("a comparison of arrays")
+        raise context.unsupported("a comparison of arrays")
     if a.type != b.type:
         return False
     if not isinstance(a, FixedSequence) or not isinstance(b, FixedSequence):
-        result = context.routine("equal_lists", one, two)
+        result = context.call_stdlib("equal_lists", one, two)
         return truth_of(context, result)
     if len(a.items) != len(b.items):
         return False
@@ -444,7 +446,7 @@ def test_identical(context: Context, one: Value, two: Value) -> bool | str:
     for a, b in ((one, two), (two, one)):
         if isinstance(b, Constant) and isinstance(b.value, bool):
             if isinstance(a, Maybe):
-                raise context.cannot("`is` with a value that may be None")
+                raise context.unsupported("`is` with a value that may be None")
             if isinstance(a, Constant):
                 return a.value is b.value
             if isinstance(a, Scalar) and not a.numpy and a.kind in "bf":
@@ -452,16 +454,16 @@ def test_identical(context: Context, one: Value, two: Value) -> bool | str:
                     return False
                 return a.expr if b.value else f"(not {a.expr})"
             if isinstance(a, Scalar) and a.kind == "i" and not a.numpy and a.bound > 2**52:
-                raise context.cannot("`is` with a number")
+                raise context.unsupported("`is` with a number")
             if isinstance(a, Scalar) and (a.numpy or a.kind == "i"):
                 if a.numpy:
                     return False
-                raise context.cannot("`is` with a number")
+                raise context.unsupported("`is` with a number")
     if isinstance(one, ObjectRef) and isinstance(two, ObjectRef):
         if one == two:
             return True
-        raise context.cannot("`is` with objects")
-    raise context.cannot("`is` with these values")
+        raise context.unsupported("`is` with objects")
+    raise context.unsupported("`is` with these values")
 
 
 def test_contained(context: Context, where: Value, value: Value) -> bool | str:
@@ -471,7 +473,7 @@ def test_contained(context: Context, where: Value, value: Value) -> bool | str:
     if is_text(where):
         if isinstance(where, Constant) and isinstance(value, Constant):
             return value.value in where.value
-        raise context.cannot("a search in a string")
+        raise context.unsupported("a search in a string")
     value = require_value(context, value) if isinstance(value, Maybe) and value.unbound else value
     if isinstance(where, RangeValue):
         return _in_range(context, where, value)
@@ -489,10 +491,10 @@ def test_contained(context: Context, where: Value, value: Value) -> bool | str:
             where = TupleValue(where.items, "tuple")
         elif isinstance(found, ArraySequence):
             fields = (found.array, found.offset, found.length, found.stride, found.shape)
-            where = context.new(ArraySequence("tuple", *fields))
+            where = context.new_object(ArraySequence("tuple", *fields))
         else:
-            raise context.cannot("a search in a set")
-    return truth_of(context, context.routine("contains", where, value))
+            raise context.unsupported("a search in a set")
+    return truth_of(context, context.call_stdlib("contains", where, value))
 
 
 def _in_range(context: Context, where: RangeValue, value: Value) -> bool | str:
@@ -521,12 +523,12 @@ def _in_range(context: Context, where: RangeValue, value: Value) -> bool | str:
 
 
 def _not_covered(context: Context) -> bool:
-    raise context.cannot("a search in this range")
+    raise context.unsupported("a search in this range")
 
 
 def _has_key(context: Context, content: DictContents, value: Value) -> bool | str:
     if not isinstance(value, Constant):
-        raise context.cannot("a key that is not known")
+        raise context.unsupported("a key that is not known")
     found = dict(content.items).get(value.value, UNBOUND)
     if isinstance(found, Maybe) and found.unbound:
         return f"({found.tag} != 2)"

@@ -52,14 +52,14 @@ class TranslatorParts:
         execute: statements.
         call: a call, from its syntax.
         call_value: a call of a value with values.
-        routine: a call of a function of the prelude.
+        call_stdlib: a call of a function of the prelude.
     """
 
     evaluate: Callable[[Context, ast.expr], Value]
     execute: Callable[[Context, list[ast.stmt]], None]
     call: Callable[[Context, ast.Call], Value]
     call_value: Callable[[Context, Value, list[Value], dict[str, Value]], Value]
-    routine: Callable[..., Value]
+    call_stdlib: Callable[..., Value]
 
 
 class Context(Emitter):
@@ -80,21 +80,21 @@ class Context(Emitter):
         super().__init__(world)
         self._parts = parts
         self.traps: list[tuple[int, str]] = []
-        self.begin([], ProgramState())
+        self.reset([], ProgramState())
 
-    def begin(self, buffer: Buffer, state: ProgramState) -> None:
+    def reset(self, buffer: Buffer, state: ProgramState) -> None:
         """Start over with the function: nothing is open, nothing was met."""
-        self.b, self.s = buffer, state
+        self.buffer, self.state = buffer, state
         self.traps.clear()
-        self.jumps: list[BlockExits] = []
+        self.open_blocks: list[BlockExits] = []
         self.user_loops: list[tuple[BlockExits, BlockExits]] = []
-        self.returns: tuple[BlockExits | None, VariableKey] = (None, (0, ""))
-        self.quiet = 0
-        self.tries: list[ExceptTarget] = []
-        self.active: list[int] = []
-        self.stack: list[Any] = []
-        self.path, self.current = (), 0
-        self.frames, self.places = {}, {}
+        self.return_target: tuple[BlockExits | None, VariableKey] = (None, (0, ""))
+        self.stdlib_depth = 0
+        self.except_targets: list[ExceptTarget] = []
+        self.active_frames: list[int] = []
+        self.call_stack: list[Any] = []
+        self.path, self.current_frame = (), 0
+        self.frames, self.positions = {}, {}
 
     # -- the other parts
 
@@ -114,13 +114,13 @@ class Context(Emitter):
         """Call any value."""
         return self._parts.call_value(self, function, args, named)
 
-    def native(self, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+    def call_builtin(self, name: str, args: list[Value], named: dict[str, Value]) -> Value:
         """Call a function that the translator knows, by its dotted name."""
         return self.call_value(Builtin(name), args, named)
 
-    def routine(self, name: str, *args: Value) -> Value:
+    def call_stdlib(self, name: str, *args: Value) -> Value:
         """Call a function of the prelude."""
-        return self._parts.routine(self, name, *args)
+        return self._parts.call_stdlib(self, name, *args)
 
     # -- traps
 
@@ -130,7 +130,7 @@ class Context(Emitter):
         if target is not None:
             self.branch(test, lambda: self._raised(target))
         else:
-            self.write(f"if {test}: return {self.code(kind)}")
+            self.write(f"if {test}: return {self.trap_code(kind)}")
 
     def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
         """Leave to plain Python here, always; raise what is returned.
@@ -146,15 +146,15 @@ class Context(Emitter):
                 self._raised(target)
             except Unreachable as end:
                 return end
-        self.write(f"return {self.code(kind)}")
+        self.write(f"return {self.trap_code(kind)}")
         return Unreachable()
 
     def _catcher(self, error: str) -> ExceptTarget | None:
         """The handler of the user's that catches an exception; None where there is none, or it is not known."""
-        if not error or self.quiet:
+        if not error or self.stdlib_depth:
             return None
         raised = getattr(builtins, error)
-        for catch in reversed(self.tries):
+        for catch in reversed(self.except_targets):
             if catch.error is None:
                 return None
             if issubclass(raised, catch.error):
@@ -163,22 +163,22 @@ class Context(Emitter):
 
     def _raised(self, catch: ExceptTarget) -> None:
         """Jump to a handler; the calls that are left on the way lose their names."""
-        alive = {0, *self.active[: catch.depth]}
-        for key in [key for key in self.s.vars if key[0] > 0 and key[0] not in alive]:
-            del self.s.vars[key]
+        alive = {0, *self.active_frames[: catch.depth]}
+        for key in [key for key in self.state.variables if key[0] > 0 and key[0] not in alive]:
+            del self.state.variables[key]
         raise self.leave(catch.target)
 
     # -- branches
 
-    def block(self, action: Callable[[], object]) -> tuple[ProgramState | None, Buffer]:
+    def translate_block(self, action: Callable[[], object]) -> tuple[ProgramState | None, Buffer]:
         """Run an action on a copy of the state and into a buffer of its own; None where its end is not reached."""
-        saved = self.s, self.b
-        self.s, self.b = self.s.clone(), []
+        saved = self.state, self.buffer
+        self.state, self.buffer = self.state.clone(), []
         try:
             action()
-            return self.s, self.b
+            return self.state, self.buffer
         except Unreachable:
-            return None, self.b
+            return None, self.buffer
         except CannotCompile as error:
             if isinstance(error, UnsupportedFunction):
                 raise
@@ -186,37 +186,37 @@ class Context(Emitter):
             try:
                 raise self.trap(error.reason, UNCOVERED)
             except Unreachable:
-                return None, self.b
+                return None, self.buffer
             finally:
                 self.line = line
         finally:
-            self.s, self.b = saved
+            self.state, self.buffer = saved
 
     def branch(self, test: str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
         """Write an `if` and go on with what both ways have in common."""
-        one = self.block(then)
-        two = self.block(orelse or (lambda: None))
+        one = self.translate_block(then)
+        two = self.translate_block(orelse or (lambda: None))
         line = ("if", test, one[1], two[1])
         ends = [(state, buffer) for state, buffer in (one, two) if state is not None]
         merged = self._merged(ends) if ends else None
-        self.b.append(line)
+        self.buffer.append(line)
         if merged is None:
             raise Unreachable
-        self.s = merged
+        self.state = merged
 
     def choose(self, test: str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
         """The value of one of two expressions, by a test."""
-        key = (0, f"${self.name()}")
+        key = (0, f"${self.new_name()}")
 
         def put(action: Callable[[], Value]) -> Callable[[], None]:
             def run() -> None:
                 value = action()
-                self.s.vars[key] = value
+                self.state.variables[key] = value
 
             return run
 
         self.branch(test, put(then), put(orelse))
-        return self.s.vars.pop(key)
+        return self.state.variables.pop(key)
 
     def _merged(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
         if len(ends) == 1:
@@ -238,17 +238,17 @@ class Context(Emitter):
         Args:
             drop: names whose value at the head is never read.
         """
-        entry = self.s
+        entry = self.state
         head = entry.clone()
         for key in drop or ():
-            head.vars.pop(key, None)
-        kept = self.b
+            head.variables.pop(key, None)
+        kept = self.buffer
         own = LoopVariables()
         for _ in range(PASSES_MAX):
             jumps = BlockExits()
             buffer = self._inside(jumps, head, body)
             slot: Buffer = []
-            joiner = Joiner(self, [(entry, slot), *jumps.backs], head=head, own=own, drop=drop)
+            joiner = Joiner(self, [(entry, slot), *jumps.backs], head=head, loop_variables=own, drop=drop)
             new = joiner.run()
             if not joiner.changed:
                 break
@@ -258,39 +258,39 @@ class Context(Emitter):
         kept.append(slot)
         self._close(jumps, buffer, kept)
 
-    def once(self, body: Callable[[BlockExits], object]) -> None:
+    def breakable(self, body: Callable[[BlockExits], object]) -> None:
         """Write a block that `leave` can end early."""
         jumps = BlockExits()
-        kept, entry = self.b, self.s
+        kept, entry = self.buffer, self.state
         buffer = self._inside(jumps, entry, body, once=True)
         self._close(jumps, buffer, kept)
 
     def _inside(
         self, jumps: BlockExits, head: ProgramState, body: Callable[[BlockExits], object], once: bool = False
     ) -> Buffer:
-        saved = self.s, self.b
-        self.jumps.append(jumps)
-        self.s, self.b = head.clone(), []
-        buffer = self.b
+        saved = self.state, self.buffer
+        self.open_blocks.append(jumps)
+        self.state, self.buffer = head.clone(), []
+        buffer = self.buffer
         try:
             body(jumps)
             slot: Buffer = []
             buffer.append(slot)
             if once:
                 buffer.append("break")
-            (jumps.exits if once else jumps.backs).append((self.s, slot))
+            (jumps.exits if once else jumps.backs).append((self.state, slot))
         except Unreachable:
             pass
         finally:
-            self.jumps.pop()
-            self.s, self.b = saved
+            self.open_blocks.pop()
+            self.state, self.buffer = saved
         return buffer
 
     def _close(self, jumps: BlockExits, buffer: Buffer, kept: Buffer) -> None:
         for flag in dict.fromkeys(flag for flag, _, _ in jumps.pending):
             kept.append(f"{flag} = False")
         kept.append(("while", "True", buffer))
-        outer = self.jumps[-1] if self.jumps else None
+        outer = self.open_blocks[-1] if self.open_blocks else None
         for flag, target, word in jumps.pending:
             kept.append(f"if {flag}: {word if outer is target else 'break'}")
             if outer is not target and outer is not None:
@@ -298,22 +298,22 @@ class Context(Emitter):
         if not jumps.exits:
             raise Unreachable
         if len(jumps.exits) == 1:
-            self.s = jumps.exits[0][0]
+            self.state = jumps.exits[0][0]
         else:
-            self.s = Joiner(self, jumps.exits).run()
+            self.state = Joiner(self, jumps.exits).run()
 
     def leave(self, target: BlockExits, word: str = "break") -> Unreachable:
         """Jump out of a loop or block, or (`continue`) to a loop's head; raise what is returned."""
         slot: Buffer = []
-        self.b.append(slot)
-        (target.exits if word == "break" else target.backs).append((self.s, slot))
-        inner = self.jumps[-1]
+        self.buffer.append(slot)
+        (target.exits if word == "break" else target.backs).append((self.state, slot))
+        inner = self.open_blocks[-1]
         if inner is target:
-            self.b.append(word)
+            self.buffer.append(word)
         else:
-            flag = self.name("leave")
-            self.b.append(f"{flag} = True")
-            self.b.append("break")
+            flag = self.new_name("leave")
+            self.buffer.append(f"{flag} = True")
+            self.buffer.append("break")
             inner.pending.append((flag, target, word))
         return Unreachable()
 

@@ -109,19 +109,19 @@ class Emitter:
     """
 
     def __init__(self, world: ModuleEnv) -> None:
-        self.world = world
-        self.s = ProgramState()
-        self.b: Buffer = []
+        self.module_env = world
+        self.state = ProgramState()
+        self.buffer: Buffer = []
         self.node: ast.AST | None = None
         self.line = 0
         self.path: tuple[Any, ...] = ()
         self.join_vars: set[str] = set()
-        self.held: set[int] = set()
+        self.pinned: set[int] = set()
         self.table = world.table
         self.tables: dict[Any, int] = {}
-        self.current = 0
+        self.current_frame = 0
         self.frames: dict[int, CallFrame] = {}
-        self.places: dict[int, tuple[int, int]] = {}
+        self.positions: dict[int, tuple[int, int]] = {}
         self.memory = 0
         self.state_memory = 0
         self._names = 0
@@ -132,7 +132,7 @@ class Emitter:
 
     # -- names, objects and memory
 
-    def name(self, hint: str = "t") -> str:
+    def new_name(self, hint: str = "t") -> str:
         """A new variable of the written code."""
         self._names += 1
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
@@ -142,17 +142,17 @@ class Emitter:
         """The place in the user's code that is being translated."""
         return id(self.node)
 
-    def frame(self, path: tuple[Any, ...]) -> int:
+    def frame_number(self, path: tuple[Any, ...]) -> int:
         """The number of the frame of the call that a path leads to."""
         return self._frames.setdefault(path, len(self._frames) + 1)
 
-    def new(self, content: Content) -> ObjectRef:
+    def new_object(self, content: Content) -> ObjectRef:
         """A new object."""
         self._ids += 1
-        self.s.heap[self._ids] = content
+        self.state.heap[self._ids] = content
         return ObjectRef(self._ids)
 
-    def new_id(self) -> int:
+    def new_object_id(self) -> int:
         """The number of an object that a join makes."""
         self._ids += 1
         return self._ids
@@ -173,15 +173,15 @@ class Emitter:
 
     def lookup(self, key: VariableKey, state: ProgramState | None = None) -> Value:
         """The value of a name, from the state or from the module as it was loaded."""
-        found = (state or self.s).vars.get(key)
-        return self.world.variable(key) if found is None else found
+        found = (state or self.state).variables.get(key)
+        return self.module_env.variable(key) if found is None else found
 
     def content(self, id: int, state: ProgramState | None = None) -> Content:
         """The contents of an object, from the state or from the module as it was loaded."""
-        found = (state or self.s).heap.get(id)
-        return self.world.content(id) if found is None else found
+        found = (state or self.state).heap.get(id)
+        return self.module_env.content(id) if found is None else found
 
-    def put_table(self, numbers: list[float]) -> int:
+    def add_table(self, numbers: list[float]) -> int:
         """Append numbers to the table; where they start."""
         first = len(self.table)
         if first + len(numbers) > TABLE_MAX:
@@ -196,11 +196,11 @@ class Emitter:
         self._lines += 1
         if self._lines > LINES_MAX:
             raise UnsupportedFunction("it is too large to compile", self.line)
-        self.b.append(line)
+        self.buffer.append(line)
 
     def temp(self, expr: str, hint: str = "t") -> str:
         """Name an expression's value."""
-        name = self.name(hint)
+        name = self.new_name(hint)
         self.write(f"{name} = {expr}")
         return name
 
@@ -215,31 +215,31 @@ class Emitter:
         step = index if seq.stride == 1 else f"{seq.stride} * {index}"
         return step if seq.offset == "0" else f"{seq.offset} + {step}"
 
-    def code(self, kind: int) -> str:
+    def trap_code(self, kind: int) -> str:
         """The code of a trap at this line."""
         return str(self.line * KINDS + kind)
 
-    def cannot(self, reason: str) -> CannotCompile:
+    def unsupported(self, reason: str) -> CannotCompile:
         """What to raise where something is not covered."""
         return CannotCompile(reason, self.line)
 
 
-def resolve_name(desk: Emitter, name: str, store: bool = False) -> VariableKey | None:
+def resolve_name(desk: Emitter, name: str) -> VariableKey:
     """The variable that a name means here."""
-    number = desk.current
+    number = desk.current_frame
     first = True
     while number != 0:
         if number == STDLIB_FRAME:
             return (number, name)
         if number < 0:
-            if name in desk.world.cells[number][0]:
+            if name in desk.module_env.cells[number][0]:
                 return (number, name)
             return (0, name)
         frame = desk.frames[number]
         scope = frame.scope
-        if name in scope.shared:
+        if name in scope.global_names:
             return (0, name)
-        if name in scope.own and (first or not frame.is_class):
+        if name in scope.local_names and (first or not frame.is_class):
             return (number, name)
         first = first and frame.is_comprehension
         number = frame.parent
@@ -255,12 +255,12 @@ def is_live(desk: Emitter, key: VariableKey) -> bool:
     if frame is None:
         return True
     scope = frame.scope
-    if name in scope.captured or name not in scope.own or frame.is_comprehension or frame.is_class:
+    if name in scope.captured or name not in scope.local_names or frame.is_comprehension or frame.is_class:
         return True
     places = scope.loads.get(name)
     if not places:
         return False
-    here = desk.places.get(number)
+    here = desk.positions.get(number)
     if here is None:
         return True
     end = here
@@ -318,17 +318,17 @@ def copy_elements(desk: Emitter, content: Content, seq: ArraySequence, state: Pr
     assert isinstance(content, ArraySequence)
     length = as_kind(content.length, "i")
     if not isinstance(content.length, Constant):
-        desk.write(f"if {length} > {seq.capacity}: return {desk.code(UNCOVERED)}")
+        desk.write(f"if {length} > {seq.capacity}: return {desk.trap_code(UNCOVERED)}")
     elif content.length.value > seq.capacity:
         raise CannotCompile("a list is too long", desk.line)
-    index = desk.name("j")
+    index = desk.new_name("j")
     desk.write(f"{index} = 0")
     body: Buffer = [f"if {index} >= {length}: break"]
     for j in range(size):
         source = f"{content.array}[{desk.address(content, index)} + {j}]"
         body.append(f"{seq.array}[{seq.offset} + {size} * {index} + {j}] = {source}")
     body.append(f"{index} += 1")
-    desk.b.append(("while", "True", body))
+    desk.buffer.append(("while", "True", body))
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -363,7 +363,7 @@ class JoinInputs:
 
     def fresh(self, hint: str) -> str:
         """A new variable that the join gives a value on every way."""
-        name = self.desk.name(hint)
+        name = self.desk.new_name(hint)
         self.desk.join_vars.add(name)
         self.own.names.add(name)
         return name
@@ -380,11 +380,11 @@ class JoinInputs:
     def write(self) -> None:
         """Write the code of all ways."""
         for index, slot in enumerate(self._slots):
-            saved, self.desk.b = self.desk.b, slot
+            saved, self.desk.buffer = self.desk.buffer, slot
             try:
                 self._write(index)
             finally:
-                self.desk.b = saved
+                self.desk.buffer = saved
 
     def _write(self, index: int) -> None:
         """All at once: an expression that reads a name assigned here is computed first."""

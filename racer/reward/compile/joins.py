@@ -259,12 +259,12 @@ class Joiner:
         desk: Emitter,
         inputs: list[tuple[ProgramState, Buffer]],
         head: ProgramState | None = None,
-        own: LoopVariables | None = None,
+        loop_variables: LoopVariables | None = None,
         drop: set[VariableKey] | None = None,
         array: str = "M",
     ) -> None:
         self.desk = desk
-        self.ways = JoinInputs(desk, inputs, own or LoopVariables())
+        self.ways = JoinInputs(desk, inputs, loop_variables or LoopVariables())
         self.head = head
         self.array = array
         self.changed = False
@@ -281,7 +281,7 @@ class Joiner:
         keys: dict[VariableKey, None] = {}
         every = [self.head, *self._states] if self.head else self._states
         for state in every:
-            keys.update(dict.fromkeys(state.vars))
+            keys.update(dict.fromkeys(state.variables))
         for key in keys:
             if key in self._drop or not is_live(self.desk, key):
                 continue
@@ -290,9 +290,9 @@ class Joiner:
             head = self.desk.lookup(key, self.head) if self.head else None
             value = self.value(list(values), head)
             if value != UNBOUND:
-                self._out.vars[key] = value
+                self._out.variables[key] = value
         for id in {id for state in every for id in state.heap}:
-            if id < MODULE_OBJECTS_MAX or id in self.desk.held:
+            if id < MODULE_OBJECTS_MAX or id in self.desk.pinned:
                 self.visit(ObjectRef(id))
         self._objects()
         self._keep_unchanged(every)
@@ -446,7 +446,7 @@ class Joiner:
         ids: list[int | None] = []
         for state, value in zip(self._states, values, strict=True):
             if isinstance(value, TupleValue):
-                id = self.desk.new_id()
+                id = self.desk.new_object_id()
                 state.heap[id] = FixedSequence(value.type, value.items)
                 ids.append(id)
             else:
@@ -469,7 +469,7 @@ class Joiner:
         if old is not None and old in self._own.ids:
             made = old
         else:
-            made = self.desk.new_id()
+            made = self.desk.new_object_id()
             self._own.ids.add(made)
         self._done[key] = made
         self._work.append((made, ids, made if made == old else None))
@@ -528,7 +528,7 @@ def _int_bound(value: Value) -> float:
 
 def _count_refs(state: ProgramState, id: int) -> int:
     """In how many places a state refers to an object."""
-    places = [*state.vars.values(), *state.heap.values()]
+    places = [*state.variables.values(), *state.heap.values()]
     return sum(refs_of(place).count(id) for place in places)
 
 

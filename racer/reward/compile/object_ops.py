@@ -36,7 +36,7 @@ def function_value(context: Context, node: ast.FunctionDef | ast.Lambda) -> User
         for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         if d is not None
     )
-    return UserFunction(node, context.current, defaults, keywords, context.world.serials[id(node)])
+    return UserFunction(node, context.current_frame, defaults, keywords, context.module_env.serials[id(node)])
 
 
 def get_attribute(context: Context, target: Value, name: str) -> Value:
@@ -44,15 +44,15 @@ def get_attribute(context: Context, target: Value, name: str) -> Value:
     if isinstance(target, Builtin):
         module = sys.modules.get(target.name)
         if module is None or not hasattr(module, name):
-            raise context.cannot(f"`{target.name}.{name}`")
-        value = context.world.value(getattr(module, name), ())
+            raise context.unsupported(f"`{target.name}.{name}`")
+        value = context.module_env.value(getattr(module, name), ())
         return require_bound(context, value)
     if isinstance(target, ObjectRef):
         content = context.content(target.id)
         if isinstance(content, ObjectFields):
             return _field(context, target, content, name)
         if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
+            raise context.unsupported(content.reason)
         if isinstance(content, (FixedSequence, ArraySequence)) and content.type == "ndarray":
             return _array_attribute(context, target, content, name)
         if isinstance(content, (FixedSequence, ArraySequence, DictContents)):
@@ -70,7 +70,7 @@ def get_attribute(context: Context, target: Value, name: str) -> Value:
         return require_bound(context, value, "AttributeError")
     if isinstance(target, (Scalar, Constant)):
         return BuiltinMethod(target, name)
-    raise context.cannot(f"the attribute `{name}`")
+    raise context.unsupported(f"the attribute `{name}`")
 
 
 def _array_attribute(context: Context, target: Value, content: FixedSequence | ArraySequence, name: str) -> Value:
@@ -80,7 +80,7 @@ def _array_attribute(context: Context, target: Value, content: FixedSequence | A
         if isinstance(content, FixedSequence):
             flat = all(isinstance(x, Scalar) for x in content.items)
         if not flat:
-            raise context.cannot(f"`{name}` of a table")
+            raise context.unsupported(f"`{name}` of a table")
         return Constant(1) if name == "ndim" else TupleValue((count,)) if name == "shape" else count
     return BuiltinMethod(target, name)
 
@@ -99,7 +99,7 @@ def _field(context: Context, target: ObjectRef, content: ObjectFields, name: str
     own = dict(content.items).get(name, UNBOUND)
     if own != UNBOUND:
         if name == "__dict__":
-            raise context.cannot("`__dict__`")
+            raise context.unsupported("`__dict__`")
         if member is None:
             return require_bound(context, own, "AttributeError")
         if isinstance(own, Maybe) and own.unbound:
@@ -133,14 +133,14 @@ def class_member(context: Context, cls: Value, name: str) -> Value | None:
         return None
     content = context.content(cls.id)
     if isinstance(content, InvalidContents):
-        raise context.cannot(content.reason)
+        raise context.unsupported(content.reason)
     if not isinstance(content, ObjectFields):
-        raise context.cannot("a class that is not known")
+        raise context.unsupported("a class that is not known")
     found = dict(content.items).get(name, UNBOUND)
     if found != UNBOUND:
         return found
     if len(content.bases) > 1:
-        raise context.cannot("a class with several bases")
+        raise context.unsupported("a class with several bases")
     for base in content.bases:
         inherited = class_member(context, base, name)
         if inherited is not None:
@@ -151,19 +151,19 @@ def class_member(context: Context, cls: Value, name: str) -> Value | None:
 def set_attribute(context: Context, target: Value, name: str, value: Value) -> None:
     """`target.name = value`."""
     if isinstance(target, UserFunction):
-        context.s.vars[(FUNCTION_FRAME - target.serial, name)] = value
+        context.state.variables[(FUNCTION_FRAME - target.serial, name)] = value
         return
     if isinstance(target, ObjectRef):
         content = context.content(target.id)
         if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
+            raise context.unsupported(content.reason)
         if isinstance(content, ObjectFields):
             if content.cls is not None:
                 member = class_member(context, content.cls, name)
                 if isinstance(member, TupleValue) and member.type == "property":
-                    raise context.cannot("a property is set")
+                    raise context.unsupported("a property is set")
             items = dict(content.items)
             items[name] = value
-            context.s.heap[target.id] = ObjectFields(tuple(items.items()), content.cls, content.name, content.bases)
+            context.state.heap[target.id] = ObjectFields(tuple(items.items()), content.cls, content.name, content.bases)
             return
-    raise context.cannot(f"a change of the attribute `{name}`")
+    raise context.unsupported(f"a change of the attribute `{name}`")

@@ -66,7 +66,7 @@ def in_table(context: Context, found: FixedSequence) -> ArraySequence | None:
     key = (found, shape)
     known = context.tables.get(key)
     if known is None:
-        known = context.put_table(numbers)
+        known = context.add_table(numbers)
         context.tables[key] = known
     return ArraySequence(found.type, "T", str(known), Constant(len(found.items)), shape_width(shape), shape)
 
@@ -83,13 +83,13 @@ def in_memory(context: Context, found: FixedSequence | ArraySequence, site: obje
             one = shape_of(value, context)
             shape = one if shape is None else join_shapes(shape, one)
             if shape is None:
-                raise context.cannot("a list whose items have several shapes")
+                raise context.unsupported("a list whose items have several shapes")
     shape = shape or NumberShape("f")
     size = shape_width(shape)
     offset = context.region(site, LIST_CAPACITY * size)
     count: Value = Constant(len(found.items)) if isinstance(found, FixedSequence) else found.length
     seq = ArraySequence(found.type, "M", str(offset), count, size, shape, LIST_CAPACITY)
-    copy_elements(context, found, seq, context.s)
+    copy_elements(context, found, seq, context.state)
     return seq
 
 
@@ -101,7 +101,7 @@ def get_item(context: Context, value: Value, index: Value) -> Value:
     """`value[index]`, the index checked as Python does."""
     value = require_value(context, value)
     if isinstance(value, TupleValue) and value.type == "ndarray" and isinstance(index, TupleValue):
-        raise context.cannot("an index of an array")
+        raise context.unsupported("an index of an array")
     if isinstance(index, TupleValue):
         return _item_2d(context, value, index)
     where = as_index(context, index)
@@ -139,7 +139,7 @@ def element_at(context: Context, value: Value, index: Scalar | Constant) -> Valu
     if isinstance(value, Constant) and isinstance(value.value, str):
         if isinstance(index, Constant):
             return Constant(value.value[index.value])
-        raise context.cannot("a character of a string")
+        raise context.unsupported("a character of a string")
     if isinstance(value, RangeValue):
         if isinstance(index, Constant) and isinstance(value.start, Constant):
             return Constant(value.start.value + value.step * index.value)
@@ -213,9 +213,9 @@ def _load_shape(context: Context, seq: ArraySequence, base: str, shift: int, sha
         for other in shape.items[1:]:
             common = join_shapes(common, other)
         if common is None:
-            raise context.cannot("a wide row of several shapes")
+            raise context.unsupported("a wide row of several shapes")
         offset = context.temp(at, "row")
-        return context.new(
+        return context.new_object(
             ArraySequence(shape.type, seq.array, offset, Constant(len(shape.items)), shape_width(common), common)
         )
     items = []
@@ -231,7 +231,7 @@ def _choose_item(context: Context, found: FixedSequence, index: Scalar) -> Value
     if seq is not None:
         return load_element(context, seq, index.expr)
     if len(found.items) > CHAIN_ITEMS_MAX or not found.items:
-        raise context.cannot("an index into a list of several types")
+        raise context.unsupported("an index into a list of several types")
 
     def pick(k: int) -> Value:
         if k == len(found.items) - 1:
@@ -251,7 +251,7 @@ def iteration_plan(
     if is_sequence(context, value):
         found = contents_of(context, value)
         if found.type == "set":
-            raise context.cannot("a loop over a set")
+            raise context.unsupported("a loop over a set")
     n = length_of(context, value)
     return n, lambda index: element_at(context, value, index), _items_differ(context, value)
 
@@ -274,14 +274,14 @@ def get_slice(context: Context, value: Value, lower: Value | None, upper: Value 
     """`value[lower:upper:step]`."""
     value = require_value(context, value)
     if step is not None and not (isinstance(step, Constant) and isinstance(step.value, int) and step.value):
-        raise context.cannot("a slice with a step that is not known")
+        raise context.unsupported("a slice with a step that is not known")
     by = step.value if isinstance(step, Constant) and step.value is not None else 1
     ends = [None if e is None or e == Constant(None) else as_index(context, e) for e in (lower, upper)]
     if isinstance(value, Constant) and isinstance(value.value, str):
         if all(e is None or isinstance(e, Constant) for e in ends):
             first, last = (e.value if isinstance(e, Constant) else None for e in ends)
             return Constant(value.value[slice(first, last, by)])
-        raise context.cannot("a part of a string")
+        raise context.unsupported("a part of a string")
     found = contents_of(context, value)
     if isinstance(found, FixedSequence) and all(e is None or isinstance(e, Constant) for e in ends):
         bounds = [e.value if isinstance(e, Constant) else None for e in ends]
@@ -295,7 +295,7 @@ def _slice_view(context: Context, found: ArraySequence, ends: list[Scalar | Cons
     n = as_kind(found.length, "i")
     if by < 0:
         if by != -1 or any(e is not None for e in ends):
-            raise context.cannot("a slice that goes backwards")
+            raise context.unsupported("a slice that goes backwards")
         start, count = context.temp(f"{n} - 1"), found.length
     else:
         start = _clipped_end(context, ends[0], n, "0")
@@ -306,7 +306,7 @@ def _slice_view(context: Context, found: ArraySequence, ends: list[Scalar | Cons
     view = ArraySequence(found.type, found.array, offset, count, found.stride * by, found.shape)
     if found.array in "MS":
         view = in_memory(context, view, ("part", context.site()))
-    return context.new(view)
+    return context.new_object(view)
 
 
 def _clipped_end(context: Context, end: Scalar | Constant | None, n: str, default: str) -> str:
@@ -325,7 +325,7 @@ def require_writable(context: Context, value: Value) -> tuple[ObjectRef, FixedSe
     if found.type == "tuple":
         raise context.trap("a tuple is changed")
     if not isinstance(value, ObjectRef) or found.frozen or found.type not in ("list", "ndarray"):
-        raise context.cannot("a change of a list that has another name")
+        raise context.unsupported("a change of a list that has another name")
     return value, found
 
 
@@ -334,7 +334,7 @@ def freeze_inner(context: Context, value: Value) -> Value:
     for id in refs_of(value):
         content = context.content(id)
         if isinstance(content, FixedSequence):
-            context.s.heap[id] = FixedSequence(content.type, content.items, True)
+            context.state.heap[id] = FixedSequence(content.type, content.items, True)
             for inner in content.items:
                 freeze_inner(context, inner)
     return value
@@ -352,19 +352,19 @@ def set_item(context: Context, target: Value, index: Value, value: Value) -> Non
         number = as_number(context, value)
         value = Scalar("f", as_kind(number, "f"), True)
         if any(s is None or not isinstance(s, NumberShape) or s.kind != "f" for s in _leaf_shapes(context, found)):
-            raise context.cannot("a change of an array that is not a row of floats")
+            raise context.unsupported("a change of an array that is not a row of floats")
     if isinstance(found, FixedSequence) and isinstance(where, Constant):
         k = where.value + len(found.items) if where.value < 0 else where.value
         if not 0 <= k < len(found.items):
             raise context.trap("an index out of range", error="IndexError")
-        context.s.heap[ref.id] = FixedSequence(found.type, (*found.items[:k], value, *found.items[k + 1 :]))
+        context.state.heap[ref.id] = FixedSequence(found.type, (*found.items[:k], value, *found.items[k + 1 :]))
         return
     seq = in_memory(context, found, ("put", context.site()))
     n = as_kind(seq.length, "i")
     expr = as_kind(where, "i")
     name = context.temp(f"{expr} + {n} if {expr} < 0 else {expr}", "at")
     context.trap_if(f"{name} < 0 or {name} >= {n}", error="IndexError")
-    context.s.heap[ref.id] = _store_element(context, seq, name, value, seq.length)
+    context.state.heap[ref.id] = _store_element(context, seq, name, value, seq.length)
 
 
 def _leaf_shapes(context: Context, found: FixedSequence | ArraySequence) -> list[Shape | None]:
@@ -374,10 +374,10 @@ def _leaf_shapes(context: Context, found: FixedSequence | ArraySequence) -> list
 def set_key(context: Context, ref: ObjectRef, content: DictContents, key: Value, value: Value) -> None:
     """`target[key] = value` for a dict."""
     if not isinstance(key, Constant):
-        raise context.cannot("a dict with a key that is not known")
+        raise context.unsupported("a dict with a key that is not known")
     items = dict(content.items)
     items[key.value] = value
-    context.s.heap[ref.id] = DictContents(tuple(items.items()))
+    context.state.heap[ref.id] = DictContents(tuple(items.items()))
 
 
 def _store_element(context: Context, seq: ArraySequence, at: str, value: Value, count: Value) -> ArraySequence:
@@ -385,9 +385,9 @@ def _store_element(context: Context, seq: ArraySequence, at: str, value: Value, 
     empty = isinstance(seq.length, Constant) and seq.length.value == 0
     joined = shape if empty else join_shapes(seq.shape, shape)
     if shape is None or joined is None:
-        raise context.cannot("a list whose items have several shapes")
+        raise context.unsupported("a list whose items have several shapes")
     if shape_width(joined) != seq.stride:
-        raise context.cannot("a list whose items change their shape")
+        raise context.unsupported("a list whose items change their shape")
     freeze_inner(context, value)
     for j, leaf in enumerate(leaf_values(value, context)):
         context.write(f"{seq.array}[{seq.offset} + {seq.stride} * {at} + {j}] = {as_kind(leaf, 'f')}")
@@ -398,13 +398,13 @@ def append(context: Context, target: Value, value: Value) -> None:
     """`target.append(value)`."""
     ref, found = require_writable(context, target)
     if isinstance(found, FixedSequence):
-        context.s.heap[ref.id] = FixedSequence(found.type, (*found.items, value))
+        context.state.heap[ref.id] = FixedSequence(found.type, (*found.items, value))
         return
     seq = in_memory(context, found, ("append", context.site()))
     count = as_kind(seq.length, "i")
     context.trap_if(f"{count} >= {seq.capacity}", UNCOVERED)
     longer = Scalar("i", context.temp(f"{count} + 1", "length"), bound=2.0**31)
-    context.s.heap[ref.id] = _store_element(context, seq, count, value, longer)
+    context.state.heap[ref.id] = _store_element(context, seq, count, value, longer)
 
 
 def pop_last(context: Context, target: Value) -> Value:
@@ -413,7 +413,7 @@ def pop_last(context: Context, target: Value) -> Value:
     if isinstance(found, FixedSequence):
         if not found.items:
             raise context.trap("pop from an empty list", error="IndexError")
-        context.s.heap[ref.id] = FixedSequence(found.type, found.items[:-1])
+        context.state.heap[ref.id] = FixedSequence(found.type, found.items[:-1])
         return found.items[-1]
     seq = in_memory(context, found, ("pop", context.site()))
     count = as_kind(seq.length, "i")
@@ -421,14 +421,14 @@ def pop_last(context: Context, target: Value) -> Value:
     name = context.temp(f"{count} - 1", "length")
     value = load_element(context, seq, name)
     fields = (seq.type, seq.array, seq.offset, Scalar("i", name, bound=2.0**31), seq.stride, seq.shape, seq.capacity)
-    context.s.heap[ref.id] = ArraySequence(*fields)
+    context.state.heap[ref.id] = ArraySequence(*fields)
     return value
 
 
 def set_contents(context: Context, target: Value, content: Content) -> None:
     """Give a list new contents."""
     ref, _ = require_writable(context, target)
-    context.s.heap[ref.id] = content
+    context.state.heap[ref.id] = content
 
 
 UNROLL_MAX = 16
@@ -460,12 +460,12 @@ def for_each(
         _unrolled(context, iterable, n.value, get, body, jumps, orelse)
         return
     if uneven:
-        raise context.cannot("a loop over values of several types")
+        raise context.unsupported("a loop over values of several types")
     count = as_kind(n, "i")
     context.write(f"budget -= {count}")
     context.trap_if("budget < 0", ENDLESS)
     line = context.line
-    counter = context.name("k")
+    counter = context.new_name("k")
     context.write(f"{counter} = -1")
 
     def ended(target: BlockExits) -> None:
@@ -474,7 +474,7 @@ def for_each(
         raise context.leave(target)
 
     def run(target: BlockExits) -> None:
-        at = context.name("k")
+        at = context.new_name("k")
         context.write(f"{counter} += 1")
         context.write(f"{at} = {counter}")
         now = count if isinstance(iterable, RangeValue) else as_kind(length_of(context, iterable), "i")
@@ -503,20 +503,20 @@ def _unrolled(
         for k in range(count):
             context.path = (*path, ("round", k))
             if length_of(context, iterable) != Constant(count):
-                raise context.cannot("a loop that changes the list that it goes over")
+                raise context.unsupported("a loop that changes the list that it goes over")
             value = get(Constant(k))
             if jumps:
-                context.once(lambda again, v=value: body(v, leave, again))  # type: ignore[misc]
+                context.breakable(lambda again, v=value: body(v, leave, again))  # type: ignore[misc]
             else:
                 body(value, leave, leave)
         if length_of(context, iterable) != Constant(count):
-            raise context.cannot("a loop that changes the list that it goes over")
+            raise context.unsupported("a loop that changes the list that it goes over")
         if orelse:
             orelse()
 
     try:
         if jumps:
-            context.once(rounds)
+            context.breakable(rounds)
         else:
             rounds(BlockExits())
     finally:
