@@ -207,7 +207,7 @@ class TimeTrial:
         truncated: True where the time is up, shape (N,).
         terminated: True where an episode ended otherwise: by a completed lap or a fault, shape (N,).
         sensing: Sensors; their `observation` is rewritten by each step.
-        recorder: Receives every start and every step; None for no listener.
+        listener: Receives every start and every step; None for no listener.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class TimeTrial:
             RacerError: The configured disturbance cannot be found or used.
         """
         self.config, self.reward = config, reward
-        self.recorder: EpisodeListener | None = None
+        self.listener: EpisodeListener | None = None
         self.world, self.disturbances = build_world(tracks, vehicle, config, worlds=worlds, seed=seed, threads=threads)
         self.waypoints = self.world.waypoints()
         self.rewards = np.zeros(worlds)
@@ -272,8 +272,8 @@ class TimeTrial:
         # A partial start keeps the rewards: those of the worlds' last steps have not been read yet.
         if which is None:
             self.rewards[:] = 0.0
-        if self.recorder is not None:
-            self.recorder.started(self.world.telemetry[:, 0], which)
+        if self.listener is not None:
+            self.listener.started(self.world.telemetry[:, 0], which)
         self.sensing.start(which)
 
     def start_next_lap(self) -> None:
@@ -306,8 +306,8 @@ class TimeTrial:
         self.terminated &= ~self.truncated
         if self.reward is not None:
             self.reward.compute(telemetry, world.told_things, self.waypoints, self.rewards[:, None])
-        if self.recorder is not None:
-            self.recorder.stepped(telemetry[:, 0], status, self.rewards)
+        if self.listener is not None:
+            self.listener.stepped(telemetry[:, 0], status, self.rewards)
         self.sensing.observe(~waiting if waiting.any() else None)
 
 

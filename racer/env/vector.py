@@ -18,6 +18,7 @@ from racer.config.env import RaceType
 from racer.config.train import DEFAULT_TRACK
 from racer.env.batch import (
     ActionDecoder,
+    EpisodeListener,
     Observation,
     RewardChoice,
     TimeTrial,
@@ -224,6 +225,10 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             "final_info": self._info(ended),
             "_final_info": ended.copy(),
         }
+
+    def listen(self, listener: EpisodeListener | None) -> None:
+        """Send every start and every step of the batch to a listener; None ends this."""
+        self.trial.listener = listener
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return a picture of each world from above, shape (H, W, 3), uint8; None without a render mode."""
