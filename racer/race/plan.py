@@ -92,7 +92,7 @@ class RacePlan:
         if self.leaderboard is None:
             return result, None
         bundles = [entry.path for entry in self.entries]
-        return result, self.leaderboard.keep(
+        return result, self.leaderboard.save(
             result, track=self.track, rules=self.rules, vehicle=self.vehicle, bundles=bundles
         )
 

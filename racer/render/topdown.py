@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from racer.assets import write_atomically
 from racer.config.env import VehicleConfig
 from racer.render.raster import fill_polygons, srgb_to_linear
-from racer.render.shapes import car_parts, place_car_parts
+from racer.render.shapes import car_parts, place_car_parts, rotate_points
 from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_COLOURS
 from racer.sim.course import wall_lines
 from racer.sim.dtypes import BOT, BOX
@@ -198,7 +198,7 @@ def draw_boxes(image: Image, view: Viewport, objects: Any, colour: Colour = BOX_
         (half * 0.9, colour, 1.0),
         (tape, _WHITE, 0.35),
     ):
-        shapes.append(_Shape(at + shapes.rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
+        shapes.append(_Shape(at + rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
     _paint_shapes(image, view, shapes)
 
 

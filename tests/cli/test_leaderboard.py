@@ -80,7 +80,7 @@ def test_the_command(tmp_path, bundles, capsys, monkeypatch):
         (("no.db", "export", "-o", "t.xls"), "give .csv, .json or .md"),
         (("no.db", "add", "leage", "x.bundle"), "Did you mean `league`?"),
         (("no.db", "add", "league", "x.bundle"), "No policy `x.bundle`"),
-        (("no.db", "add", "league", "=1=x.bundle"), "is no entrant"),
+        (("no.db", "add", "league", "=1=x.bundle"), "is not an entrant"),
         (("no.db", "page", "-o", "."), ". is a folder"),
     ],
 )

@@ -122,7 +122,7 @@ def test_no_display_is_one_line(two):
     before = "import os\nfor key in ('DISPLAY', 'WAYLAND_DISPLAY', 'SDL_VIDEODRIVER'): os.environ.pop(key, None)"
     said = racer_alone("watch", two[0], before=before)
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
-    assert said.err.startswith("error: There is no display") and "`racer video`" in said.err
+    assert said.err.startswith("error: No display") and "`racer video`" in said.err
 
 
 @pytest.mark.parametrize(

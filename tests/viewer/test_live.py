@@ -147,21 +147,21 @@ def test_rates_that_differ_are_refused(tmp_path):
         control_rate_hz = 30.0
 
     slow = load_policy(write_linear(tmp_path / "slow.bundle"))
-    with pytest.raises(RacerError, match="15 and 30 times a second"):
+    with pytest.raises(RacerError, match=r"`.*` 15 Hz, `.*` 30 Hz"):
         live(Fast(), slow)
     assert live(Fast(), PurePursuitPolicy()).stage.control_dt == pytest.approx(1 / 30)
 
 
-def test_wishes_are_the_policys_probabilities(tmp_path):
+def test_action_probabilities_are_the_policys(tmp_path):
     """Give each action of a discrete policy with its probability; others have none to show."""
     source = live(load_policy(write_linear(tmp_path / "a.bundle", DISCRETE)), PurePursuitPolicy())
-    wishes = source.wishes(0)
-    assert wishes.shape == (6, 3) and wishes[:, 2].sum() == pytest.approx(1.0)
+    probabilities = source.action_probabilities(0)
+    assert probabilities.shape == (6, 3) and probabilities[:, 2].sum() == pytest.approx(1.0)
     source.step()
-    chosen = wishes[wishes[:, 2].argmax()]
+    chosen = probabilities[probabilities[:, 2].argmax()]
     row = source.rows[-1, 0]
     assert (row["steer_command"], row["speed_command"]) == pytest.approx(tuple(chosen[:2]))
-    assert source.wishes(1) is None
+    assert source.action_probabilities(1) is None
 
 
 def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):

@@ -269,7 +269,8 @@ def get_slice(context: Context, value: Value, lower: Value | None, upper: Value 
         raise context.unsupported("a slice with a step that is not known")
     by = step.value if isinstance(step, Constant) and step.value is not None else 1
     ends = [None if e is None or e == NONE else as_index(context, e) for e in (lower, upper)]
-    known = slice(*(e.value if isinstance(e, Constant) else None for e in ends), by)
+    start, stop = (e.value if isinstance(e, Constant) else None for e in ends)
+    known = slice(start, stop, by)
     is_known = not any(isinstance(e, Scalar) for e in ends)
     if isinstance(value, Constant) and isinstance(value.value, str):
         if is_known:
