@@ -15,6 +15,8 @@ class RaceSource(RecordedSource):
         session: The race that is driven now.
     """
 
+    _over: bool
+
     def __init__(self, make: Callable[[], RaceSession], *, watch: Callable[[RaceSession], None] | None = None) -> None:
         """Start the race.
 
@@ -64,4 +66,4 @@ class RaceSource(RecordedSource):
         self.session.start()
         self.recorder = make_recorder(self.session)
         self.session.record_countdown(self.recorder)
-        self._over: bool = False
+        self._over = False
