@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import ROOT
-
 pytest.register_assert_rewrite("support")
 
 
@@ -21,6 +19,8 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def shared_tracks() -> Path:
     """Real track files beside the checkout; tests that use them skip where they are absent."""
+    from support.paths import ROOT  # after its assertions are rewritten
+
     folder = ROOT.parent / "shared" / "tracks"
     if not folder.is_dir():
         pytest.skip("no real track files beside the checkout (../shared/tracks)")
