@@ -9,11 +9,13 @@ What an environment is made of: rates, sensors, starts, and when an episode is c
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from racer.config.base import Config
+from racer.optics import FISHEYE, PINHOLE, Lens, make_lens
 
 
 class VehicleConfig(Config):
@@ -99,6 +101,12 @@ class CameraConfig(Config):
     def channels(self) -> int:
         """Values of a pixel."""
         return 3 if self.colour == "rgb" else 1
+
+    @property
+    def optics(self) -> Lens:
+        """The lens of this camera."""
+        kind = FISHEYE if self.lens == "fisheye" else PINHOLE
+        return make_lens(self.width, self.height, math.radians(self.view_deg), kind, self.distortion)
 
 
 class LidarConfig(Config):

@@ -10,8 +10,6 @@ is void, and the line says whose model it was.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +23,7 @@ from racer.config.env import VehicleConfig
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.protocol import Policy
+from racer.process import ChildProcess
 from racer.race.result import RaceResult, result_from_record
 from racer.race.track_json import track_to_json
 from racer.track.track import Track
@@ -101,7 +100,7 @@ MODEL_TIME_MAX_S = 600.0
 """s of wall time that one entrant's model may take in a race, all of its trials together."""
 _POLL_S = 0.05
 """s between two looks at the other process."""
-_CHILD_CODE = "import sys; sys.path.append({root!r}); from racer.race.guarded_child import serve; serve({folder!r})"
+_CHILD_TARGET = "racer.race.guarded_child:serve"
 HEADLESS_DRIVER = "racer.race.guarded_child:drive"
 """What runs the race there, without anybody's eyes."""
 
@@ -183,39 +182,20 @@ def _wait_for_child(
     folder: Path, watch: Stopwatch, labels: Sequence[str], model_s: float, report: ProgressCallback
 ) -> str:
     """Wait for the process; why the race is void, or nothing."""
-    # -P: a folder of the user's may hold a `math.py`.
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        _CHILD_CODE.format(root=str(Path(__file__).resolve().parents[2]), folder=str(folder)),
-    ]
-    with (folder / "stderr.txt").open("wb") as complaints:
-        # It ends itself when the pipe to it closes: also where this process is killed.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints)
-    try:
-        while True:
-            try:
-                code = process.wait(_POLL_S)
-                break
-            except subprocess.TimeoutExpired:
-                report(watch.share)
-                taken = watch.taken()
-                slowest = int(np.argmax(taken))
-                if taken[slowest] > model_s:
-                    return (
-                        f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
-                        f"an entrant has {model_s:g} s"
-                    )
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+    # It ends with this process, also where this process is killed.
+    with ChildProcess(_CHILD_TARGET, str(folder), ends_with_parent=True) as child:
+        while (code := child.wait(_POLL_S)) is None:
+            report(watch.share)
+            taken = watch.taken()
+            slowest = int(np.argmax(taken))
+            if taken[slowest] > model_s:
+                return (
+                    f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
+                    f"an entrant has {model_s:g} s"
+                )
     if code == 0 and (folder / "answer.json").is_file():
         return ""
-    said = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = f" ({said[-1][:200]})" if said else ""
+    last = f" ({child.last_error()[:200]})" if child.last_error() else ""
     asked = [label for label, busy in zip(labels, watch.asked(), strict=True) if busy]
     whose = f" while the model of `{'`, `'.join(asked)}` was asked" if asked else " while no model was asked"
     return f"The race is void: its process ended with code {code}{whose}{last}"
