@@ -119,8 +119,8 @@ def test_signature_is_sent_along(car, camera_bundle):
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=sh", "pi@-x", "a b", "pi@", "", "pi@h;ls", "$(ls)", "a\nb"])
 def test_host_is_no_option_and_no_command(car, camera_bundle, host):
-    """What is no host does not reach ssh."""
-    with pytest.raises(DeployError, match="is no host"):
+    """What is not a host does not reach ssh."""
+    with pytest.raises(DeployError, match="is not a host"):
         deploy(camera_bundle, host)
     assert not (car / "args").exists()
 
@@ -131,7 +131,7 @@ def test_host_is_no_option_and_no_command(car, camera_bundle, host):
         ("echo 'ssh: connect to host car port 22: No route to host' >&2; exit 255", "did not reach .*No route to host"),
         ("echo 'sh: racer: not found' >&2; exit 127", r"no command `racer`; install racer\[car\] there"),
         ("exit 3", "refused the bundle: exit 3"),
-        ("exit 0", "did not say that it has the bundle"),
+        ("exit 0", "did not confirm the bundle"),
         ("echo '[]'; exit 0", "did not say"),
         ('echo \'{"format": "racer-received", "sha256": "00"}\'', "did not say"),
         ("printf 'error: \\033[31mno\\nnow\\n' >&2; exit 1", r"refused the bundle: \[31mno now"),
