@@ -168,4 +168,4 @@ def test_commands(car, camera_bundle):
     assert "it_s_good" in say("car", "models", "list") and "in use" not in say("car", "models", "list")
     assert "in use" in say("car", "models", "use", "it_s_good") and "in use" in say("car", "models", "list")
     shown = say("car", "models", "show", "it_s_good")
-    assert "camera 24 x 32 x 1" in shown and "signed by     nobody" in shown and "recorded answers" in shown
+    assert "camera 24 x 32 x 1" in shown and "signed by     unsigned" in shown and "recorded answers" in shown

@@ -34,7 +34,7 @@ class Bench:
     def __init__(self, **options):
         self.disk, self.clock, self.told = FakeDisk(), FakeClock(), []
         self.recorder = DriveRecorder(
-            lambda: self.disk, DriveHeader(), clock=self.clock, tell=self.told.append, **options
+            lambda: self.disk, DriveHeader(), clock=self.clock, warn=self.told.append, **options
         )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def test_nowhere_to_write(tmp_path):
     """A folder that cannot be made is no reason not to drive: no exception, one line, everything counted."""
     (tmp_path / "file").write_text("")
     told = []
-    recorder = DriveRecorder(lambda: create_drive(tmp_path / "file"), DriveHeader(), tell=told.append).start()
+    recorder = DriveRecorder(lambda: create_drive(tmp_path / "file"), DriveHeader(), warn=told.append).start()
     recorder.step(step(0))
     recorder.frame(0, 0, picture(0))
     recorder.close()
@@ -121,7 +121,7 @@ def test_full_device():
     storage = FileStorage.__new__(FileStorage)
     storage.path, storage._file, storage._size = Path("/dev/full"), os.open("/dev/full", os.O_WRONLY), 0
     told = []
-    recorder = DriveRecorder(lambda: storage, DriveHeader(), tell=told.append)
+    recorder = DriveRecorder(lambda: storage, DriveHeader(), warn=told.append)
     recorder.step(step(0))
     recorder.close()
     assert "No space left" in recorder.status().failure and len(told) == 1

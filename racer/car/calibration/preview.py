@@ -46,7 +46,7 @@ class PulsePreview(Protocol):
 
 
 class ActuatorPreview:
-    """A bench over an actuator process of its own.
+    """Shows pulses by a separate actuator process, which ends with this one.
 
     Raises:
         CalibrationError: the car's own actuator runs, or this one could not start.
