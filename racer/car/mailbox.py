@@ -111,7 +111,7 @@ class SharedFrame:
         _COUNT.pack_into(self._map, _COUNT.size, count)
 
     def count(self) -> int:
-        """Rises with each frame, whoever writes; 0 before the first one."""
+        """Return the number of frames of all writers; 0 before the first."""
         return int(_COUNT.unpack_from(self._map, _COUNT.size)[0])
 
     def newest(self) -> CameraFrame | None:

@@ -203,7 +203,7 @@ async def _serve_commands(socket: WebSocket, desk: ConsoleController, connection
                 desk.stop("a page")
                 await socket.send_text(json.dumps({"done": "stop"}))
             elif len(pending) < _PENDING_MAX:
-                # Apart, because it may take seconds, and heartbeats come behind it.
+                # In a separate task, because it may take seconds, and heartbeats must not wait behind it.
                 task = asyncio.create_task(_run_and_reply(socket, desk, connection, message))
                 pending.add(task)
                 task.add_done_callback(pending.discard)

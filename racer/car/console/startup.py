@@ -49,7 +49,7 @@ def current_model(models: ModelStore, *, report: Callable[[str], None]) -> Path 
 
 
 def chosen_threads(bundle: Path) -> int:
-    """As the bench chose for exactly this bundle, else 1."""
+    """Return the number of threads that the bench chose for exactly this bundle, else 1."""
     choice = load_choice(bundle)
     return choice.threads if choice.bundle == bundle else 1
 

@@ -1,8 +1,8 @@
 """Sends a bundle to a car over ssh; the car verifies it before anything changes there.
 
 The file goes through ssh's standard input to `racer car models receive`, which compares its sha256 with the one that
-was announced, installs it, and answers with one line of JSON. So there is no half-copied file, ssh is
-all that is needed, and the store of the car verifies exactly what it received.
+was announced, installs it, and answers with one line of JSON. So a half-copied file cannot occur, ssh
+is all that is needed, and the store of the car verifies exactly what it received.
 """
 
 from __future__ import annotations

@@ -179,9 +179,7 @@ def _read_key(path: Path, kind: str) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'no text'}") from None
     if len(words) != 2 or words[0] != kind:
-        raise SignatureError(
-            f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`"
-        )
+        raise SignatureError(f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`")
     return _from_base64(words[1], 32, str(path))
 
 

@@ -144,7 +144,7 @@ class ModelStore:
             StoreError: nothing was.
         """
         if self.previous is None:
-            raise ModelStoreError("there is no model to go back to; choose one with `racer car models use`")
+            raise ModelStoreError("no earlier model to go back to; choose one with `racer car models use`")
         return self.use(self.previous)
 
     def remove(self, which: str) -> ModelCard:

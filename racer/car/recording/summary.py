@@ -66,7 +66,7 @@ def check_pulses(drive: RecordedDrive) -> PulseCheck:
 
 
 def drive_summary(drive: RecordedDrive) -> Iterator[tuple[str, str]]:
-    """A name and a line for each thing worth telling."""
+    """Return a name and a line for each property of a drive."""
     header = drive.header
     yield "drive", f"{drive.seconds:.1f} s, {header.started or 'at an unknown time'}, racer {header.racer}"
     yield "car", header.car_id or "unknown"
