@@ -144,9 +144,9 @@ def test_signed_bundle_without_cryptography(good, store, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        (b"", "no signature"),
-        (b"[" * 3000, "no signature"),
-        (b"x" * 5000, "no signature"),
+        (b"", "not a signature"),
+        (b"[" * 3000, "not a signature"),
+        (b"x" * 5000, "not a signature"),
         (b'{"format": "racer-signature", "version": 2}', "version 2"),
         (b'{"format": "racer-signature", "version": true}', "version True"),
         (b'{"format": "racer-signature", "version": 1}', "needs format, key"),
