@@ -132,8 +132,8 @@ def test_host_is_no_option_and_no_command(car, camera_bundle, host):
         ("echo 'sh: racer: not found' >&2; exit 127", r"no command `racer`; install racer\[car\] there"),
         ("exit 3", "refused the bundle: exit 3"),
         ("exit 0", "did not confirm the bundle"),
-        ("echo '[]'; exit 0", "did not say"),
-        ('echo \'{"format": "racer-received", "sha256": "00"}\'', "did not say"),
+        ("echo '[]'; exit 0", "did not confirm"),
+        ('echo \'{"format": "racer-received", "sha256": "00"}\'', "did not confirm"),
         ("printf 'error: \\033[31mno\\nnow\\n' >&2; exit 1", r"refused the bundle: \[31mno now"),
     ],
 )
