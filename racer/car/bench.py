@@ -1,20 +1,11 @@
-"""How fast a bundle's network is on this machine.
+"""Measures how fast a bundle's network runs on this machine, checks its golden answers, and keeps the choice.
 
-network     a bundle's network, on as many threads as are told
-speed       its times and its golden answers
-choice      what was chosen here, kept for the drive and the console
+A bundle must not drive where the 99th percentile of the time from a frame to an action exceeds 60 % of the control
+period: the rest is for the camera, the bus and a hot day.
 
-A bundle's network on a car: as everywhere else, but on as many threads as the bench found best.
-
-How fast a bundle's network is on this machine, and whether it answers as it did where it was made.
-
-The car is not armed where the 99th percentile of the time from a frame to an action exceeds 60 % of the control
-period: the rest is for the camera, the bus, and a hot day.
-
-What `racer car bench` chose on this machine, kept for `racer car drive` and the console.
-
-One JSON file in the store: for each bundle that was measured the variant of it that may drive and is fastest, and on
-how many threads. Bundles are named by their sha256, so that a new bundle of the same name is not taken for an old one.
+`racer car bench` writes its choice for `racer car drive` and the console to one JSON file in the store: for each
+measured bundle the fastest variant that may drive, and its number of threads. Bundles are named by their sha256, so
+that a new bundle of the same name is not taken for an old one.
 """
 
 from __future__ import annotations
@@ -39,7 +30,7 @@ from racer.errors import BundleError, RacerError
 from racer.policy.onnx import OnnxPolicy
 
 P99_FRACTION_MAX: Final = 0.6
-"""Of the control period."""
+"""Largest 99th percentile, as a fraction of the control period."""
 
 _WARM_UP_RUNS: Final = 20
 _SAMPLES_MIN: Final = 100
@@ -47,7 +38,15 @@ _SAMPLES_MIN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SpeedResult:
-    """One bundle on so many threads; `refused` says why it must not drive, and is empty where it may."""
+    """Speed of one bundle with one number of threads.
+
+    Attributes:
+        bundle: File of the bundle.
+        threads: Number of threads.
+        period_ms: Control period [ms].
+        times: Times of one answer [ms]; None where it failed.
+        refused: Why it must not drive; empty where it may.
+    """
 
     bundle: Path
     threads: int
@@ -57,7 +56,7 @@ class SpeedResult:
 
     @property
     def p99_share(self) -> float:
-        """Of the control period."""
+        """99th percentile as a fraction of the control period."""
         return self.times.p99 / self.period_ms if self.times else float("inf")
 
 
@@ -68,7 +67,14 @@ def time_network(
     seconds: float,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Percentiles:
-    """Times of single answers to recorded observations, one after the other, for so long but at least 100 of them."""
+    """Measure single answers to recorded observations, one after the other, at least 100 of them.
+
+    Args:
+        act: The network.
+        observations: Recorded observations, each of shape (B, ...).
+        seconds: Shortest time of the measurement [s].
+        clock: Time [ns].
+    """
     count = len(next(iter(observations.values())))
     rows = [{name: values[k : k + 1] for name, values in observations.items()} for k in range(count)]
     for k in range(_WARM_UP_RUNS):
@@ -79,13 +85,13 @@ def time_network(
         before = clock()
         act(rows[len(samples) % count])
         samples.append(clock() - before)
-    found = percentiles(samples)
-    assert found is not None
-    return found
+    times = percentiles(samples)
+    assert times is not None
+    return times
 
 
 def speed_refusal(times: Percentiles, control_rate_hz: float) -> str:
-    """Why a network is too slow for its rate; empty where it is not."""
+    """Return why a network is too slow for its control rate [Hz]; empty where it is not."""
     period_ms = 1e3 / control_rate_hz
     if times.p99 <= P99_FRACTION_MAX * period_ms:
         return ""
@@ -96,7 +102,7 @@ def speed_refusal(times: Percentiles, control_rate_hz: float) -> str:
 
 
 def bench_bundle(path: Path | str, bundle: Bundle, *, threads: int, seconds: float = 2.0) -> SpeedResult:
-    """Check the recorded answers, then measure."""
+    """Check the golden answers of a bundle, then measure it for some seconds."""
     period_ms = 1e3 / bundle.contract.control_rate_hz
     try:
         network = OnnxPolicy(bundle, threads=threads)
@@ -108,7 +114,7 @@ def bench_bundle(path: Path | str, bundle: Bundle, *, threads: int, seconds: flo
 
 
 def thread_counts() -> list[int]:
-    """What is worth trying: one, and two where a core is left for the camera and one for the actuator."""
+    """Return the numbers of threads to try: one, and two where cores remain for the camera and the actuator."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [1, 2] if cores >= 4 else [1]
 
@@ -116,11 +122,16 @@ def thread_counts() -> list[int]:
 def bench_bundles(
     paths: Sequence[Path | str], *, threads: Sequence[int] = (), seconds: float = 2.0
 ) -> list[SpeedResult]:
-    """Measure variants of one policy on each number of threads; those that may drive first, the fastest in front.
+    """Measure variants of one policy on each number of threads; those that may drive first, fastest first.
+
+    Args:
+        paths: Files of the bundles.
+        threads: Numbers of threads; empty for those of `thread_counts`.
+        seconds: Shortest time of each measurement [s].
 
     Raises:
-        RacerError: variants with different contracts' control rates are not variants of one policy.
-        BundleError: a bundle is broken.
+        RacerError: The bundles have different control rates, so they are not variants of one policy.
+        BundleError: A bundle is broken.
     """
     bundles = [(path, read_bundle(path)) for path in paths]
     if len({bundle.contract.control_rate_hz for _, bundle in bundles}) > 1:
@@ -134,7 +145,7 @@ def bench_bundles(
 
 
 def machine_notes(root: Path = Path("/")) -> list[str]:
-    """What the machine says of its clock, its heat and its power, each in a line; what cannot be read is left out."""
+    """Return the machine's governor, temperature and power warnings, one line each; unreadable ones are left out."""
     notes = []
     governor = _read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor:
@@ -149,7 +160,7 @@ def machine_notes(root: Path = Path("/")) -> list[str]:
     except ValueError:
         return notes
     words = [word for bit, word in _THROTTLED.items() if bits >> bit & 1]
-    notes.append(", ".join(words) if words else "power and heat are well")
+    notes.append(", ".join(words) if words else "no power or heat warnings")
     return notes
 
 
@@ -178,7 +189,7 @@ _CHOICES_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class BenchChoice:
-    """A bundle to drive with, on so many threads; `words` say why, and are empty where nothing was measured."""
+    """A bundle to drive with and its number of threads; `words` give the reason, empty without a measurement."""
 
     bundle: Path
     threads: int
@@ -186,10 +197,14 @@ class BenchChoice:
 
 
 def save_choice(results: Sequence[SpeedResult], root: Path | None = None) -> Path:
-    """Remember the first of the results for all of them; returns the file.
+    """Save the first of the results as the choice for all of their bundles; returns the file.
+
+    Args:
+        results: Sorted results of `bench_bundles`.
+        root: Folder of the store; None for the default.
 
     Raises:
-        OSError: the store cannot be written to.
+        OSError: The store cannot be written to.
     """
     best = results[0]
     assert best.times is not None and not best.refused
@@ -211,10 +226,12 @@ def save_choice(results: Sequence[SpeedResult], root: Path | None = None) -> Pat
 
 
 def load_choice(bundle: Path, *, threads: int | None = None, root: Path | None = None) -> BenchChoice:
-    """What to drive with where `bundle` is asked for: the variant and the threads that the bench chose on this machine.
+    """Return the variant of a bundle and the number of threads that the bench chose on this machine.
 
     Args:
-        threads: given by a person; then the bundle is taken as it is.
+        bundle: Requested bundle.
+        threads: Number of threads of the user; then the bundle is used as it is.
+        root: Folder of the store; None for the default.
     """
     if threads is not None:
         return BenchChoice(bundle, threads)
@@ -231,7 +248,7 @@ def load_choice(bundle: Path, *, threads: int | None = None, root: Path | None =
 
 
 def _read_choices(path: Path) -> dict[str, dict[str, Any]]:
-    """The choices; a file that cannot be used counts as none, since measuring again costs seconds."""
+    """Return the saved choices; an unusable file counts as empty, since measuring again costs seconds."""
     try:
         found = json.loads(path.read_bytes())
         choices = found["choices"] if found["format"] == _CHOICE_FORMAT else {}

@@ -1,8 +1,8 @@
-"""What can be wrong with what the pilot sees, thinks and finds before it drives, each with the class of its fault.
+"""Faults of the camera, of the network and before driving, each with its class.
 
 The classes are openpilot's three (`racer.car.gate.FaultClass`): with NO_ENTRY the car cannot be armed, with
-SOFT_DISABLE the throttle is let go of, with IMMEDIATE_DISABLE it is cut and a person has to clear the fault.
-A fault that stops a car also bars arming while it lasts.
+SOFT_DISABLE the throttle is released, with IMMEDIATE_DISABLE it is cut and a person must clear the fault.
+A fault that stops a car also prevents arming while it lasts.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from racer.car.gate import FaultClass
 from racer.car.mailbox import CameraFrame
 
 FRAME_AGE_MAX_NS: Final = 200_000_000
-"""A frame is good for this long after it was taken; the actuator holds the same limit on its own."""
+"""Largest age of a usable frame [ns]; the actuator checks the same limit independently."""
 
 FROZEN_FRAMES: Final = 5
-"""So many frames in a row with the same pixels are one old picture: real sensors have noise."""
+"""Number of equal frames in a row that count as one old picture: real sensors have noise."""
 
 BLACK_FRAMES: Final = 3
-"""So many black frames in a row; a single one may be the camera's start."""
+"""Number of black frames in a row that are a fault; a single one may be the camera's start."""
 
 BLACK_LEVEL: Final = 12
-"""Of 255; a frame without a pixel above this shows nothing (a cap on the lens, no light, no signal)."""
+"""Largest pixel of a black frame [of 255]: a cap on the lens, no light, no signal."""
 
 TORN_FRACTION: Final = 0.25
-"""A frame whose lowest rows, so much of it, have one single value was cut off on its way."""
+"""Fraction of a frame's rows, at the bottom, that have one single value where it was cut off in transfer."""
 
 LATE_MAX: Final = 3
-"""So many late answers of the network within `LATE_WINDOW_NS` stop the car; one alone only slows it."""
+"""Number of late results within `LATE_WINDOW_NS` that stop the car; a single one only slows it."""
 
 LATE_WINDOW_NS: Final = 2_000_000_000
 
 RECOVERY_FRAMES: Final = 10
-"""A camera's fault is over after so many good frames in a row."""
+"""Number of good frames in a row after which a fault of the camera is over."""
 
 _FAULT_TABLE: Final = {
     "camera_ended": (FaultClass.SOFT_DISABLE, "the camera ended"),
@@ -58,11 +58,11 @@ _FAULT_TABLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DrivingFault:
-    """One thing that is wrong.
+    """One fault.
 
     Attributes:
-        name: one of the table above.
-        detail: more words, such as what was given.
+        name: Name in the table of faults.
+        detail: More text, such as the given value.
     """
 
     name: str
@@ -70,26 +70,26 @@ class DrivingFault:
 
     @property
     def fault_class(self) -> FaultClass:
-        """What it leads to."""
+        """Class of the fault: its consequence."""
         return _FAULT_TABLE[self.name][0]
 
     @property
     def text(self) -> str:
-        """Why, for a person."""
+        """Description of the fault."""
         words = _FAULT_TABLE[self.name][1]
         return f"{words}: {self.detail}" if self.detail else words
 
 
 def fault_table() -> dict[str, tuple[FaultClass, str]]:
-    """Every fault's name, its class and its words, for documents and tests."""
+    """Return name, class and description of every fault, for documents and tests."""
     return dict(_FAULT_TABLE)
 
 
 class FrameChecks:
-    """Looks at every frame as it arrives, in the capture thread; a frame with a fault reaches no network.
+    """Checks every frame as it arrives, in the capture thread; a frame with a fault does not reach the network.
 
     Args:
-        shape: (H, W, channels) that the camera was set to.
+        shape: Configured shape of a frame, (H, W, channels).
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -100,7 +100,7 @@ class FrameChecks:
         self._digest = 0
 
     def look(self, frame: CameraFrame, now_ns: int) -> DrivingFault | None:
-        """What is wrong with the next frame, or None.
+        """Return the fault of the next frame, or None.
 
         The same number or the same pixels as before are a fault from the `FROZEN_FRAMES`th time on, black ones from
         the `BLACK_FRAMES`th on; everything else at once.
@@ -143,21 +143,21 @@ class FrameChecks:
 
 
 class LateInferences:
-    """Counts answers of the network that came too late; single ones are forgiven."""
+    """Counts late results of the network; single ones are tolerated."""
 
     def __init__(self) -> None:
         self._times: list[int] = []
 
     def late(self, now_ns: int) -> DrivingFault | None:
-        """One more late answer; a fault where it was one too many."""
+        """Count a late result; returns a fault from the `LATE_MAX`th on."""
         self._times = [at for at in self._times if now_ns - at < LATE_WINDOW_NS] + [now_ns]
         return DrivingFault("inference_late") if len(self._times) >= LATE_MAX else None
 
     @property
     def any(self) -> bool:
-        """Whether the newest answers included a late one."""
+        """Whether a recent result was late."""
         return bool(self._times)
 
     def clear(self) -> None:
-        """Forget them, as when the car is armed anew."""
+        """Forget the late results, as when the car is armed."""
         self._times.clear()

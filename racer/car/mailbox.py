@@ -1,9 +1,8 @@
-"""A frame, and the one place where the newest of them waits. Frames are never queued: a new one replaces the old.
+"""The newest camera frame, between threads (`Mailbox`) and between processes (`SharedFrame`); frames are never queued.
 
-The newest camera frame for another process to look at: a file that both map, written without waiting for anybody.
-
-The writer counts up before and after each frame; a reader that finds the two counts different, or changed while it
-copied, has met a half frame and takes the next one. Nothing but a person looks at these pictures.
+`SharedFrame` is a file that both processes map, and the writer never waits. The writer increments one count before and
+one after each frame; a reader that finds them different, or changed while it copied, has met a half-written frame and
+reads again. Only a person looks at these pictures.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class CameraFrame:
-    """One picture as a camera gave it.
+    """One picture of a camera, unchanged.
 
     Attributes:
-        number: rises with each capture.
-        captured_ns: when it was taken, CLOCK_MONOTONIC.
-        pixels: (H, W, channels) uint8.
+        number: Number of the frame; rises with each capture.
+        captured_ns: Time of the capture, CLOCK_MONOTONIC [ns].
+        pixels: Pixels, shape (H, W, channels), uint8.
     """
 
     number: int
@@ -39,7 +38,8 @@ class Mailbox:
     """A single slot between the capture thread and the pilot.
 
     Attributes:
-        taken: frames that somebody took. dropped: frames that were replaced before anybody took them.
+        taken: Number of frames that were taken.
+        dropped: Number of frames that were replaced before they were taken.
     """
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Mailbox:
         self._frame: CameraFrame | None = None
 
     def put(self, frame: CameraFrame) -> None:
-        """Leave the newest frame; the one that nobody took is dropped and counted."""
+        """Put the newest frame; a frame that still waits is dropped and counted."""
         with self._lock:
             if self._frame is not None:
                 self.dropped += 1
             self._frame = frame
 
     def take(self) -> CameraFrame | None:
-        """The newest frame, once; None where none came since."""
+        """Return the newest frame once; None where none came since."""
         with self._lock:
             frame, self._frame = self._frame, None
             if frame is not None:
@@ -64,7 +64,7 @@ class Mailbox:
             return frame
 
     def clear(self) -> None:
-        """Forget a frame that waits; it counts as dropped."""
+        """Drop and count a frame that waits."""
         with self._lock:
             if self._frame is not None:
                 self.dropped += 1
@@ -76,12 +76,16 @@ _FRAME_HEADER: Final = struct.Struct("<QQHHH2x")
 _COUNT: Final = struct.Struct("<Q")
 _FRAME_AT: Final = 2 * _COUNT.size + _FRAME_HEADER.size
 SHARED_PIXELS_MAX: Final = 4 * 1024 * 1024
-"""Bytes; larger frames are not shown. The page of a file that was never written takes no memory."""
+"""Largest frame that is shown [bytes]; pages of the file that are never written take no memory."""
 _READ_TRIES: Final = 3
 
 
 class SharedFrame:
-    """Both ends; the file is made where it is missing."""
+    """Writer and reader of the shared file, which is created where it is missing.
+
+    Args:
+        path: The file.
+    """
 
     def __init__(self, path: str | Path) -> None:
         size = _FRAME_AT + SHARED_PIXELS_MAX
@@ -94,7 +98,7 @@ class SharedFrame:
             os.close(file)
 
     def put(self, frame: CameraFrame) -> None:
-        """Show a frame, whatever is wrong with it; what is no picture is left out."""
+        """Show a frame, with or without a fault; what is not a picture is ignored."""
         pixels = frame.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3:
             return
@@ -107,7 +111,7 @@ class SharedFrame:
         _COUNT.pack_into(self._map, _COUNT.size, count)
 
     def count(self) -> int:
-        """Rises with each frame, whoever writes; 0 before the first one."""
+        """Return the number of frames of all writers; 0 before the first."""
         return int(_COUNT.unpack_from(self._map, _COUNT.size)[0])
 
     def newest(self) -> CameraFrame | None:

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 
 SAMPLES_KEPT: Final = 600
-"""Samples of a window; 40 s at 15 Hz."""
+"""Samples of a window: 40 s at 15 Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Milliseconds."""
+    """Percentiles of a time [ms], and the number of samples."""
 
     p50: float
     p95: float
@@ -25,7 +25,7 @@ class Percentiles:
 
 
 def percentiles(samples_ns: Iterable[int]) -> Percentiles | None:
-    """Percentiles of nanoseconds, each a sample that was seen (never between two); None without samples."""
+    """Return the percentiles of samples [ns], each a real sample without interpolation; None without samples."""
     values = np.sort(np.fromiter(samples_ns, np.int64)) / 1e6
     if not len(values):
         return None
@@ -37,29 +37,31 @@ def percentiles(samples_ns: Iterable[int]) -> Percentiles | None:
 
 
 class SampleWindow:
-    """The last samples of one quantity, nanoseconds."""
+    """The last samples of one time [ns]."""
 
     def __init__(self, kept: int = SAMPLES_KEPT) -> None:
         self._samples: deque[int] = deque(maxlen=kept)
 
     def add(self, sample_ns: int) -> None:
-        """One more sample."""
+        """Add a sample [ns]."""
         self._samples.append(sample_ns)
 
     def percentiles(self) -> Percentiles | None:
-        """Those of the samples that are kept."""
+        """Return the percentiles of the kept samples."""
         return percentiles(self._samples)
 
 
 class PilotTiming:
-    """What the pilot measures of itself.
+    """Times and counts of the pilot's loop.
 
     Attributes:
-        inference: from a frame's way into the preprocessing to the action.
-        frame_age: of the frame when the network was asked.
-        glass_to_wheel: from a frame's capture to the first bus write of the command made from it.
-        late: how much later than planned a control step began.
-        steps, missed, repeated: control steps, those that were skipped, those without a new frame.
+        inference: Time from the preprocessing of a frame to its action.
+        frame_age: Age of the frame when the network started.
+        glass_to_wheel: Time from the capture of a frame to the first bus write of its command.
+        late: Delay of the start of a control step.
+        steps: Number of control steps.
+        missed: Number of control steps that were skipped.
+        repeated: Number of control steps without a new frame.
     """
 
     def __init__(self) -> None:
@@ -74,11 +76,11 @@ class PilotTiming:
         self._written = -1
 
     def sent(self, number: int, captured_ns: int) -> None:
-        """A command made from this frame was sent for the first time."""
+        """Note the first command that was made from a frame."""
         self._sent.append((number, captured_ns))
 
     def written(self, number: int, written_ns: int) -> None:
-        """The actuator reports that a command made from this frame is on the bus."""
+        """Note the actuator's report that a command made from this frame is on the bus."""
         if number == self._written:
             return
         for sent, captured_ns in self._sent:
@@ -87,7 +89,7 @@ class PilotTiming:
                 self._written = number
 
     def record(self) -> dict[str, object]:
-        """Plain data for a status line or a log: milliseconds and counts."""
+        """Return times [ms] and counts as plain data, for a status line or a log."""
         out: dict[str, object] = {"steps": self.steps, "missed": self.missed, "repeated": self.repeated}
         for name in ("inference", "frame_age", "glass_to_wheel", "late"):
             found = getattr(self, name).percentiles()
@@ -104,7 +106,7 @@ class Pacer:
         self.due_ns = now_ns
 
     def next(self, now_ns: int) -> int:
-        """A step begins now; sets the next deadline on the grid and returns how many were skipped."""
+        """Begin a step: set the next deadline on the grid and return how many were skipped."""
         self.due_ns += self.period_ns
         if self.due_ns > now_ns:
             return 0

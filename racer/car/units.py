@@ -1,7 +1,7 @@
-"""Texts of the systemd units, written for one machine.
+"""Writes the systemd unit of the actuator for one machine.
 
 The unit is the third layer that stops a car: it kills an actuator that no longer writes the bus, and runs the
-`neutral` command whenever the actuator is gone, however it went.
+`neutral` command whenever the actuator has ended, for any reason.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import sys
 from racer.car.actuator.calibrated_range import Wiring
 
 WATCHDOG_S = 1
-"""Without a good bus write for this long the actuator is killed. Shorter would kill it while a slow card reads."""
+"""Time without a good bus write after which systemd kills the actuator [s]; less would kill it during a slow read of
+the card."""
 
 
 def actuator_unit(
     wiring: Wiring, *, python: str = sys.executable, calibration: str = "/var/lib/racer/calibration.json"
 ) -> str:
-    """`racer-actuator.service` for a car wired like this.
+    """Return the text of `racer-actuator.service`.
 
     Args:
-        python: interpreter of the environment that racer is installed in.
+        wiring: Wiring of the car.
+        python: Interpreter of the environment where racer is installed.
+        calibration: Calibration file of the car.
     """
     command = f"{python} -m racer.car.actuator"
     options = f"--calibration {calibration} --socket /run/racer/actuator.sock"
@@ -84,7 +87,7 @@ def _device_group(wiring: Wiring) -> str:
 
 
 def _device_policy(wiring: Wiring) -> str:
-    """The one device that the actuator may open; a PWM chip is files of /sys and needs none."""
+    """Return the policy of the one device that the actuator may open; a PWM chip is files of /sys and needs none."""
     if wiring.kind == "sysfs_pwm":
         return f"DevicePolicy=closed\nReadWritePaths={wiring.device}\n"
     return f"DevicePolicy=closed\nDeviceAllow=/dev/i2c-{wiring.device} rw\n"

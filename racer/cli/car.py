@@ -218,19 +218,22 @@ def replay(
 
     found = read_drive(drive)
     rows = list(drive_summary(found))
-    told = list(state_changes(found))
-    zero = min((at for at, _ in told if at), default=0)
+    changes = list(state_changes(found))
+    zero = min((at for at, _ in changes if at), default=0)
     check = check_pulses(found) if pulses else None
     if picture is not None:
         write_atomically(picture, contact_sheet(found))
     if as_json:
-        data = {"summary": dict(rows), "events": [{"s": max(at - zero, 0) / 1e9, "what": words} for at, words in told]}
+        data = {
+            "summary": dict(rows),
+            "events": [{"s": max(at - zero, 0) / 1e9, "what": words} for at, words in changes],
+        }
         checked = {"steps": check.steps, "same": check.same, "first": check.first} if check else None
         typer.echo(json.dumps(data | {"pulses": checked}, indent=1))
     else:
         for name, words in rows:
             typer.echo(f"{name:<10}{words}")
-        for at, words in told if events else told[-5:]:
+        for at, words in changes if events else changes[-5:]:
             typer.echo(f"{max(at - zero, 0) / 1e9:8.2f}  {words}")
         if check:
             typer.echo(f"pulses    {check.same} of {check.steps} control steps give the same pulses again")

@@ -159,10 +159,10 @@ def calibration_import(
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write; an older one becomes .bak.")],
     car_id: car_options.CarId = "",
     wiring: Annotated[
-        str, typer.Option("--wiring", help="Of a DeepRacer car, whose file does not tell it.")
+        str, typer.Option("--wiring", help="Wiring of a DeepRacer car, whose file does not contain it.")
     ] = car_options.DEFAULT_WIRING,
 ) -> None:
-    """Make a calibration from another program's file, and list what it does not tell."""
+    """Make a calibration from another program's file, and list what it lacks."""
     from racer.car.actuator.calibrated_range import own_car_id
     from racer.car.calibration.calibration import write_calibration
     from racer.car.calibration.importers import import_deepracer, import_donkey

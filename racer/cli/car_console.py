@@ -89,10 +89,10 @@ def _open_controller(
     from racer.car.console.startup import chosen_threads, console_address, current_model, install_models, read_token
     from racer.car.link.process_link import ProcessLink
 
-    install_models(models, brought, tell=typer.echo)
+    install_models(models, brought, report=typer.echo)
     token = read_token(models.root / "console-token")
     setup = replace(setup, threads=chosen_threads, name=lambda path: models.card(path.parent.name).name)
-    link = ProcessLink(setup, bundle=current_model(models, tell=typer.echo))
+    link = ProcessLink(setup, bundle=current_model(models, report=typer.echo))
     desk = ConsoleController(link, models, token=token, wizard=wizard)
     typer.echo(f"open      {console_address(where.host, where.port, token)}")
     if where.host == "127.0.0.1":

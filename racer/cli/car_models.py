@@ -83,7 +83,7 @@ def models_use(
     calibration: car_options.Calibration = None,
     sensors: car_options.Sensors = "camera",
 ) -> None:
-    """Switch to an installed model; a running pilot takes it when it starts anew, or from the console."""
+    """Switch to an installed model; a running pilot uses it after its next start, or from the console."""
     card = _open_store(root, calibration, sensors).use(which)
     typer.echo(f"in use    {card.name} ({card.sha256[:12]})")
 
@@ -158,6 +158,6 @@ def _parity_text(card: ModelCard) -> str:
 
 
 def _print_card(card: ModelCard) -> None:
-    rows = {"model": card.name, "sha256": card.sha256, "signed by": card.signed_by or "nobody"}
+    rows = {"model": card.name, "sha256": card.sha256, "signed by": card.signed_by or "unsigned"}
     for name, words in (rows | card.summary | {"installed": card.installed, "parity": _parity_text(card)}).items():
         typer.echo(f"{name:<13} {words}")

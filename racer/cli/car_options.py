@@ -1,4 +1,4 @@
-"""Options that several commands of `racer car` take, and what stands for one that is left out."""
+"""Options that several commands of `racer car` share, and their defaults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Record = Annotated[
     Path | None, typer.Option("--record", help="Folder of recorded drives; default: STORE/drives or ./drives.")
 ]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Do not record.")]
-Sim = Annotated[bool, typer.Option("--sim", help="Without a car: the simulator stands in for it.")]
+Sim = Annotated[bool, typer.Option("--sim", help="Use the simulator in place of a car.")]
 Track = Annotated[str, typer.Option(help="With --sim: the road.")]
 LatencyMs = Annotated[float, typer.Option(min=0.0, max=500.0, help="With --sim: of the camera's frames.")]
 Seed = Annotated[int, typer.Option(min=0, help="With --sim: of the camera's noise.")]

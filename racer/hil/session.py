@@ -351,8 +351,8 @@ def action_of_pulses(
 
     Args:
         calibration: Calibration of the car.
-        steering_us: Steering pulse [µs]; None where there is no pulse, so that the wheels are straight.
-        throttle_us: Throttle pulse [µs]; None where there is no pulse, so that the car is at rest.
+        steering_us: Steering pulse [µs]; None without a pulse: the wheels are straight.
+        throttle_us: Throttle pulse [µs]; None without a pulse: the car is at rest.
     """
     s, t = calibration.steering, calibration.throttle
     angle = 0.0

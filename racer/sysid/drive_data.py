@@ -1,4 +1,4 @@
-"""What a recorded drive tells a fit: commands, what sensors measured, and the spans in which the car drove."""
+"""Reads from a recorded drive what a fit needs: commands, measurements, and the spans in which the car drove."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from racer.car.recording.reader import RecordedDrive
 from racer.sysid.rollout import DriveCommands
 
 STEP_GAP_MAX_S = 0.5
-"""s without a control step after which nothing is known of what the car was told."""
+"""Time without a control step after which the commands of the car are unknown [s]."""
 STEERING_LEAD_S = 0.5
 """s of steering before a span that are played too, because the wheels follow as soon as the car is armed."""
 SPAN_MIN_S = 2.0
-"""s; shorter spans tell nothing."""
+"""Shortest span that a fit can use [s]."""
 POSE_WINDOW_S = 0.4
 """s over which poses are compared: long enough to move, short enough that errors do not pile up."""
 
@@ -95,7 +95,7 @@ def extract_drive_data(drive: RecordedDrive) -> DriveData:
     )
     sound = np.isfinite(commands.steering) & np.isfinite(commands.speed)
     if not sound.all():
-        raise DriveError(f"{drive.path} has control steps whose applied action is no number")
+        raise DriveError(f"{drive.path} has control steps whose applied action is not a number")
     spans = tuple(
         _make_span(drive.measured, zero, start, end)
         for start, end in _driven_intervals(drive, times, zero)
@@ -107,7 +107,7 @@ def extract_drive_data(drive: RecordedDrive) -> DriveData:
 
 
 def _written_times(drive: RecordedDrive) -> dict[int, int]:
-    """When what was made from each input was first on the bus, where the actuator told it."""
+    """Return when the command of each input was first on the bus, where the actuator reported it."""
     rows = drive.actuator[drive.actuator["written_ns"] > 0]
     found: dict[int, int] = {}
     sent = {int(row["input_id"]): int(row["sent_ns"]) for row in drive.steps[::-1]}
@@ -154,14 +154,14 @@ def _make_span(measured: NDArray[np.void], zero: int, start: float, end: float) 
 
 
 def _make_windows(rows: NDArray[np.void], at: NDArray[np.float64]) -> PoseWindows | None:
-    """Pairs of poses about `WINDOW` apart, each beginning in the middle of the one before."""
+    """Return pairs of poses with a distance of about `POSE_WINDOW_S`, each beginning in the middle of the last."""
     whole = np.isfinite(rows["x"]) & np.isfinite(rows["y"]) & np.isfinite(rows["yaw"])
     rows, at = rows[whole], at[whole]
     if len(at) < 3:
         return None
-    apart = max(round(POSE_WINDOW_S / max(float(np.median(np.diff(at))), 1e-3)), 1)
-    first = np.arange(0, len(at) - apart, max(apart // 2, 1))
-    last = first + apart
+    stride = max(round(POSE_WINDOW_S / max(float(np.median(np.diff(at))), 1e-3)), 1)
+    first = np.arange(0, len(at) - stride, max(stride // 2, 1))
+    last = first + stride
     near = at[last] - at[first] < 2.0 * POSE_WINDOW_S + 1e-9
     first, last = first[near], last[near]
     moved = relative_motion(*(rows[name][k] for k in (first, last) for name in ("x", "y", "yaw")))

@@ -31,11 +31,11 @@ from racer.sysid.rollout import DriveCommands, SimulatedMotion, roll_out
 
 _LATENCY_STARTS = (0.02, 0.08, 0.16)
 _PROBE_EVALUATIONS = 6
-"""Steps from each start, to see which is the best to go on from."""
+"""Number of steps from each start; the best one is continued."""
 _TIME_ERROR_S = 1.5e-3
 """s added to the errors of lags and latency, in squares: what steps of 8 ms cost (tests/device/measure_fit.py)."""
 _ROUNDS = 3
-"""The noise is estimated anew after each."""
+"""Number of rounds; the noise is estimated again after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class FitParameter:
         unit: as a person reads it; `scale` turns the inner unit (SI, rad) into it.
         low, high: bounds, and `step` for differences, in inner units.
         enough: the largest uncertainty with which it counts as determined; the prior's is five times this.
-        needs: channels that tell it; one is enough.
+        needs: Channels that determine it; one is enough.
     """
 
     name: str
@@ -338,19 +338,19 @@ def _apply_estimates(vehicle: VehicleConfig, estimates: Sequence[ParameterEstima
 
 
 def _warnings(estimates: Sequence[ParameterEstimate], channels: tuple[str, ...]) -> list[str]:
-    told = []
+    warnings = []
     if not {"speed", "pose"} & set(channels):
-        told.append(
+        warnings.append(
             "no speed was measured: steering gain and offset are right only as far as the vehicle file's speed map is"
         )
     for one, estimate in zip(FIT_PARAMETERS, estimates, strict=True):
         inner = estimate.value / one.scale
         at_end = min(inner - one.low, one.high - inner) < 1e-6 and inner > 1e-6
         if not estimate.why and at_end:
-            told.append(
+            warnings.append(
                 f"{one.name} ended at its bound of {estimate.value:g} {one.unit}".rstrip() + "; look at the drive"
             )
-    return told
+    return warnings
 
 
 _VEHICLE_FIELDS = {"steer_offset": "steer_offset_deg", "throttle_lag": "speed_gain"}
@@ -395,15 +395,15 @@ def vehicle_yaml(fit: VehicleFit, *, source: str, base: str, name: str, glass_to
     lines = [
         f"# Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{base}`.",
         f"# Measured channels: {', '.join(word.replace('_', ' ') for word in fit.channels)}.",
-        "# After +- stands one standard deviation, if the model holds. Values without a comment are those of the base.",
+        "# +- is one standard deviation, if the model holds. Values without a comment are those of the base.",
         *(f"# Residual {words}" for words in residual_lines(fit)),
         *(f"# Mind: {words}." for words in fit.warnings),
     ]
-    if told := disturbance_lines(fit, glass_to_wire):
+    if disturbances := disturbance_lines(fit, glass_to_wire):
         lines.append(
-            "# Latency is no property of a vehicle. To train with what this drive had, put into `disturbances`:"
+            "# Latency is not a property of a vehicle. To train with what this drive had, put into `disturbances`:"
         )
-        lines += [f"#   {line}" for line in told]
+        lines += [f"#   {line}" for line in disturbances]
     notes = {_VEHICLE_FIELDS.get(one.name, one.name): one for one in fit.estimates}
     values = fit.vehicle.model_copy(update={"name": name}).model_dump()
     for key, value in values.items():

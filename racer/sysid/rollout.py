@@ -59,7 +59,7 @@ def roll_out(
     the latency; for a lag of first order that is the same but for a part in (dt / lag)^2.
 
     Args:
-        vehicle: VEHICLE row, changed by nobody.
+        vehicle: Row of the vehicle; not changed.
         latency: s from a command's time to its effect.
         speed: m/s at the start; the wheels stand straight.
     """

@@ -46,7 +46,7 @@ class PulsePreview(Protocol):
 
 
 class ActuatorPreview:
-    """A bench over an actuator process of its own.
+    """Shows pulses by a separate actuator process, which ends with this one.
 
     Raises:
         CalibrationError: the car's own actuator runs, or this one could not start.
@@ -68,7 +68,7 @@ class ActuatorPreview:
             raise
 
     def show(self, pulses: Pulses, seconds: float = PREVIEW_S) -> None:
-        """See `Bench`."""
+        """Hold two pulses for a while, then release them."""
         self._stop.clear()
         rest = Pulses(1500, 1500)
         try:
@@ -84,11 +84,11 @@ class ActuatorPreview:
             raise CalibrationError(f"{error}; begin the wizard again") from None
 
     def stop(self) -> None:
-        """See `Bench`."""
+        """End a showing, from any thread."""
         self._stop.set()
 
     def close(self) -> None:
-        """See `Bench`."""
+        """End the actuator: neutral, then off."""
         with contextlib.suppress(AttributeError):
             self._client.close()
         self._child.end(signal.SIGTERM)  # the actuator writes neutral, then switches off

@@ -128,7 +128,7 @@ def _serve_data(app: FastAPI, desk: ConsoleController) -> None:
 
     @app.post("/api/stop")
     def stop(request: Request) -> dict[str, bool]:
-        desk.stop(request.client.host if request.client else "somebody")
+        desk.stop(request.client.host if request.client else "an unknown client")
         return {"stopped": True}
 
     @app.get("/api/models")
@@ -203,7 +203,7 @@ async def _serve_commands(socket: WebSocket, desk: ConsoleController, connection
                 desk.stop("a page")
                 await socket.send_text(json.dumps({"done": "stop"}))
             elif len(pending) < _PENDING_MAX:
-                # Apart, because it may take seconds, and heartbeats come behind it.
+                # In a separate task, because it may take seconds, and heartbeats must not wait behind it.
                 task = asyncio.create_task(_run_and_reply(socket, desk, connection, message))
                 pending.add(task)
                 task.add_done_callback(pending.discard)
@@ -267,7 +267,7 @@ async def _send_pictures(socket: WebSocket, desk: ConsoleController) -> None:
 
 
 async def _receive(socket: WebSocket) -> dict[str, Any]:
-    """The next message; what is no JSON object counts as an empty one, which nobody does anything for."""
+    """Return the next message; what is not a JSON object counts as an empty message, which has no effect."""
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))

@@ -220,7 +220,7 @@ class ConsoleController:
 
     def _rollback(self, _: Mapping[str, Any]) -> None:
         if self.store.previous is None:
-            raise ConsoleRefusal("there is no model to go back to")
+            raise ConsoleRefusal("no earlier model to go back to")
         self._model({"sha256": self.store.previous})
 
     def _wizard(self, message: Mapping[str, Any]) -> None:

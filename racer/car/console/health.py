@@ -1,4 +1,4 @@
-"""The board's own health, where the kernel tells it; None is what cannot be read here and is not shown."""
+"""Reads the health of the board from the kernel; None where a value cannot be read, so that it is not shown."""
 
 from __future__ import annotations
 

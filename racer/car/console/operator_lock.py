@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from racer.errors import RacerError
 
 DEADMAN_NS = 300_000_000
-"""A held button counts for this long after its last fresh heartbeat; the actuator has the same limit of its own."""
+"""Time for which a held button counts after its last heartbeat; the actuator checks the same limit independently."""
 PAGE_LOST_NS = 2_000_000_000
 """While the policy drives, a page that was silent for this long is lost, and the car stops."""
 STAMP_AGE_MAX_NS = 300_000_000
@@ -73,7 +73,7 @@ class OperatorLock:
         """Sit down.
 
         Raises:
-            ConsoleRefusal: somebody else sits there.
+            ConsoleRefusal: Another operator has the command.
         """
         if self.holder is not None and self.holder != connection:
             raise ConsoleRefusal("another page commands this car; take over there, which stops the car first")

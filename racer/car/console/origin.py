@@ -34,7 +34,7 @@ def host_allowed(host: str | None, names: Collection[str]) -> bool:
 
 
 def origin_allowed(origin: str | None, host: str | None) -> bool:
-    """Whether a request comes from our own page. No Origin at all is no browser's cross-site request."""
+    """Return whether a request comes from our own page; a cross-site request of a browser always has an Origin."""
     if origin is None:
         return True
     return host is not None and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")

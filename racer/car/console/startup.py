@@ -22,7 +22,7 @@ from racer.errors import BundleError, MissingExtra, RacerError
 from racer.policy.load import find_bundle
 
 
-def install_models(models: ModelStore, specs: Sequence[Path], *, tell: Callable[[str], None]) -> None:
+def install_models(models: ModelStore, specs: Sequence[Path], *, report: Callable[[str], None]) -> None:
     """Take bundles into the store, and use the first of them; the bench's choice where it measured them here.
 
     Args:
@@ -31,33 +31,33 @@ def install_models(models: ModelStore, specs: Sequence[Path], *, tell: Callable[
     Raises:
         BundleError: one is broken, or cannot drive this car.
     """
-    cards = [_install_model(models, spec, tell) for spec in specs]
+    cards = [_install_model(models, spec, report) for spec in specs]
     if cards:
         models.use(cards[0].sha256)
 
 
-def current_model(models: ModelStore, *, tell: Callable[[str], None]) -> Path | None:
-    """The file of the model in use; None where there is none, or where it may not drive this car any more."""
+def current_model(models: ModelStore, *, report: Callable[[str], None]) -> Path | None:
+    """Return the file of the model in use; None where there is none, or where it may no longer drive this car."""
     if models.current is None:
         return None
     try:
         models.verified(models.current)
     except BundleError as error:
-        tell(f"note      no model is loaded: {error}")
+        report(f"note      no model is loaded: {error}")
         return None
     return models.path(models.current)
 
 
 def chosen_threads(bundle: Path) -> int:
-    """As the bench chose for exactly this bundle, else 1."""
+    """Return the number of threads that the bench chose for exactly this bundle, else 1."""
     choice = load_choice(bundle)
     return choice.threads if choice.bundle == bundle else 1
 
 
-def _install_model(models: ModelStore, spec: Path, tell: Callable[[str], None]) -> ModelCard:
+def _install_model(models: ModelStore, spec: Path, report: Callable[[str], None]) -> ModelCard:
     choice = load_choice(find_bundle(spec))
     if choice.words:
-        tell(f"bench     {choice.words}")
+        report(f"bench     {choice.words}")
     if not spec.is_dir():
         return models.install(choice.bundle)
     source, name = str(choice.bundle), spec.resolve().name

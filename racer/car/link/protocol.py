@@ -116,7 +116,7 @@ class PilotLink(Protocol):
         """Arm the car.
 
         Raises:
-            PilotRefusal: There is no calibration or no fitting policy, it is too slow, or the actuator refuses.
+            PilotRefusal: The calibration or a fitting policy is missing, it is too slow, or the actuator refuses.
         """
         ...
 
@@ -140,7 +140,7 @@ class PilotLink(Protocol):
         """Clear a fault, after a person has looked at the car.
 
         Raises:
-            PilotRefusal: There is no fault, or its cause is still present.
+            PilotRefusal: The car has no fault, or the cause is still present.
         """
         ...
 

@@ -1,8 +1,8 @@
-"""Brings a bundle to a car over ssh; the car verifies it on its own before anything changes there.
+"""Sends a bundle to a car over ssh; the car verifies it before anything changes there.
 
 The file goes through ssh's standard input to `racer car models receive`, which compares its sha256 with the one that
-was announced, installs it, and answers with one line of JSON. No file lies about half copied, only ssh is needed,
-and the car's store never has to believe what a copy left behind.
+was announced, installs it, and answers with one line of JSON. So a half-copied file cannot occur, ssh
+is all that is needed, and the store of the car verifies exactly what it received.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ class DeployError(RacerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployResult:
-    """What the car answered."""
+    """Answer of the car.
+
+    Attributes:
+        sha256: Hash of the installed bundle.
+        name: Its name on the car.
+        used: Whether the car uses it now.
+        parity: Result of the comparison of its recorded answers, as text.
+    """
 
     sha256: str
     name: str
@@ -53,17 +60,19 @@ def deploy(
     """Check a bundle here, send it, and have it checked there.
 
     Args:
+        bundle: File of the bundle.
         host: `user@host`, `host`, or a name of ~/.ssh/config.
-        use: switch to it once it is ready.
-        racer: the command on the car, such as `/opt/racer/bin/racer`.
-        ssh: the command here, with options of your own.
+        use: Whether the car switches to it once it is ready.
+        racer: Command on the car, such as `/opt/racer/bin/racer`.
+        port: Port of ssh; None for the default.
+        ssh: Command of ssh here, with options.
 
     Raises:
-        BundleError: it is refused here already.
-        DeployError: ssh failed, or the car refused it.
+        BundleError: The bundle is refused here.
+        DeployError: ssh failed, or the car refused the bundle.
     """
     if not _HOST.fullmatch(host):
-        raise DeployError(f"`{host}` is no host; give user@host, such as pi@car.local")
+        raise DeployError(f"`{host}` is not a host; give user@host, such as pi@car.local")
     read_bundle(bundle)
     sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
     remote = [racer, "car", "models", "receive", "--sha256", sha256, "--name", bundle.stem]
@@ -71,7 +80,7 @@ def deploy(
         ["--signature", _encode_signature(bundle)] if bundle.with_name(bundle.name + SIGNATURE_SUFFIX).exists() else []
     )
     remote += ["--use"] if use else []
-    # ssh hands one string to the other side's shell.
+    # ssh passes one string to the shell of the car.
     command = [*ssh, "-T", *(["-p", str(port)] if port else []), "--", host, shlex.join(remote)]
     try:
         with bundle.open("rb") as file:
@@ -82,12 +91,12 @@ def deploy(
 
 
 def received_line(sha256: str, name: str, used: bool, parity: str) -> str:
-    """The line with which a car answers."""
+    """Return the line with which a car answers; the parameters are the fields of `DeployResult`."""
     return json.dumps({"format": RECEIVED, "sha256": sha256, "name": name, "used": used, "parity": parity})
 
 
 def decode_signature(text: str) -> bytes:
-    """The signature's file from the option of `receive`."""
+    """Return the content of the signature's file from the option of `receive`."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -103,18 +112,18 @@ def _encode_signature(bundle: Path) -> str:
 
 
 def _parse_answer(done: subprocess.CompletedProcess[bytes], host: str, racer: str, sha256: str) -> DeployResult:
-    told = _one_line(done.stderr)
+    reason = _one_line(done.stderr)
     if done.returncode == _SSH_FAILED:
-        raise DeployError(f"ssh did not reach {host}: {told or 'no reason given'}")
+        raise DeployError(f"ssh did not reach {host}: {reason or 'no reason given'}")
     if done.returncode == _NOT_FOUND:
         raise DeployError(f"{host} has no command `{racer}`; install racer[car] there, or name it with --racer")
     if done.returncode != 0:
-        raise DeployError(f"{host} refused the bundle: {told.removeprefix('error: ') or f'exit {done.returncode}'}")
+        raise DeployError(f"{host} refused the bundle: {reason.removeprefix('error: ') or f'exit {done.returncode}'}")
     with contextlib.suppress(ValueError, IndexError, TypeError, KeyError):
-        said = json.loads(done.stdout.splitlines()[-1])
-        if said.pop("format") == RECEIVED and said["sha256"] == sha256:
-            return DeployResult(**said)
-    raise DeployError(f"{host} did not say that it has the bundle; is `{racer}` there of the same version?")
+        answer = json.loads(done.stdout.splitlines()[-1])
+        if answer.pop("format") == RECEIVED and answer["sha256"] == sha256:
+            return DeployResult(**answer)
+    raise DeployError(f"{host} did not confirm the bundle; is `{racer}` there the same version?")
 
 
 def _one_line(text: bytes) -> str:

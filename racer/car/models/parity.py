@@ -1,7 +1,7 @@
-"""Runs a bundle's graph on its recorded observations, in a process of its own that may crash, hang or eat memory.
+"""Runs a bundle's graph on its recorded observations in a separate process, which may crash or hang.
 
-A graph is a program of somebody else's. onnxruntime's own faults, and a graph that asks for too much, end this process
-and not the one that serves the console. `python -m racer.car.store.check FILE` prints one line of JSON.
+A graph is a foreign program: faults of onnxruntime and excessive memory end this process, and not the console's.
+`python -m racer.car.models.parity FILE` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from racer.errors import BundleError, RacerError
 from racer.process import limit_memory, run_child
 
 CHECK_TIMEOUT_S = 60.0
-"""For loading the graph and answering eight or so observations; a Pi 4 needs about two seconds."""
+"""Deadline for loading the graph and answering about eight observations [s]; a Pi 4 needs about 2 s."""
 MEMORY_MAX = 1 << 30
-"""Bytes of data that the check may hold; the largest bundle needs about a third."""
+"""Largest data segment of the check [bytes]; the largest bundle needs about a third."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How a bundle's graph answered here, against what was recorded when it was made.
+    """Comparison of a bundle's graph on this machine with its recorded answers.
 
     Attributes:
-        observations: how many were compared.
-        difference: largest difference of an action, as a share of the action space's range.
-        inference_ms: median time of one answer, including preprocessing, on this machine.
+        observations: Number of compared observations.
+        difference: Largest difference of an action, as a fraction of the action space's range.
+        inference_ms: Median time of one answer on this machine, with preprocessing [ms].
     """
 
     observations: int
@@ -41,10 +41,10 @@ ParityCheck = Callable[[Path], Parity]
 
 
 def check_in_subprocess(path: Path) -> Parity:
-    """Check a bundle's golden answers in another process.
+    """Check the golden answers of a bundle in another process.
 
     Raises:
-        BundleError: an answer differs, the graph cannot be run, or running it crashed or took too long.
+        BundleError: An answer differs, or the graph cannot run, crashed or took too long.
     """
     child = run_child("racer.car.models.parity", str(path), timeout_s=CHECK_TIMEOUT_S)
     if child.code is None:
@@ -56,10 +56,10 @@ def check_in_subprocess(path: Path) -> Parity:
 
 
 def check_in_process(path: Path) -> Parity:
-    """The same in this process.
+    """Check the golden answers of a bundle in this process.
 
     Raises:
-        BundleError: as above, but for crashes.
+        BundleError: An answer differs, or the graph cannot run.
     """
     import time
 
@@ -86,8 +86,8 @@ def check_in_process(path: Path) -> Parity:
 
 def _parse_last_line(text: bytes) -> dict:
     with contextlib.suppress(ValueError, IndexError):
-        found = json.loads(text.splitlines()[-1])
-        return found if isinstance(found, dict) else {}
+        record = json.loads(text.splitlines()[-1])
+        return record if isinstance(record, dict) else {}
     return {}
 
 

@@ -72,7 +72,7 @@ def parse_signature(data: bytes, *, source: str) -> Signature:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("format") != SIGNATURE_FORMAT:
-        raise SignatureError(f"{source} is no signature of a bundle")
+        raise SignatureError(f"{source} is not a signature of a bundle")
     if found.get("version") != SIGNATURE_VERSION or isinstance(found["version"], bool):
         raise SignatureError(
             f"{source} has version {found.get('version')!r}; this racer reads version {SIGNATURE_VERSION}"
@@ -152,7 +152,7 @@ def read_private_key(path: Path) -> ed25519.Ed25519PrivateKey:
     """A private key that `new_key` wrote.
 
     Raises:
-        SignatureError: the file is no private key.
+        SignatureError: The file is not a private key.
         MissingExtra: `cryptography` is not installed.
     """
     module = _ed25519("Signing")
@@ -163,7 +163,7 @@ def read_public_key(path: Path) -> bytes:
     """The 32 bytes of a `.pub` file.
 
     Raises:
-        SignatureError: the file is no public key.
+        SignatureError: The file is not a public key.
     """
     return _read_key(path, "racer-public-key")
 
@@ -179,7 +179,7 @@ def _read_key(path: Path, kind: str) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'no text'}") from None
     if len(words) != 2 or words[0] != kind:
-        raise SignatureError(f"{path} is no file that begins with `{kind}`; make one with `racer car models new-key`")
+        raise SignatureError(f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`")
     return _from_base64(words[1], 32, str(path))
 
 

@@ -7,7 +7,7 @@
     ROOT/current -> models/<sha256>           what is in use
     ROOT/keys/<name>.pub                      keys that may sign
 
-A bundle is copied to a folder that nobody looks into, checked there whole (archive, contract, signature, what the car
+A bundle is copied to a folder that is not in use, checked there whole (archive, contract, signature, what the car
 has, recorded answers), and takes its place by one rename. `current` is replaced by one rename too, after the history
 was written. So whenever the power goes, what is in use is the old bundle or the new one, complete.
 
@@ -126,7 +126,7 @@ class ModelStore:
 
         Raises:
             StoreError: there is none, or several.
-            BundleError: the file was damaged since it was installed, or may not drive this car any more.
+            BundleError: The file was damaged since it was installed, or may no longer drive this car.
         """
         with self._locked():
             card = self.card(which)
@@ -144,7 +144,7 @@ class ModelStore:
             StoreError: nothing was.
         """
         if self.previous is None:
-            raise ModelStoreError("there is no model to go back to; choose one with `racer car models use`")
+            raise ModelStoreError("no earlier model to go back to; choose one with `racer car models use`")
         return self.use(self.previous)
 
     def remove(self, which: str) -> ModelCard:
@@ -156,8 +156,8 @@ class ModelStore:
         with self._locked():
             card = self.card(which)
             if card.sha256 in (self.current, self.previous):
-                told = "in use" if card.sha256 == self.current else "kept for `racer car models rollback`"
-                raise ModelStoreError(f"model `{card.name}` is {told}; use another one first")
+                text = "in use" if card.sha256 == self.current else "kept for `racer car models rollback`"
+                raise ModelStoreError(f"model `{card.name}` is {text}; use another one first")
             grave = temporary_path(self.root / "models" / card.sha256)
             self._disk.rename(self.root / "models" / card.sha256, grave)
             self._disk.remove(grave)
@@ -210,8 +210,8 @@ class ModelStore:
         if len(near) == 1:
             return near[0]
         if near:
-            told = ", ".join(card.sha256[:12] for card in near)
-            raise ModelStoreError(f"{len(near)} models are called `{which}`: {told}; give the digits")
+            text = ", ".join(card.sha256[:12] for card in near)
+            raise ModelStoreError(f"{len(near)} models are called `{which}`: {text}; give the digits")
         known = ", ".join(card.name for card in found) or "none"
         raise ModelStoreError(f"no model `{which}` on this car (there is: {known})")
 
@@ -223,7 +223,7 @@ class ModelStore:
         """An installed bundle, read and checked again: its bytes, its signature, and that it fits this car.
 
         Raises:
-            BundleError: it is not what was installed, or does not fit any more.
+            BundleError: It is not what was installed, or no longer fits.
         """
         path, beside = self.path(sha256), self.path(sha256).with_name(_BUNDLE_FILE + SIGNATURE_SUFFIX)
         card = self._card_of(sha256)
@@ -414,7 +414,7 @@ def policy_summary(contract: PolicyContract) -> dict[str, str]:
         "speed": f"{space.low[1]:g} to {space.high[1]:g} m/s",
         "actions": contract.action_space_type,
         "trained on": f"{', '.join(trained.tracks) or 'an unknown track'}, {trained.steps:,} steps",
-        "vehicle": trained.vehicle or "not told",
+        "vehicle": trained.vehicle or "not given",
         "racer": trained.racer_version,
     }
 

@@ -73,7 +73,7 @@ class DriveOrder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """Result of the network for one frame; a `DriveOrder` where there is no fault.
+    """Result of the network for one frame; a `DriveOrder` unless it has a fault.
 
     Attributes:
         frame: Frame that the network used.

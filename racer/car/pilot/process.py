@@ -86,7 +86,7 @@ class PilotProcess:
         translate: Maps a line of input and the actuator's state to a command.
 
     Raises:
-        ActuatorGone: There is no actuator at this path.
+        ActuatorGone: No actuator serves this path.
         CameraError: The camera cannot be opened.
     """
 

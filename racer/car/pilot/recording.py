@@ -175,7 +175,7 @@ class DriveRecordings:
         return recorder.status().path if (recorder := self.recorder) is not None else None
 
     def _open(self, folder: Path, header: DriveHeader) -> None:
-        self.recorder = DriveRecorder(lambda: self._open_storage(folder), header, tell=self._warn).start()
+        self.recorder = DriveRecorder(lambda: self._open_storage(folder), header, warn=self._warn).start()
 
 
 def _summary(recorder: DriveRecorder) -> str:

@@ -66,7 +66,7 @@ def drive_in_terminal(components: PilotComponents, *, socket: str, camera: str, 
         record: Folder of recorded drives; None records nothing.
 
     Raises:
-        ActuatorGone: There is no actuator, or the connection is lost.
+        ActuatorGone: No actuator serves this path, or the connection is lost.
         CameraError: The camera cannot be opened.
     """
     printer = StatusPrinter()

@@ -119,7 +119,7 @@ TABLES: Final = {
 
 
 class DriveError(RacerError):
-    """A file that is no drive, was made by a newer version, or lacks what is asked for."""
+    """The file is not a drive, was made by a newer version, or lacks what is requested."""
 
 
 class DriveHeader(BaseModel):

@@ -125,7 +125,7 @@ def read_drive(path: Path | str) -> RecordedDrive:
             else:
                 raise DriveError(f"{path} is not a recorded drive")
     except FileNotFoundError:
-        raise DriveError(f"No drive {path} (there is no such file)") from None
+        raise DriveError(f"No drive {path} (no such file)") from None
     except IsADirectoryError:
         raise DriveError(f"{path} is a folder; a drive is a file that ends in {DRIVE_SUFFIX}") from None
     if content.header is None:

@@ -67,7 +67,7 @@ class RecorderStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlStep:
-    """One control step, as the pilot tells it; see `racer.car.drives.file.STEP` for units."""
+    """One control step of the pilot; `racer.car.recording.drive_file.STEP_DTYPE` has the units."""
 
     number: int
     input_id: int
@@ -110,7 +110,7 @@ class DriveRecorder:
     Args:
         open_storage: makes the file; where it raises OSError, this recorder drops everything and says why.
         encoding: of frames; `PNG` keeps every bit, for a replay through the pilot.
-        tell: gets one line when something goes wrong, at most once for each kind of trouble.
+        warn: Receives one line when something goes wrong, at most once for each kind of problem.
     """
 
     def __init__(
@@ -120,14 +120,14 @@ class DriveRecorder:
         *,
         encoding: FrameEncoding = FrameEncoding.JPEG,
         clock: Callable[[], int] = time.monotonic_ns,
-        tell: Callable[[str], None] = _LOG.warning,
+        warn: Callable[[str], None] = _LOG.warning,
     ) -> None:
-        self._clock, self._tell, self._encoding = clock, tell, encoding
+        self._clock, self._warn, self._encoding = clock, warn, encoding
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._queue: deque[_QueuedRow | _QueuedFrame] = deque()
         self._queued_bytes = self._queued_rows = 0
-        self._frames_dropped = self._rows_dropped = self._told_dropped = 0
+        self._frames_dropped = self._rows_dropped = self._reported_dropped = 0
         self._written = self._sync_ns = 0
         self._synced_ns = clock()
         self._room_for_frames = True
@@ -333,9 +333,9 @@ class DriveRecorder:
         """Add an event where something was lost since the last one."""
         with self._lock:
             lost, text = self._frames_dropped + self._rows_dropped, ""
-            if lost > self._told_dropped:
+            if lost > self._reported_dropped:
                 text = f"{self._frames_dropped} frames and {self._rows_dropped} rows were lost so far"
-            self._told_dropped = lost
+            self._reported_dropped = lost
         if text:
             self._writer.event(self._clock(), "recorder", text)
 
@@ -368,4 +368,4 @@ class DriveRecorder:
         kind = words.partition(";")[0].rstrip("0123456789")
         if kind not in self._said:
             self._said.add(kind)
-            self._tell(words)
+            self._warn(words)

@@ -66,7 +66,7 @@ def check_pulses(drive: RecordedDrive) -> PulseCheck:
 
 
 def drive_summary(drive: RecordedDrive) -> Iterator[tuple[str, str]]:
-    """A name and a line for each thing worth telling."""
+    """Return a name and a line for each property of a drive."""
     header = drive.header
     yield "drive", f"{drive.seconds:.1f} s, {header.started or 'at an unknown time'}, racer {header.racer}"
     yield "car", header.car_id or "unknown"
@@ -104,14 +104,14 @@ def drive_timings(drive: RecordedDrive) -> dict[str, NDArray[np.float64]]:
 
 def state_changes(drive: RecordedDrive) -> Iterator[tuple[int, str]]:
     """When the actuator's state changed, and into what and why; events too, in order of time."""
-    told = [(event.at_ns, f"{event.what}: {event.text}".rstrip(": ")) for event in drive.events]
+    changes = [(event.at_ns, f"{event.what}: {event.text}".rstrip(": ")) for event in drive.events]
     before = None
     for row in drive.actuator:
         now = (int(row["state"]), int(row["reason"]))
         if now != before:
-            told.append((int(row["now_ns"]), _state_text(*now)))
+            changes.append((int(row["now_ns"]), _state_text(*now)))
         before = now
-    yield from sorted(told)
+    yield from sorted(changes)
 
 
 def _state_text(state: int, reason: int) -> str:

@@ -95,7 +95,7 @@ def test_refused_here_first(car, tmp_path):
 def test_broken_signature_is_not_sent(car, camera_bundle):
     """Neither is a bundle whose signature file is none."""
     camera_bundle.with_name(camera_bundle.name + ".sig").write_text("no")
-    with pytest.raises(SignatureError, match="no signature"):
+    with pytest.raises(SignatureError, match="not a signature"):
         deploy(camera_bundle, "pi@car")
     assert not (car / "args").exists()
 
@@ -118,8 +118,8 @@ def test_signature_is_sent_along(car, camera_bundle):
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=sh", "pi@-x", "a b", "pi@", "", "pi@h;ls", "$(ls)", "a\nb"])
 def test_host_is_no_option_and_no_command(car, camera_bundle, host):
-    """What is no host does not reach ssh."""
-    with pytest.raises(DeployError, match="is no host"):
+    """What is not a host does not reach ssh."""
+    with pytest.raises(DeployError, match="is not a host"):
         deploy(camera_bundle, host)
     assert not (car / "args").exists()
 
@@ -130,9 +130,9 @@ def test_host_is_no_option_and_no_command(car, camera_bundle, host):
         ("echo 'ssh: connect to host car port 22: No route to host' >&2; exit 255", "did not reach .*No route to host"),
         ("echo 'sh: racer: not found' >&2; exit 127", r"no command `racer`; install racer\[car\] there"),
         ("exit 3", "refused the bundle: exit 3"),
-        ("exit 0", "did not say that it has the bundle"),
-        ("echo '[]'; exit 0", "did not say"),
-        ('echo \'{"format": "racer-received", "sha256": "00"}\'', "did not say"),
+        ("exit 0", "did not confirm the bundle"),
+        ("echo '[]'; exit 0", "did not confirm"),
+        ('echo \'{"format": "racer-received", "sha256": "00"}\'', "did not confirm"),
         ("printf 'error: \\033[31mno\\nnow\\n' >&2; exit 1", r"refused the bundle: \[31mno now"),
     ],
 )
@@ -167,4 +167,4 @@ def test_commands(car, camera_bundle):
     assert "it_s_good" in say("car", "models", "list") and "in use" not in say("car", "models", "list")
     assert "in use" in say("car", "models", "use", "it_s_good") and "in use" in say("car", "models", "list")
     shown = say("car", "models", "show", "it_s_good")
-    assert "camera 24 x 32 x 1" in shown and "signed by     nobody" in shown and "recorded answers" in shown
+    assert "camera 24 x 32 x 1" in shown and "signed by     unsigned" in shown and "recorded answers" in shown

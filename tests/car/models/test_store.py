@@ -75,7 +75,7 @@ def test_install_again_changes_nothing(store, good):
 
 def test_rollback_without_a_past(store):
     """There is nothing to go back to."""
-    with pytest.raises(ModelStoreError, match="no model to go back to"):
+    with pytest.raises(ModelStoreError, match="no earlier model to go back to"):
         store.rollback()
 
 

@@ -35,7 +35,7 @@ class Bench:
     def __init__(self, **options):
         self.disk, self.clock, self.told = FakeDisk(), FakeClock(), []
         self.recorder = DriveRecorder(
-            lambda: self.disk, DriveHeader(), clock=self.clock, tell=self.told.append, **options
+            lambda: self.disk, DriveHeader(), clock=self.clock, warn=self.told.append, **options
         )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_nowhere_to_write(tmp_path):
     """A folder that cannot be made is no reason not to drive: no exception, one line, everything counted."""
     (tmp_path / "file").write_text("")
     told = []
-    recorder = DriveRecorder(lambda: create_drive(tmp_path / "file"), DriveHeader(), tell=told.append).start()
+    recorder = DriveRecorder(lambda: create_drive(tmp_path / "file"), DriveHeader(), warn=told.append).start()
     recorder.step(step(0))
     recorder.frame(0, 0, picture(0))
     recorder.close()
@@ -122,7 +122,7 @@ def test_full_device():
     storage = FileStorage.__new__(FileStorage)
     storage.path, storage._file, storage._size = Path("/dev/full"), os.open("/dev/full", os.O_WRONLY), 0
     told = []
-    recorder = DriveRecorder(lambda: storage, DriveHeader(), tell=told.append)
+    recorder = DriveRecorder(lambda: storage, DriveHeader(), warn=told.append)
     recorder.step(step(0))
     recorder.close()
     assert "No space left" in recorder.status().failure and len(told) == 1
@@ -266,10 +266,9 @@ def test_killed_recorder_leaves_a_readable_drive(tmp_path):
     program = (
         "import sys, itertools\n"
         "from support.recorded_drives import picture, step\n"
-        "from racer.car.recording.drive_file import DriveHeader\n"
-        "from racer.car.recording.drive_file import new_drive\n"
+        "from racer.car.recording.drive_file import DriveHeader, create_drive\n"
         "from racer.car.recording.recorder import DriveRecorder\n"
-        "recorder = DriveRecorder(lambda: new_drive(__import__('pathlib').Path(sys.argv[1])), DriveHeader()).start()\n"
+        "recorder = DriveRecorder(lambda: create_drive(__import__('pathlib').Path(sys.argv[1])), DriveHeader()).start()\n"
         "for number in itertools.count():\n"
         "    recorder.step(step(number)); recorder.frame(number, number, picture(number))\n"
         "    if recorder.status().written > 200_000: print(recorder.status().path, flush=True)\n"
