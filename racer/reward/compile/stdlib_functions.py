@@ -106,9 +106,10 @@ def count_of(items, value):
 
 def pop_at(items, index):
     """Do `items.pop(index)`."""
+    # Read with the index as it was given, which is checked: counted from the start, -n - 1 would become -1 and pass.
+    value = items[index]
     n = len(items)
     at = index + n if index < 0 else index
-    value = items[at]
     for k in range(at, n - 1):
         items[k] = items[k + 1]
     items.pop()
