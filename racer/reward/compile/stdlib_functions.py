@@ -110,6 +110,7 @@ def pop_at(items, index):
     value = items[index]
     n = len(items)
     at = index + n if index < 0 else index
+    # The items behind it move one place forward; the last place is then free.
     for k in range(at, n - 1):
         items[k] = items[k + 1]
     items.pop()
@@ -119,7 +120,9 @@ def pop_at(items, index):
 def insert(items, index, value):
     """Do `items.insert(index, value)`."""
     n = len(items)
+    # Python takes an index outside the list for its nearest end.
     at = max(0, index + n) if index < 0 else min(index, n)
+    # The list grows by one; the items behind the new one move one place back.
     items.append(value)
     k = n
     while k > at:
