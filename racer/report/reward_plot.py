@@ -75,7 +75,8 @@ def plot_rewards(seen: Sequence[RewardLandscape], track: Track) -> Figure:
     _draw_bar(figure, mesh, maps, limits, seen)
     axes = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
     _draw_curves(axes, seen)
-    axes[0].legend(loc="best", frameon=False, fontsize=9)
+    for text in axes[0].legend(loc="best", frameon=False, fontsize=9).get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -154,13 +155,17 @@ def _draw_bar(
 
 
 def _draw_title(axes: Axes, seen: RewardLandscape, track: Track, *, colour: str = _INK) -> None:
-    axes.set_title(f"{seen.name} on {track.name}", loc="left", fontsize=14, fontweight="bold", color=colour, pad=20)
+    # Names and messages are the user's: a `$` in them is not the beginning of a formula.
+    title = f"{seen.name} on {track.name}"
+    axes.set_title(
+        title, loc="left", fontsize=14, fontweight="bold", color=colour, pad=32 if seen.failed else 20, parse_math=False
+    )
     told = f"each lane driven at {seen.speed:g} m/s, pointing along the road"
     if seen.failed:
-        told += f"; {seen.failed:,} calls failed ({seen.problem[:70]})"
-    axes.text(
-        0.0, 1.012, told, transform=axes.transAxes, fontsize=9, color="#b3261e" if seen.failed else _GREY, va="bottom"
-    )
+        told += f"\n{seen.failed:,} calls failed ({seen.problem[:70]})"
+    paint = "#b3261e" if seen.failed else _GREY
+    line = axes.text(0.0, 1.012, told, transform=axes.transAxes, fontsize=9, color=paint, va="bottom", parse_math=False)
+    line.set_in_layout(False)  # a long message would leave no room for the map
 
 
 def _draw_curves(axes: Sequence[Axes], seen: Sequence[RewardLandscape]) -> None:

@@ -1,16 +1,16 @@
-"""The figures of a report: each a chart or a map with its heading, its key and its text for who cannot see it."""
+"""Makes the figures of a report: each a chart or a map with its heading, its key and its alternative text."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from racer.config.actions import SPEED_MAX, STEERING_MAX_DEG
 from racer.report import run_charts as charts
 from racer.report import run_maps as maps
+from racer.report.pages import FigureCard
 from racer.report.run_charts import Axis, Series, format_number, make_axis
 from racer.report.run_drive import DrivenRun, DrivenTrack
 from racer.report.run_record import RunRecord, UpdateRecord
@@ -18,20 +18,29 @@ from racer.report.run_record import RunRecord, UpdateRecord
 END_COLOURS = {"lap_complete": 2, "off_track": 1, "crashed": 4, "reversed": 3, "immobilized": 6, "time_up": 0}
 """Status -> series colour, in the order of drawing; others take the last colour."""
 _OTHER = 5
+_CURVES = (
+    (
+        "mean_progress", "Mean progress, % of a lap", "Mean progress of training episodes over steps", " %",
+        "Of the episodes that ended before each update.",
+    ),
+    (
+        "mean_reward", "Mean reward of an episode", "Mean reward of an episode over steps", "",
+        "Summed over the episode; longer episodes collect more.",
+    ),
+    (
+        "mean_steps", "Mean length of an episode, control steps", "Mean length of an episode over steps",
+        " control steps", "",
+    ),
+    ("steps_per_s", "Training speed, steps a second", "Training speed over steps", " steps/s", ""),
+)  # fmt: skip
+"""Field of the updates, heading, what its alternative text is about, unit and caption."""
+_CURVE_COLOURS = {"mean_progress": 0, "mean_reward": 3, "mean_steps": 1, "steps_per_s": 5}
 _INTERVALS = 60
 LAPS_DRAWN = 10
 
 
-def figure_card(heading: str, inside: str, *, keys: Sequence[tuple[str, int]] = (), caption: str = "") -> str:
-    """A card with a heading, a key of colours and a caption."""
-    items = "".join(f'<li><b class="b{colour}"></b>{escape(word)}</li>' for word, colour in keys)
-    key = f'<ul class="keys">{items}</ul>' if keys else ""
-    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f"<figure><h3>{escape(heading)}</h3>{key}{inside}{told}</figure>"
-
-
 def _spread(word: str, y: Sequence[float], unit: str = "") -> str:
-    """What a curve tells, in words."""
+    """Describe a curve in a sentence."""
     first, last, most = (f"{format_number(value)}{unit}" for value in (y[0], y[-1], max(y)))
     return f"{word}: from {first} to {last}, at most {most}."
 
@@ -40,70 +49,56 @@ def _steps(record: RunRecord) -> Axis:
     return make_axis([0.0, float(max(record.steps, 1))], "steps", low=0.0, high=float(max(record.steps, 1)))
 
 
-def learning_figures(record: RunRecord) -> list[str]:
-    """Progress, completion, reward, lap times and more over steps; what is not known is left out."""
-    made = [_progress, _completion, _rewards, _lap_times, _lengths, _speed]
-    return [one for make in made if (one := make(record))]
+def learning_figures(record: RunRecord) -> list[FigureCard]:
+    """Draw progress, completion, reward, lap times and more over steps; unknown quantities are left out."""
+    curves = [_curve(record, field, *texts) for field, *texts in _CURVES]
+    cards = [curves[0], _completion(record), curves[1], _lap_times(record), *curves[2:]]
+    return [card for card in cards if card is not None]
 
 
-def _curve(updates: Sequence[UpdateRecord], key: str) -> tuple[list[float], list[float]]:
-    known = [(float(row.steps), value) for row in updates if (value := getattr(row, key)) is not None]
+def _known(updates: Sequence[UpdateRecord], field: str) -> tuple[list[float], list[float]]:
+    """Return steps and values of the updates that have a field."""
+    known = [(float(row.steps), value) for row in updates if (value := getattr(row, field)) is not None]
     return [x for x, _ in known], [float(y) for _, y in known]
 
 
-def _progress(record: RunRecord) -> str:
-    x, y = _curve(record.updates, "mean_progress")
+def _curve(record: RunRecord, field: str, heading: str, about: str, unit: str, caption: str) -> FigureCard | None:
+    """Draw one field of the updates over steps; None where no update has it."""
+    x, y = _known(record.updates, field)
     if not x:
-        return ""
-    chart = charts.line_chart(
-        [Series(x=x, y=y)],
-        x=_steps(record),
-        y=make_axis(y, "percent", low=0.0, high=100.0),
-        alt=_spread("Mean progress of training episodes over steps", y, " %"),
-    )
-    return figure_card("Mean progress, % of a lap", chart, caption="Of the episodes that ended before each update.")
+        return None
+    y_axis = make_axis(y, unit.strip(), low=0.0 if min(y) >= 0.0 else None, high=100.0 if unit == " %" else None)
+    series = [Series(x=x, y=y, colour=_CURVE_COLOURS[field])]
+    chart = charts.line_chart(series, x=_steps(record), y=y_axis, key=field, alt=_spread(about, y, unit))
+    return FigureCard(heading=heading, drawing=chart, caption=caption)
 
 
-def _tracks(record: RunRecord) -> list[str]:
-    return list(dict.fromkeys(one.result.track for one in record.evaluations))
-
-
-def _completion(record: RunRecord) -> str:
-    series, keys, told = [], [], []
-    for k, track in enumerate(_tracks(record)):
+def _completion(record: RunRecord) -> FigureCard | None:
+    series, keys, sentences = [], [], []
+    for k, track in enumerate(dict.fromkeys(one.result.track for one in record.evaluations)):
         mine = [one for one in record.evaluations if one.result.track == track]
         y = [100.0 * one.result.completion_rate for one in mine]
         colour = k % 6
         series.append(Series(x=[float(one.steps) for one in mine], y=y, dots=True, colour=colour))
         keys.append((track, colour))
-        told.append(_spread(f"Completed laps on {track}", y, " %"))
+        sentences.append(_spread(f"Completed laps on {track}", y, " %"))
     if not series:
-        return ""
-    y_axis = Axis(low=0.0, high=100.0, ticks=(0.0, 20.0, 40.0, 60.0, 80.0, 100.0), label="percent")
-    chart = charts.line_chart(series, x=_steps(record), y=y_axis, alt=" ".join(told))
-    return figure_card("Laps completed in evaluations, %", chart, keys=keys if len(keys) > 1 else ())
-
-
-def _rewards(record: RunRecord) -> str:
-    x, y = _curve(record.updates, "mean_reward")
-    if not x:
-        return ""
-    alt = _spread("Mean reward of an episode over steps", y)
-    low = 0.0 if min(y) >= 0.0 else None
-    chart = charts.line_chart([Series(x=x, y=y, colour=3)], x=_steps(record), y=make_axis(y, "", low=low), alt=alt)
-    return figure_card(
-        "Mean reward of an episode", chart, caption="Summed over the episode; longer episodes collect more."
+        return None
+    percent = make_axis([], "percent", low=0.0, high=100.0)
+    chart = charts.line_chart(series, x=_steps(record), y=percent, key="completion", alt=" ".join(sentences))
+    return FigureCard(
+        heading="Laps completed in evaluations, %", drawing=chart, keys=tuple(keys) if len(keys) > 1 else ()
     )
 
 
-def _lap_times(record: RunRecord) -> str:
+def _lap_times(record: RunRecord) -> FigureCard | None:
     timed = [one for one in record.evaluations if one.result.times]
-    x, y = _curve(record.updates, "best_lap_s")
-    series, keys, told = [], [], []
+    x, y = _known(record.updates, "best_lap_s")
+    series, keys, sentences = [], [], []
     if x:
         series.append(Series(x=x, y=y, colour=6))
         keys.append(("best so far in training", 6))
-        told.append(_spread("Best lap so far in training", y, " s"))
+        sentences.append(_spread("Best lap so far in training", y, " s"))
     for k, track in enumerate(dict.fromkeys(one.result.track for one in timed)):
         mine = [one for one in timed if one.result.track == track]
         means = [float(np.mean(one.result.times)) for one in mine]
@@ -111,65 +106,65 @@ def _lap_times(record: RunRecord) -> str:
         series.append(Series(x=[float(one.steps) for one in mine], y=means, colour=k % 6))
         series.append(Series(x=[a for a, _ in laps], y=[b for _, b in laps], colour=k % 6, dots=True, line=False))
         keys.append((f"evaluations on {track}", k % 6))
-        told.append(_spread(f"Mean lap of evaluations on {track}", means, " s"))
+        sentences.append(_spread(f"Mean lap of evaluations on {track}", means, " s"))
     if not series:
-        return ""
+        return None
     values = [value for one in series for value in one.y]
-    chart = charts.line_chart(series, x=_steps(record), y=make_axis(values, "s"), alt=" ".join(told))
-    return figure_card("Lap times, s", chart, keys=keys, caption="A dot is a lap, the line through them is their mean.")
-
-
-def _lengths(record: RunRecord) -> str:
-    x, y = _curve(record.updates, "mean_steps")
-    if not x:
-        return ""
-    alt = _spread("Mean length of an episode over steps", y, " control steps")
-    chart = charts.line_chart([Series(x=x, y=y, colour=1)], x=_steps(record), y=make_axis(y, "", low=0.0), alt=alt)
-    return figure_card("Mean length of an episode, control steps", chart)
-
-
-def _speed(record: RunRecord) -> str:
-    x, y = _curve(record.updates, "steps_per_s")
-    if not x:
-        return ""
-    alt = _spread("Training speed over steps", y, " steps/s")
     chart = charts.line_chart(
-        [Series(x=x, y=y, colour=5)], x=_steps(record), y=make_axis(y, "steps/s", low=0.0), alt=alt
+        series, x=_steps(record), y=make_axis(values, "s"), key="lap_times", alt=" ".join(sentences)
     )
-    return figure_card("Training speed, steps a second", chart)
+    return FigureCard(
+        heading="Lap times, s",
+        drawing=chart,
+        keys=tuple(keys),
+        caption="A dot is a lap, the line through them is their mean.",
+    )
 
 
-def driving_figures(driven: DrivenRun) -> list[str]:
-    """Paths by speed and by reward on each track, then speeds and actions on all of them."""
-    figures = []
-    for k, one in enumerate(driven.tracks):
-        figures += _paths(one, f"track{k}")
+def driving_figures(driven: DrivenRun, pictures: Sequence[maps.TrackMap]) -> list[FigureCard]:
+    """Draw paths by speed and by reward on each track, then speeds and actions on all of them.
+
+    Args:
+        driven: the laps.
+        pictures: of its tracks, in the same order.
+    """
+    cards = []
+    for one, picture in zip(driven.tracks, pictures, strict=True):
+        cards += _paths(one, picture)
     if driven.tracks:
-        figures += [_profiles(driven.tracks), _actions(driven)]
-    return figures
+        cards += [_profiles(driven.tracks), _actions(driven)]
+    return cards
 
 
-def _paths(one: DrivenTrack, key: str) -> list[str]:
-    picture = maps.make_map(one.track, key)
+def _paths(one: DrivenTrack, picture: maps.TrackMap) -> list[FigureCard]:
     laps = one.laps[:LAPS_DRAWN]
     ways = [lap.places for lap in laps]
     done = sum(lap.time_s is not None for lap in laps)
-    told = f"{one.track.name} from above with the paths of {len(laps)} laps, {done} of them completed, coloured by"
+    alt = f"{one.track.name} from above with the paths of {len(laps)} laps, {done} of them completed, coloured by"
     speeds = [lap.speed for lap in laps]
-    legend = maps.ramp_legend(speeds, "m/s")
-    drawn = maps.path_map(picture, ways, speeds, first=True, alt=f"{told} speed.")
-    figures = [figure_card(f"{one.track.name}: speed", legend + drawn)]
+    cards = [
+        FigureCard(
+            heading=f"{one.track.name}: speed",
+            drawing=maps.path_map(picture, ways, speeds, key=f"{picture.key}-speed", alt=f"{alt} speed."),
+            ramp=maps.ramp_legend(speeds, "m/s"),
+        )
+    ]
     rewards = [lap.reward for lap in laps if lap.reward is not None]
     if len(rewards) == len(laps):
-        legend = maps.ramp_legend(rewards, "reward of a step")
-        drawn = maps.path_map(picture, ways, rewards, first=False, alt=f"{told} reward.")
-        figures.append(figure_card(f"{one.track.name}: reward", legend + drawn, caption=_largest(rewards)))
-    return figures
+        cards.append(
+            FigureCard(
+                heading=f"{one.track.name}: reward",
+                drawing=maps.path_map(picture, ways, rewards, key=f"{picture.key}-reward", alt=f"{alt} reward."),
+                ramp=maps.ramp_legend(rewards, "reward of a step"),
+                caption=_largest(rewards),
+            )
+        )
+    return cards
 
 
-def _profiles(tracks: Sequence[DrivenTrack]) -> str:
-    """Speed over the fastest lap of each track, or over the longest attempt where none was completed."""
-    series, keys, told, length, most = [], [], [], 1.0, 1.0
+def _profiles(tracks: Sequence[DrivenTrack]) -> FigureCard:
+    """Draw speed over the fastest lap of each track, or over the longest attempt where none was completed."""
+    series, keys, sentences, length, most = [], [], [], 1.0, 1.0
     for k, one in enumerate(tracks):
         done = [lap for lap in one.laps if lap.time_s is not None]
         lap = min(done, key=lambda lap: lap.time_s or 0.0) if done else max(one.laps, key=lambda lap: len(lap.speed))
@@ -177,31 +172,34 @@ def _profiles(tracks: Sequence[DrivenTrack]) -> str:
         driven, measured = np.hypot(*np.diff(lap.places, axis=0).T).cumsum().tolist(), lap.speed.tolist()
         if len(tracks) == 1:
             series.append(Series(x=driven, y=lap.actions[:, 1].tolist(), colour=6))
-            keys.append(("asked for", 6))
+            keys.append(("commanded", 6))
         series.append(Series(x=driven, y=measured, colour=k))
         keys.append((which, k))
-        told.append(f"{which}: at most {max(measured, default=0.0):.2f} m/s.")
+        sentences.append(f"{which}: at most {max(measured, default=0.0):.2f} m/s.")
         length = max([length, *driven])
         most = max([most, *(value for each in series for value in each.y)])
     chart = charts.line_chart(
         series,
         x=make_axis([], "m driven", low=0.0, high=length),
         y=make_axis([most], "m/s", low=0.0),
-        alt=" ".join(["Speed over the fastest laps.", *told]),
+        key="profiles",
+        alt=" ".join(["Speed over the fastest laps.", *sentences]),
     )
-    return figure_card("Speed over the fastest lap, m/s", chart, keys=keys[::-1] if len(tracks) == 1 else keys)
+    return FigureCard(
+        heading="Speed over the fastest lap, m/s", drawing=chart, keys=tuple(keys[::-1] if len(tracks) == 1 else keys)
+    )
 
 
 def _largest(rewards: Sequence[np.ndarray]) -> str:
-    """Says so where single rewards lie far outside the colours, as those for a finished lap do."""
+    """Return a sentence where single rewards lie far outside the colours, as those for a finished lap do."""
     low, high = maps.value_range(rewards)
     least, most = min(float(r.min()) for r in rewards), max(float(r.max()) for r in rewards)
     beyond = most > high + 0.5 * (high - low) or least < low - 0.5 * (high - low)
     return f"Single rewards reach from {format_number(least)} to {format_number(most)}." if beyond else ""
 
 
-def _actions(driven: DrivenRun) -> str:
-    """What the policy chooses, over all episodes on all tracks."""
+def _actions(driven: DrivenRun) -> FigureCard:
+    """Draw the actions that the policy chose, over all episodes on all tracks."""
     actions = np.concatenate([lap.actions for one in driven.tracks for lap in one.episodes])
     x = Axis(
         low=STEERING_MAX_DEG,
@@ -210,7 +208,7 @@ def _actions(driven: DrivenRun) -> str:
         label="steering, ° (left is +)",
     )
     y = Axis(low=0.0, high=SPEED_MAX, ticks=(0.0, 1.0, 2.0, 3.0, 4.0), label="m/s")
-    mean = f"{len(actions):,} actions; the mean speed asked for is {actions[:, 1].mean():.2f} m/s"
+    mean = f"{len(actions):,} actions; the mean commanded speed is {actions[:, 1].mean():.2f} m/s"
     if driven.table is not None:
         counts = [int(np.isclose(actions, row, atol=1e-4).all(axis=1).sum()) for row in driven.table]
         shares = [100.0 * n / len(actions) for n in counts]
@@ -220,13 +218,14 @@ def _actions(driven: DrivenRun) -> str:
         )
         x = Axis(low=36.0, high=-36.0, ticks=x.ticks, label=x.label)
         y = Axis(low=0.0, high=4.4, ticks=y.ticks, label=y.label)
-        chart = charts.bubble_chart(driven.table, shares, x=x, y=y, alt=f"Shares of the actions: {parts}.")
+        alt = f"Shares of the actions: {parts}."
+        chart = charts.bubble_chart(driven.table, shares, x=x, y=y, key="actions", alt=alt)
     else:
         bins = [np.linspace(-STEERING_MAX_DEG, STEERING_MAX_DEG, 31), np.linspace(0.0, SPEED_MAX, 25)]
         counts2 = np.histogram2d(actions[:, 0], actions[:, 1], bins=bins)[0][::-1]
         alt = f"Histogram of steering against speed: {mean}, the mean steering {actions[:, 0].mean():.1f} degrees."
-        chart = charts.heat_chart(counts2, x=x, y=y, alt=alt)
-    return figure_card("Actions: steering and speed", chart, caption=f"{mean}.")
+        chart = charts.heat_chart(counts2, x=x, y=y, key="actions", alt=alt)
+    return FigureCard(heading="Actions: steering and speed", drawing=chart, caption=f"{mean}.")
 
 
 def _word(status: str) -> str:
@@ -241,16 +240,23 @@ def _ordered(found: set[str]) -> list[str]:
     return [word for word in END_COLOURS if word in found] + sorted(found - set(END_COLOURS))
 
 
-def ends_figures(record: RunRecord, driven: DrivenRun) -> list[str]:
-    """How training episodes ended over time, and where the best checkpoint's episodes end on each track."""
-    figures = [one for one in [_ends_over_time(record)] if one]
-    return figures + [_ends_map(one, f"track{k}") for k, one in enumerate(driven.tracks)]
+def ends_figures(record: RunRecord, driven: DrivenRun, pictures: Sequence[maps.TrackMap]) -> list[FigureCard]:
+    """Draw how training episodes ended over time, and where the best checkpoint's episodes end on each track.
+
+    Args:
+        record: the run.
+        driven: the episodes.
+        pictures: of its tracks, in the same order.
+    """
+    over_time = _ends_over_time(record)
+    on_tracks = [_ends_map(one, picture) for one, picture in zip(driven.tracks, pictures, strict=True)]
+    return [over_time, *on_tracks] if over_time else on_tracks
 
 
-def _ends_over_time(record: RunRecord) -> str:
+def _ends_over_time(record: RunRecord) -> FigureCard | None:
     rows = [row for row in record.updates if sum(row.ends.values())]
     if not rows:
-        return ""
+        return None
     statuses = _ordered({word for row in rows for word, n in row.ends.items() if n})
     groups = np.array_split(np.arange(len(rows)), min(_INTERVALS, len(rows)))
     counts = np.array([[sum(rows[i].ends.get(word, 0) for i in group) for word in statuses] for group in groups], float)
@@ -262,24 +268,25 @@ def _ends_over_time(record: RunRecord) -> str:
         for word, share, last in zip(statuses, whole, shares[-1], strict=True)
     )
     colours = [_colour(word) for word in statuses]
-    chart = charts.share_chart(edges, shares, colours, x=_steps(record), alt=f"{alt}.")
-    keys = [(_word(word), _colour(word)) for word in statuses]
-    return figure_card("Ends of training episodes, %", chart, keys=keys)
+    chart = charts.share_chart(edges, shares, colours, x=_steps(record), key="ends", alt=f"{alt}.")
+    keys = tuple((_word(word), _colour(word)) for word in statuses)
+    return FigureCard(heading="Ends of training episodes, %", drawing=chart, keys=keys)
 
 
-def _ends_map(one: DrivenTrack, key: str) -> str:
+def _ends_map(one: DrivenTrack, picture: maps.TrackMap) -> FigureCard:
     counts = Counter(lap.status for lap in one.episodes)
     statuses = _ordered(set(counts))
-    told = ", ".join(f"{counts[word]} {_word(word)}" for word in statuses)
+    sentences = ", ".join(f"{counts[word]} {_word(word)}" for word in statuses)
     drawn = maps.ends_map(
-        maps.make_map(one.track, key),
+        picture,
         np.array([lap.places[-1] for lap in one.episodes]).reshape(-1, 2),
         [_colour(lap.status) for lap in one.episodes],
         [_word(lap.status) for lap in one.episodes],
         crosses=[lap.time_s is None for lap in one.episodes],
-        alt=f"{one.track.name} from above with a mark where each episode ended: {told}.",
+        key=f"{picture.key}-ends",
+        alt=f"{one.track.name} from above with a mark where each episode ended: {sentences}.",
     )
-    keys = [(f"{counts[word]} {_word(word)}", _colour(word)) for word in statuses]
+    keys = tuple((f"{counts[word]} {_word(word)}", _colour(word)) for word in statuses)
     starts = "all around the track" if one.track.closed else "the beginning of the track"
     caption = f"{len(one.episodes)} episodes, started from {starts}. Dots: laps; crosses: faults."
-    return figure_card(f"{one.track.name}: where episodes end", drawn, keys=keys, caption=caption)
+    return FigureCard(heading=f"{one.track.name}: where episodes end", drawing=drawn, keys=keys, caption=caption)

@@ -1,4 +1,4 @@
-"""Tracks from above with what happened on them: paths coloured by a quantity, and places where episodes ended."""
+"""Draws tracks from above with what happened on them: paths coloured by a quantity, and places where episodes ended."""
 
 from __future__ import annotations
 
@@ -6,43 +6,61 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import MissingExtra
 from racer.render.topdown import Viewport, draw_track
-from racer.report.run_charts import format_number, svg_element
+from racer.report.drawing import SERIES, Drawing, finish, new_figure, set_tooltips
+from racer.report.run_charts import format_number
 from racer.track.track import Track
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.path import Path
 
 WIDTH_PX, HEIGHT_PX = 1000, 760
 """Largest size of a picture."""
 _MARGIN = 0.35
-"""m around the track."""
-_RAMP = np.array([(91, 140, 255), (176, 104, 255), (255, 92, 150), (255, 160, 64), (255, 240, 110)], dtype=np.float64)
-"""From low to high: lighter and lighter, and readable on a dark road."""
+"""Distance from the track to the edge of the picture [m]."""
+RAMP = ("#5b8cff", "#b068ff", "#ff5c96", "#ffa040", "#fff06e")
+"""Colours from low to high: lighter and lighter, and visible on a dark road."""
 _SHADES = 32
 _OUTLIERS = 2.0
-"""Percent of the values at either end that share the colour of the end."""
+"""Share of the values at either end that take the colour of the end [%]."""
+_CASING = "#0b0d10"
+"""Dark outline that separates a path or a mark from the road."""
 
 _PIECES_MAX = 4000
-"""Of a picture; of more, equally spaced places are joined."""
+"""Pieces of a picture; of more, equally spaced places are joined."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackMap:
-    """The picture of a track, once in a page: `first` holds it, later pictures refer to it by `key`."""
+    """The picture of a track, which a page holds once under the id `key`; `png` is base64."""
 
     view: Viewport
     key: str
-    picture: str
+    png: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RampLegend:
+    """The numbers at the ends of a picture's colours, and the colours."""
+
+    low: str
+    high: str
+    unit: str
+    colours: tuple[str, ...] = RAMP
 
 
 def make_map(track: Track, key: str) -> TrackMap:
-    """Draw a track without its surroundings, so that it lies on light and dark pages alike.
+    """Draw a track without its surroundings, so that it fits light and dark pages.
 
     Raises:
         MissingExtra: Pillow is not installed.
@@ -50,13 +68,11 @@ def make_map(track: Track, key: str) -> TrackMap:
     view = Viewport.fit(track, WIDTH_PX, margin_m=_MARGIN)
     if view.height_px > HEIGHT_PX:
         view = Viewport.fit(track, max(1, round(WIDTH_PX * HEIGHT_PX / view.height_px)), HEIGHT_PX, _MARGIN)
-    data = base64.b64encode(_png(_without_field(track, view))).decode()
-    image = f'<image id="{key}" width="{view.width_px}" height="{view.height_px}" href="data:image/png;base64,{data}"/>'
-    return TrackMap(view=view, key=key, picture=image)
+    return TrackMap(view=view, key=key, png=base64.b64encode(_png(_without_field(track, view))).decode())
 
 
 def _without_field(track: Track, view: Viewport) -> NDArray[np.uint8]:
-    """(H, W, 4): over black it is the picture on a black field, over white that on a white one."""
+    """Draw a track with opacity, shape (H, W, 4): its pictures on a black and on a white field differ by the field."""
     black, white = (
         draw_track(replace(track, look=replace(track.look, field=(grey, grey, grey))), view=view).astype(np.float64)
         for grey in (0, 255)
@@ -76,35 +92,60 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def path_map(picture: TrackMap, ways: Sequence[Values], values: Sequence[Values], *, first: bool, alt: str) -> str:
-    """Ways coloured by a quantity along them.
+def _overlay(picture: TrackMap) -> tuple[Figure, Axes]:
+    """Make a figure that covers the picture, with axes in the picture's pixels."""
+    figure = new_figure(picture.view.width_px, picture.view.height_px)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set(xlim=(0.0, picture.view.width_px), ylim=(picture.view.height_px, 0.0))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def path_map(picture: TrackMap, ways: Sequence[Values], values: Sequence[Values], *, key: str, alt: str) -> Drawing:
+    """Draw paths coloured by a quantity along them.
 
     Args:
-        ways: (T + 1, 2) metres of each lap.
-        values: (T,) of each lap: of the piece that ends there.
-        first: this picture holds the track's image for all others of its key.
+        picture: the track's picture, which the page holds.
+        ways: x and y along each lap [m], each of shape (T + 1, 2).
+        values: the quantity of each lap on the piece that ends there, each of shape (T,).
+        key: unique in the page.
+        alt: text for readers who do not see the drawing.
     """
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.path import Path
+
     low, high = value_range(values)
-    shades: list[list[str]] = [[] for _ in range(_SHADES)]
-    outline = []
+    figure, axes = _overlay(picture)
+    lines, pieces, shades = [], [np.zeros((0, 2, 2))], [np.zeros(0, int)]
     every = -(-sum(map(len, values)) // _PIECES_MAX)
-    for whole, told in zip(ways, values, strict=True):
+    for whole, quantity in zip(ways, values, strict=True):
         kept = np.unique([*range(0, len(whole), max(every, 1)), len(whole) - 1])
-        points, quantity = picture.view.to_pixels(whole[kept]), told[kept[1:] - 1]
-        share = np.clip((quantity - low) / (high - low), 0.0, 1.0)
-        shade = np.minimum((share * _SHADES).astype(int), _SHADES - 1)
-        outline.append("M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points))
-        for k, (a, b, c, d) in zip(shade, np.hstack([points[:-1], points[1:]]), strict=True):
-            shades[k].append(f"M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}")
-    parts = [_ground(picture, first=first), f'<path class="casing" d="{"".join(outline)}"/>']
-    for k, pieces in enumerate(shades):
-        if pieces:
-            parts.append(f'<path class="way" stroke="{_hex(k / (_SHADES - 1))}" d="{"".join(pieces)}"/>')
-    return svg_element("".join(parts), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map")
+        points = picture.view.to_pixels(whole[kept])
+        share = np.clip((quantity[kept[1:] - 1] - low) / (high - low), 0.0, 1.0)
+        lines.append(points)
+        pieces.append(np.stack([points[:-1], points[1:]], axis=1))
+        shades.append(np.minimum((share * _SHADES).astype(int), _SHADES - 1))
+    if lines:
+        _stroke(axes, Path.make_compound_path(*map(Path, lines)), _CASING, 10.5, alpha=0.55)
+    ramp = LinearSegmentedColormap.from_list("ramp", RAMP, N=_SHADES)
+    # One compound path for each shade: an element for each piece would take ten times the space.
+    joined, shade = np.concatenate(pieces), np.concatenate(shades)
+    for k in np.unique(shade):
+        mine = joined[shade == k].reshape(-1, 2)
+        codes = np.tile([Path.MOVETO, Path.LINETO], len(mine) // 2)
+        _stroke(axes, Path(mine, codes), ramp(int(k)), 7.0)
+    return finish(figure, key=key, alt=alt, ground=picture.key)
+
+
+def _stroke(axes: Axes, path: Path, colour: Any, width: float, *, alpha: float = 1.0) -> None:
+    from matplotlib.patches import PathPatch
+
+    ends = {"capstyle": "round", "joinstyle": "round"}
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, alpha=alpha, linewidth=width, clip_on=False, **ends))
 
 
 def value_range(values: Sequence[Values]) -> tuple[float, float]:
-    """The ends of the colours: all values but the outliers, which take the colour of the end."""
+    """Return the ends of the colours: all values but the outliers, which take the colour of the end."""
     everything = np.concatenate([np.zeros(0), *values])
     if not len(everything):
         return 0.0, 1.0
@@ -112,16 +153,10 @@ def value_range(values: Sequence[Values]) -> tuple[float, float]:
     return (low, high) if high - low > 1e-9 * max(abs(low), abs(high), 1e-9) else (low - 0.5, low + 0.5)
 
 
-def ramp_legend(values: Sequence[Values], unit: str) -> str:
-    """The colours with the numbers at their ends, as HTML."""
-    low, high = value_range(values)
-    stops = ", ".join(_hex(k / 8) for k in range(9))
-    told = f"{unit}; beyond the ends the colour stays"
-    return (
-        f'<p class="ramp" title="{escape(told)}"><span>{format_number(float(f"{low:.3g}"))}</span>'
-        f'<span class="bar" style="background:linear-gradient(90deg, {stops})"></span>'
-        f"<span>{format_number(float(f'{high:.3g}'))} {escape(unit)}</span></p>"
-    )
+def ramp_legend(values: Sequence[Values], unit: str) -> RampLegend:
+    """Return the legend of `path_map`'s colours."""
+    low, high = (format_number(float(f"{end:.3g}")) for end in value_range(values))
+    return RampLegend(low=low, high=high, unit=unit)
 
 
 def ends_map(
@@ -131,36 +166,34 @@ def ends_map(
     words: Sequence[str],
     *,
     crosses: Sequence[bool],
+    key: str,
     alt: str,
-) -> str:
-    """A mark where each episode ended; the track's image is in another picture of the page.
+) -> Drawing:
+    """Draw a mark where each episode ended.
 
     Args:
-        places: (K, 2) metres.
-        colours: (K,) series colours.
-        words: (K,) what a mark says when pointed at.
-        crosses: (K,) a cross, drawn above the others' dots.
+        picture: the track's picture, which the page holds.
+        places: x and y [m], shape (K, 2).
+        colours: series colours, shape (K,).
+        words: tooltips of the marks, shape (K,).
+        crosses: a cross, drawn above the dots of the others, shape (K,).
+        key: unique in the page.
+        alt: text for readers who do not see the drawing.
     """
-    dots, marks = [_ground(picture, first=False)], []
-    for (a, b), colour, word, cross in zip(picture.view.to_pixels(places), colours, words, crosses, strict=True):
-        title = f"<title>{escape(word)}</title>"
-        if cross:
-            way = f"M{a - 9:.1f} {b - 9:.1f}l18 18m0-18l-18 18"
-            shown = f'<path class="cross casing" d="{way}"/><path class="cross line c{colour}" d="{way}"/>'
-            marks.append(f"<g>{title}{shown}</g>")
-        else:
-            place = f'cx="{a:.1f}" cy="{b:.1f}" r="6"'
-            dots.append(f'<circle class="dot fill c{colour}" {place}>{title}</circle>')
-    return svg_element(
-        "".join(dots + marks), alt, width=picture.view.width_px, height=picture.view.height_px, kind="map"
+    from matplotlib.colors import to_rgba
+
+    figure, axes = _overlay(picture)
+    pixels = picture.view.to_pixels(places)
+    paint, crossed = np.array([SERIES[colour] for colour in colours], object), np.array(crosses, bool)
+    texts = np.array(words, object)
+    style = {"linewidth": 2.0, "edgecolors": [to_rgba(_CASING, 0.6)]}
+    layers = (
+        (~crossed, {"marker": "o", "s": 12.0**2, "color": paint[~crossed]} | style),
+        (crossed, {"marker": "x", "s": 18.0**2, "color": [to_rgba(_CASING, 0.55)], "linewidth": 8.0}),
+        (crossed, {"marker": "x", "s": 18.0**2, "color": paint[crossed], "linewidth": 4.5}),
     )
-
-
-def _ground(picture: TrackMap, *, first: bool) -> str:
-    return picture.picture if first else f'<use href="#{picture.key}"/>'
-
-
-def _hex(share: float) -> str:
-    places = np.linspace(0.0, 1.0, len(_RAMP))
-    red, green, blue = (round(float(np.interp(share, places, _RAMP[:, k]))) for k in range(3))
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    for chosen, look in layers:
+        if chosen.any():
+            marks = axes.scatter(*pixels[chosen].T, capstyle="round", clip_on=False, **look)
+            set_tooltips(marks, texts[chosen].tolist())
+    return finish(figure, key=key, alt=alt, ground=picture.key)

@@ -245,9 +245,7 @@ def array_op(context: Context, symbol: str, left: Value, right: Value) -> Value:
         if len(counts) != 1:
             raise context.unsupported("arrays of several lengths")
         count = counts.pop()
-        rows = [
-            s.items if isinstance(s, FixedSequence) else (v,) * count for s, v in zip(sides, values, strict=True)
-        ]
+        rows = [s.items if isinstance(s, FixedSequence) else (v,) * count for s, v in zip(sides, values, strict=True)]
         items = tuple(as_numpy(item_op(context, symbol, a, b)) for a, b in zip(*rows, strict=True))
         return TupleValue(items, "ndarray")
     # "left": the left side has the rows, and the right side is the same for each of them.

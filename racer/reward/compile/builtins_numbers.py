@@ -364,9 +364,7 @@ def _extreme(name: str) -> BuiltinHandler:
         count = length_of(context, items)
         if isinstance(count, Constant):
             return extreme(context, items, key) if count.value else named["default"]
-        return context.choose(
-            f"{count.expr} > 0", lambda: extreme(context, items, key), lambda: named["default"]
-        )
+        return context.choose(f"{count.expr} > 0", lambda: extreme(context, items, key), lambda: named["default"])
 
     return run
 

@@ -237,7 +237,9 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     if contents.type == "set":
         raise context.unsupported("the order of a set")
     if isinstance(contents, FixedSequence):
-        return TupleValue(contents.items) if type == "tuple" else context.new_object(FixedSequence("list", contents.items))
+        if type == "tuple":
+            return TupleValue(contents.items)
+        return context.new_object(FixedSequence("list", contents.items))
     # The copy may be changed and so may the original; both need memory.
     if contents.array in "MS" and type == "list":
         return context.call_stdlib("as_list", value)

@@ -40,7 +40,6 @@ from racer.reward.compile.values import (
     view_of,
 )
 
-
 # A tuple of more items becomes an object, whose items can be joined with those of other lists.
 _TUPLE_ITEMS_MAX = 8
 # Items of a list, and ranges of ints, up to which `in` is written as a chain of tests.

@@ -1,8 +1,8 @@
 """The code that is being written, and what lies before it: names, objects, memory, and the position in the program.
 
-`Emitter` is the part of the translator's `Context` that writes lines. Below it are the rules for names (which variable a
-name means, and how long its value is needed), values as elements of lists, and `JoinInputs`, which collects what a join
-writes at the end of each path that leads to it.
+`Emitter` is the part of the translator's `Context` that writes lines. Below it are the rules for names (which variable
+a name means, and how long its value is needed), values as elements of lists, and `JoinInputs`, which collects what a
+join writes at the end of each path that leads to it.
 """
 
 from __future__ import annotations

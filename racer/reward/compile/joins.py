@@ -275,14 +275,14 @@ class Joiner:
                 return value
             if isinstance(value, Constant) and not isinstance(value.value, str):
                 return Unreadable(_SEVERAL_TYPES)
-            new = value.options if isinstance(value, StringChoice) else (value.value,)  # type: ignore[union-attr]
+            new: tuple[Any, ...] = value.options if isinstance(value, StringChoice) else (value.value,)  # type: ignore[union-attr]
             options.extend(o for o in new if o not in options)
         if isinstance(head, UnknownString) or len(options) > _OPTIONS_MAX:
             return UnknownString()
         reused = isinstance(head, StringChoice) and head.expr in self.loop_variables.names
         name = head.expr if isinstance(head, StringChoice) and reused else self.paths.new_variable(self.hint)
-        for index, value in enumerate(values):
-            self.paths.assign(index, name, _option_index(value, options))
+        for index, text in enumerate(values):
+            self.paths.assign(index, name, _option_index(text, options))
         return StringChoice(tuple(options), name)
 
     def _join_sequences(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:

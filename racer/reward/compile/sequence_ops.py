@@ -1,8 +1,8 @@
 """Sequences: items, slices, changes, and one round for each item.
 
 A sequence of known length is a tuple of values while the translator can keep it so. Where an index is not known, it
-moves: constants of one shape into the kernel's table, other items into a region of memory. A slice of an array is a view
-of it, with another offset, length and stride; of memory, which may be written later, it is a copy.
+moves: constants of one shape into the kernel's table, other items into a region of memory. A slice of an array is a
+view of it, with another offset, length and stride; of memory, which may be written later, it is a copy.
 """
 
 from __future__ import annotations
@@ -226,9 +226,7 @@ def _load_shape(context: Context, seq: ArraySequence, base: str, shift: int, sha
         if common is None:
             raise context.unsupported("a wide row of several shapes")
         offset, count = context.temp(at, "row"), Constant(len(shape.items))
-        return context.new_object(
-            ArraySequence(shape.type, seq.array, offset, count, shape_width(common), common)
-        )
+        return context.new_object(ArraySequence(shape.type, seq.array, offset, count, shape_width(common), common))
     items = []
     for inner in shape.items:
         items.append(_load_shape(context, seq, base, shift, inner))
@@ -280,7 +278,8 @@ def get_slice(context: Context, value: Value, lower: Value | None, upper: Value 
     # A step of None is the same as none.
     by = step.value if isinstance(step, Constant) and step.value is not None else 1
     ends = [None if e is None or e == NONE else as_index(context, e) for e in (lower, upper)]
-    known = slice(*(e.value if isinstance(e, Constant) else None for e in ends), by)
+    start, stop = (e.value if isinstance(e, Constant) else None for e in ends)
+    known = slice(start, stop, by)
     is_known = not any(isinstance(e, Scalar) for e in ends)
     if isinstance(value, Constant) and isinstance(value.value, str):
         if is_known:
