@@ -89,6 +89,7 @@ def binary_op(context: Context, symbol: str, left: Value, right: Value) -> Value
             return folded_constant(context, _FOLD[symbol](a.value, b.value))
         except (ArithmeticError, ValueError, TypeError) as error:
             raise context.trap("an operation that Python refuses", error=type(error).__name__) from None
+    # numpy adds truth values as `or` and refuses to subtract them; Python computes with 0 and 1.
     if any_numpy(a, b) and "b" in (number_kind(a), number_kind(b)) and symbol not in "&|^":
         raise context.unsupported("arithmetic with a numpy truth value")
     if symbol in "+-*":
@@ -122,6 +123,7 @@ def _divide(context: Context, symbol: str, a: Scalar | Constant, b: Scalar | Con
     if isinstance(b, Scalar):
         b = context.atom(b)
         context.trap_if(is_zero(b), error=error)
+    # numpy warns and returns infinity or NaN there; plain Python makes that call.
     elif not b.value:
         raise context.trap("a division by zero", error=error)
     if symbol == "/":
@@ -165,6 +167,7 @@ def power(context: Context, a: Scalar | Constant, b: Scalar | Constant) -> Scala
         context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
         return Scalar("i", f"int({name})", numpy)
     result = "f" if both_int else _result_kind(a, b)
+    # The two most frequent exponents without `pow`, which is slower.
     if isinstance(b, Constant) and b.value == 2:
         base = context.atom(a) if isinstance(a, Scalar) else a
         name = context.temp(f"{as_float(base)} * {as_float(base)}")
@@ -191,6 +194,7 @@ def _whole_power(context: Context, a: Scalar | Constant, exponent: int) -> Scala
     if exponent == 0:
         return Scalar("i", "1", base.numpy, 1.0)
     result = base
+    # Each product is checked, so that none overflows.
     for _ in range(exponent - 1):
         result = _plain_op(context, "*", result, base)
     return result

@@ -101,6 +101,7 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
     if name == "hypot" and len(args) != 2 and not numpy:
         return _hypot_many(context, args)
     if name == "log" and len(args) == 2 and not numpy:
+        # log(x, base) is log(x) / log(base) in CPython too; base 1 divides by zero.
         top = number_function(context, name, args[:1], False)
         base = number_function(context, name, args[1:], False)
         assert isinstance(top, Scalar)
@@ -116,8 +117,10 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
     if name == "sign":
         if not numpy:
             raise context.unsupported("`math.sign`")
+        # numpy's sign keeps the kind of its argument.
         result = as_numpy(context.call_stdlib("sign", args[0]))
         return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
+    # It would be a whole number, which may outgrow 53 bits.
     if name == "square" and whole:
         raise context.unsupported("`square` of a whole number")
     names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
@@ -125,8 +128,10 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
     if before:
         context.trap_if(before.format(**operands))
     code = expr.format(**operands)
+    # These are defined for all numbers, so that there is nothing to trap.
     if name in _TRUTHS:
         return Scalar("b", code, numpy)
+    # A name: the test of the result and its use must not compute it twice.
     result_name = context.temp(code)
     if check_result:
         context.trap_if(f"not abs({result_name}) < INF", UNCOVERED)
@@ -137,6 +142,7 @@ def _rounded(context: Context, name: str, value: Scalar | Constant, numpy: bool)
     if number_kind(value) in "bi":
         return Scalar("i", as_kind(value, "i"), numpy)
     x = context.atom(Scalar("f", as_float(value))).expr
+    # numpy's floor and ceil return floats, those of `math` whole numbers.
     if numpy:
         return Scalar("f", f"np.{name}({x})", True)
     _trap_beyond_limit(context, x)
@@ -151,6 +157,7 @@ def _trap_beyond_limit(context: Context, name: str) -> None:
 def _hypot_many(context: Context, args: list[Scalar | Constant]) -> Value:
     if not args:
         return Constant(0.0)
+    # Without the scaling of `math.hypot`, so that squares beyond 1e308 trap instead.
     names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
     result = context.temp(f"math.sqrt({' + '.join(f'{n} * {n}' for n in names)})")
     context.trap_if(f"not abs({result}) < INF", UNCOVERED)
@@ -168,6 +175,7 @@ def _function(name: str, numpy: bool) -> BuiltinHandler:
             return number_function(context, name, [as_number(context, a) for a in args], numpy)
         if len(args) == 1:
             return map_items(f"numpy.{name}")(context, args, {})
+        # One side may be a number, which is used for each item.
         routine = "mapped_two" if all(arrays) else "mapped_left" if arrays[0] else "mapped_right"
         return context.call_stdlib(routine, Builtin(f"numpy.{name}"), *args)
 
@@ -201,6 +209,7 @@ def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 
 
 def _math_pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    # `math.pow` converts to floats first, where `**` of ints stays whole.
     a, b = (Scalar("f", as_float(as_number(context, x))) for x in args)
     return power(context, a, b)
 
@@ -234,6 +243,7 @@ def _abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
         return Constant(0)
+    # int('12', 8)
     if len(args) > 1:
         raise context.unsupported("`int` with a base")
     x = as_number(context, args[0])
@@ -249,6 +259,7 @@ def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _float(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
         return Constant(0.0)
+    # float('inf') is a common start value of a minimum.
     if isinstance(args[0], Constant) and isinstance(args[0].value, str):
         return fold_call(context, float, args[0].value)
     x = as_number(context, args[0])
@@ -269,6 +280,7 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
             return fold_call(context, round, x.value)
         name = context.atom(x).expr
         _trap_beyond_limit(context, name)
+        # Python rounds halves to the even neighbour, and so does `rint`.
         return Scalar("i", f"int(np.rint({name}))")
     if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= _DIGITS_MAX:
         raise context.unsupported("`round` to a number of digits that is not known")
@@ -296,6 +308,7 @@ def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -
         raise context.unsupported("`round` to a number of digits that is not known")
     if number_kind(x) in "bi":
         return as_numpy(x)
+    # The product is rounded before halves are found: numpy.round(0.35, 1) is 0.4, and round(0.35, 1) is 0.3.
     scale = repr(10.0**digits.value)
     expr = f"np.rint({as_float(x)})" if digits.value == 0 else f"(np.rint({as_float(x)} * {scale}) / {scale})"
     name = context.temp(expr)
@@ -347,6 +360,7 @@ def _extreme(name: str) -> BuiltinHandler:
         key = named.get("key", NONE)
         if "default" not in named:
             return extreme(context, items, key)
+        # The default is used where there are no items.
         count = length_of(context, items)
         if isinstance(count, Constant):
             return extreme(context, items, key) if count.value else named["default"]
@@ -367,6 +381,7 @@ def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -
             better = value.value < best.value if symbol == "<" else value.value > best.value
             best = value if better else best
             continue
+        # Written as Python compares, so that NaN and equal numbers of other kinds come out as there.
         pair = [context.atom(v) if isinstance(v, Scalar) else v for v in (best, value)]
         kind = join_kinds({number_kind(v) for v in pair})
         a, b = (as_kind(v, kind) for v in pair)
@@ -409,6 +424,7 @@ def _trap_nan(context: Context, numbers: list[Scalar | Constant]) -> None:
 def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     names = ("a", "a_min", "a_max")
     values = dict(zip(names, args, strict=False))
+    # numpy 2 has both names of each bound.
     values.update({{"min": "a_min", "max": "a_max"}.get(k, k): v for k, v in named.items()})
     if set(values) != set(names) or NONE in values.values():
         raise context.unsupported("this `clip`")

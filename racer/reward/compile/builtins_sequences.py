@@ -63,6 +63,7 @@ def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
 
 def fold_call(context: Context, function: Callable[..., object], *values: object) -> Value:
     """Call a function of Python with known values, now."""
+    # The values are constants, so Python itself gives the result, or refuses as it will at run time.
     try:
         result = function(*values)
     except (ArithmeticError, ValueError, TypeError):
@@ -75,6 +76,7 @@ def make_array(context: Context, args: list[Value], named: dict[str, Value]) -> 
     dtype = named.get("dtype", args[1] if len(args) > 1 else NONE)
     if set(named) - {"dtype"} or getattr(dtype, "name", "") not in ("", "builtins.float", "numpy.double"):
         raise context.unsupported("an array of this type")
+    # `numpy.array(1.0)` has no axis; functions over rows do not expect that.
     value = require_value(context, args[0])
     if kind_of(value) is not None:
         raise context.unsupported("an array without a length")
@@ -90,17 +92,20 @@ def _as_array(context: Context, contents: FixedSequence | ArraySequence, floats:
         return context.new_object(view_of(contents, "ndarray", _retyped_shape(contents.shape, "ndarray", kind)))
     if not contents.items:
         raise context.unsupported("an empty array")
+    # Rows become arrays themselves; their lengths must be known and equal.
     if all(is_sequence(context, v) for v in contents.items):
         rows = [_as_array(context, contents_of(context, v), floats) for v in contents.items]
         if len({length_of(context, row) for row in rows}) > 1 or not all(isinstance(row, TupleValue) for row in rows):
             raise context.unsupported("an array of several lengths")
         return TupleValue(tuple(rows), "ndarray")
     numbers = [as_number(context, v) for v in contents.items]
+    # An array has one kind: ints among floats become floats.
     kind = _array_kind({number_kind(x) for x in numbers}, floats)
     return TupleValue(tuple(Scalar(kind, as_kind(x, kind), True, INT_LIMIT) for x in numbers), "ndarray")
 
 
 def _array_kind(kinds: set[str], floats: bool) -> str:
+    # `n` is a float or an int; in an array with any float it is a float.
     return "f" if floats or kinds & {"f", "n"} else "i" if "i" in kinds else "b"
 
 
@@ -130,6 +135,7 @@ def _filled(number: float) -> BuiltinHandler:
         if named or len(args) != 1:
             raise context.unsupported("this array")
         count = as_number(context, args[0])
+        # The items are written out, so their number must be known, and not large.
         if not isinstance(count, Constant) or type(count.value) is not int or not 0 < count.value <= _FILLED_MAX:
             raise context.unsupported("an array of a length that is not known")
         items = (Scalar("f", repr(number), True),) * count.value
@@ -140,6 +146,7 @@ def _filled(number: float) -> BuiltinHandler:
 
 def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     count = args[2] if len(args) > 2 else named.get("num", Constant(50))
+    # `endpoint=False` and `dtype` give other numbers.
     if set(named) - {"num"}:
         raise context.unsupported("this `linspace`")
     return context.call_stdlib("spaced", args[0], args[1], count)
@@ -165,6 +172,7 @@ ARRAY_BUILTINS: dict[str, BuiltinHandler] = {
 
 
 def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    # Added from the left, as Python 3.11 does; Python 3.12 and numpy differ from it in the last digits.
     result = args[1] if len(args) > 1 else named.get("start", Constant(0))
     items = require_value(context, args[0])
     contents = contents_of(context, items) if is_sequence(context, items) else None
@@ -177,6 +185,7 @@ def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 
 def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     values = [as_index(context, a) for a in args]
+    # range(stop), range(start, stop), range(start, stop, step)
     start: Value = Constant(0) if len(values) == 1 else values[0]
     stop = values[0] if len(values) == 1 else values[1]
     step = values[2] if len(values) == 3 else Constant(1)
@@ -204,6 +213,7 @@ def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Val
     if set(named) - {"key", "reverse"} or named.get("reverse", _BOOLS[0]) not in _BOOLS:
         raise context.unsupported("this `sorted`")
     down = named.get("reverse") == _BOOLS[1]
+    # Descending order is sorted with the comparison turned round, which keeps equal items in their order.
     if named.get("key", NONE) != NONE:
         return context.call_stdlib("sorted_down_by" if down else "sorted_by", args[0], named["key"])
     return context.call_stdlib("sorted_down" if down else "sorted_list", args[0])
@@ -227,16 +237,19 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     if contents.type == "set":
         raise context.unsupported("the order of a set")
     if isinstance(contents, FixedSequence):
-        return (
-            TupleValue(contents.items) if type == "tuple" else context.new_object(FixedSequence("list", contents.items))
-        )
+        if type == "tuple":
+            return TupleValue(contents.items)
+        return context.new_object(FixedSequence("list", contents.items))
+    # The copy may be changed and so may the original; both need memory.
     if contents.array in "MS" and type == "list":
         return context.call_stdlib("as_list", value)
+    # The table and the waypoints are constant: the copy can be a view.
     return context.new_object(view_of(contents, type))
 
 
 def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     contents = contents_of(context, args[0]) if args else FixedSequence("list", ())
+    # Whether two unknown items are equal, and so how many there are, is not known.
     if isinstance(contents, FixedSequence) and all(isinstance(v, Constant) for v in contents.items):
         return TupleValue(contents.items, "set")
     if isinstance(contents, ArraySequence) and contents.array == "T":
@@ -265,6 +278,7 @@ def _as_tuple(context: Context, args: list[Value], named: dict[str, Value]) -> V
 
 def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """Return `next` of a generator expression in its place, which is used once: the first of the list of its items."""
+    # An iterator in a variable remembers how far it is, which a list does not.
     call = context.node
     if named or not isinstance(call, ast.Call) or not isinstance(call.args[0], ast.GeneratorExp):
         raise context.unsupported("`next`")
@@ -319,6 +333,7 @@ def flat_row(context: Context, value: Value) -> Value:
     if not is_sequence(context, value):
         if kind_of(value) is not None:
             raise context.unsupported("a number where an array is expected")
+        # `range`, `zip` and the like are written into a list first.
         value = context.call_stdlib("as_list", value)
     contents = contents_of(context, value)
     if isinstance(contents, ArraySequence):
@@ -430,19 +445,23 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.argmax": over_row("index_of_greatest", numpy=True),
     "numpy.sum": _array_sum,
     "numpy.prod": over_row("product", Constant(1), numpy=True),
+    # Tests of a row
     "numpy.any": _any_or_all("any_of"),
     "numpy.all": _any_or_all("all_of"),
+    # Numbers of two rows, and of points
     "numpy.dot": row_handler("dot", rows=2),
     "numpy.inner": row_handler("dot", rows=2),
     "numpy.cross": row_handler("cross", rows=2),
     "numpy.linalg.norm": _norm,
     "numpy.interp": _interp,
     "numpy.isclose": _is_close("is_close_numpy", {"rtol": 1e-5, "atol": 1e-8}),
+    # Functions of numbers that need their own checks
     "numpy.mod": _remainder,
     "numpy.remainder": _remainder,
     "numpy.pow": _power,
     "numpy.power": _power,
     "numpy.float_power": _power,
+    # Arrays of a row
     "numpy.diff": row_handler("differences"),
     "numpy.cumsum": row_handler("cumulated"),
     "numpy.sort": _array_sorted,

@@ -42,10 +42,13 @@ _CLASSES_OF = {"b": ("bool", "int", "object"), "i": ("int", "object"), "f": ("fl
 
 
 def _isinstance(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    if len(args) != 2 or named:
+        raise context.unsupported("this `isinstance`")
     value, classes = args
     names = {getattr(c, "name", "") for c in (classes.items if isinstance(classes, TupleValue) else (classes,))}
     if isinstance(value, Maybe):
         raise context.unsupported("`isinstance` of a value that may be None")
+    # A class of the user's has no dotted name; its instances are not covered.
     builtin_only = all(name.startswith("builtins.") for name in names)
     kind = kind_of(value)
     if kind is not None:
@@ -106,10 +109,12 @@ def _setattr(context: Context, args: list[Value], named: dict[str, Value]) -> Va
 
 
 def _print(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    # `sep` and `end` are strings, and printing must not raise.
     for value in (*args, *(value for name, value in named.items() if name != "flush")):
         check_printable(context, value)
     if "file" in named:
         raise context.unsupported("`print` to a file")
+    # Compiled calls count their lines and print none.
     context.write("prints += 1")
     return NONE
 
@@ -161,10 +166,12 @@ BUILTINS: dict[str, BuiltinHandler] = {
     **builtins_sequences.LIST_BUILTINS,
     **builtins_sequences.ARRAY_BUILTINS,
     **builtins_sequences.ROW_BUILTINS,
+    # What a value is, and attributes by name
     "builtins.isinstance": _isinstance,
     "builtins.hasattr": _hasattr,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,
+    # Strings
     "builtins.print": _print,
     "builtins.str": _str,
     "builtins.repr": _str,

@@ -16,8 +16,17 @@ from numpy.typing import NDArray
 
 from racer.reward.compile.values import INT_LIMIT, UNBOUND
 
+# Entries {"path": [[step, name], ...], "value": SPEC}, or "contents" for a list that is filled in place. A SPEC is:
+#   {"is": "const", "value"}                              a constant
+#   {"is": "number", "kind", "numpy", "at"}               the number at index `at` of the row
+#   {"is": "maybe", "at", "value": SPEC or None}          a tag: 0 the value, 1 None, 2 the name has no value
+#   {"is": "choice", "options", "at"}                     a string, by its number among the options
+#   {"is": "items", "type", "items": [SPEC, ...]}         a list, tuple or array of known length
+#   {"is": "rows", "type", "at", "capacity", "shape", "length": SPEC}    a list of changing length, from `at` on
+#   {"is": "dict", "items": [[key, SPEC], ...]}           a dict
+#   {"is": "instance", "class": path, "items"}            an instance that a call has made
+#   {"is": "object", "path"}                              an object of the module
 StateLayout = list[dict[str, Any]]
-"""Entries `{"path": [[step, name], ...], "value" or "contents": {"is": ..., ...}}`."""
 
 
 # The attribute of an object to which a step of a path leads.
@@ -106,6 +115,7 @@ def restore_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.f
     """
     for entry in layout:
         if "contents" in entry:
+            # In place: other names of the list must see the change.
             get_at_path(module, entry["path"])[:] = _build_value(module, entry["contents"], row)
         else:
             set_at_path(module, entry["path"], _build_value(module, entry["value"], row))
@@ -152,6 +162,7 @@ def _build_value(module: dict[str, Any], spec: dict[str, Any], row: NDArray[np.f
         members = {name: item for name, item in members.items() if item is not UNBOUND}
         if kind == "dict":
             return members
+        # Without `__init__`, which may count, print or read other state.
         instance = object.__new__(get_at_path(module, spec["class"]))
         for name, item in members.items():
             setattr(instance, name, item)
@@ -270,6 +281,7 @@ def fingerprint(module: dict[str, Any]) -> str:
             return repr(value)
         if isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
             return "module"
+        # Objects may refer to each other in circles.
         if id(value) in seen:
             return "again"
         seen[id(value)] = value

@@ -96,6 +96,7 @@ def as_index(context: Context, value: Value) -> Scalar | Constant:
         raise context.trap("a float as an index")
     if kind == "n":
         raise context.unsupported("a number that may be a float as an index")
+    # True and False are the indices 1 and 0.
     if isinstance(number, Constant):
         return Constant(int(number.value))
     return context.atom(Scalar("i", as_kind(number, "i"), False, bound_of(number)))
@@ -135,6 +136,7 @@ def truth_of(context: Context, value: Value) -> bool | str:
 
 def any_test(tests: Sequence[bool | str]) -> bool | str:
     """Return `or` of tests."""
+    # Known tests need no code: a true one decides, and false ones add nothing.
     open_tests = [test for test in tests if isinstance(test, str)]
     return True if True in tests else f"({' or '.join(open_tests)})" if open_tests else False
 
@@ -155,6 +157,7 @@ def contents_of(context: Context, value: Value) -> FixedSequence | ArraySequence
     """Return the contents of a list, tuple or array."""
     value = require_value(context, value)
     if isinstance(value, TupleValue):
+        # Frozen: a tuple value is not an object, so there is nothing that a change could reach.
         return FixedSequence(value.type, value.items, True)
     if isinstance(value, ObjectRef):
         content = context.content(value.id)
@@ -198,6 +201,7 @@ def length_of(context: Context, value: Value) -> Scalar | Constant:
     if isinstance(value, RangeValue):
         return _range_length(context, value)
     if isinstance(value, LazyIterable):
+        # `enumerate` and `reversed` are as long as their first argument, `zip` as its shortest.
         lengths = [length_of(context, part) for part in (value.parts if value.kind == "zip" else value.parts[:1])]
         return _least_length(context, lengths)
     if (content := dict_of(context, value)) is not None:
@@ -217,6 +221,7 @@ def _least_length(context: Context, lengths: list[Scalar | Constant]) -> Scalar 
         if isinstance(result, Constant) and isinstance(other, Constant):
             result = Constant(min(result.value, other.value))
         else:
+            # `zip` ends with the shortest of its arguments.
             result = Scalar("i", context.temp(f"min({as_kind(result, 'i')}, {as_kind(other, 'i')})"))
     return result
 
@@ -260,12 +265,15 @@ def format_value(context: Context, value: Value, spec: str) -> Value:
         raise context.unsupported(f"the format `{spec}`")
     letter = match.group(1)
     if is_text(value):
+        # Python refuses grouping, signs, `=` and `#` for strings.
         if letter not in ("", "s") or re.search(r"[,_+=#]|\A ", spec):
             raise context.unsupported(f"the format `{spec}` of a string")
         return UnknownString()
+    # Formats of numpy's ints and truth values are not covered.
     kind, numpy = kind_of(value) or ("", False)
     whole = kind in ("b", "i") and not numpy
     if whole and letter and letter in _FLOAT_FORMATS + _INT_FORMATS:
+        # Python refuses a precision for a whole number.
         if letter in _INT_FORMATS and "." in spec:
             raise context.unsupported(f"the format `{spec}` of a whole number")
         return UnknownString()
@@ -299,6 +307,7 @@ def join_text(context: Context, symbol: str, left: Value, right: Value) -> Value
     """Return `left <symbol> right` for `+`, `*` or `%`, where one side is a string."""
     if symbol == "%":
         return _percent_format(context, left, right)
+    # The count may be negative; then Python gives the empty string.
     if symbol == "*":
         kind = kind_of(require_value(context, right if is_text(left) else left))
         if kind is None or kind[0] not in "bi":
@@ -357,6 +366,7 @@ def format_method(context: Context, template: Value, values: list[Value], named:
         if match.group(0) in ("{{", "}}"):
             continue
         name, conversion, spec = match.group(1), match.group(2), match.group(3)
+        # A name, a number, or the next of the positional arguments.
         if name in named:
             value = named[name]
         elif name == "" or name.isdigit():
@@ -379,6 +389,7 @@ def comparable_pair(value: Scalar | Constant, other: Scalar | Constant) -> str:
 
 def test_equal(context: Context, left: Value, right: Value) -> bool | str:
     """Return the test `left == right`."""
+    # `==` is symmetric, so each rule is tried from both sides.
     for a, b in ((left, right), (right, left)):
         if isinstance(a, Maybe):
             a = require_bound(context, a)
@@ -394,6 +405,7 @@ def test_equal(context: Context, left: Value, right: Value) -> bool | str:
     if isinstance(left, (Scalar, Constant)) and isinstance(right, (Scalar, Constant)):
         if is_number(left) and is_number(right):
             return f"({comparable_pair(left, right)} == {comparable_pair(right, left)})"
+        # A number never equals None, nor a string.
         if NONE in (left, right):
             return False
     for a, b in ((left, right), (right, left)):
@@ -418,6 +430,7 @@ def _equal_sequences(context: Context, left: Value, right: Value) -> bool | str:
         raise context.unsupported("a comparison of arrays")
     if a.type != b.type:
         return False
+    # One of the lengths is not known: a loop compares the items.
     if not isinstance(a, FixedSequence) or not isinstance(b, FixedSequence):
         return truth_of(context, context.call_stdlib("equal_lists", left, right))
     if len(a.items) != len(b.items):
@@ -445,6 +458,7 @@ def test_identical(context: Context, left: Value, right: Value) -> bool | str:
                 return False  # neither a float nor a numpy scalar is Python's True
             if isinstance(a, Scalar) and a.kind == "b":
                 return a.expr if b.value else f"(not {a.expr})"
+            # Python keeps one object of each small int and several of a large one.
             if isinstance(a, Scalar) and a.kind == "i":
                 raise context.unsupported("`is` with a number")
     if isinstance(left, ObjectRef) and isinstance(right, ObjectRef):
@@ -463,6 +477,7 @@ def test_contained(context: Context, where: Value, value: Value) -> bool | str:
         if isinstance(where, Constant) and isinstance(value, Constant):
             return value.value in where.value
         raise context.unsupported("a search in a string")
+    # None may be searched for; a name without a value may not.
     value = require_value(context, value) if isinstance(value, Maybe) and value.unbound else value
     if isinstance(where, RangeValue):
         return _in_range(context, where, value)
@@ -472,7 +487,7 @@ def test_contained(context: Context, where: Value, value: Value) -> bool | str:
     if isinstance(sequence, FixedSequence) and len(sequence.items) <= _SEARCH_ITEMS_MAX:
         return any_test([test_equal(context, x, value) for x in sequence.items])
     if sequence.type == "set":
-        # The items of a set are looked through as those of a tuple; there is no loop over a set.
+        # The items of a set are searched as those of a tuple: loops over sets are not covered.
         if isinstance(where, TupleValue):
             where = TupleValue(where.items, "tuple")
         elif isinstance(sequence, ArraySequence):
@@ -504,6 +519,7 @@ def _has_key(context: Context, content: DictContents, value: Value) -> bool | st
     if not isinstance(value, Constant):
         raise context.unsupported("a key that is not known")
     member = dict(content.items).get(value.value, UNBOUND)
+    # The dict has the key on some paths only.
     if isinstance(member, Maybe) and member.unbound:
         return f"({member.tag} != 2)"
     return member != UNBOUND

@@ -172,6 +172,7 @@ class Context(Emitter):
             return None
         raised = getattr(builtins, error)
         for handler in reversed(self.except_targets):
+            # It may catch the exception or not, so plain Python decides.
             if handler.error is None:
                 return None
             if issubclass(raised, handler.error):
@@ -200,6 +201,7 @@ class Context(Emitter):
             return self.state, self.buffer
         except Unreachable:
             return None, self.buffer
+        # The trap stays inside this branch: calls that take the other one are still compiled.
         except UnsupportedFunction:
             raise
         except CannotCompile as error:
@@ -302,6 +304,7 @@ class Context(Emitter):
             buffer.append(slot)
             if once:
                 buffer.append("break")
+            # Falling out of the inside ends a block, and begins the next round of a loop.
             (exits.exits if once else exits.back_edges).append((self.state, slot))
         except Unreachable:
             pass
@@ -315,6 +318,7 @@ class Context(Emitter):
         self.buffer.extend(f"{flag} = False" for flag in dict.fromkeys(flag for flag, _, _ in exits.pending))
         self.buffer.append(("while", "True", buffer))
         outer = self.open_blocks[-1] if self.open_blocks else None
+        # In the next block out, a jump to that block's end or head is its keyword; others continue outwards.
         for flag, target, keyword in exits.pending:
             self.buffer.append(f"if {flag}: {keyword if outer is target else 'break'}")
             if outer is not target and outer is not None:
@@ -346,5 +350,5 @@ class Context(Emitter):
         return Unreachable()
 
 
+# The function that translates each kind of expression or statement.
 HandlerTable = dict[type[ast.AST], Callable[[Context, Any], Any]]
-"""The function that translates each kind of expression or statement."""

@@ -36,10 +36,11 @@ from racer.reward.compile.values import (
     shape_width,
 )
 
+# Lines of code. A list inside is a slot that is filled later: the code of a join is known only when all paths to it
+# are. A tuple is ("while", test, buffer) or ("if", test, buffer, buffer).
 Buffer = list[Any]
-"""Lines of code. A list inside is a slot that is filled later; a tuple is an `if` or a `while` with its buffers."""
+# Code that can be repeated at no cost: a name or a number.
 ATOM = re.compile(r"[A-Za-z_]\w*\Z|-?[\d.]+(e[+-]?\d+)?\Z")
-"""Code that can be repeated at no cost: a name or a number."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -128,6 +129,7 @@ class Emitter:
     def new_name(self, hint: str = "t") -> str:
         """Return the name of a new variable of the written code; `hint` is what it begins with."""
         self._name_count += 1
+        # Python's names may hold any letters, and a hint may be the key of a dict.
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
         return f"{clean}_{self._name_count}"
 
@@ -137,6 +139,7 @@ class Emitter:
 
     def frame_number(self, path: tuple[Any, ...]) -> int:
         """Return the number of the frame of the call that a path leads to."""
+        # The same path has the same frame on each pass, so that names of a loop's head are found again.
         return self._frames.setdefault(path, len(self._frames) + 1)
 
     def new_object(self, content: Content) -> ObjectRef:
@@ -256,6 +259,7 @@ def is_live(emitter: Emitter, key: VariableKey) -> bool:
     if number <= 0 or name.startswith("$") or frame is None:
         return True
     scope = frame.scope
+    # Functions inside may read a captured name whenever they are called.
     if name in scope.captured or name not in scope.local_names or frame.is_comprehension or frame.is_class:
         return True
     loads = scope.loads.get(name)
@@ -311,6 +315,7 @@ def copy_elements(emitter: Emitter, content: Content, seq: ArraySequence, state:
             for j, (leaf, _) in enumerate(zip(leaf_values(item, emitter, state), leaf_kinds(seq.shape), strict=True)):
                 emitter.write(f"{seq.array}[{base + k * size + j}] = {as_kind(leaf, 'f')}")
         return
+    # The lists may differ in stride and shape, so each number is copied by its place in the element.
     assert isinstance(content, ArraySequence)
     length = as_kind(content.length, "i")
     if not isinstance(content.length, Constant):
@@ -389,6 +394,7 @@ class JoinInputs:
         is assigned here is therefore computed before the first assignment; lists that change places are not covered.
         """
         emitter = self.emitter
+        # Copies are not buffered: one that reads what another overwrites would read the new elements.
         targets = {(seq.array, seq.offset) for _, seq in self._copies[index]}
         for content, seq in self._copies[index]:
             if isinstance(content, ArraySequence) and (content.array, content.offset) in targets:

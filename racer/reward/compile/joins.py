@@ -86,10 +86,10 @@ from racer.reward.compile.values import (
     shape_width,
 )
 
+# Contents of one object at the end of each path; None where the object does not exist on a path.
 ContentsByPath = Sequence[Content | None]
-"""Contents of one object at the end of each path; None where the object does not exist on a path."""
+# One value at the end of each path; None where a path does not have it, as the payload of a name that is None there.
 ValuesByPath = Sequence[Value | None]
-"""One value at the end of each path; None where a path has nothing to say, as for a list that is empty there."""
 _SEVERAL_TYPES = "its value is of several types"
 # Values of variables on a path that gives them none; they are never read there.
 _DEFAULTS = {"b": "False", "i": "0", "f": "0.0", "n": "0.0"}
@@ -150,6 +150,7 @@ class Joiner:
             value = self.join(values, self.emitter.lookup(key, self.head) if self.head else None)
             if value != UNBOUND:
                 self._result.variables[key] = value
+        # Objects of the module exist without a name of this state; pinned ones are in use by an open comprehension.
         for id in {id for state in states for id in state.heap}:
             if id < MODULE_OBJECTS_MAX or id in self.emitter.pinned:
                 self.keep_objects(ObjectRef(id))
@@ -175,6 +176,8 @@ class Joiner:
         if not present:
             return NONE if head is None else self._keep_assumed(head)
         first = present[0]
+        # Equal values. A constant needs no code even where a path does not have it; an expression must be the same
+        # variable on all paths, and in a loop the one that the head assumed.
         if all(v == first for v in present):
             needs_no_code = isinstance(first, (Constant, Builtin, UserFunction, UnknownString, Unbound, Unreadable))
             if needs_no_code and not refs_of(first):
@@ -238,6 +241,7 @@ class Joiner:
                 payload, code = None, "1" if value == NONE else "2"
             payloads.append(payload)
             self.paths.assign(index, tag, code)
+        # The payloads are joined like any values; paths on which the tag is not 0 have none.
         assumed = head.value if isinstance(head, Maybe) else head
         assumed = None if assumed == NONE or isinstance(assumed, Unbound) else assumed
         if assumed is None and all(p is None for p in payloads):
@@ -251,7 +255,7 @@ class Joiner:
         if old:
             kinds.append((old.kind, old.numpy))
         if ("b", True) in kinds and {k for k, _ in kinds} != {"b"}:
-            # Python refuses minus of the first and not of the second; a joined number does not tell them apart.
+            # Python refuses minus of the first and not of the second; a joined number may be either.
             return Unreadable("it is a numpy truth value or a number")
         kind, numpy = join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
         result = old
@@ -294,6 +298,7 @@ class Joiner:
             unreadable = next((item for item in items if isinstance(item, Unreadable)), None)
             return unreadable or TupleValue(tuple(items), first.type)
         ids: list[int | None] = []
+        # A tuple, or a small array, meets a list: give it an id on its path, and join objects.
         for state, value in zip(self._states, values, strict=True):
             if isinstance(value, TupleValue):
                 id = self.emitter.new_object_id()
@@ -335,6 +340,7 @@ class Joiner:
                 self._pending.append((id, [id] * len(self._states), id if self.head else None))
 
     def _join_objects(self) -> None:
+        # Joining contents may bring up further objects; each pair of ids is joined once, so cycles end.
         while self._pending:
             id, ids, old = self._pending.pop()
             self.hint = "item"
@@ -420,6 +426,7 @@ def _join_lists(
     if any(c.type != type for c in present):
         return InvalidContents("a sequence is of several types")
     frozen = any(c.frozen for c in present)
+    # -1 marks a list in an array, whose length may not be known.
     lengths = {len(c.items) if isinstance(c, FixedSequence) else -1 for c in present}
     count = lengths.pop()
     if lengths or count < 0 or not (head is None or (isinstance(head, FixedSequence) and len(head.items) == count)):
@@ -480,6 +487,7 @@ def _list_region(
         if all(isinstance(c, ArraySequence) and (c.array, c.offset, shape_width(c.shape)) == place for c in seqs):
             return first
     capacity = LIST_CAPACITY if joiner.array == "M" else STATE_CAPACITY
+    # The new name makes a site that no other join has.
     offset = joiner.emitter.region(joiner.paths.new_variable("region"), capacity * size, joiner.array)
     return ArraySequence("list", joiner.array, str(offset), NONE, size, NumberShape("f"), capacity)
 
@@ -498,6 +506,7 @@ def _option_index(value: Value | None, options: list[str]) -> str:
         return str(options.index(value.value))
     if not isinstance(value, StringChoice):
         return "0"
+    # Its numbers are those of the join already.
     if tuple(options[: len(value.options)]) == value.options:
         return value.expr
     *firsts, last = [options.index(option) for option in value.options]

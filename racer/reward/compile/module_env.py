@@ -275,7 +275,7 @@ def flat_numbers(row: Any) -> list[Any]:
 FUNCTION_FRAME = -1_000_000
 # Steps from a module's globals to an object: ("global", name), then ("item", k), ("attr", name), ("cell", name), ...
 ObjectPath = tuple[tuple[str, Any], ...]
-# Sequences of at most this many items stay item by item, so that each item can have a type of its own and be folded;
+# Sequences of at most this many items stay item by item, so that each item keeps its type and constants fold;
 # longer ones of numbers become tables.
 ITEMWISE_MAX = 8
 _FORBIDDEN_HOOKS = ("__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__")
@@ -357,6 +357,7 @@ class ModuleEnv:
             path: The way to it from the module's globals.
         """
         kind = type(obj)
+        # By the exact type: a subclass may have other operators.
         if obj is None or kind in (bool, float, str):
             return Constant(obj)
         if kind is int:
@@ -399,6 +400,7 @@ class ModuleEnv:
     def _is_users(self, obj: Any) -> bool:
         """Check whether an object is a class of the user's file, or an instance of one."""
         cls = obj if isinstance(obj, type) else type(obj)
+        # A metaclass, or a base from another module, may change how attributes work.
         name = self.module.get("__name__")
         if type(cls) is not type or cls.__module__ != name:
             return False
@@ -406,6 +408,7 @@ class ModuleEnv:
 
     def _function(self, obj: types.FunctionType, path: ObjectPath) -> Value:
         nodes = self._nodes.get((obj.__code__.co_firstlineno, obj.__name__), [])
+        # Two lambdas on one line share a key, so neither of them is found.
         if obj.__code__.co_filename != self.file or len(nodes) != 1 or obj.__globals__ is not self.module:
             return Unreadable(f"the function `{obj.__name__}`")
         frame = 0
@@ -435,6 +438,7 @@ class ModuleEnv:
         if isinstance(obj, (set, frozenset)):
             if not obj or not _is_plain_set(obj) or any(isinstance(item, str) for item in obj):
                 return InvalidContents("a set of what is not all numbers")
+            # A set is only searched, so the order is free.
             rows = sorted(obj)
             return self._table(rows, join_shapes(NumberShape("i"), table_shape(rows)) or NumberShape("n"), "set")
         if isinstance(obj, dict):
@@ -455,6 +459,7 @@ class ModuleEnv:
     def _array(self, obj: Any) -> Content:
         if obj.ndim not in (1, 2) or obj.dtype.kind not in "bif" or obj.size == 0:
             return InvalidContents("an array that is neither a row nor a table of numbers")
+        # Arithmetic of float32 rounds differently.
         if obj.dtype.kind == "f" and obj.dtype != np.float64:
             return InvalidContents(f"an array of {obj.dtype}")
         shape: Shape = NumberShape(obj.dtype.kind, True)

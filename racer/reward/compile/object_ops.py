@@ -44,15 +44,18 @@ def function_value(context: Context, node: ast.FunctionDef | ast.Lambda) -> User
 def get_attribute(context: Context, target: Value, name: str) -> Value:
     """Return `target.name`."""
     if isinstance(target, Builtin):
+        # Only modules have attributes here: the name of a function is not one of a module.
         module = sys.modules.get(target.name)
         if module is None or not hasattr(module, name):
             raise context.unsupported(f"`{target.name}.{name}`")
         return require_bound(context, context.module_env.value(getattr(module, name), ()))
     if isinstance(target, UserFunction):
+        # Some reward functions keep their state in attributes of a function.
         value = context.lookup((FUNCTION_FRAME - target.serial, name))
         if value == UNBOUND:
             raise context.trap(f"the function has no `{name}`", error="AttributeError")
         return require_bound(context, value, "AttributeError")
+    # A tuple value, a number or a string has its contents in itself.
     content = context.content(target.id) if isinstance(target, ObjectRef) else target
     if isinstance(target, ObjectRef) and isinstance(content, ObjectFields):
         return _field(context, target, content, name)
@@ -131,6 +134,7 @@ def class_member(context: Context, cls: Value, name: str) -> Value | None:
     member = dict(content.items).get(name, UNBOUND)
     if member != UNBOUND:
         return member
+    # Python's order of several bases (C3) is not covered.
     if len(content.bases) > 1:
         raise context.unsupported("a class with several bases")
     return class_member(context, content.bases[0], name) if content.bases else None
@@ -146,6 +150,7 @@ def set_attribute(context: Context, target: Value, name: str, value: Value) -> N
         raise context.unsupported(content.reason)
     if not isinstance(target, ObjectRef) or not isinstance(content, ObjectFields):
         raise context.unsupported(f"a change of the attribute `{name}`")
+    # Of a property only the getter is covered.
     if content.cls is not None:
         member = class_member(context, content.cls, name)
         if isinstance(member, TupleValue) and member.type == "property":

@@ -73,6 +73,7 @@ def in_table(context: Context, sequence: FixedSequence) -> ArraySequence | None:
     numbers = [float(leaf.value) for leaf in leaves if isinstance(leaf, Constant)]
     if shape is None or len(numbers) < len(leaves):
         return None
+    # Equal sequences share their numbers, also those of another pass.
     key = (sequence, shape)
     if key not in context.tables:
         context.tables[key] = context.add_table(numbers)
@@ -83,6 +84,7 @@ def in_table(context: Context, sequence: FixedSequence) -> ArraySequence | None:
 def in_memory(context: Context, sequence: FixedSequence | ArraySequence, site: object) -> ArraySequence:
     """Return the same sequence in memory that may be written; it is copied there where it is not there yet."""
     if isinstance(sequence, ArraySequence):
+        # It lies in memory already.
         if sequence.capacity:
             return sequence
         shape: Shape | None = sequence.shape
@@ -109,11 +111,13 @@ def get_item(context: Context, value: Value, index: Value) -> Value:
     index = as_index(context, index)
     length = length_of(context, value)
     if isinstance(index, Constant) and isinstance(length, Constant):
+        # Both are known: nothing to test when the kernel runs.
         return element_at(context, value, Constant(_checked_index(context, index.value, length.value)))
     count = as_kind(length, "i")
     expr = as_kind(index, "i")
     if not isinstance(index, Constant):
         return element_at(context, value, index_scalar(_written_index(context, expr, count)))
+    # One of the two tests of an unknown index is enough for a known one.
     if index.value >= 0:
         context.trap_if(f"{expr} >= {count}", error="IndexError")
         return element_at(context, value, index)
@@ -167,6 +171,7 @@ def _range_element(value: RangeValue, index: Scalar | Constant) -> Value:
     start, expr = as_kind(value.start, "i"), as_kind(index, "i")
     if value.step != 1:
         expr = f"{value.step} * {expr}"
+    # The items lie between start and stop, or one step beyond.
     ends = [bound_of(v) if isinstance(v, (Scalar, Constant)) else INT_LIMIT for v in (value.start, value.stop)]
     plain = start == "0" and value.step == 1
     return Scalar("i", expr if plain else f"({start} + {expr})", bound=max(ends) + abs(value.step))
@@ -177,6 +182,7 @@ def _lazy_element(context: Context, value: LazyIterable, index: Scalar | Constan
         return TupleValue((_shifted(index, value.parts[1]), element_at(context, value.parts[0], index)))
     if value.kind == "zip":
         return TupleValue(tuple(element_at(context, part, index) for part in value.parts))
+    # `reversed`: count from the end.
     last = length_of(context, value.parts[0])
     if isinstance(last, Constant) and isinstance(index, Constant):
         return element_at(context, value.parts[0], Constant(last.value - 1 - index.value))
@@ -204,6 +210,7 @@ def load_element(context: Context, seq: ArraySequence, index: str) -> Value:
 def _load_shape(context: Context, seq: ArraySequence, base: str, shift: int, shape: Shape) -> Value:
     at = f"{base} + {shift}" if shift else base
     if isinstance(shape, NumberShape):
+        # Arrays hold floats; the shape knows what they were.
         read = f"{seq.array}[{at}]"
         if shape.kind == "i":
             read = f"int({read})"
@@ -212,6 +219,7 @@ def _load_shape(context: Context, seq: ArraySequence, base: str, shift: int, sha
         # Memory may be written before the value is used; the table and the waypoints are constant.
         return Scalar(shape.kind, context.temp(read) if seq.array in "MS" else read, shape.numpy)
     if len(shape.items) > _ROW_ITEMS_MAX:
+        # Only a sequence of one element shape can be a view.
         common: Shape | None = shape.items[0]
         for other in shape.items[1:]:
             common = join_shapes(common, other)
@@ -267,6 +275,7 @@ def get_slice(context: Context, value: Value, lower: Value | None, upper: Value 
     value = require_value(context, value)
     if step is not None and not (isinstance(step, Constant) and isinstance(step.value, int) and step.value):
         raise context.unsupported("a slice with a step that is not known")
+    # A step of None is the same as none.
     by = step.value if isinstance(step, Constant) and step.value is not None else 1
     ends = [None if e is None or e == NONE else as_index(context, e) for e in (lower, upper)]
     start, stop = (e.value if isinstance(e, Constant) else None for e in ends)
@@ -289,15 +298,18 @@ def _slice_view(context: Context, seq: ArraySequence, ends: list[Scalar | Consta
     if by < 0:
         if by != -1 or any(e is not None for e in ends):
             raise context.unsupported("a slice that goes backwards")
+        # `[::-1]`: from the last element, with the stride negated below.
         start, count = context.temp(f"{n} - 1"), seq.length
     else:
         start = _clipped_end(context, ends[0], n, "0")
         stop = _clipped_end(context, ends[1], n, n)
+        # Rounded up: with step 2, three items lie between 0 and 5.
         rows = f"{stop} - {start}" if by == 1 else f"({stop} - {start} + {by - 1}) // {by}"
         count = index_scalar(context.temp(f"max(0, {rows})", "count"))
     offset = context.temp(context.address(seq, start), "row")
     view = ArraySequence(seq.type, seq.array, offset, count, seq.stride * by, seq.shape)
     if seq.array in "MS":
+        # A slice is a copy in Python; only what is never written may be shared.
         view = in_memory(context, view, ("part", context.site()))
     return context.new_object(view)
 
@@ -343,6 +355,7 @@ def set_item(context: Context, target: Value, index: Value, value: Value) -> Non
         return
     ref, sequence = require_writable(context, target)
     index = as_index(context, index)
+    # An array converts what is stored to its own type; only floats are covered.
     if sequence.type == "ndarray":
         value = Scalar("f", as_kind(as_number(context, value), "f"), True)
         items_of = sequence.items if isinstance(sequence, FixedSequence) else ()
@@ -362,6 +375,7 @@ def set_item(context: Context, target: Value, index: Value, value: Value) -> Non
 def _store_element(context: Context, seq: ArraySequence, at: str, value: Value, count: Value) -> ArraySequence:
     """Write an element into memory and return the sequence with it, of length `count`."""
     shape = shape_of(value, context)
+    # The region of an empty list has a made-up shape, which the first element replaces.
     empty = isinstance(seq.length, Constant) and seq.length.value == 0
     joined = shape if empty else join_shapes(seq.shape, shape)
     if shape is None or joined is None:
@@ -437,6 +451,7 @@ def for_each(
         items = TupleValue(tuple(Constant(key) for key, _ in content.items))
     if is_sequence(context, items) and contents_of(context, items).type == "set":
         raise context.unsupported("a loop over a set")
+    # Items of one shape can be read by an unknown index; others need a known one.
     length = length_of(context, items)
     differ = _items_differ(context, items)
     if isinstance(length, Constant) and (length.value <= small or (differ and length.value <= UNROLL_MAX)):
@@ -445,10 +460,11 @@ def for_each(
     if differ:
         raise context.unsupported("a loop over values of several types")
     count = as_kind(length, "i")
+    # The rounds of all loops of a call are counted, so that it cannot run for ever.
     context.write(f"budget -= {count}")
     context.trap_if("budget < 0", ENDLESS)
     line = context.line
-    # The counter moves before the round, so that `continue` needs no code of its own; the body reads a copy.
+    # The counter moves before the round, so that `continue` needs no extra code; the body reads a copy.
     counter = context.new_name("k")
     context.write(f"{counter} = -1")
 
@@ -490,6 +506,7 @@ def _unroll(
 
     def rounds(leave: BlockExits) -> None:
         for k in range(length.value):
+            # Each round has its path, so that lists made in it lie in separate regions.
             context.path = (*path, ("round", k))
             check_length()
             value = element_at(context, items, Constant(k))

@@ -14,14 +14,14 @@ from racer.reward.compile.values import Builtin, UserFunction, Value
 # The frame that these functions are defined in; far below the frames of closures, which count down from -1.
 STDLIB_FRAME = -999_999
 _TREE = ast.parse(Path(__file__).with_name("stdlib_functions.py").read_text(encoding="utf-8"), "stdlib_functions.py")
+# Syntax and serial of each function. Serials of the user's functions are above 0, so these count down.
 STDLIB_FUNCTIONS: dict[str, tuple[ast.FunctionDef, int]] = {
     node.name: (node, -k) for k, node in enumerate((n for n in _TREE.body if isinstance(n, ast.FunctionDef)), 1)
 }
-"""Syntax and serial of each function; serials of the user's functions are above 0."""
+# Serial of each lambda, by the identity of its node; far below the serials of the functions.
 STDLIB_LAMBDAS: dict[int, int] = {
     id(node): -100_000 - k for k, node in enumerate(n for n in ast.walk(_TREE) if isinstance(n, ast.Lambda))
 }
-"""Serial of each lambda, by the identity of its node."""
 
 
 def stdlib_value(name: str) -> Value | None:
@@ -33,6 +33,7 @@ def stdlib_value(name: str) -> Value | None:
         return Builtin(f"racer.{name}")
     if name == "math":
         return Builtin("math")
+    # Looked up here, not in the user's module: a name that the user has overwritten does not reach the library.
     if name in ("abs", "min", "max", "len", "range", "float", "ValueError"):
         return Builtin(f"builtins.{name}")
     return None

@@ -106,9 +106,11 @@ def count_of(items, value):
 
 def pop_at(items, index):
     """Do `items.pop(index)`."""
+    # Read with the index as it was given, which is checked: counted from the start, -n - 1 would become -1 and pass.
+    value = items[index]
     n = len(items)
     at = index + n if index < 0 else index
-    value = items[at]
+    # The items behind it move one place forward; the last place is then free.
     for k in range(at, n - 1):
         items[k] = items[k + 1]
     items.pop()
@@ -118,7 +120,9 @@ def pop_at(items, index):
 def insert(items, index, value):
     """Do `items.insert(index, value)`."""
     n = len(items)
+    # Python takes an index outside the list for its nearest end.
     at = max(0, index + n) if index < 0 else min(index, n)
+    # The list grows by one; the items behind the new one move one place back.
     items.append(value)
     k = n
     while k > at:

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+# Largest absolute value of a whole number in a kernel; every one up to it is exact as a float too.
 INT_LIMIT = 2.0**53
-"""Largest absolute value of a whole number in a kernel; every one up to it is exact as a float too."""
+# Upper bound of lengths and indices; sums and products of two of them stay below 2**63.
 LENGTH_BOUND = 2.0**31
-"""Upper bound of lengths and indices; sums and products of two of them stay below 2**63."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +202,7 @@ def kind_of(value: Value) -> tuple[str, bool] | None:
     """Return the kind of a number and whether it is a numpy scalar; None for any other value."""
     if isinstance(value, Scalar):
         return value.kind, value.numpy
+    # By the exact type: True is an int for `isinstance`.
     if isinstance(value, Constant) and type(value.value) in _KIND_OF:
         return _KIND_OF[type(value.value)], False
     return None
@@ -232,6 +233,7 @@ def join_kinds(kinds: set[str]) -> str:
 def literal(value: bool | int | float) -> str:
     """Return a number as code."""
     if isinstance(value, float):
+        # NAN and INF are globals of the kernel's file; the repr of other floats reads back as the same float.
         if value != value:
             return "NAN"
         if value in (float("inf"), float("-inf")):
@@ -282,6 +284,7 @@ def as_numpy(value: Value) -> Value:
     if isinstance(value, Scalar):
         return replace(value, numpy=True)
     if isinstance(value, Constant) and is_number(value):
+        # Not a constant: numpy's rules differ (1 / 0 is infinity), so Python must not fold it.
         kind = number_kind(value)
         return Scalar(kind, as_kind(value, kind), True, bound_of(value) if kind == "i" else INT_LIMIT)
     return value
@@ -381,6 +384,7 @@ class ArraySequence:
 
 def view_of(seq: ArraySequence, type: str, shape: Shape | None = None) -> ArraySequence:
     """Return the same elements as a read-only sequence of another type, and with another shape of the same width."""
+    # Without a capacity: writing through the view would change the original.
     return ArraySequence(type, seq.array, seq.offset, seq.length, seq.stride, shape or seq.shape)
 
 
@@ -434,6 +438,7 @@ class ProgramState:
 
     def clone(self) -> ProgramState:
         """Return a copy that can be changed separately."""
+        # Values and contents are immutable, so copying the two dicts is enough.
         return ProgramState(dict(self.variables), dict(self.heap))
 
 
@@ -461,4 +466,5 @@ def refs_of(thing: Any) -> list[int]:
             parts = [*thing.defaults, *(value for _, value in thing.keyword_defaults)]
         case _:
             return []
+    # With repetitions: a join counts the references to an object.
     return [ref for part in parts for ref in refs_of(part)]

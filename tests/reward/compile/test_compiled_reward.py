@@ -103,6 +103,21 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     assert message(reward, rows).startswith("twin.py:3: reward_function went round its loops 10,000,000 times")
 
 
+@pytest.mark.parametrize("change", ["items.pop(k)", "del items[k]"])
+@pytest.mark.parametrize("shift", [11, 14, -1])
+def test_an_item_outside_a_list_is_not_removed(change: str, shift: int) -> None:
+    """Fail where plain Python does, at an index below the first item as at one after the last."""
+    start = "    items = [p[0] for p in params['waypoints']]\n"
+    index = f"    k = int(params['steps']) - {shift}\n"
+    text = f"def reward_function(params):\n{start}{index}    {change}\n    return sum(items) + 0.1 * len(items)\n"
+    twins = Twins(text, 8)
+    rows, _ = random_rows(8, 2, COURSES)
+    rows["steps"][:, 0] = np.arange(2, 10)
+    twins.step(rows, None, COURSES)
+    failed = [step for step in range(2, 10) if not -8 <= step - shift < 8]
+    assert (len(twins.gone), twins.compared) == (len(failed), 8 - len(failed))
+
+
 @pytest.mark.parametrize(
     ("table", "item"),
     [
