@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from racer.cli.options import AsJson, DefaultTrack
+
 
 class BenchPart(StrEnum):
     """What can be measured."""
@@ -38,15 +40,13 @@ _ALONE = {
 
 def bench(
     part: Annotated[BenchPart, typer.Argument(help="Part to measure.")] = BenchPart.ALL,
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default willow_bend.")
-    ] = None,
+    track: DefaultTrack = None,
     config: Annotated[str, typer.Option(help="Train with this configuration in `learn`.")] = "default",
     reward: Annotated[
         str | None, typer.Option(help="Train with this reward function in `learn`; by default as configured.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Train with this number of seeds in `learn`.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure this machine with validated workloads: medians of five.
 

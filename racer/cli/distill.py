@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from racer.cli.options import LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
 from racer.cli.train import learn_until_stopped, open_to_resume
 
 
@@ -23,24 +23,18 @@ def distill(
             "--track", "--tracks", "-t", help="Learn on this track: a name, a file or `generated:1..50`; repeatable."
         ),
     ] = None,
-    vehicle: Annotated[str | None, typer.Option(help="Learn with this vehicle: a name or a file.")] = None,
+    vehicle: LearnVehicle = None,
     disturbance: Annotated[
         str | None,
         typer.Option(
             "--disturbance", help="Vary car and sensors from episode to episode: none, mild, real, or a file."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Set key=value on top, as in --set dagger.rounds=60; repeatable.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Stop after this wall time [min], the teacher's training included.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed all that happens by chance; by default as configured.")] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Write the run into this folder; by default a new one in ./runs.")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Resume this distillation after a stop of any kind.")] = None,
+    settings: LearnSettings = None,
+    minutes: LearnMinutes = None,
+    seed: LearnSeed = None,
+    run_dir: RunDir = None,
+    resume: Resume = None,
 ) -> None:
     """Teach a policy that gets only the camera from a teacher that gets the state, and leave a run folder."""
     from racer.cli.progress import DistillDisplay

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed
+
 if TYPE_CHECKING:
     from racer.evaluate import Evaluation
 
 
 def evaluate(
     policy: Annotated[str, typer.Argument(help="Run folder, bundle, `random` or `pure_pursuit`.")],
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Track: a name or a file; by default the policy's own.")
-    ] = None,
+    track: PolicyTrack = None,
     laps: Annotated[int, typer.Option(min=1, max=10_000, help="Drive this number of laps.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Seed the starts and all that happens by chance.")] = 0,
-    vehicle: Annotated[
-        str | None, typer.Option(help="Drive this vehicle: a name or a file; by default the policy's own.")
-    ] = None,
+    seed: Seed = 0,
+    vehicle: PolicyVehicle = None,
     race: Annotated[
         str | None,
         typer.Option(
@@ -31,9 +29,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, max=6, help="Place this number of boxes or bots by chance; by default as in training."),
     ] = None,
-    disturbance: Annotated[
-        str, typer.Option(help="Vary the car and its sensors from lap to lap: none, mild, real, or a file.")
-    ] = "none",
+    disturbance: Disturbance = "none",
     picture: Annotated[
         Path | None, typer.Option(help="Draw the driven paths, coloured by speed, into this PNG file.")
     ] = None,
@@ -43,7 +39,7 @@ def evaluate(
     replay: Annotated[
         Path | None, typer.Option(help="Write all laps into this file for `racer watch` and `racer video`.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Drive laps with a policy and print their times and faults; exits 0 whatever the laps."""
     from racer.cli.progress import ProgressLine

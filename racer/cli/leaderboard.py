@@ -13,6 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from racer.cli.options import (
+    AsJson,
+    DefaultTrack,
+    Entrants,
+    ModelTime,
+    RaceReplay,
+    RuleSettings,
+    RulesName,
+    Seed,
+    Vehicle,
+)
+
 if TYPE_CHECKING:
     from racer.race.leaderboard.standings import Board, Format, Standing
     from racer.race.leaderboard.store import Leaderboard
@@ -40,28 +52,22 @@ def leaderboard(
 @app.command("add")
 def add(
     context: typer.Context,
-    rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")],
-    bundles: Annotated[list[str], typer.Argument(help="Entrants: bundles or run folders, as `label=file` or `file`.")],
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Race on this track: a name or a file; by default willow_bend.")
-    ] = None,
-    vehicle: Annotated[str, typer.Option(help="Give all entrants this vehicle: a name or a file.")] = "deepracer",
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all that happens by chance.")] = 0,
-    replay: Annotated[Path | None, typer.Option(help="Write the first trial into this file.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Set key=value on top of the rules, such as race=head_to_head.")
-    ] = None,
-    model_s: Annotated[
-        float, typer.Option(min=0.1, help="Void the race when an entrant's model takes more wall time than this [s].")
-    ] = 600.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    rules: RulesName,
+    bundles: Entrants,
+    track: DefaultTrack = None,
+    vehicle: Vehicle = "deepracer",
+    seed: Seed = 0,
+    replay: RaceReplay = None,
+    settings: RuleSettings = None,
+    model_s: ModelTime = 600.0,
+    as_json: AsJson = False,
 ) -> None:
     """Race bundles under rules, and keep the result with all that a rerun needs."""
     from racer.cli.progress import ProgressLine
-    from racer.race.plan import plan_race
+    from racer.race.run import run_race
 
-    with (
-        plan_race(
+    with ProgressLine("racing") as progress:
+        result, _, number = run_race(
             rules,
             bundles,
             track=track,
@@ -70,10 +76,9 @@ def add(
             settings=settings or (),
             leaderboard=context.obj,
             replay=replay,
-        ) as plan,
-        ProgressLine("racing") as progress,
-    ):
-        result, number = plan.run(model_s=model_s, report=progress)
+            model_s=model_s,
+            report=progress,
+        )
     if as_json:
         import json
 
@@ -160,9 +165,7 @@ def page(
 def verify(
     context: typer.Context,
     races: Annotated[list[int] | None, typer.Argument(help="Numbers of races; by default all.")] = None,
-    model_s: Annotated[
-        float, typer.Option(min=0.1, help="Void a race when an entrant's model takes more wall time than this [s].")
-    ] = 600.0,
+    model_s: ModelTime = 600.0,
 ) -> None:
     """Run races again and compare: every bit on the same machine and versions, else status and times.
 

@@ -5,32 +5,13 @@ Commands import what they need when they run, so that `racer --help` is quick an
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from racer import __version__
-from racer.cli import (
-    bench,
-    calibrate_sim,
-    car,
-    deepracer,
-    deploy,
-    distill,
-    evaluate,
-    export,
-    leaderboard,
-    new,
-    race,
-    report,
-    rewards,
-    show_sensors,
-    tracks,
-    train,
-    video,
-    watch,
-)
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -41,68 +22,31 @@ app = typer.Typer(
     add_completion=False,
 )
 
-# The panels of `racer --help`, and the commands in each, in their order.
-_PANELS: dict[str, dict[str, Any]] = {
-    "Train": {
-        "new": new.new,
-        "train": train.train,
-        "distill": distill.distill,
-        "evaluate": evaluate.evaluate,
-        "report": report.report,
-        "export": export.export,
-    },
-    "Tracks and rewards": {
-        "tracks": tracks.app,
-        "rewards": rewards.app,
-        "show-sensors": show_sensors.show_sensors,
-        "deepracer": deepracer.app,
-    },
-    "Race": {
-        "race": race.race,
-        "leaderboard": leaderboard.app,
-        "watch": watch.watch,
-        "video": video.video,
-    },
-    "Car": {
-        "car": car.app,
-        "deploy": deploy.deploy,
-        "calibrate-sim": calibrate_sim.calibrate_sim,
-    },
-    "Tools": {
-        "bench": bench.bench,
-    },
+_PANELS = {
+    "Train": "new train distill evaluate report export",
+    "Tracks and rewards": "tracks rewards show-sensors deepracer",
+    "Race": "race leaderboard watch video",
+    "Car": "car deploy calibrate-sim",
+    "Tools": "bench",
 }
+"""Panels of `racer --help` and their commands: a module of this package has `app` or a function of its name."""
 for _panel, _commands in _PANELS.items():
-    for _name, _command in _commands.items():
-        if isinstance(_command, typer.Typer):
-            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+    for _command in _commands.split():
+        _name = _command.replace("-", "_")
+        _module = importlib.import_module(f"racer.cli.{_name}")
+        if hasattr(_module, "app"):
+            app.add_typer(_module.app, name=_command, rich_help_panel=_panel)
         else:
-            app.command(_name, rich_help_panel=_panel)(_command)
+            app.command(_command, rich_help_panel=_panel)(getattr(_module, _name))
 
-# Import name -> the extra that brings it.
-_EXTRAS = {
-    "torch": "train",
-    "stable_baselines3": "train",
-    "gymnasium": "train",
-    "numba": "train",
-    "onnx": "train",
-    "onnxscript": "train",
-    "scipy": "train",
-    "tensorboard": "train",
-    "matplotlib": "train",
-    "jinja2": "train",
-    "pygments": "train",
-    "PIL": "train",
-    "onnxruntime": "train",
-    "pygame": "view",
-    "imageio_ffmpeg": "view",
-    "mcap": "car",
-    "smbus2": "car",
-    "fastapi": "car",
-    "uvicorn": "car",
-    "websockets": "car",
-    "cryptography": "sign",
+_PACKAGES = {
+    "train": "torch stable_baselines3 gymnasium numba onnx onnxscript scipy tensorboard matplotlib jinja2 pygments PIL "
+    "onnxruntime",
+    "view": "pygame imageio_ffmpeg",
+    "car": "mcap smbus2 fastapi uvicorn websockets",
+    "sign": "cryptography",
 }
+"""Import names of the packages that each extra brings."""
 
 
 def _version(requested: bool) -> None:
@@ -128,9 +72,10 @@ def main() -> None:
         _fail(error)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRAS:
+        extra = next((extra for extra, packages in _PACKAGES.items() if package in packages.split()), None)
+        if extra is None:
             raise
-        _fail(MissingExtra(f"This command (package `{package}`)", _EXTRAS[package]))
+        _fail(MissingExtra(f"This command (package `{package}`)", extra))
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")
         sys.exit(130)

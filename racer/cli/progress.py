@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -67,22 +67,6 @@ class ProgressLine:
             self._bar.update(self._task, total=1.0, completed=fraction, text=self._doing)
 
 
-class LearningOutcome(Protocol):
-    """Result of a training or a distillation, as far as both are printed in the same way."""
-
-    @property
-    def seconds(self) -> float:
-        """Wall time [s]."""
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """Record of the best evaluation; None where no checkpoint was kept."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user stopped it."""
-
-
 class LearningDisplay:
     """Shows the course of a run on a terminal; without one, evaluations alone are printed.
 
@@ -129,7 +113,7 @@ class LearningDisplay:
         """Move the bar to the finished fraction `done`, 0..1, with `text` beside it."""
         self.bar.update(self._task, completed=done, text=text)
 
-    def finish(self, amount: str, outcome: LearningOutcome) -> None:
+    def finish(self, amount: str, outcome: TrainingOutcome | DistillOutcome) -> None:
         """Print the outcome and the next commands; `amount` is how much was learned, such as `600,000 steps`."""
         how = "stopped" if outcome.interrupted else "done"
         self.console.print(f"{how}: {amount} in {outcome.seconds:.0f} s")

@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from racer.cli.options import (
+    AsJson,
+    DefaultTrack,
+    Entrants,
+    ModelTime,
+    RaceReplay,
+    RuleSettings,
+    RulesName,
+    Seed,
+    Vehicle,
+)
+
 if TYPE_CHECKING:
     from racer.config.rules import Rules
     from racer.race.guarded_race import Stopwatch
@@ -50,59 +62,57 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
 
 
 def race(
-    rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")],
-    entrants: Annotated[
-        list[str],
-        typer.Argument(metavar="BUNDLES...", help="Entrants: bundles or run folders, as `label=file` or `file`."),
-    ],
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Race on this track: a name or a file; by default willow_bend.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all that happens by chance.")] = 0,
-    vehicle: Annotated[str, typer.Option(help="Give all entrants this vehicle: a name or a file.")] = "deepracer",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Set key=value on top of the rules, such as race=head_to_head.")
-    ] = None,
+    rules: RulesName,
+    entrants: Entrants,
+    track: DefaultTrack = None,
+    seed: Seed = 0,
+    vehicle: Vehicle = "deepracer",
+    settings: RuleSettings = None,
     window: Annotated[bool, typer.Option("--window", help="Show the race in a window.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     video: Annotated[Path | None, typer.Option(help="Make a film of the first trial: .mp4 or .gif.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="Write the first trial into this file.")] = None,
+    replay: RaceReplay = None,
     leaderboard: Annotated[
         Path | None, typer.Option(help="Keep the result in this leaderboard; for bundles and run folders.")
     ] = None,
-    model_s: Annotated[
-        float, typer.Option(min=0.1, help="Void the race when an entrant's model takes more wall time than this [s].")
-    ] = 600.0,
+    model_s: ModelTime = 600.0,
 ) -> None:
     """Race policies under rules; exits 0 whatever the result."""
+    from tempfile import TemporaryDirectory
+
     from racer.cli.progress import ProgressLine
-    from racer.race.plan import plan_race
+    from racer.race.run import check_writable, run_race
 
     if video is not None:
         from racer.viewer.watch import check_film_path, make_film
 
         check_film_path(video)
-    with plan_race(
-        rules,
-        entrants,
-        track=track,
-        vehicle=vehicle,
-        seed=seed,
-        settings=settings or (),
-        leaderboard=leaderboard,
-        replay=replay,
-        film=video,
-    ) as plan:
+        check_writable(video)
+    with TemporaryDirectory(prefix="racer_film_") as folder:
+        recording = replay or (None if video is None else Path(folder) / "race.replay")
         with ProgressLine("racing") as progress:
-            result, number = plan.run(drive=WINDOW_DRIVER if window else None, model_s=model_s, report=progress)
-        _print_result(result, plan.rules, number, as_json=as_json)
+            result, chosen, number = run_race(
+                rules,
+                entrants,
+                track=track,
+                vehicle=vehicle,
+                seed=seed,
+                settings=settings or (),
+                leaderboard=leaderboard,
+                replay=replay,
+                recording=recording,
+                drive=WINDOW_DRIVER if window else None,
+                model_s=model_s,
+                report=progress,
+            )
+        _print_result(result, chosen, number, as_json=as_json)
         if replay is not None:
             typer.echo(f"wrote {replay}", err=as_json)
         if number is not None:
             typer.echo(f"kept as race {number} of {leaderboard}", err=as_json)
         if video is not None:
             with ProgressLine("drawing the film") as progress:
-                make_film([str(plan.recording)], video, report=progress)
+                make_film([str(recording)], video, report=progress)
             typer.echo(f"wrote {video}", err=as_json)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from racer.cli.options import AsJson
 from racer.errors import RacerError, RewardError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ TrackOption = Annotated[
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
 Speed = Annotated[
-    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")
+    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed (m/s).")
 ]
 
 
@@ -52,7 +53,7 @@ def check(
             "--track", "-t", help="Sample states of this track, repeatable; by default yours and four shipped."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses too, such as other imports.")
     ] = False,

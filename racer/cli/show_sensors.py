@@ -7,18 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from racer.cli.options import DefaultTrack, Disturbance, Seed, Vehicle
+
 
 def show_sensors(
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default willow_bend.")
-    ] = None,
-    disturbance: Annotated[
-        str, typer.Option(help="Vary car and sensors from episode to episode: none, mild, real, or a file.")
-    ] = "real",
+    track: DefaultTrack = None,
+    disturbance: Disturbance = "real",
     output: Annotated[Path, typer.Option("--output", "-o", help="Write this PNG file.")] = Path("sensors.png"),
-    vehicle: Annotated[str, typer.Option(help="Drive this vehicle: a name or a file.")] = "deepracer",
+    vehicle: Vehicle = "deepracer",
     colour: Annotated[Literal["grey", "rgb"], typer.Option(help="Draw the camera in these colours.")] = "grey",
-    seed: Annotated[int, typer.Option(min=0, help="Seed the starts and the disturbance.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Draw a sheet of what policies get under a disturbance: frames and scans, beside undisturbed ones."""
     from racer.cli.rewards import check_png_path

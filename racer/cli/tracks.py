@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from racer import assets
+from racer.cli.options import AsJson
 from racer.errors import TrackError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, convert, generate and fetch tracks.")
 
 _SPEC_HELP = "Track: a name, a file, or generated:SEED; options follow an @, as in Monza.csv@1/18."
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that exists.")]
 
 
@@ -52,7 +52,7 @@ def show(
         Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")
     ] = None,
     width_px: Annotated[
-        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide [pixels].")
+        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide (pixels).")
     ] = 1200,
 ) -> None:
     """Draw a track into a PNG file."""
@@ -71,7 +71,7 @@ def show(
 
 @app.command("check")
 def check_tracks(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help=_SPEC_HELP)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help=_SPEC_HELP)],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +98,7 @@ def convert(
     ] = None,
     width: Annotated[
         float | None,
-        typer.Option("--width", help="Give a race line this road width [m of the file]; by default from the file."),
+        typer.Option("--width", help="Give a race line this road width (m of the file); by default from the file."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -133,7 +133,7 @@ def generate(
 
 @app.command("fetch")
 def fetch_tracks(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Published DeepRacer tracks.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Published DeepRacer tracks.")] = None,
     *,
     show_list: Annotated[bool, typer.Option("--list", help="List what can be fetched.")] = False,
     base_url: Annotated[

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from racer.cli.options import LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
+
 if TYPE_CHECKING:
     from racer.cli.progress import LearningDisplay
     from racer.runs import RunFolder
@@ -58,22 +60,15 @@ def train(
     reward: Annotated[
         str | None, typer.Option("--reward", "-r", help="Train with this reward function: a name or a file.")
     ] = None,
-    vehicle: Annotated[str | None, typer.Option(help="Train with this vehicle: a name or a file.")] = None,
+    vehicle: LearnVehicle = None,
     config: Annotated[
         str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
     ] = "default",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Set key=value on top, as in --set ppo.learning_rate=1e-4; repeatable."),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Stop after this wall time [min]; by default as configured.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed all that happens by chance; by default as configured.")] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Write the run into this folder; by default a new one in ./runs.")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Resume this run after a stop of any kind.")] = None,
+    settings: LearnSettings = None,
+    minutes: LearnMinutes = None,
+    seed: LearnSeed = None,
+    run_dir: RunDir = None,
+    resume: Resume = None,
     show_prints: Annotated[
         bool, typer.Option("--show-prints", help="Run the reward as plain Python and print its last prints at the end.")
     ] = False,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from racer.cli.options import PolicyTrack
+
 
 def video(
     what: Annotated[
@@ -14,15 +16,13 @@ def video(
         typer.Argument(help="Replay files, or run folders, bundles and `pure_pursuit`; several drive together."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Write the film into this .mp4 or .gif file.")],
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Track of policies; by default the first policy's own.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, max=3600.0, help="Let policies drive for this time [s].")] = 20.0,
+    track: PolicyTrack = None,
+    seconds: Annotated[float, typer.Option(min=1.0, max=3600.0, help="Let policies drive for this time (s).")] = 20.0,
     view: Annotated[str, typer.Option(help="Show this view: track, chase or camera.")] = "track",
     follow: Annotated[int, typer.Option(min=1, help="Follow the car with this number.")] = 1,
     speed: Annotated[float, typer.Option(min=0.1, max=64.0, help="Play at this multiple of real time.")] = 1.0,
     size: Annotated[
-        str | None, typer.Option(help="Draw WIDTHxHEIGHT [pixels]; by default 1280x800, in a GIF 640x400.")
+        str | None, typer.Option(help="Draw WIDTHxHEIGHT (pixels); by default 1280x800, in a GIF 640x400.")
     ] = None,
     fps: Annotated[
         float | None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from racer.cli.options import PolicyTrack, PolicyVehicle, Seed
+
 
 def watch(
     what: Annotated[
@@ -15,16 +17,12 @@ def watch(
             help="Run folders, bundles, `pure_pursuit` and `random`, or replay files; several drive together."
         ),
     ],
-    track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Track: a name or a file; by default the first policy's own.")
-    ] = None,
-    vehicle: Annotated[
-        str | None, typer.Option(help="Vehicle: a name or a file; by default the first policy's own.")
-    ] = None,
+    track: PolicyTrack = None,
+    vehicle: PolicyVehicle = None,
     reward: Annotated[
         str | None, typer.Option(help="Show this reward function: a name or a file; by default each run's own.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed all that happens by chance.")] = 0,
+    seed: Seed = 0,
     live: Annotated[bool, typer.Option("--live", help="Follow a training: drive its newest checkpoint.")] = False,
     me: Annotated[bool, typer.Option("--me", help="Add a car that you drive with arrow keys or a gamepad.")] = False,
     view: Annotated[str, typer.Option(help="Begin with this view: track, chase or camera; `v` changes it.")] = "track",
@@ -32,7 +30,7 @@ def watch(
     replay: Annotated[Path | None, typer.Option(help="Write what was driven into this file at the end.")] = None,
     scale: Annotated[
         float | None,
-        typer.Option(min=0.5, max=4.0, help="Draw each point this large [pixels]; by default by the screen."),
+        typer.Option(min=0.5, max=4.0, help="Draw each point this large (pixels); by default by the screen."),
     ] = None,
 ) -> None:
     """Watch policies drive, or a replay, in a window; F1 shows the keys."""
