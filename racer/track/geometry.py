@@ -148,7 +148,7 @@ def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tup
 
 
 def signed_widths(center: Points, left: Points, right: Points, *, closed: bool) -> Floats:
-    """Return the width square to the direction of travel [m], shape (R,); negative where left and right are exchanged."""
+    """Return the width square to the line [m], shape (R,); negative where left and right are exchanged."""
     return np.asarray(_cross(tangents(center, closed=closed), left - right))
 
 
