@@ -1,6 +1,6 @@
 """Bounds the work of an ONNX graph from the shapes of its tensors, without running it.
 
-`OPERATOR_RULES` lists the operators that an entrant's graph may use. A rule derives the shapes of the outputs from those
+`OPERATOR_RULES` lists the operators that an entrant may use. A rule derives the shapes of the outputs from those
 of the inputs, by the operator descriptions of the ONNX standard (onnx.ai/onnx/operators), and counts multiply-adds.
 Integers in small tensors are followed too, because graphs compute shapes from them. Example: `Gemm` of (1, 64) by
 (64, 2) gives shape (1, 2) and 128 multiply-adds. Where a rule cannot determine a shape, the graph is refused.

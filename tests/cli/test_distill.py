@@ -95,7 +95,7 @@ def test_ctrl_c_while_the_teacher_learns(run, monkeypatch, tmp_path):
         (["teacher.bundle", "--set", "env.sensors=[state]"], "a student has [camera] or [stereo]"),
         (["--set", "teacher.env.sensors=[lidar]"], "of a teacher must be [state]"),
         (["teacher.bundle", "--set", "network=big"], "`network` is 'big'"),
-        (["--resume", "nowhere"], "nowhere is no run folder"),
+        (["--resume", "nowhere"], "nowhere is not a run folder"),
         (["teacher.bundle", "--resume", "mine"], "leave out a teacher"),
         (["--resume", "mine", "--seed", "1"], "leave out --seed"),
         (["teacher.bundle", "--run-dir", "there"], "there exists already"),
