@@ -112,7 +112,7 @@ def broken_files():
         ),
         "other": (lambda path: rebuilt(path, **{"header.json": header_with(path, format="x")}), "not of format"),
         "key": (lambda path: rebuilt(path, **{"header.json": header_with(path, wheels=4)}), "wheels"),
-        "json": (lambda path: rebuilt(path, **{"header.json": b"{"}), "is no JSON"),
+        "json": (lambda path: rebuilt(path, **{"header.json": b"{"}), "is not JSON"),
         "cars": (lambda path: rebuilt(path, **{"header.json": one_car(path)}), "not those of 1 cars"),
         "road": (lambda path: rebuilt(path, **{"track.npz": short}), "lacks the road"),
         "steps": (lambda path: rebuilt(path, **{"steps.npz": short}), "no usable `car.x`"),
@@ -150,7 +150,7 @@ def test_broken_files_are_one_line(tmp_path, how):
 
 def test_missing_file_is_one_line(tmp_path):
     """Say that there is no such file."""
-    with pytest.raises(ReplayError, match="no such file"):
+    with pytest.raises(ReplayError, match="does not exist"):
         read_replay(tmp_path / "a.replay")
     assert not is_replay(tmp_path / "a.replay")
 
