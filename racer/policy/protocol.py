@@ -12,22 +12,22 @@ from racer.contract import SensorSpec
 
 
 class Policy(Protocol):
-    """Anything that maps observations to actions.
-
-    Attributes:
-        name: name in results.
-        sensors: sensors that an observation must contain; it may contain more.
-        control_rate_hz: control rate [Hz]; None: any.
-    """
+    """Anything that maps observations to actions."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in results."""
+        ...
 
     @property
-    def sensors(self) -> tuple[SensorSpec, ...]: ...
+    def sensors(self) -> tuple[SensorSpec, ...]:
+        """Sensors that an observation must contain; it may contain more."""
+        ...
 
     @property
-    def control_rate_hz(self) -> float | None: ...
+    def control_rate_hz(self) -> float | None:
+        """Control rate [Hz]; None: any."""
+        ...
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
         """Choose the actions of a batch.

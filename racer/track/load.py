@@ -86,7 +86,7 @@ def find_route(name: str, routes: Mapping[str, PublishedRoute]) -> PublishedRout
     """Return the route of a name.
 
     Raises:
-        AssetError: there is no such route; the message suggests the nearest name.
+        AssetError: the manifest has no route of that name; the message suggests the nearest name.
     """
     name = name.removesuffix(".npy")
     if name in routes:
