@@ -1,10 +1,10 @@
-"""One exported policy on disk: a zip with the graph, its contract, its weights and what it once answered.
+"""Bundles: one exported policy on disk, a zip with graph, contract, weights and recorded outputs.
 
-Everything is checked before anything is used: sizes, names and sha256 of each member, versions, that arrays
-are plain numbers, that the graph holds all of its data. Nothing is unpickled and nothing is unpacked to disk.
-Reading needs numpy and pydantic only. The layout is described in docs/bundle.md.
+`read_bundle` checks everything before it is used: sizes, names and sha256 of each member, versions, arrays (plain
+numbers) and the graph (no external data). Nothing is unpickled or unpacked to disk. Reading needs numpy and pydantic
+only. docs/bundle.md describes the layout.
 
-The hashes find damage and mix-ups. They are no signature: who can write the file can also write its manifest.
+The hashes detect damage and mix-ups. They are not a signature: an author of the file can also write its manifest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMAT = "racer-bundle"
 VERSION = 1
 SUFFIX = ".bundle"
 MEMBER_MAX = 64 * 1024 * 1024
-"""Bytes of a member, unpacked; a policy of this size would not run on a car."""
+"""Largest size of an unpacked member [bytes]; a policy of this size would not run on a car."""
 _JSON_MAX = 1024 * 1024
 
 _MANIFEST = "manifest.json"
@@ -38,16 +38,16 @@ _ONNX, _CONTRACT, _WEIGHTS, _GOLDEN = "policy.onnx", "contract.json", "weights.n
 MEMBERS = (_ONNX, _CONTRACT, _WEIGHTS, _GOLDEN)
 
 GOLDEN_TOLERANCE = 1e-5
-"""Of the output's range; the same as in the export's own check."""
+"""Largest error of an action, as a fraction of the output's range; the export checks the same."""
 LOGIT_GAP = 1e-4
-"""Two best logits that are closer than this may be told apart differently by another runtime."""
+"""Difference of the two best logits below which another runtime may choose the other action."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenSample:
-    """Recorded observations (B, ...) as the sensors gave them, and the graph's outputs for them by name.
+    """Recorded observations (B, ...) of the sensors, and the graph's outputs for them by name.
 
-    Where frames are stacked, the rows are what one car saw, one after the other from its start.
+    Where frames are stacked, the rows are successive observations of one car from its start.
     """
 
     inputs: Mapping[str, NDArray]
@@ -69,11 +69,11 @@ class ActingPolicy(Protocol):
     """The part of a policy that `check_golden` needs."""
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray:
-        """Actions (B, 2), degrees and m/s."""
+        """Return steering angles [degrees] and speeds [m/s], shape (B, 2)."""
         ...
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Forget what was seen."""
+        """Forget the past of the cars in `mask`; None: of all."""
         ...
 
 
@@ -82,8 +82,15 @@ def write_bundle(
 ) -> None:
     """Write a bundle, whole or not at all; the same content gives the same bytes.
 
+    Args:
+        path: the file to write.
+        onnx: bytes of the graph.
+        contract: the contract; hashes of graph and weights are added.
+        weights: state_dict of the torch policy as arrays.
+        golden: recorded observations and outputs.
+
     Raises:
-        BundleError: what is given would not be read back, for example a graph with external data.
+        BundleError: `read_bundle` would refuse the content, for example a graph with external data.
     """
     check_no_external_data(onnx, source=_ONNX)
     _check_golden_shapes(golden, contract, source=_GOLDEN)
@@ -109,7 +116,7 @@ def write_bundle(
 
 
 def is_bundle(path: Path | str) -> bool:
-    """Whether a path is a file that claims to be a bundle; it may still be broken."""
+    """Return whether a file has the members of a bundle; it may still be damaged."""
     path = Path(path)
     if not path.is_file():
         return False
@@ -121,10 +128,10 @@ def is_bundle(path: Path | str) -> bool:
 
 
 def read_bundle(path: Path | str) -> Bundle:
-    """Read a bundle and verify all of it.
+    """Read and verify a bundle.
 
     Raises:
-        BundleError: one line that names the file and what is wrong with it.
+        BundleError: one line that names the file and the problem.
     """
     path = Path(path)
     try:
@@ -152,11 +159,10 @@ def read_bundle(path: Path | str) -> Bundle:
 
 
 def check_golden(bundle: Bundle, policy: ActingPolicy) -> None:
-    """Make sure that a policy answers as the graph did when the bundle was made.
+    """Check that a policy gives the actions that were recorded when the bundle was made.
 
     Raises:
-        BundleError: an action differs by more than 1e-5 of the action space's range; where the two best
-            logits were
+        BundleError: an action differs by more than 1e-5 of the action space's range; where the two best logits are
             within 1e-4 of each other, another choice is allowed.
     """
     golden, space = bundle.golden, bundle.contract.action_space
@@ -173,7 +179,6 @@ def check_golden(bundle: Bundle, policy: ActingPolicy) -> None:
         k = int(np.argmax(wrong))
         raise BundleError(
             f"Bundle {bundle.name}: on recorded observation {k} the policy answers {actions[k].tolist()}, "
-            f""
             f"recorded was {golden.outputs['action'][k].tolist()} (degrees, m/s)"
         )
 
@@ -195,13 +200,13 @@ def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
     except ZIP_ERRORS:
         known = data.startswith(b"PK\x03\x04")
         raise BundleError(
-            f"{source} is truncated or damaged; copy it again" if known else f"{source} is no bundle (no zip file)"
+            f"{source} is truncated or damaged; copy it again" if known else f"{source} is not a bundle (no zip file)"
         ) from None
     with archive:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         if _MANIFEST not in names:
-            raise BundleError(f"{source} is no bundle: it has no {_MANIFEST}")
+            raise BundleError(f"{source} is not a bundle: it has no {_MANIFEST}")
         for entry in entries:
             _check_entry(entry, source)
         listed = _read_manifest(_read_member(archive, _MANIFEST, source), source)
@@ -230,7 +235,7 @@ def _check_names(names: list[str], source: str) -> None:
             raise BundleError(f"{source} has no {key}; the bundle is incomplete")
     for name in names:
         if name not in (*MEMBERS, _MANIFEST):
-            raise BundleError(f"{source} holds {name!r}, which is no part of a bundle")
+            raise BundleError(f"{source} holds {name!r}, which is not part of a bundle")
         if names.count(name) > 1:
             raise BundleError(f"{source} holds {name} twice")
 
@@ -251,7 +256,7 @@ def _read_manifest(text: bytes, source: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise BundleError(f"{where} is no JSON") from None
+        raise BundleError(f"{where} is not JSON") from None
     check_version(data, name=FORMAT, newest=VERSION, source=where)
     listed = data.get("members")
     if not isinstance(listed, dict) or sorted(listed) != sorted(MEMBERS):

@@ -1,8 +1,8 @@
-"""The contract of a policy: everything that its network sees and says.
+"""The contract of a policy: its sensors, preprocessing, action space, network and control rate.
 
-A bundle carries it as `contract.json`. The simulator, a race and the car build their observations and read
-the network's outputs by it and by nothing else. Observations are in SI units; what the network multiplies
-them by stands in the contract and is built into the ONNX graph.
+A bundle holds it as `contract.json`. Simulator, race and car build observations and read the network's outputs by the
+contract alone. Observations are in SI units; the scales of the network's inputs are in the contract and in the ONNX
+graph.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -36,12 +36,12 @@ from racer.errors import BundleError
 
 FORMAT: Final = "racer-policy"
 VERSION = 2
-"""2: pictures, with preprocessing and a convolutional network. What was written as 1 means the same as ever."""
+"""Newest version. Version 2 added pictures, preprocessing and convolutional networks; version 1 is read unchanged."""
 ONNX_OPSET = 18
 
 SensorName = Literal["camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar", "state"]
 PICTURES: Final = ("camera", "stereo")
-"""Sensors whose observations the preprocessing works on: (height, width, channels) uint8."""
+"""Sensors with preprocessing: (height, width, channels) uint8."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -55,7 +55,7 @@ _OWN_STATE: tuple[tuple[str, str, float], ...] = (
     ("command_steering", "rad", 2.0),
     ("command_speed", "m/s", 0.25),
 )
-"""Name, unit and scale; scales bring ordinary driving to about -1..1 (4 m/s, 30 degrees, a road 1 m wide)."""
+"""Name, unit and scale of the car's state; scaled values of ordinary driving are about -1..1 (4 m/s, 30 degrees)."""
 
 
 class _Frozen(BaseModel):
@@ -63,7 +63,7 @@ class _Frozen(BaseModel):
 
 
 class SensorSpec(_Frozen):
-    """One input of the network: what a sensor puts out, without the batch dimension.
+    """One input of the network: the output of a sensor, without the batch dimension.
 
     Inside the network an element becomes ``value * scale + offset``. `scale`, `offset` and `units` have one
     entry for each element, or a single one for all.
@@ -96,7 +96,7 @@ class SensorSpec(_Frozen):
 
 
 class NetworkInfo(_Frozen):
-    """The network's layers, so that the torch policy can be built again from `weights.npz`."""
+    """The network's layers, from which the torch policy is rebuilt with `weights.npz`."""
 
     algorithm: Literal["ppo", "sac"] = Field(
         default="ppo", description="a Gaussian whose mean is clipped to -1..1, or one that is squashed by tanh"
@@ -111,7 +111,7 @@ class NetworkInfo(_Frozen):
 
 
 class OnnxInfo(_Frozen):
-    """The graph's outside: `action` is (B, 2) degrees and m/s; the other output is what it came from."""
+    """Inputs and outputs of the graph: `action` (B, 2) in degrees and m/s, then the `logits` or `mean` behind it."""
 
     opset: int
     inputs: tuple[str, ...]
@@ -119,7 +119,7 @@ class OnnxInfo(_Frozen):
 
 
 class TrainedOn(_Frozen):
-    """Where the policy comes from."""
+    """Origin of the policy: run, tracks, vehicle, reward, objects, seed and steps."""
 
     run: str = ""
     tracks: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ class TrainedOn(_Frozen):
 
 
 class PolicyContract(_Frozen):
-    """Everything that a network sees and says."""
+    """Everything that simulator, race and car need to use a policy's network."""
 
     format: Literal["racer-policy"] = FORMAT
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
@@ -178,11 +178,11 @@ class PolicyContract(_Frozen):
 
     @property
     def inputs(self) -> tuple[SensorSpec, ...]:
-        """What the network takes: the sensors with the shapes that they have after the preprocessing."""
+        """The network's inputs: the sensors with their shapes after the preprocessing."""
         return network_inputs(self.sensors, self.preprocessing)
 
     def to_json(self) -> str:
-        """The contract as readable JSON text."""
+        """Return the contract as indented JSON text."""
         return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -190,12 +190,12 @@ class PolicyContract(_Frozen):
         """Read a contract.
 
         Raises:
-            BundleError: no contract, made by a newer version, or not one that this version understands.
+            BundleError: the text is not a contract, or one of a newer version.
         """
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise BundleError(f"{source} is no JSON: {error}") from None
+            raise BundleError(f"{source} is not JSON: {error}") from None
         check_version(data, name=FORMAT, newest=VERSION, source=source)
         try:
             return cls.model_validate_json(text)
@@ -206,10 +206,10 @@ class PolicyContract(_Frozen):
 
 
 def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessStep]) -> tuple[SensorSpec, ...]:
-    """Sensors with the shapes that they have after the preprocessing.
+    """Return the sensors with their shapes after the preprocessing.
 
     Raises:
-        ValueError: a step cannot be done with a picture of that shape.
+        ValueError: a step does not fit a picture of that shape.
     """
     inputs = []
     for sensor in sensors:
@@ -226,10 +226,16 @@ def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessS
 
 
 def check_version(data: Any, *, name: str, newest: int, source: str) -> None:
-    """Refuse what is not of format `name`, or of a version above `newest`.
+    """Refuse data of another format, or of a version above the newest known one.
+
+    Args:
+        data: content of a JSON file.
+        name: the expected format.
+        newest: the newest version that can be read.
+        source: name of the file for messages.
 
     Raises:
-        BundleError: naming both versions where the file is newer.
+        BundleError: the message names both versions where the file is newer.
     """
     if not isinstance(data, dict) or data.get("format") != name:
         raise BundleError(f"{source} is not of format `{name}`")
@@ -237,13 +243,9 @@ def check_version(data: Any, *, name: str, newest: int, source: str) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleError(f"{source} has no usable version: {version!r}; versions 1..{newest} can be read")
     if version > newest:
-        _refuse_newer(version, newest, source)
-
-
-def _refuse_newer(version: int, newest: int, source: str) -> NoReturn:
-    raise BundleError(
-        f"{source} has version {version}, but racer {__version__} reads versions up to {newest}; update racer"
-    )
+        raise BundleError(
+            f"{source} has version {version}, but racer {__version__} reads versions up to {newest}; update racer"
+        )
 
 
 def _outputs(space: ContinuousActions | DiscreteActions) -> tuple[str, str]:
@@ -260,7 +262,7 @@ def make_contract(
     trained_on: TrainedOn | None = None,
     hashes: dict[str, str] | None = None,
 ) -> PolicyContract:
-    """A contract for a policy of our own making; what follows from its parts is filled in."""
+    """Make the contract of a trained policy; frame stack, action space type and graph follow from the arguments."""
     return PolicyContract(
         sensors=sensors,
         frame_stack=next((step.frames for step in preprocessing if isinstance(step, StackStep)), 1),
@@ -280,11 +282,11 @@ def make_contract(
 
 
 def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> SensorSpec:
-    """The `state` sensor: the car's own motion, then places on the centre line ahead.
+    """Describe the `state` sensor: the car's motion, then points of the centre line ahead.
 
     Args:
-        look_ahead: metres of centre line from the car to each place, rising; a place gives x, y (car frame:
-            x forward, y left) and the road's reach left and right.
+        look_ahead: arc length from the car to each point [m], increasing; a point gives x, y (car frame: x forward,
+            y left) and the distances to the left and right border.
     """
     rows = list(_OWN_STATE)
     for k, distance in enumerate(look_ahead):
@@ -304,7 +306,7 @@ def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> Sensor
 
 
 def camera_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """The `camera` sensor: (height, width, channels) bytes, rows from the top; the network sees -1..1.
+    """Describe the `camera` sensor: (height, width, channels) bytes, rows from the top, scaled to -1..1.
 
     The settings are those of `CameraConfig`: metres, and degrees where the name says so.
     """
@@ -312,7 +314,7 @@ def camera_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa:
 
 
 def stereo_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """The `stereo` sensor: the channels of the left lens, then those of the right one."""
+    """Describe the `stereo` sensor: the channels of the left lens, then those of the right one."""
     return _picture("stereo", camera, 2 * camera.channels)
 
 
@@ -328,7 +330,7 @@ def _picture(name: Literal["camera", "stereo"], camera: CameraConfig, channels: 
 
 
 def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """The `lidar` sensor: distances in metres from right to left; scaled so that the longest is 1."""
+    """Describe the `lidar` sensor: distances from right to left [m], scaled so that the longest is 1."""
     return SensorSpec(
         name="lidar",
         shape=(lidar.rays,),
@@ -340,14 +342,14 @@ def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B00
 
 
 def sector_lidar_sensor(lidar: SectorLidarConfig = SectorLidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """The `sector_lidar` sensor: 1 for each sector with something near, from right to left; else 0."""
+    """Describe the `sector_lidar` sensor: 1 for each sector with a near obstacle, else 0, from right to left."""
     return SensorSpec(name="sector_lidar", shape=(lidar.sectors,), dtype="float32", settings=lidar.model_dump())
 
 
 def discretized_sector_lidar_sensor(
     lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig(),  # noqa: B008 (frozen)
 ) -> SensorSpec:
-    """The `discretized_sector_lidar` sensor: for each sector, right to left, a 1 at its nearest thing's distance."""
+    """Describe the `discretized_sector_lidar` sensor: a 1 at the nearest obstacle's distance of each sector."""
     return SensorSpec(
         name="discretized_sector_lidar",
         shape=(lidar.sectors * lidar.values,),
@@ -356,27 +358,28 @@ def discretized_sector_lidar_sensor(
     )
 
 
-def contract_difference(one: PolicyContract, other: PolicyContract) -> str | None:
-    """Name both observation or action spaces where one's policy cannot go on as the other's; else None."""
-    seen = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in each.sensors) for each in (one, other)]
-    if seen[0] != seen[1]:
-        return f"observation space {seen[0]}, against {seen[1]}"
-    for mine, its in zip(one.sensors, other.sensors, strict=True):
-        if told := _first_difference(mine, its):
-            return f"observation space `{mine.name}` {told}"
-    if one.preprocessing != other.preprocessing:
-        steps = [", ".join(step.step for step in each.preprocessing) or "none" for each in (one, other)]
+def contract_difference(first: PolicyContract, second: PolicyContract) -> str | None:
+    """Describe the first difference that keeps one policy from continuing as the other; None: there is none."""
+    both = (first, second)
+    sensors = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in each.sensors) for each in both]
+    if sensors[0] != sensors[1]:
+        return f"observation space {sensors[0]}, against {sensors[1]}"
+    for a, b in zip(first.sensors, second.sensors, strict=True):
+        if difference := _sensor_difference(a, b):
+            return f"observation space `{a.name}` {difference}"
+    if first.preprocessing != second.preprocessing:
+        steps = [", ".join(step.step for step in each.preprocessing) or "none" for each in both]
         if steps[0] == steps[1]:
-            steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in (one, other)]
+            steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in both]
         return f"preprocessing {steps[0]}, against {steps[1]}"
-    return action_space_difference(one.action_space, other.action_space)
+    return action_space_difference(first.action_space, second.action_space)
 
 
-def _first_difference(mine: SensorSpec, its: SensorSpec) -> str | None:
-    if mine.settings != its.settings:
-        return f"with settings {mine.settings}, against {its.settings}"
+def _sensor_difference(first: SensorSpec, second: SensorSpec) -> str | None:
+    if first.settings != second.settings:
+        return f"with settings {first.settings}, against {second.settings}"
     for key in ("fields", "scale", "offset"):
-        for k, (a, b) in enumerate(zip_longest(getattr(mine, key), getattr(its, key))):
+        for k, (a, b) in enumerate(zip_longest(getattr(first, key), getattr(second, key))):
             if a != b:
                 return f"with {key}[{k}] {a}, against {b}"
     return None

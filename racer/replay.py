@@ -1,9 +1,8 @@
-"""What happened in a race or an evaluation, on disk and in memory.
+"""Replays: a recorded race, evaluation or drive, on disk and in memory.
 
-A replay plays anywhere: it holds the track's own arrays, the vehicle, and a row for each car and control step. The
-file is a zip of `header.json` (what and who), `track.npz` and `steps.npz`; nothing in it is pickled. Numbers are kept
-to a tenth of a millimetre, a ten-thousandth of a radian and a millimetre per second, as differences from step to step,
-which packs a race to about twenty bytes for each car and step.
+A replay needs no other file: it holds the track's arrays, the vehicle, and a row for each car and control step. The
+file is a zip of `header.json`, `track.npz` and `steps.npz`, without pickles. Numbers are rounded to 0.1 mm, 0.0001 rad
+and 1 mm/s and stored as differences from step to step, which takes about twenty bytes for each car and step.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ FORMAT: Final = "racer-replay"
 VERSION = 1
 SUFFIX = ".replay"
 SIZE_MAX = 512 * 1024 * 1024
-"""Bytes of a member, unpacked: about three hours of eight cars."""
+"""Largest size of an unpacked member [bytes], about three hours of eight cars."""
 _HEADER_MAX = 4 * 1024 * 1024
 _HEADER, _TRACK, _STEPS = "header.json", "track.npz", "steps.npz"
 ABSENT = -1
-"""`status` of a car that is not there."""
+"""`status` of an absent car."""
 
 CAR_ROW = np.dtype(
     [
@@ -53,8 +52,8 @@ CAR_ROW = np.dtype(
         ("penalty", "f4"),  # s so far
         ("laps", "i2"),  # completed so far
         ("off_tracks", "i2"),  # so far
-        ("rank", "i2"),  # 1 is first; 0: nobody ranked
-        ("status", "i2"),  # a `racer.sim.status.Status`; ABSENT: not there
+        ("rank", "i2"),  # 1 is first; 0: not ranked
+        ("status", "i2"),  # a `racer.sim.status.Status`; or ABSENT
     ],
     align=True,
 )
@@ -77,7 +76,7 @@ OBJECT_ROW = np.dtype(
 
 _QUANTA = dict.fromkeys(("x", "y", "yaw", "steer", "reward", "lap_time", "best"), 1e-4)
 _QUANTUM = 1e-3
-"""What a file keeps of a number with a fraction: `_QUANTA`, else this."""
+"""Resolution of stored fractional numbers: that of `_QUANTA`, else this."""
 
 
 class ReplayError(RacerError):
@@ -89,7 +88,7 @@ class _Frozen(BaseModel):
 
 
 class TrackHeader(_Frozen):
-    """The track but for its arrays; the fields are those of `racer.track.track.Track`."""
+    """The track without its arrays; the fields are those of `racer.track.track.Track`."""
 
     name: str
     closed: bool = True
@@ -101,8 +100,9 @@ class TrackHeader(_Frozen):
 
 
 class CarHeader(_Frozen):
-    """One car: what it is called, who drove it, and which world it was in; cars of other worlds are
-    ghosts to it. `rewarded` says whether its rewards mean anything.
+    """One car: its name, policy and world; cars of other worlds are ghosts to it.
+
+    `rewarded` is true where a reward function was evaluated; otherwise the rewards in the rows have no meaning.
     """
 
     name: str
@@ -114,7 +114,7 @@ class CarHeader(_Frozen):
 
 
 class ReplayEvent(_Frozen):
-    """Something worth a line on the screen, at a control step."""
+    """An event at a control step, shown as a line on the screen."""
 
     step: Annotated[int, Field(ge=0)]
     car: int | None = None
@@ -122,7 +122,7 @@ class ReplayEvent(_Frozen):
 
 
 class ReplayHeader(_Frozen):
-    """What a replay is of."""
+    """Description of a replay: track, vehicle, cars, rules and events."""
 
     format: Literal["racer-replay"] = FORMAT
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
@@ -142,10 +142,12 @@ class Replay:
     """A recorded drive of K cars over T control steps.
 
     Attributes:
-        header: what and who.
-        rows: (T, K) ROW; row 0 is the start.
-        things: (T, M) THING, or (1, M) where nothing of them changes.
-        center: (R, 2) of the track, metres; `left` and `right` likewise.
+        header: description of the drive.
+        rows: `CAR_ROW` of each car, shape (T, K); row 0 is the start.
+        things: `OBJECT_ROW` of each object, shape (T, M), or (1, M) where no object changes.
+        center: centre line of the track [m], shape (R, 2).
+        left: left border [m], shape (R, 2).
+        right: right border [m], shape (R, 2).
     """
 
     header: ReplayHeader
@@ -157,29 +159,29 @@ class Replay:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts, s of simulation."""
+        """Simulated duration [s]."""
         return (len(self.rows) - 1) / self.header.control_rate_hz
 
     @property
     def track_sha256(self) -> str:
-        """A hash of the road: the same for two replays on the same track."""
+        """Hash of the road, equal for two replays on the same track."""
         digest = hashlib.sha256(b"closed" if self.header.track.closed else b"open")
         for line in (self.center, self.left, self.right):
             digest.update(np.ascontiguousarray(line, "<f8").tobytes())
         return digest.hexdigest()
 
     def things_at(self, step: int) -> NDArray[np.void]:
-        """(M,) THING at a step."""
+        """Return the objects at a step, shape (M,)."""
         return self.things[min(step, len(self.things) - 1)]
 
 
 def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
-    """Several replays as one: all cars start together, those of one replay are ghosts to the others.
+    """Merge replays into one: all cars start together, those of one replay are ghosts to the others.
 
-    Cars that share a name get the replay's name in front. A car stays where it was at the end of its own replay.
+    Cars that share a name get their replay's name in front. At the end of its replay a car stops where it is.
 
     Raises:
-        ReplayError: they are of different tracks, or were recorded at different rates.
+        ReplayError: the replays are of different tracks, or were recorded at different rates.
     """
     first = replays[0]
     for other, name in zip(replays, names, strict=True):
@@ -195,28 +197,24 @@ def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
             )
     if len(replays) == 1:
         return first
-    steps = max(len(one.rows) for one in replays)
-    called = [car.name for one in replays for car in one.header.cars]
+    steps = np.arange(max(len(replay.rows) for replay in replays))
+    car_names = [car.name for replay in replays for car in replay.header.cars]
     cars: list[CarHeader] = []
-    for one, name in zip(replays, names, strict=True):
-        worlds = 1 + max((car.world for car in cars), default=-1)
-        for car in one.header.cars:
-            title = f"{name}: {car.name}" if called.count(car.name) > 1 else car.name
-            cars.append(car.model_copy(update={"name": title, "world": car.world + worlds}))
-    things = []
+    objects = []
     worlds = 0
-    for one in replays:
-        more = one.things[np.minimum(np.arange(steps), len(one.things) - 1)]
-        more["world"] += worlds
-        things.append(more)
-        worlds += 1 + max(car.world for car in one.header.cars)
-    together = np.concatenate(things, axis=1)
-    changed = {"cars": tuple(cars), "events": ()}
+    for replay, name in zip(replays, names, strict=True):
+        for car in replay.header.cars:
+            title = f"{name}: {car.name}" if car_names.count(car.name) > 1 else car.name
+            cars.append(car.model_copy(update={"name": title, "world": car.world + worlds}))
+        objects.append(replay.things[np.minimum(steps, len(replay.things) - 1)])
+        objects[-1]["world"] += worlds
+        worlds += 1 + max(car.world for car in replay.header.cars)
+    merged = np.concatenate(objects, axis=1)
     return replace(
         first,
-        header=first.header.model_copy(update=changed),
-        rows=np.concatenate([one.rows[np.minimum(np.arange(steps), len(one.rows) - 1)] for one in replays], axis=1),
-        things=together[:1] if (together == together[:1]).all() else together,
+        header=first.header.model_copy(update={"cars": tuple(cars), "events": ()}),
+        rows=np.concatenate([r.rows[np.minimum(steps, len(r.rows) - 1)] for r in replays], axis=1),
+        things=merged[:1] if (merged == merged[:1]).all() else merged,
     )
 
 
@@ -224,7 +222,7 @@ def write_replay(path: Path | str, replay: Replay) -> None:
     """Write a replay, whole or not at all; the same content gives the same bytes.
 
     Raises:
-        ReplayError: it holds numbers that a file cannot keep.
+        ReplayError: a number is not finite or too large for the file.
     """
     arrays = {f"car.{key}": _pack_rows(replay.rows, key) for key in CAR_ROW.names or ()}
     arrays |= {f"thing.{key}": _pack_rows(replay.things, key) for key in OBJECT_ROW.names or ()}
@@ -244,7 +242,7 @@ def write_replay(path: Path | str, replay: Replay) -> None:
 
 
 def is_replay(path: Path | str) -> bool:
-    """Whether a path is a file that claims to be a replay; it may still be broken."""
+    """Return whether a file has the header of a replay; it may still be damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return _HEADER in archive.namelist()
@@ -253,10 +251,10 @@ def is_replay(path: Path | str) -> bool:
 
 
 def read_replay(path: Path | str) -> Replay:
-    """Read a replay and check all of it.
+    """Read and check a replay.
 
     Raises:
-        ReplayError: one line that names the file and what is wrong with it.
+        ReplayError: one line that names the file and the problem.
     """
     path = Path(path)
     try:
@@ -270,9 +268,9 @@ def read_replay(path: Path | str) -> Replay:
     for key in ("center", "left", "right"):
         line = track.get(key)
         if line is None or line.dtype != "<f8" or line.ndim != 2 or line.shape[1] != 2 or len(line) < 3:
-            raise ReplayError(f"{path}: {_TRACK} holds no road: `{key}` is not an array of x and y")
+            raise ReplayError(f"{path}: {_TRACK} lacks the road: `{key}` is not an array of x and y")
         if line.shape != track["center"].shape or not np.isfinite(line).all():
-            raise ReplayError(f"{path}: {_TRACK} holds no road: `{key}` does not fit the centre line")
+            raise ReplayError(f"{path}: {_TRACK} lacks the road: `{key}` does not fit the centre line")
         lines[key] = line
     rows = _unpack_rows(steps, "car", CAR_ROW, f"{path}: {_STEPS}")
     things = _unpack_rows(steps, "thing", OBJECT_ROW, f"{path}: {_STEPS}")
@@ -287,16 +285,16 @@ def _read_members(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             for key in (_HEADER, _TRACK, _STEPS):
                 if key not in archive.namelist():
-                    raise ReplayError(f"{path} is no replay: it has no {key}")
+                    raise ReplayError(f"{path} is not a replay: it lacks {key}")
                 limit = _HEADER_MAX if key == _HEADER else SIZE_MAX
                 with archive.open(key) as member:
                     members[key] = member.read(limit + 1)
                 if len(members[key]) > limit:
                     raise ReplayError(f"{path}: {key} is too large: more than {limit} bytes")
     except FileNotFoundError:
-        raise ReplayError(f"No replay {path} (there is no such file)") from None
+        raise ReplayError(f"No replay {path} (the file does not exist)") from None
     except ZIP_ERRORS as error:
-        raise ReplayError(f"{path} is no replay, or is damaged ({error or type(error).__name__})") from None
+        raise ReplayError(f"{path} is not a replay, or is damaged ({error or type(error).__name__})") from None
     return members
 
 
@@ -304,7 +302,7 @@ def _read_header(text: bytes, source: str) -> ReplayHeader:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ReplayError(f"{source} is no JSON") from None
+        raise ReplayError(f"{source} is not JSON") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ReplayError(f"{source} is not of format `{FORMAT}`")
     version = data.get("version")
@@ -321,14 +319,14 @@ def _read_header(text: bytes, source: str) -> ReplayHeader:
 
 
 def _pack_rows(rows: NDArray[np.void], key: str) -> NDArray[Any]:
-    """(T, K) differences from step to step, as whole numbers of quanta where the field has a fraction."""
+    """Return differences from step to step, shape (T, K), in integer multiples of the resolution for fractions."""
     values = rows[key]
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ReplayError(f"a replay keeps finite numbers only; `{key}` has others")
+            raise ReplayError(f"a replay holds finite numbers only; `{key}` has others")
         whole = np.rint(values.astype(np.float64) / _QUANTA.get(key, _QUANTUM))
         if (np.abs(whole) >= 2**31).any():
-            raise ReplayError(f"a replay cannot keep `{key}` of {np.abs(values).max():g}")
+            raise ReplayError(f"a replay cannot hold `{key}` of {np.abs(values).max():g}")
         values = whole.astype("<i4")
     return np.diff(values, axis=0, prepend=np.zeros_like(values[:1])).astype(values.dtype)
 

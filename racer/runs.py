@@ -1,18 +1,18 @@
-"""The run folder: everything that one training leaves.
+"""The run folder: the files of one training.
 
     config.yaml      the resolved configuration
     vehicle.yaml     the vehicle
-    disturbance.yaml what differs from episode to episode
-    reward.py        the reward function's source as it was when the training began
-    tracks/          the tracks as they were, in our YAML
-    run.json         versions, machine, git state, command, how the training stands
-    start.bundle     what the training started from, where it was given --from
+    disturbance.yaml the disturbances
+    reward.py        the source of the reward function at the start of the training
+    tracks/          the tracks at the start of the training, in our YAML format
+    run.json         versions, machine, git state, command, state of the training
+    start.bundle     the policy given with --from
     metrics.jsonl    one line for each update and each evaluation
     best.bundle      the best checkpoint by evaluation, last.bundle the newest one
-    trainer.pt       the trainer's own state, for `racer train --resume`
+    trainer.pt       the state of the trainer, for `racer train --resume`
     tensorboard/     curves
 
-Every file is replaced as a whole, so that a run survives a stop of any kind as far as it got.
+Every file is replaced as a whole, so that a run is complete up to its last checkpoint after a stop of any kind.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class RunFolder:
 
     @property
     def disturbance(self) -> Path:
-        """What differs from episode to episode."""
+        """The disturbances."""
         return self.path / "disturbance.yaml"
 
     def as_it_was(self, env: EnvConfig) -> EnvConfig:
-        """An environment of this run with the folder's own copy of its disturbance; older runs have none."""
+        """Return an environment of this run with the folder's copy of its disturbance; older runs have no copy."""
         return env.model_copy(update={"disturbance": str(self.disturbance)}) if self.disturbance.exists() else env
 
     @property
@@ -74,28 +74,28 @@ class RunFolder:
         """The track files, in the order of the configuration.
 
         Raises:
-            RunError: the run does not say which.
+            RunError: `run.json` does not list them.
         """
         entries = self.info().get("tracks")
         named = entries if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else []
         files = [self.path / "tracks" / str(entry.get("file")) for entry in named]
         if not files:
-            raise RunError(f"{self.path}: {INFO} names no tracks; this is no complete run")
+            raise RunError(f"{self.path}: {INFO} lists no tracks; the run is incomplete")
         return files
 
     @property
     def trainer(self) -> Path:
-        """The trainer's state."""
+        """The state of the trainer."""
         return self.path / TRAINER
 
     @property
     def deepracer(self) -> Path:
-        """Logs in DeepRacer's layout; absent where none were asked for."""
+        """Logs in DeepRacer's layout; absent without `--deepracer-logs`."""
         return self.path / "deepracer"
 
     @property
     def start(self) -> Path:
-        """The bundle that the training started from; absent where it started from nothing."""
+        """The bundle that the training started from; absent without `--from`."""
         return self.path / START
 
     @property
@@ -109,11 +109,15 @@ class RunFolder:
         return self.path / LAST
 
     def info(self) -> dict[str, Any]:
-        """What `run.json` says."""
+        """Read `run.json`.
+
+        Raises:
+            RunError: it cannot be read.
+        """
         try:
             return json.loads((self.path / INFO).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} is no run: {INFO} cannot be read ({error})") from None
+            raise RunError(f"{self.path} is not a run: {INFO} cannot be read ({error})") from None
 
     def write_info(self, **changes: Any) -> None:
         """Update `run.json`."""
@@ -133,7 +137,7 @@ class RunFolder:
                 raise
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; a last line that a stop cut off is left out."""
+        """Iterate over the lines of `metrics.jsonl`, without lines that a stop truncated."""
         file = self.path / METRICS
         if not file.exists():
             return
@@ -144,7 +148,7 @@ class RunFolder:
                 continue
 
     def forget_after(self, steps: int) -> None:
-        """Drop the metrics of steps after the checkpoint that a resumed training goes on from."""
+        """Drop the metrics of steps after the checkpoint from which a training is resumed."""
         kept = [row for row in self.metrics() if row.get("steps", 0) <= steps]
         write_atomically(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
 
@@ -153,7 +157,7 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
     """Make a new run folder: `path`, or `runs/<name>-<date>-<time>`.
 
     Raises:
-        RunError: it exists already, or cannot be made.
+        RunError: the folder exists already, or cannot be made.
     """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "run"
     stem = f"{stem[:80]}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -173,23 +177,23 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
 
 def _path_taken(path: Path) -> str:
     if (path / INFO).is_file():
-        return f"{path} exists already; choose another --run-dir, or go on with: racer train --resume {path}"
-    return f"{path} exists already and is no run; choose another --run-dir"
+        return f"{path} exists already; choose another --run-dir, or resume it: racer train --resume {path}"
+    return f"{path} exists already and is not a run; choose another --run-dir"
 
 
 def open_run(path: Path) -> RunFolder:
-    """An existing run.
+    """Open an existing run.
 
     Raises:
-        RunError: there is none at `path`.
+        RunError: there is not a run at `path`.
     """
     if not path.is_dir() or not (path / INFO).is_file():
-        raise RunError(f"{path} is no run folder; a run holds {INFO}, {CONFIG} and {LAST}")
+        raise RunError(f"{path} is not a run folder; a run holds {INFO}, {CONFIG} and {LAST}")
     return RunFolder(path)
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions, machine, git state of the working folder, and the command, for `run.json`."""
+    """Collect versions, machine, git state of the working folder, and the command, for `run.json`."""
     return {
         "racer": __version__,
         "python": platform.python_version(),
@@ -209,7 +213,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_state() -> dict[str, Any] | None:
-    """Commit and whether files differ from it; None outside a repository or without git."""
+    """Return the commit and whether files differ from it; None outside a repository or without git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True).stdout.strip()

@@ -1,12 +1,11 @@
-"""npz files of plain number arrays, read without trusting them: no pickles, sizes checked before allocating.
+"""Reads untrusted npz files, and checks untrusted ONNX graphs for external data.
 
-`numpy.load` would believe an array's header and allocate whatever it says.
+npz: only plain arrays of numbers are accepted, never pickles, and sizes are checked before memory is allocated;
+`numpy.load` would allocate what an array's header says.
 
-The little of ONNX's file format that we read without the onnx package: does a graph point outside itself?
-
-ONNX is protobuf; the field numbers are those of onnx.proto (github.com/onnx/onnx, onnx/onnx.proto). A tensor
-whose `data_location` is EXTERNAL makes the runtime open whatever path the file names, so such a graph is
-refused before a runtime sees it.
+ONNX: a tensor whose `data_location` is EXTERNAL makes the runtime open the path that the file names, so such a graph is
+refused before a runtime reads it. The check walks the protobuf fields without the onnx package, which the car does not
+have (docs/decisions/0016-reading-onnx-graphs.md); field numbers are those of onnx.proto (github.com/onnx/onnx).
 """
 
 from __future__ import annotations
@@ -37,22 +36,21 @@ ZIP_ERRORS = (
     KeyError,
     IndexError,
 )
-"""All that zipfile and numpy raise on broken files."""
-
+"""Exceptions that zipfile and numpy raise on broken files."""
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _HEADER = re.compile(
     rb"\{'descr': '(?P<dtype>\|b1|[|<][iu]1|<[iuf][248])', 'fortran_order': False, "
     rb"'shape': \((?P<shape>[0-9, ]{0,64})\), \} *\n"
 )
-"""The header that numpy writes for version 1.0 (numpy.lib.format). numpy's reader evaluates it."""
+"""The header of numpy's format 1.0 (numpy.lib.format); numpy's reader evaluates it as Python, this pattern does not."""
 
 
 def npz_bytes(arrays: Mapping[str, NDArray]) -> bytes:
-    """An npz of plain number arrays; the same arrays give the same bytes.
+    """Return the bytes of an npz of plain arrays of numbers; the same arrays give the same bytes.
 
     Raises:
-        BundleError: an array holds something else, such as objects.
+        BundleError: an array holds other values, such as objects.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -68,15 +66,15 @@ def npz_bytes(arrays: Mapping[str, NDArray]) -> bytes:
 
 
 def read_npz(data: bytes, *, size_max: int, source: str) -> dict[str, NDArray]:
-    """The arrays of an npz by name, read-only.
+    """Return the arrays of an npz by name, read-only.
 
     Args:
-        data: the bytes of the npz.
-        size_max: bytes that all arrays together may have.
-        source: what to call it in messages.
+        data: bytes of the npz.
+        size_max: largest size of all arrays together [bytes].
+        source: name of the file for messages.
 
     Raises:
-        BundleError: damaged, too large, or something in it is not a plain number array.
+        BundleError: the npz is damaged or too large, or a member is not a plain array of numbers.
     """
     arrays: dict[str, NDArray] = {}
     try:
@@ -85,7 +83,7 @@ def read_npz(data: bytes, *, size_max: int, source: str) -> dict[str, NDArray]:
                 raise BundleError(f"{source} is too large: more than {size_max} bytes of arrays")
             for entry in archive.infolist():
                 if not entry.filename.endswith(".npy"):
-                    raise BundleError(f"{source} holds {entry.filename!r}, which is no array")
+                    raise BundleError(f"{source} holds {entry.filename!r}, which is not an array")
                 with archive.open(entry) as member:
                     content = member.read(size_max + 1)
                 arrays[entry.filename.removesuffix(".npy")] = _read_npy(content, f"{source}: {entry.filename}")
@@ -99,12 +97,12 @@ def _read_npy(data: bytes, source: str) -> NDArray:
     length = int.from_bytes(data[len(_MAGIC) : start], "little")
     header = _HEADER.fullmatch(data[start : start + length])
     if not data.startswith(_MAGIC) or header is None:
-        raise BundleError(f"{source} holds no array that is plain numbers only; pickled objects are not read")
+        raise BundleError(f"{source} is not a plain array of numbers; pickled objects are not read")
     dtype = np.dtype(header["dtype"].decode())
     shape = tuple(int(part) for part in header["shape"].split(b",") if part.strip())
     content = memoryview(data)[start + length :]
     if math.prod(shape) * dtype.itemsize != len(content):
-        raise BundleError(f"{source} has not the size that its shape {shape} says")
+        raise BundleError(f"{source} has {len(content)} bytes, which does not fit its shape {shape}")
     array = np.frombuffer(content, dtype=dtype).reshape(shape)
     array.flags.writeable = False
     return array
@@ -120,7 +118,7 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""For each kind of message, the fields that can lead to a tensor."""
+"""For each kind of message, the fields that can lead to a tensor, with the kind of message in them."""
 
 _TENSOR_EXTERNAL_DATA = 13
 _TENSOR_DATA_LOCATION = 14
@@ -129,14 +127,14 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def check_no_external_data(onnx: bytes, *, source: str) -> None:
-    """Make sure that a graph holds all of its data.
+    """Check that a graph holds all of its data.
 
     Args:
-        onnx: the bytes of an ONNX model.
-        source: what to call it in a message.
+        onnx: bytes of an ONNX model.
+        source: name of the file for messages.
 
     Raises:
-        BundleError: it is no ONNX model, or one of its tensors lies in another file.
+        BundleError: the bytes are not an ONNX model, or the data of a tensor lie in another file.
     """
     try:
         external, has_graph = _walk(memoryview(onnx), "model", 0)
@@ -149,35 +147,35 @@ def check_no_external_data(onnx: bytes, *, source: str) -> None:
 
 
 class MalformedOnnxError(Exception):
-    """The bytes are no protobuf message."""
+    """The bytes are not a protobuf message of an ONNX model."""
 
 
 def _walk(message: memoryview, kind: str, depth: int) -> tuple[bool, bool]:
-    """Whether a tensor in here is external, and whether there is a child at all."""
+    """Return whether a tensor in a message is external, and whether the message has a child."""
     if depth > _DEPTH_MAX:
         raise MalformedOnnxError
     children = _CHILDREN[kind]
-    found = False
+    has_child = False
     for number, wire, value in read_protobuf_fields(message):
         if kind == "tensor" and (number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)):
             return True, True
         if number in children:
             if wire != _BYTES or not isinstance(value, memoryview):
                 raise MalformedOnnxError
-            found = True
+            has_child = True
             if _walk(value, children[number], depth + 1)[0]:
                 return True, True
-    return False, found
+    return False, has_child
 
 
 def read_protobuf_fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """The fields of a protobuf message, in their order in the file.
+    """Iterate over the fields of a protobuf message, in the order of the file.
 
     Yields:
-        Field number; wire type (0 varint, 1 fixed64, 2 bytes, 5 fixed32); the number, or the bytes of the others.
+        Field number; wire type (0 varint, 1 fixed64, 2 bytes, 5 fixed32); the integer, or the bytes of other types.
 
     Raises:
-        BrokenError: the bytes are no protobuf message.
+        MalformedOnnxError: the bytes are not a protobuf message.
     """
     at = 0
     while at < len(message):
@@ -200,6 +198,7 @@ def read_protobuf_fields(message: memoryview) -> Iterator[tuple[int, int, int | 
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """Return the integer at a position and the position after it; 7 bits a byte, lowest first, at most 10 bytes."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

@@ -178,7 +178,7 @@ def test_path_traversal(good, tmp_path, name):
 
 
 def test_extra_and_double_members(good, tmp_path):
-    """Refuse what is no part of a bundle, and a member that is there twice."""
+    """Refuse what is not part of a bundle, and a member that is there twice."""
     assert "'run.py', which is no part" in refused(rebuilt(members_of(good) | {"run.py": b""}, tmp_path / "e.bundle"))
     path = rebuilt(members_of(good), tmp_path / "d.bundle")
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):

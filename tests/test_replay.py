@@ -103,8 +103,8 @@ def broken_files():
     """What is done to a good file, and a part of the line about it."""
     short = npz_bytes({"center": ring().center})
     return {
-        "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-200]), "is no replay, or is damaged"),
-        "text": (lambda path: path.write_text("hello"), "is no replay, or is damaged"),
+        "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-200]), "is not a replay, or is damaged"),
+        "text": (lambda path: path.write_text("hello"), "is not a replay, or is damaged"),
         "member": (lambda path: rebuilt(path, **{"steps.npz": None}), "has no steps.npz"),
         "newer": (
             lambda path: rebuilt(path, **{"header.json": header_with(path, version=VERSION + 1)}),
@@ -112,9 +112,9 @@ def broken_files():
         ),
         "other": (lambda path: rebuilt(path, **{"header.json": header_with(path, format="x")}), "not of format"),
         "key": (lambda path: rebuilt(path, **{"header.json": header_with(path, wheels=4)}), "wheels"),
-        "json": (lambda path: rebuilt(path, **{"header.json": b"{"}), "is no JSON"),
+        "json": (lambda path: rebuilt(path, **{"header.json": b"{"}), "is not JSON"),
         "cars": (lambda path: rebuilt(path, **{"header.json": one_car(path)}), "not those of 1 cars"),
-        "road": (lambda path: rebuilt(path, **{"track.npz": short}), "holds no road"),
+        "road": (lambda path: rebuilt(path, **{"track.npz": short}), "lacks the road"),
         "steps": (lambda path: rebuilt(path, **{"steps.npz": short}), "no usable `car.x`"),
         "pickle": (lambda path: rebuilt(path, **{"steps.npz": pickled()}), "plain numbers only"),
     }
@@ -150,7 +150,7 @@ def test_broken_files_are_one_line(tmp_path, how):
 
 def test_missing_file_is_one_line(tmp_path):
     """Say that there is no such file."""
-    with pytest.raises(ReplayError, match="no such file"):
+    with pytest.raises(ReplayError, match="does not exist"):
         read_replay(tmp_path / "a.replay")
     assert not is_replay(tmp_path / "a.replay")
 

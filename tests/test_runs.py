@@ -69,7 +69,7 @@ def test_open_refuses_what_is_no_run(tmp_path, there):
         path.mkdir()
     elif there == "file":
         path.write_text("")
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         open_run(path)
 
 
@@ -85,7 +85,7 @@ def test_broken_info_is_one_line(tmp_path):
     """Name the folder where run.json is no JSON."""
     run = create_run(tmp_path / "run", name="x")
     (run.path / "run.json").write_text("{")
-    with pytest.raises(RunError, match=r"is no run: run\.json cannot be read"):
+    with pytest.raises(RunError, match=r"is not a run: run\.json cannot be read"):
         run.info()
 
 
@@ -93,7 +93,7 @@ def test_info_without_tracks_is_refused(tmp_path):
     """Do not go on with a run that names no tracks."""
     run = create_run(tmp_path / "run", name="x")
     run.write_info(seed=0)
-    with pytest.raises(RunError, match="names no tracks"):
+    with pytest.raises(RunError, match="lists no tracks"):
         _ = run.tracks
 
 

@@ -1,6 +1,7 @@
-"""Anything that maps observations to actions; numpy and onnxruntime only.
+"""Policies: everything that maps observations to actions, with numpy and onnxruntime only.
 
-onnxruntime loads with the first `OnnxPolicy`.
+In: a bundle, a run folder or a name (`load_policy`), then observations (B, ...). Out: steering angles [degrees] and
+speeds [m/s]. onnxruntime loads with the first `OnnxPolicy`, onnx with the first graph of a race's entrant.
 """
 
 from racer.policy.load import RandomPolicy, find_bundle, load_policy

@@ -1,12 +1,9 @@
-"""The operators that an entrant's graph may use, each with a rule for its shapes and its work.
+"""Bounds the work of an ONNX graph from the shapes of its tensors, without running it.
 
-A rule leads from the shapes of what goes in to those of what comes out, as the operator descriptions of the ONNX
-standard have it (onnx.ai/onnx/operators), and to the multiply-adds. Whole numbers in small tensors are followed too,
-because shapes are made of them.
-
-The multiply-adds of an ONNX graph, from the shapes that its tensors take, without running it.
-
-What no rule can tell is an error: a graph whose work nobody can tell is not raced.
+`OPERATOR_RULES` lists the operators that an entrant may use. A rule derives the shapes of the outputs from those
+of the inputs, by the operator descriptions of the ONNX standard (onnx.ai/onnx/operators), and counts multiply-adds.
+Integers in small tensors are followed too, because graphs compute shapes from them. Example: `Gemm` of (1, 64) by
+(64, 2) gives shape (1, 2) and 128 multiply-adds. Where a rule cannot determine a shape, the graph is refused.
 """
 
 from __future__ import annotations
@@ -26,52 +23,52 @@ _INT64 = 7
 
 
 class UnknownShapeError(Exception):
-    """The shapes cannot be told; the text says of what."""
+    """A shape cannot be determined; the text names the operator and the reason."""
 
 
 @dataclass(frozen=True)
 class KnownTensor:
-    """What is known of a tensor: its shape, and the values where they are few whole numbers."""
+    """A tensor's shape, and its values where they are few integers."""
 
     shape: Shape
     values: NDArray[np.int64] | None = None
 
     @property
     def size(self) -> int:
-        """Elements."""
+        """Number of elements."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class NodeCall:
-    """One node with what goes into it; an input that is left out is None."""
+    """One node with its inputs; an omitted input is None."""
 
     node: Node
     inputs: tuple[KnownTensor | None, ...]
 
     def given(self, k: int) -> KnownTensor:
-        """Input `k`, which must be there."""
+        """Return input `k`, which must be present."""
         known = self.maybe(k)
         if known is None:
             raise UnknownShapeError(f"input {k} is missing")
         return known
 
     def maybe(self, k: int) -> KnownTensor | None:
-        """Input `k`, or None."""
+        """Return input `k`, or None."""
         return self.inputs[k] if k < len(self.inputs) else None
 
     def whole(self, name: str, default: int) -> int:
-        """An attribute that is a whole number."""
-        found = self.node.attributes.get(name)
-        return default if found is None else found.i
+        """Return an integer attribute."""
+        attribute = self.node.attributes.get(name)
+        return default if attribute is None else attribute.i
 
     def wholes(self, name: str, default: Sequence[int] = ()) -> tuple[int, ...]:
-        """An attribute that is a list of whole numbers."""
-        found = self.node.attributes.get(name)
-        return tuple(default) if found is None else found.ints
+        """Return an attribute that is a list of integers."""
+        attribute = self.node.attributes.get(name)
+        return tuple(default) if attribute is None else attribute.ints
 
     def listed(self, name: str, k: int) -> tuple[int, ...] | None:
-        """Whole numbers that are an attribute in older operator sets and input `k` in newer ones; None: neither."""
+        """Return integers that are an attribute in older operator sets and input `k` in newer ones; None: neither."""
         if name in self.node.attributes:
             return self.node.attributes[name].ints
         known = self.maybe(k)
@@ -83,7 +80,7 @@ class NodeCall:
 
 
 RuleResult = tuple[list[KnownTensor], int]
-"""What comes out, and the multiply-adds."""
+"""The outputs, and the multiply-adds."""
 ShapeRule = Callable[[NodeCall], RuleResult]
 
 
@@ -94,7 +91,7 @@ def _axis(axis: int, rank: int) -> int:
 
 
 def _elementwise(use: NodeCall) -> RuleResult:
-    """One element out for each one in; the first input has the shape."""
+    """Return one element for each of the first input."""
     first, operator = use.given(0), use.node.operator
     same = operator == "Identity" or (operator == "Cast" and use.whole("to", 0) == _INT64)
     return [KnownTensor(first.shape, first.values if same else None)], first.size
@@ -146,7 +143,7 @@ def _gemm(use: NodeCall) -> RuleResult:
 
 
 def _window(use: NodeCall, size: Shape, kernel: Sequence[int]) -> Shape:
-    """Spatial shape after a window of `kernel` has passed over `size`."""
+    """Return the spatial shape of a convolution or pooling with a window of `kernel` over `size`."""
     rank = len(size)
     strides = use.wholes("strides") or (1,) * rank
     dilations = use.wholes("dilations") or (1,) * rank
@@ -300,8 +297,8 @@ def _unsqueeze(use: NodeCall) -> RuleResult:
         raise ValueError
     rank = len(known.shape) + len(axes)
     new = {_axis(axis, rank) for axis in axes}
-    rest = iter(known.shape)
-    shape = tuple(1 if k in new else next(rest) for k in range(rank))
+    remaining = iter(known.shape)
+    shape = tuple(1 if k in new else next(remaining) for k in range(rank))
     return [KnownTensor(shape, None if known.values is None else known.values.reshape(shape))], 0
 
 
@@ -323,7 +320,7 @@ def _shape(use: NodeCall) -> RuleResult:
 
 
 def _normalization(use: NodeCall) -> RuleResult:
-    """Scaled by numbers of its own (batch, layer), or to a sum of 1 (softmax): a few passes over the elements."""
+    """Normalise a batch, a layer, or to a sum of 1 (softmax): a few passes over the elements."""
     if use.whole("training_mode", 0):
         raise UnknownShapeError("training_mode is for training")
     known = use.given(0)
@@ -331,23 +328,10 @@ def _normalization(use: NodeCall) -> RuleResult:
 
 
 _ELEMENTWISE = (
-    *("Abs", "Neg", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Mish"),
-    *(
-        "Tanh",
-        "Softplus",
-        "Softsign",
-        "Exp",
-        "Log",
-        "Sqrt",
-        "Reciprocal",
-        "Erf",
-        "Sin",
-        "Cos",
-        "Floor",
-        "Ceil",
-        "Round",
-    ),
-    *("Sign", "Cast", "Identity", "Clip", "Not", "QuantizeLinear", "DequantizeLinear"),
+    *("Abs", "Neg", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid"),
+    *("HardSigmoid", "HardSwish", "Mish", "Tanh", "Softplus", "Softsign", "Exp", "Log", "Sqrt"),
+    *("Reciprocal", "Erf", "Sin", "Cos", "Floor", "Ceil", "Round", "Sign", "Cast"),
+    *("Identity", "Clip", "Not", "QuantizeLinear", "DequantizeLinear"),
 )
 _BROADCAST = (
     *("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "PRelu", "Where", "And", "Or"),
@@ -379,22 +363,23 @@ OPERATOR_RULES: dict[str, ShapeRule] = {
     "Gather": _gather,
     "Shape": _shape,
 }
-"""The operators that an entrant's graph may use. None of them decides by a value what is done next or how often, draws
-by chance, or reads anything from outside the graph."""
+"""The operators that an entrant's graph may use. None of them branches or loops on a value, draws random numbers, or
+reads anything outside the graph."""
 
 
 def count_work(graph: Graph, inputs: Mapping[str, Shape], *, elements_max: int) -> tuple[int, dict[str, Shape]]:
-    """Multiply-adds of one run, and the shapes of the graph's outputs.
+    """Count the multiply-adds of one run, and derive the shapes of the graph's outputs.
 
-    A matrix product or convolution costs what it multiplies; any other operator one for each element that it reads or
-    writes.
+    A matrix product or convolution counts its multiplications; any other operator counts one for each element that it
+    reads or writes.
 
     Args:
-        inputs: the shapes of the graph's inputs.
-        elements_max: of a tensor.
+        graph: the graph.
+        inputs: shapes of the graph's inputs.
+        elements_max: largest number of elements of a tensor.
 
     Raises:
-        UnknownShapeError: the text says which operator, and why.
+        UnknownShapeError: a shape cannot be determined, or a tensor is too large.
     """
     known: dict[str, KnownTensor] = {name: KnownTensor(shape) for name, shape in inputs.items()}
     known |= {name: KnownTensor(tensor.shape, tensor.values) for name, tensor in graph.constants.items()}
@@ -404,7 +389,9 @@ def count_work(graph: Graph, inputs: Mapping[str, Shape], *, elements_max: int) 
             given = tuple(known[name] if name else None for name in node.inputs)
             made, work = OPERATOR_RULES[node.operator](NodeCall(node, given))
         except KeyError as error:
-            raise UnknownShapeError(f"{node.operator} reads {error.args[0]!r}, which nothing gives") from None
+            raise UnknownShapeError(
+                f"{node.operator} reads {error.args[0]!r}, which is not an output before it"
+            ) from None
         except UnknownShapeError as error:
             raise UnknownShapeError(f"{node.operator}: {error}") from None
         except (IndexError, OverflowError, ValueError, ZeroDivisionError):
@@ -415,5 +402,5 @@ def count_work(graph: Graph, inputs: Mapping[str, Shape], *, elements_max: int) 
             known[name] = out
         total += work
     if missing := [name for name in graph.outputs if name not in known]:
-        raise UnknownShapeError(f"output {missing[0]!r} comes from nothing")
+        raise UnknownShapeError(f"output {missing[0]!r} is not computed")
     return total, {name: known[name].shape for name in graph.outputs}

@@ -1,7 +1,4 @@
-"""A policy that draws its actions; the least that a race or a test needs.
-
-From what a user names to a policy: a bundle, a run, or a policy that needs no training.
-"""
+"""Loads the policy that a user names: a bundle, a run folder, `random` or `pure_pursuit`."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from racer.policy.pure_pursuit import PurePursuitPolicy
 
 
 class RandomPolicy:
-    """Draws every action evenly from an action space, from a seed; a full reset starts the stream again."""
+    """Policy that draws every action uniformly from an action space; a full reset restarts the random stream."""
 
     name = "random"
     control_rate_hz = None
@@ -35,7 +32,7 @@ class RandomPolicy:
         self._random = np.random.default_rng(seed)
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """(B, 2) float32 degrees and m/s; of the observation only the batch size is used."""
+        """Draw steering angles [degrees] and speeds [m/s], shape (B, 2), float32; only the batch size is used."""
         batch = len(next(iter(observation.values())))
         if isinstance(self.action_space, DiscreteActions):
             table = np.asarray(self.action_space.table, dtype=np.float32)
@@ -44,7 +41,7 @@ class RandomPolicy:
         return drawn.astype(np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Start the stream again where all cars start anew."""
+        """Restart the random stream where all cars start again (`mask` None)."""
         if mask is None:
             self._random = np.random.default_rng(self._seed)
 
@@ -60,11 +57,11 @@ def load_policy(
 
     Args:
         spec: a bundle, a run folder (its best checkpoint, else its last), `random` or `pure_pursuit`.
-        seed: of the random policy.
-        action_space: of the random policy; the default continuous one where None.
+        seed: seed of the random policy.
+        action_space: action space of the random policy; None: the default continuous one.
 
     Raises:
-        AssetError: there is nothing of that name.
+        AssetError: there is not a policy of that name.
         BundleError: the bundle is broken, tampered with or too new.
         MissingExtra: onnxruntime is not installed.
     """
@@ -87,10 +84,10 @@ def read_policy_bundle(spec: str | Path, path: Path) -> Bundle:
 
 
 def find_bundle(spec: str | Path) -> Path:
-    """The bundle that a path means: itself, or a run folder's best checkpoint, else its last.
+    """Return the bundle at a path: the file itself, or the best checkpoint of a run folder, else its last.
 
     Raises:
-        AssetError: no such file, or a folder without checkpoints.
+        AssetError: the file does not exist, or the folder has no checkpoint.
     """
     path = Path(spec)
     if path.is_dir():

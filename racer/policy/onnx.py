@@ -1,4 +1,4 @@
-"""A bundle's network as a policy, through onnxruntime."""
+"""Runs the network of a bundle as a policy, with onnxruntime."""
 
 from __future__ import annotations
 
@@ -23,10 +23,16 @@ _ONNX_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
 def open_session(
     onnx: bytes, contract: PolicyContract, *, source: str, threads: int = 1
 ) -> onnxruntime.InferenceSession:
-    """An onnxruntime session whose threads do not spin while they wait.
+    """Open an onnxruntime session whose threads do not spin while they wait.
 
-    A policy is so small that a second thread mostly costs more than it gives, and spinning would take a core from
-    the car.
+    A policy is so small that a second thread mostly costs more than it gains, and spinning would take a core from the
+    car.
+
+    Args:
+        onnx: bytes of the graph.
+        contract: contract that the graph's inputs and outputs must fit.
+        source: name of the bundle for messages.
+        threads: threads of one run of the graph.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
@@ -53,7 +59,7 @@ def open_session(
 
 
 class OnnxPolicy:
-    """A bundle's network with its preprocessing; the same for simulator, race and car.
+    """Policy of a bundle; the same in simulator, race and car.
 
     Args:
         bundle: Bundle whose graph runs.
@@ -74,7 +80,9 @@ class OnnxPolicy:
         self._preprocess = Preprocessor.of(bundle.contract)
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """(B, 2) float32 degrees and m/s. Where frames are stacked, each call is one more frame of every car.
+        """Return steering angles [degrees] and speeds [m/s], shape (B, 2), float32.
+
+        Where frames are stacked, each call is one more frame of every car.
 
         Raises:
             BundleError: the observation does not fit the contract.
@@ -83,12 +91,12 @@ class OnnxPolicy:
         return actions
 
     def outputs(self, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """`act` with all of the graph's outputs by name: `action`, and the `logits` (B, A) or `mean` (B, 2)."""
+        """Run `act` and return all outputs of the graph by name: `action`, and `logits` (B, A) or `mean` (B, 2)."""
         values = self._session.run(None, self._preprocess(observation))
         return dict(zip(self.contract.onnx.outputs, values, strict=True))
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Forget the frames of the cars in `mask`; where no frames are stacked, nothing is remembered."""
+        """Forget the stacked frames of the cars in `mask` (B,); None: of all cars."""
         self._preprocess.reset(mask)
 
 
@@ -97,10 +105,10 @@ def _check_outside(session: onnxruntime.InferenceSession, contract: PolicyContra
     if tuple(inputs) != contract.onnx.inputs:
         raise BundleError(f"{source}: the graph takes {', '.join(inputs)}, its contract says {contract.onnx.inputs}")
     for sensor in contract.inputs:
-        found = inputs[sensor.name]
-        if found.type != _ONNX_TYPES[sensor.dtype] or tuple(found.shape[1:]) != sensor.shape:
+        given = inputs[sensor.name]
+        if given.type != _ONNX_TYPES[sensor.dtype] or tuple(given.shape[1:]) != sensor.shape:
             raise BundleError(
-                f"{source}: the graph takes `{sensor.name}` as {found.type} {found.shape}, "
+                f"{source}: the graph takes `{sensor.name}` as {given.type} {given.shape}, "
                 f"its contract says {sensor.dtype} [B, {', '.join(map(str, sensor.shape))}]"
             )
     outputs = tuple(each.name for each in session.get_outputs())

@@ -1,4 +1,4 @@
-"""What every policy is: observations in, steering angles and speeds out."""
+"""The protocol of all policies: observations in, steering angles and speeds out."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from racer.contract import SensorSpec
 
 
 class Policy(Protocol):
-    """Anything that maps observations to actions.
-
-    Attributes:
-        name: what results call it.
-        sensors: what it must be shown; an observation may hold more.
-        control_rate_hz: how often it wants to be asked; None where it does not care.
-    """
+    """Anything that maps observations to actions."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in results."""
+        ...
 
     @property
-    def sensors(self) -> tuple[SensorSpec, ...]: ...
+    def sensors(self) -> tuple[SensorSpec, ...]:
+        """Sensors that an observation must contain; it may contain more."""
+        ...
 
     @property
-    def control_rate_hz(self) -> float | None: ...
+    def control_rate_hz(self) -> float | None:
+        """Control rate [Hz]; None: any."""
+        ...
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """Choose for a batch.
+        """Choose the actions of a batch.
 
         Args:
             observation: an array (B, ...) for each sensor, SI units.
 
         Returns:
-            (B, 2) float32: steering angle in degrees, left positive, and speed in m/s.
+            Steering angle [degrees, left positive] and speed [m/s], shape (B, 2), float32.
         """
         ...
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Forget the past of the cars in `mask` (B,), whose episodes start anew; None: of all."""
+        """Forget the past of the cars in `mask` (B,), whose episodes begin; None: of all cars."""
         ...

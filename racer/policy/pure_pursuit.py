@@ -1,9 +1,8 @@
-"""Pure pursuit: steers a circle through a point ahead on the centre line, and brakes for bends that it sees.
+"""Pure pursuit: steers a circle through a point ahead on the centre line, and brakes for visible bends.
 
-Steering: R. C. Coulter, "Implementation of the Pure Pursuit Path Tracking Algorithm", CMU-RI-TR-92-01, 1992:
-the circle through the rear axle, tangent to the car, and a goal at distance d has curvature 2 y / d^2.
-Speed: a bend of curvature k is taken at v^2 = a_lateral / k, and before it v^2 may be higher by 2 a_brake
-times the way that is left.
+Steering: the circle through the rear axle, tangent to the car, and a goal at distance d and lateral offset y has
+curvature 2 y / d^2 (Coulter, "Implementation of the Pure Pursuit Path Tracking Algorithm", CMU-RI-TR-92-01, 1992).
+Speed: in a bend of curvature k, v^2 = a_lateral / k; at a distance s before it, v^2 = a_lateral / k + 2 a_brake s.
 """
 
 from __future__ import annotations
@@ -21,18 +20,19 @@ from racer.errors import BundleError
 
 @dataclass(frozen=True, kw_only=True)
 class PurePursuitSettings:
-    """Lengths in metres, accelerations in m/s^2. Wheelbase and rear axle are DeepRacer's (its URDF)."""
+    """Settings in metres, seconds and m/s^2; wheelbase and rear axle are those of DeepRacer's URDF."""
 
     wheelbase: float = 0.164
     rear: float = 0.082
-    """From the car's origin back to the rear axle."""
+    """Distance from the car's origin back to the rear axle [m]."""
     delay_s: float = 0.15
-    """From a look to its effect at the wheels; the car is moved on by this before the circle is chosen."""
+    """Time from an observation to its effect at the wheels [s]; the circle is chosen for the car's pose after it."""
     goal_time_s: float = 0.4
-    """The goal lies this long ahead at the car's speed,"""
+    """Time to the goal at the car's speed [s]."""
     goal_min: float = 0.4
+    """Least distance of the goal from the rear axle [m]."""
     goal_max: float = 1.2
-    """but within these distances of the rear axle."""
+    """Greatest distance of the goal from the rear axle [m]."""
     lateral_acceleration: float = 2.0
     braking: float = 1.5
     speed_min: float = 0.6
@@ -41,16 +41,16 @@ class PurePursuitSettings:
 
 
 class PurePursuitPolicy:
-    """Drives along the centre line by the `state` observation alone."""
+    """Policy that drives along the centre line with the `state` observation alone."""
 
     name = "pure_pursuit"
     control_rate_hz = None
 
     def __init__(self, *, sensor: SensorSpec | None = None, settings: PurePursuitSettings | None = None) -> None:
-        """Find the fields that it needs in `sensor`, the state sensor's description.
+        """Find the needed fields in the description of the state sensor.
 
         Raises:
-            BundleError: the sensor shows no speed, or fewer than three points ahead.
+            BundleError: the sensor lacks the speed, the yaw rate, or has fewer than three points ahead.
         """
         sensor = sensor or state_sensor()
         self.sensors: tuple[SensorSpec, ...] = (sensor,)
@@ -59,13 +59,13 @@ class PurePursuitPolicy:
         count = sum(1 for field in sensor.fields if re.fullmatch(r"ahead\d+_x", field))
         wanted = ["speed", "yaw_rate", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
         if missing := [field for field in wanted if field not in place]:
-            raise BundleError(f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not show")
+            raise BundleError(f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not have")
         self._speed, self._yaw_rate = place["speed"], place["yaw_rate"]
         self._x = [place[f"ahead{k}_x"] for k in range(count)]
         self._y = [place[f"ahead{k}_y"] for k in range(count)]
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """(B, 2) float32 degrees and m/s from `state` (B, D)."""
+        """Return steering angle [degrees] and speed [m/s], shape (B, 2), float32, from `state` (B, D)."""
         state = np.asarray(observation["state"], dtype=np.float64)
         points = np.stack([state[:, self._x], state[:, self._y]], axis=-1)
         speed = state[:, self._speed]
@@ -74,7 +74,7 @@ class PurePursuitPolicy:
         return action.astype(np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Nothing is remembered."""
+        """Do nothing; the policy has no state."""
 
     def _steering(self, points: NDArray, speed: NDArray) -> NDArray:
         settings = self.settings
@@ -91,26 +91,27 @@ class PurePursuitPolicy:
         curvature = _curvatures(points)
         step = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0))
         start = np.hypot(points[:, :1, 0], points[:, :1, 1])
-        way = np.concatenate([start, start + np.cumsum(step, axis=1)], axis=1)[:, :-2]  # to where a bend begins
-        allowed = settings.lateral_acceleration / np.maximum(curvature, 1e-6) + 2.0 * settings.braking * way
+        # Distance to the first of the three points that a curvature belongs to: there the bend begins.
+        distance = np.concatenate([start, start + np.cumsum(step, axis=1)], axis=1)[:, :-2]
+        allowed = settings.lateral_acceleration / np.maximum(curvature, 1e-6) + 2.0 * settings.braking * distance
         return np.clip(np.sqrt(allowed.min(axis=1)), settings.speed_min, settings.speed_max)
 
 
 def _predict_motion(points: NDArray, speed: NDArray, yaw_rate: NDArray, delay_s: float) -> NDArray:
-    """Points (B, K, 2) in the frame of a car that goes on for `delay_s` at its speed and yaw rate (B,)."""
+    """Return points (B, K, 2) in the frame of the car after `delay_s` at its speed and yaw rate (B,)."""
     turn = yaw_rate * delay_s
-    way = speed * delay_s
-    shifted = points - np.stack([way * np.cos(0.5 * turn), way * np.sin(0.5 * turn)], axis=-1)[:, None]
+    distance = speed * delay_s
+    # The chord of a short arc has the mean of both headings.
+    shifted = points - np.stack([distance * np.cos(0.5 * turn), distance * np.sin(0.5 * turn)], axis=-1)[:, None]
     cosine, sine = np.cos(turn)[:, None], np.sin(turn)[:, None]
     x, y = shifted[..., 0], shifted[..., 1]
     return np.stack([x * cosine + y * sine, y * cosine - x * sine], axis=-1)
 
 
 def _point_at_distance(points: NDArray, distance: NDArray) -> NDArray:
-    """(B, 2) where each row of points (B, K, 2) first gets `distance` (B,) away from the origin.
+    """Return the points (B, 2) where each row of points (B, K, 2) first reaches a distance (B,) from the origin.
 
-    Between two points it is interpolated by distance; before the first and behind the last it is those
-    points.
+    Between two points the result is interpolated by distance; before the first and after the last it is that point.
     """
     away = np.hypot(points[..., 0], points[..., 1])
     behind = points[..., 0] <= 0.0
@@ -119,13 +120,13 @@ def _point_at_distance(points: NDArray, distance: NDArray) -> NDArray:
     before = np.maximum(after - 1, 0)
     row = np.arange(len(points))
     gap = away[row, after] - away[row, before]
-    share = np.clip((distance - away[row, before]) / np.where(gap > 1e-9, gap, 1.0), 0.0, 1.0)
-    share = np.where(gap > 1e-9, share, 1.0)[:, None]
-    return points[row, before] * (1.0 - share) + points[row, after] * share
+    fraction = np.clip((distance - away[row, before]) / np.where(gap > 1e-9, gap, 1.0), 0.0, 1.0)
+    fraction = np.where(gap > 1e-9, fraction, 1.0)[:, None]
+    return points[row, before] * (1.0 - fraction) + points[row, after] * fraction
 
 
 def _curvatures(points: NDArray) -> NDArray:
-    """(B, K - 2) curvature in 1/m of the circle through each three points in a row (Menger curvature)."""
+    """Return the Menger curvature of each three successive points [1/m], shape (B, K - 2): 4 A / (|ab| |bc| |ac|)."""
     a, b, c = points[:, :-2], points[:, 1:-1], points[:, 2:]
     ab, bc, ac = b - a, c - b, c - a
     area = np.abs(ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0])

@@ -1,18 +1,15 @@
-"""The steps on batches of pictures, (B, H, W, C) uint8 to the same; whole numbers only, so exact on every machine.
+"""Checks observations and executes the preprocessing steps of a contract, from sensors to network inputs.
 
-Nothing is remembered here. The arithmetic of `grey` and `resize` is OpenCV's for 8 bits (modules/imgproc,
-color_rgb.simd.hpp and resize.cpp), that of `area` by 2 as well.
-
-The only memory of the preprocessing: the last frames of each car.
-
-From what sensors put out to what the network takes: names, shapes and types checked, pictures made ready.
-
-Values stay in SI units and pictures in bytes. Scaling is no part of this: it is built into the ONNX graph.
+Operations on pictures map (B, H, W, C) uint8 to uint8 in integer arithmetic, so that they are exact on every machine.
+`grey`, `resize` and `area` by 2 compute what OpenCV computes for 8 bits (modules/imgproc, color_rgb.simd.hpp and
+resize.cpp). Values stay in SI units and pictures in bytes; the ONNX graph scales them. The only state is the ring of
+the last frames of each car (`FrameRing`).
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +38,7 @@ _ONE = 2048
 
 
 def make_operation(step: AnyPreprocessStep, shape: Shape) -> ImageOperation:
-    """What a step does with pictures of a shape; its tables are made here, once."""
+    """Make the operation of a step for pictures of a shape, with its tables."""
     if isinstance(step, GreyStep):
         return to_grey
     if isinstance(step, CropStep):
@@ -53,25 +50,25 @@ def make_operation(step: AnyPreprocessStep, shape: Shape) -> ImageOperation:
         return lambda pictures: shrink_by_area(pictures, step.factor)
     if isinstance(step, ResizeStep):
         return BilinearResize(shape, step.height, step.width)
-    raise TypeError(f"step {step.step} is no operation on single pictures")
+    raise TypeError(f"step {step.step} does not work on single pictures")
 
 
 def to_grey(pictures: Images) -> Images:
-    """Luma of RGB, (B, H, W, 3) to (B, H, W, 1)."""
+    """Convert RGB to luma, (B, H, W, 3) to (B, H, W, 1)."""
     red, green, blue = (pictures[..., k].astype(np.int32) for k in range(3))
     luma = (9798 * red + 19235 * green + 3735 * blue + 16384) >> 15
     return luma.astype(np.uint8)[..., None]
 
 
 def mask_top_rows(pictures: Images, rows: int) -> Images:
-    """A copy with the top `rows` black."""
+    """Return a copy with the top `rows` black."""
     masked = pictures.copy()
     masked[:, :rows] = 0
     return masked
 
 
 def shrink_by_area(pictures: Images, factor: int) -> Images:
-    """Each factor x factor block as its mean, halves rounded up."""
+    """Replace each factor x factor block by its mean, halves rounded up."""
     batch, height, width, channels = pictures.shape
     if factor == 2 and channels == 1:
         return _halve(pictures)
@@ -85,7 +82,7 @@ def shrink_by_area(pictures: Images, factor: int) -> Images:
 
 
 def _halve(pictures: Images) -> Images:
-    """`area` by 2 of one channel: pixels side by side are the two bytes of a 16-bit word, whichever comes first."""
+    """Shrink one channel by 2: two pixels of a row are the bytes of a 16-bit word, in either byte order."""
     batch, height, width, _ = pictures.shape
     words = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
     pairs = words & 0xFF
@@ -97,13 +94,13 @@ def _halve(pictures: Images) -> Images:
 
 
 class BilinearResize:
-    """A resize between the four nearest pixels; half-pixel centres, edges repeated."""
+    """Bilinear resize with half-pixel centres and repeated edges, in 11-bit fixed point."""
 
     def __init__(self, shape: Shape, height: int, width: int) -> None:
         """Make the tables for pictures of `shape`."""
         self._top, self._bottom, top, bottom = _interpolation_table(shape[0], height)
         self._left, self._right, left, right = _interpolation_table(shape[1], width)
-        # Beyond an outer column's centre OpenCV takes that column alone; of rows it takes both, which are the same.
+        # Outside the centres of the outer columns OpenCV uses that column alone; of rows it adds the same row twice.
         centre = (np.arange(width) + 0.5) * (shape[1] / width) - 0.5
         outside = (centre < 0.0) | (centre >= shape[1] - 1)
         left[outside], right[outside] = _ONE, 0
@@ -111,7 +108,8 @@ class BilinearResize:
         self._weight_left, self._weight_right = left[:, None], right[:, None]
 
     def __call__(self, pictures: Images) -> Images:
-        """(B, H, W, C) to (B, height, width, C)."""
+        """Resize pictures (B, H, W, C) to (B, height, width, C)."""
+        # Products have 8 + 11 bits. Each shift is OpenCV's: 4 bits after the rows, 16 and 2 after the columns.
         rows = np.take(pictures, self._left, axis=2) * self._weight_left
         rows += np.take(pictures, self._right, axis=2) * self._weight_right
         rows >>= 4
@@ -125,17 +123,17 @@ class BilinearResize:
 def _interpolation_table(
     size: int, wanted: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-    """For each of `wanted` places: the two of `size` pixels that it lies between, and their weights."""
+    """Return, for each of `wanted` pixels, the two of `size` pixels beside it and their weights."""
     centre = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(np.float32)
     first = np.floor(centre)
-    share = centre - first
+    fraction = centre - first
     below = first.astype(np.intp)
     last = size - 1
     return (
         np.clip(below, 0, last),
         np.clip(below + 1, 0, last),
-        np.rint((np.float32(1.0) - share) * _ONE).astype(np.int32),
-        np.rint(share * _ONE).astype(np.int32),
+        np.rint((np.float32(1.0) - fraction) * _ONE).astype(np.int32),
+        np.rint(fraction * _ONE).astype(np.int32),
     )
 
 
@@ -152,49 +150,48 @@ class FrameRing:
 
     @property
     def cars(self) -> int | None:
-        """How many cars are remembered; None before the first frame and after a reset of all."""
+        """Number of cars; None before the first frame and after a reset of all."""
         return None if self._kept is None else len(self._kept)
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Forget the cars that `which` (B,) marks; None: all, and how many there are."""
+        """Forget the frames of the cars that `which` (B,) marks; None: all frames and the number of cars."""
         if which is None:
             self._kept = None
         elif self._kept is not None:
             self._fresh |= which
 
     def push(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Take a new frame of each car, (B, H, W, C); returns (B, H, W, frames * C), a new array each time."""
+        """Add a new frame of each car, (B, H, W, C), and return a new array (B, H, W, frames * C)."""
         batch, height, width, channels = pictures.shape
         if self._kept is None:
             self._kept = np.zeros((batch, height, width, self._frames * channels), np.uint8)
             self._fresh = np.ones(batch, np.bool_)
         kept = self._kept
         stacked = np.empty_like(kept)
-        # One shift of all bytes moves every pixel's frames; what comes in from the next pixel is written over.
+        # One shift of all bytes moves the frames of every pixel; the bytes of the next pixel are overwritten below.
         stacked.reshape(-1)[:-channels] = kept.reshape(-1)[channels:]
         stacked[..., -channels:] = pictures
         if self._fresh.any():
             stacked[self._fresh] = np.tile(pictures[self._fresh], self._frames)
             self._fresh[:] = False
         self._kept = stacked
-        return stacked.copy()  # who gets it may write into it
+        return stacked.copy()  # the caller may write into it
 
     def peek(self, picture: NDArray[np.uint8], car: int) -> NDArray[np.uint8]:
-        """What `push` would give for one car with a frame (H, W, C); nothing is remembered."""
+        """Return the result of `push` for one car and a frame (H, W, C) without adding the frame."""
         if self._kept is None or self._fresh[car]:
             return np.tile(picture, self._frames)
         return np.concatenate([self._kept[car, ..., picture.shape[-1] :], picture], axis=-1)
 
 
 class Preprocessor:
-    """Everything between the sensors of a batch of cars and the network: in training, evaluation, export and car.
+    """Preprocessing between the sensors of a batch of cars and the network, in training, evaluation, export and car.
 
-    What is remembered of the cars is in their frame rings, and only where the contract stacks frames; all else
-    depends on the observation alone.
+    The result depends on the observation alone, except where the contract stacks frames.
     """
 
     def __init__(self, sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessStep] = ()) -> None:
-        """For the contract's `sensors` and `preprocessing`, or those of a training."""
+        """Make the operations and frame rings for the sensors and steps of a contract or a training."""
         self._sensors = tuple(sensors)
         self._operations: dict[str, list[ImageOperation]] = {}
         self._rings: dict[str, FrameRing] = {}
@@ -212,28 +209,26 @@ class Preprocessor:
 
     @classmethod
     def of(cls, contract: PolicyContract) -> Preprocessor:
-        """That of a contract."""
+        """Make the preprocessor of a contract."""
         return cls(contract.sensors, contract.preprocessing)
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Forget the past of the cars that `which` (B,) marks, whose episodes start anew; None: of all."""
+        """Forget the frames of the cars that `which` (B,) marks, whose episodes begin; None: of all cars."""
         for ring in self._rings.values():
             ring.reset(which)
 
     def __call__(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The network's inputs, in the contract's order, for one observation (B, *shape) of each car.
+        """Return the network's inputs, in the contract's order, for one observation (B, *shape) of each car.
 
         Where frames are stacked, each call is one delivered frame of every car, in the same order; another number
-        of cars needs a `reset` of all first. Arrays that need no change are passed on without a copy.
+        of cars needs a `reset` of all first. Arrays that need no change are returned without a copy.
 
         Raises:
             BundleError: an observation does not fit the contract.
         """
         inputs = check_observations(self._sensors, observation)
         for name, operations in self._operations.items():
-            pictures = inputs[name]
-            for one in operations:
-                pictures = one(pictures)
+            pictures = functools.reduce(lambda images, operation: operation(images), operations, inputs[name])
             if name in self._rings:
                 ring = self._rings[name]
                 if ring.cars not in (None, len(pictures)):
@@ -246,12 +241,10 @@ class Preprocessor:
         return inputs
 
     def peek(self, observation: Mapping[str, NDArray[Any]], car: int) -> dict[str, NDArray[Any]]:
-        """The inputs, without the batch dimension, for one more observation of one car; nothing is remembered."""
+        """Return the inputs for one more observation of one car, without batch dimension and without storing it."""
         inputs = check_observations(self._sensors, {name: values[None] for name, values in observation.items()})
         for name, operations in self._operations.items():
-            pictures = inputs[name]
-            for one in operations:
-                pictures = one(pictures)
+            pictures = functools.reduce(lambda images, operation: operation(images), operations, inputs[name])
             if name in self._rings:
                 pictures = self._rings[name].peek(pictures[0], car)[None]
             inputs[name] = np.ascontiguousarray(pictures)
@@ -259,31 +252,31 @@ class Preprocessor:
 
 
 def prepare_drive(contract: PolicyContract, observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The network's inputs where the rows of `observation` are what one car saw, one after the other."""
+    """Return the network's inputs where the rows of `observation` are successive observations of one car."""
     preprocessor = Preprocessor.of(contract)
-    seen = prepare(contract, observation)
-    count = len(next(iter(seen.values())))
+    checked = prepare(contract, observation)
+    count = len(next(iter(checked.values())))
     if contract.frame_stack == 1 or count == 0:
-        return preprocessor(seen)
-    rows = [preprocessor({name: values[k : k + 1] for name, values in seen.items()}) for k in range(count)]
+        return preprocessor(checked)
+    rows = [preprocessor({name: values[k : k + 1] for name, values in checked.items()}) for k in range(count)]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 def prepare(contract: PolicyContract, observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """A batch of observations as the contract's sensors give them: `checked`, before any preprocessing."""
+    """Check a batch of observations against the contract's sensors, without preprocessing."""
     return check_observations(contract.sensors, observation)
 
 
 def check_observations(sensors: Sequence[SensorSpec], observation: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """The observations of the given sensors, with their shapes and types.
+    """Check the observations of the given sensors and cast them to their types.
 
     Args:
-        sensors: what is wanted.
-        observation: an array (B, *shape) for each sensor; others are left out.
+        sensors: the needed sensors.
+        observation: an array (B, *shape) for each sensor; others are ignored.
 
     Returns:
-        For each sensor, in the given order, a C-contiguous array (B, *shape) of its dtype. An array
-        that fits already is passed on without a copy.
+        For each sensor, in the given order, a C-contiguous array (B, *shape) of its dtype. An array that fits already
+        is returned without a copy.
 
     Raises:
         BundleError: a sensor is missing, has another shape, batch size or a type that cannot be cast.
@@ -306,7 +299,7 @@ def _missing(name: str, observation: Mapping[str, NDArray]) -> str:
     close = difflib.get_close_matches(name, observation, n=1)
     hint = f" Did you mean `{close[0]}`?" if close else ""
     given = ", ".join(observation) or "none"
-    return f"The policy sees with sensor `{name}`, which is not among those given ({given}).{hint}"
+    return f"The policy needs sensor `{name}`, which is not among those given ({given}).{hint}"
 
 
 def _cast(sensor: SensorSpec, values: NDArray) -> NDArray:

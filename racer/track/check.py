@@ -1,6 +1,6 @@
-"""What is wrong with a track, or odd about it.
+"""Checks a track: size, crossings, corners and rows.
 
-An error cannot be driven; a warning is something that a person should know.
+A track with an error cannot be driven; a warning is something that a person should know.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from racer.track import geometry
 from racer.track.track import Track
 
 CAR_WIDTH = 0.20
-"""Metres over the wheels of a 1/18 car."""
+"""Width of a 1/18 car over its wheels [m]."""
 TURN_RADIUS = 0.164 / math.tan(math.radians(30.0))
-"""Metres: wheelbase over the tangent of the largest steering angle, 0.284 m."""
+"""Turning radius of the car: wheelbase over the tangent of the largest steering angle, 0.284 [m]."""
 WIDTH_ERROR = 1.25 * CAR_WIDTH
 WIDTH_WARNING = 2.0 * CAR_WIDTH
 LENGTH_ERROR = 2.0
@@ -30,13 +30,13 @@ OFF_CENTER_WARNING = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class TrackFinding:
-    """One thing found.
+    """One error or warning.
 
     Attributes:
-        level: an `error` cannot be driven; a `warning` can.
-        code: short name for machines.
-        message: what it is, with its figures.
-        row: the row it is about, counted from 0; None for the track as a whole.
+        level: a track with an `error` cannot be driven; with a `warning` it can.
+        code: short name for programs.
+        message: description with figures.
+        row: the row concerned, counted from 0; None for the track as a whole.
     """
 
     level: Literal["error", "warning"]
@@ -46,9 +46,9 @@ class TrackFinding:
 
 
 def check_track(track: Track) -> list[TrackFinding]:
-    """All findings, errors first, then in the order of the checks."""
-    found = [*_size(track), *_crossings(track), *_corners(track), *_rows(track)]
-    return sorted(found, key=lambda finding: finding.level != "error")
+    """Return all findings, errors first, then in the order of the checks."""
+    findings = [*_size(track), *_crossings(track), *_corners(track), *_rows(track)]
+    return sorted(findings, key=lambda finding: finding.level != "error")
 
 
 def _size(track: Track) -> Iterator[TrackFinding]:
@@ -100,7 +100,7 @@ def _crossings(track: Track) -> Iterator[TrackFinding]:
 def _corners(track: Track) -> Iterator[TrackFinding]:
     s, radii = geometry.turn_radii(track.center, closed=track.closed)
     at = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
-    # On the outside of a corner the car has half the road more, less half its own width.
+    # On the outside of a corner the car can drive half the road's width further out, less half its own width.
     widest = radii + np.interp(s, at, track.widths) / 2 - CAR_WIDTH / 2
     worst = int(np.argmin(widest))
     if widest[worst] < TURN_RADIUS:
@@ -125,14 +125,14 @@ def _rows(track: Track) -> Iterator[TrackFinding]:
     lengths = track.segment_lengths
     row = int(np.argmax(lengths))
     if lengths[row] > SPACING_WARNING:
-        message = f"rows are up to {lengths[row]:.2f} m apart"
+        message = f"the distance between rows is up to {lengths[row]:.2f} m"
         yield TrackFinding(level="warning", code="spacing", message=message, row=row)
     # The closing segment of a repeated last row has no length by design.
-    seams = np.flatnonzero(lengths[: len(track.center) - 1] == 0.0)
-    if len(seams):
-        count = f"{len(seams)} rows repeat" if len(seams) > 1 else "one row repeats"
-        message = f"{count} the row before (an old seam)"
-        yield TrackFinding(level="warning", code="repeated_row", message=message, row=int(seams[0]) + 1)
+    repeats = np.flatnonzero(lengths[: len(track.center) - 1] == 0.0)
+    if len(repeats):
+        count = f"{len(repeats)} rows repeat" if len(repeats) > 1 else "one row repeats"
+        message = f"{count} the row before"
+        yield TrackFinding(level="warning", code="repeated_row", message=message, row=int(repeats[0]) + 1)
     rows = geometry.distinct_rows(track.center, closed=track.closed)
     line = track.center[rows]
     steps = np.roll(line, -1, axis=0) - line if track.closed else np.diff(line, axis=0)

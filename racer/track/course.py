@@ -1,18 +1,15 @@
-"""The keys of our readable track format, their units and their ranges.
+"""Our YAML track format: a course of segments, control points or rows.
 
-From the segments or control points of a course to the rows of its centre line.
-
-A course that cannot be laid out is refused with the place in the file: `segments[3]`, `points[0]`.
-
-Our own readable track format: YAML with segments, control points or plain rows.
-
-The keys and their units are the fields of `racer.track.course_schema.Course`; docs/tracks.md shows examples.
+`CourseConfig` lists the keys, their units and their ranges; docs/tracks.md shows examples. `read_course` reads a file,
+`write_course` writes a track's rows exactly. A course that cannot be laid out is refused with the place in the file:
+`segments[3]`, `points[0]`.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,20 +33,20 @@ class _CourseModel(BaseModel):
 
 
 class SegmentConfig(_CourseModel):
-    """A straight or an arc, with the width that the road has at its end."""
+    """A straight or an arc, with the width of the road at its end."""
 
     straight: Positive | Literal["auto"] | None = Field(
-        None, description="length in m; `auto` twice in a closed course: both are solved so that it closes"
+        None, description="length [m]; `auto` twice in a closed course: both are solved so that it closes"
     )
-    arc: Annotated[float, Field(ge=-720.0, le=720.0)] | None = Field(None, description="turn in degrees, left positive")
-    radius: Positive | None = Field(None, description="m, of an arc's centre line")
-    width: Positive | None = Field(None, description="m, at the end of the segment, half to each side")
-    left: Positive | None = Field(None, description="m to the left border at the end of the segment")
-    right: Positive | None = Field(None, description="m to the right border at the end of the segment")
+    arc: Annotated[float, Field(ge=-720.0, le=720.0)] | None = Field(None, description="turn [degrees], left positive")
+    radius: Positive | None = Field(None, description="radius of an arc's centre line [m]")
+    width: Positive | None = Field(None, description="width at the end of the segment, half to each side [m]")
+    left: Positive | None = Field(None, description="distance to the left border at the end of the segment [m]")
+    right: Positive | None = Field(None, description="distance to the right border at the end of the segment [m]")
 
 
 class AppearanceConfig(_CourseModel):
-    """Colours (sRGB 0..255) and widths in metres; what is left out is DeepRacer's."""
+    """Colours (sRGB 0..255) and widths [m]; a missing key has DeepRacer's value."""
 
     road: tuple[Byte, Byte, Byte] | None = None
     edge_line: tuple[Byte, Byte, Byte] | None = None
@@ -65,32 +62,34 @@ class AppearanceConfig(_CourseModel):
 
 
 class CourseConfig(_CourseModel):
-    """A course as its YAML file says it."""
+    """The content of a course's YAML file."""
 
     racer_track: Literal[1] = Field(description="version of the format")
     description: str = Field("", description="one line for people")
     closed: bool = Field(True, description="true: a loop; false: from one end to the other")
     direction: Literal["forward", "backward"] = Field(
-        "forward", description="`backward` drives what is written from its end to its start"
+        "forward", description="`backward` reverses the direction of travel"
     )
-    width: Positive | None = Field(None, description="m, where nothing else is said; half to each side")
-    step: Annotated[float, Field(ge=0.02, le=2.0)] = Field(0.15, description="m between rows")
+    width: Positive | None = Field(None, description="default width, half to each side [m]")
+    step: Annotated[float, Field(ge=0.02, le=2.0)] = Field(0.15, description="distance between rows [m]")
     origin: tuple[Number, Number, Number] = Field(
-        (0.0, 0.0, 0.0), description="x m, y m and heading in degrees where the first segment starts"
+        (0.0, 0.0, 0.0), description="x [m], y [m] and heading [degrees] of the first segment's start"
     )
     start: Annotated[float, Field(ge=0.0)] = Field(
         0.0,
-        description="m along a closed course, as written, from its first segment or point to the start line",
+        description="arc length of a closed course from its first segment or point to the start line [m]",
     )
-    walls: Literal["borders", "offset", "none"] = Field("borders", description="where walls stand")
-    wall_offset: Annotated[float, Field(ge=0.0, le=100.0)] = Field(0.0, description="m outside the borders")
+    walls: Literal["borders", "offset", "none"] = Field("borders", description="place of the walls")
+    wall_offset: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        0.0, description="distance of the walls outside the borders [m]"
+    )
     look: AppearanceConfig = Field(default_factory=lambda: AppearanceConfig())
     segments: list[SegmentConfig] | None = None
     points: list[Annotated[list[Number], Field(min_length=2, max_length=4)]] | None = Field(
-        None, description="[x, y], [x, y, width] or [x, y, left, right] in m; the curve goes through each"
+        None, description="[x, y], [x, y, width] or [x, y, left, right] [m]; the curve passes through each"
     )
     rows: list[tuple[Number, Number, Number, Number, Number, Number]] | None = Field(
-        None, description="[centre x, y, left x, y, right x, y] in m, kept exactly"
+        None, description="[centre x, y, left x, y, right x, y] [m], kept exactly"
     )
 
 
@@ -98,10 +97,10 @@ def parse_course(data: Any, source: str) -> CourseConfig:
     """Check the content of a YAML file.
 
     Raises:
-        TrackError: the first key that is wrong.
+        TrackError: the message names the first key that is not allowed.
     """
     if not isinstance(data, dict):
-        raise TrackError(f"`{source}` is no track: a YAML track begins with `racer_track: 1`.")
+        raise TrackError(f"`{source}` is not a track: a YAML track begins with `racer_track: 1`.")
     try:
         course = CourseConfig.model_validate(data)
     except ValidationError as problem:
@@ -114,7 +113,7 @@ def parse_course(data: Any, source: str) -> CourseConfig:
 
 
 def _first_problem(problem: ValidationError) -> str:
-    """One line for the first thing that pydantic found wrong."""
+    """Describe the first error that pydantic reports, in one line."""
     errors = problem.errors(include_url=False)
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
@@ -132,15 +131,16 @@ def _first_problem(problem: ValidationError) -> str:
 
 
 CLOSING_MAX = 0.10
-"""Metres that a closed course of segments may end beside its start; it is pulled together."""
+"""Largest distance between the ends of a closed course of segments [m]; the error is distributed along the course."""
 CLOSING_DEG_MAX = 1.0
+"""Largest difference of heading between the ends [degrees]."""
 
 
 def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
-    """The rows of a course of segments or points.
+    """Sample a course of segments or points.
 
     Raises:
-        TrackError: with the segment or point that is wrong, or how far a loop is from closing.
+        TrackError: the message names the segment or point that is wrong, or how far a loop is from closing.
     """
     if course.segments is not None:
         segments = _segments(course, course.segments, source)
@@ -181,11 +181,11 @@ def _length(part: SegmentConfig) -> float:
 
 
 def _side(parts: list[SegmentConfig], side: str, width: float | None) -> list[float]:
-    """Distance to one border at the end of each segment; what is left out keeps the width before it."""
-    own = [part.width / 2 if part.width else getattr(part, side) for part in parts]
-    current = width / 2 if width else next(value for value in own if value)
+    """Return the distance to one border at the end of each segment [m]; by default that of the segment before it."""
+    given = [part.width / 2 if part.width else getattr(part, side) for part in parts]
+    current = width / 2 if width else next(value for value in given if value)
     filled = []
-    for value in own:
+    for value in given:
         current = value if value is not None else current
         filled.append(current)
     return filled
@@ -223,12 +223,13 @@ def _check_closing(segments: list[curve.CurveSegment], source: str) -> None:
 
 
 def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float]:
-    """Lengths of all segments of a closed course, with the two `auto` straights solved so that it closes.
+    """Return the lengths of all segments of a closed course [m], with the two `auto` straights solved.
 
-    The headings are known, so where the course ends is linear in the two lengths.
+    All headings are known, so the end of the course is linear in the two lengths a and b: with the unit vectors u and v
+    along the two straights and the end e of the course without them, a u + b v = -e.
 
     Raises:
-        TrackError: not two of them, parallel ones, or a length that would be negative.
+        TrackError: the course has another number of `auto` straights, they are parallel, or a length is negative.
     """
     lengths = [0.0 if part.straight == "auto" else _length(part) for part in segments]
     unknown = [k for k, part in enumerate(segments) if part.straight == "auto"]
@@ -236,14 +237,14 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
         return lengths
     if len(unknown) != 2:
         raise TrackError(f"`{source}` has {len(unknown)} straights of length `auto`; a closed course takes two.")
-    turned = np.cumsum([0.0] + [math.radians(part.arc or 0.0) for part in segments])
+    headings = np.cumsum([0.0] + [math.radians(part.arc or 0.0) for part in segments])
     known = [
         curve.CurveSegment(length=length, turn=math.radians(part.arc or 0.0), left=1.0, right=1.0)
         for length, part in zip(lengths, segments, strict=True)
         if part.straight != "auto"
     ]
     end = curve.segment_poses(known, (0.0, 0.0, 0.0))[-1]
-    along = np.array([[math.cos(turned[k]), math.sin(turned[k])] for k in unknown]).T
+    along = np.array([[math.cos(headings[k]), math.sin(headings[k])] for k in unknown]).T
     if abs(np.linalg.det(along)) < 0.05:
         raise TrackError(f"`{source}`: the two straights of length `auto` are parallel; choose another pair.")
     for k, length in zip(unknown, np.linalg.solve(along, -end[:2]).tolist(), strict=True):
@@ -261,14 +262,14 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_course(path: Path, *, scale: float = 1.0) -> Track:
-    """Read our YAML.
+    """Read a track in our YAML format.
 
     Args:
         path: the file.
         scale: factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: what is wrong, and where in the file.
+        TrackError: the message names the place in the file.
     """
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
@@ -278,10 +279,16 @@ def read_course(path: Path, *, scale: float = 1.0) -> Track:
 
 
 def track_of_course(course: CourseConfig, *, name: str, source: str, scale: float = 1.0) -> Track:
-    """The track that a course describes.
+    """Make the track of a course.
+
+    Args:
+        course: content of a file.
+        name: name of the track.
+        source: the file, for messages.
+        scale: factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: it does not close, or leaves no road.
+        TrackError: the course does not close, or leaves no road.
     """
     if course.rows is not None:
         table = np.array(course.rows, dtype=np.float64).reshape(-1, 6)
@@ -306,25 +313,24 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
     )
     if course.direction == "forward":
         return track
-    back = track.reversed()
-    return Track(**{**back.__dict__, "backwards": False})
+    return replace(track.reversed(), backwards=False)
 
 
 def write_course(track: Track, path: Path) -> None:
-    """Write a track as our YAML with its rows, exactly as they are."""
+    """Write a track in our YAML format with its exact rows."""
     write_atomically(path, course_text(track))
 
 
 def course_text(track: Track) -> str:
-    """The YAML text of a track's rows."""
+    """Return a track in our YAML format with its exact rows."""
     head: dict[str, Any] = {"racer_track": 1}
     if track.description:
         head["description"] = track.description
     head |= {"closed": track.closed, "walls": track.walls}
     if track.wall_offset:
         head["wall_offset"] = track.wall_offset
-    plain = TrackAppearance()
-    look = {key: value for key, value in track.look.__dict__.items() if value != getattr(plain, key)}
+    default = TrackAppearance()
+    look = {key: value for key, value in track.look.__dict__.items() if value != getattr(default, key)}
     if look:
         head["look"] = {key: list(value) if isinstance(value, tuple) else value for key, value in look.items()}
     table = np.hstack([track.center, track.left, track.right])
@@ -334,6 +340,6 @@ def course_text(track: Track) -> str:
 
 
 def _plain_number(value: float) -> str:
-    """Shortest text that reads back as the same float, in a form that YAML 1.1 takes as a number."""
+    """Return the shortest text that reads back as the same float, in a form that YAML 1.1 reads as a number."""
     text = repr(value)
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

@@ -1,6 +1,6 @@
-"""From the few numbers of a course to a dense centre line: straights and arcs, or a smooth curve.
+"""Samples a course at equal steps: straights and arcs (`sample_segments`), or a cubic spline (`sample_spline`).
 
-Both give rows at equal steps with the width to each side. Lengths in metres, angles in radians, left
+Each row has a point of the centre line and the width to each side. Lengths are in metres, angles in radians, left
 positive.
 """
 
@@ -19,10 +19,10 @@ class CurveSegment:
     """A straight (turn 0) or an arc of a circle.
 
     Attributes:
-        length: along the centre line.
-        turn: change of heading over the segment, left positive.
-        left: distance to the left border at its end.
-        right: distance to the right border at its end.
+        length: length of the centre line [m].
+        turn: change of heading over the segment [rad], left positive.
+        left: distance to the left border at the segment's end [m].
+        right: distance to the right border at the segment's end [m].
     """
 
     length: float
@@ -36,9 +36,9 @@ class CenterlineRows:
     """A centre line at equal steps; a closed one does not repeat its first row.
 
     Attributes:
-        center: (R, 2) metres.
-        left: (R,) distance to the left border.
-        right: (R,) distance to the right border.
+        center: points [m], shape (R, 2).
+        left: distance to the left border [m], shape (R,).
+        right: distance to the right border [m], shape (R,).
     """
 
     center: Floats
@@ -47,7 +47,7 @@ class CenterlineRows:
 
 
 def segment_poses(segments: list[CurveSegment], start: tuple[float, float, float]) -> Floats:
-    """(K + 1, 3) x, y and heading where each segment starts, and where the last one ends."""
+    """Return x, y [m] and heading [rad] at the start of each segment and at the end of the last, shape (K + 1, 3)."""
     poses = [np.array(start, dtype=np.float64)]
     for segment in segments:
         poses.append(_along(poses[-1], segment, np.array([segment.length]))[0])
@@ -62,18 +62,18 @@ def sample_segments(
     closed: bool,
     shift: float = 0.0,
 ) -> CenterlineRows:
-    """Rows along straights and arcs.
+    """Sample straights and arcs.
 
-    A segment's width is reached at its end, smoothly from the width at the end of the one before; on a
-    closed course the last segment comes before the first. A closed course that ends a little beside its
-    start (rounded numbers) is pulled together evenly.
+    The width changes smoothly from the end of one segment to the end of the next; on a closed course the last segment
+    precedes the first. Where a closed course ends a little beside its start (rounded numbers), the error is distributed
+    evenly along the course.
 
     Args:
         segments: the course.
-        start: x, y and heading of the first segment's start.
-        step: wanted distance between rows.
+        start: x, y [m] and heading [rad] of the first segment's start.
+        step: wanted distance between rows [m].
         closed: whether the end joins the start.
-        shift: arc length at which the first row stands, on a closed course.
+        shift: arc length of the first row on a closed course [m].
     """
     poses = segment_poses(segments, start)
     lengths = np.array([segment.length for segment in segments])
@@ -99,18 +99,18 @@ def sample_segments(
 def sample_spline(
     points: Floats, left: Floats, right: Floats, *, step: float, closed: bool, shift: float = 0.0
 ) -> CenterlineRows:
-    """Rows along a smooth curve through control points: a cubic spline over the square root of the chords.
+    """Sample the cubic spline through control points, parametrised by the square root of the chords.
 
-    (Centripetal parameters: Lee, "Choosing nodes in parametric curve interpolation", Computer-Aided Design
-    21, 1989. They keep the curve close to uneven points.)
+    Centripetal parameters keep the curve close to unevenly spaced points (Lee, "Choosing nodes in parametric curve
+    interpolation", Computer-Aided Design 21, 1989).
 
     Args:
-        points: (K, 2) control points; a closed curve does not repeat its first.
-        left: (K,) distance to the left border at each point.
-        right: (K,) distance to the right border.
-        step: wanted distance between rows.
+        points: control points [m], shape (K, 2); a closed curve does not repeat its first.
+        left: distance to the left border at each point [m], shape (K,).
+        right: distance to the right border [m], shape (K,).
+        step: wanted distance between rows [m].
         closed: whether the last point joins the first.
-        shift: arc length at which the first row stands, on a closed course.
+        shift: arc length of the first row on a closed course [m].
     """
     knots = np.vstack([points, points[:1]]) if closed else points
     chords = np.hypot(*np.diff(knots, axis=0).T)
@@ -131,7 +131,10 @@ def sample_spline(
 
 
 def _along(pose: Floats, segment: CurveSegment, s: Floats) -> Floats:
-    """(K, 3) poses at distances s along a segment that starts at a pose."""
+    """Return poses (K, 3) at distances s [m] along a segment that starts at a pose.
+
+    On an arc of signed radius r from heading h0 to h: x = x0 + r (sin h - sin h0), y = y0 - r (cos h - cos h0).
+    """
     x, y, heading = pose
     headings = heading + segment.turn * s / segment.length
     if segment.turn == 0.0:
@@ -154,14 +157,15 @@ def _stations(total: float, step: float, *, closed: bool, shift: float) -> Float
 
 
 def _smoothstep(part: Floats) -> Floats:
-    """0..1 to 0..1 with level ends, so that borders have no kinks."""
+    """Map 0..1 to 0..1 with zero slope at both ends, so that borders have no kinks."""
     return part * part * (3.0 - 2.0 * part)
 
 
 def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
-    """Values of the interpolating cubic spline, periodic or natural.
+    """Return values of the interpolating cubic spline, periodic or natural.
 
-    (Press et al., Numerical Recipes, section 3.3, equations 3.3.2 to 3.3.7.)
+    Press et al., Numerical Recipes, section 3.3: `bend` holds the second derivatives, which solve equation 3.3.7; the
+    last lines are 3.3.3 with the coefficients of 3.3.2 and 3.3.4.
     """
     h = np.diff(u)
     slopes = np.diff(knots, axis=0) / h[:, None]

@@ -1,18 +1,15 @@
-"""The centre line of a ring-shaped road in a picture of free space.
+"""F1TENTH maps: a ROS map yaml with its image, with or without a centre line csv beside it.
 
-The centre line is where the distance to what the ring encloses equals the distance to what encloses the
-ring. That is one closed curve whatever the borders look like, so that there are no side branches to prune
-as a thinned skeleton has.
+Format (ROS map_server): a pixel is free where its occupancy, (255 - grey) / 255 (or grey / 255 with `negate: 1`), is
+below `free_thresh`. The origin is the pose of the image's lower left corner; row 0 of the image is its top.
 
-F1TENTH maps: a ROS map yaml with its image, with or without a centre line csv beside it.
+A centre line with widths is used unchanged. A race line beside the map gives the place, the start and the direction;
+the borders are then those of the image. With neither, the track is the largest ring-shaped road, counter-clockwise from
+the row nearest to the map's (0, 0).
 
-A pixel is free where its occupancy, (255 - grey) / 255 (or grey / 255 with `negate: 1`), is below
-`free_thresh`. The origin is the pose of the image's lower left corner; row 0 of the image is its top. See
-the ROS map_server documentation.
-
-A centre line with widths is taken as it is. A race line beside the map gives the place, the start and the
-direction; the borders then come from the image. With neither, the largest ring-shaped road is taken
-counter-clockwise from the row nearest to the map's (0, 0).
+The centre line of a ring-shaped road consists of the points whose distance to the area inside the ring equals their
+distance to the area outside. For any shape of the borders that is one closed curve, without the side branches of a
+thinned skeleton.
 """
 
 from __future__ import annotations
@@ -32,17 +29,17 @@ from racer.track.tum import CenterlineTable, read_line, track_from_widths
 
 Mask = NDArray[np.bool_]
 ROAD_PIXELS_MIN = 3.0
-"""Median half-width of the road in pixels below which there is nothing to measure."""
+"""Median half-width of the road below which it cannot be measured [pixels]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corridor:
-    """A ring-shaped road, counter-clockwise; pixels, x to the right, y up from the lower left corner.
+    """A ring-shaped road, counter-clockwise, in pixels: x to the right, y up from the lower left corner.
 
     Attributes:
-        center: (R, 2) centre line, evenly spaced, no repeated row.
-        left: (R,) distance to the enclosed side.
-        right: (R,) distance to the enclosing side.
+        center: centre line, evenly spaced, without a repeated row [pixels], shape (R, 2).
+        left: distance to the area inside the ring [pixels], shape (R,).
+        right: distance to the area outside the ring [pixels], shape (R,).
     """
 
     center: NDArray[np.float64]
@@ -54,13 +51,13 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
     """Trace the road through the free space.
 
     Args:
-        free: (H, W) True where the picture is free; row 0 is the top.
-        at: (K, 2) pixels (row, column) that are known to be on the road; its component is taken.
-        near: (1, 2) pixel that is on the road in most maps; prefers the component that holds it.
+        free: whether each pixel is free, shape (H, W); row 0 is the top.
+        at: pixels (row, column) known to be on the road, shape (K, 2); they select the component.
+        near: pixel that is on the road in most maps, shape (1, 2); the component that holds it is preferred.
         source: the file, for messages.
 
     Raises:
-        TrackError: no component of the free space is a ring.
+        TrackError: none of the components of the free space is a ring.
         MissingExtra: scipy or contourpy is not installed.
     """
     try:
@@ -74,7 +71,7 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
     top, side = max(rows.min() - 2, 0), max(columns.min() - 2, 0)
     cut = (slice(top, rows.max() + 3), slice(side, columns.max() + 3))
     road, enclosed = np.pad(road[cut], 1), np.pad(enclosed[cut], 1)
-    # Distances are to pixel centres; the border runs half a pixel before the first pixel that is not free.
+    # Distances are to pixel centres; the border is half a pixel before the first pixel that is not free.
     inner = ndimage.distance_transform_edt(~enclosed) - 0.5
     outer = ndimage.distance_transform_edt(road | enclosed) - 0.5
     lines: list[NDArray[np.float64]] = contourpy.contour_generator(z=inner - outer).lines(0.0)  # type: ignore[assignment]
@@ -92,7 +89,7 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
 
 
 def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
-    """Round off the steps of the pixels, and space the rows at a quarter of the road's half-width."""
+    """Smooth the steps of the pixels, and space the rows at a quarter of the road's half-width [pixels]."""
     from scipy import ndimage
 
     length = float(geometry.step_lengths(line, closed=True).sum())
@@ -102,11 +99,10 @@ def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
 
 
 def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> tuple[Mask, Mask]:
-    """The road with small obstacles filled in, and what it encloses.
+    """Return the road with small obstacles filled in, and the area inside it.
 
-    Where nothing is known of the place, components that touch the edge of the picture come last (the
-    outside of a map with thin border lines is as free as the road), then one at `near` goes before larger
-    ones.
+    Without known pixels, components that touch the edge of the picture are tried last (the outside of a map with thin
+    border lines is as free as the road); among the others the one at `near` is tried first, then the larger ones.
     """
     from scipy import ndimage
 
@@ -146,7 +142,14 @@ _SURELY_FREE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class OccupancyGrid:
-    """A map image: `occupancy` (H, W) 0..1 with row 0 at the top, and where it lies in the world."""
+    """A map image and its place in the world.
+
+    Attributes:
+        occupancy: occupancy 0..1, shape (H, W), row 0 at the top.
+        resolution: size of a pixel [m].
+        origin: x [m], y [m] and yaw [rad] of the lower left corner.
+        free_below: occupancy below which a pixel is free.
+    """
 
     occupancy: NDArray[np.float64]
     resolution: float
@@ -154,17 +157,17 @@ class OccupancyGrid:
     free_below: float
 
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.intp]:
-        """(K, 2) row and column of world points, clipped to the image."""
+        """Return row and column of world points [m], clipped to the image, shape (K, 2)."""
         x, y, yaw = self.origin
-        apart = points - (x, y)
-        right = (apart[:, 0] * np.cos(yaw) + apart[:, 1] * np.sin(yaw)) / self.resolution
-        up = (apart[:, 1] * np.cos(yaw) - apart[:, 0] * np.sin(yaw)) / self.resolution
+        offset = points - (x, y)
+        right = (offset[:, 0] * np.cos(yaw) + offset[:, 1] * np.sin(yaw)) / self.resolution
+        up = (offset[:, 1] * np.cos(yaw) - offset[:, 0] * np.sin(yaw)) / self.resolution
         height, width = self.occupancy.shape
         rows = np.clip(height - 1 - np.floor(up), 0, height - 1)
         return np.column_stack([rows, np.clip(np.floor(right), 0, width - 1)]).astype(np.intp)
 
     def world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """World metres of points in pixels, x to the right and y up from the lower left corner."""
+        """Return world points [m] of points in pixels, x to the right and y up from the lower left corner."""
         x, y, yaw = self.origin
         turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
         moved: NDArray[np.float64] = points * self.resolution @ turn + (x, y)
@@ -177,10 +180,10 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
     Args:
         path: the map's `.yaml`.
         scale: factor on all coordinates, 1 by default.
-        line: a centre line or race line; by default the one beside the yaml with the same name.
+        line: a centre line or race line; by default the file beside the yaml with the same name.
 
     Raises:
-        TrackError: the yaml, its image or its csv cannot be read, or there is no ring-shaped road.
+        TrackError: the yaml, its image or its csv cannot be read, or the free space has not a ring-shaped road.
         MissingExtra: Pillow or scipy is not installed.
     """
     scale = 1.0 if scale is None else scale
@@ -188,21 +191,21 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
     grid = read_map(path)
     if line is None:
         return _from_image(path, grid, None, scale)
-    found = read_line(line)
-    pixels = grid.pixels(found.points)
+    table = read_line(line)
+    pixels = grid.pixels(table.points)
     on_road = float(np.mean(grid.occupancy[pixels[:, 0], pixels[:, 1]] < grid.free_below))
     if on_road < _ON_ROAD_MIN:
         raise TrackError(
             f"`{line}`: only {100 * on_road:.0f} % of its points are free in the map `{path}`; "
             "check the map's origin and resolution, or rename the csv if it belongs to another map."
         )
-    if found.right is None or found.left is None:
-        return _from_image(path, grid, found, scale)
-    return track_from_widths(found, found.right, found.left, scale=scale, name=path.stem, source=str(path))
+    if table.right is None or table.left is None:
+        return _from_image(path, grid, table, scale)
+    return track_from_widths(table, table.right, table.left, scale=scale, name=path.stem, source=str(path))
 
 
 def find_line_file(path: Path) -> Path | None:
-    """The centre line or race line that belongs to a map: same folder, same name."""
+    """Find the centre line or race line of a map: same folder, same name."""
     for ending in _LINE_ENDINGS:
         beside = path.with_name(f"{_base(path)}{ending}.csv")
         if beside.is_file():
@@ -211,7 +214,7 @@ def find_line_file(path: Path) -> Path | None:
 
 
 def find_map_file(path: Path) -> Path | None:
-    """The map that a centre line or race line belongs to: same folder, same name."""
+    """Find the map of a centre line or race line: same folder, same name."""
     for ending in _LINE_ENDINGS:
         if path.stem.endswith(ending):
             base = path.stem.removesuffix(ending) if ending else path.stem
@@ -232,7 +235,7 @@ def read_map(path: Path) -> OccupancyGrid:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise TrackError(f"`{path}` cannot be read: {' '.join(str(problem).split())[:200]}.") from None
     if not isinstance(settings, dict) or not isinstance(settings.get("image"), str):
-        raise TrackError(f"`{path}` is no map: it needs the keys image, resolution and origin.")
+        raise TrackError(f"`{path}` is not a map: it needs the keys image, resolution and origin.")
     resolution = _number(path, settings, "resolution", None)
     if not 0.0 < resolution < 100.0:
         raise TrackError(f"`{path}`: resolution is {resolution:g}; give metres a pixel, above 0.")
@@ -255,7 +258,7 @@ def read_map(path: Path) -> OccupancyGrid:
 
 
 def _grey(image: Path) -> NDArray[np.float64]:
-    """Brightness 0..1: colours averaged as map_server does, what is transparent counts as black."""
+    """Return the brightness 0..1, shape (H, W): the mean of the colours as in map_server, transparent pixels black."""
     try:
         from PIL import Image
     except ImportError:
@@ -278,7 +281,7 @@ def _grey(image: Path) -> NDArray[np.float64]:
 
 
 def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, scale: float) -> Track:
-    """A track whose borders are those of the free space."""
+    """Make a track whose borders are those of the free space."""
     corridor = _corridor(path, grid, line)
     center = grid.world(corridor.center)
     left, right = corridor.left * grid.resolution, corridor.right * grid.resolution
@@ -306,7 +309,7 @@ def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> 
     try:
         return find_corridor(grid.occupancy < grid.free_below, at=at, near=near, source=str(path))
     except TrackError:
-        # Unknown grey counts as free by the rule and can join the road to its outside.
+        # By the rule of the format unknown grey is free, and can join the road to its outside.
         return find_corridor(grid.occupancy < _SURELY_FREE, at=at, near=near, source=str(path))
 
 

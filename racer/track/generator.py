@@ -1,8 +1,8 @@
-"""New closed tracks for a 1/18 car from a seed: straights and round corners, left and right.
+"""Generates closed tracks for a 1/18 car from a seed: straights and round corners, left and right.
 
-A polygon whose corners lie at random distances around a centre is stretched, and its corners are rounded;
-courses whose road would overlap itself, or that turn one way only, are drawn again. The same seed gives the
-same track on any machine with the same numpy.
+Algorithm: draw a polygon whose corners lie at random distances around a centre, stretch it, and round its corners.
+Repeat where a corner does not fit, the course turns one way only, or its road would overlap itself. The same seed gives
+the same track on any machine with the same numpy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from racer.track import curve, geometry
 from racer.track.track import Track, make_track
 
 RADIUS_MIN = 0.5
-"""Metres, of the centre line: the car's own circle is 0.284 m (wheelbase 0.164 m at 30 degrees)."""
+"""Least radius of the centre line [m]; the car turns in 0.284 m (wheelbase 0.164 m at 30 degrees)."""
 WIDTH_RANGE = (0.7, 1.1)
+"""Widths of the road [m]."""
 LENGTH_RANGE = (12.0, 40.0)
+"""Lengths of the centre line [m]."""
 CLEARANCE = 0.25
-"""Metres of field between two parts of the road."""
+"""Least distance between two parts of the road [m]."""
 STEP = 0.15
+"""Distance between rows [m]."""
 TWIST_RANGE = (0.5, 2.6)
-"""Radians that a course turns against its own sense of going round, at least; drawn once for each seed."""
+"""Range of the least sum of turns to either side [rad]; a course draws one value of it for each seed."""
 _DRAWS_MAX = 50_000
 
 
@@ -36,10 +39,13 @@ class _Corner:
 
 
 def generate_track(seed: int) -> Track:
-    """The track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
+    """Generate the track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
 
     Args:
-        seed: at least 0.
+        seed: an integer of at least 0.
+
+    Raises:
+        RuntimeError: no draw gave a track; not known for any seed.
     """
     rng = np.random.default_rng(seed)
     twist = float(rng.uniform(*TWIST_RANGE))
@@ -53,7 +59,7 @@ def generate_track(seed: int) -> Track:
 
 
 def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | None:
-    """One course of straights and arcs, or None where a corner does not fit its polygon."""
+    """Draw one course of straights and arcs; None where a corner does not fit its polygon."""
     count = int(rng.integers(5, 12))
     angles = np.sort((np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count)
     reach = rng.uniform(0.35, 1.0, count)
@@ -79,7 +85,7 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | 
 
 
 def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: float) -> list[_Corner] | None:
-    """Round corners that fit: two neighbours share their edge, with at least 0.3 m of straight left."""
+    """Draw round corners that fit: each takes at most half of either edge, less 0.15 m of straight."""
     edges = np.roll(polygon, -1, axis=0) - polygon
     lengths = np.hypot(edges[:, 0], edges[:, 1])
     heading = np.arctan2(edges[:, 1], edges[:, 0])
@@ -100,7 +106,7 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
 
 
 def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[float]]:
-    """Half-widths at the ends of the segments: even on half of the tracks, changing on the other half."""
+    """Draw the half-widths at the ends of the segments [m]: constant on half of the tracks, else changing."""
     low, high = WIDTH_RANGE
     even = float(rng.uniform(low, high))
     if rng.random() < 0.5:
@@ -111,7 +117,7 @@ def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[flo
 
 
 def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
-    """The finished track, or None where its length or width is out of range or its road comes too near to itself."""
+    """Make the track; None where its length or width is out of range or its road is too near to itself."""
     length = sum(segment.length for segment in segments)
     if not LENGTH_RANGE[0] <= length <= LENGTH_RANGE[1]:
         return None
@@ -120,7 +126,7 @@ def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
     if not is_clear(rows.center, rows.left + rows.right):
         return None
     left, right = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=True)
-    # Where a width changes quickly inside a bend, the borders' own distance can leave the range a little.
+    # Where the width changes quickly inside a bend, the distance of the borders can leave the range a little.
     across = np.hypot(*(left - right).T)
     if across.min() < 0.98 * WIDTH_RANGE[0] or across.max() > WIDTH_RANGE[1] + 1e-9:
         return None
@@ -138,15 +144,19 @@ def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
 
 
 def is_clear(center: NDArray[np.float64], widths: NDArray[np.float64]) -> bool:
-    """Whether the road of a closed centre line (evenly spaced, no repeated row) keeps clear of itself.
+    """Return whether the road of a closed centre line keeps `CLEARANCE` to itself.
 
-    Two points count as different parts of the road where the way between them along the centre line is
-    longer than a half circle of the smallest radius that keeps them apart.
+    Two points belong to different parts of the road where the centre line between them is longer than the half circle
+    whose diameter is the needed distance (with 5 % tolerance for the sampling).
+
+    Args:
+        center: evenly spaced points without a repeated row [m], shape (R, 2).
+        widths: width of the road at each point [m], shape (R,).
     """
     step = float(geometry.step_lengths(center, closed=True).mean())
     need = float(widths.max()) + CLEARANCE
-    apart = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
+    distance = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
     rows = np.arange(len(center))
     along = np.abs(rows[:, None] - rows[None])
     along = np.minimum(along, len(center) - along) * step
-    return bool(np.all(apart[along > math.pi / 2 * need * 1.05] >= need))
+    return bool(np.all(distance[along > math.pi / 2 * need * 1.05] >= need))

@@ -1,7 +1,7 @@
 """Plane geometry of polylines: tangents at rows, borders from widths, crossings, radii, equal steps.
 
-Points are (R, 2) float64 in metres, in the direction of travel. A closed polyline joins its last row to its
-first; rows may repeat.
+Points are (R, 2) float64 in the direction of travel [m]. A closed polyline joins its last row to its first; rows may
+repeat.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Floats = NDArray[np.float64]
 
 
 def step_lengths(points: Points, *, closed: bool) -> Floats:
-    """Length of each segment in metres: R of them on a closed polyline, R - 1 on an open one."""
+    """Return the length of each segment [m]: R of them on a closed polyline, R - 1 on an open one."""
     following = np.roll(points, -1, axis=0) if closed else points[1:]
     steps = following - points[: len(following)]
     return np.hypot(steps[:, 0], steps[:, 1])
 
 
 def distinct_rows(points: Points, *, closed: bool) -> NDArray[np.intp]:
-    """Indices of the rows that differ from the row before them (cyclically on a closed polyline)."""
+    """Return the indices of the rows that differ from the row before them (cyclically on a closed polyline)."""
     keep = np.ones(len(points), dtype=bool)
     keep[1:] = np.any(points[1:] != points[:-1], axis=1)
     rows = np.flatnonzero(keep)
@@ -31,10 +31,10 @@ def distinct_rows(points: Points, *, closed: bool) -> NDArray[np.intp]:
 
 
 def tangents(points: Points, *, closed: bool) -> Points:
-    """(R, 2) unit direction of travel at each row: the bisector of the segments before and after it.
+    """Return the unit direction of travel at each row, shape (R, 2): the bisector of the segments before and after it.
 
-    Repeated rows get the same direction. Where the line turns straight back, the direction is that of the
-    segment after the row.
+    Repeated rows get the same direction. Where the line turns straight back, the direction is that of the segment
+    after the row.
     """
     rows = distinct_rows(points, closed=closed)
     line = points[rows]
@@ -61,18 +61,18 @@ def tangents(points: Points, *, closed: bool) -> Points:
 
 
 def left_normals(points: Points, *, closed: bool) -> Points:
-    """(R, 2) unit vector to the left of travel at each row."""
+    """Return the unit vector to the left of travel at each row, shape (R, 2)."""
     along = tangents(points, closed=closed)
     return np.column_stack([-along[:, 1], along[:, 0]])
 
 
 def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: bool) -> tuple[Points, Points]:
-    """The left and right border at given distances from a centre line, without folds in tight corners.
+    """Return the left and right border at given distances from a centre line, without folds in tight corners.
 
     Args:
-        center: (R, 2) centre line.
-        left: (R,) distance to the left border, metres.
-        right: (R,) distance to the right border, metres.
+        center: centre line [m], shape (R, 2).
+        left: distance to the left border [m], shape (R,).
+        right: distance to the right border [m], shape (R,).
         closed: whether the last row joins the first.
     """
     normal = left_normals(center, closed=closed)
@@ -84,10 +84,16 @@ def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: 
 
 
 def remove_offset_loops(border: Points, center: Points, reach: float, *, closed: bool) -> Points:
-    """Cut the small loops that an offset line makes where a corner is tighter than the offset.
+    """Cut the small loops of an offset line where a corner is tighter than the offset.
 
-    Rows inside a loop move to the point where the border crosses itself, so that rows still correspond. A
-    loop that spans more than `reach` metres of centre line is a course that crosses itself, and stays.
+    Rows inside a loop move to the point where the border crosses itself, so that rows still correspond. A longer loop
+    is a course that crosses itself, and is kept.
+
+    Args:
+        border: the offset line [m], shape (R, 2).
+        center: the centre line of the same rows [m], shape (R, 2).
+        reach: length of centre line up to which a loop is cut [m].
+        closed: whether the last row joins the first.
     """
     pairs, points = crossings(border, closed=closed)
     if len(pairs) == 0:
@@ -106,48 +112,54 @@ def remove_offset_loops(border: Points, center: Points, reach: float, *, closed:
 
 
 def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tuple[NDArray[np.intp], Points]:
-    """Where a polyline crosses itself, or another one.
+    """Find where a polyline crosses itself, or another one; segments that only share an end do not cross.
 
-    Neighbouring segments, which share a point, do not cross.
+    The points p + t d and q + u e of two segments are equal for t = (q - p) x e / (d x e), u = (q - p) x d / (d x e);
+    the segments cross where t and u are both within 0..1.
+
+    Args:
+        line: the polyline [m], shape (R, 2).
+        other: the other polyline; None: the same one.
+        closed: whether the last row joins the first, on both.
 
     Returns:
-        (K, 2) rows (i, j) at the start of the two segments, i < j for one polyline; (K, 2) crossing points.
+        Rows (i, j) at the start of the two segments, shape (K, 2), i < j for one polyline; crossing points [m], (K, 2).
     """
     a, da = _segments(line, closed=closed)
     b, db = (a, da) if other is None else _segments(other, closed=closed)
-    found: list[NDArray[np.intp]] = []
+    pairs: list[NDArray[np.intp]] = []
     where: list[Points] = []
     for first in range(0, len(a), 256):
         p, d = a[first : first + 256, None], da[first : first + 256, None]
-        apart = b[None] - p
+        offset = b[None] - p
         turn = _cross(d, db[None])
         with np.errstate(divide="ignore", invalid="ignore"):
-            t = _cross(apart, db[None]) / turn
-            u = _cross(apart, d) / turn
+            t = _cross(offset, db[None]) / turn
+            u = _cross(offset, d) / turn
         hit = (turn != 0.0) & (t > 0.0) & (t < 1.0) & (u > 0.0) & (u < 1.0)
         i, j = np.nonzero(hit)
         if other is None:
             upper = i + first < j
             i, j = i[upper], j[upper]
-        found.append(np.column_stack([i + first, j]))
+        pairs.append(np.column_stack([i + first, j]))
         where.append(a[i + first] + t[i, j][:, None] * da[i + first])
     points = np.concatenate(where)
-    return np.concatenate(found), points
+    return np.concatenate(pairs), points
 
 
 def signed_widths(center: Points, left: Points, right: Points, *, closed: bool) -> Floats:
-    """(R,) width square to travel, metres; negative where left and right are exchanged."""
+    """Return the width square to the line [m], shape (R,); negative where left and right are exchanged."""
     return np.asarray(_cross(tangents(center, closed=closed), left - right))
 
 
 def enclosed_area(points: Points) -> float:
-    """Signed area of the polygon, counter-clockwise positive, m^2 (the shoelace formula)."""
+    """Return the signed area of a polygon, counter-clockwise positive [m^2] (the shoelace formula)."""
     following = np.roll(points, -1, axis=0)
     return 0.5 * float(np.sum(_cross(points, following)))
 
 
 def resample(points: Points, count: int, *, closed: bool) -> Points:
-    """`count` points at equal arc length; an open polyline keeps both ends, a closed one repeats none."""
+    """Return `count` points at equal arc length; an open polyline keeps both ends, a closed one repeats no point."""
     steps = step_lengths(points, closed=closed)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     line = np.vstack([points, points[:1]]) if closed else points
@@ -156,16 +168,16 @@ def resample(points: Points, count: int, *, closed: bool) -> Points:
 
 
 def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3) -> tuple[Floats, Floats]:
-    """Radius of the line's turns, averaged over a short length so that a single kink does not rule.
+    """Compute the radius of a line's turns, averaged over a short length so that a single kink does not dominate.
 
     Args:
-        points: the polyline.
+        points: the polyline [m], shape (R, 2).
         closed: whether the last row joins the first.
-        step: spacing of the answers, metres.
-        over: length over which the change of heading is taken, metres.
+        step: spacing of the results [m].
+        over: length over which the change of heading is taken [m].
 
     Returns:
-        (K,) arc length of each answer and (K,) radius there, infinite on a straight.
+        Arc length of each result [m], shape (K,), and the radius there [m], shape (K,), infinite on a straight.
     """
     total = float(step_lengths(points, closed=closed).sum())
     count = max(8, round(total / step))

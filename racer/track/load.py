@@ -1,14 +1,14 @@
-"""Downloads DeepRacer's published routes, verified, for the person who asks for them.
+"""Loads tracks by name, path or seed, and downloads DeepRacer's published routes.
 
-The manifest (configs/deepracer_routes.csv) holds facts: repository, commit, path, licence, size and sha256
-of each file. Nothing is written before size and hash are right.
+`load_track` accepts, with options after `@`:
 
-One way in for every track: a name, a path, a generated one; with options after `@`.
+    reinvent_base                  a name: ./tracks, the built-in tracks, the fetched tracks
+    Monza.csv@1/18                 a scaled file
+    raceline.csv@width=10,scale=0.05
+    generated:7, generated:1..50   tracks of the generator
 
-reinvent_base                  a name: ./tracks, the built-in tracks, the fetched tracks
-Monza.csv@1/18                 scaled
-raceline.csv@width=10,scale=0.05
-generated:7, generated:1..50   from the generator
+`fetch_route` downloads a route of the manifest configs/deepracer_routes.csv, which holds repository, commit, path,
+licence, size and sha256 of each file. It writes a file only after size and hash were verified.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRoute:
-    """One published route, as the manifest describes it."""
+    """One published route: a row of the manifest."""
 
     name: str
     repository: str
@@ -55,7 +55,7 @@ class PublishedRoute:
 
 @functools.cache
 def read_manifest(path: Path | None = None) -> Mapping[str, PublishedRoute]:
-    """The published routes by name, from the shipped manifest or another one.
+    """Read the published routes by name, from the shipped manifest or another one.
 
     Raises:
         TrackError: the manifest cannot be read.
@@ -83,10 +83,10 @@ def read_manifest(path: Path | None = None) -> Mapping[str, PublishedRoute]:
 
 
 def find_route(name: str, routes: Mapping[str, PublishedRoute]) -> PublishedRoute:
-    """The route of a name.
+    """Return the route of a name.
 
     Raises:
-        AssetError: there is none, with the nearest name.
+        AssetError: the manifest has no route of that name; the message suggests the nearest name.
     """
     name = name.removesuffix(".npy")
     if name in routes:
@@ -96,19 +96,19 @@ def find_route(name: str, routes: Mapping[str, PublishedRoute]) -> PublishedRout
 
 
 def fetch_route(route: PublishedRoute, *, base_url: str | None = None, folder: Path | None = None) -> Path:
-    """Download one route, or find it where it was downloaded before.
+    """Download one route, unless an earlier download is in the folder.
 
     Args:
-        route: what to fetch.
+        route: the route to download.
         base_url: address with `{repository}`, `{commit}` and `{path}` (or `{name}`) in braces; by default the
-            environment's RACER_TRACKS_URL, else GitHub.
-        folder: where to keep it; by default the cache, where track names are looked up last.
+            environment variable RACER_TRACKS_URL, else GitHub.
+        folder: folder for the file; by default the cache, where track names are looked up last.
 
     Returns:
         The file.
 
     Raises:
-        TrackError: no network, no such file, or a file of another size or hash.
+        TrackError: the network or the file is not available, or the file has another size or hash.
     """
     target = (folder or assets.cache_dir() / "tracks") / f"{route.name}.npy"
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == route.sha256:
@@ -140,7 +140,7 @@ def _address(route: PublishedRoute, base_url: str) -> str:
 
 
 def _download(url: str, route: PublishedRoute) -> bytes:
-    # Here, because every command loads this module and few download.
+    # Imported here, because every command loads this module and few download.
     import urllib.error
     import urllib.request
 
@@ -167,7 +167,7 @@ _GENERATED_MAX = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSpec:
-    """A track as a user names it: the name or path, and the options after `@`."""
+    """A parsed specification of a track: the name or path, and the options after `@`."""
 
     base: str
     scale: float | None = None
@@ -178,14 +178,14 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
     """Load one track.
 
     Args:
-        spec: a name, a path, or `generated:SEED`; a text may carry options (`@1/18`, `@scale=0.05,width=10`).
-        scale: factor on the file's metres; an option in `spec` wins. None is 1, but 1/18 for a full-size
-            circuit.
-        width: road width in the file's metres, for race lines without one.
+        spec: a name, a path, or `generated:SEED`; a string may have options (`@1/18`, `@scale=0.05,width=10`).
+        scale: factor on the file's metres; an option in `spec` takes precedence. None means 1, and 1/18 for a
+            full-size circuit.
+        width: width of the road in the file's metres, for race lines without widths.
 
     Raises:
-        AssetError: no such name or file.
-        TrackError: the file is no track, or an option does not fit.
+        AssetError: there is not a track of that name or path.
+        TrackError: the file does not hold a track, or an option does not fit.
     """
     parsed = TrackSpec(base=str(spec)) if isinstance(spec, Path) else parse_spec(spec)
     scale = _positive("scale", parsed.scale if parsed.scale is not None else scale)
@@ -193,19 +193,19 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
     if parsed.base.startswith("generated:"):
         seeds = _seeds(parsed.base)
         if len(seeds) != 1:
-            raise TrackError(f"`{parsed.base}` names {len(seeds)} tracks where one is wanted; give one seed.")
+            raise TrackError(f"`{parsed.base}` names {len(seeds)} tracks where one is needed; give one seed.")
         if scale is not None or width is not None:
-            raise TrackError(f"`{spec}`: a generated track takes no options; it fits a 1/18 car as it is.")
+            raise TrackError(f"`{spec}`: a generated track takes no options; it fits a 1/18 car.")
         return generate_track(seeds[0])
     return _read(_find(parsed.base), scale, width)
 
 
 def load_tracks(specs: Sequence[str]) -> list[Track]:
-    """Load several tracks; `generated:1..50` stands for fifty.
+    """Load several tracks; `generated:1..50` means fifty.
 
     Raises:
-        AssetError: no such name or file.
-        TrackError: a file is no track, or there is nothing to load.
+        AssetError: there is not a track of that name or path.
+        TrackError: a file does not hold a track, or `specs` is empty.
     """
     tracks: list[Track] = []
     for spec in specs:
@@ -221,10 +221,10 @@ def load_tracks(specs: Sequence[str]) -> list[Track]:
 
 
 def parse_spec(spec: str) -> TrackSpec:
-    """Split a name or path from its options; a file whose own name holds an `@` is taken whole.
+    """Split a name or path from its options; the path of an existing file may contain an `@`.
 
     Raises:
-        TrackError: an option that does not exist or is no number.
+        TrackError: an option does not exist or is not a number.
     """
     base, at, options = spec.rpartition("@")
     if not at or Path(spec).expanduser().exists():
@@ -242,10 +242,15 @@ def parse_spec(spec: str) -> TrackSpec:
 
 
 def parse_fraction(spec: str, key: str, value: str) -> float:
-    """A number as a user writes it: `0.05` or `1/18`.
+    """Parse a number of an option: `0.05` or `1/18`.
+
+    Args:
+        spec: the whole specification, for messages.
+        key: name of the option.
+        value: the text after `=`.
 
     Raises:
-        TrackError: it is none.
+        TrackError: the text is not a number.
     """
     number, slash, divisor = value.partition("/")
     try:
@@ -293,10 +298,10 @@ def _read(path: Path, scale: float | None, width: float | None) -> Track:
     if suffix in (".csv", ".txt"):
         line = read_line(path)
         beside = find_map_file(path) if line.right is None and width is None else None
-        # A race line has no borders of its own; the map that it was made for has them.
+        # A race line has no borders; the map that it was made for has them.
         return read_f1tenth(beside, scale=scale, line=path) if beside else read_csv(path, scale=scale, width=width)
     if width is not None:
-        raise TrackError(f"`{path}` has borders of its own; width is for race lines, leave it out.")
+        raise TrackError(f"`{path}` already has borders; width is for race lines, leave it out.")
     if suffix == ".npy":
         return read_npy(path, scale=scale or 1.0)
     if suffix in (".yaml", ".yml"):

@@ -1,7 +1,7 @@
-"""DeepRacer's route files: float64 (R, 6) = centre x, y, inner x, y, outer x, y in metres.
+"""DeepRacer's route files: float64 (R, 6) = centre x, y, inner x, y, outer x, y [m].
 
-The file's rows are kept exactly, with its repeated last row and its old seam. Inner and outer mean enclosed
-and enclosing; left and right are found by geometry.
+The rows of a file are kept exactly, with its repeated rows. Inner and outer mean enclosed and enclosing; left and right
+are derived from the geometry.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_npy(path: Path, *, scale: float = 1.0) -> Track:
         scale: factor on all coordinates.
 
     Raises:
-        TrackError: the file cannot be read without pickle, has other columns or types, or describes no road.
+        TrackError: the file cannot be read without pickle, has other columns or types, or does not describe a road.
     """
     table = _load(path)
     if table.ndim != 2 or table.shape[1] != 6:
@@ -62,7 +62,7 @@ def write_npy(track: Track, path: Path) -> None:
 
 
 def npy_bytes(track: Track) -> bytes:
-    """The content of the `.npy` file of a track."""
+    """Return the content of the `.npy` file of a track."""
     left_is_inner = not track.closed or (
         abs(geometry.enclosed_area(track.left)) <= abs(geometry.enclosed_area(track.right))
     )
@@ -77,7 +77,7 @@ def npy_bytes(track: Track) -> bytes:
 
 def _load(path: Path) -> NDArray[np.generic]:
     try:
-        # Mapped first: a header that promises more than the file holds is refused before memory is asked for.
+        # Mapped, so that a header that promises more than the file holds is refused before memory is allocated.
         table = np.load(path, mmap_mode="r", allow_pickle=False)
     except EOFError:
         raise TrackError(f"`{path}` is empty; copy the file again.") from None
@@ -95,7 +95,7 @@ def _failure_reason(path: Path, problem: str) -> str:
     with path.open("rb") as file:
         magic = file.read(6)
     if magic != b"\x93NUMPY":
-        return "is no .npy file; save the array with numpy.save."
+        return "is not a .npy file; save the array with numpy.save."
     if "object" in problem.lower() or "pickle" in problem.lower():
         return "holds pickled Python objects, which are not loaded; save it with array.astype(float)."
     return "is truncated or its header is broken; copy the file again."

@@ -1,8 +1,8 @@
-"""The shapes of a picture in metres: ribbons of road, lines and dashes, cars. See `racer.sim.picture.picture`.
+"""Polygons of a picture of a track, in metres: ribbons of road, lines and dashes, cars.
 
-A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons are made of
-triangles that all turn the same way: neighbours share their edges exactly, and where a border folds over
-itself in a tight corner, or the road crosses itself, nothing cancels.
+A shape is an (R, V, 2) array: R closed rings of V vertices each, filled together. Ribbons consist of triangles that all
+turn counter-clockwise: neighbours share their edges exactly, and where a border folds over itself in a tight corner, or
+the road crosses itself, no area cancels another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 
 
 def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
-    """Triangles (T, 3, 2) of the narrow strip between two lines of (R, 2) points, row by row."""
+    """Return triangles (T, 3, 2) of the narrow strip between two lines of (R, 2) points, row by row."""
     count = len(left) if closed else len(left) - 1
     here = np.arange(count)
     there = (here + 1) % len(left)
@@ -25,9 +25,10 @@ def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
 
 
 def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
-    """Triangles (T, 3, 2) between two borders; rows may be far askew, as in some DeepRacer files.
+    """Return triangles (T, 3, 2) between two borders whose rows may be far from square, as in some DeepRacer files.
 
-    From the narrowest row on, step ahead on that border which gives the shorter next line across.
+    The triangulation starts at the narrowest row and advances on the border that gives the shorter next line across:
+    with a[i] and b[j] as the current ends, i advances where |a[i+1] - b[j]| <= |a[i] - b[j+1]|, else j.
     """
     rows = len(left)
     if closed:
@@ -47,14 +48,14 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
 
 
 def _make_counter_clockwise(triangles: Points) -> Points:
-    """The triangles, counter-clockwise all, without those that have no area."""
+    """Turn all triangles counter-clockwise and drop those without area."""
     turn = _double_area(triangles)
     triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
     return triangles[turn != 0.0]
 
 
 def _double_area(triangles: Points) -> Points:
-    """Twice the signed area of triangles (..., 3, 2), counter-clockwise positive."""
+    """Return twice the signed area of triangles (..., 3, 2), counter-clockwise positive."""
     ab, ac = triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :]
     return ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
 
@@ -65,16 +66,16 @@ def _unit(vectors: Points) -> Points:
 
 
 def mitred_normals(line: Points, *, closed: bool = False) -> Points:
-    """(R, 2) left normals of a line, mitred: a parallel line at distance d is `line + d * normals`.
+    """Return the mitred left normals of a line, shape (R, 2): a parallel line at distance d is `line + d * normals`.
 
-    Mitres are at most twice as long as the distance. Repeated points get the normal of their neighbours.
+    A mitre is at most twice as long as the distance. Repeated points get the normal of their neighbours.
     """
     steps = np.diff(line, axis=0, append=line[:1]) if closed else np.diff(line, axis=0)
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     kept = np.flatnonzero(lengths > 1e-9)
     if len(kept) == 0:
         return np.zeros_like(line)
-    # Of a run of repeated points, all look back to the last step with a length and ahead to the next one.
+    # All points of a run of repeated points use the last step of non-zero length before and the next one after.
     rows = np.arange(len(line))
     ahead = np.searchsorted(kept, rows)
     back = ahead - 1
@@ -90,20 +91,20 @@ def mitred_normals(line: Points, *, closed: bool = False) -> Points:
 
 
 def line_triangles(line: Points, width: float, *, closed: bool = False) -> Points:
-    """Triangles of a line of (R, 2) points drawn `width` metres wide."""
+    """Return triangles (T, 3, 2) of a line of (R, 2) points of a given width [m]."""
     across = mitred_normals(line, closed=closed) * (0.5 * width)
     return ribbon(line + across, line - across, closed=closed)
 
 
 def inset_borders(track: Track, distance: float) -> tuple[Points, Points]:
-    """Left and right lines `distance` metres inside the borders, at most 0.45 of the width of the road."""
+    """Return left and right lines at a distance inside the borders [m], limited to 0.45 of the width of the road."""
     width = np.minimum(distance, 0.45 * track.widths)[:, None]
     left, right = (mitred_normals(border, closed=track.closed) for border in (track.left, track.right))
     return track.left - left * width, track.right + right * width
 
 
 def _center_points(track: Track) -> tuple[Points, Points]:
-    """Centre line without repeated rows, joined up where it is closed, and the arc length at each point."""
+    """Return the centre line without repeated rows, with its first point again where it is closed, and arc lengths."""
     line = np.vstack([track.center, track.center[:1]]) if track.closed else track.center
     steps = np.hypot(*np.diff(line, axis=0).T)
     line = line[np.concatenate([[True], steps > 1e-9])]
@@ -111,16 +112,23 @@ def _center_points(track: Track) -> tuple[Points, Points]:
 
 
 def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Points:
-    """Triangles of the dashed centre line; a whole number of periods fits a closed track."""
+    """Return triangles of the dashed centre line, with dashes and gaps scaled so that whole periods fill it.
+
+    Args:
+        track: the track.
+        width: width of a dash [m].
+        dash: length of a dash [m].
+        gap: distance between two dashes [m].
+    """
     line, s = _center_points(track)
     periods = max(1, round(s[-1] / (dash + gap)))
     starts = np.arange(periods) * (s[-1] / periods)
     ends = starts + dash * s[-1] / periods / (dash + gap)
     cuts = np.unique(np.concatenate([s, starts, ends]))
     points = np.stack([np.interp(cuts, s, line[:, axis]) for axis in (0, 1)], axis=1)
-    shares = np.interp(cuts, s, np.arange(len(s)))
+    rows = np.interp(cuts, s, np.arange(len(s)))
     side = mitred_normals(line)
-    across = np.stack([np.interp(shares, np.arange(len(s)), side[:, axis]) for axis in (0, 1)], axis=1)
+    across = np.stack([np.interp(rows, np.arange(len(s)), side[:, axis]) for axis in (0, 1)], axis=1)
     across *= 0.5 * width
     middles = 0.5 * (cuts[1:] + cuts[:-1])
     painted = np.flatnonzero(middles < ends[np.searchsorted(starts, middles, side="right") - 1])
@@ -130,7 +138,7 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
 
 
 def _ray_distance(origin: Points, direction: Points, line: Points) -> float:
-    """How far a ray from a point runs until it meets a line, metres; infinity where it does not."""
+    """Return the distance along a ray to a line [m]; infinity where the ray does not meet it."""
     edges, starts = np.diff(line, axis=0), line[:-1] - origin
     below = direction[0] * edges[:, 1] - direction[1] * edges[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -140,16 +148,18 @@ def _ray_distance(origin: Points, direction: Points, line: Points) -> float:
 
 
 def _cross_section(track: Track, row: int, margin: float) -> tuple[Points, Points, Points]:
-    """Unit vector along the road at one end of the centre line, and the points left and right of it.
+    """Return the unit vector along the road at one end of the centre line, and the points left and right of it.
 
-    Square across the road, which rows of a file need not be, and `margin` metres short of the borders.
+    The section is square across the road, which rows of a file need not be, and ends `margin` [m] before the borders.
     """
     line, _ = _center_points(track)
     origin = line[row]
     along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
     side = np.array([-along[1], along[0]])
     half = 0.5 * abs(float(side @ (track.left[row] - track.right[row])))
-    inwards = origin + along * (1e-6 if row == 0 else -1e-6)  # so that a border that ends here is met
+    inwards = origin + along * (
+        1e-6 if row == 0 else -1e-6
+    )  # off the end by 1 um, so that the ray meets a border that ends here
     ends = []
     for sign, border in zip((1.0, -1.0), inset_borders(track, margin), strict=True):
         border = np.vstack([border, border[:1]]) if track.closed else border
@@ -159,7 +169,13 @@ def _cross_section(track: Track, row: int, margin: float) -> tuple[Points, Point
 
 
 def start_line_quads(track: Track, length: float, margin: float) -> Points:
-    """Quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track."""
+    """Return quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track.
+
+    Args:
+        track: the track.
+        length: extent along the road [m].
+        margin: distance of its ends from the borders [m].
+    """
     quads = []
     for row in (0,) if track.closed else (0, -1):
         along, left, right = _cross_section(track, row, margin)
@@ -170,7 +186,7 @@ def start_line_quads(track: Track, length: float, margin: float) -> Points:
 
 
 def direction_arrow(track: Track) -> Points:
-    """A pair of chevrons on the road ahead of the start line that points in the direction of travel."""
+    """Return two chevrons (2, 6, 2) on the road ahead of the start line that point in the direction of travel."""
     line, s = _center_points(track)
     _, left, right = _cross_section(track, 0, 0.0)
     width = float(np.hypot(*(left - right)))

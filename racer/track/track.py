@@ -1,16 +1,14 @@
-"""A track: centre line, left border and right border as frozen arrays.
+"""A track as frozen arrays, and the checks that every reader of a track file shares.
 
-Rows are the file's own rows in the direction of travel, because users' reward functions hold tables that
-index
-them: row i of the centre line belongs to row i of both borders. On a closed track the last row usually
-repeats the first; rows are joined cyclically (row R-1 to row 0), so that a repeated row makes one segment
-of length zero and a file with a small gap gets its closing segment. Rows may repeat anywhere (DeepRacer
-files have an old seam). Metres, x right, y up, angles counter-clockwise; left and right are by direction of
-travel.
+Rows are the rows of the file in the direction of travel, because users' reward functions hold tables that index them:
+row i of the centre line belongs to row i of both borders. On a closed track the last row usually repeats the first;
+rows are joined cyclically (row R-1 to row 0), so that a repeated row makes one segment of length zero, and a file with
+a small gap gets its closing segment. Rows may repeat anywhere: DeepRacer's files contain a repeated row where their
+authors once joined the ends. Units are metres, x right, y up, angles counter-clockwise; left and right are by direction
+of travel.
 
-From the numbers of a file to a `Track`: the checks that every reader shares.
-
-A message names the file and the row as the file counts it, and says what to do.
+`make_track` makes a checked `Track` from the numbers of a file. Its messages name the file and the row as the file
+counts it, and what to do.
 """
 
 from __future__ import annotations
@@ -31,9 +29,9 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackAppearance:
-    """How a track is painted: sRGB colours 0..255 and widths in metres.
+    """Colours of a track (sRGB 0..255) and widths of its lines [m].
 
-    Defaults: means measured from the DeepRacer simulator's textures and meshes (shared reference, tracks.md).
+    The defaults are means measured from the textures and meshes of the DeepRacer simulator.
     """
 
     road: Colour = (64, 63, 61)
@@ -42,12 +40,12 @@ class TrackAppearance:
     field: Colour = (126, 133, 65)
     wall: Colour = (36, 70, 81)
     edge_line_width: float = 0.076
-    """White line inside each border."""
+    """Width of the white line inside each border [m]."""
     center_line_width: float = 0.026
     dash_length: float = 0.051
     dash_gap: float = 0.051
     start_line_length: float = 0.078
-    """Along the road; across, it spans the road between the edge lines."""
+    """Extent along the road [m]; across, the line spans the road between the edge lines."""
     wall_height: float = 1.0
 
 
@@ -56,16 +54,16 @@ class Track:
     """One course in one direction of travel.
 
     Attributes:
-        name: what users call it; shown in results.
-        center: (R, 2) float64 centre line, metres.
-        left: (R, 2) float64 left border at each row.
-        right: (R, 2) float64 right border at each row.
+        name: name for users, shown in results.
+        center: centre line [m], shape (R, 2), float64.
+        left: left border at each row [m], shape (R, 2), float64.
+        right: right border at each row [m], shape (R, 2), float64.
         closed: True for a loop, False for a point-to-point course.
-        walls: `borders` puts walls on the borders, `offset` at `wall_offset` metres outside them, `none`
-            has none.
+        walls: `borders`: walls on the borders; `offset`: walls `wall_offset` outside the borders; `none`: no walls.
+        wall_offset: distance from the borders to the walls [m], for `offset`.
         look: colours and line widths.
-        source: the file or generator it came from, for messages and run folders.
-        backwards: True where this is the reverse of the file's own direction.
+        source: the file or generator that the track is from, for messages and run folders.
+        backwards: True where the direction of travel is the reverse of the file's.
         description: one line for people; empty where the file has none.
     """
 
@@ -89,29 +87,28 @@ class Track:
 
     @property
     def segment_vectors(self) -> NDArray[np.float64]:
-        """(S, 2) vectors; S = R on a closed track (the last joins row 0), R - 1 on an open one."""
+        """Vector of each segment [m], shape (S, 2); S = R on a closed track (the last joins row 0), else R - 1."""
         following = np.roll(self.center, -1, axis=0) if self.closed else self.center[1:]
         return following - self.center[: len(following)]
 
     @property
     def segment_lengths(self) -> NDArray[np.float64]:
-        """(S,) length of each segment in metres; zero where a row repeats."""
-        vectors = self.segment_vectors
-        return np.hypot(vectors[:, 0], vectors[:, 1])
+        """Length of each segment [m], shape (S,); zero where a row repeats."""
+        return geometry.step_lengths(self.center, closed=self.closed)
 
     @property
     def length(self) -> float:
-        """Length of the centre line in metres."""
+        """Length of the centre line [m]."""
         return float(self.segment_lengths.sum())
 
     @property
     def widths(self) -> NDArray[np.float64]:
-        """(R,) distance between the two borders at each row, metres."""
+        """Distance between the two borders at each row [m], shape (R,)."""
         across = self.left - self.right
         return np.hypot(across[:, 0], across[:, 1])
 
     def reversed(self) -> Track:
-        """The same course driven the other way: rows in reverse order, left and right exchanged."""
+        """Return the course in the other direction: rows in reverse order, left and right exchanged."""
         return replace(
             self,
             center=self.center[::-1],
@@ -123,11 +120,11 @@ class Track:
 
 ROWS_MIN = 4
 LENGTH_MIN = 0.5
-"""Metres; anything shorter is no course for a car of 0.3 m."""
+"""Least length [m]; a car of 0.3 m cannot drive a shorter course."""
 WIDTH_MIN = 0.05
-"""Metres between the borders at any row; a car is 0.2 m wide, so this only catches files without a road."""
+"""Least distance between the borders [m]; a car is 0.2 m wide, so this finds only files without a road."""
 EXTENT_MAX = 1e5
-"""Metres; beyond it a coordinate is in another unit or broken."""
+"""Largest coordinate [m]; a larger one is in another unit or broken."""
 
 RowName = Callable[[int], str]
 
@@ -143,20 +140,21 @@ def make_track(
     row_name: RowName | None = None,
     **rest: Any,
 ) -> Track:
-    """A checked `Track`.
+    """Check the numbers of a file and make a `Track` from them.
 
     Args:
-        name: what users call it.
-        center: (R, 2) centre line, metres, in the direction of travel.
-        left: (R, 2) one border.
-        right: (R, 2) the other; they are exchanged where the geometry says so.
+        name: name for users.
+        center: centre line in the direction of travel [m], shape (R, 2).
+        left: one border [m], shape (R, 2).
+        right: the other border; the two are exchanged where the left one is to the right of the centre line.
         source: the file, for messages.
-        closed: whether it is a loop; None derives it from the ends.
-        row_name: how the file counts row i (`line 7`); by default `row i`.
+        closed: whether the course is a loop; None derives it from the ends.
+        row_name: name of row i in the file (`line 7`); by default `row i`.
         rest: further fields of `Track`.
 
     Raises:
-        TrackError: not finite, too few rows, too short, or no road between the borders.
+        TrackError: a number is not finite, there are too few rows, the course is too short, or there is not a road
+            between the borders.
     """
     row_name = row_name or (lambda row: f"row {row}")
     check_numbers(np.hstack([center, left, right]), source, row_name)
@@ -173,10 +171,15 @@ def make_track(
 
 
 def check_numbers(table: NDArray[np.float64], source: str, row_name: RowName) -> None:
-    """Refuse too few rows and numbers that are no coordinates.
+    """Refuse a table with too few rows or with numbers that cannot be coordinates.
+
+    Args:
+        table: rows of numbers [m].
+        source: the file, for messages.
+        row_name: name of a row in the file.
 
     Raises:
-        TrackError: with the first such row.
+        TrackError: the message names the first such row.
     """
     if len(table) < ROWS_MIN:
         raise TrackError(f"`{source}` has {len(table)} rows; a track needs at least {ROWS_MIN}.")
@@ -194,10 +197,10 @@ def check_numbers(table: NDArray[np.float64], source: str, row_name: RowName) ->
 
 
 def is_closed(center: NDArray[np.float64]) -> bool:
-    """Whether the ends of a centre line belong together.
+    """Return whether the ends of a centre line (R, 2) belong together.
 
-    They do where the last row repeats the first, comes within 0.1 m of it (two published files end 5 to 9
-    cm short), or where one more ordinary step straight ahead would reach it.
+    They do where the last row repeats the first or is within 0.1 m of it (two published files end 5 to 9 cm short),
+    and where one more step of ordinary length straight ahead would reach it.
     """
     gap = center[0] - center[-1]
     distance = float(np.hypot(gap[0], gap[1]))
@@ -209,7 +212,7 @@ def is_closed(center: NDArray[np.float64]) -> bool:
 
 
 def repeat_first_row(table: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
-    """Append the first row to a closed table that does not repeat it (within a tenth of an ordinary step)."""
+    """Append the first row to a closed table that does not repeat it (within a tenth of the median step)."""
     gap = float(np.hypot(*(table[0, :2] - table[-1, :2])))
     steps = geometry.step_lengths(table[:, :2], closed=False)
     if not closed or gap <= 0.1 * float(np.median(steps)):
@@ -226,13 +229,13 @@ def _by_direction(
     *,
     closed: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Borders as left and right of travel; refuse those that leave no road or change sides."""
+    """Return the borders as left and right of travel; refuse borders that leave no road or change sides."""
     widths = np.hypot(*(left - right).T)
     row = int(np.argmin(widths))
     if widths[row] < WIDTH_MIN:
         raise TrackError(
             f"`{source}` {row_name(row)}: the borders leave a road of {widths[row]:.3g} m; "
-            f"it must be at least {WIDTH_MIN} m wide. Move the borders apart."
+            f"it must be at least {WIDTH_MIN} m wide. Move the borders outwards."
         )
     across = geometry.signed_widths(center, left, right, closed=closed)
     if np.sum(across) < 0.0:

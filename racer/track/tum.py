@@ -1,8 +1,8 @@
-"""Centre lines and race lines as text: the TUM race-track database and the F1TENTH dialects.
+"""Centre lines and race lines as text: the TUM race-track database and its variants in F1TENTH.
 
-A centre line has x, y, width to the right, width to the left (right first). A race line has x, y and no
-width, or seven columns s; x; y; psi; kappa; vx; ax. Columns are separated by commas, semicolons, tabs or
-blanks; lines that start with `#` are comments, and the last one before the numbers may name the columns.
+A centre line has x, y, width to the right, width to the left (right first). A race line has x, y and no width, or seven
+columns s; x; y; psi; kappa; vx; ax. Columns are separated by commas, semicolons, tabs or blanks; lines that start with
+`#` are comments, and the last one before the numbers may name the columns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from racer.track import geometry
 from racer.track.track import Track, check_numbers, is_closed, make_track, repeat_first_row
 
 FULL_SIZE_WIDTH = 5.0
-"""Metres. A road that is wider on average belongs to full-size cars."""
+"""Mean width above which a road belongs to full-size cars [m]."""
 SMALL_CAR_SCALE = 1.0 / 18.0
 
 _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
@@ -27,13 +27,13 @@ _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
 
 @dataclass(frozen=True, kw_only=True)
 class CenterlineTable:
-    """A centre line or race line as its file has it.
+    """The numbers of a centre line's or race line's file.
 
     Attributes:
-        points: (R, 2) metres.
-        right: (R,) width to the right, None where the file has none.
-        left: (R,) width to the left, None where the file has none.
-        lines: (R,) line numbers in the file, from 1.
+        points: points [m], shape (R, 2).
+        right: width to the right [m], shape (R,); None where the file has none.
+        left: width to the left [m], shape (R,); None where the file has none.
+        lines: line numbers in the file, from 1, shape (R,).
     """
 
     points: NDArray[np.float64]
@@ -47,9 +47,9 @@ def read_csv(path: Path, *, scale: float | None = None, width: float | None = No
 
     Args:
         path: the text file.
-        scale: factor on all coordinates and widths; None takes 1/18 for a full-size circuit (a road wider
-            than 5 m on average) and 1 for anything smaller.
-        width: width of the road in the file's metres, for a file that has none.
+        scale: factor on all coordinates and widths; None means 1/18 for a full-size circuit (a road wider than 5 m on
+            average) and 1 otherwise.
+        width: width of the road in the file's metres, for a file without widths.
 
     Raises:
         TrackError: the file cannot be read, or needs a width.
@@ -63,7 +63,7 @@ def read_csv(path: Path, *, scale: float | None = None, width: float | None = No
             )
         right = left = np.full(len(line.points), width / 2)
     elif width is not None:
-        raise TrackError(f"`{path}` has widths of its own; leave out width={width:g}.")
+        raise TrackError(f"`{path}` already has widths; leave out width={width:g}.")
     else:
         right, left = line.right, line.left
     if scale is None:
@@ -80,7 +80,16 @@ def track_from_widths(
     name: str,
     source: str,
 ) -> Track:
-    """A track from a centre line and its widths; a closed one gets its first row repeated at the end."""
+    """Make a track from a centre line and its widths; on a closed one the first row is repeated at the end.
+
+    Args:
+        line: the centre line.
+        right: width to the right [m], shape (R,).
+        left: width to the left [m], shape (R,).
+        scale: factor on all coordinates and widths.
+        name: name of the track.
+        source: the file, for messages.
+    """
     closed = is_closed(line.points)
     table = np.column_stack([line.points, right, left]) * scale
     table = repeat_first_row(table, closed=closed)
@@ -102,7 +111,7 @@ def read_line(path: Path) -> CenterlineTable:
     """Read the numbers of a centre line or race line.
 
     Raises:
-        TrackError: with the line's number.
+        TrackError: the message names the line.
     """
     table, numbers, header = _read_table(path)
     columns = _columns(path, header, table.shape[1])
@@ -118,11 +127,11 @@ def read_line(path: Path) -> CenterlineTable:
 
 
 def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]:
-    """All numbers, the line number of each row, and the text of the last comment before them."""
+    """Return all numbers, the line number of each row, and the text of the last comment before them."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise TrackError(f"`{path}` is no text file; a track in .csv has columns x, y, right, left.") from None
+        raise TrackError(f"`{path}` is not a text file; a track in .csv has columns x, y, right, left.") from None
     except OSError as problem:
         raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
     rows: list[list[float]] = []
@@ -163,13 +172,11 @@ def _split(content: str) -> list[str]:
 
 
 def _columns(path: Path, header: str, count: int) -> tuple[int, ...]:
-    """Columns of x, y and, where there are widths, right and left."""
+    """Return the columns of x, y and, where there are widths, right and left."""
     names = [re.sub(r"_m$", "", name.lower()) for name in _split(header)] if header else []
     if len(names) == count and {"x", "y"} <= set(names):
-        place = (names.index("x"), names.index("y"))
-        if {"w_tr_right", "w_tr_left"} <= set(names):
-            return (*place, names.index("w_tr_right"), names.index("w_tr_left"))
-        return place
+        wanted = ["x", "y", *(("w_tr_right", "w_tr_left") if {"w_tr_right", "w_tr_left"} <= set(names) else ())]
+        return tuple(names.index(name) for name in wanted)
     if count == 4:
         return (0, 1, 2, 3)
     if count in _WIDTHLESS:

@@ -152,11 +152,11 @@ def test_bundle_trained_on_generated_tracks_drives_the_first(run, trained, tmp_p
     [
         (["evaluate", "pure_pursiut"], "Did you mean `pure_pursuit`?"),
         (["evaluate", "{empty}"], "holds no checkpoint"),
-        (["evaluate", "{file}"], "is no bundle"),
+        (["evaluate", "{file}"], "is not a bundle"),
         (["evaluate", "random", "--track", "zigzg"], "Did you mean `zigzag`?"),
         (["evaluate", "random", "--vehicle", "deepracr"], "Did you mean `deepracer`?"),
         (["export", "{empty}", "-o", "x.bundle"], "holds no checkpoint"),
-        (["export", "{file}", "-o", "x.bundle"], "is no bundle"),
+        (["export", "{file}", "-o", "x.bundle"], "is not a bundle"),
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, monkeypatch, arguments, told):

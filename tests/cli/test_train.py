@@ -158,8 +158,8 @@ def test_reward_failure_is_one_line(run, tmp_path):
     ("arguments", "told"),
     [
         (["--run-dir", "there"], "there exists already"),
-        (["--resume", "there"], "there is no run folder"),
-        (["--resume", "nowhere"], "nowhere is no run folder"),
+        (["--resume", "there"], "there is not a run folder"),
+        (["--resume", "nowhere"], "nowhere is not a run folder"),
         (["--from", "nowhere"], "No policy `nowhere`"),
         (["--track", "easy_ovl"], "Did you mean `easy_oval`?"),
         (["--reward", "defautl"], "Did you mean `default`?"),

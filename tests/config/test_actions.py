@@ -51,7 +51,7 @@ def test_default_is_the_issues():
         ([{"steering_angle": 0, "speed": 1}] * 30, None),
         (
             [{"steering_angle": 0, "speed": 1}],
-            "action_space: 1 actions are listed, a discrete space has 2..30",
+            "action_space: 1 actions are listed; a discrete space has 2..30",
         ),
         ([{"steering_angle": 0, "speed": 1}] * 31, "action_space: 31 actions are listed"),
         ([], "action_space: 0 actions are listed"),

@@ -31,7 +31,7 @@ REFUSED = [
     ({"camera": {"pitch_deg": {"uniform": [3, -3]}}}, "uniform is from low to high, not 3 to -3"),
     ({"camera": {"pitch_deg": [-3, 3]}}, "give a number, or one of the keys"),
     ({"camera": {"pitch_deg": "steep"}}, "give a number, or one of the keys"),
-    ({"camera": {"pitch_deg": True}}, "true and false (also yes, no, on, off) are no values"),
+    ({"camera": {"pitch_deg": True}}, "true and false (also yes, no, on, off) are not allowed"),
     ({"camera": {"pitch_deg": 21}}, "draws 21, which is not within -20..20"),
     ({"camera": {"pitch_deg": {"normal": [15, 2]}}}, "draws 9..21, which is not within -20..20"),
     ({"camera": {"pitch_deg": {"normal": [0, -1]}}}, "a standard deviation is 0 or more, not -1"),

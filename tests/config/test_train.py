@@ -74,7 +74,7 @@ def test_the_environment_shows_what_any_network_sees():
         ({"env": {"sensors": ["camera"]}, "preprocess": {"crop_top": 120}}, "step crop leaves nothing"),
         ({"env": {"sensors": ["stereo"]}, "preprocess": {"shrink": 8}}, "network small cannot read a picture as small"),
         ({"critic_sensors": ["camera"], "preprocess": {"shrink": 7}}, "step area by 7 does not divide"),
-        ({"env": {"sensors": ["camera"]}, "algorithm": "sac"}, "sac.buffer_size 300000 of such pictures is too much"),
+        ({"env": {"sensors": ["camera"]}, "algorithm": "sac"}, "sac.buffer_size 300000 is too large for such pictures"),
     ],
 )
 def test_pictures_that_cannot_be_used(given, told):

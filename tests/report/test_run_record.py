@@ -84,11 +84,11 @@ def test_what_is_no_run_is_refused(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(RunError) as caught:
         read_record(tmp_path)
-    assert "is no run" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is not a run" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_folder_without_run_json_is_refused(tmp_path):
     """Refuse an empty folder and a path that leads nowhere."""
     for path in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(RunError, match="is no run folder"):
+        with pytest.raises(RunError, match="is not a run folder"):
             read_record(path)

@@ -170,7 +170,7 @@ def test_csv_of_another_map(tmp_path: Path) -> None:
         ({"resolution": 0.0}, "resolution is 0; give metres a pixel"),
         ({"resolution": "fine"}, "resolution is 'fine'; give a number"),
         ({"origin": [0, 0]}, r"origin is \[0, 0\]; give \[x, y, yaw\]"),
-        ({"image": 7}, "is no map: it needs the keys"),
+        ({"image": 7}, "is not a map: it needs the keys"),
     ],
 )
 def test_bad_yaml(tmp_path: Path, keys: dict[str, object], message: str) -> None:

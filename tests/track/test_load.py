@@ -51,9 +51,9 @@ def test_spec(spec: str, expected: TrackSpec) -> None:
         ("generated:x", "write `generated:7` or `generated:1..50`"),
         ("generated:5..1", "the last seed must lie between"),
         ("generated:1..999999999", "the last seed must lie between"),
-        ("generated:1..5", "names 5 tracks where one is wanted"),
+        ("generated:1..5", "names 5 tracks where one is needed"),
         ("generated:1@0.5", "takes no options"),
-        ("easy_oval@width=1", "has borders of its own"),
+        ("easy_oval@width=1", "already has borders"),
     ],
 )
 def test_bad_specs(here: Path, spec: str, message: str) -> None:

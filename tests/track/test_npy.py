@@ -141,7 +141,7 @@ BAD: list[tuple[Callable[[Table], NDArray[np.generic]], str]] = [
     (lambda t: t[:3], r"has 3 rows; a track needs at least 4"),
     (lambda t: t[:0], r"(has 0 rows|is truncated)"),
     (lambda t: t * 1e-3, r"is 0\.0126 m long; .* metres\?"),
-    (bad_flat, r"row 9: the borders leave a road of 0 m; .* Move the borders apart"),
+    (bad_flat, r"row 9: the borders leave a road of 0 m; .* Move the borders outwards"),
     (bad_cross, r"row 30: the borders cross, .* 20 of 60 rows"),
 ]
 
@@ -165,7 +165,7 @@ def test_bad_numbers(tmp_path: Path, spoil: Callable[[Table], NDArray[np.generic
             lambda data: data.replace(b"(60, 6)", b"(9" + b"9" * 8 + b", 6)")[:2000],
             "is truncated or its header",
         ),
-        (lambda data: b"x,y\n1,2\n", "is no .npy file"),
+        (lambda data: b"x,y\n1,2\n", "is not a .npy file"),
     ],
 )
 def test_bad_bytes(tmp_path: Path, spoil: Callable[[bytes], bytes], message: str) -> None:

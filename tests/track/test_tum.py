@@ -146,7 +146,7 @@ def test_bad_text(tmp_path: Path, text: str, message: str) -> None:
 def test_binary_file(tmp_path: Path) -> None:
     """Refuse bytes that are no text."""
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x81" * 20)
-    with pytest.raises(TrackError, match="is no text file"):
+    with pytest.raises(TrackError, match="is not a text file"):
         read_csv(tmp_path / "a.csv")
 
 

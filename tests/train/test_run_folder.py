@@ -104,7 +104,7 @@ def test_start_from_nothing_or_rubbish_is_refused(tmp_path):
     with pytest.raises(AssetError, match="No policy"):
         new_run(tiny_config(), tmp_path / "run", start_from=tmp_path / "no.bundle")
     (tmp_path / "bad.bundle").write_bytes(b"x")
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         new_run(tiny_config(), tmp_path / "run", start_from=tmp_path / "bad.bundle")
     assert not (tmp_path / "run").exists()
 
