@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import ROOT
-
 pytest.register_assert_rewrite("support")
+
+from support.paths import ROOT  # noqa: E402 (after its asserts are rewritten)
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from racer.assets import find_asset
 from racer.config.base import explain
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import VehicleConfig
-from racer.config.train import TrainConfig
+from racer.config.train import DistillConfig, TrainConfig
 from racer.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -101,14 +101,28 @@ def read_train(
     """The training configuration of a name or a path.
 
     Args:
+        name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
-        changes: top-level values on top of both (those of command-line options); None values are left out.
+        changes: Top-level values on top of both (those of command-line options); None values are left out.
     """
+    return _read_with_changes(TrainConfig, name, settings, changes or {})
+
+
+def read_distill(
+    name: str | Path = "distill", *, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None
+) -> DistillConfig:
+    """The configuration of a distillation, with the arguments of `read_train`."""
+    return _read_with_changes(DistillConfig, name, settings, changes or {})
+
+
+def _read_with_changes(
+    model: type[Model], name: str | Path, settings: Sequence[str], changes: Mapping[str, Any]
+) -> Model:
     path = find_asset("config", name)
     data = apply_settings(read_yaml(path), settings)
-    data |= {key: value for key, value in (changes or {}).items() if value is not None}
+    data |= {key: value for key, value in changes.items() if value is not None}
     where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
-    return validate(TrainConfig, data, where if where.isprintable() else repr(where)[1:-1])
+    return validate(model, data, where if where.isprintable() else repr(where)[1:-1])
 
 
 def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:

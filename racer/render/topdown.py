@@ -14,14 +14,17 @@ Pictures of worlds from above, for `render_mode="rgb_array"`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from racer.assets import write_atomically
 from racer.config.env import VehicleConfig
 from racer.render.raster import fill_polygons, srgb_to_linear
 from racer.sim.camera.tables import CAR_COLOURS
@@ -318,3 +321,12 @@ class DrivenPaths:
         poses = np.stack([last["x"], last["y"], last["yaw"], last["steer"]], axis=1)
         draw_cars(image, view, poses, [RENDER_CAR_COLOUR] * len(last), vehicle)
         return image, float(low), float(high)
+
+
+def write_png(path: Path, image: RenderedImage) -> None:
+    """Write a picture (H, W, 3) uint8 as a PNG, whole or not at all."""
+    from PIL import Image as PngImage
+
+    buffer = io.BytesIO()
+    PngImage.fromarray(image).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())

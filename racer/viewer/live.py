@@ -6,30 +6,25 @@ recorded, so that the window can go back. Policies are loaded here, and again wh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import ObjectsConfig, VehicleConfig
-from racer.env.batch import DEFAULT_RATE_HZ, TimeTrial, policy_env_config, shared_control_rate
+from racer.env.batch import TimeTrial, policy_env_config, shared_control_rate
 from racer.evaluate import training_objects
-from racer.policy.load import load_policy
 from racer.policy.protocol import Policy
 from racer.replay import CarHeader, Replay
-from racer.reward.load import load_reward
 from racer.reward.protocol import Reward
-from racer.runs import LAST
 from racer.sim.dtypes import EpisodeStatus
 from racer.sim.recorder import GatheredCars, ReplayRecorder
 from racer.sim.reset import OPEN_START
 from racer.track.track import Track
+from racer.trained_policy import TrainedPolicy
 from racer.viewer.playback import RecordedSource, Stage
-
-__all__ = ["DEFAULT_RATE_HZ", "LiveDriver", "LiveSource", "checkpoint_watcher", "load_driver"]
 
 _WAIT_S = 1.0
 """Time for which a car stays where its fault was [s]."""
@@ -199,37 +194,34 @@ class LiveSource(RecordedSource):
         )
 
 
-def load_driver(spec: str, *, seed: int, reward: str | Path | None, live: bool) -> LiveDriver:
-    """Load a policy.
+def make_driver(trained: TrainedPolicy, *, live: bool = False) -> LiveDriver:
+    """Make a driver of a trained policy.
 
     Args:
-        spec: a run folder, a bundle, or a policy that needs no training.
-        seed: of the random policy.
-        reward: a reward function; None for none.
-        live: drive the newest checkpoint of a run, and a newer one as soon as there is one.
+        trained: The policy, with its run's reward function.
+        live: Drive the next checkpoint from the next lap on, as soon as the training has replaced the file.
 
     Raises:
-        RacerError: there is no such policy or reward function.
+        RacerError: the policy or the reward function cannot be loaded.
     """
+    watcher = checkpoint_watcher(trained) if live else None
     # Compiling a reward function takes seconds; a window shows a few cars, for which plain Python is quick enough.
-    function = None if reward is None else load_reward(reward, n_worlds=1, path="python")
-    path = Path(spec) / LAST if live else Path(spec)
-    policy = load_policy(path if live else spec, seed=seed)
-    fresh = checkpoint_watcher(path) if live else None
-    return LiveDriver(policy=policy, fresh=fresh, reward=function, policy_sha256=_file_sha256(path))
+    reward = trained.load_reward(1, path="python")
+    return LiveDriver(policy=trained.policy, fresh=watcher, reward=reward, policy_sha256=trained.sha256)
 
 
-def checkpoint_watcher(path: Path) -> Callable[[], Policy | None]:
-    """A function that loads the policy of a file again whenever the file was replaced."""
-    seen = _file_stamp(path)
+def checkpoint_watcher(trained: TrainedPolicy) -> Callable[[], Policy | None]:
+    """Return a function that loads the policy again whenever its file was replaced, and returns None otherwise."""
+    assert trained.file is not None
+    file, seen = trained.file, _file_stamp(trained.file)
 
     def fresh() -> Policy | None:
         nonlocal seen
-        now = _file_stamp(path)
+        now = _file_stamp(file)
         if now == seen or now is None:
             return None
         seen = now
-        return load_policy(path)
+        return replace(trained).policy
 
     return fresh
 
@@ -240,8 +232,3 @@ def _file_stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_mtime_ns, info.st_ino
-
-
-def _file_sha256(path: Path) -> str:
-    """Of a file; empty for what is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

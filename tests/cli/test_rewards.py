@@ -82,7 +82,7 @@ def test_plot_and_compare(home: Path) -> None:
     assert "center_line: rewards 0.001 to 1" in printed
     for name in ("good.png", "pictures/both.png"):
         assert (home / name).read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RewardError, match="name the picture with"):
+    with pytest.raises(RewardError, match=r"a name that ends in \.png"):
         run("plot", "good.py", "-t", "thimble", "-o", "a.jpg")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from racer.cli.rewards import watch_file
 from racer.errors import RewardError
 from racer.report import reward_values
 from racer.report.reward_plot import _corners, plot_reward, plot_rewards, save_png
 from racer.report.reward_values import CONTROL_DT, RewardLandscape, measure_landscape, reward_landscape, steady_drive
+from racer.reward.file_watch import watch_file
 from racer.track.load import load_track
 
 TRACK = "thimble"

@@ -15,8 +15,9 @@ from racer.policy import PurePursuitPolicy, RandomPolicy, load_policy
 from racer.replay import read_replay, write_replay
 from racer.reward.load import load_reward
 from racer.sim.dtypes import EpisodeStatus
+from racer.trained_policy import find_trained_policy
 from racer.viewer.controls import ManualPolicy
-from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, load_driver
+from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, make_driver
 from support.bundles import DISCRETE, write_linear
 from support.runs import make_run
 from support.tracks import ring
@@ -167,7 +168,7 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     """Follow a run: load a bundle that was replaced, once, and say so."""
     run = make_run(tmp_path / "run")
     write_linear(run / "last.bundle")
-    driver = load_driver(str(run), seed=0, reward=None, live=True)
+    driver = make_driver(find_trained_policy(run, newest=True), live=True)
     source = live(driver)
     old = driver.policy
     go(source, 3)
@@ -175,14 +176,16 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     write_linear(run / "last.bundle", DISCRETE)
     os.utime(run / "last.bundle", (1, 1))
     go(source, 200)
-    assert driver.policy is not old and [event.text for event in source.events] == ["last: a newer checkpoint drives"]
+    assert driver.policy is not old and [event.text for event in source.events] == [
+        "run/last: a newer checkpoint drives"
+    ]
     assert source.replay().header.events[0].car == 0
 
 
 def test_a_checkpoint_that_is_gone_changes_nothing(tmp_path):
     """Wait while a file is not there."""
     path = write_linear(tmp_path / "a.bundle")
-    fresh = checkpoint_watcher(path)
+    fresh = checkpoint_watcher(find_trained_policy(path))
     assert fresh() is None
     path.unlink()
     assert fresh() is None
@@ -195,7 +198,7 @@ def test_live_needs_a_checkpoint(tmp_path):
     """Say what is missing where a training has not written one yet."""
     run = make_run(tmp_path / "run")
     with pytest.raises(AssetError, match=r"last\.bundle"):
-        load_driver(str(run), seed=0, reward=None, live=True)
+        find_trained_policy(run, newest=True)
 
 
 def test_rewards_are_the_functions():
