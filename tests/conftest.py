@@ -21,6 +21,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def shared_tracks() -> Path:
     """Real track files beside the checkout; tests that use them skip where they are absent."""
+
     folder = ROOT.parent / "shared" / "tracks"
     if not folder.is_dir():
         pytest.skip("no real track files beside the checkout (../shared/tracks)")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +13,18 @@ from racer.assets import write_atomically
 from racer.config.env import VehicleConfig
 from racer.config.rules import Rules
 from racer.errors import RacerError
+from racer.process import limit_memory
 from racer.race.guarded_race import Stopwatch, TimedPolicy
 from racer.race.result import RaceResult
 from racer.race.track_json import track_from_json
-from racer.reward.sandbox import limit_memory
+from racer.reward.sandbox import memory_max
 
 
 def serve(folder: str) -> None:
     """Run the race of `request.json` in a folder, and write `answer.json` there."""
     place = Path(folder)
     request = json.loads((place / "request.json").read_text(encoding="utf-8"))
-    # Before anything of an entrant is opened: the race must not outlive its parent, nor fill the memory.
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    limit_memory()
+    limit_memory(memory_max())
     module, _, name = request["drive"].partition(":")
     try:
         watch = Stopwatch(place / "times", len(request["entries"]))
@@ -39,13 +36,6 @@ def serve(folder: str) -> None:
     except OSError as error:
         answer = {"error": f"{error.filename or 'file system'}: {error.strerror or error}"}
     write_atomically(place / "answer.json", json.dumps(answer))
-
-
-def _exit_with_parent() -> None:
-    """End this process when its parent is gone: standard input is a pipe from there."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
 
 
 def drive(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:

@@ -8,8 +8,6 @@ is void, and the message names the model that was running. `guarded_child.py` is
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +21,7 @@ from racer.config.env import VehicleConfig
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.protocol import Policy
+from racer.process import ChildProcess
 from racer.race.result import RaceResult, result_from_record
 from racer.race.track_json import track_to_json
 from racer.track.track import Track
@@ -101,7 +100,7 @@ MODEL_TIME_MAX_S = 600.0
 """Wall time of one entrant's model in a race, over all of its trials [s]."""
 _POLL_S = 0.05
 """Time between two checks of the other process [s]."""
-_CHILD_CODE = "import sys; sys.path.append({root!r}); from racer.race.guarded_child import serve; serve({folder!r})"
+_CHILD_TARGET = "racer.race.guarded_child:serve"
 HEADLESS_DRIVER = "racer.race.guarded_child:drive"
 """Function that drives the race there without a window."""
 
@@ -193,41 +192,21 @@ def _wait_for_child(
     folder: Path, watch: Stopwatch, labels: Sequence[str], model_s: float, report: ProgressCallback
 ) -> str:
     """Run the process; return why the race is void, or an empty text."""
-    # -P keeps the working directory off the import path: it may hold a `math.py`.
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        _CHILD_CODE.format(root=str(Path(__file__).resolve().parents[2]), folder=str(folder)),
-    ]
-    with (folder / "stderr.txt").open("wb") as stderr:
-        # It ends itself when the pipe to it closes: also where this process is killed.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
-    try:
-        while True:
-            try:
-                code = process.wait(_POLL_S)
-                break
-            except subprocess.TimeoutExpired:
-                report(watch.fraction)
-                # A model that hangs is found too, as a running call counts up to now.
-                taken = watch.taken()
-                slowest = int(np.argmax(taken))
-                if taken[slowest] > model_s:
-                    return (
-                        f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
-                        f"an entrant has {model_s:g} s"
-                    )
-    finally:
-        # Also after a normal end, where this has no effect.
-        process.kill()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+    # The child ends with this process, also where this process is killed.
+    with ChildProcess(_CHILD_TARGET, str(folder), ends_with_parent=True) as child:
+        while (code := child.wait(_POLL_S)) is None:
+            report(watch.fraction)
+            # A model that hangs is found too, as a running call counts up to now.
+            taken = watch.taken()
+            slowest = int(np.argmax(taken))
+            if taken[slowest] > model_s:
+                return (
+                    f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
+                    f"an entrant has {model_s:g} s"
+                )
     if code == 0 and (folder / "answer.json").is_file():
         return ""
-    lines = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = f" ({lines[-1][:200]})" if lines else ""
+    last = f" ({child.last_error()[:200]})" if child.last_error() else ""
     busy = [label for label, in_call in zip(labels, watch.busy(), strict=True) if in_call]
     when = f"the model of `{'`, `'.join(busy)}` was running" if busy else "no model was running"
     return f"The race is void: its process ended with code {code} while {when}{last}"

@@ -15,6 +15,8 @@ class RaceSource(RecordedSource):
         session: The race that is driven now.
     """
 
+    _over: bool
+
     def __init__(self, make: Callable[[], RaceSession], *, watch: Callable[[RaceSession], None] | None = None) -> None:
         """Start the race.
 

@@ -7,14 +7,11 @@ process, even where the running line is an endless loop or an endless arithmetic
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import importlib.util
+import importlib
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +20,12 @@ from typing import Any
 
 from racer.assets import write_atomically
 from racer.errors import RewardError
+from racer.process import limit_memory, run_child
 
 HANG_S = 10.0
 """Maximum time of the calls of one control step [s]."""
 _TOTAL_S = 900.0
 """Maximum time of the whole process [s]; reached only by code that switches off the watchdog."""
-_CHILD_CODE = (
-    "import sys; sys.path.append({root!r}); from racer.reward.sandbox import serve_request; serve_request({folder!r})"
-)
 MEMORY_MAX = 4 * 2**30
 """Maximum memory of the process [bytes], on a small machine half of its memory; racer itself needs 0.4 GB of it."""
 _DUMP_LINE = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+)')
@@ -93,24 +88,14 @@ def run_sandboxed(
     Raises:
         RewardError: the function raised a `RacerError`; the message is the same.
     """
-    root = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryDirectory(prefix="racer_reward_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps({"function": function, "request": request}), encoding="utf-8")
-        # -P: the user's folder may hold a `math.py`.
-        command = [sys.executable, "-P", "-c", _CHILD_CODE.format(root=root, folder=name)]
-        try:
-            with (folder / "stderr.txt").open("wb") as complaints:
-                code = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, timeout=total_s
-                ).returncode
-            ended = f"exit {code}"
-        except subprocess.TimeoutExpired:
-            ended = "hang"
-        return _read_result(folder, ended, file)
+        ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
+        return _read_result(folder, "hang" if ended.code is None else f"exit {ended.code}", file, ended.last_error)
 
 
-def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
+def _read_result(folder: Path, ended: str, file: str, complaint: str) -> SandboxResult:
     result = _read_json(folder / "result.json")
     if "racer_error" in result:
         raise RewardError(result["racer_error"])
@@ -121,13 +106,12 @@ def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
     result.pop("finished", None)
     dump = _read_text(folder / "hang.txt")
     lines = [int(found["line"]) for found in _DUMP_LINE.finditer(dump) if found["file"] == file]
-    complaints = _read_text(folder / "stderr.txt").strip().splitlines()
     return SandboxResult(
         result=result,
         ended_early="hang" if dump else ended,
         line=lines[0] if lines else None,
         stage=_read_json(folder / "stage.json"),
-        complaint=complaints[-1][:200] if complaints else "",
+        complaint=complaint[:200],
     )
 
 
@@ -154,24 +138,12 @@ def memory_max() -> int:
     return min(MEMORY_MAX, installed // 2)
 
 
-def limit_memory() -> None:
-    """Limit the memory of this process to `memory_max` where the system can; beyond it, Python raises MemoryError."""
-    if importlib.util.find_spec("resource") is None:
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_max() if hard == resource.RLIM_INFINITY else min(memory_max(), hard)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
 def serve_request(folder: str) -> None:
     """Run the requested function and save its result; the entry point of the sandbox process."""
     from racer.errors import RacerError
 
     process = SandboxProcess(Path(folder))
-    limit_memory()
+    limit_memory(memory_max())
     asked = _read_json(Path(folder) / "request.json")
     module, _, name = asked["function"].partition(":")
     try:

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from racer.render.raster import paint_polygons, paint_shape
 from racer.render.topdown import Viewport, draw_boxes, draw_cars, draw_track
 from racer.replay import ABSENT
+from racer.sim.appearance import BOT_COLOUR
 from racer.sim.dtypes import BOT
 from racer.viewer import hud
 from racer.viewer import marks as mark
 from racer.viewer.chase import ChaseScene
 from racer.viewer.controls import ZOOMS, Overlay, ViewMode, ViewOptions
-from racer.viewer.playback import BOT_COLOUR, Moment, Stage
+from racer.viewer.playback import Moment, Stage
 from racer.viewer.sensors import CarSensors
 
 Image = NDArray[np.uint8]

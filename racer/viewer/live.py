@@ -34,13 +34,13 @@ _SPREAD = 0.6
 
 @dataclass(kw_only=True)
 class LiveDriver:
-    """One policy that drives.
+    """A policy that drives a car.
 
     Attributes:
-        policy: what drives.
-        fresh: asked before each lap for a newer policy, or None where there is none.
-        reward: of a batch of one; None for none.
-        policy_sha256: of its bundle.
+        policy: The policy.
+        fresh: Called before each lap; returns a newer policy, or None where there is none. None follows no file.
+        reward: Reward function for a batch of one car; None for none.
+        policy_sha256: Hash of its bundle; empty for a policy without one.
     """
 
     policy: Policy
@@ -202,7 +202,7 @@ def make_driver(trained: TrainedPolicy, *, live: bool = False) -> LiveDriver:
         live: Drive the next checkpoint from the next lap on, as soon as the training has replaced the file.
 
     Raises:
-        RacerError: the policy or the reward function cannot be loaded.
+        RacerError: The policy or the reward function cannot be loaded.
     """
     watcher = checkpoint_watcher(trained) if live else None
     # Compiling a reward function takes seconds; a window shows a few cars, for which plain Python is quick enough.

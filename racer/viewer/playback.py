@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.replay import ABSENT, CarHeader, Replay, ReplayError, ReplayEvent
-from racer.sim.camera.tables import CAR_COLOURS
+from racer.sim.appearance import CAR_COLOURS
 from racer.sim.dtypes import EpisodeStatus
 from racer.sim.recorder import ReplayRecorder
 from racer.track.track import Colour, Track, TrackAppearance
 
-BOT_COLOUR: Colour = (150, 152, 158)
 JUMP_DISTANCE = 0.75
 """Distance [m]; a car that moves further in one control step was put there."""
 

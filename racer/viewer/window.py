@@ -246,8 +246,8 @@ class ViewerWindow:
     def _drive(self, person: ManualPolicy) -> None:
         held = self._held
         turn = (pygame.K_LEFT in held) - (pygame.K_RIGHT in held)
-        throttle = (pygame.K_UP in held) - (pygame.K_DOWN in held)
-        person.keys = (float(turn), float(throttle))
+        throttle = float((pygame.K_UP in held) - (pygame.K_DOWN in held))
+        person.keys = (float(turn), throttle)
         person.pad = None
         for pad in self._pads.values():
             # Axes 5 and 2 are the triggers, -1 released to 1 pressed; a pad without them drives by axis 1, up negative.

@@ -1,8 +1,7 @@
 """Races in a process of their own: the same results, and a line that says whose model broke one off."""
 
 import shutil
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from racer.config.read import read_vehicle
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.process import ChildProcess
 from racer.race import guarded_race
 from racer.race.entrants import open_entrant
 from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy, run_guarded_race
@@ -99,15 +99,13 @@ def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, 
     monkeypatch.setattr(guarded_race, "_wait_for_child", without_waiting)
     with pytest.raises(RaceVoid):
         apart(entries, drive=elsewhere("second_hangs"))
-    code = guarded_race._CHILD_CODE.format(
-        root=str(Path(guarded_race.__file__).resolve().parents[2]), folder=str(folder)
-    )
-    process = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE)
+    child = ChildProcess(guarded_race._CHILD_TARGET, str(folder), ends_with_parent=True)
     watch = Stopwatch(folder / "times", 2)
     while not watch.busy()[1]:
-        assert process.poll() is None
-    process.stdin.close()
-    assert process.wait(60) == 1
+        assert child.process.poll() is None
+    child.process.stdin.close()
+    assert child.wait(60) == -signal.SIGTERM
+    child.end()
 
 
 def test_the_share_that_is_driven_is_told(entries):

@@ -29,7 +29,7 @@ from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 BUDGET_TEXT = "went round its loops 10,000,000 times in one call"
 REPLAYS_MAX = 2000
 """Calls in plain Python below which their fraction of all calls is not judged."""
-REPLAY_SHARE = 0.02
+REPLAY_FRACTION_MAX = 0.02
 """Fraction of the calls in plain Python above which everything runs in plain Python."""
 _NO_OBJECTS = np.zeros(1, OBJECT_TELEMETRY)
 
@@ -121,7 +121,7 @@ class CompiledReward(UserCodeReward):
         out[...] = self.rewards.reshape(self._shape)
         self._calls += len(codes)
         # Both paths cost more than plain Python alone where many calls need both.
-        if self.replayed > REPLAYS_MAX and self.replayed > REPLAY_SHARE * self._calls:
+        if self.replayed > REPLAYS_MAX and self.replayed > REPLAY_FRACTION_MAX * self._calls:
             self.reason = f"{self.replayed} of {self._calls} calls needed plain Python"
             self._switch_to_python()
         elif self._detached:

@@ -28,7 +28,7 @@ from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
 from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
-from racer.reward.compile.compiled_reward import REPLAY_SHARE, CompiledReward
+from racer.reward.compile.compiled_reward import REPLAY_FRACTION_MAX, CompiledReward
 from racer.reward.compile.errors import ENDLESS, KINDS, CannotCompile
 from racer.reward.compile.kernel import (
     Kernel,
@@ -329,7 +329,7 @@ class PathComparison:
             return facts | {"reason": "plain Python fails on every state"}
         if self.states < STATES_MIN:
             return facts | {"reason": f"only {self.states} states could be compared in time"}
-        if replayed > REPLAY_SHARE * max(1, self.rewarded):
+        if replayed > REPLAY_FRACTION_MAX * max(1, self.rewarded):
             line, _ = self.replays.most_common(1)[0]
             percent = 100.0 * replayed / self.rewarded
             return facts | {"reason": f"line {line} needs plain Python ({percent:.0f} % of all calls do)", "line": line}

@@ -15,6 +15,7 @@ and may be shared: a change of an object replaces its content in `ProgramState.h
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -438,6 +439,7 @@ class ProgramState:
 
 def refs_of(thing: Any) -> list[int]:
     """Return the ids of the objects that a value, or the contents of an object, refers to."""
+    parts: Sequence[Any]
     match thing:
         case ObjectRef():
             return [thing.id]

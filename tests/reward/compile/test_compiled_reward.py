@@ -56,6 +56,7 @@ FAILURES = {
     "unpack": "a, b, c = params['closest_waypoints']\n    return a",
     "empty": "return min([p[0] for p in params['waypoints'] if p[0] > 99])",
     "recursion": "return reward_function(params)",
+    "method without its argument": "if params['speed'] > -99: return 1.0 if 'a'.startswith() else 0.0\n    return 0.0",
 }
 
 
@@ -112,8 +113,8 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -> None:
     """Return each number of a table of several kinds as plain Python does."""
-    head = f"import numpy as np\ntable = {table}\n"
-    text = f"{head}def reward_function(params):\n    k = int(params['steps'])\n    return {item}\n"
+    body = f"    k = int(params['steps'])\n    return {item}\n"
+    text = f"import numpy as np\ntable = {table}\ndef reward_function(params):\n{body}"
     twins = Twins(text, 8)
     twins.step(*random_rows(8, 2, COURSES), COURSES)
     assert twins.compared == 8
@@ -173,6 +174,21 @@ def test_plain_python_takes_over_where_state_fits_no_row(case: str) -> None:
         paths.append(compiled.path)
     assert paths[0] == "compiled" and paths[-1] == "python"
     assert reason in compiled.reason
+
+
+def test_prints_continue_where_plain_python_takes_over() -> None:
+    """Hold the first and last lines of both paths in one order."""
+    before, reason = KEPT["beside a row"]
+    text = before.replace("        notes", "        print(complex(count, 0))\n        notes")
+    compiled, python = both(text, 4)
+    for k in range(8):
+        rows, _ = random_rows(4, k, COURSES)
+        for reward in (compiled, python):
+            reward.compute(rows, None, COURSES, np.zeros((4, 1)))
+    assert compiled.path == "python" and reason in compiled.reason
+    assert compiled.printed_lines == python.printed_lines > 1
+    assert compiled.first_prints == python.first_prints
+    assert compiled.last_prints == python.last_prints
 
 
 def test_prints_are_counted_and_not_made(capfd: pytest.CaptureFixture[str]) -> None:
