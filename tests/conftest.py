@@ -7,8 +7,6 @@ import pytest
 
 pytest.register_assert_rewrite("support")
 
-from support.paths import ROOT  # noqa: E402 (after its asserts are rewritten)
-
 
 def pytest_configure() -> None:
     """Let processes that tests start obey signals: `nohup`, and a shell's `&`, leave some ignored for all children."""
@@ -21,6 +19,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def shared_tracks() -> Path:
     """Real track files beside the checkout; tests that use them skip where they are absent."""
+    from support.paths import ROOT  # after its assertions are rewritten
 
     folder = ROOT.parent / "shared" / "tracks"
     if not folder.is_dir():
