@@ -92,27 +92,27 @@ def open_entrant(path: Path | str, label: str | None = None) -> Entrant:
     """Open a bundle for a race.
 
     Args:
-        path: a bundle, or a run folder (its best checkpoint, else its last).
-        label: what the owner wants to be called; the file's or run's name without.
+        path: A bundle, or a run folder (its best checkpoint, else its last).
+        label: Name in results; None for the name of the file or run.
 
     Raises:
-        EntrantError: the file breaks a limit.
-        AssetError: there is no such file.
-        BundleError: it is no bundle, or a broken one.
+        EntrantError: The file breaks a limit.
+        AssetError: The file does not exist.
+        BundleError: The file is not a bundle, or a damaged one.
         MissingExtra: onnxruntime is not installed.
     """
     file = find_bundle(path)
     bundle, sha256 = read_entrant_bundle(file)
     check_limits(bundle, source=str(file))
-    called = default_label(Path(path)) if label is None else check_label(label)
-    return Entrant(label=called, policy=OnnxPolicy(replace(bundle, name=called)), sha256=sha256)
+    name = default_label(Path(path)) if label is None else check_label(label)
+    return Entrant(label=name, policy=OnnxPolicy(replace(bundle, name=name)), sha256=sha256)
 
 
 def load_entrant(spec: Path | str, label: str) -> Entrant:
-    """An entrant of a race that keeps no results: a bundle, a run folder, or a policy that needs no training.
+    """Open an entrant of a race outside leaderboards: a bundle, a run folder, or a policy that needs no training.
 
     Raises:
-        RacerError: as `open_entrant` does.
+        RacerError: As for `open_entrant`.
     """
     if str(spec) in POLICY_NAMES:
         return Entrant(label=check_label(label), policy=load_policy(spec))
@@ -120,10 +120,11 @@ def load_entrant(spec: Path | str, label: str) -> Entrant:
 
 
 def read_entrant_bundle(file: Path) -> tuple[Bundle, str]:
-    """A bundle of a size that may enter, and its sha256.
+    """Read a bundle, and return it with its sha256.
 
     Raises:
-        EntrantError, BundleError: it is too large, or no good bundle.
+        EntrantError: The file is too large, or cannot be read.
+        BundleError: The file is not a bundle, or a damaged one.
     """
     try:
         size = file.stat().st_size

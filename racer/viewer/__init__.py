@@ -1,12 +1,24 @@
-"""The window and its pictures: what is to be seen (scene), how it looks (drawing), and the loop between person and it.
+"""The window, and pictures and films of drives.
 
-Pure data first: `scene` and `source` say what happens, from a replay or a simulation; `playback` says when. `compose`
-draws a moment on a surface, and `window` and `video` are the two places that ask for pictures. pygame is loaded only in
-this room.
+A replay, or policies and races that drive while they are watched, go in; a window or a film comes out. `playback` holds
+the data and the clock; `live` drives policies; `compose`, `chase`, `hud`, `marks` and `sensors` draw a moment; `window`
+and `video` are the two places that show pictures; `watch` joins them for the commands. Only this room loads pygame.
 """
 
+import importlib
 import os
+from typing import Any
 
 # pygame reads these when it is imported: no greeting on the terminal, and on Windows one pixel for one pixel.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
+
+_MODULES = {"LiveSource": "live", "ReplaySource": "playback", "ViewerWindow": "window", "write_video": "video"}
+__all__ = ["LiveSource", "ReplaySource", "ViewerWindow", "write_video"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a symbol when it is first used; pygame loads with the window and with films."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

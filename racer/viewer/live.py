@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import ObjectsConfig, VehicleConfig
-from racer.env.batch import DEFAULT_RATE_HZ, TimeTrial, policy_env_config, shared_control_rate
+from racer.env.batch import TimeTrial, policy_env_config, shared_control_rate
 from racer.evaluate import training_objects
 from racer.policy.protocol import Policy
 from racer.replay import CarHeader, Replay
@@ -26,8 +26,6 @@ from racer.track.track import Track
 from racer.trained_policy import TrainedPolicy
 from racer.viewer.playback import RecordedSource, Stage
 
-__all__ = ["DEFAULT_RATE_HZ", "LiveDriver", "LiveSource", "checkpoint_watcher", "make_driver"]
-
 _WAIT_S = 1.0
 """Time for which a car stays where its fault was [s]."""
 _SPREAD = 0.6
@@ -36,13 +34,13 @@ _SPREAD = 0.6
 
 @dataclass(kw_only=True)
 class LiveDriver:
-    """One policy that drives.
+    """A policy that drives a car.
 
     Attributes:
-        policy: what drives.
-        fresh: asked before each lap for a newer policy, or None where there is none.
-        reward: of a batch of one; None for none.
-        policy_sha256: of its bundle.
+        policy: The policy.
+        fresh: Called before each lap; returns a newer policy, or None where there is none. None follows no file.
+        reward: Reward function for a batch of one car; None for none.
+        policy_sha256: Hash of its bundle; empty for a policy without one.
     """
 
     policy: Policy
@@ -204,7 +202,7 @@ def make_driver(trained: TrainedPolicy, *, live: bool = False) -> LiveDriver:
         live: Drive the next checkpoint from the next lap on, as soon as the training has replaced the file.
 
     Raises:
-        RacerError: the policy or the reward function cannot be loaded.
+        RacerError: The policy or the reward function cannot be loaded.
     """
     watcher = checkpoint_watcher(trained) if live else None
     # Compiling a reward function takes seconds; a window shows a few cars, for which plain Python is quick enough.

@@ -12,11 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from racer.assets import did_you_mean
+from racer.env.batch import DEFAULT_RATE_HZ
 from racer.errors import ConfigError, MissingExtra
 from racer.replay import is_replay, merge_replays, read_replay, write_replay
 from racer.trained_policy import TrainedPolicy, find_trained_policy
 from racer.viewer.controls import ManualPolicy, Overlay, ViewMode, ViewOptions
-from racer.viewer.live import DEFAULT_RATE_HZ, LiveDriver, LiveSource, make_driver
+from racer.viewer.live import LiveDriver, LiveSource, make_driver
 from racer.viewer.playback import PlaybackSource, ReplaySource
 from racer.viewer.video import SUFFIXES, ProgressCallback, frame_count, write_video
 from racer.viewer.window import ViewerWindow

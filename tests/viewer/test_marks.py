@@ -100,7 +100,7 @@ def test_way_ahead_is_the_circle_of_the_wheels(steer, speed):
     assert way[-1].tolist() == pytest.approx(end, abs=0.06)
 
 
-def test_wishes_are_as_strong_as_they_are_likely():
+def test_actions_are_as_opaque_as_they_are_probable():
     """Draw the action that was chosen, and others by their probability; leave out the unlikely."""
     moment, stage = moment_at(10.0)
     row = moment.rows[0]

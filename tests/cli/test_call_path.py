@@ -3,12 +3,12 @@
 import sys
 
 import pytest
-from racer_command import racer
-from synthetic_run import make_run
 
 from racer import trained_policy
 from racer.race import guarded_child, guarded_race
 from racer.sim.world import World
+from support.commands import racer
+from support.runs import make_run
 
 MODULES_MAX = 8
 
