@@ -61,7 +61,7 @@ def test_ctrl_c_and_resume(run, monkeypatch, tmp_path):
     assert said.code == 130 and said.err == ""
     lines = said.out.splitlines()
     assert lines[-4].startswith(f"stopped: {ROUND} frames in ")
-    assert lines[-3] == "go on     racer distill --resume mine"
+    assert lines[-3] == "resume    racer distill --resume mine"
     said = run("distill", "--resume", "mine")
     assert said.code == 0 and open_run(tmp_path / "mine").info()["finished"] is True
     assert run("distill", "--resume", "mine").err.startswith("error: mine is finished after 4 rounds")
@@ -76,7 +76,7 @@ def test_ctrl_c_while_the_teacher_learns(run, monkeypatch, tmp_path):
 
         patch.setattr(session.session, "train", interrupted)
         said = run("distill", *TINY, "--run-dir", "mine")
-    assert said.code == 130 and said.out.splitlines()[-1] == "go on     racer distill --resume mine"
+    assert said.code == 130 and said.out.splitlines()[-1] == "resume    racer distill --resume mine"
     assert run("distill", "--resume", "mine").code == 0
     assert open_run(tmp_path / "mine" / "teacher").info()["finished"] is True
 

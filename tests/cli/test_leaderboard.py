@@ -69,7 +69,7 @@ def test_the_command(tmp_path, bundles, capsys, monkeypatch):
     file.close()
     said = board("verify")
     assert said.code == 1 and "differs: Zoë: " in said.out
-    assert said.err == "error: 1 of 1 races do not stand up to a rerun\n"
+    assert said.err == "error: 1 of 1 races differ from their rerun\n"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,9 @@ def test_the_command(tmp_path, bundles, capsys, monkeypatch):
         (("no.db",), "No leaderboard no.db"),
         (("no.db", "verify"), "No leaderboard no.db"),
         (("no.db", "export", "-o", "t.xls"), "give .csv, .json or .md"),
-        (("no.db", "add", "leage", "x.bundle"), "x.bundle"),
-        (("no.db", "add", "league", "=1=x.bundle"), "is no entrant"),
+        (("no.db", "add", "leage", "x.bundle"), "Did you mean `league`?"),
+        (("no.db", "add", "league", "x.bundle"), "No policy `x.bundle`"),
+        (("no.db", "add", "league", "=1=x.bundle"), "is not an entrant"),
         (("no.db", "page", "-o", "."), ". is a folder"),
     ],
 )

@@ -30,7 +30,7 @@ def run(*arguments: str) -> str:
 
 def test_workspace_is_what_train_takes(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Find the workspace's own configuration, track and reward function first when inside it."""
-    assert "go on with  cd mine" in run("mine")
+    assert "continue with  cd mine" in run("mine")
     monkeypatch.chdir(home / "mine")
     config = read_train()
     assert config.track == ("my_track",) and config.reward == "my_reward"

@@ -85,12 +85,15 @@ def test_a_film_needs_no_display(tmp_path):
         (("league", "nobody.bundle"), "No policy `nobody.bundle`"),
         (("league", "pure_pursuit", "--set", "lap=1"), "Did you mean `laps`?"),
         (("league", "a=pure_pursuit", "a=random"), "two entrants are called `a`"),
-        (("league", "=pure_pursuit"), "is no entrant"),
+        (("league", "=pure_pursuit"), "is not an entrant"),
         (("league", "pure_pursuit", "--track", "easy_ovl"), "Did you mean `easy_oval`?"),
-        (("league", "pure_pursuit", "--video", "race.avi"), "a film is .mp4 or .gif"),
-        (("league", "pure_pursuit", "--leaderboard", "no.db"), "`pure_pursuit` is no bundle"),
+        (("league", "pure_pursuit", "--video", "race.avi"), "A film is .mp4 or .gif"),
+        (("league", "pure_pursuit", "--leaderboard", "no.db"), "`pure_pursuit` is not a bundle"),
         (("league", "pure_pursuit", "--replay", "."), ". is a folder; name a file in it"),
-        (("league", "pure_pursuit", "--replay", "/dev/null/a.replay"), "/dev/null is no folder that you may write in"),
+        (
+            ("league", "pure_pursuit", "--replay", "/dev/null/a.replay"),
+            "/dev/null is not a folder that you may write in",
+        ),
         (("league", *["pure_pursuit"] * 9, "--set", "race=head_to_head"), "9 entrants in one head-to-head; at most 8"),
     ],
 )
@@ -117,5 +120,5 @@ def test_labels(given, expected):
 
 def test_labels_that_are_given_twice():
     """Refuse to change a label that somebody chose."""
-    with pytest.raises(ConfigError, match="a label of its own"):
+    with pytest.raises(ConfigError, match="give each its own label"):
         parse_entrants(["a=x", "a=y"])

@@ -95,7 +95,7 @@ def test_interrupt_before_training_leaves_a_run_to_resume(run, monkeypatch, tmp_
         patch.setattr(session, "RacerVectorEnv", interrupted)
         said = run("train", *TINY, "--run-dir", "mine")
     assert said.code == 130 and said.err == ""
-    assert said.out.splitlines()[-2:] == ["stopped", "go on     racer train --resume mine"]
+    assert said.out.splitlines()[-2:] == ["stopped", "resume    racer train --resume mine"]
     assert run("train", "--resume", "mine").code == 0
     assert open_run(tmp_path / "mine").info()["finished"] is True
 
@@ -107,7 +107,7 @@ def test_ctrl_c_and_resume(tmp_path):
     assert said.code == 130 and said.err == ""
     lines = said.out.splitlines()
     assert lines[-4].startswith("stopped: ") and lines[-3:] == [
-        "go on     racer train --resume mine",
+        "resume    racer train --resume mine",
         "evaluate  racer evaluate mine --laps 5",
         "export    racer export mine -o my_car.bundle",
     ]

@@ -87,7 +87,7 @@ def test_a_training_is_followed(run, seen, tmp_path):
     folder = make_run(tmp_path / "run")
     write_linear(folder / "last.bundle")
     assert run("watch", folder, "--live").code == 0
-    assert seen[0].playback.source.stage.cars[0].name == "last"
+    assert seen[0].playback.source.stage.cars[0].name == "run/last"
 
 
 def test_ghosts_are_filmed_without_a_display(two, tmp_path):
@@ -98,6 +98,17 @@ def test_ghosts_are_filmed_without_a_display(two, tmp_path):
     said = racer_alone("video", *two, "-o", out, "--size", "320x200", "--fps", "5", before=before, after=after)
     assert said.code == 0 and said.err == "" and said.out == f"{out}: 9 pictures, 1.8 s\n"
     assert out.read_bytes()[:4] == b"GIF8"
+
+
+def test_policies_are_filmed(run, tmp_path):
+    """Let a policy and a bundle drive for two seconds on the first one's track, and make a film of both."""
+    out = tmp_path / "drive.gif"
+    said = run(
+        *("video", "pure_pursuit", write_linear(tmp_path / "my.bundle"), "-t", "zigzag", "--seconds", 2, "-o", out),
+        *("--size", "160x100", "--fps", "5", "--show", "names"),
+    )
+    # 2 s of driving and 1 s for which the last picture stays.
+    assert (said.code, said.out) == (0, f"{out}: 15 pictures, 3.0 s\n") and out.read_bytes()[:4] == b"GIF8"
 
 
 def test_help_loads_nothing_heavy():
@@ -111,13 +122,13 @@ def test_no_display_is_one_line(two):
     before = "import os\nfor key in ('DISPLAY', 'WAYLAND_DISPLAY', 'SDL_VIDEODRIVER'): os.environ.pop(key, None)"
     said = racer_alone("watch", two[0], before=before)
     assert said.code == 1 and said.out == "" and said.err.count("\n") == 1
-    assert said.err.startswith("error: There is no display") and "`racer video`" in said.err
+    assert said.err.startswith("error: No display") and "`racer video`" in said.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["watch", "{a}", "pure_pursuit"], "`pure_pursuit` is no replay"),
+        (["watch", "{a}", "pure_pursuit"], "`pure_pursuit` is not a replay"),
         (["watch", "{a}", "--me"], "has been driven already"),
         (["watch", "pure_pursiut"], "Did you mean `pure_pursuit`?"),
         (["watch", "pure_pursuit", "--live"], "follows one run"),

@@ -186,7 +186,7 @@ MISTAKES = [
     ({"vehicle": "deepraser"}, AssetError, "Did you mean `deepracer`"),
     ({"render_mode": "human"}, ValueError, "render_mode is `rgb_array` or None, not 'human'"),
     ({"autoreset_mode": "sometimes"}, ValueError, "'sometimes' is not a valid AutoresetMode"),
-    ({"num_envs": 0}, ValueError, "num_envs is 0; at least 1"),
+    ({"num_envs": 0}, ValueError, "num_envs is 0; it must be at least 1"),
 ]
 
 

@@ -111,7 +111,7 @@ def test_bad_masks_are_refused(mask, kind, told):
 def test_a_list_of_seeds_is_refused():
     """Say that one seed serves the batch."""
     env, _ = pair(DISABLED, "state")
-    with pytest.raises(ValueError, match="one seed serves the whole batch"):
+    with pytest.raises(ValueError, match="give one int for the whole batch"):
         env.reset(seed=[1, 2, 3, 4])
 
 

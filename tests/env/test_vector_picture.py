@@ -7,15 +7,8 @@ from racer.config.read import read_vehicle
 from racer.env.vector import RacerVectorEnv
 from racer.evaluate import evaluate
 from racer.policy.pure_pursuit import PurePursuitPolicy
-from racer.render.topdown import (
-    RENDER_BOX_COLOUR,
-    RENDER_CAR_COLOUR,
-    RENDER_WIDTH_PX,
-    DrivenPaths,
-    Viewport,
-    WorldRenderer,
-    draw_track,
-)
+from racer.render.topdown import RENDER_CAR_COLOUR, RENDER_WIDTH_PX, DrivenPaths, Viewport, WorldRenderer, draw_track
+from racer.sim.appearance import BOX_COLOUR
 from racer.sim.world import World
 from racer.track.load import load_track
 from support.environments import progress_reward, single
@@ -119,7 +112,7 @@ def test_boxes_are_drawn_where_they_are_active(active):
     world.put_object(0, 0, s=4.0)
     world.objects["active"] = int(active)
     image = WorldRenderer(world).draw(0)
-    assert bool((image == RENDER_BOX_COLOUR).all(axis=2).sum() > 200) is active
+    assert bool((image == BOX_COLOUR).all(axis=2).sum() > 200) is active
 
 
 def test_paths_are_drawn_where_cars_went_and_coloured_by_speed():

@@ -1,8 +1,7 @@
 """Races in a process of their own: the same results, and a line that says whose model broke one off."""
 
 import shutil
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from racer.config.read import read_vehicle
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.process import ChildProcess
 from racer.race import guarded_race
 from racer.race.entrants import open_entrant
 from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy, run_guarded_race
@@ -62,8 +62,8 @@ def elsewhere(monkeypatch):
     [
         ("second_hangs", 0.2, "The race is void: the model of `bob` took 0.* an entrant has 0.2 s"),
         ("both_slow", 40.0, "The race is void: the model of `ann` took 50.0 s"),
-        ("second_dies", 60.0, "The race is void: .* ended with code 7 while the model of `bob` was asked"),
-        ("dies_alone", 60.0, r"ended with code 1 while no model was asked \(ArithmeticError: out of luck\)"),
+        ("second_dies", 60.0, "The race is void: .* ended with code 7 while the model of `bob` was running"),
+        ("dies_alone", 60.0, r"ended with code 1 while no model was running \(ArithmeticError: out of luck\)"),
     ],
 )
 def test_a_race_that_is_broken_off_is_void(entries, elsewhere, drive, limit, told):
@@ -99,15 +99,13 @@ def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, 
     monkeypatch.setattr(guarded_race, "_wait_for_child", without_waiting)
     with pytest.raises(RaceVoid):
         apart(entries, drive=elsewhere("second_hangs"))
-    code = guarded_race._CHILD_CODE.format(
-        root=str(Path(guarded_race.__file__).resolve().parents[2]), folder=str(folder)
-    )
-    process = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE)
+    child = ChildProcess(guarded_race._CHILD_TARGET, str(folder), ends_with_parent=True)
     watch = Stopwatch(folder / "times", 2)
-    while not watch.asked()[1]:
-        assert process.poll() is None
-    process.stdin.close()
-    assert process.wait(60) == 1
+    while not watch.busy()[1]:
+        assert child.process.poll() is None
+    child.process.stdin.close()
+    assert child.wait(60) == -signal.SIGTERM
+    child.end()
 
 
 def test_the_share_that_is_driven_is_told(entries):
@@ -121,12 +119,12 @@ def test_the_share_that_is_driven_is_told(entries):
 def test_a_restart_takes_the_time_anew(tmp_path):
     """Forget who took how long, and how far the race was not."""
     watch = Stopwatch(tmp_path / "t", 2)
-    assert watch.share is None
+    assert watch.fraction is None
     watch.start(1)
     watch.stop(1)
-    watch.tell(0.25)
+    watch.report(0.25)
     watch.clear()
-    assert watch.taken().tolist() == [0.0, 0.0] and not watch.asked().any() and watch.share == 0.25
+    assert watch.taken().tolist() == [0.0, 0.0] and not watch.busy().any() and watch.fraction == 0.25
 
 
 def test_what_the_race_itself_refuses(entries):
@@ -146,10 +144,10 @@ def test_a_stopwatch_is_seen_from_elsewhere(tmp_path, monkeypatch):
     assert other.taken().tolist() == [0.0, 0.0]
     mine.start(1)
     now[0] = 103.0
-    assert other.taken().tolist() == [0.0, 3.0] and other.asked().tolist() == [False, True]
+    assert other.taken().tolist() == [0.0, 3.0] and other.busy().tolist() == [False, True]
     mine.stop(1)
     now[0] = 110.0
-    assert other.taken().tolist() == [0.0, 3.0] and not other.asked().any()
+    assert other.taken().tolist() == [0.0, 3.0] and not other.busy().any()
     mine.start(1)
     now[0] = 111.0
     assert other.taken().tolist() == [0.0, 4.0]

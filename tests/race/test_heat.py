@@ -42,7 +42,7 @@ def test_no_cars_stay_merged(objects):
     def watch(contest):
         nonlocal touched
         (heat,) = contest.heats
-        stand = heat.referee.rows["stand"]
+        stand = heat.referee.rows["state"]
         contacts = heat.world.contacts()
         at_fault = (contacts == BEHIND).any(axis=2) & (heat.world.cars["active"] == 1)
         assert not at_fault.any()
@@ -61,7 +61,7 @@ def test_a_pause_is_served_where_it_was_caused():
     def watch(contest):
         heat = contest.heats[0]
         row, car = heat.referee.rows[0, 1], heat.world.cars[0, 1]
-        if row["stand"] == TrialState.PAUSED:
+        if row["state"] == TrialState.PAUSED:
             seen.append((float(car["x"]), float(car["y"]), int(car["active"])))
 
     field = [entrant("slow", speed=0.6), entrant("fast", speed=1.5)]
@@ -114,7 +114,7 @@ def test_all_finish_at_the_same_line():
 
     def watch(contest):
         heat = contest.heats[0]
-        for n, c, words in heat.referee.told:
+        for n, c, words in heat.referee.messages:
             if words.startswith("lap 1"):
                 places[c] = float(heat.world.cars["s"][n, c])
 
@@ -129,7 +129,7 @@ def test_the_replay_holds_the_race():
     contest = RaceSession(field, ring(), rules(**TOGETHER, countdown_s=2.0), VEHICLE, seed=0)
     contest.start()
     recorder = make_recorder(contest)
-    contest.tell_countdown(recorder)
+    contest.record_countdown(recorder)
     assert len(recorder.rows) == round(2.0 / DT) + 1
     assert [event.text for event in recorder.events] == ["2", "1", "go"]
     while contest.step():

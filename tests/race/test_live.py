@@ -32,7 +32,7 @@ def field():
 def source(seen=None):
     """A race of the three that goes on as it is watched."""
     make = lambda: RaceSession(field(), ring(), rules(**RULES), VEHICLE, seed=4)  # noqa: E731
-    return RaceSource(make, watch=None if seen is None else lambda contest: seen.append(contest.share))
+    return RaceSource(make, watch=None if seen is None else lambda session: seen.append(session.fraction))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def window(tmp_path):
     made = ViewerWindow(source(), size=(820, 520), scale=1.0, folder=tmp_path, clock=lambda: 0.0)
     made.frame(0.0)
     yield made
-    made.playback.source.contest.close()
+    made.playback.source.session.close()
     pygame.quit()
 
 
@@ -74,7 +74,7 @@ def test_the_countdown_is_shown_and_the_cars_stand(window):
     said = []
     for _ in range(25):
         window.frame(1 / 15)
-        said.append(window.playback.moment().said)
+        said.append(window.playback.moment().event)
     assert list(dict.fromkeys(said))[:2] == ["1", "go"]
     rows = window.playback.source.rows
     assert (rows["speed"][:16] == 0.0).all() and (rows["speed"][20] > 0.0).all()
@@ -106,7 +106,7 @@ def test_keys_while_it_goes_on(window, tmp_path):
 def test_what_is_watched_is_the_race(window):
     """Watch it to its end: the result of the same race that nobody saw, and nothing after it."""
     to_the_end(window)
-    watched = window.playback.source.contest.result()
+    watched = window.playback.source.session.result()
     assert watched == run(field(), rules(**RULES), seed=4)
     last = window.playback.source.rows[-1]
     # The window shows the first trial; the race ends with its last one.
@@ -138,6 +138,6 @@ def test_closing_the_window_leaves_the_rest_undrawn():
     for _ in range(5):
         watched.step()
     watched.finish()
-    assert watched.contest.result() == run(field(), rules(**RULES), seed=4)
+    assert watched.session.result() == run(field(), rules(**RULES), seed=4)
     assert 0.0 < shares[0] < 0.1 < shares[len(shares) // 2] < 0.9 and shares[-1] == 1.0
-    watched.contest.close()
+    watched.session.close()

@@ -137,7 +137,7 @@ def test_an_answer_of_another_shape_is_none():
 @pytest.mark.parametrize(
     ("labels", "fields", "track", "words"),
     [
-        ([], {}, None, "needs an entrant"),
+        ([], {}, None, "needs at least one entrant"),
         (["a", "a"], {}, None, "two entrants are called `a`"),
         (list("abcdefghi"), {"race": "head_to_head"}, None, "at most 8 race together"),
         (["a"], {"laps": 2}, straight(), "track `straight` is open"),

@@ -12,8 +12,8 @@ from PIL import Image
 
 from racer.config.read import read_vehicle
 from racer.render.raster import fill_polygons, polygon_coverage, srgb_to_linear
-from racer.render.topdown import BOX_COLOUR, Viewport, draw_boxes, draw_cars, draw_path, draw_track
-from racer.sim.camera.tables import CAR_COLOURS
+from racer.render.topdown import Viewport, draw_boxes, draw_cars, draw_path, draw_track
+from racer.sim.appearance import BOX_COLOUR, CAR_COLOURS
 from racer.sim.dtypes import OBJECT
 from racer.track.polygons import dash_triangles, mitred_normals, road_triangles, start_line_quads
 from racer.track.track import Track, TrackAppearance

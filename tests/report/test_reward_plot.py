@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from racer.cli.rewards import watch_file
 from racer.errors import RewardError
 from racer.report import reward_values
 from racer.report.reward_plot import _corners, plot_reward, plot_rewards, save_png
 from racer.report.reward_values import CONTROL_DT, RewardLandscape, measure_landscape, reward_landscape, steady_drive
+from racer.reward.file_watch import watch_file
 from racer.track.load import load_track
 
 TRACK = "thimble"
@@ -87,8 +87,8 @@ def test_open_track_ends() -> None:
     """Ask for nothing behind the end of an open track."""
     track = load_track("river_run")
     drive = steady_drive(track, steps=10, start=np.array([0.0, track.length - 0.5]), speed=3.0)
-    assert drive.asked[:, 0].all()
-    assert not drive.asked[-1, 1] and drive.asked[0, 1]
+    assert drive.rewarded[:, 0].all()
+    assert not drive.rewarded[-1, 1] and drive.rewarded[0, 1]
 
 
 def test_landscape_of_a_known_function(seen: Callable[..., RewardLandscape]) -> None:

@@ -1,6 +1,8 @@
 """Reading and loading reward functions: every way a file can be wrong, and odd files that are right."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ WRONG_FILES = {
     ),
     "missing module": (
         "import math\nimport no_such_module_here\n" + GOOD,
-        "{}:2: no module `no_such_module_here`; install it or take the import out.",
+        "{}:2: no module `no_such_module_here`; install it or remove the import.",
     ),
     "missing name": (
         "from math import sine\n" + GOOD,
@@ -218,3 +220,16 @@ def test_default_pays_for_metres_and_forgets_at_the_start(
     ]
     # progress 1 % of 20 m is 0.2 m: 2.0
     assert got == pytest.approx([1.0, 2.0, -0.5, 2.0], abs=1e-12)
+
+
+def test_the_room_names_its_public_symbols() -> None:
+    """Import each public name from the room itself, and nothing heavy before the first use."""
+    import racer.reward
+
+    for name in racer.reward.__all__:
+        assert getattr(racer.reward, name) is not None
+    assert racer.reward.load_reward is load_reward
+    with pytest.raises(AttributeError, match="no attribute 'load_rewards'"):
+        _ = racer.reward.load_rewards
+    code = "import sys, racer.reward, racer.reward.check; sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

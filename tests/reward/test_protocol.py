@@ -1,4 +1,4 @@
-"""The seam: a kernel over the whole batch."""
+"""The protocol of rewards: a kernel over the whole batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def _double_speed(telemetry: Any, out: Any) -> None:
 
 
 def test_a_numba_kernel_fills_the_batch(telemetry: Callable[..., np.ndarray], waypoints: Any) -> None:
-    """Pass a compiled function through the seam, and give 0 to a car that was just placed."""
+    """Run a compiled function as a reward, and give 0 to a car that was just placed."""
     rows = telemetry(3, 2, speed=np.arange(6.0).reshape(3, 2))
     rows["steps"][1, 1] = 1.0
     out = np.full((3, 2), np.nan)

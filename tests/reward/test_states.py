@@ -15,7 +15,7 @@ def samples() -> list[Sample]:
 
 def rows_of(samples: list[Sample], where: str) -> np.ndarray:
     """All states of one kind that a reward is asked for."""
-    return np.concatenate([one.telemetry[..., 0][one.asked] for one in samples if one.where == where])
+    return np.concatenate([one.telemetry[..., 0][one.rewarded] for one in samples if one.where == where])
 
 
 def test_same_seed_gives_the_same_states(samples: list[Sample]) -> None:
@@ -77,6 +77,6 @@ def test_each_car_is_a_sequence(samples: list[Sample]) -> None:
 
 def test_open_track() -> None:
     """Start at the end of an open track, and come to its other end."""
-    rows = rows_of(list(sample_track(load_track("river_run"), wheres=("time_trial",))), "time_trial")
+    rows = rows_of(list(sample_track(load_track("river_run"), scenarios=("time_trial",))), "time_trial")
     assert (rows["progress"] == 100.0).any()
     assert rows["progress"].min() > -30.0

@@ -16,13 +16,19 @@ SIM = ROOT / "racer" / "sim"
 
 # A package of the same layout as racer's, but with two tiny kernels, so that compiling takes a second.
 CALLEE = """
+from racer import optics
 from racer.sim.jit import device
 
 STEP = 1.0
+radius = device(optics.radius)
 
 @device
 def inner(x):
-    return x + STEP
+    return radius(x) + STEP
+"""
+OPTICS = """
+def radius(x):
+    return 1.0 * x
 """
 CALLER = """
 from racer.sim.callee import inner
@@ -49,6 +55,7 @@ def package(tmp_path):
     (sim / "__init__.py").write_text("")
     (sim / "jit.py").write_bytes((SIM / "jit.py").read_bytes())
     (sim / "callee.py").write_text(CALLEE)
+    (root / "racer" / "optics.py").write_text(OPTICS)
     (sim / "caller.py").write_text(CALLER)
     return root
 
@@ -84,6 +91,9 @@ def test_the_cache_is_hit_and_notices_edits_of_other_files(package, tmp_path):
     assert run(package, cache) == (30.0, 0, 1)
     assert set(kept) < set(files(cache))
     assert run(package, cache) == (30.0, 1, 0)
+    optics = package / "racer" / "optics.py"
+    optics.write_text(OPTICS.replace("1.0", "2.0"))
+    assert run(package, cache) == (40.0, 0, 1)
 
 
 def test_old_caches_are_dropped(package, tmp_path):

@@ -93,11 +93,11 @@ class Thinker:
         """True while an answer waits."""
         return self.waiting is not None
 
-    def ask(self, frame, *, anew):
+    def ask(self, frame, *, reset):
         """Decide, and keep it back."""
-        self.asked.append((self.loop.now_ms, frame.number, anew))
+        self.asked.append((self.loop.now_ms, frame.number, reset))
         takes = next(self.takes_ms)
-        self.waiting = (self.loop.now_ms + takes, self.brain.decide(frame, anew=anew))
+        self.waiting = (self.loop.now_ms + takes, self.brain.decide(frame, reset=reset))
 
     def answer(self):
         """The answer, if it is due."""
@@ -169,11 +169,11 @@ class Loop:
         self.link = Link(self, self.machine)
         self.thinker = Thinker(self, InferencePipeline(self.network, CameraRemap(CAMERA, CAMERA), gate, clock=clock))
         self.pilot = Pilot(
-            link=self.link, thinker=self.thinker, mailbox=self.mailbox, watch=self.capture, rest=gate.rest,
+            link=self.link, inference=self.thinker, mailbox=self.mailbox, camera=self.capture, rest=gate.rest,
             period_ns=PERIOD_MS * MS, now_ns=clock(),
-            hand=ManualControl(the_calibration(), speed_limit=1.0, clock=clock),
+            manual=ManualControl(the_calibration(), speed_limit=1.0, clock=clock),
         )  # fmt: skip
-        self.hand = self.pilot._hand
+        self.hand = self.pilot._manual
         self.number = 0
         self.last_good_ms = 0
         self.next_frame_ms = start_ms

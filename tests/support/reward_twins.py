@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import math
+import types
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from racer.reward.call_guards import PrintCapture
 from racer.reward.compile.car_state import StateMismatch, fingerprint, restore_state, save_state
 from racer.reward.compile.compiled_reward import CompiledReward
-from racer.reward.compile.kernel import plain_kernel
+from racer.reward.compile.kernel import MODULE_FILE, Kernel
 from racer.reward.compile.kernel_source import Translation
 from racer.reward.compile.module_env import check_forbidden
 from racer.reward.compile.translate import translate
@@ -57,12 +59,45 @@ def translated(text: str) -> Translation:
     return translate(module, text, str(FILE))
 
 
+def plain_kernel(translation: Translation) -> Kernel:
+    """The translation run by Python itself: slow, but without a compiler."""
+    space: dict[str, Any] = {"__name__": "racer_plain_kernel"}
+    exec(compile(translation.text, MODULE_FILE, "exec"), space)
+    space["math"] = types.SimpleNamespace(**{name: _without_overflow(value) for name, value in vars(math).items()})
+
+    def function(*arguments: Any) -> None:
+        with np.errstate(all="ignore"):
+            space["kernel"](*arguments)
+
+    return Kernel(
+        function=function,
+        table=translation.table,
+        initial=translation.initial,
+        memory=translation.memory,
+        regions=translation.regions,
+        layout=translation.layout,
+    )
+
+
+def _without_overflow(value: Any) -> Any:
+    """A function of `math` that gives infinity where Python raises OverflowError, as compiled ones do."""
+
+    def run(*args: Any) -> Any:
+        try:
+            return value(*args)
+        except OverflowError:
+            return math.inf
+
+    return run if callable(value) else value
+
+
 class Twins:
     """One text in plain Python and translated, each car with a module of its own.
 
     Attributes:
         gone: cars that plain Python would have to keep: what they hold fits no row.
-        traps: calls that the translation left to plain Python.
+        traps: calls that the translation left to plain Python although Python returns a reward.
+        compared: calls whose compiled reward was compared with the one of plain Python.
         calls: all calls.
     """
 
@@ -74,12 +109,12 @@ class Twins:
         self.reward = CompiledReward(self.source, self.kernel, cars)
         with PrintCapture():
             self.functions = [new_module(self.source, code)[1] for _ in range(cars)]
-        self.traps = self.calls = 0
+        self.traps = self.compared = self.calls = 0
         self.gone: set[int] = set()
 
     def step(self, rows: np.ndarray, things: np.ndarray | None, waypoints: Any) -> None:
         """One control step; it ends with an AssertionError where the two differ, and with None where Python fails."""
-        self.reward._take_waypoints(waypoints)
+        self.reward.set_waypoints(waypoints)
         before = self.reward.states.copy()
         codes = self.reward.run(rows, things)
         flat = rows.reshape(-1)
@@ -95,9 +130,10 @@ class Twins:
                     expected = None
             if expected is None:
                 self.gone.add(index)
-                assert codes[index] != 0, f"Python fails, the kernel gives {self.reward._rewards[index]!r}"
+                assert codes[index] != 0, f"Python fails, the kernel gives {self.reward.rewards[index]!r}"
             elif codes[index] == 0:
-                got = self.reward._rewards[index]
+                self.compared += 1
+                got = self.reward.rewards[index]
                 assert abs(got - expected) <= 1e-9 * (1 + abs(expected)), (got, expected)
             else:
                 self.traps += 1

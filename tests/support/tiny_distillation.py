@@ -1,6 +1,6 @@
 """A distillation of seconds: few cars, small pictures, a small network. `bundles.write_driver` makes a teacher."""
 
-from racer.cli.distill import read_distill_config
+from racer.config.read import read_distill
 
 WORLDS, STEPS = 8, 8
 ROUND = WORLDS * STEPS
@@ -29,4 +29,4 @@ TRACK = "easy_oval"
 
 def tiny_distillation(*settings, **changes):
     """The shipped configuration, made tiny; `settings` and `changes` on top."""
-    return read_distill_config("distill", [*SETTINGS, *settings], {"track": TRACK} | changes)
+    return read_distill(settings=[*SETTINGS, *settings], changes={"track": TRACK} | changes)

@@ -1,112 +1,137 @@
-"""The chase lens against its equations, and what is cut off at the near plane."""
+"""The chase view: marks where the lens puts them, cut behind it, steered wheels, shaded walls and haze."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from ring_drive import RADIUS, ring_replay
 
-from racer.config.read import read_vehicle
-from racer.render.shapes import box_solid, car_solid, place_solid
-from racer.viewer.chase import NEAR, ChaseLens, clip_lines, clip_triangles, ground_points
+from racer.track.track import TrackAppearance
+from racer.viewer.chase import ChaseScene
+from racer.viewer.marks import Marks, no_marks
+from racer.viewer.playback import Playback, ReplaySource
 
-SIZE = (800, 600)
-
-
-def lens(pitch=0.2, yaw=0.7, up=0.5, back=1.0):
-    """A lens behind (1, 2)."""
-    return ChaseLens.behind((1.0, 2.0), yaw, SIZE, back=back, up=up, pitch=pitch, view=math.radians(70.0))
+SIZE = (640, 400)
 
 
-def test_axis_meets_the_middle():
-    """Project the point where the axis meets the ground to the middle of the picture."""
-    eye = lens()
-    point = eye.eye + eye.turn[2] * (0.5 / math.sin(0.2))
-    assert point[2] == pytest.approx(0.0, abs=1e-12)
-    assert eye.project(eye.from_here(point)).tolist() == pytest.approx([400.0, 300.0])
+def seen(replay, marks=None, at=10.0):
+    """The picture of a moment as integers."""
+    source = ReplaySource(replay)
+    playback = Playback(source)
+    playback.seek(at)
+    return ChaseScene(source.stage).draw(SIZE, playback.moment(), 0, marks or no_marks()).astype(int)
 
 
-def test_field_of_view_reaches_the_edges():
-    """Put a ray 35 degrees to the right on the right edge, one to the left on the left edge."""
-    eye = lens(pitch=0.0)
-    for side, column in ((-1.0, 800.0), (1.0, 0.0)):
-        angle = 0.7 + side * math.radians(35.0)
-        ray = eye.eye + np.array([math.cos(angle), math.sin(angle), 0.0])
-        assert eye.project(eye.from_here(ray))[0] == pytest.approx(column)
+def mark(*corners, opacity=1.0):
+    """One magenta quad [m]."""
+    return Marks(np.array([corners], float), np.array([[255.0, 0.0, 255.0]]), np.array([opacity]))
 
 
-def test_horizon_is_where_far_ground_is():
-    """Come to the horizon's row from below, and find it at focal times the tangent of the pitch above the middle."""
-    eye = lens()
-    assert eye.horizon == pytest.approx(300.0 - eye.focal * math.tan(0.2))
-    far = ground_points(np.array([1.0, 2.0]) + 1e7 * np.array([math.cos(0.7), math.sin(0.7)]))
-    assert eye.project(eye.from_here(far))[1] == pytest.approx(eye.horizon, abs=0.01)
+def around(x, y, half=0.02):
+    """A small square [m]."""
+    return [(x + a * half, y + b * half) for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
 
 
-def test_directions_are_right_up_and_ahead():
-    """Have a right-handed frame of unit vectors that looks along the yaw, down by the pitch."""
-    turn = lens().turn
-    assert np.allclose(turn @ turn.T, np.eye(3))
-    assert np.allclose(np.cross(turn[0], turn[1]), -turn[2])  # right x up is behind
-    assert turn[0] @ [math.sin(0.7), -math.cos(0.7), 0.0] == pytest.approx(1.0)
-    assert turn[2, 2] == pytest.approx(-math.sin(0.2))
+@pytest.mark.parametrize("ahead", [0.0, 0.3, 0.8])
+def test_marks_are_where_the_pinhole_puts_them(ahead):
+    """Find a square on the ground at f y / z, with the lens 2.9 car lengths behind the car and 1.25 above."""
+    replay = ring_replay(cars=1)
+    replay.rows["x"], replay.rows["y"], replay.rows["yaw"] = RADIUS, 0.0, np.pi / 2.0
+    plain = seen(replay)
+    # To the right of the car, so that it does not hide the square: x in the world is right here, y is ahead.
+    image = seen(replay, mark(*around(RADIUS + 0.3, ahead)))
+    rows, columns = np.nonzero(np.abs(image - plain).max(axis=2) > 60)
+    length = replay.header.vehicle.length
+    f, pitch = 320.0 / np.tan(np.radians(36.0)), np.radians(13.0)
+    forward, up = 2.9 * length + ahead, -1.25 * length
+    z, y = np.cos(pitch) * forward - np.sin(pitch) * up, -np.sin(pitch) * forward - np.cos(pitch) * up
+    assert columns.mean() + 0.5 == pytest.approx(320.0 + f * 0.3 / z, abs=1.0)
+    assert rows.mean() + 0.5 == pytest.approx(200.0 + f * y / z, abs=1.0)
 
 
-@given(st.lists(st.tuples(*[st.floats(-3.0, 3.0)] * 3), min_size=3, max_size=3))
-def test_clipped_triangles_keep_the_area_ahead(corners):
-    """Keep exactly the area that lies ahead of the near plane, turned as it was (oracle: sampling)."""
-    triangle = np.array([corners])
-    parts = clip_triangles(triangle)
-    assert (parts[..., 2] >= NEAR - 1e-9).all()
-    normal = np.cross(triangle[0, 1] - triangle[0, 0], triangle[0, 2] - triangle[0, 0])
-    normals = np.cross(parts[:, 1] - parts[:, 0], parts[:, 2] - parts[:, 0])
-    assert (normals @ normal >= -1e-9).all()
-    grid = np.meshgrid(np.arange(60), np.arange(60))
-    steps = np.stack(grid, axis=-1).reshape(-1, 2) + 1.0 / 3.0
-    inside = steps[steps.sum(axis=1) < 60] / 60.0
-    points = triangle[0, 0] + inside @ (triangle[0, 1:] - triangle[0, 0])
-    share = float((points[:, 2] >= NEAR).mean())
-    whole = np.linalg.norm(normal)
-    assert np.linalg.norm(normals, axis=1).sum() == pytest.approx(share * whole, abs=0.05 * whole + 1e-9)
+def test_marks_mix_by_their_opacity():
+    """Mix half of magenta into the road, in sRGB: the mean of both colours."""
+    replay = ring_replay(cars=1)
+    x, y = RADIUS * np.cos(1.2), RADIUS * np.sin(1.2)
+    plain = seen(replay)
+    whole = seen(replay, mark(*around(x, y, 0.15)))
+    half = seen(replay, mark(*around(x, y, 0.15), opacity=0.5))
+    inside = (whole == (255, 0, 255)).all(axis=2)
+    assert inside.sum() > 50
+    assert np.abs(half[inside] - 0.5 * (plain[inside] + whole[inside])).max() <= 1.0
 
 
-def test_clipped_lines_end_on_the_near_plane():
-    """Cut lines that come from behind, drop those that stay there, keep the rest."""
-    a = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, -1.0], [2.0, 0.0, 1.0]])
-    b = np.array([[0.0, 4.0, 1.0], [1.0, 0.0, 0.0], [2.0, 0.0, 2.0]])
-    begin, end = clip_lines(a, b)
-    assert begin.ravel().tolist() == pytest.approx([0.0, 4.0 * (1.0 + NEAR) / 2.0, NEAR, 2.0, 0.0, 1.0])
-    assert end.tolist() == [[0.0, 4.0, 1.0], [2.0, 0.0, 2.0]]
+def test_marks_are_cut_off_behind_the_lens():
+    """Draw the part of a mark ahead of the lens, where it begins 3 m behind the lens."""
+    replay = ring_replay(cars=1)
+    replay.rows["x"], replay.rows["y"], replay.rows["yaw"] = RADIUS, 0.0, np.pi / 2.0
+    strip = mark((1.7, -4.0), (1.8, -4.0), (1.8, 0.5), (1.7, 0.5))
+    image = seen(replay, strip)
+    assert (image[-1] == (255, 0, 255)).all(axis=1).any()
+    nothing = mark((1.7, -4.0), (1.8, -4.0), (1.8, -3.0), (1.7, -3.0))
+    assert np.array_equal(seen(replay, nothing), seen(replay))
 
 
-@pytest.mark.parametrize("vehicle", ["deepracer", "f1tenth", "donkey", "jetracer"])
-def test_cars_are_closed_and_fit_their_size(vehicle):
-    """Have outward faces without holes: the area vectors of each part sum to nothing, and its volume is positive."""
-    config = read_vehicle(vehicle)
-    solid = car_solid(config)
-    areas = np.cross(solid.faces, np.roll(solid.faces, -1, axis=1)).sum(axis=1) / 2.0
-    for part in range(len(solid.middles)):
-        mine = solid.parts == part
-        assert np.abs(areas[mine].sum(axis=0)).max() < 1e-12
-        assert (areas[mine] * solid.faces[mine].mean(axis=1)).sum() > 0.0
-    reach = np.abs(solid.faces).max(axis=(0, 1))
-    assert 0.4 * config.length < reach[0] < 0.65 * config.length
-    assert 0.4 * config.width < reach[1] < 0.75 * config.width
-    assert solid.faces[..., 2].min() >= -1e-9
+def test_steering_turns_the_front_wheels_alone():
+    """Change pixels where the front wheels are and leave the rear half of the car as it is."""
+    replay = ring_replay(cars=1)
+    images = []
+    for steer in (0.0, 0.45):
+        replay.rows["steer"] = steer
+        image = seen(replay)
+        images.append(image)
+    rows, columns = np.nonzero((images[0] != images[1]).any(axis=2))
+    assert len(rows) > 30
+    # The middle of the car is on the axis to the left and right; what is further away is higher in the picture.
+    length = replay.header.vehicle.length
+    f, pitch, away, up = 320.0 / np.tan(np.radians(36.0)), np.radians(13.0), 2.9 * length, 1.25 * length
+    middle = 200.0 + f * np.tan(np.arctan2(up, away) - pitch)
+    assert rows.max() < middle
+    assert columns.min() < 320 < columns.max()
 
 
-def test_placed_boxes_are_where_they_are_said_to_be():
-    """Turn, stretch and move a unit box; steer only the front wheels of a car."""
-    faces, middles = place_solid(
-        box_solid(), np.array([[3.0, 4.0]]), np.array([math.pi / 2.0]), sizes=np.array([[0.4, 0.2, 0.3]])
-    )
-    assert faces.reshape(-1, 3).min(axis=0).tolist() == pytest.approx([2.9, 3.8, 0.0])
-    assert faces.reshape(-1, 3).max(axis=0).tolist() == pytest.approx([3.1, 4.2, 0.3])
-    assert middles[0, 0].tolist() == pytest.approx([3.0, 4.0, 0.15])
-    car = car_solid(read_vehicle("deepracer"))
-    zero = np.zeros(1)
-    straight, _ = place_solid(car, np.zeros((1, 2)), zero, zero)
-    turned, _ = place_solid(car, np.zeros((1, 2)), zero, np.array([0.4]))
-    moved = np.abs(turned - straight).max(axis=(0, 2, 3)) > 1e-9
-    assert np.array_equal(moved, car.wheels >= 0) and moved.any()
+def test_wheels_stand_on_the_axles_of_the_vehicle():
+    """Move the rear wheels out with the track of the rear axle."""
+    widths = []
+    for track in (0.16, 0.26):
+        replay = ring_replay(cars=1)
+        vehicle = replay.header.vehicle.model_copy(update={"track_rear": track})
+        replay = replace(replay, header=replay.header.model_copy(update={"vehicle": vehicle}))
+        image = seen(replay)
+        dark = np.nonzero(image[200:300].max(axis=2) < 30)[1]
+        widths.append(dark.max() - dark.min())
+    assert widths[1] > widths[0] + 20
+
+
+def test_walls_are_shaded_and_hide_the_field():
+    """See more than one tone of the wall on a ring, the nearer wall over the farther one, and none without walls."""
+    replay = ring_replay(cars=1)
+    tones = []
+    for walls in ("borders", "none"):
+        header = replay.header.model_copy(update={"track": replay.header.track.model_copy(update={"walls": walls})})
+        image = seen(replace(replay, header=header))
+        wall = np.array(TrackAppearance().wall)
+        share = image @ wall / (wall @ wall)
+        like = np.abs(image - share[..., None] * wall).max(axis=2) < 3
+        like &= (share > 0.8) & (share < 1.25)
+        tones.append(len(np.unique(np.round(share[like], 2))) if like.sum() > 500 else 0)
+    assert tones[0] > 5 and tones[1] == 0
+
+
+def test_ground_fades_to_the_horizon():
+    """Take on a quarter of the colour of the horizon far away, by 1 - exp(-d / 14 m), and none nearby."""
+    replay = ring_replay(cars=1)
+    image = seen(replay)
+    f, pitch, up = 320.0 / np.tan(np.radians(36.0)), np.radians(13.0), 1.25 * replay.header.vehicle.length
+    field, horizon = np.array(TrackAppearance().field, float), np.array((205, 218, 226))
+    first = 200.0 - f * np.tan(pitch)
+    checked = 0
+    for row in range(int(first) + 2, int(first) + 12):
+        # Ground distance of the row along the axis direction: z = up / (down per unit ahead).
+        down = np.cos(pitch) * (row + 0.5 - 200.0) / f + np.sin(pitch)
+        share = 0.25 * (1.0 - np.exp(-up / down / 14.0))
+        pixel = image[row, 5]
+        if np.abs(pixel - field).max() < 60:
+            assert np.abs(pixel - (field + share * (horizon - field))).max() <= 1.0
+            checked += 1
+    assert checked > 5

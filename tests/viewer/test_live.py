@@ -15,8 +15,9 @@ from racer.policy import PurePursuitPolicy, RandomPolicy, load_policy
 from racer.replay import read_replay, write_replay
 from racer.reward.load import load_reward
 from racer.sim.dtypes import EpisodeStatus
+from racer.trained_policy import find_trained_policy
 from racer.viewer.controls import ManualPolicy
-from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, load_driver
+from racer.viewer.live import LiveDriver, LiveSource, checkpoint_watcher, make_driver
 from support.bundles import DISCRETE, write_linear
 from support.runs import make_run
 from support.tracks import ring
@@ -146,28 +147,28 @@ def test_rates_that_differ_are_refused(tmp_path):
         control_rate_hz = 30.0
 
     slow = load_policy(write_linear(tmp_path / "slow.bundle"))
-    with pytest.raises(RacerError, match="15 and 30 times a second"):
+    with pytest.raises(RacerError, match=r"`.*` 15 Hz, `.*` 30 Hz"):
         live(Fast(), slow)
     assert live(Fast(), PurePursuitPolicy()).stage.control_dt == pytest.approx(1 / 30)
 
 
-def test_wishes_are_the_policys_probabilities(tmp_path):
+def test_action_probabilities_are_the_policys(tmp_path):
     """Give each action of a discrete policy with its probability; others have none to show."""
     source = live(load_policy(write_linear(tmp_path / "a.bundle", DISCRETE)), PurePursuitPolicy())
-    wishes = source.wishes(0)
-    assert wishes.shape == (6, 3) and wishes[:, 2].sum() == pytest.approx(1.0)
+    probabilities = source.action_probabilities(0)
+    assert probabilities.shape == (6, 3) and probabilities[:, 2].sum() == pytest.approx(1.0)
     source.step()
-    chosen = wishes[wishes[:, 2].argmax()]
+    chosen = probabilities[probabilities[:, 2].argmax()]
     row = source.rows[-1, 0]
     assert (row["steer_command"], row["speed_command"]) == pytest.approx(tuple(chosen[:2]))
-    assert source.wishes(1) is None
+    assert source.action_probabilities(1) is None
 
 
 def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     """Follow a run: load a bundle that was replaced, once, and say so."""
     run = make_run(tmp_path / "run")
     write_linear(run / "last.bundle")
-    driver = load_driver(str(run), seed=0, reward=None, live=True)
+    driver = make_driver(find_trained_policy(run, newest=True), live=True)
     source = live(driver)
     old = driver.policy
     go(source, 3)
@@ -175,14 +176,16 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     write_linear(run / "last.bundle", DISCRETE)
     os.utime(run / "last.bundle", (1, 1))
     go(source, 200)
-    assert driver.policy is not old and [event.text for event in source.events] == ["last: a newer checkpoint drives"]
+    assert driver.policy is not old and [event.text for event in source.events] == [
+        "run/last: a newer checkpoint drives"
+    ]
     assert source.replay().header.events[0].car == 0
 
 
 def test_a_checkpoint_that_is_gone_changes_nothing(tmp_path):
     """Wait while a file is not there."""
     path = write_linear(tmp_path / "a.bundle")
-    fresh = checkpoint_watcher(path)
+    fresh = checkpoint_watcher(find_trained_policy(path))
     assert fresh() is None
     path.unlink()
     assert fresh() is None
@@ -195,7 +198,7 @@ def test_live_needs_a_checkpoint(tmp_path):
     """Say what is missing where a training has not written one yet."""
     run = make_run(tmp_path / "run")
     with pytest.raises(AssetError, match=r"last\.bundle"):
-        load_driver(str(run), seed=0, reward=None, live=True)
+        find_trained_policy(run, newest=True)
 
 
 def test_rewards_are_the_functions():

@@ -119,5 +119,5 @@ def test_events_are_shown_for_a_while(replay):
     said = []
     for at in (0, 5, 7, 8, 45, 46):
         playback.seek(at)
-        said.append(playback.moment().said)
+        said.append(playback.moment().event)
     assert said == ["", "one", "one", "two", "two", ""]

@@ -79,5 +79,5 @@ def test_stage_has_the_replays_track():
     assert np.array_equal(stage.track.center, replay.center) and stage.track.look.road == (1, 2, 3)
     assert stage.control_dt == pytest.approx(1 / 15) and stage.speed_top == pytest.approx(1.5)
     strange = header.model_copy(update={"track": header.track.model_copy(update={"look": {"fog": 1}})})
-    with pytest.raises(ReplayError, match="painted in a way"):
+    with pytest.raises(ReplayError, match="unknown fields"):
         stage_from_replay(replace(replay, header=strange))

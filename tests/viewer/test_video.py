@@ -38,7 +38,7 @@ def test_pictures_move_and_then_stay(short):
 def test_gif_has_every_picture(short, tmp_path):
     """Write all pictures with their time."""
     told = []
-    video.write_video(tmp_path / "a.gif", short, size=SMALL, frames_per_s=5.0, tell=told.append)
+    video.write_video(tmp_path / "a.gif", short, size=SMALL, frames_per_s=5.0, report=told.append)
     with Image.open(tmp_path / "a.gif") as film:
         assert film.size == SMALL and film.n_frames in range(6, 11)
         shown_ms = 0

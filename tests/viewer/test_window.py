@@ -10,7 +10,6 @@ from racer.config.read import read_vehicle
 from racer.errors import RacerError
 from racer.viewer.controls import (
     DRIVING_KEYS,
-    KEY_BINDINGS,
     ZOOMS,
     ManualPolicy,
     Overlay,
@@ -66,13 +65,13 @@ def pixels(box=None):
 
 def key_of(command):
     """The first key of a command."""
-    return KEY_BINDINGS[command][0][1]
+    return command.keys[0][1]
 
 
 def test_every_command_has_a_key_and_a_line():
     """Give each command a key, each key one command, and each a line in the list."""
-    keys = [key for some in KEY_BINDINGS.values() for _, key in some]
-    assert set(KEY_BINDINGS) == set(ViewerCommand) and len(keys) == len(set(keys))
+    keys = [key for command in ViewerCommand for _, key in command.keys]
+    assert all(command.keys for command in ViewerCommand) and len(keys) == len(set(keys))
     assert len(list_keys()) == len(ViewerCommand)
     assert all(told and name for name, told in list_keys())
     assert len({command.value for command in ViewerCommand}) == len(ViewerCommand)
@@ -173,7 +172,7 @@ def test_notes_go_away(open_window):
     """Show a line for three seconds of the clock."""
     now = [0.0]
     window = open_window(clock=lambda: now[0])
-    window.tell("hello")
+    window.show_note("hello")
     now[0] = 2.9
     window.frame(FRAME)
     assert window.choices.note == "hello"
@@ -322,11 +321,11 @@ def test_no_display_is_one_line(monkeypatch):
     for key in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    with pytest.raises(RacerError, match=r"no display to open a window on.*`racer video`") as caught:
+    with pytest.raises(RacerError, match=r"No display to open a window on.*`racer video`") as caught:
         ViewerWindow(ReplaySource(ring_replay()))
     assert "\n" not in str(caught.value)
     monkeypatch.setenv("SDL_VIDEODRIVER", "nonsense")
-    with pytest.raises(RacerError, match="no display"):
+    with pytest.raises(RacerError, match="No display"):
         ViewerWindow(ReplaySource(ring_replay()))
 
 

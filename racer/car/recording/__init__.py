@@ -1,13 +1,6 @@
-"""Recorded drives: MCAP files, and those of version 1.
+"""Records drives as MCAP files without delaying the pilot, and reads them without trusting them.
 
-file         rows, header, events and limits, whatever the file's format
-schema       topics and JSON schemas of the MCAP file
-write        packs a drive into the bytes of an MCAP file
-storage      where a drive is written to
-recorder     records without ever holding up the pilot
-read         reads a drive of any version without trusting it
-mcap_reader  reads an MCAP file for `read`
-legacy       reads a file of version 1 for `read`
-summary      what a drive was, in lines of text; and whether this build would send the same pulses
-picture      a contact sheet
+`recorder` receives control steps, statuses and frames in the pilot's thread; `writer` packs them by `schema` in its
+own thread, and `drive_file` stores them. `reader` reads a drive of any version (`mcap_reader`, `legacy`), and
+`summary` describes a drive as text and checks that this build would send the same pulses.
 """

@@ -232,7 +232,7 @@ def test_console_killed_leaves_nobody_driving(car, tmp_path):
 def pid_of(link):
     """The pilot's process, once it told something."""
     pilot = link._pilot
-    return pilot.process.pid if pilot is not None and pilot.record else None
+    return pilot.process.pid if pilot is not None and pilot.newest else None
 
 
 def alive(pid):

@@ -27,7 +27,7 @@ class HandLoop(Loop):
     def by_hand(self):
         """Arm for the person and start, then half throttle for half a second."""
         self.run(2200)
-        self.pilot.choose("manual", self.now_ms * MS)
+        self.pilot.set_driver("manual", self.now_ms * MS)
         assert self.pilot.ask(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
             self.pilot.answer
         )
@@ -46,7 +46,7 @@ def test_shares_become_degrees_and_speed():
     assert (hand.order.source, hand.order.input_id, hand.order.captured_ns) == (CommandSource.PERSON, 1, 10)
     hand.hold(ManualInput(2, 20, -1.0, 0.0))
     assert hand.order.steering_deg == -30.0 and hand.order.pulses == hand.order.held
-    hand.limit(1.0)
+    hand.set_speed_limit(1.0)
     hand.hold(ManualInput(3, 30, 0.0, 1.0))
     assert hand.order.speed == 3.0 and hand.order.pulses.throttle_us == TRIM.throttle_low
 
@@ -109,11 +109,11 @@ def test_faults_of_the_policy_do_not_stop_a_person(what):
 def test_the_driver_does_not_change_on_the_way():
     """Choosing the other driver while armed or driving changes nothing."""
     loop = HandLoop().by_hand()
-    loop.pilot.choose("policy", loop.now_ms * MS)
+    loop.pilot.set_driver("policy", loop.now_ms * MS)
     assert loop.pilot.driver == "manual"
     loop.pilot.ask(ActuatorRequest.DISARM)
     loop.run(200)
-    loop.pilot.choose("policy", loop.now_ms * MS)
+    loop.pilot.set_driver("policy", loop.now_ms * MS)
     loop.run(2300)
     assert loop.pilot.ask(ActuatorRequest.ARM) == "" and loop.pilot.driver == "policy"
     loop.run(50)
@@ -127,7 +127,7 @@ def test_nobody_there_is_not_armed():
     loop = HandLoop()
     loop.there = False
     loop.run(2200)
-    loop.pilot.choose("manual", loop.now_ms * MS)
+    loop.pilot.set_driver("manual", loop.now_ms * MS)
     loop.pilot.ask(ActuatorRequest.ARM, number=7)
     assert loop.link.requests == []
     assert loop.pilot.answered == (7, "not now: nothing from the person driving for 300 ms")

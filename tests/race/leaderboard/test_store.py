@@ -46,7 +46,7 @@ def driven(bundles):
 def keep(path, result, bundles, **changes):
     """Keep a result."""
     given = {"track": TRACK, "rules": RULES, "vehicle": VEHICLE, "bundles": bundles, "now": NOON} | changes
-    return Leaderboard(path).keep(result, **given)
+    return Leaderboard(path).save(result, **given)
 
 
 def test_what_is_kept_comes_back(tmp_path, driven, bundles):
@@ -91,16 +91,16 @@ def test_what_cannot_be_kept(tmp_path, driven, bundles):
     path = tmp_path / "l.db"
     scripted = replace(driven.entrants[0], sha256="")
     for result, files, told in (
-        (replace(driven, status="void"), bundles, "void is not kept"),
-        (driven, bundles[:1], "2 raced, 1 bundles"),
+        (replace(driven, status="void"), bundles, "void cannot be added"),
+        (driven, bundles[:1], "has 2 entrants, but 1 bundles"),
         (driven, bundles[::-1], "is not the bundle that raced as slow"),
-        (replace(driven, entrants=(scripted, driven.entrants[1])), bundles, "slow is no bundle"),
+        (replace(driven, entrants=(scripted, driven.entrants[1])), bundles, "slow is not a bundle"),
         (replace(driven, replay=tmp_path / "none.replay"), bundles, "none.replay cannot be read"),
         (driven, [tmp_path / "gone", bundles[1]], "gone cannot be read"),
     ):
         with pytest.raises(LeaderboardError, match=told):
             keep(path, result, files)
-    with pytest.raises(LeaderboardError, match="not the rules `one lap`"):
+    with pytest.raises(LeaderboardError, match="differ from the rules `one lap`"):
         keep(path, driven, bundles, rules=Rules(laps=2))
     assert not path.exists()
 
@@ -111,11 +111,11 @@ def test_a_rerun_is_equal_bit_for_bit(tmp_path, driven, bundles):
     keep(board.path, driven, bundles)
     (kept,) = board.races()
     found = verify.verify(board, kept)
-    assert not found.differences and found.told == "race 1: equal, bit for bit (same machine and versions)"
+    assert not found.differences and found.summary == "race 1: equal, bit for bit (same machine and versions)"
     first = driven.entrants[0]
     doubted = replace(first, total_s=np.nextafter(first.total_s, 0.0).item())
     other = replace(kept, result=replace(driven, entrants=(doubted, driven.entrants[1])))
-    assert "slow: total_s" in verify.verify(board, other).told
+    assert "slow: total_s" in verify.verify(board, other).summary
 
 
 def test_on_another_machine_a_control_step_is_allowed(tmp_path, driven, bundles, monkeypatch):
@@ -124,16 +124,16 @@ def test_on_another_machine_a_control_step_is_allowed(tmp_path, driven, bundles,
     keep(board.path, driven, bundles)
     (kept,) = board.races()
     monkeypatch.setattr(verify, "current_environment", lambda: current_environment() | {"numba": "9.9"})
-    monkeypatch.setattr(verify, "_rerun", lambda *_: driven)
+    monkeypatch.setattr(verify, "run_guarded_race", lambda *_, **__: driven)
     for steps, stands in ((0.0, True), (1.0, True), (1.5, False)):
         first = driven.entrants[0]
         lap = replace(first.laps[0], time_s=first.laps[0].time_s + steps / 15.0)
         moved = replace(first, total_s=first.total_s + steps / 15.0, laps=(lap,))
         told = replace(kept, result=replace(driven, entrants=(moved, driven.entrants[1])))
         found = verify.verify(board, told)
-        assert bool(found.differences) is not stands, found.told
-        assert "numba: " in found.told and "now 9.9" in found.told
-    assert "total_s" in found.told and "within one control step" not in found.told
+        assert bool(found.differences) is not stands, found.summary
+        assert "numba: " in found.summary and "now 9.9" in found.summary
+    assert "total_s" in found.summary and "within one control step" not in found.summary
 
 
 def entrant(label="a", score=10.0, **changes):
@@ -203,7 +203,7 @@ def test_standings(tmp_path, monkeypatch):
         result(entrant("ann", 11.0), entrant("cy", None, progress=0.7, status="out"), entrant("di", 15.0), seed=2),
         result(entrant("eve", None, progress=0.5, status="time_up"), seed=3),
     )
-    rows = [(row.place, row.result.label, row.kept.number, row.races) for row in board.rows]
+    rows = [(row.place, row.result.label, row.stored.number, row.races) for row in board.rows]
     assert rows == [(1, "bob", 1, 1), (1, "ann", 2, 3), (3, "di", 3, 1), (None, "cy", 3, 2), (None, "eve", 4, 1)]
 
 
@@ -280,7 +280,7 @@ def test_a_busy_file_is_one_line(tmp_path, driven, bundles, monkeypatch):
     monkeypatch.setattr(store, "WAIT_S", 0.01)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LeaderboardError, match="being written by somebody else"):
+    with pytest.raises(LeaderboardError, match="locked by another process"):
         keep(path, replace(driven, seed=9), bundles)
     assert len(Leaderboard(path).races()) == 1
     other.close()
@@ -303,7 +303,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, driven, bundles, monkey
     monkeypatch.setattr(store, "_connect", full)
     fresh = write_driver(tmp_path / "new.bundle", speed=1.1)
     big = replace(driven, entrants=(entrant("new", sha256=store._sha256(fresh.read_bytes())),))
-    with pytest.raises(LeaderboardError, match=r"could not be written .*it holds what it held before"):
+    with pytest.raises(LeaderboardError, match=r"could not be written .*its contents are unchanged"):
         keep(path, big, [fresh])
     monkeypatch.undo()
     assert Leaderboard(path).races() == before
@@ -354,11 +354,11 @@ def test_broken_and_strange_files_are_one_line(tmp_path, driven, bundles):
         ("newer.db", "has version 2, but racer .* reads leaderboards up to 1; update racer"),
         ("trigger.db", "other tables"),
         ("column.db", "other tables"),
-        ("foreign.db", "no leaderboard of racer"),
+        ("foreign.db", "not a leaderboard of racer"),
         ("result.db", "race 1 is damaged"),
-        ("text.db", "no leaderboard, or a damaged one"),
+        ("text.db", "not a leaderboard, or a damaged one"),
         ("cut.db", "damaged"),
-        ("none.db", "there is no such file"),
+        ("none.db", "the file does not exist"),
         ("bundle.db", "a bundle of race 1 is damaged"),
         ("track.db", "race 1 is damaged"),
     ):
@@ -374,7 +374,7 @@ def test_broken_and_strange_files_are_one_line(tmp_path, driven, bundles):
         assert (path.read_bytes() if path.exists() else None) == before
     with pytest.raises(LeaderboardError, match="is a folder"):
         Leaderboard(tmp_path).races()
-    with pytest.raises(LeaderboardError, match="there is no folder"):
+    with pytest.raises(LeaderboardError, match=r"folder .* does not exist"):
         keep(tmp_path / "no" / "l.db", driven, bundles)
     with pytest.raises(LeaderboardError, match="has no race 7; it holds 1"):
         Leaderboard(good).inputs(7)
@@ -384,6 +384,6 @@ def test_an_empty_file_becomes_a_leaderboard(tmp_path, driven, bundles):
     """Take a file of no bytes, as a writer leaves that was stopped at its first race."""
     path = tmp_path / "l.db"
     path.touch()
-    with pytest.raises(LeaderboardError, match="no leaderboard"):
+    with pytest.raises(LeaderboardError, match="not a leaderboard"):
         Leaderboard(path).races()
     assert keep(path, driven, bundles) == 1

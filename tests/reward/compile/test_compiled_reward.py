@@ -11,10 +11,10 @@ import pytest
 from racer.errors import RewardError
 from racer.reward.compile.compiled_reward import CompiledReward
 from racer.reward.compile.errors import CannotCompile
-from racer.reward.compile.kernel import cache_folder, plain_kernel, read_verdict
+from racer.reward.compile.kernel import cache_folder, read_verdict
 from racer.reward.load import load_reward
 from racer.reward.python_reward import PythonReward
-from support.reward_twins import Twins, random_rows, source_of, translated
+from support.reward_twins import Twins, plain_kernel, random_rows, source_of, translated
 
 POINTS = tuple((float(k), float(k % 3)) for k in range(8))
 COURSES = (POINTS, POINTS[::-1])
@@ -56,7 +56,15 @@ FAILURES = {
     "unpack": "a, b, c = params['closest_waypoints']\n    return a",
     "empty": "return min([p[0] for p in params['waypoints'] if p[0] > 99])",
     "recursion": "return reward_function(params)",
+    "method without its argument": "if params['speed'] > -99: return 1.0 if 'a'.startswith() else 0.0\n    return 0.0",
 }
+
+
+NEVER_COMPILED = {
+    **dict.fromkeys(["key", "text", "type", "float index", "raise", "unpack"], "no call of it returns a number"),
+    "recursion": "recursion",
+}
+"""Cases that fail in every call, so that there is nothing to compile, with the reason; all others must compile."""
 
 
 @pytest.mark.parametrize("case", FAILURES)
@@ -67,11 +75,12 @@ def test_failures_read_the_same(case: str) -> None:
     rows["steps"][0] = 0.0
     source = source_of(text)
     expected = message(PythonReward(source, 3), rows)
-    try:
-        kernel = plain_kernel(translated(text))
-    except CannotCompile:
-        return  # it fails in every call; plain Python runs it
-    assert message(CompiledReward(source, kernel, 3), rows) == expected
+    assert expected.startswith("twin.py:")
+    if case in NEVER_COMPILED:
+        with pytest.raises(CannotCompile, match=NEVER_COMPILED[case]):
+            translated(text)
+        return
+    assert message(CompiledReward(source, plain_kernel(translated(text)), 3), rows) == expected
 
 
 def test_a_failure_on_some_states_reads_the_same() -> None:
@@ -92,6 +101,23 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     reward = CompiledReward(source_of(text), plain_kernel(translated(text + "    return 1\n")), 1)
     rows, _ = random_rows(1, 1, COURSES)
     assert message(reward, rows).startswith("twin.py:3: reward_function went round its loops 10,000,000 times")
+
+
+@pytest.mark.parametrize(
+    ("table", "item"),
+    [
+        ("[1] + [2.5] * 9", "table[k]"),
+        ("[np.int64(1)] + [np.float64(2.5)] * 9", "table[k]"),
+        ("[np.array([1, 2])] + [np.array([0.5, 1.5])] * 9", "table[k][1]"),
+    ],
+)
+def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -> None:
+    """Return each number of a table of several kinds as plain Python does."""
+    body = f"    k = int(params['steps'])\n    return {item}\n"
+    text = f"import numpy as np\ntable = {table}\ndef reward_function(params):\n{body}"
+    twins = Twins(text, 8)
+    twins.step(*random_rows(8, 2, COURSES), COURSES)
+    assert twins.compared == 8
 
 
 def test_state_is_per_car_and_survives_episodes() -> None:
@@ -148,6 +174,21 @@ def test_plain_python_takes_over_where_state_fits_no_row(case: str) -> None:
         paths.append(compiled.path)
     assert paths[0] == "compiled" and paths[-1] == "python"
     assert reason in compiled.reason
+
+
+def test_prints_continue_where_plain_python_takes_over() -> None:
+    """Hold the first and last lines of both paths in one order."""
+    before, reason = KEPT["beside a row"]
+    text = before.replace("        notes", "        print(complex(count, 0))\n        notes")
+    compiled, python = both(text, 4)
+    for k in range(8):
+        rows, _ = random_rows(4, k, COURSES)
+        for reward in (compiled, python):
+            reward.compute(rows, None, COURSES, np.zeros((4, 1)))
+    assert compiled.path == "python" and reason in compiled.reason
+    assert compiled.printed_lines == python.printed_lines > 1
+    assert compiled.first_prints == python.first_prints
+    assert compiled.last_prints == python.last_prints
 
 
 def test_prints_are_counted_and_not_made(capfd: pytest.CaptureFixture[str]) -> None:
@@ -258,7 +299,7 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
 
 HARMFUL = {
     "patch": ("import math\nmath.sqrt = abs\n", "changes `math.sqrt`, which all of Python uses"),
-    "exit": ("import os\nos._exit(3)\n", "it ended the process of its trial (exit 3)"),
+    "exit": ("import os\nos._exit(3)\n", "it ended the process of its validation (exit 3)"),
     "prints": ("print('x' * 10_000_000)\nraise SystemExit\n", "SystemExit while the file was loaded"),
 }
 

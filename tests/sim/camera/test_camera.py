@@ -13,7 +13,6 @@ from racer.config.env import CameraConfig
 from racer.config.read import read_vehicle
 from racer.errors import ConfigError
 from racer.sim.camera.camera import Camera
-from racer.sim.camera.tables import fisheye_radius
 from racer.sim.dtypes import BOT
 from racer.sim.world import World
 from racer.track.load import load_track
@@ -141,7 +140,7 @@ def projected(row, point, lens):
     if lens == "pinhole":
         return row["column"] + row["focal"] * x / z, row["row"] + row["focal"] * y / z
     angle = np.arctan2(np.hypot(x, y), z)
-    r = row["focal"] * fisheye_radius(angle, [row[f"k{n}"] for n in (1, 2, 3, 4)])
+    r = row["focal"] * (angle + sum(row[f"k{n}"] * angle ** (2 * n + 1) for n in (1, 2, 3, 4)))
     return row["column"] + r * x / np.hypot(x, y), row["row"] + r * y / np.hypot(x, y)
 
 
@@ -468,6 +467,18 @@ def test_crossing_is_open_road():
     frame, _ = shot(world, colour="rgb", pitch_deg=35.0)
     road = np.abs(frame.astype(int) - TrackAppearance().road).max(axis=2) < 3
     assert road[60:, 60:100].all()
+
+
+def test_start_line_ends_in_the_edge_lines():
+    """Mix only the colours of the ground where the start line of a bend reaches into its edge lines."""
+    look = TrackAppearance(center_line=TrackAppearance().road)
+    world = world_of(ring(look=look))
+    at(world, (1.6, -0.6, 0.5 * np.pi))
+    frame, _ = shot(world, colour="rgb", width=640, height=480, pitch_deg=35.0, up=0.4, view_deg=72.0)
+    colours = np.array([look.road, look.edge_line, look.field])
+    ground = frame[200:].reshape(-1, 3)
+    assert (ground >= colours.min(axis=0) - 1).all() and (ground <= colours.max(axis=0) + 1).all()
+    assert (ground == look.edge_line).all(axis=1).sum() > 5000
 
 
 # --- Golden frames --------------------------------------------------------------------------------------------------
