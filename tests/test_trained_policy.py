@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from handmade_bundle import write_linear
-from synthetic_run import make_run
 
 from racer.errors import AssetError, BundleError, RewardError
 from racer.runs import RunFolder
 from racer.trained_policy import find_trained_policy
+from support.bundles import write_linear
+from support.runs import make_run
 
 
 def test_run_is_resolved_with_its_own_copies(tmp_path):
