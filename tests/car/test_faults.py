@@ -18,14 +18,10 @@ from racer.car.faults import (
 )
 from racer.car.gate import FaultClass
 from racer.car.mailbox import CameraFrame
+from support.recorded_drives import noise as picture
 
 SHAPE = (24, 32, 1)
 MS = 1_000_000
-
-
-def picture(seed=0, shape=SHAPE):
-    """Noise, as a camera has it."""
-    return np.random.default_rng(seed).integers(40, 220, shape).astype(np.uint8)
 
 
 class Camera:

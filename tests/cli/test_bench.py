@@ -7,17 +7,16 @@ import pytest
 from racer.bench import simulation
 from racer.bench.measure import KEYS
 from racer.errors import RacerError
-from support.commands import racer
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(run, monkeypatch):
     """Run a command in this process, on a bench of small sizes."""
     for name, worlds in (("bench_sim", 4), ("bench_lidar", 2), ("bench_reward", 2)):
         full = getattr(simulation, name)
         small = lambda track, *, tell, full=full, worlds=worlds: full(track, worlds=worlds, rounds=1, tell=tell)  # noqa: E731
         monkeypatch.setattr(simulation, name, small)
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
+    return run
 
 
 @pytest.mark.parametrize("part", ["sim", "lidar", "reward"])

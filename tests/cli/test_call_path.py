@@ -71,7 +71,7 @@ def test_few_modules_between_command_and_world(capsys, monkeypatch, tmp_path, pa
 
 def test_a_spec_is_looked_up_once(tmp_path, capsys, monkeypatch):
     """Resolve the run of `racer evaluate RUN --replay FILE` with one call of `find_bundle`."""
-    from racer_command import racer
+    from support.commands import racer
 
     folder, calls = make_run(tmp_path / "run"), []
     find = trained_policy.find_bundle

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 
 DEEPRACER = {
     "Calibration": {
@@ -15,14 +15,13 @@ DEEPRACER = {
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(run, home, monkeypatch):
     """Run a command in this process, in an empty folder, on a car called blue."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RACER_CAR_ID", "blue")
-    monkeypatch.setenv("RACER_CALIBRATION", str(tmp_path / "ours.json"))
-    monkeypatch.setenv("RACER_ACTUATOR", str(tmp_path / "no-actuator"))
-    (tmp_path / "theirs.json").write_text(json.dumps(DEEPRACER))
-    return lambda *arguments: racer(capsys, monkeypatch, "car", *arguments)
+    monkeypatch.setenv("RACER_CALIBRATION", str(home / "ours.json"))
+    monkeypatch.setenv("RACER_ACTUATOR", str(home / "no-actuator"))
+    (home / "theirs.json").write_text(json.dumps(DEEPRACER))
+    return lambda *arguments: run("car", *arguments)
 
 
 def test_import_show_check(run, tmp_path):

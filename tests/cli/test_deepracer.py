@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from racer.cli.deepracer import app
 from racer.config.read import read_train
 from racer.errors import ConfigError
+from support.commands import invoke
 
 METADATA = {
     "action_space": [{"steering_angle": -20, "speed": 1.0}, {"steering_angle": 20, "speed": 1.0}],
@@ -31,9 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str) -> str:
     """Run a command and give its output; errors of ours go up, as the command line's own boundary wants."""
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+    return invoke(app, *arguments).output
 
 
 def test_import_tells_and_writes(home: Path) -> None:

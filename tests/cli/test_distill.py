@@ -6,18 +6,17 @@ from racer.bundle import read_bundle
 from racer.runs import open_run
 from racer.train.distill import session as session
 from racer.train.distill.student import Student
-from support.commands import racer
-from support.tiny_distillation import ROUND, SETTINGS, TRACK, write_driver
+from support.bundles import write_driver
+from support.tiny_distillation import ROUND, SETTINGS, TRACK
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(run, home):
     """Run a command in this process, in a folder that holds a teacher."""
-    monkeypatch.chdir(tmp_path)
-    write_driver(tmp_path / "teacher.bundle")
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
+    write_driver(home / "teacher.bundle")
+    return run
 
 
 def test_a_distillation_tells_where_what_and_what_next(run, tmp_path):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 from support.tiny_training import SETTINGS, TRACK
 
 KEYS = ["track", "policy", "seed", "laps", "completion_rate", "best_lap_s", "mean_lap_s", "off_tracks"]
@@ -28,12 +28,6 @@ def trained(tmp_path_factory):
     config = read_train("default", settings=SETTINGS, changes=changes)
     train(config, new_run(config, folder / "run"))
     return folder
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command in this process."""
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
 
 
 def check(record, laps):

@@ -4,14 +4,6 @@ import json
 
 import pytest
 
-from support.commands import racer
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command in this process."""
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
-
 
 def test_a_race_is_chosen_by_name(run):
     """Put two bots on the road of a policy that was not trained for any."""

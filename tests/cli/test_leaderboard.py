@@ -5,15 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from support.bundles import write_driver
+from support.bundles import write_drivers
 from support.commands import racer
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
     """Two drivers, the second one faster."""
-    folder = tmp_path_factory.mktemp("bundles")
-    return [write_driver(folder / f"{name}.bundle", speed=speed) for name, speed in (("slow", 1.5), ("fast", 2.0))]
+    return write_drivers(tmp_path_factory.mktemp("bundles"), slow=1.5, fast=2.0)
 
 
 class Links(HTMLParser):

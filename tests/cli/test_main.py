@@ -7,16 +7,10 @@ import pytest
 from racer import __version__
 from racer.cli import main as boundary
 from racer.errors import RacerError, TrackError
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 
 INSTALL = "needs more packages; install them with: pip install "
 HEAVY = "torch numba gymnasium pygame onnxruntime matplotlib scipy stable_baselines3 onnx numpy"
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command in this process."""
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
 
 
 def test_version(run):

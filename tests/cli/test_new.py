@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from racer.assets import find_asset
 from racer.cli.new import new
 from racer.config.read import read_train
 from racer.errors import AssetError, RacerError
 from racer.track.load import load_track
+from support.commands import invoke
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +25,7 @@ def run(*arguments: str) -> str:
     """Run the command; errors of ours go up."""
     app = typer.Typer()
     app.command()(new)
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+    return invoke(app, *arguments).output
 
 
 def test_workspace_is_what_train_takes(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

@@ -11,16 +11,16 @@ from racer.race.entrants import parse_entrants
 from racer.race.leaderboard.store import Leaderboard
 from racer.replay import read_replay
 from support.bundles import write_driver
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 from support.processes import environment
 
 QUICK = ("--track", "easy_oval", "--set", "laps=1", "--set", "countdown_s=0")
 
 
 @pytest.fixture
-def call(capsys, monkeypatch):
+def call(run):
     """`racer race` in this process."""
-    return lambda *arguments: racer(capsys, monkeypatch, "race", *arguments)
+    return lambda *arguments: run("race", *arguments)
 
 
 def test_a_race_prints_a_table(call):

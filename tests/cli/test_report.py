@@ -2,10 +2,10 @@
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from racer.cli.report import report
 from racer.errors import RunError
+from support.commands import invoke
 from support.runs import make_run
 
 app = typer.Typer()
@@ -15,9 +15,7 @@ app.command("report")(report)
 
 def run(*arguments, code=0):
     """Run the command; errors of ours go up, as the command line's own boundary wants."""
-    result = CliRunner().invoke(app, ["report", *map(str, arguments)], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
+    return invoke(app, "report", *arguments, code=code)
 
 
 def test_a_page_is_written_where_it_is_wanted(tmp_path):

@@ -11,6 +11,7 @@ from racer.cli.rewards import app
 from racer.errors import RewardError
 from racer.reward.check import report
 from racer.reward.params import NAMES, params_markdown
+from support.commands import invoke
 
 
 def test_params_prints_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,18 +34,9 @@ def test_params_prints_the_docs_page() -> None:
 GOOD = 'def reward_function(params):\n    return params["speed"]\n'
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def run(*arguments: str, code: int = 0) -> str:
     """Run a command and give its output; errors of ours go up, as the command line's own boundary wants."""
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result.output
+    return invoke(app, *arguments, code=code).output
 
 
 def test_check_prints_json_with_exactly_these_keys(home: Path) -> None:

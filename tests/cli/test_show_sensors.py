@@ -7,14 +7,12 @@ from PIL import Image
 from racer.config.read import read_vehicle
 from racer.report.sensor_sheet import captions, capture_sheet
 from racer.track.load import load_track
-from support.commands import racer
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(run, home):
     """Run a command in this process and in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
+    return run
 
 
 def test_a_sheet_is_drawn(run, tmp_path):

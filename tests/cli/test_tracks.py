@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from racer.cli.tracks import app
 from racer.errors import AssetError, TrackError
 from racer.render import topdown
 from racer.track.load import load_track
+from support.commands import invoke
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str, code: int = 0) -> str:
     """Run a command and give its output; errors of ours go up, as the command line's own boundary wants."""
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result.output
+    return invoke(app, *arguments, code=code).output
 
 
 def test_list() -> None:

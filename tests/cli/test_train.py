@@ -7,17 +7,16 @@ import pytest
 from racer.bundle import read_bundle
 from racer.runs import open_run
 from racer.train.ppo import session
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 from support.tiny_training import ROUND, SETTINGS, TRACK
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)] + ["--track", TRACK]
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(run, home):
     """Run a command in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
+    return run
 
 
 def stopping(path, signal, call=45):

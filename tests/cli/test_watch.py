@@ -4,17 +4,17 @@ import pytest
 
 from racer.replay import read_replay, write_replay
 from support.bundles import write_linear
-from support.commands import racer, racer_alone
+from support.commands import racer_alone
 from support.replays import ring_replay
 from support.runs import make_run
 from support.tracks import ring
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(run, monkeypatch):
     """Run a command in this process, without a screen."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    return lambda *arguments: racer(capsys, monkeypatch, *arguments)
+    return run
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 from racer.car.recording.reader import read_drive
 from racer.config.read import read_vehicle
 from support.camera_bundles import driving_bundle
-from support.simulated_programs import MAIN, TRACK, Program, gone
+from support.processes import gone
+from support.simulated_programs import MAIN, TRACK, Program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(290)]
 

@@ -18,7 +18,7 @@ from racer.race.guarded_race import RaceEntry, RaceVoid, Stopwatch, TimedPolicy,
 from racer.race.session import race
 from racer.replay import read_replay
 from racer.track.load import load_track
-from support.bundles import write_driver
+from support.bundles import write_drivers
 from support.processes import environment
 
 RULES = Rules(laps=1)
@@ -29,11 +29,8 @@ VEHICLE = read_vehicle("deepracer")
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory):
     """Two drivers."""
-    folder = tmp_path_factory.mktemp("bundles")
-    return [
-        RaceEntry(path=write_driver(folder / f"{name}.bundle", speed=speed), label=name)
-        for name, speed in (("ann", 2.0), ("bob", 2.2))
-    ]
+    paths = write_drivers(tmp_path_factory.mktemp("bundles"), ann=2.0, bob=2.2)
+    return [RaceEntry(path=path, label=path.stem) for path in paths]
 
 
 def apart(entries, **changes):

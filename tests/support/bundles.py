@@ -139,6 +139,11 @@ def write_driver(
     return _write(path, contract, weights)
 
 
+def write_drivers(folder: Path, **speeds: float) -> list[Path]:
+    """Write a bundle that drives for each name, at its speed [m/s]."""
+    return [write_driver(folder / f"{name}.bundle", speed=speed) for name, speed in speeds.items()]
+
+
 def write_graph(path: Path, onnx_bytes: bytes, contract: PolicyContract | None = None) -> Path:
     """Write a bundle around a graph, whatever it computes; the recorded answers are zeros."""
     contract = contract or linear_contract()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from typer.testing import CliRunner
+
 from racer.cli.main import main
 
 
@@ -44,3 +46,10 @@ def racer_alone(*arguments, before="", after="", cwd=None):
         env=os.environ | {"COLUMNS": "100"},
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def invoke(app, *arguments, code=0):
+    """Run a command of an app without the command line's boundary (errors of ours are raised); check its exit code."""
+    result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result

@@ -19,6 +19,11 @@ def picture(number, height=120, width=160, channels=1):
     return np.repeat(made[:, :, None], channels, axis=2).astype(np.uint8)
 
 
+def noise(seed=0, shape=(24, 32, 1)):
+    """A frame of noise, as a camera has it."""
+    return np.random.default_rng(seed).integers(40, 220, shape).astype(np.uint8)
+
+
 def step(number, **changes):
     """A control step, 15 a second, with plausible times."""
     captured = 1_000_000_000 + number * PERIOD_NS

@@ -143,6 +143,12 @@ def straight_route(rows: int = 22, length: float = 5.7, width: float = 0.6) -> N
     return np.column_stack([x, zero, x, zero + width / 2, x, zero - width / 2])
 
 
+def circle(rows: int, radius: float) -> NDArray[np.float64]:
+    """Centre line (rows, 2) of a circle, first row not repeated."""
+    angle = np.arange(rows) * 2 * np.pi / rows
+    return radius * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
 def eight_line(rows: int = 200, size: float = 3.0) -> NDArray[np.float64]:
     """Centre line (rows, 2) of a figure of eight (lemniscate of Gerono), first row not repeated."""
     t = np.arange(rows) * 2 * np.pi / rows

@@ -6,13 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racer.track import geometry
-from support.tracks import eight_line
-
-
-def circle(rows: int, radius: float) -> np.ndarray:
-    """Points of a circle, first not repeated."""
-    angle = np.arange(rows) * 2 * np.pi / rows
-    return radius * np.column_stack([np.cos(angle), np.sin(angle)])
+from support.tracks import circle, eight_line
 
 
 def test_enclosed_area() -> None:

@@ -1,5 +1,6 @@
 """Centre lines and race lines as text: dialects, scale, rings, widths, bad lines."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,10 @@ from hypothesis import strategies as st
 from racer.errors import TrackError
 from racer.track import geometry
 from racer.track.tum import read_csv
+from support import tracks
 from support.tracks import eight_line
 
-
-def circle(rows: int = 100, radius: float = 50.0) -> np.ndarray:
-    """Open ring of centre points."""
-    angle = np.arange(rows) * 2 * np.pi / rows
-    return radius * np.column_stack([np.cos(angle), np.sin(angle)])
+circle = functools.partial(tracks.circle, rows=100, radius=50.0)
 
 
 def put(

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ring_drive import RADIUS, ring_replay
 
 from racer.track.track import TrackAppearance
 from racer.viewer.chase import ChaseScene
 from racer.viewer.marks import Marks, no_marks
 from racer.viewer.playback import Playback, ReplaySource
+from support.replays import RADIUS, ring_replay
 
 SIZE = (640, 400)
 

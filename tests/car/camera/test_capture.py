@@ -25,15 +25,11 @@ from racer.car.faults import FrameChecks
 from racer.car.mailbox import CameraFrame, Mailbox
 from racer.config.env import CameraConfig
 from racer.errors import MissingExtra
+from support.recorded_drives import noise as picture
 
 SHAPE = (24, 32, 1)
 CONFIG = CameraConfig(width=32, height=24, rate_hz=30.0)
 WELL = 3
-
-
-def picture(seed=0, shape=SHAPE):
-    """Noise, as a camera has it."""
-    return np.random.default_rng(seed).integers(40, 220, shape).astype(np.uint8)
 
 
 class Script:

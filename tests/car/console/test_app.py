@@ -19,8 +19,8 @@ from racer.car.console.controller import ConsoleController  # noqa: E402
 from racer.car.console.startup import make_server  # noqa: E402
 from racer.car.models.parity import Parity  # noqa: E402
 from racer.car.models.store import ModelStore  # noqa: E402
-from support.browser import wait_for  # noqa: E402
 from support.camera_bundles import write_brightness_bundle  # noqa: E402
+from support.processes import wait_for  # noqa: E402
 
 TOKEN = "a-token-of-sixteen+"
 PATIENCE_S = 20.0

@@ -19,8 +19,9 @@ from racer.car.console.controller import ConsoleController, WizardSession  # noq
 from racer.car.console.startup import make_server  # noqa: E402
 from racer.car.models.parity import Parity  # noqa: E402
 from racer.car.models.store import ModelStore  # noqa: E402
-from support.browser import Browser, chromium, wait_for  # noqa: E402
+from support.browser import Browser, chromium  # noqa: E402
 from support.camera_bundles import write_brightness_bundle  # noqa: E402
+from support.processes import wait_for  # noqa: E402
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="install chromium")
 TOKEN = "a-token-of-sixteen+"

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from racer.config.env import CameraConfig
 from racer.errors import BundleError
 from support.camera_bundles import write_brightness_bundle
 from support.car_processes import CAR_ID, STOP_US, THROTTLE, Car, calibration, on_chip, wait_for
+from support.processes import alive
 
 TOKEN = "a-token-of-sixteen+"
 
@@ -233,14 +233,6 @@ def pid_of(link):
     """The pilot's process, once it told something."""
     pilot = link._pilot
     return pilot.process.pid if pilot is not None and pilot.newest else None
-
-
-def alive(pid):
-    """Whether a process runs; one that nobody waits for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_refusals(car, tmp_path):

@@ -22,7 +22,7 @@ from racer.race.result import EntrantResult, LapResult, RaceResult, ResultError,
 from racer.race.session import race
 from racer.race.track_json import track_from_json, track_to_json
 from racer.track.load import load_track
-from support.bundles import write_driver
+from support.bundles import write_driver, write_drivers
 
 RULES = Rules(laps=1)
 TRACK = load_track("easy_oval")
@@ -33,8 +33,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
     """Two drivers, the second one faster."""
-    folder = tmp_path_factory.mktemp("bundles")
-    return [write_driver(folder / f"{name}.bundle", speed=speed) for name, speed in (("slow", 1.5), ("fast", 2.0))]
+    return write_drivers(tmp_path_factory.mktemp("bundles"), slow=1.5, fast=2.0)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from racer.train.distill.session import distill, student_contract
 from racer.train.distill.student import Student
 from racer.train.distill.teacher import ActionScaler, load_teacher
 from racer.train.run_folder import new_distillation, resumed_distillation, teacher_file, teacher_run
-from support.bundles import write_linear
-from support.tiny_distillation import ROUND, TRACK, WORLDS, tiny_distillation, write_driver
+from support.bundles import write_driver, write_linear
+from support.tiny_distillation import ROUND, TRACK, WORLDS, tiny_distillation
 
 
 @pytest.fixture(scope="module")
