@@ -1,4 +1,4 @@
-"""`python -m racer` is `racer`."""
+"""`python -m racer` runs the command line."""
 
 from racer.cli.main import main
 

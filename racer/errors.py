@@ -1,16 +1,16 @@
-"""The errors that a user may cause, each shown as one line by the command line.
+"""The errors that a user may cause; the command line shows each as one line.
 
-A message says what was given, what is allowed and what to do. Anything that is not a `RacerError`
-is a bug of ours and keeps its traceback. Here are those that several rooms raise; one that
-belongs to a single room is defined there (`ReplayError`, `CalibrationError`).
+A message says what was given, what is allowed and what to do. An exception that is not a `RacerError` is a bug and
+keeps its traceback. This module holds the errors that several rooms raise; an error of a single room is defined there
+(`ReplayError`, `CalibrationError`).
 
     RacerError
     ├── AssetError      a named track, reward, config or vehicle that cannot be found
     ├── ConfigError     a configuration that cannot be used
-    ├── TrackError      a track file that is no track
-    ├── RewardError     a user's reward function that cannot be used or went wrong
+    ├── TrackError      a file that does not describe a track
+    ├── RewardError     a user's reward function that cannot be used or failed
     ├── BundleError     a bundle that is broken, tampered with or too new
-    ├── ExportError     a policy whose ONNX graph does not do what the trained network does
+    ├── ExportError     an ONNX graph that differs from the trained network
     ├── RunError        a run folder that cannot be made, read or resumed
     └── MissingExtra    a part of racer that was not installed
 """
@@ -33,7 +33,7 @@ class TrackError(RacerError):
 
 
 class RewardError(RacerError):
-    """A reward function cannot be loaded, raised, or returned what is no reward."""
+    """A reward function cannot be loaded, raised an exception, or returned something that is not a number."""
 
 
 class BundleError(RacerError):
@@ -41,7 +41,7 @@ class BundleError(RacerError):
 
 
 class ExportError(RacerError):
-    """A policy's ONNX graph cannot be made, or does not do what the trained network does."""
+    """A policy's ONNX graph cannot be made, or its outputs differ from those of the trained network."""
 
 
 class RunError(RacerError):
@@ -49,7 +49,12 @@ class RunError(RacerError):
 
 
 class MissingExtra(RacerError):
-    """A part of racer needs packages that were not installed."""
+    """A part of racer needs packages that were not installed.
+
+    Args:
+        what: The part, as the subject of a sentence.
+        extra: Extra of the `racer` package that installs them.
+    """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs more packages; install them with: pip install 'racer[{extra}]'")

@@ -1,9 +1,11 @@
-"""Rolls a policy out: laps, times, faults.
+"""Rolls a policy out and reports laps, times and faults.
 
-Lap k of K starts standing at fraction k / K of the track with a seeded offset and heading error, and ends with its
-first fault, or when it took three times as long as the track's length at 1 m/s. All laps are driven at once; a lap
-does not depend on the others. An open track is always driven from its end. What else is on the road is placed anew for
-each lap, counted from its start.
+Lap k of K starts from a standstill at fraction k / K of the track, with a seeded lateral offset and heading error. It
+ends with its first fault, or after three times the time that the track's length takes at 1 m/s. All laps are driven at
+once, each in a world for itself; a lap does not depend on the others. Every lap on an open track starts at its
+beginning. Boxes and bots are placed for each lap separately, at positions counted from the lap's start.
+
+`evaluate` drives any policy; `evaluate_trained` drives a `TrainedPolicy` for `racer evaluate` and writes its files.
 """
 
 from __future__ import annotations
@@ -15,28 +17,41 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from racer.config.base import explain
 from racer.config.env import ObjectsConfig, RaceType, VehicleConfig
 from racer.contract import PolicyContract
 from racer.env.batch import TimeTrial, control_steps_in
 from racer.env.sensors.suite import env_config_for
+from racer.errors import ConfigError
 from racer.policy.protocol import Policy
+from racer.replay import CarHeader, write_replay
 from racer.sim.dtypes import EpisodeStatus
+from racer.sim.recorder import ReplayRecorder
 from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.track import Track
+from racer.trained_policy import TrainedPolicy
 
 LATERAL_SHARE = 0.25
-"""Largest offset at the start, share of the half width."""
+"""Largest lateral offset at the start, as a fraction of the half width of the road."""
 HEADING_ERROR_MAX = math.radians(10.0)
-"""Largest heading error at the start, rad."""
+"""Largest heading error at the start [rad]."""
 TIME_FACTOR = 3.0
-"""A lap may take this many times the track's length at 1 m/s."""
+"""Time limit of a lap, in multiples of the time that the track's length takes at 1 m/s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lap:
-    """One lap: whether it was completed, how long it took, how far it came (0..100), and how it ended."""
+    """One lap.
+
+    Attributes:
+        completed: Whether the car reached the end of the lap.
+        time_s: Lap time [s]; None for a lap that was not completed.
+        progress: Driven part of the lap [%], 0..100.
+        status: How the lap ended: the word of an `EpisodeStatus`.
+    """
 
     completed: bool
     time_s: float | None
@@ -46,7 +61,16 @@ class Lap:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The laps of one policy on one track."""
+    """The laps of one policy on one track.
+
+    Attributes:
+        track: Name of the track.
+        policy: Name of the policy.
+        seed: Seed of the starts.
+        laps: The laps, by start.
+        race: What else was on the road: `time_trial`, `object_avoidance` or `head_to_bot`.
+        disturbance: What differed from lap to lap: a name or a file.
+    """
 
     track: str
     policy: str
@@ -57,31 +81,34 @@ class Evaluation:
 
     @property
     def completion_rate(self) -> float:
-        """Share of the laps that were completed, 0..1."""
+        """Fraction of the laps that were completed, 0..1."""
         return sum(lap.completed for lap in self.laps) / len(self.laps)
 
     @property
     def times(self) -> list[float]:
-        """Times of the completed laps, s."""
+        """Times of the completed laps [s]."""
         return [lap.time_s for lap in self.laps if lap.time_s is not None]
 
     @property
     def best_lap_s(self) -> float | None:
-        """Shortest time of a completed lap."""
+        """Shortest time of a completed lap [s]; None where no lap was completed."""
         return min(self.times, default=None)
 
     @property
     def mean_lap_s(self) -> float | None:
-        """Mean time of the completed laps."""
+        """Mean time of the completed laps [s]; None where no lap was completed."""
         return sum(self.times) / len(self.times) if self.times else None
 
     @property
     def mean_progress(self) -> float:
-        """How far the laps came on average, 0..100."""
+        """Mean progress of all laps [%], 0..100."""
         return sum(lap.progress for lap in self.laps) / len(self.laps)
 
     def record(self) -> dict[str, object]:
-        """What `racer evaluate --json` prints; race, crashes and disturbance only where there are any."""
+        """Return what `racer evaluate --json` prints.
+
+        `race` and `crashes` are left out of a time trial, `disturbance` where nothing was disturbed.
+        """
         record: dict[str, object] = {
             "track": self.track,
             "policy": self.policy,
@@ -125,18 +152,24 @@ def evaluate(
     """Drive `laps` laps; world k drives lap k.
 
     Args:
-        objects: what else is on the road; None for what the policy was trained for.
-        disturbance: name or path of what differs from lap to lap; lap k of a seed is always disturbed alike.
-        watch: called with the worlds at their starts and after each control step, for pictures and recordings.
+        policy: The policy that drives.
+        track: Track that it drives on.
+        vehicle: Vehicle that it drives.
+        laps: Number of laps.
+        seed: Seed of the starts, of objects that are placed by chance, and of the disturbance.
+        objects: Boxes and bots on the road; None for those that the policy was trained with.
+        disturbance: Name or path of what differs from lap to lap; lap k of a seed is always disturbed in the same way.
+        watch: Called with the worlds at their starts and after each control step, for pictures and recordings.
 
     Raises:
-        BundleError: the policy needs a sensor that the simulator cannot give.
+        BundleError: the policy needs a sensor that the simulator does not have.
     """
     config = env_config_for(policy.sensors, policy.control_rate_hz)
-    beside = training_objects(policy) if objects is None else objects
-    config = config.model_copy(update={"objects": beside, "disturbance": str(disturbance)})
+    objects = training_objects(policy) if objects is None else objects
+    config = config.model_copy(update={"objects": objects, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
     world = trial.world
+    # `steps` counts from 1 before the first step.
     world.steps_max = 1 + control_steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
     policy.reset()
@@ -146,43 +179,153 @@ def evaluate(
         if world.ended.all():
             break
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
-    driven = tuple(_lap(world, n) for n in range(laps))
     return Evaluation(
         track=track.name,
         policy=policy.name,
         seed=seed,
-        laps=driven,
+        laps=tuple(_lap(world, n) for n in range(laps)),
         race=config.objects.race,
         disturbance=config.disturbance,
     )
 
 
+def evaluate_trained(
+    trained: TrainedPolicy,
+    *,
+    laps: int = 5,
+    seed: int = 0,
+    race: str | None = None,
+    objects: int | None = None,
+    disturbance: str | Path = "none",
+    picture: Path | None = None,
+    replay: Path | None = None,
+    watch: Callable[[World], None] | None = None,
+) -> tuple[Evaluation, list[str]]:
+    """Drive laps on the policy's own track with its own vehicle, and write what was asked for.
+
+    Args:
+        trained: The policy with its track and vehicle.
+        laps: Number of laps.
+        seed: Seed of all that happens by chance.
+        race: Race type; None for the one that the policy was trained for.
+        objects: Number of boxes or bots, placed by chance; None for those of the training.
+        disturbance: Name or path of what differs from lap to lap.
+        picture: PNG file for the driven paths, coloured by speed.
+        replay: Replay file for all laps, with rewards where there is a reward function.
+        watch: Called with the worlds at their starts and after each control step.
+
+    Returns:
+        The evaluation, and one line for each file that was written.
+
+    Raises:
+        ConfigError: `race` is unknown, or `objects` were given for a time trial.
+        AssetError: the policy's track or vehicle is not here.
+    """
+    policy, track, vehicle = trained.policy, trained.track, trained.vehicle
+    chosen = choose_objects(policy, race, objects)
+    watchers: list[Callable[[World], None]] = [] if watch is None else [watch]
+    paths, recorder = None, None
+    if picture is not None:
+        from racer.render.topdown import DrivenPaths
+
+        watchers.append(paths := DrivenPaths())
+    if replay is not None:
+        watchers.append(recorder := lap_recorder(trained, laps, seed))
+
+    def watch_all(world: World) -> None:
+        for watcher in watchers:
+            watcher(world)
+
+    result = evaluate(
+        policy, track, vehicle, laps=laps, seed=seed, objects=chosen, disturbance=disturbance, watch=watch_all
+    )
+    written = []
+    if recorder is not None and replay is not None:
+        write_replay(replay, recorder.replay())
+        written.append(f"wrote {replay}")
+    if paths is not None and picture is not None:
+        from racer.render.topdown import write_png
+
+        image, slow, fast = paths.draw(track, vehicle)
+        write_png(picture, image)
+        written.append(f"{picture}: speed from {slow:.1f} m/s (dark blue) to {fast:.1f} m/s (yellow)")
+    return result, written
+
+
 def training_objects(policy: Policy) -> ObjectsConfig:
-    """What was on the road when a policy was trained; nothing where it has no contract."""
+    """Return the boxes and bots of a policy's training; none for a policy without a contract."""
     contract: PolicyContract | None = getattr(policy, "contract", None)
     return ObjectsConfig() if contract is None else contract.trained_on.objects
 
 
+def choose_objects(policy: Policy, race: str | None, count: int | None) -> ObjectsConfig:
+    """Return the objects of a policy's training, with another race type or number on top.
+
+    Raises:
+        ConfigError: `race` is unknown, or `count` was given for a time trial.
+    """
+    fields = training_objects(policy).model_dump()
+    if race is not None:
+        fields["race"] = race
+    if count is not None:
+        if fields["race"] == "time_trial":
+            raise ConfigError("--objects needs a race with objects: --race object_avoidance or --race head_to_bot")
+        fields |= {"count": count, "placement": "random", "positions": ()}
+    try:
+        return ObjectsConfig.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(explain(error, ObjectsConfig, "--race, --objects")) from None
+
+
+def lap_recorder(trained: TrainedPolicy, laps: int, seed: int) -> ReplayRecorder:
+    """Return a recorder that keeps all laps as cars that drive together; its rewards are those of the policy's run."""
+    # A few laps do not pay for the seconds that compiling the reward function takes.
+    reward = trained.load_reward(laps, path="python")
+
+    def rewards(world: World) -> NDArray[np.float64]:
+        assert reward is not None
+        out = np.zeros(world.cars.shape)
+        reward.compute(world.telemetry, world.told_things, world.waypoints(), out)
+        return out
+
+    config = env_config_for(trained.policy.sensors, trained.policy.control_rate_hz)
+    cars = [
+        CarHeader(
+            name=f"lap {k + 1}",
+            policy=trained.policy.name,
+            policy_sha256=trained.sha256,
+            world=k,
+            rewarded=reward is not None,
+            camera=config.camera if "camera" in config.sensors else None,
+        )
+        for k in range(laps)
+    ]
+    return ReplayRecorder(cars, kind="evaluation", seed=seed, rewards=None if reward is None else rewards)
+
+
 def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
-    """(K, 4) on the world's first course: course 0, arc length m, lateral offset m, heading error rad of each start."""
-    share = np.random.default_rng(seed).uniform(-1.0, 1.0, (laps, 2))
+    """Return the starts of K laps on the world's first course, shape (K, 4).
+
+    Columns are the course (0), arc length [m], lateral offset [m], left positive, and heading error [rad].
+    """
+    fractions = np.random.default_rng(seed).uniform(-1.0, 1.0, (laps, 2))
     course = world.tables.courses[0]
+    # Spread over a closed course, so that each lap begins in another bend; an open course has one beginning.
     s = np.arange(laps) / laps * course["length"] if course["closed"] else np.full(laps, OPEN_START)
     rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
-    here = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
-    half_width = np.minimum(here["left"], here["right"])
-    return np.stack(
-        [np.zeros(laps), s, LATERAL_SHARE * half_width * share[:, 0], HEADING_ERROR_MAX * share[:, 1]], axis=1
-    )
+    rows = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
+    lateral = LATERAL_SHARE * np.minimum(rows["left"], rows["right"]) * fractions[:, 0]
+    return np.stack([np.zeros(laps), s, lateral, HEADING_ERROR_MAX * fractions[:, 1]], axis=1)
 
 
 def _lap(world: World, n: int) -> Lap:
     car = world.cars[n, 0]
     status = EpisodeStatus(int(car["status"]))
-    done = status is EpisodeStatus.LAP_COMPLETE
+    completed = status is EpisodeStatus.LAP_COMPLETE
     return Lap(
-        completed=done,
-        time_s=float((car["steps"] - 1) * world.control_dt) if done else None,
+        completed=completed,
+        time_s=float((car["steps"] - 1) * world.control_dt) if completed else None,
+        # A car that rolled back behind its start has a negative progress, one past the line more than 100.
         progress=float(min(max(car["progress"], 0.0), 100.0)),
         status=status.word,
     )

@@ -1,56 +1,177 @@
-"""The run, the track and the vehicle that a policy was trained on, for commands that let it drive there again."""
+"""A policy and what it was trained on, resolved once from what a user typed.
+
+A user names a run folder, a bundle, or a policy that needs no training. `find_trained_policy` turns that name into a
+`TrainedPolicy`; `evaluate`, `watch`, `video`, `race` and `report` take the object and read its attributes, so that no
+later step looks the name up again. What costs time or may not be needed (the ONNX session, the track) is read at
+first use: a race needs the file alone, a second policy in a window drives on the first one's track.
+
+Track and vehicle are looked for in this order: what the user named (`--track`, `--vehicle`), the run's own copy, what
+the contract of the bundle names, the default.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    from racer.config.env import VehicleConfig
-    from racer.contract import PolicyContract
-    from racer.runs import RunFolder
-    from racer.track.track import Track
+from racer.bundle import Bundle
+from racer.config.env import VehicleConfig
+from racer.config.read import read_vehicle
+from racer.config.train import DEFAULT_TRACK
+from racer.contract import PolicyContract
+from racer.errors import AssetError
+from racer.policy.load import POLICY_NAMES, find_bundle, load_policy, read_policy_bundle
+from racer.policy.onnx import OnnxPolicy
+from racer.policy.protocol import Policy
+from racer.reward.load import load_reward
+from racer.reward.protocol import Reward
+from racer.runs import INFO, RunFolder
+from racer.track.load import load_track, load_tracks
+from racer.track.track import Track
 
-
-def resolve_track(spec: str, contract: PolicyContract | None, named: str | None) -> Track:
-    """The track that was named, else the run's copy, else what the contract says, else the default."""
-    from racer.config.train import DEFAULT_TRACK
-    from racer.errors import AssetError
-    from racer.track.load import load_track, load_tracks
-
-    if named is not None:
-        return load_track(named)
-    if contract is None:
-        return load_track(DEFAULT_TRACK)
-    if (run := find_run(spec)) is not None:
-        return load_track(run.tracks[0])
-    if not contract.trained_on.tracks:
-        raise AssetError(f"{spec} does not say what it was trained on; name a track with --track")
-    own = contract.trained_on.tracks[0]
-    try:
-        return load_tracks([own])[0]
-    except AssetError:
-        raise AssetError(f"{spec} was trained on `{own}`, which is not here; name a track with --track") from None
+DEFAULT_VEHICLE = "deepracer"
 
 
-def resolve_vehicle(spec: str, contract: PolicyContract | None, named: str | None) -> VehicleConfig:
-    """The vehicle, in the same order."""
-    from racer.config.read import read_vehicle
-    from racer.errors import AssetError
+@dataclass(frozen=True, kw_only=True)
+class TrainedPolicy:
+    """A policy with its contract, run, track, vehicle and reward function.
 
-    if named is not None or contract is None:
-        return read_vehicle(named or "deepracer")
-    if (run := find_run(spec)) is not None:
-        return read_vehicle(run.vehicle)
-    own = contract.trained_on.vehicle or "deepracer"
-    try:
-        return read_vehicle(own)
-    except AssetError:
-        raise AssetError(f"{spec} was trained with `{own}`, which is not here; name a vehicle with --vehicle") from None
+    `dataclasses.replace(trained)` gives an object that reads everything from the disk again.
+
+    Attributes:
+        spec: What the user typed; messages name it.
+        file: Bundle that holds the policy; None for a policy that needs no training.
+        run: Run folder of the policy; None for a bundle, and for a folder of checkpoints without `run.json`.
+        seed: Seed of the random policy.
+        track_spec: Track that the user named instead of the policy's own; None for the policy's own.
+        vehicle_spec: Vehicle that the user named instead of the policy's own; None for the policy's own.
+        reward: Reward function that the user named, else the run's own source; None where there is neither.
+    """
+
+    spec: str
+    file: Path | None
+    run: RunFolder | None
+    seed: int = 0
+    track_spec: str | None = None
+    vehicle_spec: str | None = None
+    reward: str | Path | None = None
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The verified bundle; None for a policy that needs no training.
+
+        Raises:
+            BundleError: the bundle is broken, tampered with or too new.
+        """
+        return None if self.file is None else read_policy_bundle(self.spec, self.file)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy, ready to act.
+
+        Raises:
+            BundleError: the bundle is broken, tampered with or too new.
+            MissingExtra: onnxruntime is not installed.
+        """
+        return load_policy(self.spec, seed=self.seed) if self.bundle is None else OnnxPolicy(self.bundle)
+
+    @property
+    def contract(self) -> PolicyContract | None:
+        """Contract of the bundle; None for a policy that needs no training."""
+        return None if self.bundle is None else self.bundle.contract
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bundle's file, hexadecimal; empty for a policy that needs no training."""
+        return "" if self.file is None else hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    @cached_property
+    def track(self) -> Track:
+        """Track that the policy drives on.
+
+        Raises:
+            AssetError: the track is not here; the message names `--track`.
+        """
+        if self.track_spec is not None or self.contract is None:
+            return load_track(self.track_spec or DEFAULT_TRACK)
+        if self.run is not None:
+            return load_track(self.run.tracks[0])
+        # A bundle alone has no copies; it names what it was trained on, and that may be elsewhere or gone.
+        if not (names := self.contract.trained_on.tracks):
+            raise AssetError(f"{self.spec} does not say what it was trained on; name a track with --track")
+        try:
+            return load_tracks([names[0]])[0]
+        except AssetError:
+            raise AssetError(
+                f"{self.spec} was trained on `{names[0]}`, which is not here; name a track with --track"
+            ) from None
+
+    @cached_property
+    def vehicle(self) -> VehicleConfig:
+        """Vehicle that the policy drives.
+
+        Raises:
+            AssetError: the vehicle is not here; the message names `--vehicle`.
+        """
+        if self.vehicle_spec is not None or self.contract is None:
+            return read_vehicle(self.vehicle_spec or DEFAULT_VEHICLE)
+        if self.run is not None:
+            return read_vehicle(self.run.vehicle)
+        name = self.contract.trained_on.vehicle or DEFAULT_VEHICLE
+        try:
+            return read_vehicle(name)
+        except AssetError:
+            raise AssetError(
+                f"{self.spec} was trained with `{name}`, which is not here; name a vehicle with --vehicle"
+            ) from None
+
+    def load_reward(self, worlds: int, *, path: Literal["auto", "python"] = "auto") -> Reward | None:
+        """Load the reward function for a batch of `worlds`; None where there is none.
+
+        Raises:
+            RewardError: the function cannot be loaded.
+        """
+        return None if self.reward is None else load_reward(self.reward, n_worlds=worlds, path=path)
 
 
-def find_run(spec: str) -> RunFolder | None:
-    """The run that a folder is; None for a bundle, and for a folder that holds checkpoints only."""
-    from racer.runs import INFO, RunFolder
+def find_trained_policy(
+    spec: str | Path,
+    *,
+    seed: int = 0,
+    track: str | None = None,
+    vehicle: str | None = None,
+    reward: str | Path | None = None,
+    newest: bool = False,
+) -> TrainedPolicy:
+    """Find the policy that a user named.
 
-    return RunFolder(Path(spec)) if (Path(spec) / INFO).is_file() else None
+    Args:
+        spec: A bundle, a run folder (its best checkpoint, else its last), `random` or `pure_pursuit`.
+        seed: Seed of the random policy.
+        track: Track instead of the policy's own: a name, a file or `generated:SEED`.
+        vehicle: Vehicle instead of the policy's own: a name or a file.
+        reward: Reward function instead of the run's own: a name or a file.
+        newest: Take the last checkpoint of a run folder, not the best one.
+
+    Raises:
+        AssetError: there is nothing of that name.
+    """
+    folder = Path(spec)
+    # A folder with checkpoints but without `run.json` is not a run: it has no copies of track, vehicle and reward.
+    run = RunFolder(folder) if (folder / INFO).is_file() else None
+    if spec in POLICY_NAMES:
+        file, run = None, None
+    else:
+        file = find_bundle(run.last if newest and run is not None else spec)
+    return TrainedPolicy(
+        spec=str(spec),
+        file=file,
+        run=run,
+        seed=seed,
+        track_spec=track,
+        vehicle_spec=vehicle,
+        reward=reward if reward is not None or run is None else run.reward,
+    )

@@ -88,7 +88,7 @@ def test_missing_path_names_a_sibling(home: Path) -> None:
     put(home / "data/oval.npy")
     with pytest.raises(AssetError, match=r"Did you mean `.*oval\.npy`\?$"):
         assets.find_asset("track", home / "data/ovel.npy")
-    with pytest.raises(AssetError, match="there is no folder"):
+    with pytest.raises(AssetError, match=r"the folder `.*` does not exist"):
         assets.find_asset("track", "nowhere/oval.npy")
     with pytest.raises(AssetError, match="is a folder"):
         assets.find_asset("track", home / "data")

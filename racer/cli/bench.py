@@ -22,61 +22,55 @@ class BenchPart(StrEnum):
     RACE = "race"
 
 
+_IN_ALL = {
+    BenchPart.SIM: ("simulation", "bench_sim"),
+    BenchPart.LIDAR: ("simulation", "bench_lidar"),
+    BenchPart.REWARD: ("simulation", "bench_reward"),
+    BenchPart.TRAIN: ("training", "bench_train"),
+}
+"""Module in `racer.bench` and function of each part of `all`."""
+_ALONE = {
+    BenchPart.CAMERA: ("camera", "bench_camera"),
+    BenchPart.RACE: ("race", "bench_race"),
+    BenchPart.VIEW: ("view", "bench_view"),
+}
+
+
 def bench(
-    part: Annotated[BenchPart, typer.Argument(help="What to measure.")] = BenchPart.ALL,
-    track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
-    config: Annotated[str, typer.Option(help="Training configuration of `learn`.")] = "default",
-    reward: Annotated[str | None, typer.Option(help="Reward function of `learn`.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of `learn`: 0, 1, ...")] = 3,
+    part: Annotated[BenchPart, typer.Argument(help="Part to measure.")] = BenchPart.ALL,
+    track: Annotated[
+        str | None, typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default willow_bend.")
+    ] = None,
+    config: Annotated[str, typer.Option(help="Train with this configuration in `learn`.")] = "default",
+    reward: Annotated[
+        str | None, typer.Option(help="Train with this reward function in `learn`; by default as configured.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Train with this number of seeds in `learn`.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure this machine: validated workloads, medians of five.
+    """Measure this machine with validated workloads: medians of five.
 
     `learn` runs `racer train` as a user does, from an empty kernel cache, once for each seed. `view` draws the
-    window of `racer watch` where nobody sees it. `camera` draws what cars see, `race` runs races. None of these is part
-    of `all`.
+    window of `racer watch` off-screen. `camera` draws the pictures of the cars' cameras, `race` runs races. These four
+    are not part of `all`.
     """
-    if part is BenchPart.LEARN:
-        _learn(track, config, reward, seeds, as_json)
-        return
-    from racer.bench.measure import empty_record, machine, peak_mb
+    import importlib
+    import json
+
     from racer.config.train import DEFAULT_TRACK
 
-    record = empty_record()
-    chosen = track or DEFAULT_TRACK
-    if part in (BenchPart.ALL, BenchPart.SIM):
-        from racer.bench.simulation import bench_sim
+    if part is BenchPart.LEARN:
+        _learn(track or DEFAULT_TRACK, config, reward, seeds, as_json)
+        return
+    from racer.bench.measure import empty_record, machine, peak_mb
 
-        record |= bench_sim(chosen, tell=_print_status)
-    if part in (BenchPart.ALL, BenchPart.LIDAR):
-        from racer.bench.simulation import bench_lidar
-
-        record |= bench_lidar(chosen, tell=_print_status)
-    if part in (BenchPart.ALL, BenchPart.REWARD):
-        from racer.bench.simulation import bench_reward
-
-        record |= bench_reward(chosen, tell=_print_status)
-    if part in (BenchPart.ALL, BenchPart.TRAIN):
-        from racer.bench.training import bench_train
-
-        record |= bench_train(chosen, tell=_print_status)
-    if part is BenchPart.CAMERA:
-        from racer.bench.camera import bench_camera
-
-        record = {**bench_camera(chosen, tell=_print_status)}
-    if part is BenchPart.RACE:
-        from racer.bench.race import bench_race
-
-        record = {**bench_race(chosen, tell=_print_status)}
-    if part is BenchPart.VIEW:
-        from racer.bench.view import bench_view
-
-        record = {**bench_view(chosen, tell=_print_status)}
+    record = {} if part in _ALONE else empty_record()
+    for module, function in [(_IN_ALL | _ALONE)[part]] if part is not BenchPart.ALL else _IN_ALL.values():
+        measure = getattr(importlib.import_module(f"racer.bench.{module}"), function)
+        record |= measure(track or DEFAULT_TRACK, tell=_print_status)
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:
-        import json
-
         typer.echo(json.dumps(record, indent=1))
         return
     for key, value in record.items():
@@ -84,21 +78,20 @@ def bench(
             typer.echo(f"{key:<48} {value:,}" if isinstance(value, float | int) else f"{key:<48} {value}")
 
 
-def _learn(track: str | None, config: str, reward: str | None, seeds: int, as_json: bool) -> None:
+def _learn(track: str, config: str, reward: str | None, seeds: int, as_json: bool) -> None:
+    import json
+
     from racer.bench.learning import bench_learn
-    from racer.config.train import DEFAULT_TRACK
 
     rows = []
-    for row in bench_learn(track or DEFAULT_TRACK, config=config, reward=reward, seeds=range(seeds)):
+    for row in bench_learn(track, config=config, reward=reward, seeds=range(seeds)):
         rows.append(row)
         if not as_json:
             typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
     if as_json:
-        import json
-
         typer.echo(json.dumps(rows, indent=1))
 
 
 def _print_status(text: str) -> None:
-    """What is being measured, where it does not mix with the record."""
+    """Print what is being measured to standard error, so that it does not mix with the record."""
     typer.echo(f"measuring {text}", err=True)

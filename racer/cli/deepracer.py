@@ -1,4 +1,4 @@
-"""`racer deepracer`: model folders of DeepRacer come in."""
+"""`racer deepracer`: reads model folders of DeepRacer."""
 
 from __future__ import annotations
 
@@ -7,38 +7,42 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="DeepRacer model folders.", no_args_is_help=True)
+app = typer.Typer(help="Import DeepRacer model folders.", no_args_is_help=True)
 
 
 @app.callback()
 def deepracer() -> None:
-    """DeepRacer model folders."""
+    """Import DeepRacer model folders."""
 
 
 @app.command("import")
 def import_folder(
     folder: Annotated[Path, typer.Argument(help="Folder with reward_function.py and model_metadata.json.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Configuration to write; without: NAME.yaml here.")
+        Path | None, typer.Option("--output", "-o", help="Write this configuration; by default FOLDER.yaml here.")
     ] = None,
     track: Annotated[
-        str | None, typer.Option("--track", "-t", help="Name, file or `generated:1..50`; without: the folder's own.")
+        str | None,
+        typer.Option(
+            "--track", "-t", help="Train on this track: a name, a file or `generated:1..50`; by default its own."
+        ),
     ] = None,
 ) -> None:
-    """Make a configuration for `racer train` of a DeepRacer model folder, and say what has no counterpart."""
+    """Make a configuration for `racer train` from a DeepRacer model folder, and report what has no counterpart."""
     from racer.assets import write_atomically
     from racer.deepracer.importing import import_project
     from racer.errors import ConfigError
 
     imported = import_project(folder, track=track)
-    target = output or Path(f"{folder.expanduser().resolve().name}.yaml")
+    source = folder.expanduser().resolve()
+    target = output or Path(f"{source.name}.yaml")
     if target.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{target} is to be a configuration; give a name that ends in .yaml")
+        raise ConfigError(f"{target} cannot be a configuration; give a name that ends in .yaml")
     if output is None and target.exists():
         raise ConfigError(f"{target} exists already; name the file with -o, {target} too if it may be replaced")
-    write_atomically(target, imported.to_yaml(folder.expanduser().resolve()))
-    for word, told in imported.facts:
-        typer.echo(f"{word:10s}{told}")
+    write_atomically(target, imported.to_yaml(source))
+    for label, text in imported.facts:
+        typer.echo(f"{label:10s}{text}")
     for note in imported.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"wrote     {target}")

@@ -1,4 +1,4 @@
-"""`racer deploy`: a bundle to a car."""
+"""`racer deploy`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import typer
 
 def deploy(
     bundle: Annotated[Path, typer.Argument(help="Bundle that `racer export` wrote.")],
-    host: Annotated[str, typer.Argument(metavar="USER@HOST", help="The car, as for ssh.")],
-    use: Annotated[bool, typer.Option("--use", help="Switch to it once the car found it ready.")] = False,
-    racer: Annotated[str, typer.Option("--racer", help="The command on the car.")] = "racer",
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Of ssh on the car.")] = None,
+    host: Annotated[str, typer.Argument(metavar="USER@HOST", help="Car, as for ssh.")],
+    use: Annotated[bool, typer.Option("--use", help="Switch to the bundle once the car has checked it.")] = False,
+    racer: Annotated[str, typer.Option("--racer", help="Call racer by this command on the car.")] = "racer",
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Use this port of ssh on the car; by default 22.")
+    ] = None,
 ) -> None:
     """Send a bundle to a car over ssh; the car checks it before anything changes there."""
     from racer.car.models.deploy import deploy as send

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from racer.cli.train import learn_until_stopped, open_to_resume
 
-if TYPE_CHECKING:
-    from racer.config.train import DistillConfig
-
 
 def distill(
     teacher: Annotated[
-        str | None, typer.Argument(help="Run or bundle that drives by `state`; without, one is trained first.")
+        str | None, typer.Argument(help="Run or bundle that drives by `state`; by default one is trained first.")
     ] = None,
-    config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "distill",
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
+    ] = "distill",
     track: Annotated[
         list[str] | None,
-        typer.Option("--track", "--tracks", "-t", help="Name, file or `generated:1..50`; may be given several times."),
+        typer.Option(
+            "--track", "--tracks", "-t", help="Learn on this track: a name, a file or `generated:1..50`; repeatable."
+        ),
     ] = None,
-    vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Learn with this vehicle: a name or a file.")] = None,
     disturbance: Annotated[
-        str | None, typer.Option("--disturbance", help="What differs from episode to episode: `none`, `real`, a file.")
+        str | None,
+        typer.Option(
+            "--disturbance", help="Vary car and sensors from episode to episode: none, mild, real, or a file."
+        ),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value on top, as in --set dagger.rounds=60.")
+        list[str] | None, typer.Option("--set", help="Set key=value on top, as in --set dagger.rounds=60; repeatable.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall time at most, the teacher's training included.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this distillation after a stop of any kind.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after this wall time [min], the teacher's training included.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed all that happens by chance; by default as configured.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Write the run into this folder; by default a new one in ./runs.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume this distillation after a stop of any kind.")] = None,
 ) -> None:
-    """Teach a policy that sees only the camera, by a teacher that sees the state; leaves a run folder."""
+    """Teach a policy that gets only the camera from a teacher that gets the state, and leave a run folder."""
     from racer.cli.progress import DistillDisplay
+    from racer.config.read import read_distill
 
     changes: dict[str, Any] = {"track": track, "vehicle": vehicle, "seed": seed}
     settings = list(settings or [])
@@ -49,31 +58,18 @@ def distill(
     else:
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")
-        resolved = read_distill_config(config, settings, changes)
-    from racer.train import run_folder as folder
-    from racer.train.distill import session as session
+        resolved = read_distill(config, settings=settings, changes=changes)
+    from racer.train import run_folder
+    from racer.train.distill import session
 
     if resume is not None:
-        resolved = folder.resumed_distillation(run, settings)
+        resolved = run_folder.resumed_distillation(run, settings)
     else:
-        run = folder.new_distillation(resolved, run_dir, teacher=teacher)
-    progress = DistillDisplay(resolved, run.path)
+        run = run_folder.new_distillation(resolved, run_dir, teacher=teacher)
+    display = DistillDisplay(resolved, run.path)
     outcome = learn_until_stopped(
-        progress, lambda: session.distill(resolved, run, resume=resume is not None, report=progress)
+        display, lambda: session.distill(resolved, run, resume=resume is not None, report=display)
     )
-    progress.summary(outcome)
+    display.summary(outcome)
     if outcome.interrupted:
         raise typer.Exit(130)
-
-
-def read_distill_config(name: str, settings: list[str], changes: dict[str, Any]) -> DistillConfig:
-    """The configuration of a name or a path, with `--set` and options on top; None values are left out."""
-    from racer.assets import find_asset
-    from racer.config.read import apply_settings, read_yaml, validate
-    from racer.config.train import DistillConfig
-
-    path = find_asset("config", name)
-    data = apply_settings(read_yaml(path), settings)
-    data |= {key: value for key, value in changes.items() if value is not None}
-    where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
-    return validate(DistillConfig, data, where if where.isprintable() else repr(where)[1:-1])

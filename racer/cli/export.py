@@ -10,9 +10,9 @@ import typer
 
 def export(
     source: Annotated[Path, typer.Argument(help="Run folder (its best checkpoint) or bundle.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write this bundle.")],
 ) -> None:
-    """Write a policy as a bundle: ONNX and contract, compared with the torch policy first."""
+    """Export a policy as a bundle: an ONNX graph that is compared with the torch policy first, and its contract."""
     from racer.export.checkpoint import export_bundle
 
     report = export_bundle(source, output)

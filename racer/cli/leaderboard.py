@@ -1,6 +1,7 @@
-"""What `racer leaderboard page` shows: boards of `racer.race` as the page of `racer.report` takes them.
+"""`racer leaderboard`.
 
-`racer leaderboard`.
+`racer leaderboard page` joins two rooms that do not import each other: boards of `racer.race` become the rows of a page
+of `racer.report` here.
 """
 
 from __future__ import annotations
@@ -19,121 +20,17 @@ if TYPE_CHECKING:
     from racer.report.leaderboard_page import LapTrace, PageBoard, PageRow
 
 
-def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoard:
-    """One board for a page that is written to `output`."""
-    from racer.race.leaderboard.standings import board_title
-    from racer.report.leaderboard_page import PageBoard, PageColumn
-
-    columns = (
-        *(
-            PageColumn(head=""),
-            PageColumn(head="label", words=True),
-            PageColumn(head="time s"),
-            PageColumn(head="gap s", minor=True),
-        ),
-        *(
-            PageColumn(head="best lap s"),
-            PageColumn(head="penalty s", minor=True),
-            PageColumn(head="faults", minor=True),
-        ),
-        *(PageColumn(head="races", minor=True), PageColumn(head="date", minor=True)),
-        PageColumn(head="bundle", words=True, minor=True),
-    )
-    leader = board.rows[0]
-    lap = _lap(leaderboard, leader)
-    title, _, told = board_title(board).partition(": ")
-    return PageBoard(
-        title=title,
-        summary=told[0].upper() + told[1:],
-        track=leaderboard.inputs(board.number).track,
-        figures=_figures(board),
-        columns=columns,
-        rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),
-        lap=lap,
-        driver=leader.result.label,
-    )
-
-
-def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
-    ranked = [row for row in board.rows if row.place is not None]
-    laps = [(row.result.best_lap_s, row.result.label) for row in board.rows if row.result.best_lap_s is not None]
-    best = min(laps, default=None)
-    newest = max(row.kept.added for row in board.rows)[:10]
-    return (
-        ("Best time", f"{ranked[0].result.score_s:.3f} s" if ranked else "–", ranked[0].result.label if ranked else ""),
-        ("Best lap", "–" if best is None else f"{best[0]:.3f} s", "" if best is None else best[1]),
-        ("Entrants", str(len(board.rows)), f"{len(ranked)} ranked"),
-        ("Entries", str(sum(row.races for row in board.rows)), f"newest {newest}"),
-    )
-
-
-def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) -> PageRow:
-    from racer.report.leaderboard_page import PageRow
-
-    one = row.result
-    first = board.rows[0].result.score_s
-    gap = "" if one.score_s is None or first is None or one.score_s == first else f"+{one.score_s - first:.3f}"
-    replay = _replay(leaderboard, row)
-    return PageRow(
-        cells=(
-            "–" if row.place is None else str(row.place),
-            one.label,
-            one.status.replace("_", " ") if one.score_s is None else f"{one.score_s:.3f}",
-            gap,
-            "–" if one.best_lap_s is None else f"{one.best_lap_s:.3f}",
-            f"{one.penalty_s:g}",
-            str(one.off_tracks + one.collisions),
-            str(row.races),
-            row.kept.added[:10],
-            one.sha256[:8],
-        ),
-        leads=row.place == 1,
-        replay="" if replay is None else _link(replay, output),
-    )
-
-
-def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
-    """The replay of a row's race, where it is still the file that the race wrote."""
-    told = row.kept.result.replay
-    if told is None:
-        return None
-    path = leaderboard.path.resolve().parent / told
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.kept.replay_sha256:
-        return None
-    return path
-
-
-def _link(path: Path, output: Path) -> str:
-    try:
-        return Path(os.path.relpath(path, output.resolve().parent)).as_posix()
-    except ValueError:  # on another drive
-        return ""
-
-
-def _lap(leaderboard: Leaderboard, row: Standing) -> LapTrace | None:
-    from racer.replay import ReplayError, read_replay
-    from racer.report.leaderboard_page import fastest_lap
-
-    path = _replay(leaderboard, row)
-    if path is None:
-        return None
-    try:
-        return fastest_lap(read_replay(path), row.result.label)
-    except ReplayError:
-        return None
-
-
 app = typer.Typer(invoke_without_command=True, help="Keep results of races, show them, and run them again.")
 
 
 @app.callback()
 def leaderboard(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The leaderboard; `add` makes it.")],
+    file: Annotated[Path, typer.Argument(help="Leaderboard; `add` makes it.")],
 ) -> None:
     """Keep results of races in a file, show and export them, make a page of them, and run them again.
 
-    Without a command the tables are shown.
+    Without a command, show the tables.
     """
     context.obj = file
     if context.invoked_subcommand is None:
@@ -143,67 +40,59 @@ def leaderboard(
 @app.command("add")
 def add(
     context: typer.Context,
-    rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file of yours.")],
-    bundles: Annotated[list[str], typer.Argument(help="Who races: bundles or run folders, as `label=file` or `file`.")],
-    track: Annotated[str | None, typer.Option("--track", "-t", help="Name or file; without: the default.")] = None,
-    vehicle: Annotated[str, typer.Option(help="Vehicle of all: name or file.")] = "deepracer",
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all that happens by chance.")] = 0,
+    rules: Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")],
+    bundles: Annotated[list[str], typer.Argument(help="Entrants: bundles or run folders, as `label=file` or `file`.")],
+    track: Annotated[
+        str | None, typer.Option("--track", "-t", help="Race on this track: a name or a file; by default willow_bend.")
+    ] = None,
+    vehicle: Annotated[str, typer.Option(help="Give all entrants this vehicle: a name or a file.")] = "deepracer",
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all that happens by chance.")] = 0,
     replay: Annotated[Path | None, typer.Option(help="Write the first trial into this file.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value on top of the rules, such as race=head_to_head.")
+        list[str] | None, typer.Option("--set", help="Set key=value on top of the rules, such as race=head_to_head.")
     ] = None,
     model_s: Annotated[
-        float, typer.Option(min=0.1, help="s of wall time that each entrant's model may take; more voids the race.")
+        float, typer.Option(min=0.1, help="Void the race when an entrant's model takes more wall time than this [s].")
     ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Race bundles under rules, in a process of its own, and keep the result with all that it takes to rerun it."""
+    """Race bundles under rules, and keep the result with all that a rerun needs."""
     from racer.cli.progress import ProgressLine
-    from racer.cli.race import check_writable, open_leaderboard, parse_entries, rules_label
-    from racer.config.read import read_vehicle
-    from racer.config.rules import read_rules
-    from racer.config.train import DEFAULT_TRACK
-    from racer.race.guarded_race import run_guarded_race
-    from racer.track.load import load_track
+    from racer.race.plan import plan_race
 
-    entries = parse_entries(bundles, kept=True)
-    for path in (context.obj, replay):
-        check_writable(path)
-    board = open_leaderboard(context.obj)
-    under, car = read_rules(rules, settings=settings or []), read_vehicle(vehicle)
-    way = load_track(track or DEFAULT_TRACK)
-    with ProgressLine("racing") as progress:
-        result = run_guarded_race(
-            entries,
-            way,
-            under,
-            vehicle=car,
+    with (
+        plan_race(
+            rules,
+            bundles,
+            track=track,
+            vehicle=vehicle,
             seed=seed,
-            rules_name=rules_label(rules, settings),
+            settings=settings or (),
+            leaderboard=context.obj,
             replay=replay,
-            model_s=model_s,
-            report=progress,
-        )
-    number = board.keep(result, track=way, rules=under, vehicle=car, bundles=[one.path for one in entries])
+        ) as plan,
+        ProgressLine("racing") as progress,
+    ):
+        result, number = plan.run(model_s=model_s, report=progress)
     if as_json:
         import json
 
         typer.echo(json.dumps({"number": number} | result.record(), indent=1))
     else:
         _print_result(result)
-        typer.echo(f"kept as race {number} of {board.path}")
+        typer.echo(f"kept as race {number} of {context.obj}")
 
 
 def _print_result(result: RaceResult) -> None:
-    for one in result.ranking:
-        time = one.status.replace("_", " ") if one.score_s is None else f"{one.score_s:.3f} s"
-        why = f" ({one.reason})" if one.reason else ""
-        typer.echo(f"{'–' if one.rank is None else one.rank:>3}  {one.label}  {time}{why}")
+    for entrant in result.ranking:
+        time = entrant.status.replace("_", " ") if entrant.score_s is None else f"{entrant.score_s:.3f} s"
+        reason = f" ({entrant.reason})" if entrant.reason else ""
+        typer.echo(f"{'–' if entrant.rank is None else entrant.rank:>3}  {entrant.label}  {time}{reason}")
 
 
 @app.command("show")
 def show(context: typer.Context) -> None:
-    """Show the tables: each owner's best race on each track under the same rules."""
+    """Show the tables: each label's best race on each track under the same rules."""
     from rich.console import Console
     from rich.table import Table
 
@@ -227,7 +116,7 @@ def show(context: typer.Context) -> None:
 @app.command("export")
 def export(
     context: typer.Context,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File: .csv, .json or .md.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write this .csv, .json or .md file.")],
 ) -> None:
     """Write the tables into a CSV, JSON or Markdown file."""
     from racer.assets import write_atomically
@@ -235,21 +124,21 @@ def export(
     from racer.race.leaderboard.standings import export_boards, standings
     from racer.race.leaderboard.store import Leaderboard
 
-    forms: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "md"}
-    if output.suffix not in forms:
+    formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "md"}
+    if output.suffix not in formats:
         raise ConfigError(f"{output} has no suffix that tables can be written in; give .csv, .json or .md")
     boards = standings(Leaderboard(context.obj).races())
-    write_atomically(output, export_boards(boards, forms[output.suffix]))
+    write_atomically(output, export_boards(boards, formats[output.suffix]))
     typer.echo(f"wrote {output}")
 
 
 @app.command("page")
 def page(
     context: typer.Context,
-    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file.")] = Path("leaderboard.html"),
-    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Leaderboard",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write this HTML file.")] = Path("leaderboard.html"),
+    title: Annotated[str, typer.Option(help="Give the page this heading.")] = "Leaderboard",
 ) -> None:
-    """Write one HTML page with the tables and pictures of the tracks; it needs no network and no script."""
+    """Write one HTML page with the tables and pictures of the tracks; it needs neither network nor script."""
     from racer.assets import write_atomically
     from racer.errors import ConfigError
     from racer.race.leaderboard.standings import standings
@@ -260,37 +149,139 @@ def page(
         raise ConfigError(f"{output} is a folder; name the page's file, as in -o {output / 'leaderboard.html'}")
     board = Leaderboard(context.obj)
     races = board.races()
-    shown = [page_board(board, one, output) for one in standings(races)]
+    shown = [page_board(board, standing, output) for standing in standings(races)]
     count = f"{len(races)} race{'s' if len(races) != 1 else ''}"
-    told = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
-    write_atomically(output, leaderboard_page(title, shown, summary=told).encode("utf-8", errors="replace"))
+    summary = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
+    write_atomically(output, leaderboard_page(title, shown, summary=summary).encode("utf-8", errors="replace"))
     typer.echo(f"wrote {output}  ({output.stat().st_size / 1e3:,.0f} kB)")
 
 
 @app.command("verify")
 def verify(
     context: typer.Context,
-    races: Annotated[list[int] | None, typer.Argument(help="Numbers of races; all without.")] = None,
-    model_s: Annotated[float, typer.Option(min=0.1, help="s of wall time that each model may take.")] = 600.0,
+    races: Annotated[list[int] | None, typer.Argument(help="Numbers of races; by default all.")] = None,
+    model_s: Annotated[
+        float, typer.Option(min=0.1, help="Void a race when an entrant's model takes more wall time than this [s].")
+    ] = 600.0,
 ) -> None:
     """Run races again and compare: every bit on the same machine and versions, else status and times.
 
-    On another machine a race stands where everybody's status is the same and times are within one control step. Exits 1
-    where one does not stand.
+    On another machine a race is confirmed where all statuses are equal and times are within one control step. Exits 1
+    where a race is not confirmed.
     """
     from racer.cli.progress import ProgressLine
     from racer.race.leaderboard.store import Leaderboard, LeaderboardError
     from racer.race.leaderboard.verify import verify as rerun
 
     board = Leaderboard(context.obj)
-    kept = {one.number: one for one in board.races()}
-    if missing := [number for number in races or () if number not in kept]:
-        raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(kept)}")
+    stored = {race.number: race for race in board.races()}
+    if missing := [number for number in races or () if number not in stored]:
+        raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(stored)}")
     failed = 0
-    for number in races or kept:
+    for number in races or stored:
         with ProgressLine("racing") as progress:
-            found = rerun(board, kept[number], model_s=model_s, report=progress)
-        typer.echo(found.told)
-        failed += bool(found.differences)
+            verification = rerun(board, stored[number], model_s=model_s, report=progress)
+        typer.echo(verification.summary)
+        failed += bool(verification.differences)
     if failed:
-        raise LeaderboardError(f"{failed} of {len(races or kept)} races do not stand up to a rerun")
+        raise LeaderboardError(f"{failed} of {len(races or stored)} races differ from their rerun")
+
+
+def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoard:
+    """Return one board for a page that is written to `output`."""
+    from racer.race.leaderboard.standings import board_title
+    from racer.report.leaderboard_page import PageBoard, PageColumn
+
+    columns = (
+        PageColumn(head=""),
+        PageColumn(head="label", words=True),
+        PageColumn(head="time s"),
+        PageColumn(head="gap s", minor=True),
+        PageColumn(head="best lap s"),
+        PageColumn(head="penalty s", minor=True),
+        PageColumn(head="faults", minor=True),
+        PageColumn(head="races", minor=True),
+        PageColumn(head="date", minor=True),
+        PageColumn(head="bundle", words=True, minor=True),
+    )
+    leader = board.rows[0]
+    lap = _lap(leaderboard, leader)
+    title, _, summary = board_title(board).partition(": ")
+    return PageBoard(
+        title=title,
+        summary=summary[0].upper() + summary[1:],
+        track=leaderboard.inputs(board.number).track,
+        figures=_figures(board),
+        columns=columns,
+        rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),
+        lap=lap,
+        driver=leader.result.label,
+    )
+
+
+def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
+    ranked = [row for row in board.rows if row.place is not None]
+    laps = [(row.result.best_lap_s, row.result.label) for row in board.rows if row.result.best_lap_s is not None]
+    best = min(laps, default=None)
+    newest = max(row.stored.added for row in board.rows)[:10]
+    return (
+        ("Best time", f"{ranked[0].result.score_s:.3f} s" if ranked else "–", ranked[0].result.label if ranked else ""),
+        ("Best lap", "–" if best is None else f"{best[0]:.3f} s", "" if best is None else best[1]),
+        ("Entrants", str(len(board.rows)), f"{len(ranked)} ranked"),
+        ("Entries", str(sum(row.races for row in board.rows)), f"newest {newest}"),
+    )
+
+
+def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) -> PageRow:
+    from racer.report.leaderboard_page import PageRow
+
+    result = row.result
+    first = board.rows[0].result.score_s
+    gap = "" if result.score_s is None or first is None or result.score_s == first else f"+{result.score_s - first:.3f}"
+    replay = _replay(leaderboard, row)
+    return PageRow(
+        cells=(
+            "–" if row.place is None else str(row.place),
+            result.label,
+            result.status.replace("_", " ") if result.score_s is None else f"{result.score_s:.3f}",
+            gap,
+            "–" if result.best_lap_s is None else f"{result.best_lap_s:.3f}",
+            f"{result.penalty_s:g}",
+            str(result.off_tracks + result.collisions),
+            str(row.races),
+            row.stored.added[:10],
+            result.sha256[:8],
+        ),
+        leads=row.place == 1,
+        replay="" if replay is None else _link(replay, output),
+    )
+
+
+def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
+    """Return the replay of a row's race; None where the file is gone or is not the one that the race wrote."""
+    if row.stored.result.replay is None:
+        return None
+    path = leaderboard.path.resolve().parent / row.stored.result.replay
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.stored.replay_sha256:
+        return None
+    return path
+
+
+def _link(path: Path, output: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, output.resolve().parent)).as_posix()
+    except ValueError:  # on another drive
+        return ""
+
+
+def _lap(leaderboard: Leaderboard, row: Standing) -> LapTrace | None:
+    from racer.replay import ReplayError, read_replay
+    from racer.report.leaderboard_page import fastest_lap
+
+    path = _replay(leaderboard, row)
+    if path is None:
+        return None
+    try:
+        return fastest_lap(read_replay(path), row.result.label)
+    except ReplayError:
+        return None

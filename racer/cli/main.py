@@ -6,7 +6,7 @@ Commands import what they need when they run, so that `racer --help` is quick an
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from racer import __version__
 from racer.cli import (
     bench,
     calibrate_sim,
+    car,
     deepracer,
     deploy,
     distill,
@@ -23,14 +24,13 @@ from racer.cli import (
     new,
     race,
     report,
+    rewards,
     show_sensors,
     tracks,
     train,
     video,
     watch,
 )
-from racer.cli.car import app as car
-from racer.cli.rewards import app as rewards
 from racer.errors import MissingExtra, RacerError
 
 app = typer.Typer(
@@ -40,24 +40,44 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("train")(train.train)
-app.command("distill")(distill.distill)
-app.command("new")(new.new)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("report")(report.report)
-app.command("watch")(watch.watch)
-app.command("video")(video.video)
-app.command("race")(race.race)
-app.command("show-sensors")(show_sensors.show_sensors)
-app.command("bench")(bench.bench)
-app.add_typer(tracks.app, name="tracks")
-app.add_typer(rewards, name="rewards")
-app.add_typer(deepracer.app, name="deepracer")
-app.add_typer(car, name="car")
-app.add_typer(leaderboard.app, name="leaderboard")
-app.command("deploy")(deploy.deploy)
-app.command("calibrate-sim")(calibrate_sim.calibrate_sim)
+
+# The panels of `racer --help`, and the commands in each, in their order.
+_PANELS: dict[str, dict[str, Any]] = {
+    "Train": {
+        "new": new.new,
+        "train": train.train,
+        "distill": distill.distill,
+        "evaluate": evaluate.evaluate,
+        "report": report.report,
+        "export": export.export,
+    },
+    "Tracks and rewards": {
+        "tracks": tracks.app,
+        "rewards": rewards.app,
+        "show-sensors": show_sensors.show_sensors,
+        "deepracer": deepracer.app,
+    },
+    "Race": {
+        "race": race.race,
+        "leaderboard": leaderboard.app,
+        "watch": watch.watch,
+        "video": video.video,
+    },
+    "Car": {
+        "car": car.app,
+        "deploy": deploy.deploy,
+        "calibrate-sim": calibrate_sim.calibrate_sim,
+    },
+    "Tools": {
+        "bench": bench.bench,
+    },
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
 
 # Import name -> the extra that brings it.
 _EXTRAS = {
@@ -85,8 +105,8 @@ _EXTRAS = {
 }
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"racer {__version__}")
         raise typer.Exit
 
@@ -101,7 +121,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a `RacerError` is one line on stderr and exit 1."""
+    """Run the command line; a `RacerError` is one line on standard error and exit 1."""
     try:
         app()
     except RacerError as error:
@@ -118,7 +138,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        # A full disk or a folder without permission is the user's to mend, not a bug.
+        # A full disk or a folder without permission is for the user to fix; it is not a bug.
         _fail(RacerError(f"{error.filename or 'file system'}: {error.strerror or error}"))
 
 

@@ -1,12 +1,7 @@
-"""What `racer train` and `racer distill` do alike: showing where a run is, stopping it, and going on with it.
+"""What a terminal shows while a command works: a line with a bar, and the course of a training or a distillation.
 
-What a terminal shows while somebody waits: for compiling, for a race, for a film.
-
-What `racer train` and `racer distill` show alike: where the run is, a bar, how it ended, and what to do next.
-
-What `racer train` shows: a progress bar, a line for each evaluation, and what to do next.
-
-What `racer distill` shows: the teacher's training, then a bar and a line for each evaluation of the student.
+`ProgressLine` is for compiling, races and films. `TrainingDisplay` and `DistillDisplay` print where the run is, a line
+for each evaluation and the next commands, and show a bar in between; without a terminal the bar is left out.
 """
 
 from __future__ import annotations
@@ -30,18 +25,18 @@ if TYPE_CHECKING:
     from racer.train.ppo.session import TrainingOutcome
 
 STARTING = "compiling and starting"
-"""The first time that something is simulated or drawn after an installation, which takes up to a minute."""
+"""Text before the work begins: the first run after an installation compiles for up to a minute."""
 
 
 class ProgressLine:
-    """A line with a bar on the terminal of standard error, gone at the end; nothing where there is no terminal."""
+    """A line with a bar on standard error, removed at the end; nothing where standard error is not a terminal."""
 
     def __init__(self, doing: str, *, first: str = STARTING) -> None:
-        """Nothing is shown yet.
+        """Make the line; it is shown inside the `with` block.
 
         Args:
-            doing: what is done, in a word or two.
-            first: what is said before it is known how much of it is done.
+            doing: What the command does, in a word or two.
+            first: Text until the first fraction is reported.
         """
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._doing = doing
@@ -49,15 +44,15 @@ class ProgressLine:
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[told]}", markup=False),
+            TextColumn("{task.fields[text]}", markup=False),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("wait", total=None, told=first)
+        self._task = self._bar.add_task("wait", total=None, text=first)
 
     def __enter__(self) -> Self:
-        # To be stopped by a machine is like Ctrl-C: what is half done is tidied up.
+        # A stop by a machine is like Ctrl-C: temporary files are removed.
         self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._bar.start()
         return self
@@ -66,38 +61,46 @@ class ProgressLine:
         self._bar.stop()
         signal.signal(signal.SIGTERM, self._before)
 
-    def __call__(self, share: float | None) -> None:
-        """So much of it is done; None while it has not begun."""
-        if share is not None:
-            self._bar.update(self._task, total=1.0, completed=share, told=self._doing)
+    def __call__(self, fraction: float | None) -> None:
+        """Move the bar to the finished fraction, 0..1; None while the work has not begun."""
+        if fraction is not None:
+            self._bar.update(self._task, total=1.0, completed=fraction, text=self._doing)
 
 
 class LearningOutcome(Protocol):
-    """What learning left, as far as it is told alike."""
+    """Result of a training or a distillation, as far as both are printed in the same way."""
 
     @property
     def seconds(self) -> float:
-        """s of wall time."""
+        """Wall time [s]."""
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """Record of the best evaluation; None where nothing was kept."""
+        """Record of the best evaluation; None where no checkpoint was kept."""
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was stopped."""
+        """Whether the user stopped it."""
 
 
 class LearningDisplay:
-    """Follows a run that learns on a terminal; where there is none, evaluations alone are printed.
+    """Shows the course of a run on a terminal; without one, evaluations alone are printed.
 
     Attributes:
-        console: prints paths and names as they are, on one line, however long.
-        bar: the terminal's; without a task until one is added.
+        console: Prints paths and names as they are, each on one line.
+        bar: Bar of the terminal.
+        path: Run folder.
     """
 
     def __init__(self, command: str, path: Path, tracks: Sequence[str], *, evaluate_options: str = "") -> None:
-        """`command` is racer's that learns; `path` the run folder; `evaluate_options` go with the next command."""
+        """Print where the run is and what it learns on.
+
+        Args:
+            command: Command that learns: `train` or `distill`.
+            path: Run folder.
+            tracks: Names of the tracks.
+            evaluate_options: Options of the `racer evaluate` command that is printed at the end.
+        """
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.path = path
         self._command, self._evaluate_options = command, evaluate_options
@@ -107,13 +110,13 @@ class LearningDisplay:
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
             expand=True,
         )
-        self._task = self.bar.add_task(command, total=1.0, told="compiling and starting")
+        self._task = self.bar.add_task(command, total=1.0, text=STARTING)
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -122,56 +125,56 @@ class LearningDisplay:
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def move(self, done: float, told: str) -> None:
-        """Move the bar to the share `done`, with what is told beside it."""
-        self.bar.update(self._task, completed=done, told=told)
+    def update_bar(self, done: float, text: str) -> None:
+        """Move the bar to the finished fraction `done`, 0..1, with `text` beside it."""
+        self.bar.update(self._task, completed=done, text=text)
 
-    def end(self, amount: str, outcome: LearningOutcome) -> None:
-        """Say what was reached, and the next commands; `amount` is how much was learned, in words."""
+    def finish(self, amount: str, outcome: LearningOutcome) -> None:
+        """Print the outcome and the next commands; `amount` is how much was learned, such as `600,000 steps`."""
         how = "stopped" if outcome.interrupted else "done"
         self.console.print(f"{how}: {amount} in {outcome.seconds:.0f} s")
         if outcome.interrupted:
-            self._how_to_go_on()
+            self._print_resume()
         if outcome.best is not None:
             self.console.print(f"evaluate  racer evaluate {self.path} --laps 5{self._evaluate_options}")
             self.console.print(f"export    racer export {self.path} -o my_car.bundle")
 
     def stopped(self) -> None:
-        """Say how to go on after a stop that left no outcome."""
+        """Print how to resume after a stop that left no outcome."""
         self.console.print("stopped")
-        self._how_to_go_on()
+        self._print_resume()
 
-    def _how_to_go_on(self) -> None:
-        self.console.print(f"go on     racer {self._command} --resume {self.path}")
+    def _print_resume(self) -> None:
+        self.console.print(f"resume    racer {self._command} --resume {self.path}")
 
 
 def format_percent(value: float | None) -> str:
-    """A share of the lap in %, or `-` where none is known."""
+    """Return a value [%] as text, `-` for None."""
     return "-" if value is None else f"{value:.0f} %"
 
 
 def describe_laps(evaluations: Sequence[Evaluation]) -> str:
-    """How many laps of all were completed."""
+    """Return how many laps of all were completed."""
     laps = [lap for result in evaluations for lap in result.laps]
     return f"{sum(lap.completed for lap in laps)}/{len(laps)} laps"
 
 
 def describe_progress(evaluations: Sequence[Evaluation]) -> str:
-    """The mean progress over the tracks that were evaluated."""
+    """Return the mean progress over the tracks that were evaluated."""
     return f"mean progress {format_percent(sum(result.mean_progress for result in evaluations) / len(evaluations))}"
 
 
 class TrainingDisplay(LearningDisplay):
-    """Follows a training on a terminal; where there is none, evaluations alone are printed."""
+    """Shows a training; a `TrainingListener`."""
 
     def __init__(self, config: TrainConfig, path: Path) -> None:
-        """`path` is the run folder."""
+        """Print where the run is; `path` is the run folder."""
         super().__init__("train", path, config.track)
         self._reward = config.reward
         self._function: Reward | None = None
 
     def rewarded(self, reward: Reward) -> None:
-        """Say how the reward function runs, and why where it is not compiled."""
+        """Print how the reward function runs, and why where it is not compiled."""
         self._function = reward
         how = {"compiled": "compiled", "python": "runs as plain Python"}.get(reward.path, f"a {reward.path}")
         reason = getattr(reward, "reason", "")
@@ -180,23 +183,25 @@ class TrainingDisplay(LearningDisplay):
     def progress(self, progress: TrainingProgress) -> None:
         """Move the bar."""
         best = "-" if progress.best_lap_s is None else f"{progress.best_lap_s:.2f} s"
-        come = format_percent(progress.mean_progress)
-        told = f"{progress.steps_per_s:>6,.0f} steps/s  progress {come:>5}  laps {progress.laps:,}  best {best}"
-        self.move(progress.done, told)
+        text = (
+            f"{progress.steps_per_s:>6,.0f} steps/s  progress {format_percent(progress.mean_progress):>5}  "
+            f"laps {progress.laps:,}  best {best}"
+        )
+        self.update_bar(progress.done, text)
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
-        """Print a line."""
+        """Print a line for the evaluation."""
         times = [seconds for result in evaluations for seconds in result.times]
-        told = f"best lap {min(times):.2f} s" if times else describe_progress(evaluations)
+        result = f"best lap {min(times):.2f} s" if times else describe_progress(evaluations)
         mark = "  kept as best" if best else ""
-        self.console.print(f"{steps:>10,} steps  {describe_laps(evaluations)}  {told}{mark}")
+        self.console.print(f"{steps:>10,} steps  {describe_laps(evaluations)}  {result}{mark}")
 
     def summary(self, outcome: TrainingOutcome) -> None:
-        """Say what was reached, and the next commands."""
-        self.end(f"{outcome.steps:,} steps", outcome)
+        """Print the outcome and the next commands."""
+        self.finish(f"{outcome.steps:,} steps", outcome)
 
     def prints(self) -> None:
-        """The last lines that the reward function printed."""
+        """Print the last lines that the reward function printed."""
         count = getattr(self._function, "printed_lines", 0)
         lines = list(getattr(self._function, "last_prints", []))
         self.console.print(f"the reward function printed {count:,} lines" + (", the last:" if lines else ""))
@@ -205,55 +210,55 @@ class TrainingDisplay(LearningDisplay):
 
 
 class DistillDisplay(LearningDisplay):
-    """Follows a distillation on a terminal; where there is none, evaluations alone are printed."""
+    """Shows a distillation, its teacher's training included; a `DistillListener`."""
 
     def __init__(self, config: DistillConfig, path: Path) -> None:
-        """`path` is the run folder."""
+        """Print where the run is; `path` is the run folder."""
         disturbance = config.env.disturbance
         super().__init__("distill", path, config.track, evaluate_options=f" --disturbance {disturbance}")
         self.console.print(f"disturbed {disturbance}")
 
     def teacher(self) -> TeacherDisplay:
-        """Who follows the teacher's training."""
+        """Return the listener of the teacher's training."""
         return TeacherDisplay(self.console, self.bar)
 
     def taught(self, seconds: float) -> None:
-        """Say that the teacher is there."""
+        """Print that the teacher is trained, after `seconds` of wall time [s]."""
         self.console.print(f"teacher   {self.path / 'teacher.bundle'}, after {seconds:.0f} s")
 
     def progress(self, standing: DistillProgress) -> None:
         """Move the bar."""
-        come, drives = format_percent(standing.mean_progress), format_percent(100.0 * standing.student_share)
-        told = f"{standing.frames_per_s:>6,.0f} frames/s  loss {standing.loss:.4f}  progress {come:>5}  drives {drives}"
-        self.move(standing.done, told)
+        mean_progress, drives = format_percent(standing.mean_progress), format_percent(100.0 * standing.student_share)
+        text = f"{standing.frames_per_s:>6,.0f} frames/s  loss {standing.loss:.4f}  "
+        self.update_bar(standing.done, f"{text}progress {mean_progress:>5}  drives {drives}")
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
-        """Print a line."""
+        """Print a line for the evaluation."""
         mark = "  kept as best" if best else ""
         self.console.print(f"{steps:>10,} frames  {describe_laps(evaluations)}  {describe_progress(evaluations)}{mark}")
 
     def summary(self, outcome: DistillOutcome) -> None:
-        """Say what was reached, and the next commands."""
-        self.end(f"{outcome.frames:,} frames", outcome)
+        """Print the outcome and the next commands."""
+        self.finish(f"{outcome.frames:,} frames", outcome)
 
 
 class TeacherDisplay:
-    """Follows the teacher's training on the same bar."""
+    """Shows the teacher's training on the bar of the distillation."""
 
     def __init__(self, console: Console, bar: Progress) -> None:
         self._console, self._bar = console, bar
-        self._task = bar.add_task("teacher", total=1.0, told="the teacher is trained")
+        self._task = bar.add_task("teacher", total=1.0, text="training the teacher")
 
     def rewarded(self, reward: Reward) -> None:
-        """Nothing: the reward is the configuration's."""
+        """Print nothing: the reward function is that of the configuration."""
 
     def progress(self, progress: TrainingProgress) -> None:
         """Move the bar."""
-        told = f"teacher  {progress.steps_per_s:>6,.0f} steps/s  progress {format_percent(progress.mean_progress):>5}"
-        self._bar.update(self._task, completed=progress.done, told=told, visible=progress.done < 1.0)
+        text = f"teacher  {progress.steps_per_s:>6,.0f} steps/s  progress {format_percent(progress.mean_progress):>5}"
+        self._bar.update(self._task, completed=progress.done, text=text, visible=progress.done < 1.0)
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
-        """Print a line."""
+        """Print a line for the evaluation."""
         mark = ", kept as best" if best else ""
-        told = f"{describe_laps(evaluations)}  {describe_progress(evaluations)}"
-        self._console.print(f"{steps:>10,} steps   {told}  teacher{mark}")
+        result = f"{describe_laps(evaluations)}  {describe_progress(evaluations)}"
+        self._console.print(f"{steps:>10,} steps   {result}  teacher{mark}")

@@ -9,9 +9,9 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder; it may be unfinished.")],
+    run: Annotated[Path, typer.Argument(help="Run folder; its training may be unfinished.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="HTML file; report.html in the run folder without.")
+        Path | None, typer.Option("--output", "-o", help="Write this HTML file; by default RUN/report.html.")
     ] = None,
 ) -> None:
     """Write one HTML page about a run: curves, laps, paths, actions, ends of episodes, configuration, reward."""

@@ -1,7 +1,4 @@
-"""What `racer train` and `racer distill` do alike: going on with a run, and stopping it.
-
-`racer train`.
-"""
+"""`racer train`, and what `racer distill` shares with it: resuming a run, and stopping it."""
 
 from __future__ import annotations
 
@@ -20,64 +17,74 @@ _Outcome = TypeVar("_Outcome")
 
 
 def open_to_resume(path: Path, others: Mapping[str, bool]) -> RunFolder:
-    """The run to go on with.
+    """Open the run that is to be resumed.
 
     Args:
-        others: each option that would change what the run began with, and whether it was given.
+        path: The run folder.
+        others: Each option that would change how the run was started, and whether it was given.
 
     Raises:
-        ConfigError: one was given.
-        RunError: there is no run.
+        ConfigError: such an option was given.
+        RunError: the folder does not hold a run.
     """
     from racer.errors import ConfigError
     from racer.runs import open_run
 
     if given := [option for option, is_given in others.items() if is_given]:
-        raise ConfigError(f"--resume goes on with what the run began with; leave out {', '.join(given)}")
+        raise ConfigError(f"--resume keeps the options that the run was started with; leave out {', '.join(given)}")
     return open_run(path)
 
 
-def learn_until_stopped(progress: LearningDisplay, learn: Callable[[], _Outcome]) -> _Outcome:
+def learn_until_stopped(display: LearningDisplay, learn: Callable[[], _Outcome]) -> _Outcome:
     """Learn with the bar shown.
 
     Raises:
-        typer.Exit: it was stopped (130) before there was an outcome.
+        typer.Exit: learning was stopped (130) before there was an outcome.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped by a machine is like Ctrl-C
-    with progress:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop by a machine is like Ctrl-C
+    with display:
         try:
             return learn()
         except KeyboardInterrupt:
-            progress.stopped()
+            display.stopped()
             raise typer.Exit(130) from None
 
 
 def train(
     track: Annotated[
         list[str] | None,
-        typer.Option("--track", "-t", help="Name, file or `generated:1..50`; may be given several times."),
+        typer.Option("--track", "-t", help="Train on this track: a name, a file or `generated:1..50`; repeatable."),
     ] = None,
-    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Reward function: name or file.")] = None,
-    vehicle: Annotated[str | None, typer.Option(help="Vehicle: name or file.")] = None,
-    config: Annotated[str, typer.Option("--config", "-c", help="Configuration: name or file.")] = "default",
+    reward: Annotated[
+        str | None, typer.Option("--reward", "-r", help="Train with this reward function: a name or a file.")
+    ] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Train with this vehicle: a name or a file.")] = None,
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
+    ] = "default",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value on top, as in --set ppo.learning_rate=1e-4.")
+        list[str] | None,
+        typer.Option("--set", help="Set key=value on top, as in --set ppo.learning_rate=1e-4; repeatable."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall time at most.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; a new one in ./runs without.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run after a stop of any kind.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after this wall time [min]; by default as configured.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed all that happens by chance; by default as configured.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Write the run into this folder; by default a new one in ./runs.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume this run after a stop of any kind.")] = None,
     show_prints: Annotated[
-        bool, typer.Option("--show-prints", help="Run the reward as plain Python and show its last prints at the end.")
+        bool, typer.Option("--show-prints", help="Run the reward as plain Python and print its last prints at the end.")
     ] = False,
     deepracer_logs: Annotated[
         bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
     ] = False,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Run or bundle whose weights to start from.")
+        Path | None, typer.Option("--from", help="Start from the weights of this run or bundle.")
     ] = None,
 ) -> None:
-    """Train a policy with PPO; leaves a run folder. Without options: the shipped track and reward function."""
+    """Train a policy with PPO and leave a run folder; by default with the shipped track and reward function."""
     from racer.cli.progress import TrainingDisplay
     from racer.config.read import read_train
 
@@ -102,12 +109,12 @@ def train(
         resolved = run_folder.resumed_config(run, settings)
     else:
         run = run_folder.new_run(resolved, run_dir, start_from=start_from)
-    progress = TrainingDisplay(resolved, run.path)
+    display = TrainingDisplay(resolved, run.path)
     outcome = learn_until_stopped(
-        progress, lambda: session.train(resolved, run, resume=resume is not None, report=progress)
+        display, lambda: session.train(resolved, run, resume=resume is not None, report=display)
     )
-    progress.summary(outcome)
+    display.summary(outcome)
     if show_prints:
-        progress.prints()
+        display.prints()
     if outcome.interrupted:
         raise typer.Exit(130)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.bundle import SUFFIX, read_bundle
+from racer.bundle import SUFFIX, Bundle, read_bundle
 from racer.config.actions import ContinuousActions, DiscreteActions
 from racer.contract import SensorSpec, state_sensor
 from racer.errors import AssetError
@@ -72,11 +72,18 @@ def load_policy(
         return RandomPolicy(action_space, seed=seed)
     if spec == "pure_pursuit":
         return PurePursuitPolicy()
-    path = find_bundle(spec)
+    return OnnxPolicy(read_policy_bundle(spec, find_bundle(spec)))
+
+
+def read_policy_bundle(spec: str | Path, path: Path) -> Bundle:
+    """Read the bundle at `path` that was found for `spec`; a checkpoint of a run is named `run/checkpoint`.
+
+    Raises:
+        BundleError: the bundle is broken, tampered with or too new.
+    """
     bundle = read_bundle(path)
-    if Path(spec).is_dir():  # `best` alone would name no run
-        bundle = replace(bundle, name=f"{path.parent.resolve().name}/{path.stem}")
-    return OnnxPolicy(bundle)
+    # `best` alone would not say which run.
+    return replace(bundle, name=f"{path.parent.resolve().name}/{path.stem}") if Path(spec).is_dir() else bundle
 
 
 def find_bundle(spec: str | Path) -> Path:

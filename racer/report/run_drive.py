@@ -9,18 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
-from racer.config.read import read_vehicle
 from racer.errors import RacerError
 from racer.evaluate import Lap, evaluate
-from racer.policy.load import find_bundle, load_policy
 from racer.policy.protocol import Policy
 from racer.report.run_record import RunRecord
-from racer.reward.load import load_reward
 from racer.reward.protocol import Reward
 from racer.reward.rows import Waypoints
 from racer.sim.world import World
 from racer.track.load import load_track
 from racer.track.track import Track
+from racer.trained_policy import TrainedPolicy, find_trained_policy
 
 TRACKS_DRIVEN = 5
 """Of many tracks, those of the first evaluations."""
@@ -82,11 +80,10 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     lacks: `notes` says so.
     """
     try:
-        bundle = find_bundle(record.folder.path)
-        policy = load_policy(record.folder.path)
+        trained = find_trained_policy(record.folder.path)
+        policy, vehicle = trained.policy, trained.vehicle
         named = zip(record.track_names, record.folder.tracks, strict=False)  # a file's name may be another
         tracks = [replace(load_track(file), name=name) for name, file in islice(named, TRACKS_DRIVEN)]
-        vehicle = read_vehicle(record.folder.vehicle)
     except RacerError as error:
         return DrivenRun(notes=(f"No laps could be driven: {error}",))
     driven, notes = [], []
@@ -94,7 +91,7 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
         mine = [one.result for one in record.best if one.result.track == track.name]
         laps, seed = (len(mine[0].laps), mine[0].seed) if mine else (_LAPS, _SEED)
         try:
-            reward, note = _reward(record, laps)
+            reward, note = _reward(trained, laps)
             shown, failed = _with_reward(policy, track, vehicle, laps=laps, seed=seed, reward=reward)
             more = drive_laps(policy, track, vehicle, laps=episodes, seed=EPISODES_SEED)
         except RacerError as error:
@@ -105,16 +102,16 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     if left_out > 0:
         notes.append(f"Only the first {len(tracks)} of {len(record.track_names)} tracks are driven here.")
     return DrivenRun(
-        checkpoint=_checkpoint(bundle.name, policy),
-        table=_table(policy),
+        checkpoint=_checkpoint(trained),
+        table=_table(trained),
         tracks=tuple(driven),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _reward(record: RunRecord, laps: int) -> tuple[Reward | None, str]:
+def _reward(trained: TrainedPolicy, laps: int) -> tuple[Reward | None, str]:
     try:
-        return load_reward(record.folder.reward, n_worlds=laps), ""
+        return trained.load_reward(laps), ""
     except RacerError as error:
         return None, str(error)
 
@@ -133,14 +130,13 @@ def _with_reward(
     return drive_laps(policy, track, vehicle, laps=laps, seed=seed), failed
 
 
-def _checkpoint(name: str, policy: Policy) -> str:
-    contract = getattr(policy, "contract", None)
-    return name if contract is None else f"{name}, made after {contract.trained_on.steps:,} steps"
+def _checkpoint(trained: TrainedPolicy) -> str:
+    assert trained.file is not None and trained.contract is not None
+    return f"{trained.file.name}, made after {trained.contract.trained_on.steps:,} steps"
 
 
-def _table(policy: Policy) -> tuple[tuple[float, float], ...] | None:
-    space = getattr(getattr(policy, "contract", None), "action_space", None)
-    rows = getattr(space, "table", None)
+def _table(trained: TrainedPolicy) -> tuple[tuple[float, float], ...] | None:
+    rows = getattr(trained.contract and trained.contract.action_space, "table", None)
     return None if rows is None else tuple((float(angle), float(speed)) for angle, speed in rows)
 
 

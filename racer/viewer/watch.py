@@ -1,0 +1,225 @@
+"""From what a user types after `racer watch` and `racer video` to a window or a film.
+
+Several replays play together as ghosts. Several policies drive together on the track of the first one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from racer.assets import did_you_mean
+from racer.errors import ConfigError, MissingExtra
+from racer.replay import is_replay, merge_replays, read_replay, write_replay
+from racer.trained_policy import TrainedPolicy, find_trained_policy
+from racer.viewer.controls import ManualPolicy, Overlay, ViewMode, ViewOptions
+from racer.viewer.live import DEFAULT_RATE_HZ, LiveDriver, LiveSource, make_driver
+from racer.viewer.playback import PlaybackSource, ReplaySource
+from racer.viewer.video import SUFFIXES, ProgressCallback, frame_count, write_video
+from racer.viewer.window import ViewerWindow
+
+SIZE_MIN = 64
+"""Smallest width and height of a film [pixels]."""
+GIF_RATE_MAX = 50.0
+"""Most pictures per second that a GIF can have."""
+
+
+def parse_view_options(view: str, show: str) -> ViewOptions:
+    """Return the options that `--view` and `--show` name.
+
+    Raises:
+        ConfigError: a view or an overlay is unknown.
+    """
+    views = {mode.value: mode for mode in ViewMode}
+    if view not in views:
+        raise ConfigError(f"--view is `{view}`; allowed are {', '.join(views)}.{did_you_mean(view, list(views))}")
+    overlays = {overlay.name.lower(): overlay for overlay in Overlay}
+    names = [name.strip() for name in show.split(",") if name.strip()]
+    for name in names:
+        if name not in overlays:
+            hint = did_you_mean(name, list(overlays))
+            raise ConfigError(f"--show has `{name}`; allowed are {', '.join(overlays)}.{hint}")
+    return ViewOptions(view=views[view], overlays={overlays[name] for name in names})
+
+
+def is_replay_file(spec: str) -> bool:
+    """Return whether an argument of the user means a replay file, not a policy."""
+    return Path(spec).suffix == ".replay" or (Path(spec).is_file() and is_replay(spec))
+
+
+def read_replays(files: Sequence[str | Path]) -> ReplaySource:
+    """Read replay files; several play together, each under its file's name.
+
+    Raises:
+        ReplayError: a file is not a replay, or they are of different tracks.
+    """
+    paths = [Path(file) for file in files]
+    return ReplaySource(merge_replays([read_replay(path) for path in paths], [path.stem for path in paths]))
+
+
+def open_source(
+    specs: Sequence[str],
+    *,
+    track: str | None = None,
+    vehicle: str | None = None,
+    reward: str | None = None,
+    seed: int = 0,
+    live: bool = False,
+    me: bool = False,
+) -> tuple[PlaybackSource, ManualPolicy | None]:
+    """Open replays, or policies that drive while they are watched.
+
+    Args:
+        specs: Replay files, or run folders, bundles and policies that need no training.
+        track: Track instead of the first policy's own.
+        vehicle: Vehicle instead of the first policy's own.
+        reward: Reward function instead of each run's own.
+        seed: Seed of all that happens by chance.
+        live: Follow the training of a run: drive its newest checkpoint.
+        me: Add a car that the user drives.
+
+    Returns:
+        The source, and the policy that the keyboard drives; None where there is none.
+
+    Raises:
+        ConfigError: replays and policies are mixed, or the options do not fit them.
+    """
+    if any(map(is_replay_file, specs)):
+        if live or me:
+            raise ConfigError("--live and --me need policies; a replay has been driven already")
+        if policies := [spec for spec in specs if not is_replay_file(spec)]:
+            raise ConfigError(f"`{policies[0]}` is not a replay; watch either replays or policies, not both at once")
+        return read_replays(specs), None
+    trained = [
+        find_trained_policy(spec, seed=seed, track=track, vehicle=vehicle, reward=reward, newest=live) for spec in specs
+    ]
+    if live and (len(trained) != 1 or trained[0].run is None):
+        raise ConfigError("--live follows one run; give its folder")
+    return _open_policies(trained, seed=seed, live=live, me=me)
+
+
+def _open_policies(
+    trained: Sequence[TrainedPolicy], *, seed: int, live: bool, me: bool
+) -> tuple[LiveSource, ManualPolicy | None]:
+    drivers = [make_driver(one, live=live) for one in trained]
+    track, vehicle = trained[0].track, trained[0].vehicle
+    person = None
+    if me:
+        rates = (driver.policy.control_rate_hz for driver in drivers)
+        person = ManualPolicy(vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
+        drivers.append(LiveDriver(policy=person))
+    return LiveSource(track, vehicle, drivers, seed=seed), person
+
+
+def show_source(
+    source: PlaybackSource,
+    person: ManualPolicy | None,
+    options: ViewOptions,
+    *,
+    scale: float | None = None,
+    replay: Path | None = None,
+) -> int:
+    """Show a source in a window until the user closes it, and write what policies drove.
+
+    Args:
+        source: What is shown.
+        person: The policy that the keyboard drives; None where there is none.
+        options: The view and overlays at the start.
+        scale: Pixels per point; None for the screen's own.
+        replay: Replay file to write at the end; None for none.
+
+    Returns:
+        Number of control steps of the source.
+
+    Raises:
+        ConfigError: `replay` was given for a source that is a replay itself.
+        RacerError: the machine has no display.
+    """
+    if replay is not None and not isinstance(source, LiveSource):
+        raise ConfigError("--replay writes what policies drive; these are replays already")
+    window = ViewerWindow(source, scale=scale, person=person)
+    options.follow = window.choices.follow
+    window.choices = options
+    window.run()
+    if replay is not None and isinstance(source, LiveSource):
+        write_replay(replay, source.replay())
+    return len(source.rows)
+
+
+def make_film(
+    specs: Sequence[str],
+    out: Path,
+    *,
+    track: str | None = None,
+    seconds: float = 20.0,
+    view: str = "track",
+    follow: int = 1,
+    speed: float = 1.0,
+    size: str | None = None,
+    fps: float | None = None,
+    show: str = "trails,names",
+    report: ProgressCallback = lambda fraction: None,
+) -> tuple[int, float]:
+    """Make a film of replays, or of policies that drive, without a display.
+
+    Args:
+        specs: Replay files, or run folders, bundles and policies that need no training.
+        out: The film: .mp4 or .gif.
+        track: Track instead of the first policy's own.
+        seconds: Time that policies drive [s].
+        view: `track`, `chase` or `camera`.
+        follow: Number of the car that is followed, from 1.
+        speed: Playback speed, in multiples of real time.
+        size: `WIDTHxHEIGHT` in pixels; None for 1280x800, and for 640x400 in a GIF.
+        fps: Pictures per second; None for 30, and for 15 in a GIF.
+        show: Overlays, separated by commas.
+        report: Called with the finished fraction, 0..1.
+
+    Returns:
+        Number of pictures, and length of the film [s].
+
+    Raises:
+        ConfigError: an option cannot be used.
+        MissingExtra: a package that makes films is not installed.
+    """
+    # A film needs surfaces and fonts, not a screen.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    gif = out.suffix.lower() == ".gif"
+    options, pixels = parse_view_options(view, show), _parse_size(size or ("640x400" if gif else "1280x800"))
+    check_film_path(out)
+    source, _ = open_source(specs, track=track)
+    if isinstance(source, LiveSource):
+        for _ in range(round(seconds / source.stage.control_dt)):
+            source.step()
+        source = ReplaySource(source.replay())
+    options.follow = min(follow, len(source.stage.cars)) - 1
+    rate = min(fps or 15.0, GIF_RATE_MAX) if gif else fps or 30.0
+    write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, report=report)
+    count = frame_count(source, frames_per_s=rate, speed=speed)
+    return count, count / rate
+
+
+def check_film_path(path: Path) -> None:
+    """Check that a film can be written, before the race that it shows is driven.
+
+    Raises:
+        ConfigError: the file is neither .mp4 nor .gif.
+        MissingExtra: the package that writes it is not installed.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"A film is {' or '.join(SUFFIXES)}, not `{path.name}`; give a name such as race.mp4")
+    package = "PIL" if path.suffix.lower() == ".gif" else "imageio_ffmpeg"
+    if find_spec(package) is None:
+        raise MissingExtra(f"Making a film (package `{package}`)", "view")
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
+    if match is None or min(int(match[1]), int(match[2])) < SIZE_MIN:
+        raise ConfigError(
+            f"--size is `{text}`; give width x height in pixels, {SIZE_MIN} or more each, such as 1280x800"
+        )
+    return int(match[1]), int(match[2])
