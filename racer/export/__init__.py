@@ -1,4 +1,8 @@
-"""ONNX from torch, checked; loads torch and stable-baselines3."""
+"""Exports trained policies: from torch to ONNX graphs in bundles, each compared with torch before it is written.
+
+`network` builds the torch policy of a contract, `graph` traces it and swaps weights, `checkpoint` compares the two
+runtimes and writes the bundle. In: a contract and weights; out: a `.bundle` that drives without torch.
+Importing this package loads torch and stable-baselines3 (extra `train`)."""
 
 from racer.errors import MissingExtra
 

@@ -1,6 +1,6 @@
-"""Does the graph do what the trained network does? Asked on recorded observations before a bundle is made.
+"""Writes bundles from a training or from another bundle, each checked on recorded observations first.
 
-Bundles from a training, and bundles from bundles; no file is left that was not compared with torch.
+The graph and the torch policy have to give the same outputs; a file that was not compared is never left on disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOLERANCE = GOLDEN_TOLERANCE
 
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
-    """How alike two runtimes are; differences are in parts of the output's range, at most 1e-5."""
+    """Largest differences between two runtimes, as fractions of the output's range; at most 1e-5 is accepted."""
 
     observations: int
     action_difference: float
@@ -48,7 +48,7 @@ def run_graph(
     *,
     source: str = "policy.onnx",
 ) -> GoldenSample:
-    """The graph's answers through onnxruntime, as a bundle's golden record.
+    """Return the graph's outputs through onnxruntime, as a bundle's golden record.
 
     Args:
         observations: (B, ...) as the sensors give them; where frames are stacked, the rows are taken for what one
@@ -69,13 +69,13 @@ def check_parity(
     Raises:
         ExportError: an output differs by more than 1e-5 of its range, or another action is chosen where
             torch's two
-            best logits are more than 1e-4 apart.
+            best logits differ by more than 1e-4.
     """
     return compare_outputs(run_graph(graph, contract, observations), policy, contract)
 
 
 def compare_outputs(answered: GoldenSample, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
-    """`check_parity` on answers that the graph gave already."""
+    """Compare outputs that the graph has already given with torch, as `check_parity` does."""
     with torch.no_grad():
         inputs = prepare_drive(contract, answered.inputs)
         tensors = [torch.from_numpy(np.array(inputs[sensor.name])) for sensor in contract.sensors]
@@ -105,7 +105,7 @@ def compare_outputs(answered: GoldenSample, policy: TorchPolicy, contract: Polic
 
 
 def _output_range(raw: NDArray) -> float:
-    """The range of an output, highest less lowest; a tenth of its size where it hardly moves (rounding)."""
+    """Return the range of an output, highest less lowest; a tenth of its size where it hardly moves (rounding)."""
     return float(max(np.ptp(raw), 0.1 * np.abs(raw).max(), 1e-6))
 
 
@@ -130,12 +130,12 @@ def write_checkpoint(
     """Write a policy in training as a bundle.
 
     Args:
-        path: of the bundle; what lies there is replaced.
+        path: Where the bundle is written; an existing file is replaced.
         policy: the trainer's policy, built with `policy_arguments(contract)`.
-        contract: what it sees and says.
+        contract: Its observations, preprocessing and actions.
         observations: (B, ...) for each sensor in SI units, recorded while it drove; they become the golden
             inputs.
-        graph: what `trace(contract)` gave, so that it is done once for a training.
+        graph: Result of `trace(contract)`, so that a training traces once.
 
     Raises:
         ExportError: the graph does not do what the policy does.
@@ -149,13 +149,13 @@ def write_checkpoint(
 
 
 def export_bundle(source: Path | str, path: Path | str) -> ParityReport:
-    """`racer export`: a run's best checkpoint, or a bundle, compared anew with torch and written to `path`.
+    """Compare a run's best checkpoint, or a bundle, with torch again and write it to `path` (`racer export`).
 
     The torch policy is built from the contract and `weights.npz`; the recorded observations are the bundle's
     own.
 
     Raises:
-        AssetError: there is no such run or bundle.
+        AssetError: the run or bundle does not exist.
         BundleError: it is broken, or this onnxruntime does not answer as recorded.
         ExportError: its graph does not do what its weights do in torch.
     """

@@ -1,4 +1,4 @@
-"""From a contract to an ONNX graph, once; from a training's weights into that graph, at every checkpoint.
+"""Traces a contract's ONNX graph once, and puts a training's weights into that graph at every checkpoint.
 
 The graph depends on the contract alone. It is traced with random weights, because the exporter joins and
 folds weights that are equal or zero, as fresh biases are, and such a graph could not take other weights.
@@ -28,7 +28,7 @@ _KEY = "racer.parameters"
 
 
 def export_onnx(policy: TorchPolicy, contract: PolicyContract) -> bytes:
-    """The ONNX graph of a trained policy.
+    """Return the ONNX graph of a trained policy.
 
     Raises:
         ExportError: the policy is not the contract's network, or the graph cannot be made.
@@ -37,7 +37,7 @@ def export_onnx(policy: TorchPolicy, contract: PolicyContract) -> bytes:
 
 
 def trace(contract: PolicyContract) -> bytes:
-    """The contract's graph with random weights, for `swap_weights`. The same contract gives the same bytes.
+    """Trace the contract's graph with random weights, for `swap_weights`. The same contract gives the same bytes.
 
     Raises:
         ExportError: the exporter changed the weights, so that they could not be swapped.
@@ -58,10 +58,10 @@ def trace(contract: PolicyContract) -> bytes:
 
 
 def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
-    """A traced graph with other weights.
+    """Return a traced graph with other weights.
 
     Args:
-        graph: what `trace`, `export_onnx` or `swap_weights` gave.
+        graph: Result of `trace`, `export_onnx` or `swap_weights`.
         weights: the policy's state_dict as arrays; those that the graph does not use (value, deviation) are
             left out.
 
@@ -94,7 +94,7 @@ def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
     names = [*contract.onnx.inputs, *contract.onnx.outputs]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter itself, see above
+        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter's own; the module says why it is used
         torch.onnx.export(
             module,
             examples,
@@ -109,7 +109,7 @@ def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
 
 
 def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContract) -> dict[str, str]:
-    """Which initializer holds which weight, by name and value; all that move an action must be there."""
+    """Map initializers to weights, by name and value; every weight that influences an action must be found."""
     own = weight_arrays(module.policy)
     mapping = {}
     for tensor in model.graph.initializer:
@@ -122,7 +122,7 @@ def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContr
 
 
 def _used(module: DeployedPolicy, contract: PolicyContract) -> set[str]:
-    """Names of the weights that the second output (mean or logits) depends on, by its gradient."""
+    """Return the names of the weights that the second output (mean or logits) depends on, by its gradient."""
     with torch.enable_grad():
         examples = (torch.ones((2, *sensor.shape)) for sensor in contract.inputs)
         module(*examples)[1].sum().backward()

@@ -1,9 +1,7 @@
-"""What stands between a network's inputs and its hidden layers: scaling, and the convolutions that read pictures.
+"""Builds the network of a contract: input scaling, convolutions, actor-critic, and the part deployed on a car.
 
-The trained network: how it is built from a contract, and what of it goes onto a car.
-
-Training and export share this file, so what was trained is what drives. The torch policy is
-stable-baselines3's actor-critic for Dict observations; a contract says all that is needed to build it again.
+Training and export share this module, so the deployed network is the trained one. The torch policy is
+stable-baselines3's actor-critic for Dict observations; a contract holds everything needed to build it again.
 """
 
 from __future__ import annotations
@@ -108,7 +106,7 @@ _CRITIC = ("vf_features_extractor.", "mlp_extractor.value_net.", "value_net.")
 
 
 class AsymmetricPolicy(MultiInputActorCriticPolicy):
-    """An actor-critic whose value network sees other sensors than the policy: what only a simulator knows."""
+    """Actor-critic whose value network has other inputs than the policy: state that only a simulator provides."""
 
     def __init__(self, *args: Any, value_sensors: Sequence[SensorSpec], cnn: Cnn | None, **kwargs: Any) -> None:
         self._value_sensors, self._cnn = value_sensors, cnn
@@ -155,7 +153,7 @@ class _AsymmetricExtractor(nn.Module):
 
 
 class DeployedPolicy(nn.Module):
-    """What goes into the ONNX graph: observations in SI units to an action in degrees and m/s; no chance.
+    """Deterministic policy of the ONNX graph: from observations in SI units to steering [deg] and speed [m/s].
 
     Outputs `action` (B, 2), and what it was made from: `mean` (B, 2) of the Gaussian before it is clipped (PPO) or
     squashed (SAC) to -1..1, or `logits` (B, A).
@@ -190,7 +188,7 @@ class DeployedPolicy(nn.Module):
 
 
 def observation_space(contract: PolicyContract) -> gymnasium.spaces.Dict:
-    """The Dict space of what the network takes, and of what only its value network saw; floats are unbounded."""
+    """Return the Dict space of the network's inputs, those of its value network included; floats are unbounded."""
     spaces: dict[str, gymnasium.Space[Any]] = {}
     for sensor in (*contract.inputs, *value_inputs(contract)):
         low, high = (0, 255) if sensor.dtype == "uint8" else (-np.inf, np.inf)
@@ -199,12 +197,12 @@ def observation_space(contract: PolicyContract) -> gymnasium.spaces.Dict:
 
 
 def value_inputs(contract: PolicyContract) -> tuple[SensorSpec, ...]:
-    """The value network's own inputs; none where it sees what the policy sees."""
+    """Return the value network's own inputs; none where it shares the policy's."""
     return network_inputs(contract.network.value_sensors, contract.preprocessing)
 
 
 def action_space(contract: PolicyContract) -> gymnasium.spaces.Space[Any]:
-    """The space that the trainer's policy acts in: Box(-1, 1, (2,)) or Discrete(A)."""
+    """Return the trainer's action space: Box(-1, 1, (2,)) or Discrete(A)."""
     space = contract.action_space
     if isinstance(space, ContinuousActions):
         return gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -212,7 +210,7 @@ def action_space(contract: PolicyContract) -> gymnasium.spaces.Space[Any]:
 
 
 def policy_arguments(contract: PolicyContract) -> dict[str, Any]:
-    """`policy_kwargs` for stable-baselines3's policies (`policy_class`), so that it is the contract's network."""
+    """Return the `policy_kwargs` with which stable-baselines3 (`policy_class`) builds the contract's network."""
     network = contract.network
     values = "qf" if network.algorithm == "sac" else "vf"
     own_view = {"value_sensors": value_inputs(contract), "cnn": network.cnn} if network.value_sensors else {}
@@ -228,23 +226,23 @@ def policy_arguments(contract: PolicyContract) -> dict[str, Any]:
 
 
 def policy_class(contract: PolicyContract) -> type[TorchPolicy]:
-    """The stable-baselines3 policy that a contract is trained with."""
+    """Return the stable-baselines3 policy class that a contract is trained with."""
     if contract.network.algorithm == "sac":
         return MultiInputSACPolicy
     return AsymmetricPolicy if contract.network.value_sensors else MultiInputActorCriticPolicy
 
 
 class _NoOptimizer:
-    """Stands in for torch's optimizer, whose first use imports torch's compiler: more than a second."""
+    """Replaces torch's optimizer where none is needed: its first use imports torch's compiler, more than 1 s."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
 
 def build_policy(contract: PolicyContract, weights: Mapping[str, NDArray] | None = None) -> TorchPolicy:
-    """The contract's torch policy on the CPU, with `weights` (a state_dict as arrays) or random ones.
+    """Build the contract's torch policy on the CPU, with `weights` (a state_dict as arrays) or random ones.
 
-    It is for answering, not for training: it has no optimizer. The caller's random numbers are left
+    It is for inference, not for training: it has no optimizer. The caller's random numbers are left
     as they were.
 
     Raises:
@@ -272,7 +270,7 @@ def load_weights(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
 
 
 def load_actor(policy: TorchPolicy, weights: Mapping[str, NDArray]) -> None:
-    """Put of a bundle's weights what drives into a policy, whose critic and exploration stay as they are.
+    """Load the actor's part of a bundle's weights into a policy, whose critic and exploration stay unchanged.
 
     Raises:
         ExportError: a weight is missing, unknown, or of another shape.
@@ -299,12 +297,12 @@ def _copy_weights(weights: Mapping[str, NDArray], own: Mapping[str, Tensor]) -> 
 
 
 def weight_arrays(policy: TorchPolicy) -> dict[str, NDArray]:
-    """A copy of a policy's weights as arrays, for `weights.npz`."""
+    """Return a copy of a policy's weights as arrays, for `weights.npz`."""
     return {name: tensor.cpu().numpy().copy() for name, tensor in _weights(policy).items()}
 
 
 def _weights(policy: TorchPolicy) -> dict[str, Tensor]:
-    """The state_dict, each tensor once: SB3 holds a shared features extractor under three names."""
+    """Return the state_dict, each tensor once: SB3 holds a shared features extractor under three names."""
     own: dict[str, Tensor] = {}
     known: set[int] = set()
     for name, tensor in policy.state_dict(keep_vars=True).items():

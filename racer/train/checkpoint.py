@@ -1,4 +1,4 @@
-"""The trainer's own state on disk, for `--resume`: weights, optimiser, statistics, random streams.
+"""Saves and loads the trainer's state for `--resume`: weights, optimiser, statistics, random streams.
 
 A file of torch tensors and plain values, loaded with ``weights_only=True``: nothing is unpickled.
 """
@@ -22,7 +22,7 @@ STATE_VERSION = 1
 
 
 def save_state(path: Path, model: PPO | SAC, returns: VecNormalize, **progress: Any) -> None:
-    """Write the state; `progress` are plain values that the session wants back."""
+    """Write the state; `progress` holds plain values that `load_state` returns."""
     statistics = returns.ret_rms
     buffer = io.BytesIO()
     torch.save(
@@ -43,7 +43,7 @@ def save_state(path: Path, model: PPO | SAC, returns: VecNormalize, **progress: 
 
 
 def load_state(path: Path, model: PPO | SAC, returns: VecNormalize) -> dict[str, Any]:
-    """Put a saved state back and return its `progress`.
+    """Restore a saved state and return its `progress`.
 
     Raises:
         RunError: the file is broken, of another version, or of another network.
@@ -54,8 +54,8 @@ def load_state(path: Path, model: PPO | SAC, returns: VecNormalize) -> dict[str,
             state = torch.load(path, map_location="cpu", weights_only=True)
         version = state["version"]
     except Exception:  # torch raises many kinds for a broken file, with advice that is not for users
-        told = f"{path} is damaged or no file of racer's; start anew with: racer train --from {path.parent}"
-        raise RunError(told) from None
+        message = f"{path} is damaged or not a racer file; start a new run: racer train --from {path.parent}"
+        raise RunError(message) from None
     if version != STATE_VERSION:
         raise RunError(f"{path} has version {version}; this racer reads {STATE_VERSION}")
     try:
@@ -75,5 +75,5 @@ def load_state(path: Path, model: PPO | SAC, returns: VecNormalize) -> dict[str,
 
 
 def _log_entropy(model: PPO | SAC) -> torch.Tensor | None:
-    """The logarithm of SAC's entropy weight, where it is learned."""
+    """Return the logarithm of SAC's entropy weight; None where it is not learned."""
     return getattr(model, "log_ent_coef", None)

@@ -1,4 +1,4 @@
-"""Making the folder of a new run, and opening one to go on with it.
+"""Creates the folder of a new run, and reads a run's configuration to resume it.
 
 The folder of a distillation: that of a training, and the teacher in it.
 
@@ -36,14 +36,14 @@ from racer.train.ppo.learner import training_contract
 
 @contextmanager
 def run_folder_errors(run: RunFolder) -> Iterator[None]:
-    """Say in one line that the folder cannot be written any more; what it holds is whole."""
+    """Turn a failed write to the run folder into a one-line `RunError`; files already in the folder are whole."""
     try:
         yield
     except OSError as error:
-        told = f"{run.path} cannot be written: {error.strerror or error}"
+        message = f"{run.path} cannot be written: {error.strerror or error}"
         if run.trainer.exists():
-            told += f"; make room, then go on from its last checkpoint with: racer train --resume {run.path}"
-        raise RunError(told) from error
+            message += f"; make room, then continue from its last checkpoint: racer train --resume {run.path}"
+        raise RunError(message) from error
 
 
 def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | Path | None = None) -> RunFolder:
@@ -122,7 +122,7 @@ def write_inputs(
 
 
 def check_packages() -> None:
-    """Refuse at once what would fail at the first checkpoint.
+    """Check for missing packages before the training starts instead of at its first checkpoint.
 
     Raises:
         MissingExtra: a package that a training needs is not installed.
@@ -133,7 +133,7 @@ def check_packages() -> None:
 
 
 def _file_names(tracks: Sequence[Track]) -> list[str]:
-    """A file name for each track, after its own name, each once."""
+    """Return a unique file name for each track, after its own name."""
     files: list[str] = []
     for track in tracks:
         stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
@@ -145,17 +145,17 @@ def _file_names(tracks: Sequence[Track]) -> list[str]:
 
 
 def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
-    """The configuration that a run was started with; only its budget (`train.*`) may be set anew.
+    """Return the configuration that a run was started with; only its budget (`train.*`) may change.
 
     Raises:
         ConfigError: another setting was given.
-        RunError: the run is finished, and the budget does not let it go on.
+        RunError: the run is finished, and the budget leaves nothing to do.
     """
     for setting in settings:
         if not setting.strip().startswith("train."):
             raise ConfigError(
                 f"--set {setting}: a resumed run keeps its configuration; only train.* may change. "
-                f"For another one start anew with --from {run.path}"
+                f"To change others, start a new run with --from {run.path}"
             )
     config = validate(TrainConfig, apply_settings(read_yaml(run.config), settings), str(run.config))
     info, budget = run.info(), config.train
@@ -173,8 +173,8 @@ def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
 def _check_start(source: str | Path, config: TrainConfig) -> Path:
     path = find_bundle(source)
     theirs, ours = read_bundle(path).contract, training_contract(config, run="", hashes={})
-    if told := contract_difference(ours, theirs):
-        raise RunError(f"--from {source}: this training has {told} there; train with the same, or without --from")
+    if difference := contract_difference(ours, theirs):
+        raise RunError(f"--from {source}: this training has {difference} there; train with the same, or without --from")
     if _actor_network(theirs.network) != _actor_network(ours.network):
         raise RunError(
             f"--from {source}: this training's network is {_describe_network(ours.network)}, that one's is "
@@ -184,7 +184,7 @@ def _check_start(source: str | Path, config: TrainConfig) -> Path:
 
 
 def _actor_network(network: NetworkInfo) -> NetworkInfo:
-    """What drives; a critic that sees something else starts anew."""
+    """Return the actor's part of a network; a critic with other inputs starts from random weights."""
     return network.model_copy(update={"value_layers": (), "value_sensors": ()})
 
 
@@ -251,7 +251,7 @@ def new_distillation(
 
 
 def _continuous_ranges(space: ContinuousActions | DiscreteActions) -> ContinuousActions:
-    """The ranges that hold an action space."""
+    """Return the continuous ranges that enclose an action space."""
     if isinstance(space, ContinuousActions):
         return space
     (left, slow), (right, fast) = space.low, space.high
@@ -259,14 +259,14 @@ def _continuous_ranges(space: ContinuousActions | DiscreteActions) -> Continuous
 
 
 def resumed_distillation(run: RunFolder, settings: Sequence[str] = ()) -> DistillConfig:
-    """The configuration that a distillation was started with; only `dagger.rounds` and `dagger.minutes` may change.
+    """Return the configuration of a started distillation; only `dagger.rounds` and `dagger.minutes` may change.
 
     Raises:
         ConfigError: another setting was given.
-        RunError: the run is no distillation, or finished with nothing left to do.
+        RunError: the run is not a distillation, or is finished with nothing left to do.
     """
     if run.info().get("kind") != DISTILLATION_KIND:
-        raise RunError(f"{run.path} is no distillation; go on with: racer train --resume {run.path}")
+        raise RunError(f"{run.path} is not a distillation; continue it with: racer train --resume {run.path}")
     for setting in settings:
         if setting.partition("=")[0].strip() not in ("dagger.rounds", "dagger.minutes"):
             raise ConfigError(

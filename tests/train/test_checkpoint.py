@@ -83,9 +83,7 @@ def test_truncated_state_is_refused(saved, tmp_path, share):
     data = saved[2].read_bytes()
     file = tmp_path / "trainer.pt"
     file.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(
-        RunError, match="is damaged or no file of racer's; start anew with: racer train --from"
-    ) as caught:
+    with pytest.raises(RunError, match="is damaged or not a racer file; start a new run: racer train --from") as caught:
         load_state(file, *made())
     assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""What a distillation remembers: frames that were driven, and what the teacher would have done there; bounded.
+"""Stores a distillation's training data, within a memory bound: driven frames and the teacher's labels.
 
 A frame is kept once, also where the student sees several at a time: a stretch is some control steps of one car in a
 row, with the frames before them that its first stacks need.
@@ -74,7 +74,7 @@ class DrivenFrames:
         """Draw frames evenly, with replacement.
 
         Returns:
-            (stacks (batch, H, W, stack * C), oldest first, labels (batch, 2)). Before an episode's first frame stands
+            (stacks (batch, H, W, stack * C), oldest first, labels (batch, 2)). Before an episode's first frame comes
             its first frame, as in the preprocessing's own ring.
         """
         which = random.integers(self.count, size=batch)

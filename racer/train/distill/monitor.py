@@ -1,4 +1,4 @@
-"""What a distillation leaves as it goes: metrics, checkpoints that are bundles, evaluations, the best student."""
+"""Writes the records of a distillation: metrics, checkpoints that are bundles, evaluations, the best student."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHECKPOINT_S = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class DistillProgress:
-    """How a distillation stands after a round."""
+    """Progress of a distillation after a round."""
 
     rounds: int
     frames: int
@@ -43,7 +43,7 @@ class DistillProgress:
 
 
 class StudentListener(Protocol):
-    """Somebody who wants to know how a distillation goes."""
+    """Receives the progress of a distillation."""
 
     def progress(self, standing: DistillProgress) -> None:
         """After each round."""
@@ -213,6 +213,6 @@ class DistillMonitor:
 
 
 def _score(results: Sequence[Evaluation]) -> list[float]:
-    """What makes a checkpoint better: laps completed, then progress; compared in this order."""
+    """Return the rank of an evaluation: laps completed, then progress, compared in this order."""
     rate = float(np.mean([result.completion_rate for result in results]))
     return [round(rate, 6), round(float(np.mean([result.mean_progress for result in results])), 3)]

@@ -1,4 +1,4 @@
-"""A distillation from start to end in its run folder, and going on after a stop.
+"""Runs a distillation from start to end in its run folder, and resumes it after an interruption.
 
 The teacher is trained on the state, or given. Then round after round: drive, student and teacher by turns; remember
 the frames with what the teacher would have done; learn from all that is remembered.
@@ -37,11 +37,11 @@ from racer.train.ppo.monitor import TrainingListener
 from racer.train.run_folder import TEACHER_RUN, new_run, resumed_config, run_folder_errors, teacher_file, teacher_run
 
 REFILL_ROUNDS = 6
-"""Rounds that are driven, and not learned from alone, before a resumed distillation goes on: memory is not kept."""
+"""Rounds that a resumed distillation drives before it learns again: the frame memory is not saved."""
 
 
 class DistillListener(StudentListener, Protocol):
-    """Somebody who wants to know how teacher and student get on."""
+    """Receives the progress of teacher and student."""
 
     def teacher(self) -> TrainingListener:
         """Before the teacher is trained: who follows that."""
@@ -52,7 +52,7 @@ class DistillListener(StudentListener, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillOutcome:
-    """What a distillation left."""
+    """Result of a distillation."""
 
     run: RunFolder
     rounds: int
@@ -76,7 +76,7 @@ def distill(
         What was reached. Ctrl-C ends it with a usable run and `interrupted` set.
 
     Raises:
-        RunError: the run cannot be resumed, the student diverged, or the folder cannot be written any more.
+        RunError: the run cannot be resumed, the student diverged, or the folder cannot be written.
     """
     began = time.monotonic()
     with run_folder_errors(run):
@@ -85,7 +85,7 @@ def distill(
             return DistillOutcome(run=run, rounds=0, frames=0, seconds=seconds, best=None, interrupted=True)
         if report is not None:
             report.taught(time.monotonic() - began)
-        torch.set_num_threads(1)  # `Student` has threads of its own
+        torch.set_num_threads(1)  # `Student` has its own threads
         driving, student, memory, monitor = _prepare(config, run, resume=resume, report=report, began=began)
         interrupted = False
         try:
@@ -125,7 +125,7 @@ def _train_teacher(config: DistillConfig, run: RunFolder, report: DistillListene
 def _prepare(
     config: DistillConfig, run: RunFolder, *, resume: bool, report: DistillListener | None, began: float
 ) -> tuple[list[DaggerRollout], Student, DrivenFrames, DistillMonitor]:
-    """Student, cars and memory as they are to go on."""
+    """Return student, cars and memory, new or restored."""
     tracks, settings = load_tracks([str(file) for file in run.tracks]), config.dagger
     vehicle = read_vehicle(run.vehicle)
     contract = student_contract(config, run)
@@ -222,8 +222,8 @@ def _run_rounds(
         loss = student.learn(memory, monitor.done)
         if not student.finite:
             raise RunError(
-                f"{run.path}: the student diverged in round {monitor.rounds + 1}, its weights are no numbers any more; "
-                f"distil anew with a lower --set dagger.learning_rate={settings.learning_rate:g}"
+                f"{run.path}: the student diverged in round {monitor.rounds + 1}: the weights are NaN or infinite; "
+                f"start a new run with a --set dagger.learning_rate below {settings.learning_rate:g}"
             )
         monitor.round(driven, loss, between - began, time.monotonic() - between, driving[-1])
 

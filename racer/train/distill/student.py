@@ -1,4 +1,4 @@
-"""The student: its network, and how it learns from what the teacher would have done."""
+"""Trains the student network on frames that are labelled with the teacher's actions."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Student:
                 state = torch.load(path, map_location="cpu", weights_only=True)
             version = state["version"]
         except Exception:  # torch raises many kinds for a broken file, with advice that is not for users
-            raise RunError(f"{path} is damaged or no file of racer's; start anew with: racer distill") from None
+            raise RunError(f"{path} is damaged or not a racer file; start a new run: racer distill") from None
         if version != VERSION:
             raise RunError(f"{path} has version {version}; this racer reads {VERSION}")
         try:

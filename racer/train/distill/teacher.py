@@ -1,4 +1,4 @@
-"""The teacher: sees the simulator's own state, without delay and without noise, and says what it would do."""
+"""Labels states with a teacher's actions; its input is the simulator's own state, without delay and noise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TeacherLabels:
         self._state = np.zeros((*world.cars.shape, teacher.sensor.size), np.float32)
 
     def commands(self) -> NDArray[np.float64]:
-        """(N, 2) degrees and m/s for the first car of each world as it stands."""
+        """Return steering [deg] and speed [m/s], shape (N, 2), for the first car of each world in its current state."""
         self._world.observe_state(self._distances, self._state)
         return np.asarray(self._teacher.policy.act({"state": self._state[:, 0]}), np.float64)
 
@@ -70,7 +70,7 @@ def find_teacher_bundle(source: str | Path) -> Path:
 
 
 def check_teacher(contract: PolicyContract, source: str) -> None:
-    """Refuse a policy that is no teacher.
+    """Check that a policy can teach.
 
     Raises:
         RunError: it sees something else than `state`.

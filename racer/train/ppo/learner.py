@@ -1,4 +1,4 @@
-"""The learner from a configuration: the algorithms are stable-baselines3's, what decides them is ours to read."""
+"""Builds the learner from a configuration: stable-baselines3's algorithms with the contract's network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EPSILON = 1e-16
 
 
 def training_contract(config: TrainConfig, *, run: str, hashes: dict[str, str], steps: int = 0) -> PolicyContract:
-    """The contract of the policy that a training makes."""
+    """Return the contract of the policy that a training produces."""
     sensors = sensor_specs(config.env)
     value_sensors = sensor_specs(config.env.model_copy(update={"sensors": config.critic_sensors}))
     pictures = any(sensor.name in PICTURES for sensor in (*sensors, *value_sensors))
@@ -77,14 +77,14 @@ def normalize_rewards(env: VecEnv, gamma: float) -> VecNormalize:
 
 
 class TrainingBudget:
-    """How much of a training is done, 0..1, by steps or by wall time, whichever is further."""
+    """Fraction of a training that is done, 0..1, by steps or by wall time, whichever is further."""
 
     def __init__(self, total_steps: int, minutes: float | None) -> None:
         self._steps, self._seconds = total_steps, None if minutes is None else 60.0 * minutes
         self.done = 0.0
 
     def update(self, steps: int, elapsed_s: float) -> None:
-        """Tell how far the training is."""
+        """Set how far the training has come."""
         by_time = 0.0 if self._seconds is None else elapsed_s / self._seconds
         self.done = min(1.0, max(steps / self._steps, by_time))
 
@@ -94,7 +94,7 @@ class TrainingBudget:
 
 
 class _PPO(PPO):
-    """PPO that leaves pictures as they are; SB3 would put their channels first."""
+    """PPO that keeps pictures channels-last; SB3 would put their channels first."""
 
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
@@ -102,7 +102,7 @@ class _PPO(PPO):
 
 
 class _SAC(SAC):
-    """SAC that leaves pictures as they are."""
+    """SAC that keeps pictures channels-last."""
 
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
@@ -110,7 +110,7 @@ class _SAC(SAC):
 
 
 def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budget: TrainingBudget) -> PPO | SAC:
-    """The configured algorithm with the contract's network; the learning rate falls linearly with the budget.
+    """Build the configured algorithm with the contract's network; the learning rate falls linearly with the budget.
 
     It logs nowhere until it is given a logger: SB3's own choice is a new folder among the temporary files.
     """

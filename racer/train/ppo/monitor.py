@@ -1,4 +1,4 @@
-"""What watches a training: progress, metrics, evaluations, checkpoints, and the end of its time.
+"""Monitors a training: progress, metrics, evaluations, checkpoints, and the limit of wall time.
 
 An SB3 callback that holds no training logic. Every checkpoint is a bundle; the graph is traced once and its weights
 are swapped. Evaluations drive the ONNX policy through onnxruntime, the same way as `racer evaluate`.
@@ -46,7 +46,7 @@ _GOLDEN_ROWS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """How a training stands after an update."""
+    """Progress of a training after an update."""
 
     steps: int
     total_steps: int
@@ -63,10 +63,10 @@ class TrainingProgress:
 
 
 class TrainingListener(Protocol):
-    """Somebody who wants to know how a training goes."""
+    """Receives the progress of a training."""
 
     def rewarded(self, reward: Reward) -> None:
-        """Before the first step: what gives the rewards, and how it runs."""
+        """Receive, before the first step, which reward is used and how it runs."""
 
     def progress(self, progress: TrainingProgress) -> None:
         """After each update."""
@@ -76,7 +76,7 @@ class TrainingListener(Protocol):
 
 
 class TrainingMonitor(BaseCallback):
-    """See the module. `finish` writes the last checkpoint, whatever ended the training."""
+    """Records, evaluates and checkpoints one training; `finish` writes the last checkpoint, whatever ended it."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class TrainingMonitor(BaseCallback):
 
     @property
     def elapsed(self) -> float:
-        """Seconds of wall time of the training, stops left out."""
+        """Wall time of the training without interruptions [s]."""
         return self._elapsed_before + time.monotonic() - self._began
 
     def _on_training_start(self) -> None:
@@ -126,19 +126,19 @@ class TrainingMonitor(BaseCallback):
         self._keep_observations(self._adapter.seen)
 
     def _on_rollout_start(self) -> None:
-        """After learning: weights that are no numbers would not act."""
+        """Check the weights after learning: a policy with NaN or infinite weights cannot act."""
         if self.num_timesteps == self._round_ended and not self._finite():
             algorithm, rate = self._config.algorithm, self._config.learner.learning_rate
             raise RunError(
-                f"{self._run.path}: the training diverged before step {self.num_timesteps:,}, its weights are no "
-                f"numbers any more; train anew with a lower --set {algorithm}.learning_rate={rate:g}"
+                f"{self._run.path}: the training diverged before step {self.num_timesteps:,}: the weights are "
+                f"NaN or infinite; start a new run with a --set {algorithm}.learning_rate below {rate:g}"
             )
 
     def _finite(self) -> bool:
         return all(bool(torch.isfinite(weights).all()) for weights in self.model.policy.parameters())
 
     def _on_step(self) -> bool:
-        """Whether to go on; the first round is always driven to its end, or a short training would learn nothing."""
+        """Return whether to continue; the first round always ends, or a short training would learn nothing."""
         late = self._collected and self._budget.out_of_time(self.elapsed)
         return self._budget.done < 1.0 and not late
 
@@ -207,7 +207,7 @@ class TrainingMonitor(BaseCallback):
             self._report.progress(progress)
 
     def _keep_observations(self, driven: Mapping[str, NDArray[Any]]) -> None:
-        """Remember some observations (B, ...) that were just driven through, as golden inputs."""
+        """Save some of the latest observations (B, ...) as golden inputs."""
         count = len(next(iter(driven.values())))
         chosen = np.linspace(0, count - 1, min(_GOLDEN_ROWS, count)).astype(int)
         self._golden_rows = {key: values[chosen] for key, values in driven.items()}
@@ -287,7 +287,7 @@ class TrainingMonitor(BaseCallback):
 
 
 def _score(results: Sequence[Evaluation]) -> list[float]:
-    """What makes a checkpoint better: laps completed, then progress, then mean lap time; compared in this order."""
+    """Return the rank of an evaluation: laps completed, then progress, then mean lap time, compared in this order."""
     rate = float(np.mean([result.completion_rate for result in results]))
     progress = float(np.mean([result.mean_progress for result in results]))
     times = [time for result in results for time in result.times]

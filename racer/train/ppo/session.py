@@ -1,4 +1,4 @@
-"""One training from start to end in its run folder, and going on after a stop."""
+"""Runs one training from start to end in its run folder, and resumes it after an interruption."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from racer.train.run_folder import run_folder_errors
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOutcome:
-    """What a training left."""
+    """Result of a training."""
 
     run: RunFolder
     steps: int
@@ -52,8 +52,8 @@ def train(
     """Train in a run folder that `new_run` made or `open_run` opened.
 
     Args:
-        resume: go on from the folder's last checkpoint; from the beginning where it has none yet.
-        report: told of progress, for a progress bar.
+        resume: Continue from the folder's last checkpoint; from the beginning where it has none yet.
+        report: Receives the progress, for a progress bar.
         seam: a `Reward` in place of the run's own function, for measurements.
 
     Returns:
@@ -61,7 +61,7 @@ def train(
 
     Raises:
         RewardError: the reward function went wrong; the params that caused it are in the run folder.
-        RunError: the run cannot be resumed, or its folder cannot be written any more.
+        RunError: the run cannot be resumed, or its folder cannot be written.
     """
     began = time.monotonic()
     torch.set_num_threads(config.train.torch_threads)
@@ -88,7 +88,7 @@ def train(
 def _prepare(
     config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, seam: Any, began: float
 ) -> tuple[PPO | SAC, TrainingMonitor]:
-    """The model as it is to go on, and what watches it."""
+    """Return the model, new or restored, and its monitor."""
     tracks = load_tracks([str(file) for file in run.tracks])
     vehicle = read_vehicle(run.vehicle)
     reward = _recorded_reward(run)
@@ -143,7 +143,7 @@ def _prepare(
 
 
 def _recorded_reward(run: RunFolder) -> RewardSource:
-    """The folder's copy, under the name of the user's own file: that is the one to mend when it goes wrong."""
+    """Load the folder's copy under the name of the user's own file: errors have to name the file to fix."""
     info = run.info().get("reward", {})
     return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
 
@@ -151,7 +151,7 @@ def _recorded_reward(run: RunFolder) -> RewardSource:
 def _restore(
     config: TrainConfig, run: RunFolder, model: PPO | SAC, returns: VecNormalize, *, resume: bool
 ) -> dict[str, Any]:
-    """Put the weights in place that the training begins with; returns the progress that was made before."""
+    """Load the weights that the training begins with; return the progress made before."""
     if resume:
         progress = load_state(run.trainer, model, returns) if run.trainer.exists() else {}
         run.forget_after(model.num_timesteps)
@@ -166,5 +166,5 @@ def _restore(
     start = read_bundle(run.start)
     ours = training_contract(config, run="", hashes={}).network
     (load_weights if start.contract.network == ours else load_actor)(model.policy, start.weights)
-    # Evaluated after the first round, so that what the run keeps as best is no worse than what it began with.
+    # Evaluated after the first round, so the run's best is at least as good as the policy it began with.
     return {"evaluated_at": -config.train.evaluate_every}

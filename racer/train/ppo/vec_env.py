@@ -1,6 +1,6 @@
-"""The thin layer between our vector environment and stable-baselines3.
+"""Adapts racer's vector environment to stable-baselines3.
 
-SB3 stores a batch of observations one step after it got it, so every batch handed out is a copy of its own. It
+SB3 stores a batch of observations one step after receiving it, so every returned batch is a separate copy. It
 resets in the same step and wants the last observation of an episode in `terminal_observation`. Pictures are handed out
 as the network takes them: preprocessed, frames stacked.
 """
@@ -23,7 +23,7 @@ from racer.preprocess import Preprocessor
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSummary:
-    """How one episode went."""
+    """Result of one episode."""
 
     reward: float
     """Sum of the raw rewards."""
@@ -40,7 +40,7 @@ class RacerVecEnv(VecEnv):
 
     Attributes:
         finished: episodes that ended since the list was last cleared.
-        seen: the last observation as the sensors gave it.
+        seen: The last observation before preprocessing.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RacerVecEnv(VecEnv):
         """Wrap an environment whose `autoreset_mode` is SAME_STEP.
 
         Args:
-            preprocess: what stands between its sensors and the network; None: nothing.
+            preprocess: Preprocessing between its sensors and the network; None for none.
             observation_space: of what the network takes; None: the environment's own.
         """
         if env.autoreset_mode.value != "SameStep":

@@ -406,7 +406,7 @@ def test_a_finished_one_says_so(done):
     """Tell how to learn on."""
     with pytest.raises(RunError, match=r"finished after 4 rounds; .* --set dagger\.rounds=8"):
         resumed_distillation(done.run)
-    with pytest.raises(RunError, match="is no distillation"):
+    with pytest.raises(RunError, match="is not a distillation"):
         resumed_distillation(open_run(plain_run(done.run.path.parent / "plain")))
 
 
