@@ -1,4 +1,4 @@
-"""House rules that a tool can hold: the word list, unique public class names, and a docstring for each package."""
+"""House rules that a tool can hold: the word list, public class names, docstrings, and where tests are."""
 
 import ast
 import functools
@@ -112,3 +112,9 @@ def test_no_docstring_only_refers():
     """No docstring says only where to look."""
     docstrings = [(path.relative_to(ROOT), text) for path in CODE for text in read_python(path).docstrings]
     assert [(str(path), text) for path, text in docstrings if ONLY_REFERS.fullmatch(text.strip())] == []
+
+
+def test_tests_mirror_the_package():
+    """Test files are in folders named after the rooms that they test."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert [str(folder) for folder in folders if not (PACKAGE / folder / "__init__.py").exists()] == []

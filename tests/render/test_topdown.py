@@ -125,7 +125,7 @@ def hairpin(**options):
     return band(line, half_width=0.4, closed=False, **options)
 
 
-@pytest.mark.parametrize("course", [figure_of_eight, hairpin, straight])
+@pytest.mark.parametrize("course", [figure_of_eight, hairpin, straight], ids=["figure_of_eight", "hairpin", "straight"])
 def test_road_has_no_seams(course):
     """Every pixel within the road has exactly its colour, at the crossing and in the fold as well."""
     track = course(look=PLAIN)

@@ -43,11 +43,11 @@ def reversed_ring(**rest):
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize("made", [ring, reversed_ring])
+@pytest.mark.parametrize("made", [ring, reversed_ring], ids=["ring", "reversed_ring"])
 def test_lane_lines_of_a_ring(made, direction):
     """Check r = R -+ width / 2 for the inner and the outer lane, whichever way the ring is driven."""
     # A chord of 600 is 2 (1 - cos(pi / 600)) = 2.7e-5 m off the circle.
-    track = made(radius=2.0, rows=600, width=0.4)
+    track = made(radius=2.0, rows=600, half_width=0.4)
     config = fixed((0.2, 1), (0.45, -1), (0.7, 1), (0.95, -1))
     world = make_world(track, objects=config, start=StartOptions(direction=direction))
     world.reset()
