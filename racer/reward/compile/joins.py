@@ -271,11 +271,12 @@ class Joiner:
         # The head's options come first, so that their numbers stay.
         options: list[str] = list(head.options) if isinstance(head, StringChoice) else []
         for value in present:
-            if isinstance(value, UnknownString):
-                return value
-            if isinstance(value, Constant) and not isinstance(value.value, str):
-                return Unreadable(_SEVERAL_TYPES)
-            new: tuple[Any, ...] = value.options if isinstance(value, StringChoice) else (value.value,)  # type: ignore[union-attr]
+            if isinstance(value, StringChoice):
+                new = value.options
+            elif isinstance(value, Constant) and isinstance(value.value, str):
+                new = (value.value,)
+            else:
+                return value if isinstance(value, UnknownString) else Unreadable(_SEVERAL_TYPES)
             options.extend(o for o in new if o not in options)
         if isinstance(head, UnknownString) or len(options) > _OPTIONS_MAX:
             return UnknownString()
