@@ -141,9 +141,9 @@ def check_no_external_data(onnx: bytes, *, source: str) -> None:
     try:
         external, has_graph = _walk(memoryview(onnx), "model", 0)
     except MalformedOnnxError:
-        raise BundleError(f"{source} is no ONNX graph, or a damaged one") from None
+        raise BundleError(f"{source} is not an ONNX graph, or a damaged one") from None
     if not has_graph:
-        raise BundleError(f"{source} is no ONNX graph, or a damaged one")
+        raise BundleError(f"{source} is not an ONNX graph, or a damaged one")
     if external:
         raise BundleError(f"{source} keeps data in other files; a bundle's graph must hold all of its weights")
 

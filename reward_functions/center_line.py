@@ -1,12 +1,12 @@
-"""Stay near the centre line: the classic first reward function.
+"""Rewards staying near the centre line: the classic first reward function.
 
-Three bands around the centre line, each worth less than the one inside it. It keeps no state and does not
-care for speed, so the car learns to drive safely, and slowly.
+Three bands around the centre line, each worth less than the one inside it. It keeps no state and ignores the
+speed, so the car learns to drive safely, and slowly.
 """
 
 
 def reward_function(params):
-    # Half the road is on each side, so half the width is the way from the centre line to the border.
+    # Half the road is on each side: half the width is the distance from the centre line to the border.
     half_width = 0.5 * params["track_width"]
     distance = params["distance_from_center"]
 

@@ -1,20 +1,20 @@
-"""Metres gained in this step, less what leaving the road costs.
+"""Rewards the metres gained in each step, minus a penalty for leaving the road.
 
-The shipped default. Driving fast along the track is what pays, and nothing else: no line to follow, no speed
-to keep. The car finds both. It works for any track, because progress is turned into metres.
+The shipped default. Only fast driving along the track pays. The function prescribes neither a line nor a speed: the
+car finds both. It works for any track, because progress is converted to metres.
 """
 
 METRE = 10.0  # reward for one metre along the centre line; about 1 for each step at 1.5 m/s
-WHEEL_OFF = 1.0  # taken in each step with a wheel off the road; as much as ten centimetres bring
-FAULT = 10.0  # taken once, where the episode ends off the road or in a crash: as much as a metre brings
+WHEEL_OFF = 1.0  # penalty in each step with a wheel off the road; the reward of ten centimetres
+FAULT = 10.0  # penalty where the episode ends off the road or in a crash; the reward of a metre
 
-progress_before = 0.0  # kept between calls, for each car alone
+progress_before = 0.0  # kept between calls, for each car separately
 
 
 def reward_function(params):
     global progress_before
 
-    # A new episode: the first call sees steps = 2, and progress counts from the start of the episode.
+    # A new episode: in its first call steps is 2, and progress counts from the start of the episode.
     if params["steps"] <= 2:
         progress_before = 0.0
 

@@ -1,23 +1,24 @@
-"""Only gates pay: the road is cut into gates a metre apart, and each is worth more the faster it was reached.
+"""Rewards gates: there is one at every metre of the road, and each pays more the faster it is reached.
 
-A sparse reward: in most steps there is nothing, and nothing says how to drive. Only the result counts, so there is
-nothing to cheat with, but learning takes longer. Classes and what they hold are kept for each car alone.
+A sparse reward: most steps pay nothing, and nothing says how to drive. Only the result counts, so the car cannot
+collect reward in any other way, but learning takes longer. Classes and their objects are kept for each car
+separately.
 """
 
-GATE = 1.0  # metres from one to the next
+GATE = 1.0  # metres from one gate to the next
 STEPS_PER_SECOND = 15.0
-FAULT = 5.0
+FAULT = 5.0  # penalty where the episode ends off the road or in a crash
 
 
 class Gates:
-    """How many gates this episode has passed, and when the last one was."""
+    """The gates that the car has passed in this episode, and the step of the last one."""
 
     def __init__(self):
         self.passed = 0
         self.step = 2.0
 
     def reach(self, metres, step):
-        """The reward for having come this far."""
+        """Return the reward for the gates between the last one and a distance in metres."""
         gates = int(metres / GATE)
         if gates <= self.passed:
             return 0.0

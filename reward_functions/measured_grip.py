@@ -1,14 +1,14 @@
-"""Pay for the speed along the road that is really there, and not for sliding.
+"""Rewards the measured speed along the road, and penalises sliding.
 
-`speed` is what the policy asked for. What the car does is in racer's own keys: `speed_measured`, the angle
-`slip_angle` between where it points and where it goes, and `heading_error` against the road. DeepRacer does not have
-them, so each is read with a default and the function runs there too, only less well.
+`speed` is the command of the policy. What the car does is in racer's own keys: `speed_measured`, the angle
+`slip_angle` between its direction and its velocity, and `heading_error` against the road. DeepRacer does not have
+them, so each is read with a default and the function runs there too, but less precisely.
 """
 
 import math
 
-SLIDE = 8.0  # degrees of slip that are free; a car in a bend always has some
-FAULT = 8.0
+SLIDE = 8.0  # degrees of slip without a penalty; a car in a bend always has some
+FAULT = 8.0  # penalty where the episode ends off the road or in a crash
 
 
 def reward_function(params):
@@ -19,8 +19,8 @@ def reward_function(params):
     slip = params.get("slip_angle", 0.0)
     pointing = params.get("heading_error", 0.0)
 
-    # Where the car goes is where it points plus its slip: only the part along the road counts, backwards is less
-    # than nothing.
+    # The car moves in its own direction plus the slip angle. Only the part along the road counts; driving backwards
+    # gives a negative reward.
     along = speed * math.cos(math.radians(pointing + slip))
 
     sliding = max(0.0, abs(slip) - SLIDE) / 20.0  # 1 at 28 degrees

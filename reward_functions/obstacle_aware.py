@@ -1,15 +1,15 @@
-"""Pass what stands on the road with room to spare; with a free road, just get on.
+"""Rewards metres, and passing the objects on the road with room to spare.
 
-Metres pay, as in `default`. Near an object, what counts is the gap to its side: the closer the car comes to it along
-the road, the more it has to be out of its lane. With no objects the lists are empty, and the function must not look
-into them: that is the mistake that ends most trainings with objects.
+Metres pay, as in `default`. Near an object, the gap to its side counts: the closer the car comes to it along the
+road, the more it has to be out of its lane. Without objects the lists are empty, and the function must not index
+them: that is the mistake that ends most trainings with objects.
 """
 
 METRE = 10.0  # reward for a metre along the centre line
-CAREFUL = 1.6  # metres before an object at which it begins to matter
-GAP = 0.45  # metres to the side at which an object does not matter any more: half a box, half a car, and some air
-PENALTY = 2.0  # taken in a step right before an object, straight behind it
-FAULT = 20.0  # taken once, where the episode ends off the road or in a crash
+CAREFUL = 1.6  # metres before an object from which on it matters
+GAP = 0.45  # metres to the side from which on an object does not matter: half a box, half a car, and some air
+PENALTY = 2.0  # penalty in a step right before an object, straight behind it
+FAULT = 20.0  # penalty where the episode ends off the road or in a crash
 
 progress_before = 0.0
 
@@ -23,7 +23,7 @@ def reward_function(params):
     progress_before = params["progress"]
     reward = METRE * metres
 
-    # Where the car is: metres to the left of the centre line, and metres along it.
+    # Position of the car: metres to the left of the centre line, and metres along it.
     side = params["distance_from_center"]
     if not params["is_left_of_center"]:
         side = -side
@@ -31,7 +31,7 @@ def reward_function(params):
     length = params["track_length"]
 
     for k in range(len(params["objects_distance"])):
-        # How far ahead, round the loop: an object just behind is almost a lap ahead.
+        # Distance ahead, round the loop: an object just behind is almost a lap ahead.
         ahead = (params["objects_distance"][k] - along) % length
         if ahead > CAREFUL:
             continue

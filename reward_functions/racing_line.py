@@ -1,20 +1,20 @@
-"""Swing out before a bend, and touch its inside in the middle: the racing line, from the shape of the road alone.
+"""Rewards the racing line, from the shape of the road alone: swing out before a bend, touch its inside in the middle.
 
-The line that can be driven fastest is the one that bends least. Without computing it, it can be told from how much
-the road turns here and how much it turns a little later: the inside of the bend that is here pulls, the inside of
-the one that comes pushes away. The function rewards being near that place, times the speed.
+The fastest line is the one that bends least. It need not be computed: how much the road turns here and how much it
+turns a little later give it approximately. The inside of the bend that is here pulls, the inside of the next one
+pushes away. The function rewards being near that place, times the speed.
 """
 
 import math
 
-HERE = 0.7  # metres ahead that count as this bend
+HERE = 0.7  # metres ahead that belong to this bend
 LATER = 2.2  # metres ahead at which the next bend ends
 SWING = 0.65  # of the half width: how far from the centre line the line may go
-FULL_TURN = 60.0  # degrees of turn that ask for the whole swing
+FULL_TURN = 60.0  # degrees of turn that need the whole swing
 
 
 def turns_of_road(waypoints, first):
-    """Degrees by which the centre line turns to the left: over HERE metres from row `first` on, then up to LATER."""
+    """Return the left turn of the centre line in degrees: over HERE metres from row `first`, then up to LATER."""
     count = len(waypoints)
     walked = 0.0
     turn = 0.0
@@ -51,7 +51,7 @@ def reward_function(params):
     row = params["closest_waypoints"][0]
     now, soon = turns_of_road(waypoints, row)
 
-    # -1 is the right border, 1 the left one. A left bend here pulls to the left, one that comes pushes to the right.
+    # -1 is the right border, 1 the left one. A left bend here pulls to the left, a later one pushes to the right.
     wanted = (now - 0.5 * soon) / FULL_TURN
     wanted = SWING * min(1.0, max(-1.0, wanted))
 
@@ -59,6 +59,6 @@ def reward_function(params):
     if not params["is_left_of_center"]:
         side = -side
 
-    # 1 on the line, half of it half a half-width beside it, never 0: there is always something to gain by speed.
+    # 1 on the line, 0.5 a quarter of the road width beside it, never 0: speed always gains something.
     near = 1.0 / (1.0 + (2.0 * (side - wanted)) ** 2)
     return float(near * (0.2 + params["speed"]))

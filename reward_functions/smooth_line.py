@@ -1,25 +1,25 @@
-"""Keep to the middle, turn the wheel gently, and slow down for bends: a drive that is easy to imitate.
+"""Rewards metres in the middle of the road, gentle steering and slow bends: a drive that is easy to imitate.
 
-Made for the teacher of `racer distill`. Metres pay, as in `default`; what costs is all that a policy that only has a
-camera would do badly: being far from the middle, cornering at the limit of the tyres, sawing at the wheel.
+Made for the teacher of `racer distill`. Metres pay, as in `default`; the penalties are for all that a policy with
+only a camera does badly: being far from the middle, cornering at the limit of the tyres, oscillating steering.
 """
 
 METRE = 10.0  # reward for one metre along the centre line
-SIDE = 0.6  # taken in each step at the border, a quarter of it half way there
-CORNER_FREE = 2.0  # m/s^2 across the car that cost nothing; the tyres hold about three times that
-CORNER = 0.8  # taken for each m/s^2 above
-JERK = 3.0  # taken for a change of the steering from one end to the other, 60 degrees; small ones cost next to nothing
-WHEEL_OFF = 1.0  # taken in each step with a wheel off the road
-FAULT = 15.0  # taken once, where the episode ends off the road or in a crash
+SIDE = 0.6  # penalty in each step at the border, a quarter of it half way there
+CORNER_FREE = 2.0  # m/s^2 across the car without a penalty; the tyres hold about three times that
+CORNER = 0.8  # penalty for each m/s^2 above
+JERK = 3.0  # penalty for a change of the steering from one end to the other, 60 degrees; small ones cost almost nothing
+WHEEL_OFF = 1.0  # penalty in each step with a wheel off the road
+FAULT = 15.0  # penalty where the episode ends off the road or in a crash
 
-progress_before = 0.0  # kept between calls, for each car alone
+progress_before = 0.0  # kept between calls, for each car separately
 steering_before = 0.0
 
 
 def reward_function(params):
     global progress_before, steering_before
 
-    # A new episode: the first call sees steps = 2, and progress counts from the start of the episode.
+    # A new episode: in its first call steps is 2, and progress counts from the start of the episode.
     if params["steps"] <= 2:
         progress_before = 0.0
         steering_before = params["steering_angle"]

@@ -1,8 +1,8 @@
-"""Drive as fast as the road ahead allows, and no faster.
+"""Rewards driving as fast as the road ahead allows, and no faster.
 
-How fast can a bend be taken? Its curvature k and the grip a of the tyres say v = sqrt(a / k). And how fast may the
-car be before it? As fast as it can still brake: v * v may be higher by 2 * brake * distance. The least over the next
-metres is the speed to have now. Too slow costs a little, too fast costs more.
+The speed limit in a bend follows from its curvature k and the grip a of the tyres: v = sqrt(a / k). Before the bend
+the car may be as fast as it can still brake: v * v may be higher by 2 * brake * distance. The least limit over the
+next metres is the speed to have now. Too slow costs a little, too fast costs more.
 """
 
 import math
@@ -11,15 +11,15 @@ GRIP = 4.0  # m/s^2 to the side that the tyres hold with some reserve
 BRAKE = 2.5  # m/s^2
 LOOK_AHEAD = 2.5  # metres
 SPEED_TOP = 4.0  # m/s
-SPACING = 0.3  # metres between two looks at the direction of the road; shorter ones see the corners of the rows
+SPACING = 0.3  # metres between two measurements of the road's direction; shorter ones measure the corners of the rows
 
 
 def speed_allowed(waypoints, first):
-    """m/s for a car at row `first` of the centre line."""
+    """Return the allowed speed in m/s for a car at row `first` of the centre line."""
     count = len(waypoints)
     fastest = SPEED_TOP * SPEED_TOP  # as v * v
     walked = 0.0
-    since = 0.0  # metres since the last look
+    since = 0.0  # metres since the last measurement
     before = 0.0
     known = False
     corner = first
@@ -50,9 +50,9 @@ def reward_function(params):
     allowed = speed_allowed(params["waypoints"], params["closest_waypoints"][0])
     ratio = params["speed"] / allowed
     if ratio <= 1.0:
-        pace = ratio  # the faster the better, up to what is allowed
+        pace = ratio  # the faster the better, up to the limit
     else:
-        pace = max(0.0, 1.0 - 3.0 * (ratio - 1.0))  # nothing is left a third above it
+        pace = max(0.0, 1.0 - 3.0 * (ratio - 1.0))  # 0 from a third above it on
 
     # Keep to the inner six tenths of the road; outside, the reward falls to a fifth at the border.
     side = params["distance_from_center"] / (0.5 * params["track_width"])

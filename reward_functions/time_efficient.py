@@ -1,7 +1,7 @@
-"""Beat a par time: what counts is how far the car has come for the steps that it has used.
+"""Rewards beating a par time: the distance driven for the steps used.
 
-The classic `progress / steps`, made to depend less on the track: the way driven so far is compared with that of a
-car which drives at par speed. A good start is not enough, because the whole episode counts in each step; and a
+The classic `progress / steps`, made to depend less on the track: the distance driven so far is compared with that of
+a car which drives at par speed. A good start is not enough, because the whole episode counts in each step; and a
 finished lap pays a bonus for every second under par.
 """
 

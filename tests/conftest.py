@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 
 def pytest_configure() -> None:
     """Let processes that tests start obey signals: `nohup`, and a shell's `&`, leave some ignored for all children."""
@@ -17,7 +19,9 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def shared_tracks() -> Path:
     """Real track files beside the checkout; tests that use them skip where they are absent."""
-    folder = Path(__file__).resolve().parents[1].parent / "shared" / "tracks"
+    from support.paths import ROOT  # after its assertions are rewritten
+
+    folder = ROOT.parent / "shared" / "tracks"
     if not folder.is_dir():
         pytest.skip("no real track files beside the checkout (../shared/tracks)")
     return folder

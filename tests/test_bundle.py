@@ -9,7 +9,14 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
-from handmade_bundle import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import racer.bundle
+from racer.bundle import MEMBERS, VERSION, GoldenSample, check_golden, is_bundle, read_bundle, write_bundle
+from racer.contract import VERSION as CONTRACT_VERSION
+from racer.errors import BundleError
+from support.bundles import (
     CONTINUOUS,
     DISCRETE,
     edited_json,
@@ -22,13 +29,6 @@ from handmade_bundle import (
     rebuilt,
     write_linear,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-import racer.bundle
-from racer.bundle import MEMBERS, VERSION, GoldenSample, check_golden, is_bundle, read_bundle, write_bundle
-from racer.contract import VERSION as CONTRACT_VERSION
-from racer.errors import BundleError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from handmade_bundle import CONTINUOUS, DISCRETE
 from pydantic import ValidationError
 
 from racer.config.env import CameraConfig, LidarConfig
@@ -22,6 +21,7 @@ from racer.contract import (
     stereo_sensor,
 )
 from racer.errors import BundleError
+from support.bundles import CONTINUOUS, DISCRETE
 
 SENSORS = [
     (state_sensor(),),

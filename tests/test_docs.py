@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from racer.config.reference import reference_markdown as configuration
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

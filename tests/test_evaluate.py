@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,67 +13,22 @@ from racer.env.sensors.suite import env_config_for, sensor_specs
 from racer.errors import BundleError
 from racer.evaluate import Evaluation, Lap, evaluate, start_poses
 from racer.policy.load import RandomPolicy
-from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
+from racer.policy.pure_pursuit import PurePursuitPolicy
 from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.load import load_track
-from racer.track.track import Track
+from support.paths import ROOT
+from support.policies import Steady, at_speed
+from support.tracks import ring, straight
 
-ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = sorted(file.stem for file in (ROOT / "tracks").glob("*.yaml"))
 VEHICLE = read_vehicle("deepracer")
 LENGTH = 2.0 * math.pi * 1.5
 
 
-def ring(rows=400, half_width=0.5, **changes):
-    """A ring of radius 1.5 m, counter-clockwise, row 0 at angle 0."""
-    angle = np.linspace(0.0, 2.0 * np.pi, rows + 1)
-    angle[-1] = 0.0
-    out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    lines = {"center": 1.5 * out, "left": (1.5 - half_width) * out, "right": (1.5 + half_width) * out}
-    return Track(**({"name": "ring"} | lines | changes))
-
-
-def straight(**changes):
-    """An open course of 6 m along x."""
-    x = np.linspace(0.0, 6.0, 61)
-    lines = {key: np.stack([x, np.full(61, y)], axis=1) for key, y in (("center", 0), ("left", 0.5), ("right", -0.5))}
-    return Track(**({"name": "straight", "closed": False} | lines | changes))
-
-
 def starts(track, laps, seed):
     """The starts of an evaluation on `track`."""
     return start_poses(World([track], VEHICLE, 1), laps, seed)
-
-
-class Steady:
-    """Holds one command and counts how often it is asked; asks for any sensors."""
-
-    name = "steady"
-
-    def __init__(self, steering, speed, sensors=None, rate=None):
-        self.command = (steering, speed)
-        self.sensors = sensors or (state_sensor(),)
-        self.control_rate_hz = rate
-        self.asked, self.resets = 0, 0
-        self.first = None
-
-    def act(self, observation):
-        """The same for all."""
-        if self.asked == 0:
-            self.first = {key: values.copy() for key, values in observation.items()}
-        self.asked += 1
-        return np.tile(np.float32(self.command), (len(next(iter(observation.values()))), 1))
-
-    def reset(self, mask=None):
-        """Count."""
-        self.resets += 1
-        assert mask is None and self.asked == 0
-
-
-def at_speed(speed):
-    """A pure pursuit that keeps one speed."""
-    return PurePursuitPolicy(settings=PurePursuitSettings(speed_min=speed, speed_max=speed))
 
 
 @pytest.mark.parametrize("laps", [1, 2, 5, 7])

@@ -3,13 +3,16 @@
 import json
 
 import pytest
-from test_evaluate import VEHICLE, Steady, at_speed, ring
 
 from racer.config.actions import ContinuousActions
 from racer.config.env import ObjectsConfig
+from racer.config.read import read_vehicle
 from racer.contract import PolicyContract, TrainedOn, make_contract, state_sensor
 from racer.evaluate import evaluate, training_objects
+from support.policies import Steady, at_speed
+from support.tracks import ring
 
+VEHICLE = read_vehicle("deepracer")
 BOXES = ObjectsConfig(race="object_avoidance", count=2)
 BOTS = ObjectsConfig(race="head_to_bot", count=2)
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ring_drive import ring_replay
-from synthetic_run import ring
 
 from racer.replay import (
     CAR_ROW,
@@ -23,6 +21,8 @@ from racer.replay import (
     write_replay,
 )
 from racer.untrusted_files import npz_bytes
+from support.replays import ring_replay
+from support.tracks import ring
 
 QUANTA = {"x": 1e-4, "y": 1e-4, "yaw": 1e-4, "steer": 1e-4, "reward": 1e-4, "lap_time": 1e-4, "best": 1e-4}
 

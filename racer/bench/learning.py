@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from racer.errors import RacerError
+from racer.process import python_command
 from racer.track.load import load_track
 
 LAPS = 5
@@ -76,7 +76,7 @@ def bench_learn(
 def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None) -> float | None:
     """Run `racer` in a new process; returns its largest memory in MB where the system tells."""
     environment = os.environ | {"RACER_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-m", "racer", *arguments]
+    command = python_command("racer", *arguments)
     errors = cache.parent / "errors.txt"
     with (output or Path(os.devnull)).open("w") as out, errors.open("w") as err:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)

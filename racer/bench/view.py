@@ -109,7 +109,7 @@ def _open_s(replay: Replay, rounds: int) -> float:
         seconds = []
         for _ in range(rounds + 1):
             began = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", _OPEN, str(file)], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, "-P", "-c", _OPEN, str(file)], capture_output=True, text=True)
             seconds.append(time.perf_counter() - began)
             if done.returncode != 0:
                 raise RacerError(f"bench: the window did not open: {done.stderr.strip().splitlines()[-1:]}")

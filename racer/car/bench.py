@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from racer.assets import write_atomically
@@ -37,34 +36,7 @@ from racer.car.models.store import default_store_root
 from racer.car.recording.drive_file import utc_text
 from racer.car.timing import Percentiles, percentiles
 from racer.errors import BundleError, RacerError
-from racer.policy.onnx import open_session
-from racer.preprocess import Preprocessor
-
-
-class CarNetwork:
-    """Preprocessing and network of one car.
-
-    Raises:
-        BundleError: the graph keeps data in other files, cannot be run, or is not the contract's.
-        MissingExtra: onnxruntime is not installed.
-    """
-
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
-        self.contract = bundle.contract
-        self.threads = threads
-        self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}", threads=threads)
-        self._action_only = [bundle.contract.onnx.outputs[0]]
-        self._preprocess = Preprocessor.of(bundle.contract)
-
-    def act(self, observation: Mapping[str, NDArray[Any]], /) -> NDArray[np.float32]:
-        """(B, 2) degrees and m/s; where frames are stacked, each call is one more frame."""
-        actions: NDArray[np.float32] = self._session.run(self._action_only, self._preprocess(observation))[0]
-        return actions
-
-    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Forget the frames that were seen."""
-        self._preprocess.reset(mask)
-
+from racer.policy.onnx import OnnxPolicy
 
 P99_FRACTION_MAX: Final = 0.6
 """Of the control period."""
@@ -127,7 +99,7 @@ def bench_bundle(path: Path | str, bundle: Bundle, *, threads: int, seconds: flo
     """Check the recorded answers, then measure."""
     period_ms = 1e3 / bundle.contract.control_rate_hz
     try:
-        network = CarNetwork(bundle, threads=threads)
+        network = OnnxPolicy(bundle, threads=threads)
         check_golden(bundle, network)
     except BundleError as error:
         return SpeedResult(Path(path), threads, period_ms, None, str(error))

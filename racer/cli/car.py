@@ -79,7 +79,7 @@ def drive(
         done = drive_in_terminal(ready, socket=socket, camera=camera, record=folder)
     except ActuatorGone as error:
         raise RacerError(f"{error}; is the service racer-actuator running?") from None
-    if words := done.drives.words():
+    if words := done.drives.summary():
         typer.echo(f"recorded  {folder}: {words}")
 
 
@@ -104,7 +104,7 @@ def _drive_simulated(
     try:
         with session:
             typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
-            _print_drive(session.laps(laps, tell=_print_lap))
+            _print_drive(session.laps(laps, on_lap=_print_lap))
     finally:
         for path in session.drive.recorded:
             typer.echo(f"recorded  {os.path.relpath(path)}")
@@ -186,7 +186,7 @@ def camera(
 
     found = read_calibration(car_options.calibration_path(calibration), car_id=car_id or own_car_id())
     if found.camera is None:
-        raise RacerError("the calibration does not say what this car's camera sees; measure it")
+        raise RacerError("the calibration does not describe the camera; add its field of view and lens")
     seen = watch_camera(words, found.camera, seconds=seconds)
     typer.echo(f"frames    {seen.frames} in {seconds:g} s, {seen.rate_hz:.1f} a second")
     if seen.interval is not None:
@@ -201,7 +201,7 @@ def camera(
 
 
 def replay(
-    drive: Annotated[Path, typer.Argument(help="A recorded drive (.drive).")],
+    drive: Annotated[Path, typer.Argument(help="A recorded drive (.mcap, or .drive of earlier versions).")],
     picture: Annotated[
         Path | None, typer.Option("--picture", "-p", help="Also write a contact sheet of frames and actions, a PNG.")
     ] = None,

@@ -137,7 +137,7 @@ def _serve_simulated(
         )
         with _open_controller(models, brought, setup, where) as desk:
             server = make_server(desk, host=where.host, port=where.port, names=where.names)
-            serve_console_with_rig(rig, desk, server, tell=_print_lap)
+            serve_console_with_rig(rig, desk, server, on_lap=_print_lap)
 
 
 def _print_lap(lap: Mapping[str, Any]) -> None:

@@ -184,7 +184,7 @@ def verify(
     for number in races or stored:
         with ProgressLine("racing") as progress:
             verification = rerun(board, stored[number], model_s=model_s, report=progress)
-        typer.echo(verification.told)
+        typer.echo(verification.summary)
         failed += bool(verification.differences)
     if failed:
         raise LeaderboardError(f"{failed} of {len(races or stored)} races differ from their rerun")
@@ -226,7 +226,7 @@ def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
     ranked = [row for row in board.rows if row.place is not None]
     laps = [(row.result.best_lap_s, row.result.label) for row in board.rows if row.result.best_lap_s is not None]
     best = min(laps, default=None)
-    newest = max(row.kept.added for row in board.rows)[:10]
+    newest = max(row.stored.added for row in board.rows)[:10]
     return (
         ("Best time", f"{ranked[0].result.score_s:.3f} s" if ranked else "–", ranked[0].result.label if ranked else ""),
         ("Best lap", "–" if best is None else f"{best[0]:.3f} s", "" if best is None else best[1]),
@@ -252,7 +252,7 @@ def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) ->
             f"{result.penalty_s:g}",
             str(result.off_tracks + result.collisions),
             str(row.races),
-            row.kept.added[:10],
+            row.stored.added[:10],
             result.sha256[:8],
         ),
         leads=row.place == 1,
@@ -262,10 +262,10 @@ def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) ->
 
 def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
     """Return the replay of a row's race; None where the file is gone or is not the one that the race wrote."""
-    if row.kept.result.replay is None:
+    if row.stored.result.replay is None:
         return None
-    path = leaderboard.path.resolve().parent / row.kept.result.replay
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.kept.replay_sha256:
+    path = leaderboard.path.resolve().parent / row.stored.result.replay
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.stored.replay_sha256:
         return None
     return path
 

@@ -43,7 +43,7 @@ _PACKAGES = {
     "train": "torch stable_baselines3 gymnasium numba onnx onnxscript scipy tensorboard matplotlib jinja2 pygments PIL "
     "onnxruntime",
     "view": "pygame imageio_ffmpeg",
-    "car": "smbus2 fastapi uvicorn websockets",
+    "car": "mcap smbus2 fastapi uvicorn websockets",
     "sign": "cryptography",
 }
 """Import names of the packages that each extra brings."""

@@ -48,13 +48,13 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
         session: RaceSession = session_from_request(request, watch)
         return session
 
-    source = RaceSource(make_session, watch=lambda session: watch.tell(session.share))
+    source = RaceSource(make_session, watch=lambda session: watch.report(session.fraction))
     try:
         ViewerWindow(source).run()
         source.finish()
     finally:
-        source.contest.close()
-    result = source.contest.result()
+        source.session.close()
+    result = source.session.result()
     if request["replay"]:
         write_replay(request["replay"], source.recorder.replay())
         result = replace(result, replay=Path(request["replay"]))

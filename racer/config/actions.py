@@ -1,13 +1,14 @@
-"""Action spaces: what a policy may ask of a car, in degrees and m/s, as in DeepRacer's model_metadata.json.
+"""Action spaces: the steering angles [degrees] and speeds [m/s] of a policy, as in DeepRacer's model_metadata.json.
 
-Limits (shared reference deepracer.md, section 2.1): 2..30 discrete actions, steering -30..30 degrees, left
-positive, speed 0.1..4.0 m/s. They stand here alone; the car's gate checks them again on its own.
+Limits: 2..30 discrete actions, steering -30..30 degrees, left positive, speed 0.1..4.0 m/s. This module is their one
+place; only the gate of the car restates them, because it checks actions independently.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -58,57 +59,59 @@ class _Frozen(BaseModel):
 
 
 class Action(_Frozen):
-    """One discrete action."""
+    """One discrete action: steering angle [degrees, left positive] and speed [m/s]."""
 
     steering_angle: Steering
     speed: Speed
 
 
-class SteeringRange(_Frozen):
-    """From `low` to `high`, degrees, left positive."""
+class _Range(_Frozen):
+    _unit: ClassVar[str]
+    low: float
+    high: float
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise _invalid_value(f"low {self.low:g} must be below high {self.high:g} ({self._unit})")
+        return self
+
+
+class SteeringRange(_Range):
+    """Steering angles from `low` to `high` [degrees], left positive."""
+
+    _unit = "degrees"
     low: Steering
     high: Steering
 
-    @model_validator(mode="after")
-    def _ordered(self) -> SteeringRange:
-        if self.low >= self.high:
-            raise _invalid_value(f"low {self.low:g} must be below high {self.high:g} (degrees)")
-        return self
 
+class SpeedRange(_Range):
+    """Speeds from `low` to `high` [m/s]."""
 
-class SpeedRange(_Frozen):
-    """From `low` to `high`, m/s."""
-
+    _unit = "m/s"
     low: Speed
     high: Speed
 
-    @model_validator(mode="after")
-    def _ordered(self) -> SpeedRange:
-        if self.low >= self.high:
-            raise _invalid_value(f"low {self.low:g} must be below high {self.high:g} (m/s)")
-        return self
-
 
 class ContinuousActions(_Frozen):
-    """Any steering angle and speed within a range; the default drives the whole range that a track needs."""
+    """Any steering angle and speed within a range; the default is the range that a track needs."""
 
     steering_angle: SteeringRange = SteeringRange(low=-STEERING_MAX_DEG, high=STEERING_MAX_DEG)
     speed: SpeedRange = SpeedRange(low=0.5, high=SPEED_MAX)
 
     @property
     def low(self) -> tuple[float, float]:
-        """Lowest steering angle (degrees) and speed (m/s)."""
+        """Lowest steering angle [degrees] and speed [m/s]."""
         return self.steering_angle.low, self.speed.low
 
     @property
     def high(self) -> tuple[float, float]:
-        """Highest steering angle (degrees) and speed (m/s)."""
+        """Highest steering angle [degrees] and speed [m/s]."""
         return self.steering_angle.high, self.speed.high
 
 
 class DiscreteActions(RootModel[tuple[Action, ...]]):
-    """A list of 2..30 actions; the policy chooses one by its place in the list."""
+    """A list of 2..30 actions; the policy chooses one by its index."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,29 +119,28 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
     def _count(self) -> DiscreteActions:
         if not ACTIONS_MIN <= len(self.root) <= ACTIONS_MAX:
             raise _invalid_value(
-                f"{len(self.root)} actions are listed, a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}"
+                f"{len(self.root)} actions are listed; a discrete space has {ACTIONS_MIN}..{ACTIONS_MAX}"
             )
         return self
 
     @classmethod
     def grid(cls, steering_angles: Iterable[float], speeds: Iterable[float]) -> DiscreteActions:
-        """Every steering angle (degrees) with every speed (m/s), speeds varying fastest."""
-        rates = list(speeds)
-        return cls(tuple(Action(steering_angle=angle, speed=rate) for angle in steering_angles for rate in rates))
+        """Combine every steering angle [degrees] with every speed [m/s], speeds varying fastest."""
+        return cls(tuple(Action(steering_angle=a, speed=v) for a, v in itertools.product(steering_angles, speeds)))
 
     @property
     def table(self) -> tuple[tuple[float, float], ...]:
-        """(A, 2) steering angle in degrees and speed in m/s of each action."""
+        """Steering angle [degrees] and speed [m/s] of each action, shape (A, 2)."""
         return tuple((action.steering_angle, action.speed) for action in self.root)
 
     @property
     def low(self) -> tuple[float, float]:
-        """Lowest steering angle (degrees) and speed (m/s) in the list."""
+        """Lowest steering angle [degrees] and speed [m/s] in the list."""
         return min(row[0] for row in self.table), min(row[1] for row in self.table)
 
     @property
     def high(self) -> tuple[float, float]:
-        """Highest steering angle (degrees) and speed (m/s) in the list."""
+        """Highest steering angle [degrees] and speed [m/s] in the list."""
         return max(row[0] for row in self.table), max(row[1] for row in self.table)
 
 
@@ -157,13 +159,13 @@ ActionSpace = Annotated[
         "`steering_angle` and `speed` with `low` and `high` (continuous)",
     ),
 ]
-"""A field type for models: a list is a discrete space, a mapping a continuous one."""
+"""Field type for models: a list is a discrete space, a mapping is a continuous one."""
 
 _ADAPTER: TypeAdapter[ContinuousActions | DiscreteActions] = TypeAdapter(ActionSpace)
 
 
 def action_space_type(space: ContinuousActions | DiscreteActions) -> str:
-    """`continuous` or `discrete`, as model_metadata.json says it."""
+    """Return `continuous` or `discrete`, the value of `action_space_type` in model_metadata.json."""
     return "discrete" if isinstance(space, DiscreteActions) else "continuous"
 
 
@@ -171,7 +173,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
     """Read an action space from plain data, a list or a mapping.
 
     Raises:
-        ConfigError: with the first thing that is wrong, in one line.
+        ConfigError: one line about the first value that is not allowed.
     """
     try:
         return _ADAPTER.validate_python(data)
@@ -182,7 +184,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
 
 
 def describe_action_space(space: ContinuousActions | DiscreteActions) -> str:
-    """The action space in a few words, for messages."""
+    """Describe an action space for messages."""
     if isinstance(space, DiscreteActions):
         listed = ", ".join(f"{angle:g} deg at {speed:g} m/s" for angle, speed in space.table)
         return f"discrete, {len(space.table)} actions ({listed})"
@@ -191,9 +193,9 @@ def describe_action_space(space: ContinuousActions | DiscreteActions) -> str:
 
 
 def action_space_difference(
-    one: ContinuousActions | DiscreteActions, other: ContinuousActions | DiscreteActions
+    first: ContinuousActions | DiscreteActions, second: ContinuousActions | DiscreteActions
 ) -> str | None:
-    """Name both action spaces where they differ; None where they are the same."""
-    if one == other:
+    """Describe both action spaces where they differ; None where they are equal."""
+    if first == second:
         return None
-    return f"action space {describe_action_space(one)}, against {describe_action_space(other)}"
+    return f"action space {describe_action_space(first)}, against {describe_action_space(second)}"

@@ -1,4 +1,4 @@
-"""What all configuration models share: frozen, no unknown keys, and messages of one line."""
+"""Base of all configuration models: frozen, unknown keys refused, validation errors as one line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_switch(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse `true`, `yes` and the like for numbers; pydantic would read them as 1."""
+        """Refuse booleans for other types: YAML reads `yes` and `on` as true, pydantic would read true as 1."""
         items = value if isinstance(value, (list, tuple)) else [value]
-        wants = cls.model_fields[info.field_name].annotation if info.field_name else None
-        if wants is not bool and any(isinstance(item, bool) for item in items):
-            raise ValueError("true and false (also yes, no, on, off) are no values for this key")
+        annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if annotation is not bool and any(isinstance(item, bool) for item in items):
+            raise ValueError("true and false (also yes, no, on, off) are not allowed for this key")
         return value
 
 
@@ -32,21 +32,26 @@ _MESSAGES = {
     "too_short": "should be a list of at least {min_length}",
     "too_long": "should be a list of at most {max_length}",
 }
-"""Our words for pydantic's error types that speak of Python; in braces what the error's context tells."""
+"""Messages in place of pydantic's that use Python's terms; braces hold keys of the error's context."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """One line for the first problem of a validation error: the key, what was given, what is allowed.
+    """Describe the first problem of a validation error in one line: the key, what was given, what is allowed.
 
-    An unknown key comes before all others, because it is often what makes another one missing.
+    An unknown key precedes all other problems, because a misspelt key is often the reason why another is missing.
+
+    Args:
+        error: the error that pydantic raised.
+        model: the model that was validated.
+        where: the file or option that the data came from.
     """
     problems = error.errors()
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    problem = next((entry for entry in problems if entry["type"] == "extra_forbidden"), problems[0])
     unknown = problem["type"] == "extra_forbidden"
     path, fields = _public_keys(model, problem["loc"][:-1] if unknown else problem["loc"])
     if unknown:
         path.append(str(problem["loc"][-1]))
-    key = _one_line(".".join(path))
+    key = one_line(".".join(path))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if unknown:
         near = difflib.get_close_matches(path[-1], fields, 1)
@@ -58,14 +63,14 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         message = _MESSAGES[problem["type"]].format(**problem.get("ctx", {}))
     else:
         message = problem["msg"].removeprefix("Value error, ")
-    message = _one_line(message[0].lower() + message[1:])
+    message = one_line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"
     return f"{where}: `{key}` is {_format_value(problem['input'])}: {message}.{more}"
 
 
 def _format_value(given: object) -> str:
-    """What was given, as YAML has it; the kind of it where it is long."""
+    """Return a value as YAML writes it, or its type where it is long."""
     if given is None:
         return "empty"
     if isinstance(given, bool):
@@ -73,28 +78,28 @@ def _format_value(given: object) -> str:
     return repr(given) if len(repr(given)) < 60 else f"a {type(given).__name__}"
 
 
-def _one_line(text: str) -> str:
-    """`text` on one line, whatever a user put into it."""
+def one_line(text: str) -> str:
+    """Return the text with control characters escaped, so that it fits on one line."""
     return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[list[str], list[str]]:
-    """The keys of `place` without pydantic's own tags of unions, and the field names where it leads."""
+    """Return the keys of an error's location and the field names at its end, without pydantic's tags of unions."""
     path: list[str] = []
     models = [model]
     for part in place:
-        found = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-        if found:
-            models = [one for annotation in found for one in _models_in(annotation)]
-        if found or isinstance(part, int):
+        annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        if annotations:
+            models = [inner for annotation in annotations for inner in _models_in(annotation)]
+        if annotations or isinstance(part, int):
             path.append(str(part))
-    return path, list(dict.fromkeys(name for one in models for name in one.model_fields))
+    return path, list(dict.fromkeys(name for m in models for name in m.model_fields))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that an annotation is made of; a list of models stands for the model of its items."""
+    """Return the models inside an annotation, also those of items of a list and of members of a union."""
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _models_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [one for part in get_args(annotation) for one in _models_in(part)]
+    return [inner for part in get_args(annotation) for inner in _models_in(part)]

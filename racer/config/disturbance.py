@@ -1,7 +1,7 @@
-"""Disturbances: what differs from episode to episode, each value with a distribution of its own.
+"""Disturbances: values that differ from episode to episode, each with a separate distribution.
 
-A value is drawn for each car at the start of each episode, from streams of its own; frames then draw their jitter,
-drops and noise from it. Every default is neutral: an empty configuration disturbs nothing.
+At the start of an episode the simulator draws each value for each car from that car's random streams; frames then
+draw their jitter, drops and noise with it. Every default is neutral: an empty configuration disturbs nothing.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ _KINDS = ("constant", "uniform", "log_uniform", "normal", "choice")
 
 
 class Distribution(Config):
-    """Where a value is drawn from: exactly one of the keys, or a plain number for a constant."""
+    """Distribution of a value: exactly one of the keys, or a plain number for a constant."""
 
-    constant: float | None = Field(default=None, description="always this")
+    constant: float | None = Field(default=None, description="always this value")
     uniform: tuple[float, float] | None = Field(default=None, description="from, to")
-    log_uniform: tuple[float, float] | None = Field(default=None, description="from, to, both above 0; even in ratio")
+    log_uniform: tuple[float, float] | None = Field(
+        default=None, description="from, to, both above 0; uniform in the logarithm"
+    )
     normal: tuple[float, float] | None = Field(
-        default=None, description="mean and standard deviation; cut off at three of them"
+        default=None, description="mean and standard deviation; cut off at three standard deviations"
     )
     choice: tuple[float, ...] | None = Field(
-        default=None, min_length=1, max_length=CHOICES_MAX, description="one of these, evenly"
+        default=None, min_length=1, max_length=CHOICES_MAX, description="one of these values, all equally likely"
     )
 
     @model_validator(mode="before")
@@ -57,18 +59,18 @@ class Distribution(Config):
 
     @property
     def kind(self) -> str:
-        """Which of the keys was given."""
+        """The key that was given."""
         return next(name for name in _KINDS if getattr(self, name) is not None)
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The numbers of that key."""
+        """The numbers of the key that was given."""
         given = getattr(self, self.kind)
         return given if isinstance(given, tuple) else (given,)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the greatest value that can be drawn."""
+        """Least and greatest value that can be drawn."""
         if self.normal is not None:
             mean, deviation = self.normal
             return mean - NORMAL_CUTOFF * deviation, mean + NORMAL_CUTOFF * deviation
@@ -76,14 +78,14 @@ class Distribution(Config):
 
 
 def _value(neutral: float | None, low: float, high: float, description: str) -> Any:
-    """A field that holds a distribution within low..high; None stands for the vehicle's own value."""
+    """Make a field for a distribution within low..high; without a neutral value the default is the vehicle's."""
     default = None if neutral is None else Distribution(constant=neutral)
-    told = f"{description}; within {low:g}..{high:g}"
-    return Field(default=default, description=told, json_schema_extra={"low": low, "high": high})
+    description = f"{description}; within {low:g}..{high:g}"
+    return Field(default=default, description=description, json_schema_extra={"low": low, "high": high})
 
 
 class _Group(Config):
-    """Distributions whose fields state within what they must stay."""
+    """Distributions with bounds; each field states its bounds."""
 
     @field_validator("*", mode="after")
     @classmethod
@@ -93,98 +95,107 @@ class _Group(Config):
             return given
         low, high = cast(float, extra["low"]), cast(float, extra["high"])
         least, greatest = given.bounds
-        # The ends of a normal distribution are sums: rounding must not refuse what is meant to touch the limit.
-        slack = 1e-9 * max(abs(low), abs(high), 1.0)
-        if least < low - slack or greatest > high + slack:
+        # The ends of a normal distribution are sums; rounding must not refuse a distribution that ends at the bound.
+        tolerance = 1e-9 * max(abs(low), abs(high), 1.0)
+        if least < low - tolerance or greatest > high + tolerance:
             drawn = f"{least:g}" if least == greatest else f"{least:g}..{greatest:g}"
             raise ValueError(f"draws {drawn}, which is not within {low:g}..{high:g}")
         return given
 
 
 class VehicleDisturbance(_Group):
-    """The car. Factors are of the vehicle's own value; without a value the vehicle's own stands."""
+    """Deviations of the car; factors multiply the value of the vehicle's file."""
 
-    friction: Distribution | None = _value(None, 0.05, 1.5, "tyre-road friction coefficient; none: the vehicle's own")
-    mass: Distribution = _value(1.0, 0.2, 5.0, "factor, of the yaw inertia too")
-    cog_forward: Distribution = _value(0.0, -0.05, 0.05, "m, centre of gravity further forward")
-    wheelbase: Distribution = _value(1.0, 0.5, 2.0, "factor")
-    steer_offset_deg: Distribution = _value(0.0, -10.0, 10.0, "degrees, added by a bad trim")
-    steer_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the angle reached")
-    steer_backlash_deg: Distribution = _value(0.0, 0.0, 10.0, "degrees, play between servo and wheels")
-    steer_lag: Distribution | None = _value(None, 0.0, 1.0, "s, time constant of the servo; none: the vehicle's own")
+    friction: Distribution | None = _value(None, 0.05, 1.5, "tyre-road friction coefficient; none: the vehicle's")
+    mass: Distribution = _value(1.0, 0.2, 5.0, "factor of mass and yaw inertia")
+    cog_forward: Distribution = _value(0.0, -0.05, 0.05, "shift of the centre of gravity forward [m]")
+    wheelbase: Distribution = _value(1.0, 0.5, 2.0, "factor of the wheelbase")
+    steer_offset_deg: Distribution = _value(0.0, -10.0, 10.0, "steering offset of a bad trim [degrees]")
+    steer_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the steering angle reached")
+    steer_backlash_deg: Distribution = _value(0.0, 0.0, 10.0, "play between servo and wheels [degrees]")
+    steer_lag: Distribution | None = _value(None, 0.0, 1.0, "time constant of the servo [s]; none: the vehicle's")
     steer_rate_max_deg: Distribution | None = _value(
-        None, 10.0, 5000.0, "degrees/s, slew of the servo; none: the vehicle's own"
+        None, 10.0, 5000.0, "slew rate of the servo [degrees/s]; none: the vehicle's"
     )
-    throttle_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the speed aimed at")
-    throttle_deadband: Distribution = _value(0.0, 0.0, 0.5, "share of the top speed below which nothing turns")
+    throttle_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the target speed")
+    throttle_deadband: Distribution = _value(
+        0.0, 0.0, 0.5, "fraction of the top speed below which the motor does not turn"
+    )
     throttle_lag: Distribution | None = _value(
-        None, 0.01, 2.0, "s, time constant of the speed: 1 / speed_gain; none: the vehicle's own"
+        None, 0.01, 2.0, "time constant of the speed, 1 / speed_gain [s]; none: the vehicle's"
     )
-    action_delay: Distribution = _value(0.0, 0.0, 1.0, "s from an action to servo and motor, in whole physics steps")
+    action_delay: Distribution = _value(
+        0.0, 0.0, 1.0, "delay from an action to servo and motor, in whole physics steps [s]"
+    )
 
 
 class CameraDisturbance(_Group):
-    """How the camera was screwed on, and its lens, against the configured ones."""
+    """Deviations of the camera's mount and lens from the configuration."""
 
     height: Distribution = _value(1.0, 0.2, 5.0, "factor of the height above ground")
-    left: Distribution = _value(0.0, -0.2, 0.2, "m further to the left")
-    forward: Distribution = _value(0.0, -0.2, 0.2, "m further forward")
-    pitch_deg: Distribution = _value(0.0, -20.0, 20.0, "degrees further down")
-    roll_deg: Distribution = _value(0.0, -20.0, 20.0, "degrees further clockwise")
-    yaw_deg: Distribution = _value(0.0, -20.0, 20.0, "degrees further to the left")
+    left: Distribution = _value(0.0, -0.2, 0.2, "shift to the left [m]")
+    forward: Distribution = _value(0.0, -0.2, 0.2, "shift forward [m]")
+    pitch_deg: Distribution = _value(0.0, -20.0, 20.0, "rotation downwards [degrees]")
+    roll_deg: Distribution = _value(0.0, -20.0, 20.0, "rotation clockwise [degrees]")
+    yaw_deg: Distribution = _value(0.0, -20.0, 20.0, "rotation to the left [degrees]")
     view: Distribution = _value(1.0, 0.5, 1.5, "factor of the field of view")
 
 
 class LookDisturbance(_Group):
-    """How the track and what is around it are painted."""
+    """Deviations of the colours and lines of the track and its surroundings."""
 
     tape: Distribution = _value(1.0, 0.0, 4.0, "factor of the brightness of all lines")
-    tape_wear: Distribution = _value(0.0, 0.0, 1.0, "share of the road's colour in the lines")
+    tape_wear: Distribution = _value(0.0, 0.0, 1.0, "fraction of the road's colour in the lines")
     tape_width: Distribution = _value(1.0, 0.1, 4.0, "factor of the widths of the lines")
     road: Distribution = _value(1.0, 0.0, 4.0, "factor of the road's brightness")
     field: Distribution = _value(1.0, 0.0, 4.0, "factor of the field's brightness")
     wall: Distribution = _value(1.0, 0.0, 8.0, "factor of the walls' brightness")
     sky: Distribution = _value(1.0, 0.0, 4.0, "factor of the backdrop's brightness")
-    hue: Distribution = _value(1.0, 0.0, 4.0, "factor of each channel of each colour, drawn for each anew")
-    crowd: Distribution = _value(0.0, 0.0, 1.0, "share of the backdrop that things of random brightness cover")
-    crowd_height_deg: Distribution = _value(20.0, 0.0, 90.0, "degrees above the horizon that they reach")
+    hue: Distribution = _value(1.0, 0.0, 4.0, "factor of each channel of each colour, drawn separately for each")
+    crowd: Distribution = _value(0.0, 0.0, 1.0, "fraction of the backdrop covered by shapes of random brightness")
+    crowd_height_deg: Distribution = _value(20.0, 0.0, 90.0, "height of these shapes above the horizon [degrees]")
 
 
 class ImageDisturbance(_Group):
-    """What lens, sensor, light and compression do to a frame."""
+    """Effects of lens, sensor, light and compression on a frame."""
 
     exposure: Distribution = _value(1.0, 0.05, 10.0, "factor of the light")
-    gamma: Distribution = _value(1.0, 0.1, 5.0, "exponent of a value in 0..1")
-    contrast: Distribution = _value(1.0, 0.0, 5.0, "factor of the distance to mid grey")
-    tint: Distribution = _value(1.0, 0.2, 3.0, "factor of each channel, drawn for each; a grey camera has one")
-    vignette: Distribution = _value(0.0, 0.0, 1.0, "share of the light lost in a corner")
-    noise: Distribution = _value(0.0, 0.0, 64.0, "grey levels, standard deviation of each pixel")
-    motion_blur: Distribution = _value(0.0, 0.0, 8.0, "pixels of 160, width of the smear along rows")
-    defocus: Distribution = _value(0.0, 0.0, 3.0, "pixels of 160, standard deviation of the spot")
-    jpeg_quality: Distribution = _value(100.0, 1.0, 100.0, "of the compression; from 100 on there is none")
-    glare: Distribution = _value(0.0, 0.0, 255.0, "grey levels added in the middle of a bright spot")
-    shadow: Distribution = _value(0.0, 0.0, 1.0, "share of the light lost in the middle of a dark spot")
+    gamma: Distribution = _value(1.0, 0.1, 5.0, "exponent of a pixel value in 0..1")
+    contrast: Distribution = _value(1.0, 0.0, 5.0, "factor of the difference from mid grey")
+    tint: Distribution = _value(
+        1.0, 0.2, 3.0, "factor of each channel, drawn separately for each; a grey camera has one channel"
+    )
+    vignette: Distribution = _value(0.0, 0.0, 1.0, "fraction of the light lost in a corner")
+    noise: Distribution = _value(0.0, 0.0, 64.0, "standard deviation of the noise of each pixel [grey levels]")
+    motion_blur: Distribution = _value(0.0, 0.0, 8.0, "width of the blur along rows [pixels of a 160-pixel row]")
+    defocus: Distribution = _value(0.0, 0.0, 3.0, "standard deviation of the blur [pixels of a 160-pixel row]")
+    jpeg_quality: Distribution = _value(100.0, 1.0, 100.0, "quality of the JPEG compression; 100: no compression")
+    glare: Distribution = _value(0.0, 0.0, 255.0, "brightness added in the middle of a bright spot [grey levels]")
+    shadow: Distribution = _value(0.0, 0.0, 1.0, "fraction of the light lost in the middle of a dark spot")
     spot_size: Distribution = _value(
-        0.3, 0.02, 2.0, "share of the frame's width, radius of such a spot, drawn for each"
+        0.3, 0.02, 2.0, "radius of a bright or dark spot, fraction of the frame's width, drawn for each"
     )
 
 
 class DeliveryDisturbance(_Group):
-    """The way of a frame from the sensor to the policy."""
+    """Delays and losses of a frame between sensor and policy."""
 
-    latency: Distribution = _value(0.0, 0.0, 1.0, "s from capture to policy")
-    jitter: Distribution = _value(0.0, 0.0, 0.5, "s, each frame is later by up to this, evenly")
-    drop: Distribution = _value(0.0, 0.0, 0.9, "share of the frames that never arrive")
+    latency: Distribution = _value(0.0, 0.0, 1.0, "time from capture to policy [s]")
+    jitter: Distribution = _value(0.0, 0.0, 0.5, "largest additional delay of a frame, uniformly drawn [s]")
+    drop: Distribution = _value(0.0, 0.0, 0.9, "fraction of the frames that never arrive")
     repeat: Distribution = _value(
-        0.0, 0.0, 0.9, "share of the control steps that are given the frame of the step before"
+        0.0, 0.0, 0.9, "fraction of the control steps that receive the frame of the previous step"
     )
     phase: Distribution = _value(
-        0.0, 0.0, 1.0, "share of a frame's period from an episode's start to the first frame, where a rate is set"
+        0.0,
+        0.0,
+        1.0,
+        "time from an episode's start to the first frame where a rate is set, fraction of a frame's period",
     )
 
 
 class DisturbanceConfig(Config):
-    """All that may differ from episode to episode."""
+    """All values that may differ from episode to episode."""
 
     vehicle: VehicleDisturbance = VehicleDisturbance()
     camera: CameraDisturbance = CameraDisturbance()
@@ -194,12 +205,12 @@ class DisturbanceConfig(Config):
     lidar_delivery: DeliveryDisturbance = DeliveryDisturbance()
 
 
-GROUPS = ("vehicle", "camera", "look", "image", "camera_delivery", "lidar_delivery")
-"""The groups of values, in the order in which they are drawn."""
+GROUPS = tuple(DisturbanceConfig.model_fields)
+"""Names of the groups of values, in the order in which the simulator draws them."""
 
 
 def disturbance_entries(config: DisturbanceConfig) -> dict[str, Distribution | None]:
-    """Every value under its full name, `camera.pitch_deg`; None for the vehicle's own."""
+    """Return each distribution by its full name, such as `camera.pitch_deg`; None means the vehicle's value."""
     return {
         f"{group}.{name}": getattr(getattr(config, group), name)
         for group in GROUPS
@@ -208,6 +219,6 @@ def disturbance_entries(config: DisturbanceConfig) -> dict[str, Distribution | N
 
 
 def is_disturbed(config: DisturbanceConfig, *groups: str) -> bool:
-    """Whether anything in the named groups, or in any, is not neutral."""
+    """Return whether any value of the named groups, or of all groups without names, is not neutral."""
     neutral = DisturbanceConfig()
     return any(getattr(config, group) != getattr(neutral, group) for group in groups or GROUPS)

@@ -1,13 +1,12 @@
-"""The convolutional networks that read pictures, by name.
+"""Convolutional networks by name, and the preprocessing of pictures before a network reads them.
 
-`small` is ours, for a Pi. The others are DeepRacer's (github aws-deepracer-community/deepracer-simapp,
-`markov/architecture/embedder`): the middle layers stand in `dense` too. Of the deepest, batch normalisation and dropout
-are left out: PPO compares the network with what it was when it drove, and both make that a different network.
+Networks: `small` is ours, sized for a Raspberry Pi. The others are DeepRacer's (github
+aws-deepracer-community/deepracer-simapp, `markov/architecture/embedder`); `dense` includes DeepRacer's middle layers.
+`deepest` has no batch normalisation and no dropout: PPO compares the new policy with the one that drove, and both
+layers would change the policy between driving and learning.
 
-What is done to the pictures of `camera` and `stereo` before a network sees them.
-
-`Step` is one typed step, as a policy's contract lists them; `PreprocessConfig` is what a user sets, and gives the
-list. `racer.preprocess` carries them out. Shapes are (height, width, channels).
+Preprocessing: a `PreprocessStep` is one typed step of a policy's contract; `PreprocessConfig` holds the user's
+settings and makes the list of steps; `racer.preprocess` executes them. Shapes are (height, width, channels).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Units = Annotated[int, Field(ge=1, le=8192)]
 
 
 class Convolution(Config):
-    """A convolution without padding, and its activation."""
+    """A convolution without padding, followed by the activation."""
 
     filters: Annotated[int, Field(ge=1, le=1024)]
     kernel: Annotated[int, Field(ge=1, le=64)]
@@ -31,7 +30,7 @@ class Convolution(Config):
 
 
 class Cnn(Config):
-    """Convolutions, then dense layers, each with the activation; then the layers that all sensors share."""
+    """A network: convolutions, then dense layers, each with the activation; the layers of all sensors follow."""
 
     name: str
     convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1, max_length=16)]
@@ -39,7 +38,7 @@ class Cnn(Config):
     activation: Literal["tanh", "relu", "elu"] = "relu"
 
     def shape_after(self, height: int, width: int) -> tuple[int, int, int]:
-        """Filters, height and width after the convolutions.
+        """Return filters, height and width after the convolutions of a picture of `height` x `width` pixels.
 
         Raises:
             ValueError: the picture is too small.
@@ -78,26 +77,25 @@ DEEPRACER_NAMES: dict[str, CnnName] = {
     "DEEP_CONVOLUTIONAL_NETWORK": "deep",
     "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deepest",
 }
-"""DeepRacer's word -> ours."""
-
+"""DeepRacer's name of a network -> ours."""
 
 Shape = tuple[int, int, int]
 
 
 class _StepModel(BaseModel):
-    """Part of a contract, not of a file that users write."""
+    """Base of the steps in a contract; users do not write them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class GreyStep(_StepModel):
-    """Luma of an RGB picture, (9798 R + 19235 G + 3735 B + 16384) >> 15 (ITU-R BT.601 in 15 bits, as in OpenCV 4)."""
+    """Convert RGB to luma: (9798 R + 19235 G + 3735 B + 16384) >> 15 (ITU-R BT.601 in 15 bits, as in OpenCV 4)."""
 
     step: Literal["grey"] = "grey"
 
 
 class CropStep(_StepModel):
-    """Rows and columns cut off."""
+    """Cut off rows and columns."""
 
     step: Literal["crop"] = "crop"
     top: Annotated[int, Field(ge=0)] = 0
@@ -107,21 +105,21 @@ class CropStep(_StepModel):
 
 
 class MaskStep(_StepModel):
-    """The top rows made black; the size stays."""
+    """Make the top rows black; the size does not change."""
 
     step: Literal["mask"] = "mask"
     rows: Annotated[int, Field(ge=1)]
 
 
 class AreaStep(_StepModel):
-    """Shrunk by a whole factor: the mean of factor x factor pixels, halves rounded up."""
+    """Shrink by an integer factor: the mean of factor x factor pixels, halves rounded up."""
 
     step: Literal["area"] = "area"
     factor: Annotated[int, Field(ge=2, le=64)]
 
 
 class ResizeStep(_StepModel):
-    """Bilinear between the four nearest pixels, half-pixel centres, in 11-bit fixed point (OpenCV's INTER_LINEAR)."""
+    """Resize bilinearly with half-pixel centres, in 11-bit fixed point (OpenCV's INTER_LINEAR)."""
 
     step: Literal["resize"] = "resize"
     height: Annotated[int, Field(ge=1, le=1080)]
@@ -129,10 +127,10 @@ class ResizeStep(_StepModel):
 
 
 class StackStep(_StepModel):
-    """The last `frames` delivered frames of each car side by side in the channels, oldest first.
+    """Stack the last `frames` delivered frames of each car in the channels, oldest first.
 
-    The ring is the only state of the preprocessing. At a reset, and when a real car is armed, the first frame that
-    comes fills it.
+    This ring of frames is the only state of the preprocessing. After a reset, and after a real car is armed, the first
+    frame fills the whole ring.
     """
 
     step: Literal["stack"] = "stack"
@@ -141,30 +139,28 @@ class StackStep(_StepModel):
     filled_with: Literal["first_frame"] = "first_frame"
 
 
-PreprocessStep = Annotated[
-    GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep,
-    Field(discriminator="step"),
-]
 AnyPreprocessStep = GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep
+PreprocessStep = Annotated[AnyPreprocessStep, Field(discriminator="step")]
+"""The same as a field type, read by the value of its key `step`."""
 
 
 class PreprocessConfig(Config):
-    """The steps between a picture and the network, in this order: grey, crop, mask, area, resize, stack."""
+    """Steps between a picture and the network, in this order: grey, crop, mask, area, resize, stack."""
 
-    colour: Literal["as_seen", "grey"] = Field(default="as_seen", description="`grey` makes one channel of three")
-    crop_top: int = Field(default=0, ge=0, description="rows of pixels cut off")
-    crop_bottom: int = Field(default=0, ge=0, description="rows of pixels cut off")
-    crop_left: int = Field(default=0, ge=0, description="columns of pixels cut off")
-    crop_right: int = Field(default=0, ge=0, description="columns of pixels cut off")
-    mask_top: int = Field(default=0, ge=0, description="rows that are made black, after the crop")
-    shrink: int = Field(default=1, ge=1, le=64, description="whole factor; the mean of so many by so many pixels")
+    colour: Literal["as_seen", "grey"] = Field(default="as_seen", description="`grey` converts three channels to one")
+    crop_top: int = Field(default=0, ge=0, description="rows cut off at the top [pixels]")
+    crop_bottom: int = Field(default=0, ge=0, description="rows cut off at the bottom [pixels]")
+    crop_left: int = Field(default=0, ge=0, description="columns cut off at the left [pixels]")
+    crop_right: int = Field(default=0, ge=0, description="columns cut off at the right [pixels]")
+    mask_top: int = Field(default=0, ge=0, description="rows made black at the top, after the crop [pixels]")
+    shrink: int = Field(default=1, ge=1, le=64, description="integer factor; each block becomes its mean")
     height: int | None = Field(
-        default=None, ge=1, le=1080, description="pixels, bilinear; with `width`; none: as it is"
+        default=None, ge=1, le=1080, description="height after bilinear resizing [pixels]; needs `width`; none: as is"
     )
     width: int | None = Field(
-        default=None, ge=1, le=1920, description="pixels, bilinear; with `height`; none: as it is"
+        default=None, ge=1, le=1920, description="width after bilinear resizing [pixels]; needs `height`; none: as is"
     )
-    frames: int = Field(default=1, ge=1, le=16, description="last frames that the network sees at once")
+    frames: int = Field(default=1, ge=1, le=16, description="number of last frames that the network reads together")
 
     @model_validator(mode="after")
     def _size(self) -> PreprocessConfig:
@@ -174,7 +170,7 @@ class PreprocessConfig(Config):
 
     @property
     def steps(self) -> tuple[AnyPreprocessStep, ...]:
-        """The steps that do something."""
+        """The steps that change the picture."""
         steps: list[AnyPreprocessStep] = []
         if self.colour == "grey":
             steps.append(GreyStep())
@@ -194,30 +190,47 @@ class PreprocessConfig(Config):
 
 
 def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
-    """The shape that a picture has after one step.
+    """Return the shape (height, width, channels) of a picture after one step.
 
     Raises:
-        ValueError: the step cannot be done with such a picture.
+        ValueError: the step does not fit such a picture.
     """
     height, width, channels = shape
-    told = f"a picture of {width} x {height} pixels"
+    picture = f"a picture of {width} x {height} pixels"
     if isinstance(step, GreyStep):
         if channels != 3:
             raise ValueError(f"step grey needs 3 channels; the picture has {channels}")
         return height, width, 1
     if isinstance(step, CropStep):
-        left = height - step.top - step.bottom, width - step.left - step.right
-        if min(left) < 1:
-            raise ValueError(f"step crop leaves nothing of {told}")
-        return (*left, channels)
+        rest = height - step.top - step.bottom, width - step.left - step.right
+        if min(rest) < 1:
+            raise ValueError(f"step crop leaves nothing of {picture}")
+        return (*rest, channels)
     if isinstance(step, MaskStep):
         if step.rows >= height:
             raise ValueError(f"step mask makes all {height} rows black")
         return shape
     if isinstance(step, AreaStep):
         if height % step.factor or width % step.factor:
-            raise ValueError(f"step area by {step.factor} does not divide {told}; crop it first")
+            raise ValueError(f"step area by {step.factor} does not divide {picture}; crop it first")
         return height // step.factor, width // step.factor, channels
     if isinstance(step, ResizeStep):
         return step.height, step.width, channels
     return height, width, channels * step.frames
+
+
+def check_network_input(network: CnnName, preprocess: PreprocessConfig, shape: Shape) -> Shape:
+    """Return the shape of a camera's picture after all steps.
+
+    Args:
+        network: name of the network that reads the picture.
+        preprocess: the steps before it.
+        shape: height, width and channels of the camera's picture.
+
+    Raises:
+        ValueError: a step does not fit the picture, or the result is too small for the network.
+    """
+    for step in preprocess.steps:
+        shape = shape_after_step(step, shape)
+    CNNS[network].shape_after(*shape[:2])
+    return shape

@@ -1,4 +1,4 @@
-"""Strict YAML in, resolved YAML out, and `--set key=value` on top."""
+"""Reads configuration files as strict YAML, applies `--set key=value`, and writes resolved configurations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from racer.assets import find_asset
-from racer.config.base import explain
+from racer.config.base import explain, one_line
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import VehicleConfig
 from racer.config.train import DistillConfig, TrainConfig
@@ -20,20 +20,19 @@ from racer.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-
 _EXPONENT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
-"""Numbers such as 1e-4, which YAML 1.1 wants written 1.0e-4 and would take for text."""
+"""Numbers such as 1e-4; YAML 1.1 requires 1.0e-4 and reads the short form as text."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML that refuses a key given twice."""
+    """Loader of plain YAML that refuses repeated keys and keys that are not strings."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} is no word", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} is not a string", problem_mark=key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is given twice", problem_mark=key_node.start_mark)
             seen.add(key)
@@ -41,18 +40,18 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class _QuotingDumper(yaml.SafeDumper):
-    """Puts quotes around text that the loader would take for a number."""
+    """Dumper that quotes text which the loader would read as a number."""
 
 
-for _side in (_StrictLoader, _QuotingDumper):
-    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+for _class in (_StrictLoader, _QuotingDumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping; an empty file gives an empty one.
 
     Raises:
-        ConfigError: not readable, not YAML, or not a mapping; with the line.
+        ConfigError: the file is not readable, not YAML, or not a mapping; the message names the line.
     """
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
@@ -62,8 +61,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a text file") from None
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        told = ", ".join(part for part in (error.context, error.problem) if part)
-        raise ConfigError(f"{path}:{line} {told}") from None
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(f"{path}:{line} {problem}") from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
     except yaml.YAMLError as error:
@@ -76,7 +75,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
-    """Build a model, or a one-line ConfigError."""
+    """Build a model from plain data.
+
+    Args:
+        model: the class to build.
+        data: keys and values.
+        where: the file or option that the data came from, for messages.
+
+    Raises:
+        ConfigError: one line about the first key that is not allowed.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -84,49 +92,64 @@ def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
 
 
 def read_vehicle(name: str | Path) -> VehicleConfig:
-    """The vehicle of a name or a path."""
-    path = find_asset("vehicle", name)
-    return validate(VehicleConfig, read_yaml(path), str(path))
+    """Read the vehicle of a name or a path."""
+    return read_asset(VehicleConfig, "vehicle", name)
 
 
 def read_disturbance(name: str | Path) -> DisturbanceConfig:
-    """The disturbances of a name or a path."""
-    path = find_asset("disturbance", name)
-    return validate(DisturbanceConfig, read_yaml(path), str(path))
+    """Read the disturbances of a name or a path."""
+    return read_asset(DisturbanceConfig, "disturbance", name)
 
 
 def read_train(
     name: str | Path = "default", *, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None
 ) -> TrainConfig:
-    """The training configuration of a name or a path.
+    """Read the training configuration of a name or a path.
 
     Args:
         name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
         changes: Top-level values on top of both (those of command-line options); None values are left out.
     """
-    return _read_with_changes(TrainConfig, name, settings, changes or {})
+    return read_asset(TrainConfig, "config", name, settings=settings, changes=changes)
 
 
 def read_distill(
     name: str | Path = "distill", *, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None
 ) -> DistillConfig:
-    """The configuration of a distillation, with the arguments of `read_train`."""
-    return _read_with_changes(DistillConfig, name, settings, changes or {})
+    """Read the configuration of a distillation; the arguments are those of `read_train`."""
+    return read_asset(DistillConfig, "config", name, settings=settings, changes=changes)
 
 
-def _read_with_changes(
-    model: type[Model], name: str | Path, settings: Sequence[str], changes: Mapping[str, Any]
+def read_asset(
+    model: type[Model],
+    kind: Literal["config", "vehicle", "disturbance", "rules"],
+    name: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
 ) -> Model:
-    path = find_asset("config", name)
+    """Find a configuration file and build its model.
+
+    Args:
+        model: the class to build.
+        kind: what to look for.
+        name: name or path of the file.
+        settings: `key.key=value` each, on top of the file; values are YAML.
+        changes: top-level values on top of both; None values are left out.
+
+    Raises:
+        AssetError: there is nothing of that name.
+        ConfigError: a value is not allowed; one line.
+    """
+    path = find_asset(kind, name)
     data = apply_settings(read_yaml(path), settings)
-    data |= {key: value for key, value in changes.items() if value is not None}
-    where = " ".join([str(path), *(f"--set {setting}" for setting in settings)])
-    return validate(model, data, where if where.isprintable() else repr(where)[1:-1])
+    data |= {key: value for key, value in (changes or {}).items() if value is not None}
+    return validate(model, data, one_line(" ".join([str(path), *(f"--set {setting}" for setting in settings)])))
 
 
 def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """`data` with each `key.key=value` set; the keys are checked when the model is built."""
+    """Return a copy of the data with each `key.key=value` set; a model checks the keys later."""
     out = copy.deepcopy(dict(data))
     for setting in settings:
         shown = setting if setting.isprintable() else repr(setting)
@@ -140,15 +163,14 @@ def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str
             raise ConfigError(f"--set {shown}: the value is not YAML") from None
         inner = out
         for part in parts[:-1]:
-            below = inner.setdefault(part, {})
-            if not isinstance(below, dict):
-                raise ConfigError(f"--set {shown}: `{part}` is a value and has no keys of its own")
-            inner = below
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"--set {shown}: `{part}` is a value and has no keys below it")
         inner[parts[-1]] = value
     return out
 
 
 def to_yaml(config: BaseModel) -> str:
-    """A resolved configuration as YAML text that reads back to the same."""
+    """Return a resolved configuration as YAML text that reads back to the same."""
     data = config.model_dump(mode="json")
     return yaml.dump(data, Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True, width=110)

@@ -1,6 +1,7 @@
-"""The reference page of the configuration of a training and of the rules of a race, made from the models themselves.
+"""Writes the reference page of all configuration keys, `docs/configuration.md`, from the models; a test compares them.
 
-`docs/configuration.md` is this text; a test compares them.
+To write the page again:
+`python -c "from racer.config.reference import reference_markdown as r; print(r(), end=str())" > docs/configuration.md`
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ from racer.config.train import TrainConfig
 _HEAD = """\
 # The configuration
 
-Of a training, and below of the [rules of a race](#rules-of-a-race).
+The keys of a training come first, those of the [rules of a race](#rules-of-a-race) below. Units are in brackets.
 
 ## A training
 
-A file in `configs/`, or your own: `racer train --config my.yaml`. Single values are set on the command line:
+A training reads a file in `configs/`, or your own: `racer train --config my.yaml`. `--set` changes single values:
 `racer train --set ppo.learning_rate=5e-4 --set env.sensors=[lidar]`. Unknown keys and values out of range are
-refused. The resolved configuration stands in the run folder as `config.yaml`.
+refused. The run folder holds the resolved configuration as `config.yaml`.
 
 | key | default | allowed | meaning |
 |---|---|---|---|
 """
 _RULES = """
 ## Rules of a race
-A file in `configs/rules/`, a preset, or your own: `racer race my_rules.yaml ...`, `--set race=head_to_head`. What they
-do is told in [racing](racing.md); `objects` is as in a training, its `race` follows from the rules' own.
+A race reads a file in `configs/rules/`, a preset, or your own: `racer race my_rules.yaml ...`, `--set
+race=head_to_head`. [Racing](racing.md) explains the rules. `objects` has the keys of a training; its `race` follows
+from `race` of the rules.
 
 | key | default | allowed | meaning |
 |---|---|---|---|
@@ -41,23 +43,22 @@ do is told in [racing](racing.md); `objects` is as in a training, its `race` fol
 
 
 def reference_markdown() -> str:
-    """The page."""
+    """Return the page as Markdown."""
     return _HEAD + _table(TrainConfig) + _RULES + _table(Rules)
 
 
 def _table(model: type[BaseModel]) -> str:
-    rows = [f"| `{key}` | {default} | {allowed} | {meaning} |\n" for key, default, allowed, meaning in _rows(model)]
-    return "".join(rows)
+    return "".join(f"| {' | '.join(row)} |\n" for row in _rows(model))
 
 
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, default, allowed values and meaning of each field, those of inner models in their place."""
     for name, field in model.model_fields.items():
-        key = prefix + name
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _rows(inner, f"{key}.")
+            yield from _rows(inner, f"{prefix}{name}.")
         else:
-            yield key, _default(field), _allowed(field), field.description or ""
+            yield f"`{prefix}{name}`", _default(field), _allowed(field), field.description or ""
 
 
 def _default(field: FieldInfo) -> str:
@@ -72,9 +73,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    words = _choices(field.annotation)
-    if words:
-        return ", ".join(f"`{word}`" for word in words)
+    if choices := _choices(field.annotation):
+        return ", ".join(f"`{choice}`" for choice in choices)
     low = high = ""
     for rule in field.metadata:
         if isinstance(rule, Ge | Interval) and rule.ge is not None:
@@ -89,9 +89,9 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
-    """The words of a Literal, also inside a tuple."""
+    """Return the values of a Literal, also inside a tuple or a union."""
     if get_origin(annotation) is Literal:
-        return [str(word) for word in get_args(annotation)]
+        return [str(value) for value in get_args(annotation)]
     if get_origin(annotation) in (tuple, Union, types.UnionType):
-        return [word for part in get_args(annotation) for word in _choices(part)]
+        return [value for part in get_args(annotation) for value in _choices(part)]
     return []

@@ -1,8 +1,7 @@
-"""Kinds of values that several configurations hold.
+"""Configuration of a training (`TrainConfig`) and of a distillation (`DistillConfig`).
 
-A training: what is driven, how it is rewarded, and how PPO learns it.
-
-A distillation: a teacher that sees the state, and a student that learns from it to drive by sight.
+A training names tracks, reward, vehicle, environment and learner. In a distillation a student learns to drive from
+pictures what a teacher, which observes the exact state, does.
 """
 
 from __future__ import annotations
@@ -10,18 +9,18 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from racer.config.actions import ActionSpace, ContinuousActions, DiscreteActions, SpeedRange
 from racer.config.base import Config
-from racer.config.env import EnvConfig, Sensor, StartConfig
-from racer.config.network import CNNS, DEEPRACER_NAMES, CnnName, PreprocessConfig, Shape, shape_after_step
+from racer.config.env import EnvConfig, Sensors, StartConfig
+from racer.config.network import DEEPRACER_NAMES, CnnName, PreprocessConfig, check_network_input
 
 
 def _as_tracks(tracks: object) -> object:
     if isinstance(tracks, str):
         return (tracks,)
-    if not isinstance(tracks, (list, tuple)) or not all(isinstance(one, str) for one in tracks):
+    if not isinstance(tracks, (list, tuple)) or not all(isinstance(name, str) for name in tracks):
         raise ValueError("give a name, a path or `generated:1..50`, or a list of them")
     return tracks
 
@@ -37,111 +36,117 @@ def _checked_layers(layers: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Tracks = Annotated[tuple[str, ...], BeforeValidator(_as_tracks)]
-"""Names, paths or ranges of generated tracks; a single one may stand without a list."""
+"""Names, paths or ranges of generated tracks; a single one needs no list."""
 Network = Annotated[CnnName, BeforeValidator(_as_network)]
-"""What reads pictures; DeepRacer's names are understood."""
+"""Name of the network that reads pictures; DeepRacer's names are accepted."""
 Layers = Annotated[tuple[int, ...], AfterValidator(_checked_layers)]
 """Hidden units of each layer."""
-
 
 DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
 _MEMORY_MAX = 4 * 2**30
-"""Bytes of pictures that SAC may remember."""
+"""Largest replay buffer of pictures of SAC [bytes]."""
 
 
 class PPOConfig(Config):
-    """Proximal policy optimisation (Schulman et al. 2017) as stable-baselines3 has it."""
+    """Proximal policy optimisation (Schulman et al. 2017), with the parameters of stable-baselines3."""
 
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
-    learning_rate_end: float = Field(default=0.1, ge=0.0, le=1.0, description="share of it left at the end")
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
+    learning_rate_end: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
+    )
     n_steps: int = Field(default=64, ge=2, le=65536, description="control steps of each world between updates")
-    batch_size: int = Field(default=1024, ge=2, description="of a gradient step")
+    batch_size: int = Field(default=1024, ge=2, description="samples of a gradient step")
     n_epochs: int = Field(default=5, ge=1, le=100, description="passes over the collected steps")
-    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount for a control step")
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0, description="of the generalised advantage estimate")
-    clip_range: float = Field(default=0.2, gt=0.0, le=1.0, description="of the ratio of new to old policy")
+    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount factor of a control step")
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0, description="lambda of the generalised advantage estimate")
+    clip_range: float = Field(default=0.2, gt=0.0, le=1.0, description="clip range of the ratio of new to old policy")
     ent_coef: float = Field(default=0.0, ge=0.0, le=1.0, description="weight of the entropy")
     vf_coef: float = Field(default=0.5, ge=0.0, le=10.0, description="weight of the value loss")
-    max_grad_norm: float = Field(default=0.5, gt=0.0, description="longer gradients are cut to this")
-    target_kl: float | None = Field(default=None, gt=0.0, description="stop an update's passes beyond this")
-    log_std_init: float = Field(default=-0.5, ge=-5.0, le=2.0, description="of a continuous policy, in half ranges")
+    max_grad_norm: float = Field(default=0.5, gt=0.0, description="norm to which longer gradients are clipped")
+    target_kl: float | None = Field(
+        default=None, gt=0.0, description="KL divergence that stops an update's passes; none: no limit"
+    )
+    log_std_init: float = Field(
+        default=-0.5, ge=-5.0, le=2.0, description="initial log standard deviation of continuous actions [half ranges]"
+    )
     layers: Layers = Field(
-        default=(64, 64), max_length=8, description="hidden units, policy and value; of pictures, after `network`"
+        default=(64, 64),
+        max_length=8,
+        description="hidden units of policy and value network; with pictures, after `network`",
     )
     activation: Literal["tanh", "relu", "elu"] = "tanh"
 
 
 class SACConfig(Config):
-    """Soft actor-critic (Haarnoja et al. 2018) as stable-baselines3 has it; for continuous actions only."""
+    """Soft actor-critic (Haarnoja et al. 2018), with the parameters of stable-baselines3; continuous actions only."""
 
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
-    learning_rate_end: float = Field(default=0.3, ge=0.0, le=1.0, description="share of it left at the end")
-    batch_size: int = Field(default=512, ge=2, description="of a gradient step")
-    gradient_steps: int = Field(default=8, ge=1, le=1000, description="after each control step of all worlds")
-    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount for a control step")
-    tau: float = Field(default=0.01, gt=0.0, le=1.0, description="how fast the target network follows")
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
+    learning_rate_end: float = Field(
+        default=0.3, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
+    )
+    batch_size: int = Field(default=512, ge=2, description="samples of a gradient step")
+    gradient_steps: int = Field(
+        default=8, ge=1, le=1000, description="gradient steps after each control step of all worlds"
+    )
+    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount factor of a control step")
+    tau: float = Field(default=0.01, gt=0.0, le=1.0, description="rate at which the target network follows")
     ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
-    buffer_size: int = Field(default=300_000, ge=1000, description="control steps remembered")
-    learning_starts: int = Field(default=5_000, ge=0, description="control steps driven at random first")
+    buffer_size: int = Field(default=300_000, ge=1000, description="control steps in the replay buffer")
+    learning_starts: int = Field(default=5_000, ge=0, description="control steps with random actions before learning")
     layers: Layers = Field(
-        default=(64, 64), max_length=8, description="hidden units, policy and values; of pictures, after `network`"
+        default=(64, 64), max_length=8, description="hidden units of actor and critics; with pictures, after `network`"
     )
     activation: Literal["tanh", "relu", "elu"] = "relu"
 
 
 class BudgetConfig(Config):
-    """How long and how wide a training runs, and what it keeps."""
+    """Budget of a training: worlds, steps, time, evaluations, checkpoints and threads."""
 
-    worlds: int = Field(default=64, ge=1, le=65536, description="cars that drive at once")
+    worlds: int = Field(default=64, ge=1, le=65536, description="worlds that run in parallel, one car each")
     total_steps: int = Field(default=600_000, ge=1, description="control steps of all cars together")
-    minutes: float | None = Field(default=None, gt=0.0, description="wall time; the earlier of the two ends it")
+    minutes: float | None = Field(
+        default=None, gt=0.0, description="wall time [minutes]; the earlier limit ends the training"
+    )
     evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
     evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
-    checkpoint_s: float = Field(default=15.0, gt=0.0, description="s of wall time between checkpoints at most")
+    checkpoint_s: float = Field(default=15.0, gt=0.0, description="maximum wall time between checkpoints [s]")
     deepracer_logs: int = Field(
         default=0,
         ge=0,
         le=1000,
-        description="episodes in a file of DeepRacer logs (`--deepracer-logs`: 20); 0: no logs",
+        description="episodes in a file of DeepRacer logs (`--deepracer-logs` sets 20); 0: no logs",
     )
-    torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's arithmetic")
-    sim_threads: int = Field(default=1, ge=1, le=64, description="threads that share the worlds")
+    torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's computation")
+    sim_threads: int = Field(default=1, ge=1, le=64, description="threads that step the worlds")
 
 
 class TrainConfig(Config):
-    """Everything that decides a training."""
+    """All settings of a training."""
 
     track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
     reward: str = Field(default="default", description="name or path of a reward function")
     reward_path: Literal["auto", "python"] = Field(
         default="auto", description="`auto` compiles the reward function where it can; `python` never does"
     )
-    vehicle: str = Field(default="deepracer", description="name or path")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
+    vehicle: str = Field(default="deepracer", description="name or path of a vehicle")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of all random numbers")
     action_space: ActionSpace = Field(
         default=ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
     )
     env: EnvConfig = EnvConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
     network: Network = Field(
-        default="small", description="what reads pictures; DeepRacer's names are understood; else without effect"
+        default="small", description="network that reads pictures, also by DeepRacer's name; without pictures no effect"
     )
-    critic_sensors: tuple[Sensor, ...] = Field(
+    critic_sensors: Sensors = Field(
         default=(),
-        description="what PPO's value network sees in training, in place of env.sensors; none: what the policy sees",
+        description="sensors of PPO's value network in training, in place of env.sensors; none: those of the policy",
     )
     algorithm: Literal["ppo", "sac"] = Field(default="ppo", description="`sac` is for continuous actions only")
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
     train: BudgetConfig = BudgetConfig()
-
-    @field_validator("critic_sensors")
-    @classmethod
-    def _once(cls, sensors: tuple[Sensor, ...]) -> tuple[Sensor, ...]:
-        if len(set(sensors)) != len(sensors):
-            raise ValueError("each sensor may be named once")
-        return sensors
 
     @model_validator(mode="after")
     def _pictures(self) -> TrainConfig:
@@ -150,14 +155,12 @@ class TrainConfig(Config):
         camera, size = self.env.camera, 0
         for name, lenses in (("camera", 1), ("stereo", 2)):
             if name in self.driven.sensors:
-                shape: Shape = (camera.height, camera.width, lenses * camera.channels)
-                for step in self.preprocess.steps:
-                    shape = shape_after_step(step, shape)
-                CNNS[self.network].shape_after(*shape[:2])
-                size += math.prod(shape)
+                shape = camera.height, camera.width, lenses * camera.channels
+                size += math.prod(check_network_input(self.network, self.preprocess, shape))
+        # Each remembered control step holds two observations, one byte for each value: before and after the action.
         if self.algorithm == "sac" and 2 * size * self.sac.buffer_size > _MEMORY_MAX:
-            fits = _MEMORY_MAX // (2 * size)
-            raise ValueError(f"sac.buffer_size {self.sac.buffer_size} of such pictures is too much; at most {fits}")
+            limit = _MEMORY_MAX // (2 * size)
+            raise ValueError(f"sac.buffer_size {self.sac.buffer_size} is too large for such pictures; at most {limit}")
         return self
 
     @model_validator(mode="after")
@@ -174,7 +177,7 @@ class TrainConfig(Config):
 
     @property
     def driven(self) -> EnvConfig:
-        """The environment of the training: it shows what the policy sees, and what only its value network sees."""
+        """The environment of the training, with the sensors of the policy and those of its value network alone."""
         more = tuple(sensor for sensor in self.critic_sensors if sensor not in self.env.sensors)
         return self.env.model_copy(update={"sensors": (*self.env.sensors, *more)})
 
@@ -185,7 +188,7 @@ class TrainConfig(Config):
 
 
 class TeacherConfig(Config):
-    """The training of the teacher, where none is given; its tracks, vehicle, seed and actions are the student's."""
+    """Training of the teacher where `--teacher` is not given; tracks, vehicle, seed and actions are the student's."""
 
     reward: str = Field(default="smooth_line", description="name or path of a reward function")
     env: EnvConfig = EnvConfig(
@@ -199,50 +202,58 @@ class TeacherConfig(Config):
     @model_validator(mode="after")
     def _sees_the_state(self) -> TeacherConfig:
         if self.env.sensors != ("state",):
-            raise ValueError("env.sensors of the teacher is [state]: what makes it a teacher is that it sees the state")
+            raise ValueError("env.sensors of a teacher must be [state], the exact state that the student lacks")
         return self
 
 
 class DaggerConfig(Config):
-    """DAgger (Ross, Gordon, Bagnell 2011): the student drives more and more, the teacher says what it would do."""
+    """DAgger (Ross, Gordon, Bagnell 2011): the student drives more and more, the teacher labels each frame."""
 
-    rounds: int = Field(default=320, ge=1, le=100_000, description="of driving, then learning")
-    worlds: int = Field(default=64, ge=1, le=4096, description="cars that drive at once")
+    rounds: int = Field(default=320, ge=1, le=100_000, description="rounds, each of driving and then learning")
+    worlds: int = Field(default=64, ge=1, le=4096, description="worlds that run in parallel, one car each")
     undisturbed: float = Field(
-        default=0.25, ge=0.0, le=1.0, description="share of the cars that drive without env.disturbance"
+        default=0.25, ge=0.0, le=1.0, description="fraction of the cars that drive without env.disturbance"
     )
     steps: int = Field(default=64, ge=4, le=4096, description="control steps of each world in a round")
-    gradient_steps: int = Field(default=64, ge=1, le=100_000, description="batches learned in a round")
+    gradient_steps: int = Field(default=64, ge=1, le=100_000, description="gradient steps of a round")
     batch_size: int = Field(default=256, ge=1, le=65536, description="frames in a batch")
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="of Adam, at the start")
-    learning_rate_end: float = Field(default=0.02, ge=0.0, le=1.0, description="share of it left at the end")
-    memory_mb: int = Field(default=350, ge=1, le=100_000, description="MB of frames remembered at most")
-    teacher_rounds: int = Field(default=10, ge=0, description="rounds in which the teacher's share falls from 1")
-    teacher_share: float = Field(default=0.1, ge=0.0, le=1.0, description="share of the driving it keeps")
-    turn_s: float = Field(default=1.5, gt=0.0, description="s for which one of the two drives, on average")
-    kick: float = Field(default=0.1, ge=0.0, le=1.0, description="share of the teacher's turns with a push aside")
-    steering_weight: float = Field(default=1.0, ge=0.0, description="of the steering's error, in half ranges")
-    speed_weight: float = Field(default=0.3, ge=0.0, description="of the speed's error, in half ranges")
-    huber: float = Field(default=0.1, gt=0.0, description="half ranges beyond which an error counts by its size only")
-    mirrored: float = Field(default=0.5, ge=0.0, le=1.0, description="share of a batch seen in a mirror")
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
+    learning_rate_end: float = Field(
+        default=0.02, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
+    )
+    memory_mb: int = Field(default=350, ge=1, le=100_000, description="memory for frames [MB]")
+    teacher_rounds: int = Field(default=10, ge=0, description="rounds in which the teacher's fraction falls from 1")
+    teacher_share: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="fraction of driving by the teacher afterwards"
+    )
+    turn_s: float = Field(
+        default=1.5, gt=0.0, description="mean time for which teacher or student drives at a time [s]"
+    )
+    kick: float = Field(default=0.1, ge=0.0, le=1.0, description="fraction of the teacher's turns with a push aside")
+    steering_weight: float = Field(default=1.0, ge=0.0, description="weight of the steering error in the loss")
+    speed_weight: float = Field(default=0.3, ge=0.0, description="weight of the speed error in the loss")
+    huber: float = Field(default=0.1, gt=0.0, description="error above which the loss is linear [half ranges]")
+    mirrored: float = Field(default=0.5, ge=0.0, le=1.0, description="fraction of a batch that is mirrored")
     evaluate_every: int = Field(default=40, ge=1, description="rounds between evaluations")
     evaluate_laps: int = Field(default=16, ge=1, le=100, description="laps of an evaluation on each track")
-    minutes: float | None = Field(default=None, gt=0.0, description="wall time of all; the earlier of the two ends it")
-    threads: int = Field(default=2, ge=1, le=64, description="of simulation and of the network's arithmetic")
+    minutes: float | None = Field(
+        default=None, gt=0.0, description="wall time [minutes]; the earlier limit ends the training"
+    )
+    threads: int = Field(default=2, ge=1, le=64, description="threads of simulation and of the network's computation")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="of the products while learning; auto: bfloat16 where the processor has it"
+        default="auto", description="precision of products in learning; auto: bfloat16 where the processor supports it"
     )
 
 
 class DistillConfig(Config):
-    """Everything that decides a distillation."""
+    """All settings of a distillation."""
 
     track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
-    vehicle: str = Field(default="deepracer", description="name or path")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="of everything random")
+    vehicle: str = Field(default="deepracer", description="name or path of a vehicle")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of all random numbers")
     action_space: ContinuousActions = Field(
         default=ContinuousActions(speed=SpeedRange(low=0.8, high=2.4)),
-        description="ranges; where a teacher is given its own must lie within them",
+        description="ranges; those of a teacher given with `--teacher` must lie within them",
     )
     env: EnvConfig = EnvConfig(
         sensors=("camera",),
@@ -251,7 +262,7 @@ class DistillConfig(Config):
         time_limit_s=20.0,
     )
     preprocess: PreprocessConfig = PreprocessConfig(crop_top=24, shrink=2, frames=3)
-    network: Network = Field(default="small", description="what reads pictures; DeepRacer's names are understood")
+    network: Network = Field(default="small", description="network that reads pictures, also by DeepRacer's name")
     layers: Layers = Field(default=(64,), max_length=8, description="hidden units, after `network`")
     activation: Literal["tanh", "relu", "elu"] = "relu"
     teacher: TeacherConfig = TeacherConfig()
@@ -261,18 +272,16 @@ class DistillConfig(Config):
     def _sees(self) -> DistillConfig:
         if self.env.sensors not in (("camera",), ("stereo",)):
             given = ", ".join(self.env.sensors)
-            raise ValueError(f"env.sensors is [{given}]; a student sees [camera] or [stereo] and nothing else")
+            raise ValueError(f"env.sensors is [{given}]; a student has [camera] or [stereo] and nothing else")
         camera = self.env.camera
-        shape: Shape = (camera.height, camera.width, camera.channels * (2 if self.env.sensors == ("stereo",) else 1))
-        for step in self.preprocess.steps:
-            shape = shape_after_step(step, shape)
-        CNNS[self.network].shape_after(*shape[:2])
-        if self.dagger.mirrored and (told := self._uneven()):
-            raise ValueError(f"{told}, so that left and right are not alike; set dagger.mirrored to 0")
+        channels = camera.channels * (2 if self.env.sensors == ("stereo",) else 1)
+        check_network_input(self.network, self.preprocess, (camera.height, camera.width, channels))
+        if self.dagger.mirrored and (reason := self._asymmetry()):
+            raise ValueError(f"{reason}, so that left and right are not alike; set dagger.mirrored to 0")
         return self
 
-    def _uneven(self) -> str | None:
-        """Why a picture in the mirror would not be one that the car could see, or drive by."""
+    def _asymmetry(self) -> str | None:
+        """Say why the mirror image of a picture is not one that the car can see, with the opposite steering angle."""
         steering, camera = self.action_space.steering_angle, self.env.camera
         if steering.low != -steering.high:
             return f"steering is {steering.low:g}..{steering.high:g} degrees"
@@ -284,7 +293,7 @@ class DistillConfig(Config):
 
     @property
     def teacher_training(self) -> TrainConfig:
-        """The training that makes the teacher."""
+        """The configuration that trains the teacher."""
         return TrainConfig(
             track=self.track,
             reward=self.teacher.reward,

@@ -1,7 +1,34 @@
-"""Environments. Importing this package registers their ids with Gymnasium."""
+"""Environments: worlds with sensors, rewards and episodes, for learning and evaluation.
+
+`batch` builds the worlds and steps them; `vector`, `single` and `parallel` are its Gymnasium and PettingZoo faces;
+`sensors` fills the observations. A track, a vehicle, an `EnvConfig`, a reward function and actions go in; observations,
+rewards and ends of episodes come out. Importing this package registers the ids `racer/TimeTrial-v0`,
+`racer/ObjectAvoidance-v0` and `racer/HeadToBot-v0` with Gymnasium.
+"""
+
+import importlib
+from typing import Any
 
 import gymnasium
 
+_MODULES = {
+    "RacerEnv": "single",
+    "RacerParallelEnv": "parallel",
+    "RacerVectorEnv": "vector",
+    "TimeTrial": "batch",
+    "make_time_trial": "batch",
+}
+__all__ = ["RacerEnv", "RacerParallelEnv", "RacerVectorEnv", "TimeTrial", "make_time_trial"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a symbol when it is first used: the simulator loads then, and PettingZoo only for `RacerParallelEnv`."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+# Entry points are strings, so that registering imports neither the simulator nor a sensor.
 for _name, _race in (
     ("TimeTrial", "time_trial"),
     ("ObjectAvoidance", "object_avoidance"),

@@ -1,13 +1,11 @@
-"""A car of a world of several that does not learn: a policy drives it, by sensors of its own.
+"""Several learning cars in one world, as a PettingZoo environment: with frozen policies, boxes and bots.
 
-Several learning cars in one world, for PettingZoo: against each other, frozen policies, boxes and bots.
-
-Needs the extra `multi`. There is no second physics: the cars are the slots of one `World`.
+Needs the extra `multi`. The cars are the slots of one `World`, with the physics of all environments. A frozen policy
+drives its car with its own contract's sensors.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,18 +13,18 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.disturbance import is_disturbed
-from racer.config.env import EnvConfig, RaceType, VehicleConfig
-from racer.config.read import read_disturbance, read_vehicle
+from racer.config.env import EnvConfig, RaceType
 from racer.config.train import DEFAULT_TRACK
 from racer.env.batch import (
     ActionDecoder,
     TrackChoice,
     action_space,
-    control_steps_in,
-    make_env_config,
+    build_world,
     observation_space,
     resolve_action_space,
+    resolve_env_config,
+    resolve_tracks,
+    resolve_vehicle_config,
 )
 from racer.env.sensors.suite import Observation, SensorSuite, env_config_for
 from racer.errors import ConfigError, MissingExtra
@@ -35,59 +33,12 @@ from racer.policy.protocol import Policy
 from racer.reward.load import load_reward
 from racer.reward.protocol import Reward
 from racer.sim.contact import BEHIND
-from racer.sim.dtypes import STEPS_MAX, EpisodeStatus
-from racer.sim.randomize.distributions import Disturbances, action_delay_max
-from racer.sim.world import StartOptions, World
-from racer.track.load import load_tracks
-from racer.track.track import Track
+from racer.sim.dtypes import EpisodeStatus
+from racer.sim.randomize.distributions import Disturbances
+from racer.sim.world import World
 
 if TYPE_CHECKING:
     from racer.render.topdown import WorldRenderer
-
-
-class FrozenCar:
-    """A policy with its sensors, in whichever slot of the first world it drives."""
-
-    def __init__(
-        self, policy: Policy, world: World, config: EnvConfig, disturbances: Disturbances | None = None
-    ) -> None:
-        """Give it the sensors that it wants.
-
-        Raises:
-            ConfigError: it wants to be asked at another rate than the environment's.
-            BundleError: it needs a sensor that the simulator cannot give.
-        """
-        rate = policy.control_rate_hz
-        if rate is not None and rate != config.control_rate_hz:
-            raise ConfigError(
-                f"frozen policy {policy.name} drives at {rate:g} Hz, the environment at {config.control_rate_hz:g} Hz; "
-                f"set control_rate_hz: {rate:g}"
-            )
-        self._policy = policy
-        self._sensing = SensorSuite(
-            world, env_config_for(policy.sensors, config.control_rate_hz), disturbances, cars="all"
-        )
-        self._mine = np.zeros(world.cars.shape, np.bool_)
-        self.slot = 0
-
-    def start(self, slot: int) -> None:
-        """A new episode has begun, in which it drives the car in `slot`."""
-        self.slot = slot
-        self._mine[:] = False
-        self._mine[0, slot] = True
-        self._policy.reset()
-        self._sensing.start(self._mine)
-
-    def observe(self) -> None:
-        """Look, after a control step of its car."""
-        self._sensing.observe(self._mine)
-
-    def act(self) -> NDArray[np.float64]:
-        """(2,) degrees and m/s, from what it saw last."""
-        slot = self.slot
-        seen = {sensor: values[0, slot : slot + 1] for sensor, values in self._sensing.observation.items()}
-        return np.asarray(self._policy.act(seen), np.float64)[0]
-
 
 try:
     from pettingzoo import ParallelEnv
@@ -100,28 +51,76 @@ CARS_MAX = 8
 _STATUS_WORDS = {int(status): status.word for status in EpisodeStatus}
 
 
+class FrozenCar:
+    """A policy that does not learn, with its own sensors; it drives a slot of the first world.
+
+    Attributes:
+        slot: Index of its car in this episode.
+    """
+
+    def __init__(
+        self, policy: Policy, world: World, config: EnvConfig, disturbances: Disturbances | None = None
+    ) -> None:
+        """Make the sensors of the policy.
+
+        Raises:
+            ConfigError: The policy was made for another control rate than the environment's.
+            BundleError: The simulator lacks a sensor of the policy.
+        """
+        rate = policy.control_rate_hz
+        if rate is not None and rate != config.control_rate_hz:
+            raise ConfigError(
+                f"frozen policy {policy.name} drives at {rate:g} Hz, the environment at {config.control_rate_hz:g} Hz; "
+                f"set control_rate_hz: {rate:g}"
+            )
+        self._policy = policy
+        own_config = env_config_for(policy.sensors, config.control_rate_hz)
+        self._sensing = SensorSuite(world, own_config, disturbances, cars="all")
+        self._own_car = np.zeros(world.cars.shape, np.bool_)
+        self.slot = 0
+
+    def start(self, slot: int) -> None:
+        """Start a new episode, in which the policy drives the car in `slot`."""
+        self.slot = slot
+        self._own_car[:] = False
+        self._own_car[0, slot] = True
+        self._policy.reset()
+        self._sensing.start(self._own_car)
+
+    def observe(self) -> None:
+        """Fill the sensors after a control step of its car."""
+        self._sensing.observe(self._own_car)
+
+    def act(self) -> NDArray[np.float64]:
+        """Return the steering angle [degrees] and speed [m/s] for the newest observation, shape (2,)."""
+        # A slice keeps the batch dimension that policies expect.
+        row = slice(self.slot, self.slot + 1)
+        observation = {sensor: values[0, row] for sensor, values in self._sensing.observation.items()}
+        return np.asarray(self._policy.act(observation), np.float64)[0]
+
+
 class RacerParallelEnv(ParallelEnv):
     """One world with several learning cars, the agents `car_0`, `car_1`, ...
 
     ### Description
-    All cars start on a grid, 0.75 m of arc apart, and drive a lap of the same track. Each agent has its own sensors,
-    reward and end of episode; spaces, sensors and units are those of `RacerVectorEnv`. Rewards see the other cars as
-    objects, in `objects_location` and its like.
+    All cars start on a grid, 0.75 m of arc from slot to slot, and drive a lap of the same track. Each agent has its own
+    sensors, reward and end of episode; spaces, sensors and units are those of `RacerVectorEnv`. Reward functions see
+    the other cars as objects, in `objects_location` and the related keys.
 
     ### Contacts
-    Where two cars touch, the one behind has crashed; level with each other, both have. The other drives on.
+    Where two cars touch, the one behind has crashed; level with each other, both have. The other car drives on.
 
     ### Episode End
-    As in `RacerVectorEnv`, for each agent by itself. Its car then leaves the road, and it leaves `agents`. Frozen cars
-    leave the road likewise; the episode ends with the last agent.
+    As in `RacerVectorEnv`, for each agent separately. Its car then leaves the road, and the agent leaves `agents`.
+    Frozen cars leave the road in the same way; the episode ends with the last agent.
 
     ### Arguments
     | argument | default | meaning |
     |---|---|---|
     | `cars` | 2 | agents |
     | `frozen` | none | further cars: bundles, run folders, `pure_pursuit`, `random`, or a `Policy` each |
-    | `grid` | `turns` | who starts where: `turns` moves everybody one place back in each episode, the last to the front; `kept` never does, agents then start before frozen cars |
-    | others | | as in `RacerVectorEnv`; `reward_path` is `python` unless told otherwise |
+    | `grid` | `turns` | order on the grid: `turns` moves each car one place back in each episode, the last to the front; `kept` never does, agents then start before frozen cars |
+    | others | | as in `RacerVectorEnv`; the default of `reward_path` is `python` |
 
     ### Version History
     * v0: first version.
@@ -145,10 +144,10 @@ class RacerParallelEnv(ParallelEnv):
         render_mode: str | None = None,
         threads: int | None = 1,
     ) -> None:
-        """See the class.
+        """Build the world; the class lists the arguments.
 
         Raises:
-            RacerError: something named cannot be found or used, or a frozen policy drives at another rate.
+            RacerError: A named file cannot be found or used, or a frozen policy drives at another rate.
         """
         total = cars + len(frozen)
         if cars < 1 or total > CARS_MAX:
@@ -157,44 +156,45 @@ class RacerParallelEnv(ParallelEnv):
             raise ConfigError(f"grid is `turns` or `kept`, not {grid!r}")
         if render_mode not in (None, "rgb_array"):
             raise ConfigError(f"render_mode is `rgb_array` or None, not {render_mode!r}")
-        self.config = _resolve_config(config, race)
+        self.config = resolve_env_config(config, race)
         self.render_mode = render_mode
         self.metadata = dict(type(self).metadata, render_fps=round(self.config.control_rate_hz))
         self.possible_agents = [f"car_{k}" for k in range(cars)]
         self.agents: list[str] = []
-        self.world, self.disturbances = _make_world(
-            _resolve_tracks(track), vehicle, self.config, cars=total, threads=threads
+        self.world, self.disturbances = build_world(
+            resolve_tracks(track), resolve_vehicle_config(vehicle), self.config, cars=total, threads=threads
         )
         self._waypoints = self.world.waypoints()
         self.reward: Reward = (
             reward if hasattr(reward, "compute") else load_reward(reward, n_worlds=1, n_cars=cars, path=reward_path)
         )
         self.actions = resolve_action_space(actions)
-        self._commands = ActionDecoder(self.actions, worlds=1)
+        self._decode = ActionDecoder(self.actions, worlds=1)
         self._spaces = {
             agent: (observation_space(self.config), action_space(self.actions)) for agent in self.possible_agents
         }
         self._sensing = SensorSuite(self.world, self.config, self.disturbances, cars="all")
-        self._frozen = [self._freeze(one, k) for k, one in enumerate(frozen)]
+        self._frozen = [self._freeze(policy, k) for k, policy in enumerate(frozen)]
         self._turns = grid == "turns"
         self._episodes = 0
         self._slots = np.arange(total)
+        # Unseeded environments draw a seed at the first reset, so that later resets continue its streams.
         self._seeded = False
         self._renderer: WorldRenderer | None = None
 
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
-        """The same object each time."""
+        """Return the observation space of an agent, the same object each time."""
         return self._spaces[agent][0]
 
     def action_space(self, agent: str) -> gymnasium.Space[Any]:
-        """The same object each time."""
+        """Return the action space of an agent, the same object each time."""
         return self._spaces[agent][1]
 
     def replace_frozen(self, k: int, policy: str | Policy) -> None:
-        """Let another policy drive frozen car `k` (0..) from the next episode on: a younger self, for example.
+        """Let another policy drive frozen car `k` (0..) from the next episode on, for example a younger self.
 
         Raises:
-            RacerError: it cannot be found or used here.
+            RacerError: The policy cannot be found or used here.
         """
         self._frozen[k] = self._freeze(policy, k)
 
@@ -207,15 +207,15 @@ class RacerParallelEnv(ParallelEnv):
             self._seeded, self._episodes = True, 0
         self.agents = list(self.possible_agents)
         total = len(self._slots)
-        # Who drives which car of the grid; slot 0 starts in front.
+        # Car k of agents and frozen policies drives slot _slots[k] of the grid; slot 0 starts in front.
         self._slots = (np.arange(total) + (self._episodes if self._turns else 0)) % total
         self._episodes += 1
         if self.disturbances is not None:
             self.disturbances.draw()
         self.world.reset()
-        self._sensing.start(self._of_agents(self.agents))
-        for k, one in enumerate(self._frozen):
-            one.start(int(self._slots[len(self.possible_agents) + k]))
+        self._sensing.start(self._cars_of(self.agents))
+        for k, frozen in enumerate(self._frozen, len(self.possible_agents)):
+            frozen.start(int(self._slots[k]))
         return self._observations(self.agents), {agent: self._info(agent) for agent in self.agents}
 
     def step(
@@ -224,37 +224,41 @@ class RacerParallelEnv(ParallelEnv):
         """Hold an action for each agent for one control step.
 
         Raises:
-            ValueError: an agent has no action, or one that is none.
-            gymnasium.error.ResetNeeded: no agent is left.
+            ValueError: An agent has no action, or one outside its space.
+            gymnasium.error.ResetNeeded: No agent is left.
         """
         driven = list(self.agents)
         if not driven:
             raise gymnasium.error.ResetNeeded("reset the environment: no agent is left in this episode")
         if missing := [agent for agent in driven if agent not in actions]:
             raise ValueError(f"no action for {missing[0]}; each of {', '.join(driven)} needs one")
+        world = self.world
         commands = np.zeros((1, len(self._slots), 2))
         for agent in driven:
-            commands[0, self._slot(agent)] = self._commands(np.asarray(actions[agent])[None])[0]
-        traffic = [one for one in self._frozen if not self.world.ended[0, one.slot]]
-        for one in traffic:
-            commands[0, one.slot] = one.act()
-        self.world.step(commands)
-        self._clear_the_innocent()
+            commands[0, self._slot(agent)] = self._decode(np.asarray(actions[agent])[None])[0]
+        # Before the step: a frozen car that ends in this step is observed once more, one that had ended is not.
+        traffic = [frozen for frozen in self._frozen if not world.ended[0, frozen.slot]]
+        for frozen in traffic:
+            commands[0, frozen.slot] = frozen.act()
+        world.step(commands)
+        # Before rewards and status are read: the car ahead must not report a crash.
+        self._withdraw_crashes_ahead()
         rewards = self._rewards()
-        self._sensing.observe(self._of_agents(driven))
-        for one in traffic:
-            one.observe()
+        self._sensing.observe(self._cars_of(driven))
+        for frozen in traffic:
+            frozen.observe()
         observations = self._observations(driven)
         infos = {agent: self._info(agent) for agent in driven}
-        status = {agent: int(self.world.status[0, self._slot(agent)]) for agent in driven}
+        status = {agent: int(world.status[0, self._slot(agent)]) for agent in driven}
         truncated = {agent: status[agent] == EpisodeStatus.TIME_UP for agent in driven}
         terminated = {agent: status[agent] >= EpisodeStatus.LAP_COMPLETE and not truncated[agent] for agent in driven}
         self.agents = [agent for agent in driven if not (terminated[agent] or truncated[agent])]
-        self.world.cars["active"][self.world.ended] = 0
+        # After the observations, so that agents still sense a car in the step in which its episode ends.
+        world.remove(world.ended)
         return observations, {agent: rewards[agent] for agent in driven}, terminated, truncated, infos
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture from above, (H, W, 3) uint8."""
+        """Return a picture from above, shape (H, W, 3), uint8; None without a render mode."""
         if self.render_mode is None:
             return None
         if self._renderer is None:
@@ -274,33 +278,30 @@ class RacerParallelEnv(ParallelEnv):
     def _slot(self, agent: str) -> int:
         return int(self._slots[self.possible_agents.index(agent)])
 
-    def _clear_the_innocent(self) -> None:
-        """Of two cars that touched only the one behind has crashed."""
+    def _withdraw_crashes_ahead(self) -> None:
+        """Let cars drive on that touch only what was behind them: of two cars, the one behind is at fault."""
         world = self.world
-        crashed = world.status == EpisodeStatus.CRASHED
-        if not (crashed & (world.cars["active"] == 1)).any():
-            return
-        innocent = crashed & (world.cars["active"] == 1) & ~(world.contacts() == BEHIND).any(axis=2)
-        world.cars["status"][innocent] = int(EpisodeStatus.IN_PROGRESS)
-        world.telemetry["is_crashed"][innocent] = False
+        crashed = (world.status == EpisodeStatus.CRASHED) & (world.cars["active"] == 1)
+        if crashed.any():
+            world.withdraw_crash(crashed & ~(world.contacts() == BEHIND).any(axis=2))
 
     def _rewards(self) -> dict[str, float]:
-        """Of each agent that still drives or has just ended; rows are agents, whatever slots they have."""
+        """Return the reward of each agent. The reward function receives rows by agent, whatever slots they have."""
+        # State that a reward function keeps belongs to an agent, so agent k must be row k in every episode.
         slots = self._slots[: len(self.possible_agents)]
         telemetry = np.ascontiguousarray(self.world.telemetry[:, slots])
-        things = self.world.told_things
-        out = np.zeros(telemetry.shape)
-        told = None if things is None else np.ascontiguousarray(things[:, slots])
-        self.reward.compute(telemetry, told, self._waypoints, out)
-        return dict(zip(self.possible_agents, out[0].tolist(), strict=True))
+        objects = self.world.told_things
+        rewards = np.zeros(telemetry.shape)
+        own_objects = None if objects is None else np.ascontiguousarray(objects[:, slots])
+        self.reward.compute(telemetry, own_objects, self._waypoints, rewards)
+        return dict(zip(self.possible_agents, rewards[0].tolist(), strict=True))
 
     def _observations(self, agents: Sequence[str]) -> dict[str, Observation]:
-        told = self._sensing.observation
-        slots = {agent: self._slot(agent) for agent in agents}
-        return {agent: {name: seen[0, slot].copy() for name, seen in told.items()} for agent, slot in slots.items()}
+        sensors = self._sensing.observation.items()
+        return {agent: {name: values[0, self._slot(agent)].copy() for name, values in sensors} for agent in agents}
 
-    def _of_agents(self, agents: Sequence[str]) -> NDArray[np.bool_]:
-        """(1, C) True for the cars that these agents drive."""
+    def _cars_of(self, agents: Sequence[str]) -> NDArray[np.bool_]:
+        """Return the mask of the cars that these agents drive, shape (1, C)."""
         cars = np.zeros(self.world.cars.shape, np.bool_)
         cars[0, [self._slot(agent) for agent in agents]] = True
         return cars
@@ -312,38 +313,3 @@ class RacerParallelEnv(ParallelEnv):
             "progress": float(car["progress"]),
             "time_s": float((car["steps"] - 1) * self.world.control_dt),
         }
-
-
-def _resolve_config(config: EnvConfig | Mapping[str, Any] | None, race: RaceType | None) -> EnvConfig:
-    made = config if isinstance(config, EnvConfig) else make_env_config(config or {})
-    if race is None:
-        return made
-    return make_env_config(made.model_dump() | {"objects": made.objects.model_dump() | {"race": race}})
-
-
-def _resolve_tracks(track: TrackChoice) -> list[Track]:
-    chosen = track if isinstance(track, Sequence) and not isinstance(track, str) else [track]
-    return [one for each in chosen for one in ([each] if isinstance(each, Track) else load_tracks([str(each)]))]
-
-
-def _make_world(
-    tracks: list[Track], vehicle: Any, config: EnvConfig, *, cars: int, threads: int | None
-) -> tuple[World, Disturbances | None]:
-    """One world of `cars` cars as the configuration says, and what differs from episode to episode."""
-    disturbance = read_disturbance(config.disturbance)
-    start, limit = config.start, config.time_limit_s
-    world = World(
-        tracks,
-        vehicle if isinstance(vehicle, VehicleConfig) else read_vehicle(vehicle),
-        1,
-        cars=cars,
-        objects=config.objects,
-        control_dt=1.0 / config.control_rate_hz,
-        start=StartOptions(
-            start.mode, start.advance, start.direction, start.lateral_share, math.radians(start.turned_deg)
-        ),
-        steps_max=STEPS_MAX if limit is None else 1 + control_steps_in(limit, 1.0 / config.control_rate_hz),
-        action_delay_max=action_delay_max(disturbance),
-        threads=threads,
-    )
-    return world, Disturbances(world, disturbance) if is_disturbed(disturbance) else None

@@ -1,4 +1,7 @@
-"""The single environment: a view of one world of the vector environment. There is no second physics path."""
+"""The single Gymnasium environment: a view of one world of the vector environment.
+
+Both run the same physics, so its numbers equal those of world 0 of a batch, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium's own form)
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        """Takes what `RacerVectorEnv` takes, but for `num_envs` and `autoreset_mode`.
+        """Take the arguments of `RacerVectorEnv` except `num_envs` and `autoreset_mode`.
 
-        `reward_path` is `python` unless told otherwise: compiling pays for many worlds.
+        The default of `reward_path` is `python`: compiling pays off with many worlds only.
         """
         options.setdefault("reward_path", "python")
+        # Gymnasium's own wrappers reset a single environment, so the batch must not.
         self.vector = RacerVectorEnv(1, render_mode=render_mode, autoreset_mode=AutoresetMode.DISABLED, **options)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.vector.metadata["render_fps"]}
         self.render_mode = render_mode
@@ -35,24 +39,19 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start a new episode."""
+        # Seeds `np_random`, which Gymnasium's checks compare; the simulator has its own streams.
         super().reset(seed=seed)
         observation, info = self.vector.reset(seed=seed)
         return _first_observation(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold an action for one control step."""
-        batch = np.asarray(action)[None]
-        observation, rewards, terminated, truncated, info = self.vector.step(batch)
-        return (
-            _first_observation(observation),
-            float(rewards[0]),
-            bool(terminated[0]),
-            bool(truncated[0]),
-            _first_info(info),
-        )
+        observation, reward, terminated, truncated, info = self.vector.step(np.asarray(action)[None])
+        first = float(reward[0]), bool(terminated[0]), bool(truncated[0])
+        return _first_observation(observation), *first, _first_info(info)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture from above, (H, W, 3) uint8."""
+        """Return a picture from above, shape (H, W, 3), uint8; None without a render mode."""
         pictures = self.vector.render()
         return None if pictures is None else pictures[0]
 
@@ -62,5 +61,5 @@ def _first_observation(batch: Observation) -> Observation:
 
 
 def _first_info(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain Python values; the masks of the batch (`_key`) are left out."""
+    """Return plain Python values of the first world, without the masks of the batch (`_key`)."""
     return {key: values.tolist()[0] for key, values in batch.items() if not key.startswith("_")}

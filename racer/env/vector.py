@@ -1,4 +1,7 @@
-"""The vector environment: N cars at once, in one call. This is the real one; the single environment is N = 1."""
+"""The Gymnasium vector environment: steps N worlds with one car each in one call.
+
+`single.py` is a view of it with N = 1; both run the same physics.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from racer.config.env import RaceType
 from racer.config.train import DEFAULT_TRACK
 from racer.env.batch import (
     ActionDecoder,
+    EpisodeListener,
     Observation,
     RewardChoice,
     TimeTrial,
@@ -41,23 +45,24 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     ### Action Space
     Continuous: ``Box((2,), float32)``, steering angle in degrees (left positive) and speed in m/s; clipped to the box.
-    Discrete: ``Discrete(A)``, the place in the list of actions, as in DeepRacer's model_metadata.json.
+    Discrete: ``Discrete(A)``, the index into the list of actions, as in DeepRacer's model_metadata.json.
 
     ### Observation Space
-    A Dict with the chosen sensors, float32 in SI units.
+    A Dict with the chosen sensors, float32 in SI units; pictures are uint8.
 
     | sensor | shape | content |
     |---|---|---|
-    | `state` | (8 + 4 K,) | `racer.sim.observe.field_names`: offset m, heading error rad, speeds m/s, yaw rate rad/s, steering rad, last command (rad, m/s), and for each of K look-ahead distances the centre-line point in the car's frame and the distances to the borders, m |
+    | `state` | (8 + 4 K,) | `racer.sim.telemetry.state_field_names`: offset m, heading error rad, speeds m/s, yaw rate rad/s, steering rad, last command (rad, m/s), and for each of K look-ahead distances the centre-line point in the car's frame and the distances to the borders, m |
     | `lidar` | (rays,) | ranges in m from the right edge of the view to the left one |
     | `sector_lidar` | (sectors,) | 1 where something is near in that part of the view, else 0 |
-    | `discretized_sector_lidar` | (sectors * values,) | for each sector a 1 at the distance of its nearest thing |
+    | `discretized_sector_lidar` | (sectors * values,) | for each sector a 1 at the distance of its nearest object or wall |
+    | `camera`, `stereo` | (height, width, channels) | uint8 |
 
     ### Rewards
     What the user's `reward_function(params)` returns for the state after the step together with the action.
 
     ### Starting State
-    At rest on the centre line, by turns around the lap or at random, with a small offset and heading error
+    At rest near the centre line, a share of the lap further each time or at random, with a small offset and heading error
     (`racer.config.env.StartConfig`). An open track starts at its end.
 
     ### Episode End
@@ -77,7 +82,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     | `race` | that of `config` | `time_trial`, `object_avoidance` or `head_to_bot` |
     | `autoreset_mode` | NEXT_STEP | also SAME_STEP and DISABLED, as Gymnasium defines them |
     | `render_mode` | None | `rgb_array` |
-    | `threads` | 1 | threads that share the worlds; None for one on each core |
+    | `threads` | 1 | threads that share the worlds; None for one for each core |
 
     ### Version History
     * v0: first version.
@@ -99,9 +104,9 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         reward_path: Literal["auto", "python"] = "auto",
         failure_folder: str | None = None,
     ) -> None:
-        """See the class."""
+        """Build the batch; the class lists the arguments."""
         if num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs}; at least 1 world is wanted")
+            raise ValueError(f"num_envs is {num_envs}; it must be at least 1")
         self.trial: TimeTrial = make_time_trial(
             worlds=num_envs,
             track=track,
@@ -129,6 +134,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode is `rgb_array` or None, not {render_mode!r}")
         self.render_mode = render_mode
+        # Worlds whose episode ended in the last call, and worlds that were started at all.
         self._ended = np.zeros(num_envs, np.bool_)
         self._started = np.zeros(num_envs, np.bool_)
         self._renderer: WorldRenderer | None = None
@@ -139,36 +145,28 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """Start new episodes in all worlds, or in those of ``options["reset_mask"]``.
 
         Args:
-            seed: one number for the whole batch: world i then draws from stream i of that seed.
-            options: ``reset_mask``, (N,) bool; the others go on, and keep their streams.
+            seed: Seed of the whole batch: world i draws from stream i of that seed.
+            options: ``reset_mask``, shape (N,), bool; the other worlds continue and keep their streams.
 
         Raises:
-            ValueError, TypeError: a list of seeds, or a mask that is none.
+            ValueError: A list of seeds, or a mask of another shape.
+            TypeError: A mask of another type.
         """
         if isinstance(seed, list):
-            raise ValueError("one seed serves the whole batch; give an int, worlds draw from streams of their own")
+            raise ValueError("seed is a list; give one int for the whole batch: each world draws from its own stream")
         super().reset(seed=seed)
         which = None if options is None else options.get("reset_mask")
         if which is not None:
             _check_mask(which, self.num_envs)
+        # Without a seed the streams continue; only the first reset needs a fresh one.
         if seed is not None:
-            self._seed(seed, which)
+            self.trial.world.seed(seed, which)
         elif self._np_random is None:
-            self._seed(int(self.np_random.integers(2**63)), None)
+            self.trial.world.seed(int(self.np_random.integers(2**63)))
         self.trial.start(which)
         reached = ... if which is None else which
         self._ended[reached], self._started[reached] = False, True
         return self._observation(), self._info(which)
-
-    def _seed(self, seed: int, which: NDArray[np.bool_] | None) -> None:
-        world = self.trial.world
-        kept = {key: world.cars[key].copy() for key in ("rng", "stream", "episode")}
-        objects = world.objects["rng"].copy()
-        world.seed(seed)
-        if which is not None:
-            for key, values in kept.items():
-                world.cars[key][~which] = values[~which]
-            world.objects["rng"][~which] = objects[~which]
 
     def step(
         self, actions: NDArray[Any]
@@ -182,6 +180,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 f"{int(waiting.sum())} worlds have ended; reset them with options={{'reset_mask': mask}} first"
             )
         trial.step(self.commands(actions))
+        # NEXT_STEP: worlds that ended in the call before ignore their action and return their first observation.
         if self.autoreset_mode is AutoresetMode.NEXT_STEP and waiting.any():
             trial.start(waiting)
             trial.rewards[waiting] = 0.0
@@ -189,6 +188,7 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         terminated, truncated = trial.terminated.copy(), trial.truncated.copy()
         self._ended = terminated | truncated
         finals: dict[str, Any] = {}
+        # SAME_STEP: the last observation moves to the infos before the world starts again.
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
             finals = self._finals(self._ended)
             trial.start(self._ended)
@@ -196,10 +196,11 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return self._observation(), rewards, terminated, truncated, self._info() | finals
 
     def _observation(self) -> Observation:
+        # Copies, as the sensors rewrite their buffers in the next step.
         return {sensor: values.copy() for sensor, values in self.trial.observation.items()}
 
     def _info(self, which: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-        """Infos in Gymnasium's layout: beside each key a mask `_key` of the worlds that it speaks of."""
+        """Return infos in Gymnasium's layout: beside each key a mask `_key` of the worlds that it describes."""
         cars = self.trial.world.cars[:, 0]
         info = {
             "status": _STATUS_WORDS[cars["status"]],
@@ -208,12 +209,13 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         }
         if which is None:
             return info | {f"_{key}": np.ones(self.num_envs, np.bool_) for key in info}
+        # Gymnasium fills the entries of worlds without information with None or 0.
         for values in info.values():
             values[~which] = None if values.dtype == object else 0
         return info | {f"_{key}": which.copy() for key in info}
 
     def _finals(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the worlds that ended, in Gymnasium's layout."""
+        """Return `final_obs` and `final_info` of the worlds that ended, in Gymnasium's layout."""
         final = np.full(self.num_envs, None, dtype=object)
         for n in np.flatnonzero(ended):
             final[n] = {sensor: values[n].copy() for sensor, values in self.trial.observation.items()}
@@ -224,8 +226,12 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             "_final_info": ended.copy(),
         }
 
+    def listen(self, listener: EpisodeListener | None) -> None:
+        """Send every start and every step of the batch to a listener; None ends this."""
+        self.trial.listener = listener
+
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """A picture of each world from above, (H, W, 3) uint8."""
+        """Return a picture of each world from above, shape (H, W, 3), uint8; None without a render mode."""
         if self.render_mode is None:
             return None
         if self._renderer is None:

@@ -1,1 +1,6 @@
-"""The simulator in front of the real car software: pulses off a simulated chip, frames of a simulated road."""
+"""Runs the real car software in front of the simulator (hardware in the loop).
+
+Pulses of a simulated servo chip go into a simulated vehicle (`vehicle`), and frames of a simulated camera (`camera`)
+go out over a socket (`frame_server`). `python -m racer.hil` is that simulation as a process; `session` starts it with
+the real actuator and pilot, and `faults` measures how the car stops after a fault.
+"""

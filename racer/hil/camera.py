@@ -13,7 +13,8 @@ from racer.sim.camera.camera import Camera
 from racer.sim.world import World
 
 PIXEL_NOISE = 2.0
-"""Standard deviation of a pixel, of 255. Without noise a standing car's frames would be equal; no camera's are."""
+"""Standard deviation of a pixel [of 255]; without noise the frames of a car at rest would be equal, as a frozen
+camera's are."""
 
 DEFAULT_RATE_HZ = 30.0
 
@@ -24,8 +25,14 @@ CAMERA_FAULTS: tuple[CameraFault, ...] = ("none", "stall", "freeze", "black", "t
 class SimCamera:
     """Takes frames of the first car of a world.
 
+    Args:
+        world: World of the car.
+        config: Camera of the car.
+        seed: Seed of the noise.
+
     Attributes:
-        fault: what is wrong with it: `stall` takes no frames, `freeze` repeats the last picture.
+        fault: Present fault; `stall` takes no frames, `freeze` repeats the last picture.
+        last_ns: Time of the last frame that is not a repetition [ns].
     """
 
     def __init__(self, world: World, config: CameraConfig, *, seed: int = 0) -> None:
@@ -37,7 +44,7 @@ class SimCamera:
         self._last: CameraFrame | None = None
 
     def take(self) -> CameraFrame | None:
-        """A frame of now, or None where the camera has stalled."""
+        """Return a frame of this moment, or None where the camera has stalled."""
         if self.fault == "stall":
             return None
         captured_ns = time.monotonic_ns()

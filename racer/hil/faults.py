@@ -1,4 +1,7 @@
-"""Faults in a simulated drive, and how far the car still goes: kill the pilot, freeze it, stall or spoil its camera."""
+"""Causes faults in a simulated drive and measures how far the car still moves.
+
+The faults kill or freeze the pilot, or stall or spoil its camera.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,15 @@ _STOP_PULSES_US: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class StopResult:
-    """What came of a fault. Times count from the fault, for the camera's faults from its last good frame."""
+    """How the car stopped after a fault.
+
+    Attributes:
+        kind: The fault.
+        speed: Speed at the fault [m/s].
+        neutral_ms: Time from the fault, or from the last good frame of a stalled camera, to neutral throttle [ms].
+        distance: Distance from the fault to rest [m].
+        reason: Reported reason of the stop.
+    """
 
     kind: HilFault
     speed: float
@@ -31,10 +42,15 @@ class StopResult:
 
 
 def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0) -> StopResult:
-    """Put a fault into a driving car, wait until it stands, and mend the fault; a killed pilot is started anew.
+    """Cause a fault of a driving car, wait until the car is at rest, and clear the fault; restarts a killed pilot.
+
+    Args:
+        session: Session whose car drives.
+        kind: The fault.
+        patience_s: Longest time until the car is at rest [s].
 
     Raises:
-        SessionError: the car does not stop.
+        HilError: The car does not stop.
     """
     pilot = session.pilot
     assert pilot is not None
@@ -43,12 +59,12 @@ def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0
     if kind == "kill":
         session.pilot = None
         pilot.process.kill()
-        pilot.end(signal.SIGKILL)  # closes its pipes; it is dead by then
+        pilot.end()
     elif kind == "hang":
         pilot.process.send_signal(signal.SIGSTOP)
     else:
-        session.plant.say(kind)
-    session.wait(lambda: session.where()["speed"] < _REST_SPEED, patience_s, "the car to stand")
+        session.plant.send(kind)
+    session.wait(lambda: session.where()["speed"] < _REST_SPEED, patience_s, "the car to stop")
     after = session.where()
     if kind == "stall":
         at = min(at, after["camera_ns"])
@@ -58,7 +74,7 @@ def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0
 
 
 def _neutral_ns(session: HilSession, since_ns: int) -> int:
-    """When the throttle became neutral or off for good; at once where it was so already."""
+    """Time at which the throttle became neutral or off and stayed so; `since_ns` where it was so already."""
     rows = [(when, pulse) for when, _, pulse in read_log(session.chip, session.throttle_channel) if when >= since_ns]
     moving = [when for when, pulse in rows if pulse is not None and abs(pulse - session.stop_us) > _STOP_PULSES_US]
     return next((when for when, _ in rows if when > max(moving, default=0)), since_ns)
@@ -74,6 +90,6 @@ def _clear_fault(session: HilSession, kind: HilFault) -> str:
     session.settle(0.3)
     reason = str(session.record.get("stopped_by"))
     if kind != "hang":
-        session.plant.say("none")
+        session.plant.send("none")
     session.settle(0.7)
     return reason

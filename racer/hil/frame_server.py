@@ -1,4 +1,4 @@
-"""The simulated car's cable: frames with the latency of a real camera, and measurements, to whoever connects."""
+"""Sends frames of the simulated camera, with a real camera's latency, and measurements to the pilot that connects."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _WAIT_S = 0.5
 
 
 class FrameServer:
-    """Serves one pilot after the other. Frames wait until they are due; who reads too slowly misses some.
+    """Serves one pilot after the other; frames wait until they are due, and a slow reader misses frames.
 
     Args:
-        latency_ns: from a frame's capture to its way out.
+        path: Path of the socket.
+        latency_ns: Time from the capture of a frame to its sending [ns].
 
     Attributes:
-        connected: set once somebody is there; frames before that are lost.
+        sent: Number of frames that were sent.
+        connected: Set once a pilot has connected; earlier frames are lost.
     """
 
     def __init__(self, path: str, *, latency_ns: int) -> None:
@@ -45,17 +47,17 @@ class FrameServer:
         self._thread.start()
 
     def put(self, frame: CameraFrame) -> None:
-        """A frame was taken just now."""
+        """Queue a frame that was just taken."""
         with self._news:
             self._waiting.append(frame)
             self._news.notify()
 
     def sense(self, at_ns: int, speed: float, yaw_rate: float) -> None:
-        """What was measured, m/s and rad/s; it goes out with the next frame, and has its own time."""
+        """Queue a measurement of speed [m/s] and yaw rate [rad/s] at its time [ns]; it is sent with the next frame."""
         self._sensed.append(pack_measurement(at_ns, speed, yaw_rate))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection and the socket."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -86,7 +88,7 @@ class FrameServer:
                 self.sent += 1
 
     def _next(self) -> CameraFrame | None:
-        """Wait for the next frame and until it is due; where several are due, only the newest counts."""
+        """Wait for the next frame and until it is due; of several that are due, return the newest."""
         with self._news:
             if not self._waiting and not self._closing:
                 self._news.wait(_WAIT_S)

@@ -1,25 +1,19 @@
-"""The real actuator and the real pilot as processes, and the simulator as the car between them.
+"""Starts the real actuator and the real pilot as processes, with the simulator as the car between them.
 
-A `Rig` is a simulated car without a pilot, for whoever brings one (the console); a `Session` has a pilot of its own.
-
-The simulated car as a car owner would have measured it: its calibration, and what its pulses do.
-
-The car's page in front of the simulator: laps in the terminal and in the page's log.
+`HilRig` is a simulated car without a pilot, for the console, which starts its own; `HilSession` adds a pilot and drives
+laps. `simulated_calibration` is the calibration that an owner of the simulated car would have measured, and
+`serve_console_with_rig` serves the car's page in front of the simulator.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import select
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,100 +35,28 @@ from racer.car.pilot.readiness import contract_camera, pilot_refusals
 from racer.config.env import CameraConfig, VehicleConfig
 from racer.config.read import read_vehicle
 from racer.errors import MissingExtra, RacerError
+from racer.process import ChildProcess, JsonLinesChild
 
 START_TIMEOUT_S: Final = 120.0
-"""The first start compiles the simulator."""
+"""Longest start of a process [s]: the first one compiles the simulator."""
 ARM_TIMEOUT_S: Final = 20.0
 STOPS_MAX: Final = 20
 
 
 class HilError(RacerError):
-    """A process of the simulated drive did not start, or ended."""
-
-
-class HilChild:
-    """A process that takes words and tells JSON lines."""
-
-    def __init__(self, name: str, arguments: list[str], *, talks: bool, apart: bool) -> None:
-        pipe = subprocess.PIPE if talks else None
-        self.name = name
-        self._talks = talks
-        self.newest: dict[str, Any] = {}
-        self._rest = b""
-        # A file and no pipe: where we are killed it must still be able to say why it stops the car.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdin=subprocess.PIPE,  # its end tells that we are gone
-            stdout=pipe,
-            stderr=self._errors,
-            bufsize=0,
-            start_new_session=apart,
-        )
-
-    def say(self, word: str) -> None:
-        """One word."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(f"{word}\n".encode())
-
-    def output(self) -> int:
-        """The file that it tells into."""
-        assert self.process.stdout is not None
-        return self.process.stdout.fileno()
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """What it told since the last time; blocks if nothing is there."""
-        *lines, self._rest = (self._rest + os.read(self.output(), 1 << 16)).split(b"\n")
-        for line in lines:
-            self.newest = json.loads(line)
-            yield self.newest
-
-    def check(self) -> None:
-        """Make sure that it runs.
-
-        Raises:
-            SessionError: with its last words.
-        """
-        if self.process.poll() is not None:
-            raise HilError(f"the {self.name} ended: {self.words() or f'status {self.process.returncode}'}")
-
-    def words(self) -> str:
-        """Its last line on standard error, once it has ended."""
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        return said[-1].removeprefix("error: ") if said else ""
-
-    def memory_mb(self, key: str = "VmRSS") -> float:
-        """Its memory now (`VmRSS`), or at most (`VmHWM`)."""
-        with contextlib.suppress(OSError, StopIteration):
-            text = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-            return int(next(line for line in text if line.startswith(key)).split()[1]) / 1024
-        return 0.0
-
-    def end(self, number: int) -> None:
-        """Signal it, wait, and kill it if it does not obey."""
-        if self._talks and self.process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            try:
-                self.process.wait(3.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(3.0)
-        for pipe in (self.process.stdin, self.process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
+    """A process of a simulated drive did not start, or has ended."""
 
 
 @dataclass
 class HilDrive:
-    """What came of a simulated drive. Times of `pilot` are milliseconds: p50, p95, p99 and the longest.
+    """Results of a simulated drive.
 
     Attributes:
-        recorded: files of recorded drives.
+        laps: Laps, completed or not, as records of `HilLap`.
+        stops: Reasons of the stops.
+        pilot: Last record of the pilot; its times are p50, p95, p99 and the longest [ms].
+        recorded: Files of recorded drives.
+        memory_mb: Largest memory of the pilot [MiB].
     """
 
     laps: list[dict[str, Any]] = field(default_factory=list)
@@ -145,27 +67,41 @@ class HilDrive:
 
     @property
     def completed(self) -> int:
-        """Laps that were driven whole."""
+        """Number of completed laps."""
         return sum(lap["completed"] for lap in self.laps)
 
 
+def peak_memory_mb(pid: int) -> float:
+    """Largest resident memory of a running process so far [MiB]; 0 where the system does not report it."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return 0.0
+
+
 def bundle_camera(bundle: Bundle) -> CameraConfig | None:
-    """The camera that a bundle was trained with; None where it needs none."""
+    """Return the camera that a bundle was trained with; None where it needs none."""
     return contract_camera(bundle) if any(sensor.name == "camera" for sensor in bundle.contract.sensors) else None
 
 
 class HilRig:
-    """A simulated car: the actuator on a simulated chip, and the plant, in a folder of their own; a context manager.
+    """A simulated car, as a context manager: the actuator on a simulated chip, and the simulation, in one folder.
 
     Args:
-        camera: the simulated car's real camera.
+        track: Track to drive on.
+        vehicle: Vehicle of the simulation.
+        latency_ms: Time from the capture of a frame to its arrival [ms].
+        camera: Real camera of the simulated car.
+        seed: Seed of the simulation.
 
     Attributes:
-        place: the folder. calibration: file of the car.
-        drive: the laps so far.
+        place: Temporary folder of all files and sockets.
+        calibration: Calibration file of the car.
+        drive: Results so far.
+        on_lap: Receives each lap.
 
     Raises:
-        RacerError: the vehicle cannot be used.
+        RacerError: The vehicle cannot be used.
     """
 
     def __init__(
@@ -189,23 +125,23 @@ class HilRig:
         self.pilot_words = ["--socket", self.socket, "--car-id", SIMULATED_CAR_ID, *common]
         self._plant_words = ["racer.hil", "--track", track, "--vehicle", vehicle, *common]
         self._plant_words += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
-        self._actuator_words = ["racer.hil.parent_watch", "racer.car.actuator", "run", *self.pilot_words]
-        self.pilot: HilChild | None = None
+        self.pilot: JsonLinesChild | None = None
         self.drive = HilDrive()
-        self.told_laps: Callable[[Mapping[str, Any]], None] = lambda lap: None
+        self.on_lap: Callable[[Mapping[str, Any]], None] = lambda lap: None
 
     def __enter__(self) -> Self:
-        """Start the actuator, then the plant.
+        """Start the actuator, then the simulation.
 
         Raises:
-            MissingExtra: there is no simulator here, as on a car.
-            SessionError: one of them did not start.
+            MissingExtra: The simulator is not installed, as on a car.
+            HilError: One of them did not start.
         """
         if find_spec("numba") is None:
             raise MissingExtra("A simulated drive", "train")
-        # Ctrl-C reaches the actuator at once, the others through us.
-        self.actuator = HilChild("actuator", self._actuator_words, talks=False, apart=False)
-        self.plant = HilChild("plant", self._plant_words, talks=True, apart=True)
+        # On a real car systemd runs the actuator, and it outlives the pilot; here it ends with this process. Ctrl-C
+        # reaches it directly, and the other children through this process.
+        self.actuator = ChildProcess("racer.car.actuator", "run", *self.pilot_words, stdout=None, ends_with_parent=True)
+        self.plant = JsonLinesChild(*self._plant_words)
         try:
             self.wait(lambda: self.plant.newest.get("event") == "ready", START_TIMEOUT_S, "the simulator to start")
             self.ready()
@@ -215,7 +151,7 @@ class HilRig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End everything, the pilot first."""
+        """End all processes, the pilot first."""
         if self.pilot is not None:
             self.pilot.end(signal.SIGTERM)
         self.actuator.end(signal.SIGTERM)
@@ -223,54 +159,62 @@ class HilRig:
         self._folder.cleanup()
 
     def ready(self) -> None:
-        """Called when the car stands on the road."""
+        """Called when the car is on the road."""
 
     def turn(self, timeout_s: float = 0.1) -> None:
-        """Wait for somebody to tell something, and take it.
+        """Wait for records of the processes and take them.
+
+        Args:
+            timeout_s: Longest wait [s].
 
         Raises:
-            SessionError: one of the processes ended.
+            HilError: One of the processes has ended.
         """
-        children = [child for child in (self.plant, self.pilot) if child is not None]
-        files = {child.output(): child for child in children}
-        ready, _, _ = select.select(list(files), [], [], timeout_s)
+        talking = {child.output: child for child in (self.plant, self.pilot) if child is not None}
+        ready, _, _ = select.select(list(talking), [], [], timeout_s)
         for file in ready:
-            for line in files[file].lines():
+            for line in talking[file].receive() or ():
                 if line.get("event") == "lap":
                     self.drive.laps.append(line)
-                    self.told_laps(line)
+                    self.on_lap(line)
                 if (path := str(line.get("drive", ""))) and path not in self.drive.recorded:
                     self.drive.recorded.append(path)
-        for child in (self.actuator, *children):
-            child.check()
+        for name, child in {"actuator": self.actuator, "plant": self.plant, "pilot": self.pilot}.items():
+            if child is not None and (code := child.process.poll()) is not None:
+                raise HilError(f"the {name} ended: {child.last_error() or f'status {code}'}")
 
     def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
-        """Take turns until something is so.
+        """Take turns until a condition holds.
+
+        Args:
+            done: The condition.
+            seconds: Longest wait [s].
+            what: Name of the condition, for the message.
 
         Raises:
-            SessionError: it took too long.
+            HilError: It took too long.
         """
         until = time.monotonic() + seconds
         while not done():
             if time.monotonic() > until:
-                raise HilError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'nothing came'}")
+                raise HilError(f"waited {seconds:g} s for {what}; {self.record.get('answer') or 'no answer'}")
             self.turn()
 
     @property
     def record(self) -> dict[str, Any]:
-        """The pilot's newest status."""
+        """Newest record of the pilot."""
         return self.pilot.newest if self.pilot else {}
 
     def settle(self, seconds: float) -> None:
-        """Take turns for so long."""
+        """Take turns for some time [s]."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.turn(left)
 
     def where(self) -> dict[str, Any]:
-        """How the plant's car stands now."""
+        """Return the present state of the simulated car."""
         self.plant.newest = {}
-        self.plant.say("where")
+        self.plant.send("where")
         self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
         return self.plant.newest
 
@@ -279,12 +223,18 @@ class HilSession(HilRig):
     """A simulated car with a pilot.
 
     Args:
-        camera: the simulated car's real camera; None for exactly the contract's.
-        threads: of the network.
-        record: folder of recorded drives; None records none.
+        bundle: Bundle of the pilot.
+        track: Track to drive on.
+        vehicle: Vehicle of the simulation.
+        latency_ms: Time from the capture of a frame to its arrival [ms].
+        speed_limit: Fraction of the car's top speed, above 0, up to 1.
+        camera: Real camera of the simulated car; None for that of the contract.
+        seed: Seed of the simulation.
+        threads: Number of threads of the network.
+        record: Folder of recorded drives; None records nothing.
 
     Raises:
-        RacerError: the bundle, the track or the vehicle cannot be used.
+        RacerError: The bundle, the track or the vehicle cannot be used.
     """
 
     def __init__(
@@ -300,12 +250,12 @@ class HilSession(HilRig):
         threads: int = 1,
         record: Path | None = None,
     ) -> None:
-        found = read_bundle(bundle)
-        camera = camera or bundle_camera(found)
+        opened = read_bundle(bundle)
+        camera = camera or bundle_camera(opened)
         super().__init__(track=track, vehicle=vehicle, latency_ms=latency_ms, camera=camera, seed=seed)
-        if told := pilot_refusals(found, read_calibration(self.calibration, car_id=SIMULATED_CAR_ID)):
+        if reasons := pilot_refusals(opened, read_calibration(self.calibration, car_id=SIMULATED_CAR_ID)):
             self._folder.cleanup()
-            raise HilError(f"bundle {found.name} cannot drive this car: {'; '.join(told)}")
+            raise HilError(f"bundle {opened.name} cannot drive this car: {'; '.join(reasons)}")
         self._pilot_words = ["racer.car.pilot.process", str(bundle), *self.pilot_words, "--threads", str(threads)]
         self._pilot_words += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
         self._pilot_words += ["--record", str(record.absolute())] if record else []
@@ -315,35 +265,39 @@ class HilSession(HilRig):
         self.start_pilot()
 
     def start_pilot(self) -> None:
-        """A new pilot process, ready to be armed."""
-        self.pilot = HilChild("pilot", self._pilot_words, talks=True, apart=True)
-        self.wait(lambda: self.record.get("refusal") == "", START_TIMEOUT_S, "the pilot to see")
+        """Start a pilot process and wait until it is ready to be armed."""
+        self.pilot = JsonLinesChild(*self._pilot_words)
+        self.wait(lambda: self.record.get("refusal") == "", START_TIMEOUT_S, "the pilot to receive frames")
 
     def go(self) -> None:
-        """Arm and drive, as a person would; again where a busy machine was late in between.
+        """Arm the car and start it, as a person would; repeats where a busy machine was late in between.
 
         Raises:
-            SessionError: the car does not start.
+            HilError: The car does not start.
         """
         assert self.pilot is not None
-        words = {"DISARMED": "arm", "ARMED": "drive", "FAULT": "clear"}
+        commands = {"DISARMED": "arm", "ARMED": "drive", "FAULT": "clear"}
         until = time.monotonic() + ARM_TIMEOUT_S
         while self.record.get("state") != "DRIVING":
             if time.monotonic() > until:
                 raise HilError(f"the car does not start: {self.record.get('answer') or self.record.get('refusal')}")
-            if word := words.get(self.record.get("state", "")):
-                self.pilot.say(word)
+            if command := commands.get(self.record.get("state", "")):
+                self.pilot.send(command)
             self.turn(0.1)
             self.settle(0.25)
 
-    def laps(self, count: int, *, tell: Callable[[Mapping[str, Any]], None] = lambda lap: None) -> HilDrive:
-        """Drive until so many laps are over, completed or not; whatever stops the car is noted, and it starts again.
+    def laps(self, count: int, *, on_lap: Callable[[Mapping[str, Any]], None] = lambda lap: None) -> HilDrive:
+        """Drive laps, completed or not; each stop is noted, and the car starts again.
+
+        Args:
+            count: Number of laps.
+            on_lap: Receives each lap.
 
         Raises:
-            SessionError: it stopped too often.
+            HilError: The car stopped more than `STOPS_MAX` times.
         """
         assert self.pilot is not None
-        self.told_laps = tell
+        self.on_lap = on_lap
         self.go()
         while len(self.drive.laps) < count:
             self.turn()
@@ -354,7 +308,7 @@ class HilSession(HilRig):
                 self.go()
         del self.drive.laps[count:]
         self.drive.pilot = dict(self.record)
-        self.drive.memory_mb = self.pilot.memory_mb("VmHWM")
+        self.drive.memory_mb = peak_memory_mb(self.pilot.process.pid)
         return self.drive
 
 
@@ -362,9 +316,15 @@ SIMULATED_CAR_ID = "simulated"
 
 
 def simulated_calibration(vehicle: VehicleConfig, camera: CameraConfig, *, chip: Path | str) -> Calibration:
-    """Pulses of a DeepRacer (`on-car` notes: /opt/aws/deepracer/calibration.json), angles and speeds of the vehicle.
+    """Make a calibration with the pulses of a DeepRacer and the angles and speeds of a vehicle.
 
-    The speed rises straight with the throttle, as in the simulator's speed controller.
+    The pulses are those of /opt/aws/deepracer/calibration.json. The speed is proportional to the throttle, as in the
+    simulator's speed controller.
+
+    Args:
+        vehicle: Vehicle of the simulation.
+        camera: Camera of the car.
+        chip: File of the simulated chip.
     """
     full = vehicle.steer_max_deg
     return Calibration(
@@ -385,9 +345,14 @@ def simulated_calibration(vehicle: VehicleConfig, camera: CameraConfig, *, chip:
 def action_of_pulses(
     calibration: Calibration, steering_us: float | None, throttle_us: float | None
 ) -> tuple[float, float]:
-    """What pulses do to the car: degrees (left positive) and m/s. Without a pulse servo and motor do nothing.
+    """Return the steering angle, left positive [deg], and the speed [m/s] of two pulses: the inverse calibration.
 
-    The calibration read backwards; both maps are straight lines here.
+    Both maps are linear here.
+
+    Args:
+        calibration: Calibration of the car.
+        steering_us: Steering pulse [µs]; None where there is no pulse, so that the wheels are straight.
+        throttle_us: Throttle pulse [µs]; None where there is no pulse, so that the car is at rest.
     """
     s, t = calibration.steering, calibration.throttle
     angle = 0.0
@@ -398,7 +363,7 @@ def action_of_pulses(
             angle = -(steering_us - s.centre_us) / (s.right_us - s.centre_us) * s.max_deg_right
     if throttle_us is None:
         return angle, 0.0
-    # The chip's steps are 4.9 µs: half of one beside the stop is the stop.
+    # The chip's resolution is 4.9 µs: a pulse within half of it beside the stop is the stop.
     if abs(throttle_us - t.stop_us) <= 2.5:
         return angle, 0.0
     share = (throttle_us - t.fwd_start_us) / (t.fwd_max_us - t.fwd_start_us)
@@ -406,23 +371,25 @@ def action_of_pulses(
 
 
 def serve_console_with_rig(
-    rig: HilRig, desk: ConsoleController, server: Any, *, tell: Callable[[Mapping[str, Any]], None]
+    rig: HilRig, controller: ConsoleController, server: Any, *, on_lap: Callable[[Mapping[str, Any]], None]
 ) -> None:
     """Serve until a signal, or until one of the simulated car's processes ends.
 
     Args:
-        server: a uvicorn server of this desk.
-        tell: gets each lap.
+        rig: The simulated car.
+        controller: Controller of the page; its log receives each lap.
+        server: Server of the page (uvicorn).
+        on_lap: Receives each lap.
 
     Raises:
-        SessionError: a process of the simulated car ended.
+        HilError: A process of the simulated car has ended.
     """
     failed: list[HilError] = []
     closing = threading.Event()
 
-    def told(lap: Mapping[str, Any]) -> None:
-        desk.record.event(lap_text(lap))
-        tell(lap)
+    def log_lap(lap: Mapping[str, Any]) -> None:
+        controller.record.event(lap_text(lap))
+        on_lap(lap)
 
     def watch() -> None:
         try:
@@ -433,7 +400,7 @@ def serve_console_with_rig(
                 failed.append(error)
                 server.should_exit = True
 
-    rig.told_laps = told
+    rig.on_lap = log_lap
     thread = threading.Thread(target=watch, name="rig", daemon=True)
     thread.start()
     try:
@@ -446,7 +413,7 @@ def serve_console_with_rig(
 
 
 def lap_text(lap: Mapping[str, Any]) -> str:
-    """A lap, or what became of it."""
+    """Return a lap as text: its time, or why it ended."""
     if lap["completed"]:
         return f"lap {lap['time_s']:.2f} s"
     return f"{lap['ended_by'].replace('_', ' ')} at {lap['progress']:.0f} %, put back on the road"

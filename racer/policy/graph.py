@@ -1,49 +1,47 @@
-"""An ONNX graph as plain data, read without the onnx package and before any runtime sees it.
+"""Reads an ONNX model, with the `onnx` package, into the few facts that a bound of its work needs.
 
-The field numbers are those of onnx.proto (github.com/onnx/onnx, onnx/onnx.proto). Only what a bound of the graph's
-work needs is read: operators, attributes, shapes, and the values of small constants of whole numbers.
+The facts are operators, attributes, shapes, and the values of small constants of integers; `racer.policy.graph_shapes`
+derives shapes and work from them. Only the check of a race's entrants reads graphs, in the guarded process of the race.
+The package is imported with the first graph, and never on the car (docs/decisions/0016-reading-onnx-graphs.md).
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.errors import BundleError
+from racer.errors import BundleError, MissingExtra
 from racer.untrusted_files import MalformedOnnxError, read_protobuf_fields
 
-Message = dict[int, list["int | memoryview"]]
 Dim = int | str | None
 VALUES_MAX = 256
 """Elements of a constant whose values are kept: enough for shapes, axes and the like."""
-_INTEGERS = {2: "u1", 3: "i1", 6: "<i4", 7: "<i8"}
-"""ONNX data type -> numpy's; of other types the values are not needed."""
-_SHAPE_PARTS = 16
-"""Dimensions of a tensor at most."""
+_RANK_MAX = 16
+"""Largest number of dimensions of a tensor."""
+_GRAPH_FIELD = 7
+"""Number of the field `graph` in onnx.proto's ModelProto."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A constant: its shape, and its values where they are few whole numbers."""
+    """A constant: its shape, and its values where they are at most `VALUES_MAX` integers."""
 
-    name: str
     shape: tuple[int, ...]
     values: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
-    """An attribute of a node; what it does not hold is empty. `graph` says that it holds a graph of its own."""
+    """An attribute of a node; unused fields are empty. `graph` marks an attribute that holds a graph."""
 
     i: int = 0
-    f: float = 0.0
     s: str = ""
     ints: tuple[int, ...] = ()
-    count: int = 0
     tensor: Tensor | None = None
     graph: bool = False
 
@@ -61,7 +59,16 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """A model's graph, with the versions of the operator sets that it names."""
+    """The graph of a model.
+
+    Attributes:
+        opsets: version of each imported operator set by its domain.
+        nodes: all nodes, in the order of the file.
+        constants: initializers by name.
+        inputs: shapes of the inputs by name; a dimension is a number, a name, or None for unknown.
+        outputs: names of the outputs.
+        functions: whether the model holds functions, training graphs or sparse constants.
+    """
 
     opsets: Mapping[str, int]
     nodes: tuple[Node, ...]
@@ -69,150 +76,75 @@ class Graph:
     inputs: Mapping[str, tuple[Dim, ...]]
     outputs: tuple[str, ...]
     functions: bool
-    """It brings functions, training graphs or sparse constants of its own, which no bundle needs."""
 
 
-def read_graph(onnx: bytes, *, source: str) -> Graph:
-    """Read a model's graph.
+def read_graph(data: bytes, *, source: str) -> Graph:
+    """Read the graph of a model.
 
     Args:
-        onnx: the bytes of an ONNX model that holds all of its data.
-        source: what to call it in a message.
+        data: bytes of an ONNX model without external data.
+        source: name of the file for messages.
 
     Raises:
-        BundleError: it is no ONNX model, or a damaged one.
+        BundleError: the bytes are not an ONNX model, or a damaged one.
+        MissingExtra: onnx is not installed.
     """
     try:
-        model = _message(memoryview(onnx))
-        (graph,) = (_message(each) for each in _messages(model, 7))
-        opsets = {_text(each, 1): _whole(each, 2) for each in map(_message, _messages(model, 8))}
-        tensors = [_tensor(each) for each in _messages(graph, 5)]
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        raise MissingExtra("Checking a policy's graph (package `onnx`)", "view") from None
+    try:
+        # Protobuf merges repeated occurrences of a field that may occur once; another reader could take the last one.
+        if [number for number, _, _ in read_protobuf_fields(memoryview(data))].count(_GRAPH_FIELD) != 1:
+            raise MalformedOnnxError
+        model = onnx.ModelProto.FromString(data)
+        graph = model.graph
         return Graph(
-            opsets=opsets,
-            nodes=tuple(_node(each) for each in _messages(graph, 1)),
-            constants={tensor.name: tensor for tensor in tensors},
-            inputs=dict(_outside(each) for each in _messages(graph, 11)),
-            outputs=tuple(_text(_message(each), 1) for each in _messages(graph, 12)),
-            functions=any(_messages(each, key) for each, key in ((model, 20), (model, 25), (graph, 15))),
+            opsets={entry.domain: entry.version for entry in model.opset_import},
+            nodes=tuple(_read_node(node) for node in graph.node),
+            constants={tensor.name: _read_tensor(tensor) for tensor in graph.initializer},
+            inputs={entry.name: _read_dims(entry.type.tensor_type.shape.dim) for entry in graph.input},
+            outputs=tuple(entry.name for entry in graph.output),
+            functions=bool(model.functions or model.training_info or graph.sparse_initializer),
         )
-    except (MalformedOnnxError, ValueError, struct.error):
-        raise BundleError(f"{source} is no ONNX graph, or a damaged one") from None
+    except (DecodeError, MalformedOnnxError, TypeError, ValueError):
+        raise BundleError(f"{source} is not an ONNX graph, or a damaged one") from None
 
 
-def _message(data: memoryview) -> Message:
-    fields: Message = {}
-    for number, _, value in read_protobuf_fields(data):
-        fields.setdefault(number, []).append(value)
-    return fields
-
-
-def _messages(message: Message, number: int) -> list[memoryview]:
-    values = [value for value in message.get(number, []) if isinstance(value, memoryview)]
-    if len(values) != len(message.get(number, [])):
-        raise MalformedOnnxError
-    return values
-
-
-def _text(message: Message, number: int) -> str:
-    values = _messages(message, number)
-    return bytes(values[-1]).decode("utf-8") if values else ""
-
-
-def _texts(message: Message, number: int) -> tuple[str, ...]:
-    return tuple(bytes(value).decode("utf-8") for value in _messages(message, number))
-
-
-def _whole(message: Message, number: int) -> int:
-    return ([0, *_wholes(message, number)])[-1]
-
-
-def _wholes(message: Message, number: int) -> tuple[int, ...]:
-    """Whole numbers, one to a field or packed; 64 bits, two's complement."""
-    found: list[int] = []
-    for value in message.get(number, []):
-        found.extend([value] if isinstance(value, int) else _packed(value))
-    return tuple(value - (1 << 64) if value >= 1 << 63 else value for value in found)
-
-
-def _packed(data: memoryview) -> list[int]:
-    """Varints one after another: each is read as the value of a field 1."""
-    found: list[int | memoryview] = []
-    start = 0
-    for end, byte in enumerate(data, 1):
-        if byte < 0x80:
-            found.extend(value for _, _, value in read_protobuf_fields(memoryview(b"\x08" + bytes(data[start:end]))))
-            start = end
-    if start != len(data):
-        raise MalformedOnnxError
-    return [value for value in found if isinstance(value, int)]
-
-
-def _node(data: memoryview) -> Node:
-    message = _message(data)
-    attributes = [_message(each) for each in _messages(message, 5)]
+def _read_node(node: Any) -> Node:
     return Node(
-        operator=_text(message, 4),
-        domain=_text(message, 7),
-        inputs=_texts(message, 1),
-        outputs=_texts(message, 2),
-        attributes={_text(each, 1): _attribute(each) for each in attributes},
+        operator=node.op_type,
+        domain=node.domain,
+        inputs=tuple(node.input),
+        outputs=tuple(node.output),
+        attributes={attribute.name: _read_attribute(attribute) for attribute in node.attribute},
     )
 
 
-def _attribute(message: Message) -> Attribute:
-    number = message.get(2, [b"\0\0\0\0"])[-1]
-    if isinstance(number, int):
-        raise MalformedOnnxError
-    tensors = _messages(message, 5)
-    floats = message.get(7, [])
+def _read_attribute(attribute: Any) -> Attribute:
     return Attribute(
-        i=_whole(message, 3),
-        f=struct.unpack("<f", bytes(number))[0],
-        s=bytes((_messages(message, 4) or [memoryview(b"")])[-1]).decode("utf-8", "replace"),
-        ints=_wholes(message, 8),
-        count=sum(len(value) // 4 for value in floats if isinstance(value, memoryview)),
-        tensor=_tensor(tensors[-1]) if tensors else None,
-        graph=bool(message.get(6) or message.get(11)),
+        i=attribute.i,
+        s=attribute.s.decode("utf-8", "replace"),
+        ints=tuple(attribute.ints),
+        tensor=_read_tensor(attribute.t) if attribute.HasField("t") else None,
+        graph=attribute.HasField("g") or bool(attribute.graphs),
     )
 
 
-def _tensor(data: memoryview) -> Tensor:
-    message = _message(data)
-    shape = _wholes(message, 1)
-    if len(shape) > _SHAPE_PARTS or any(size < 0 for size in shape):
+def _read_tensor(tensor: Any) -> Tensor:
+    from onnx import TensorProto, numpy_helper
+
+    shape = tuple(tensor.dims)
+    # `to_array` would open the file that an external tensor names.
+    if tensor.data_location or tensor.external_data or len(shape) > _RANK_MAX or any(size < 0 for size in shape):
         raise MalformedOnnxError
-    return Tensor(name=_text(message, 8), shape=shape, values=_values(message, shape))
+    integers = (TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64)
+    # The size is checked first: a shape of a few bytes can promise more memory than there is.
+    if tensor.data_type not in integers or math.prod(shape) > VALUES_MAX:
+        return Tensor(shape=shape, values=None)
+    return Tensor(shape=shape, values=numpy_helper.to_array(tensor).astype(np.int64))
 
 
-def _values(message: Message, shape: tuple[int, ...]) -> NDArray[np.int64] | None:
-    kind = _INTEGERS.get(_whole(message, 2))
-    count = 1
-    for size in shape:
-        count *= size
-    if kind is None or count > VALUES_MAX:
-        return None
-    raw = _messages(message, 9)
-    if raw:
-        values = np.frombuffer(bytes(raw[-1]), kind).astype(np.int64)
-    else:
-        values = np.array(_wholes(message, 7 if kind == "<i8" else 5), np.int64)
-    if values.size != count:
-        raise MalformedOnnxError
-    return values.reshape(shape)
-
-
-def _outside(data: memoryview) -> tuple[str, tuple[Dim, ...]]:
-    """Name and shape of an input; a dimension is a number, a name, or unknown."""
-    message = _message(data)
-    dims: list[Dim] = []
-    for kind in _messages(message, 2):
-        for tensor in _messages(_message(kind), 1):
-            for shape in _messages(_message(tensor), 2):
-                dims += [_dim(_message(dim)) for dim in _messages(_message(shape), 1)]
-    return _text(message, 1), tuple(dims)
-
-
-def _dim(message: Message) -> Dim:
-    if 1 in message:
-        return _whole(message, 1)
-    return _text(message, 2) or None
+def _read_dims(dims: Iterable[Any]) -> tuple[Dim, ...]:
+    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims)

@@ -53,14 +53,23 @@ def open_session(
 
 
 class OnnxPolicy:
-    """A bundle's network; the same for simulator, race and car."""
+    """A bundle's network with its preprocessing; the same for simulator, race and car.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Args:
+        bundle: Bundle whose graph runs.
+        threads: Number of threads of the graph.
+
+    Raises:
+        BundleError: The graph keeps data in other files, cannot be run, or does not match the contract.
+        MissingExtra: onnxruntime is not installed.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         self.name = bundle.name
         self.contract = bundle.contract
         self.sensors = bundle.contract.sensors
         self.control_rate_hz: float | None = bundle.contract.control_rate_hz
-        self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}")
+        self._session = open_session(bundle.onnx, bundle.contract, source=f"Bundle {bundle.name}", threads=threads)
         self._action_only = [bundle.contract.onnx.outputs[0]]
         self._preprocess = Preprocessor.of(bundle.contract)
 

@@ -1,4 +1,26 @@
-"""Races: rules, grid, referee, results.
+"""Races: rules, heats, a referee, results and the leaderboard.
 
-`racer.race.race.race` runs one; what came of it is a `racer.race.result.RaceResult`.
+Entrants (bundles, run folders or named policies), a track and `Rules` go in; a `RaceResult`, and a replay of the first
+trial, come out. `session` runs a race from `heat`, `referee`, `respawn` and `grid`; `guarded_race` runs one in a
+separate process that limits each model's time; `leaderboard` keeps results and repeats races from its file.
 """
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "Entrant": "entrants",
+    "RaceResult": "result",
+    "RaceSession": "session",
+    "open_entrant": "entrants",
+    "race": "session",
+    "run_guarded_race": "guarded_race",
+}
+__all__ = ["Entrant", "RaceResult", "RaceSession", "open_entrant", "race", "run_guarded_race"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a symbol when it is first used; the simulator loads with `race` and `RaceSession` only."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,9 +1,7 @@
-"""Who races, and what actions of a policy are within its limits.
+"""Opens the entrants of a race, and checks a file against the limits before any of it runs.
 
-From a file that somebody entered to a car in a race: its limits are checked before any of it runs.
-
-An entry is a bundle. No pickle is loaded and no code of an entrant's runs; what runs is a graph of operators from a
-list, in onnxruntime. The work of one action is bounded from the graph's shapes, so that nobody's model stops a race.
+An entry is a bundle. No pickle is loaded and no code of an entrant runs; onnxruntime runs a graph of listed operators.
+The work of one action is bounded from the graph's shapes, so that no model stops a race.
 """
 
 from __future__ import annotations
@@ -28,17 +26,17 @@ from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
 
 _LIMIT_TOLERANCE = 1e-3
-"""Degrees and m/s; a graph computes its limits in float32."""
+"""Tolerance of action limits [degrees, m/s]; a graph computes its limits in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entrant:
-    """One who races.
+    """A policy that races.
 
     Attributes:
-        label: what results call it.
-        policy: what drives; no other entrant's.
-        sha256: of its bundle; empty for what is none.
+        label: Name in results.
+        policy: The policy; entrants never share one.
+        sha256: Hash of its bundle; empty for a policy without one.
     """
 
     label: str
@@ -47,7 +45,11 @@ class Entrant:
 
 
 def action_limits(policy: Policy) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(2,) lowest and (2,) highest steering angle (degrees) and speed (m/s): those of its contract, else of all."""
+    """Return the lowest and the highest action of a policy, by its contract, else by the limits of all policies.
+
+    Returns:
+        Two arrays of steering angle [degrees] and speed [m/s], shape (2,).
+    """
     space = getattr(getattr(policy, "contract", None), "action_space", None)
     low = (-STEERING_MAX_DEG, 0.0) if space is None else space.low
     high = (STEERING_MAX_DEG, SPEED_MAX) if space is None else space.high
@@ -55,37 +57,35 @@ def action_limits(policy: Policy) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def action_error(action: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
-    """What is wrong with an action (2,), in words; empty where nothing is."""
-    for value, least, most, word in zip(action, low, high, ("steering angle", "speed"), strict=True):
-        unit = "degrees" if word == "steering angle" else "m/s"
+    """Return why an action of shape (2,) is invalid; an empty text for a valid one."""
+    for value, least, most, (name, unit) in zip(action, low, high, _ACTION_PARTS, strict=True):
         if np.isnan(value):
-            return f"its {word} is not a number"
+            return f"its {name} is not a number"
         if not least <= value <= most:
-            return (
-                f"its {word} is {value:g} {unit}, "
-                f"its action space {least + _LIMIT_TOLERANCE:g}..{most - _LIMIT_TOLERANCE:g}"
-            )
+            space = f"{least + _LIMIT_TOLERANCE:g}..{most - _LIMIT_TOLERANCE:g}"
+            return f"its {name} is {value:g} {unit}, its action space {space}"
     return ""
 
 
+_ACTION_PARTS = (("steering angle", "degrees"), ("speed", "m/s"))
 BUNDLE_BYTES_MAX = 64 * 1024 * 1024
-"""Bytes of a bundle."""
+"""Size of a bundle [bytes]."""
 WORK_MAX = 250_000_000
 """Multiply-adds of one action; `deep` on 160 x 120 pixels takes 98 million, 1.3 ms of one core as measured here."""
 ELEMENTS_MAX = 16 * 1024 * 1024
-"""Numbers in one tensor: 64 MB of them."""
+"""Numbers in one tensor; 64 MB as float32."""
 NODES_MAX = 2000
 """Operators in a graph; each takes a microsecond or more, however little it computes."""
 OPSETS = (11, 24)
-"""Versions of ONNX's operator set whose operators the rules of `onnx_rules` describe."""
+"""Versions of ONNX's operator set that the rules of `racer.policy.graph_shapes` describe."""
 LABEL_MAX = 60
 """Characters of a label."""
 _BATCH_SIZES = (1, 5)
-"""Batch sizes for which the work is told: a graph that mixes the cars of a batch takes more than five times as much."""
+"""Batch sizes for which work is counted: a graph that compares the cars of a batch takes over 5 times as much."""
 
 
 class EntrantError(RacerError):
-    """A file may not enter a race; the line says which limit it breaks."""
+    """A file may not enter a race; the message names the limit that it breaks."""
 
 
 def open_entrant(path: Path | str, label: str | None = None) -> Entrant:
@@ -136,39 +136,44 @@ def read_entrant_bundle(file: Path) -> tuple[Bundle, str]:
 
 
 def check_label(label: str) -> str:
-    """A label that tables and pages can show.
+    """Return a label with single spaces, as tables and pages show it.
 
     Raises:
-        EntrantError: it is empty, too long, holds what cannot be printed, or reads as a formula in a spreadsheet.
+        EntrantError: The label is empty, too long, not printable, or reads as a formula in a spreadsheet.
     """
-    told = " ".join(label.split())
-    if not 1 <= len(told) <= LABEL_MAX or not told.isprintable() or told[0] in "=+-@":
+    text = " ".join(label.split())
+    if not 1 <= len(text) <= LABEL_MAX or not text.isprintable() or text[0] in "=+-@":
         raise EntrantError(
             f"Label {label[: LABEL_MAX + 10]!r} cannot be used; give 1 to {LABEL_MAX} printable characters, "
             "the first none of = + - @"
         )
-    return told
+    return text
 
 
 def check_limits(bundle: Bundle, *, source: str) -> int:
-    """Make sure that a bundle's graph keeps to the limits, without running it.
+    """Check that a bundle's graph keeps to the limits, without running it.
+
+    Args:
+        bundle: The bundle.
+        source: Name of the file in messages.
 
     Returns:
         Multiply-adds of one action.
 
     Raises:
-        EntrantError: one line that names the file and the limit.
+        EntrantError: The graph breaks a limit.
     """
     graph = read_graph(bundle.onnx, source=source)
     _check_operators(graph, source)
     _check_inputs(graph, bundle.contract, source)
+    # Two batch sizes separate work for each car, which grows with n, from work between cars, which grows with n^2.
     works = []
     for batch in _BATCH_SIZES:
-        shapes: dict[str, tuple[int, ...]] = {one.name: (batch, *one.shape) for one in bundle.contract.inputs}
+        shapes: dict[str, tuple[int, ...]] = {sensor.name: (batch, *sensor.shape) for sensor in bundle.contract.inputs}
         try:
             work, outputs = count_work(graph, shapes, elements_max=ELEMENTS_MAX)
         except UnknownShapeError as error:
-            raise EntrantError(f"{source}: the work of its graph cannot be told before it runs: {error}") from None
+            raise EntrantError(f"{source}: the work of its graph cannot be computed before it runs: {error}") from None
         action = outputs[graph.outputs[0]]
         if action != (batch, 2):
             raise EntrantError(f"{source}: for {batch} cars its graph gives actions of shape {list(action)}")
@@ -198,12 +203,13 @@ def _check_operators(graph: Graph, source: str) -> None:
         if any(attribute.graph for attribute in node.attributes.values()) or node.operator not in OPERATOR_RULES:
             near = did_you_mean(node.operator, sorted(OPERATOR_RULES))
             raise EntrantError(
-                f"{source}: operator {node.operator} is not on the list of what entrants may use "
+                f"{source}: operator {node.operator} is not on the list of operators that entrants may use "
                 f"(docs/leaderboard.md).{near}"
             )
 
 
 def _check_inputs(graph: Graph, contract: PolicyContract, source: str) -> None:
+    # Exporters list weights among the inputs; those have values already.
     inputs = {name: shape for name, shape in graph.inputs.items() if name not in graph.constants}
     if tuple(inputs) != contract.onnx.inputs or graph.outputs != contract.onnx.outputs:
         raise EntrantError(
@@ -211,44 +217,45 @@ def _check_inputs(graph: Graph, contract: PolicyContract, source: str) -> None:
             f"says from {', '.join(contract.onnx.inputs)} to {', '.join(contract.onnx.outputs)}"
         )
     for sensor in contract.inputs:
-        found = inputs[sensor.name]
-        if not found or isinstance(found[0], int) or found[1:] != sensor.shape:
+        shape = inputs[sensor.name]
+        # The first dimension must be free: it is the number of cars.
+        if not shape or isinstance(shape[0], int) or shape[1:] != sensor.shape:
             raise EntrantError(
-                f"{source}: its graph takes `{sensor.name}` as {list(found)}, its contract says "
+                f"{source}: its graph takes `{sensor.name}` as {list(shape)}, its contract says "
                 f"[B, {', '.join(map(str, sensor.shape))}]"
             )
 
 
 def default_label(path: Path) -> str:
-    """What an entrant without a label is called: its run's or file's name, but for what a label may not hold."""
+    """Return a label for an entrant without one: its run's or file's name, without characters that labels exclude."""
     name = "".join(letter for letter in path.resolve().name.removesuffix(SUFFIX) if letter.isprintable())
     return check_label(name.lstrip("=+-@ ")[:LABEL_MAX] or "entrant")
 
 
 def parse_entrants(given: Sequence[str]) -> list[tuple[str, str]]:
-    """(label, file) of entrants that are given as `label=file` or `file`.
+    """Return label and file of entrants that are given as `label=file` or `file`.
 
-    A file without a label is called by its own name, a checkpoint by its run's; a number makes names differ.
+    A file without a label is labelled by its name, a checkpoint by its run's name; a number makes labels differ.
 
     Raises:
-        ConfigError: one is no entrant, or two are given one label.
-        EntrantError: a label cannot be used.
+        ConfigError: A text is not an entrant, or two entrants are given one label.
+        EntrantError: A label cannot be used.
     """
-    out: list[tuple[str, str]] = []
-    for one in given:
-        label, equals, spec = one.partition("=")
-        if equals and (not label.strip() or not spec):
-            raise ConfigError(f"`{one}` is no entrant; give a bundle, or label=bundle")
+    files: dict[str, str] = {}
+    for text in given:
+        label, equals, file = text.partition("=")
+        if equals and (not label.strip() or not file):
+            raise ConfigError(f"`{text}` is not an entrant; give a bundle, or label=bundle")
         if equals:
             label = check_label(label)
+            if label in files:
+                raise ConfigError(f"two entrants are called `{label}`; give each its own label")
         else:
-            path = Path(one)
-            spec, label = one, default_label(path.parent if path.name in CHECKPOINTS and path.parent.name else path)
-        taken = [known for known, _ in out]
-        if equals and label in taken:
-            raise ConfigError(f"two entrants are called `{label}`; each needs a label of its own")
+            path = Path(text)
+            file, label = text, default_label(path.parent if path.name in CHECKPOINTS and path.parent.name else path)
+        # `run`, `run 2`, `run 3`; five characters are reserved for the number.
         number, base = 2, label
-        while label in taken:
+        while label in files:
             label, number = f"{base[: LABEL_MAX - 5]} {number}", number + 1
-        out.append((label, spec))
-    return out
+        files[label] = file
+    return list(files.items())

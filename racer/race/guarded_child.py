@@ -1,11 +1,9 @@
-"""The process that a race is run in, see `racer.race.guard`: it opens the entrants and leaves what came of it."""
+"""Process in which `guarded_race.py` runs a race: opens the entrants, drives, and writes the result."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +13,18 @@ from racer.assets import write_atomically
 from racer.config.env import VehicleConfig
 from racer.config.rules import Rules
 from racer.errors import RacerError
+from racer.process import limit_memory
 from racer.race.guarded_race import Stopwatch, TimedPolicy
 from racer.race.result import RaceResult
 from racer.race.track_json import track_from_json
-from racer.reward.sandbox import limit_memory
+from racer.reward.sandbox import memory_max
 
 
 def serve(folder: str) -> None:
-    """Run the race that `request.json` tells and leave `answer.json`."""
+    """Run the race of `request.json` in a folder, and write `answer.json` there."""
     place = Path(folder)
     request = json.loads((place / "request.json").read_text(encoding="utf-8"))
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    limit_memory()
+    limit_memory(memory_max())
     module, _, name = request["drive"].partition(":")
     try:
         watch = Stopwatch(place / "times", len(request["entries"]))
@@ -40,41 +38,36 @@ def serve(folder: str) -> None:
     write_atomically(place / "answer.json", json.dumps(answer))
 
 
-def _exit_with_parent() -> None:
-    """End this process when the one that asked for the race is gone: standard input is a pipe from there."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
 def drive(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
-    """Run the race without anybody's eyes."""
+    """Run the race of a request without a window."""
     from racer.race.session import make_recorder, run_session
     from racer.replay import write_replay
 
-    contest = session_from_request(request, watch)
-    result, driven = run_session(
-        contest, make_recorder if request["replay"] else None, watch=lambda contest: watch.tell(contest.share)
+    result, replay = run_session(
+        session_from_request(request, watch),
+        make_recorder if request["replay"] else None,
+        watch=lambda session: watch.report(session.fraction),
     )
-    if driven is not None:
-        write_replay(request["replay"], driven)
+    if replay is not None:
+        write_replay(request["replay"], replay)
         result = replace(result, replay=Path(request["replay"]))
     return result
 
 
 def session_from_request(request: Mapping[str, Any], watch: Stopwatch) -> Any:
-    """The race, with entrants whose time is taken."""
-    import onnxruntime  # noqa: F401 (loading it is nobody's fault)
+    """Make the race of a request, with policies whose time is measured."""
+    import onnxruntime  # noqa: F401 (so that loading it is charged to no model)
 
     from racer.race.entrants import load_entrant
     from racer.race.session import RaceSession
 
     entrants = []
-    for k, one in enumerate(request["entries"]):
+    for k, entry in enumerate(request["entries"]):
+        # Opening a model counts as its time, since a graph can make onnxruntime's optimizer slow.
         watch.start(k)
-        opened = load_entrant(one["path"], one["label"])
+        entrant = load_entrant(entry["path"], entry["label"])
         watch.stop(k)
-        entrants.append(replace(opened, policy=TimedPolicy(opened.policy, watch, k)))
+        entrants.append(replace(entrant, policy=TimedPolicy(entrant.policy, watch, k)))
     return RaceSession(
         entrants,
         track_from_json(request["track"]),

@@ -1,17 +1,13 @@
-"""How long each entrant's model takes, and how far a race is, in a small file that two processes share.
+"""Runs a race in a separate process, and ends it where an entrant's model takes too long.
 
-Races in a process of its own, which ends where an entrant's model takes too long.
-
-The process writes down who is asked, since when, and how long each one has taken so far; this one looks on. What counts
-is the wall time of the models alone: compiling the simulator or a busy disk puts nobody out. A race that is broken off
-is void, and the line says whose model it was.
+The process writes the wall time of each model into a small file that both processes map; this one watches it. Only the
+time of the models counts: compiling the simulator or a busy disk costs no entrant anything. A race that is ended early
+is void, and the message names the model that was running. `guarded_child.py` is the other process.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,16 +21,18 @@ from racer.config.env import VehicleConfig
 from racer.config.rules import Rules
 from racer.errors import RacerError
 from racer.policy.protocol import Policy
+from racer.process import ChildProcess
 from racer.race.result import RaceResult, result_from_record
 from racer.race.track_json import track_to_json
 from racer.track.track import Track
 
 
 class Stopwatch:
-    """Who is asked and how long everybody took, and which share of the race is driven.
+    """Wall time of each model, and the fraction of the race that is driven, in a file that two processes map.
 
-    Rows are (since, total), s: `since` is 0 while the model is not asked; a last one is (1 from the start on, share).
-    `time.monotonic` is one clock for all processes of a machine.
+    A model's row holds the start of its current call and the sum of the earlier calls [s]; the start is 0 between
+    calls. The last row holds 1 from the first control step on, and the fraction. `time.monotonic` is one clock for all
+    processes of a machine.
     """
 
     def __init__(self, path: Path, count: int) -> None:
@@ -45,40 +43,41 @@ class Stopwatch:
         self._rows, self._race = rows[:-1], rows[-1]
 
     def taken(self) -> NDArray[np.float64]:
-        """(K,) s that each model took so far, with what goes on now."""
+        """Return the time of each model so far, with its current call [s], shape (K,)."""
         since, total = self._rows[:, 0].copy(), self._rows[:, 1].copy()
         return np.where(since > 0.0, total + np.maximum(time.monotonic() - since, 0.0), total)
 
-    def asked(self) -> NDArray[np.bool_]:
-        """(K,) whether each model is asked now."""
+    def busy(self) -> NDArray[np.bool_]:
+        """Return whether each model is in a call now, shape (K,)."""
         return self._rows[:, 0] > 0.0
 
     def start(self, k: int) -> None:
-        """Model `k` is asked from now on."""
+        """Start a call of model `k`."""
         self._rows[k, 0] = time.monotonic()
 
     def stop(self, k: int) -> None:
-        """It has answered."""
+        """End the call of model `k`."""
         row = self._rows[k]
         row[1] += time.monotonic() - row[0]
         row[0] = 0.0
 
     def clear(self) -> None:
-        """A race begins anew; nobody has taken any time yet."""
+        """Set the times of all models to zero, for a race that starts again."""
         self._rows[:] = 0.0
 
     @property
-    def share(self) -> float | None:
-        """Of the race that is driven; None before its first control step."""
+    def fraction(self) -> float | None:
+        """Fraction of the race that is driven; None before its first control step."""
         return float(self._race[1]) if self._race[0] else None
 
-    def tell(self, share: float) -> None:
-        """So much of the race is driven."""
-        self._race[1], self._race[0] = share, 1.0
+    def report(self, fraction: float) -> None:
+        """Write the fraction of the race that is driven."""
+        # The fraction first: a reader that finds the mark finds a value too.
+        self._race[1], self._race[0] = fraction, 1.0
 
 
 class TimedPolicy:
-    """A policy whose time is taken; otherwise the same."""
+    """A policy whose calls a stopwatch measures."""
 
     def __init__(self, policy: Policy, watch: Stopwatch, k: int) -> None:
         self._policy, self._watch, self._k = policy, watch, k
@@ -86,40 +85,40 @@ class TimedPolicy:
         self.contract = getattr(policy, "contract", None)
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """Ask it."""
+        """Return the policy's actions, as `Policy.act`."""
         self._watch.start(self._k)
         actions = self._policy.act(observation)
         self._watch.stop(self._k)
         return actions
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Let it forget."""
+        """Reset the policy, as `Policy.reset`."""
         self._policy.reset(mask)
 
 
 MODEL_TIME_MAX_S = 600.0
-"""s of wall time that one entrant's model may take in a race, all of its trials together."""
+"""Wall time of one entrant's model in a race, over all of its trials [s]."""
 _POLL_S = 0.05
-"""s between two looks at the other process."""
-_CHILD_CODE = "import sys; sys.path.append({root!r}); from racer.race.guarded_child import serve; serve({folder!r})"
+"""Time between two checks of the other process [s]."""
+_CHILD_TARGET = "racer.race.guarded_child:serve"
 HEADLESS_DRIVER = "racer.race.guarded_child:drive"
-"""What runs the race there, without anybody's eyes."""
+"""Function that drives the race there without a window."""
 
 ProgressCallback = Callable[[float | None], None]
-"""Told again and again which share of a race is driven; None while it has not begun."""
+"""Called with the fraction of a race that is driven; None before its first control step."""
 
 
 class RaceVoid(RacerError):
-    """A race was broken off; nobody has a result."""
+    """A race ended without a result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaceEntry:
-    """Who races, and what the owner wants to be called.
+    """An entrant before its file is opened.
 
     Attributes:
-        path: of a bundle or a run folder; or the name of a policy that needs no training.
-        label: what results call it.
+        path: Path of a bundle or a run folder; or the name of a policy that needs no training.
+        label: Name in results.
     """
 
     path: Path
@@ -137,23 +136,33 @@ def run_guarded_race(
     replay: Path | None = None,
     model_s: float = MODEL_TIME_MAX_S,
     threads: int | None = 1,
-    report: ProgressCallback = lambda share: None,
+    report: ProgressCallback = lambda fraction: None,
     drive: str = HEADLESS_DRIVER,
 ) -> RaceResult:
-    """`racer.race.race.race` in another process.
+    """Run a race, as `racer.race.session.race` does, in another process.
 
     Args:
-        replay: where to write the first trial to; None: nowhere.
-        model_s: s of wall time for each entrant's model.
-        report: see `Report`.
+        entries: Entrants; their order decides the grid and nothing else.
+        track: Driven in the direction of its file.
+        rules: Rules of the race.
+        vehicle: Vehicle of all entrants.
+        seed: Seed of everything that is drawn.
+        rules_name: Name of the rules in results.
+        replay: File for the replay of the first trial; None writes none.
+        model_s: Wall time of each entrant's model [s].
+        threads: Threads that share worlds and policies; None for one for each core.
+        report: Called every 0.05 s.
         drive: `module:function` that runs the race there.
 
+    Returns:
+        The result of all entrants.
+
     Raises:
-        RaceVoid: a model took too long, or the process died while it was asked.
-        RacerError: what the race itself says.
+        RaceVoid: A model took too long, or the process died.
+        RacerError: The race itself failed.
     """
     request = {
-        "entries": [{"path": str(one.path), "label": one.label} for one in entries],
+        "entries": [{"path": str(entry.path), "label": entry.label} for entry in entries],
         "track": track_to_json(track),
         "rules": rules.model_dump_json(),
         "vehicle": vehicle.model_dump_json(),
@@ -163,14 +172,14 @@ def run_guarded_race(
         "threads": threads,
         "drive": drive,
     }
-    labels = [one.label for one in entries]
+    labels = [entry.label for entry in entries]
     with tempfile.TemporaryDirectory(prefix="racer_race_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         watch = Stopwatch(folder / "times", len(entries))
-        ended = _wait_for_child(folder, watch, labels, model_s, report)
-        if ended:
-            raise RaceVoid(ended)
+        reason = _wait_for_child(folder, watch, labels, model_s, report)
+        if reason:
+            raise RaceVoid(reason)
         answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     if "missing" in answer:
         raise ModuleNotFoundError(f"No module named {answer['missing']!r}", name=answer["missing"])
@@ -182,40 +191,22 @@ def run_guarded_race(
 def _wait_for_child(
     folder: Path, watch: Stopwatch, labels: Sequence[str], model_s: float, report: ProgressCallback
 ) -> str:
-    """Wait for the process; why the race is void, or nothing."""
-    # -P: a folder of the user's may hold a `math.py`.
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        _CHILD_CODE.format(root=str(Path(__file__).resolve().parents[2]), folder=str(folder)),
-    ]
-    with (folder / "stderr.txt").open("wb") as complaints:
-        # It ends itself when the pipe to it closes: also where this process is killed.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints)
-    try:
-        while True:
-            try:
-                code = process.wait(_POLL_S)
-                break
-            except subprocess.TimeoutExpired:
-                report(watch.share)
-                taken = watch.taken()
-                slowest = int(np.argmax(taken))
-                if taken[slowest] > model_s:
-                    return (
-                        f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
-                        f"an entrant has {model_s:g} s"
-                    )
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+    """Run the process; return why the race is void, or an empty text."""
+    # The child ends with this process, also where this process is killed.
+    with ChildProcess(_CHILD_TARGET, str(folder), ends_with_parent=True) as child:
+        while (code := child.wait(_POLL_S)) is None:
+            report(watch.fraction)
+            # A model that hangs is found too, as a running call counts up to now.
+            taken = watch.taken()
+            slowest = int(np.argmax(taken))
+            if taken[slowest] > model_s:
+                return (
+                    f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
+                    f"an entrant has {model_s:g} s"
+                )
     if code == 0 and (folder / "answer.json").is_file():
         return ""
-    said = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = f" ({said[-1][:200]})" if said else ""
-    asked = [label for label, busy in zip(labels, watch.asked(), strict=True) if busy]
-    whose = f" while the model of `{'`, `'.join(asked)}` was asked" if asked else " while no model was asked"
-    return f"The race is void: its process ended with code {code}{whose}{last}"
+    last = f" ({child.last_error()[:200]})" if child.last_error() else ""
+    busy = [label for label, in_call in zip(labels, watch.busy(), strict=True) if in_call]
+    when = f"the model of `{'`, `'.join(busy)}` was running" if busy else "no model was running"
+    return f"The race is void: its process ended with code {code} while {when}{last}"

@@ -1,86 +1,69 @@
-"""A race that goes on while it is watched."""
+"""Drives a race while a window shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
 
 from racer.race.session import RaceSession, make_recorder
-from racer.replay import ReplayEvent
-from racer.viewer.playback import Stage
+from racer.viewer.playback import RecordedSource, Stage
 
 
-class RaceSource:
-    """See `racer.view.source.Source`: the first trial of a race. It ends with the race."""
+class RaceSource(RecordedSource):
+    """A `racer.viewer.playback.PlaybackSource` of the first trial of a race; it ends with the race.
+
+    Attributes:
+        session: The race that is driven now.
+    """
+
+    _over: bool
 
     def __init__(self, make: Callable[[], RaceSession], *, watch: Callable[[RaceSession], None] | None = None) -> None:
         """Start the race.
 
         Args:
-            make: makes the contest anew, for a restart.
-            watch: called after each control step.
+            make: Makes the race; called again for a restart.
+            watch: Called after each control step.
         """
         self._make, self._watch = make, watch
-        self._contest: RaceSession | None = None
-        self._over = False
-        self.reset()
-        contest = self.contest
+        self.session = make()
+        self._start()
         self.stage = Stage(
-            track=contest.track,
-            vehicle=contest.vehicle,
-            control_dt=contest.control_dt,
-            cars=contest.cars,
-            speed_top=contest.vehicle.speed_max,
+            track=self.session.track,
+            vehicle=self.session.vehicle,
+            control_dt=self.session.control_dt,
+            cars=self.session.cars,
+            speed_top=self.session.vehicle.speed_max,
         )
 
     @property
-    def contest(self) -> RaceSession:
-        """The race that goes on."""
-        assert self._contest is not None
-        return self._contest
-
-    @property
-    def rows(self) -> NDArray[np.void]:
-        """See `Source`."""
-        return self.recorder.rows
-
-    @property
     def length(self) -> int | None:
-        """Nobody knows before the end."""
+        """Control steps of the race; None before its end."""
         return len(self.recorder.rows) if self._over else None
 
-    @property
-    def events(self) -> Sequence[ReplayEvent]:
-        """See `Source`."""
-        return self.recorder.events
-
-    def things_at(self, step: int) -> NDArray[np.void]:
-        """See `Source`."""
-        return self.recorder.things[step]
-
     def step(self) -> bool:
-        """Drive a control step."""
-        if self._over or not self.contest.step():
+        """Drive a control step; return False where the race has ended."""
+        if self._over or not self.session.step():
+            # From here on `length` is known, and the window stops at the last row.
             self._over = True
             return False
-        self.contest.record(self.recorder)
+        self.session.record(self.recorder)
         if self._watch is not None:
-            self._watch(self.contest)
+            self._watch(self.session)
         return True
 
     def reset(self) -> None:
-        """Race anew."""
-        if self._contest is not None:
-            self._contest.close()
-        self._contest = self._make()
-        self._contest.start()
-        self.recorder = make_recorder(self._contest)
-        self._contest.tell_countdown(self.recorder)
-        self._over = False
+        """Start the same race again."""
+        self.session.close()
+        self.session = self._make()
+        self._start()
 
     def finish(self) -> None:
-        """Drive to the end."""
+        """Drive to the end of the race."""
         while self.step():
             pass
+
+    def _start(self) -> None:
+        self.session.start()
+        self.recorder = make_recorder(self.session)
+        self.session.record_countdown(self.recorder)
+        self._over = False

@@ -1,10 +1,10 @@
-"""The referee of a batch of worlds: counts laps, times and faults, and says who goes on, waits or is out.
+"""Referee of a batch of worlds: counts laps, times and faults, and decides which cars race, wait or are out.
 
-Time is simulation time since the start of a trial, which control steps count; a line is crossed between two of them,
-linearly in arc length. The clock runs on while a penalty is served.
+Time is simulation time since the start of a trial, counted in control steps; a line is crossed between two of them,
+interpolated linearly in arc length. The clock runs while a penalty is served.
 
 Of two cars that touch, the one behind is at fault (`World.contacts`); the other one drives on. A car that waits to be
-put back is off the road: nobody sees or touches it.
+put back is off the road: no sensor detects it and no car touches it.
 """
 
 from __future__ import annotations
@@ -25,87 +25,89 @@ _ROUNDING = 1e-9
 
 
 class TrialState(IntEnum):
-    """How a car stands in its trial."""
+    """State of a car in its trial."""
 
     RACING = 0
     LIFTED = 1
     """Off the road until it is put back."""
     PAUSED = 2
-    """It stands where its fault was."""
+    """Waiting where its fault was."""
     DONE = 3
 
 
 REFEREE_ROW = np.dtype(
     [
-        ("stand", "i4"),  # a `Stand`
-        ("due", "i8"),  # control step of the trial from which a car that waits may go on
-        ("laps", "i4"),  # completed
-        ("began", "f8"),  # s, when this lap began
-        ("added", "f8"),  # s of penalties of this lap that are added to its time
-        ("lap_penalty", "f8"),  # s of penalties of this lap
+        ("state", "i4"),  # a `TrialState`
+        ("due", "i8"),  # control step of the trial from which a waiting car may continue
+        ("laps", "i4"),  # completed laps
+        ("lap_start", "f8"),  # time at which this lap began [s]
+        ("added", "f8"),  # penalties of this lap that are added to its time [s]
+        ("lap_penalty", "f8"),  # penalties of this lap [s]
         ("lap_off_tracks", "i4"),
         ("lap_collisions", "i4"),
-        ("penalty", "f8"),  # s, of the trial
+        ("penalty", "f8"),  # penalties of the trial [s]
         ("off_tracks", "i4"),
         ("collisions", "i4"),
-        ("resets", "i4"),
-        ("best", "f8"),  # s of the shortest lap; 0: none
-        ("fault", "i4"),  # `Status` of the last fault
-        ("s_before", "f8"),  # m, arc length of the front point a control step before the fault
-        ("hit", "i4"),  # number of the box that was hit in the last fault; -1: none
-        ("box", "i4"),  # the last box that was ever hit, likewise
-        ("hits", "i4"),  # how often in a row it was this one
-        ("seconds", "f8"),  # s, when the trial ended
+        ("resets", "i4"),  # how often the car was put back
+        ("best", "f8"),  # time of the shortest lap [s]; 0 for none
+        ("fault", "i4"),  # `EpisodeStatus` of the last fault
+        ("s_before", "f8"),  # arc length of the front point a control step before the fault [m]
+        ("hit", "i4"),  # index of the box that was hit in the last fault; -1 for none
+        ("last_box", "i4"),  # index of the last box that was hit at all; -1 for none
+        ("hits", "i4"),  # collisions in a row with that box
+        ("seconds", "f8"),  # time at which the trial ended [s]
     ]
 )
-"""What the referee knows of one car in one trial."""
+"""Counts of one car in one trial."""
 
 
 class Referee:
-    """See above.
+    """Judges each control step of a batch of worlds.
 
     Attributes:
-        rows: (N, C) TALLY.
-        laps: for each world and car the laps of the trial so far.
-        ended: for each world and car how the trial ended, a word and a reason; None where it has not.
-        tick: control steps since the start.
-        told: what happened at this step: (world, car, words).
+        rows: Counts of each car, shape (N, C), of dtype `REFEREE_ROW`.
+        laps: Laps of the trial so far, for each world and car.
+        ended: How the trial ended, a status and a reason, for each world and car; None while it runs.
+        tick: Control steps since the start.
+        messages: Events of this control step: world, car and text.
     """
 
     def __init__(self, world: World, rules: Rules, trials: NDArray[np.int64]) -> None:
-        """Before the start.
+        """Make the counts of a start.
 
         Args:
-            trials: (N,) number of the trial of each world, from 0.
+            world: Worlds to judge.
+            rules: Rules of the race.
+            trials: Number of the trial of each world, from 0, shape (N,).
         """
         self.world, self.rules = world, rules
         self._trials = trials
         shape = world.cars.shape
         self.rows = np.zeros(shape, REFEREE_ROW)
-        self.rows["hit"] = self.rows["box"] = -1
+        self.rows["hit"] = self.rows["last_box"] = -1
         self.laps: list[list[list[LapResult]]] = [[[] for _ in range(shape[1])] for _ in range(shape[0])]
         self.ended: list[list[tuple[str, str] | None]] = [[None] * shape[1] for _ in range(shape[0])]
         self.tick = 0
-        self.told: list[tuple[int, int, str]] = []
+        self.messages: list[tuple[int, int, str]] = []
         self._alone = shape[1] == 1
 
     @property
     def now(self) -> float:
-        """s since the start."""
+        """Time since the start [s]."""
         return self.tick * self.world.control_dt
 
     @property
     def racing(self) -> NDArray[np.bool_]:
-        """(N, C) cars that drive."""
-        return self.rows["stand"] == TrialState.RACING
+        """Cars that drive, shape (N, C)."""
+        return self.rows["state"] == TrialState.RACING
 
     @property
     def over(self) -> bool:
         """Whether all trials have ended."""
-        return bool((self.rows["stand"] == TrialState.DONE).all())
+        return bool((self.rows["state"] == TrialState.DONE).all())
 
     def length_of(self, n: int, c: int) -> float:
-        """m of arc of a car's lap."""
+        """Return the arc length of a car's lap [m]; on an open track it ends at the track's end."""
         course, car = self.world.tables.courses[self.world.cars["course"][n, c]], self.world.cars[n, c]
         if course["closed"]:
             return float(course["length"])
@@ -115,36 +117,34 @@ class Referee:
         """Judge the control step that was just driven.
 
         Args:
-            s_before: (N, C) m, arc length of the front points before it.
-            travelled_before: (N, C) m, likewise.
+            s_before: Arc length of the front points before it [m], shape (N, C).
+            travelled_before: Distance driven in the lap before it [m], shape (N, C).
         """
         self.tick += 1
+        # A judged car races again with another status, or leaves the state RACING, so each fault counts once.
         status, racing = self.world.cars["status"], self.racing
-        news = racing & (status >= EpisodeStatus.LAP_COMPLETE)
-        if news.any():
-            crashed = news & (status == EpisodeStatus.CRASHED)
+        changed = racing & (status >= EpisodeStatus.LAP_COMPLETE)
+        if changed.any():
+            crashed = changed & (status == EpisodeStatus.CRASHED)
             contacts = self.world.contacts() if crashed.any() else None
-            for n, c in np.argwhere(news).tolist():
+            for n, c in np.argwhere(changed).tolist():
                 touching = None if contacts is None else contacts[n, c]
-                self._judge_one(n, c, touching, float(s_before[n, c]), float(travelled_before[n, c]))
+                self._judge_car(n, c, touching, float(s_before[n, c]), float(travelled_before[n, c]))
         if self.now >= self.rules.limits.time_s - _ROUNDING:
-            for n, c in np.argwhere(self.rows["stand"] != TrialState.DONE).tolist():
+            for n, c in np.argwhere(self.rows["state"] != TrialState.DONE).tolist():
+                # A lap that was completed in this very step has been counted above.
                 self.end(n, c, EpisodeStatus.TIME_UP.word, f"it was not done after {self.rules.limits.time_s:g} s")
 
-    def _judge_one(self, n: int, c: int, touching: NDArray[np.int8] | None, s: float, travelled: float) -> None:
+    def _judge_car(self, n: int, c: int, touching: NDArray[np.int8] | None, s: float, travelled: float) -> None:
         car = self.world.cars[n, c]
         status = EpisodeStatus(int(car["status"]))
+        # A car in contact that is behind none of the others is not at fault: it gets its status without the contact.
         if status is EpisodeStatus.CRASHED and touching is not None and not (touching == BEHIND).any():
             status = _status_without_contact(car)
             car["status"] = int(status)
         if status is EpisodeStatus.LAP_COMPLETE:
             self._complete_lap(n, c, travelled)
-        elif status in (
-            EpisodeStatus.OFF_TRACK,
-            EpisodeStatus.CRASHED,
-            EpisodeStatus.IMMOBILIZED,
-            EpisodeStatus.REVERSED,
-        ):
+        elif status in _FAULT_NAMES:
             self._punish(n, c, status, s, touching)
 
     def _complete_lap(self, n: int, c: int, travelled: float) -> None:
@@ -153,20 +153,19 @@ class Referee:
         if not self.world.tables.courses[car["course"]]["closed"]:
             # An open course has no arc length beyond its end, where the car is by now.
             moved = max(moved, math.hypot(float(car["vx"]), float(car["vy"])) * self.world.control_dt)
-        share = min(max((length - travelled) / moved, 0.0), 1.0) if moved > 0.0 else 1.0
-        crossed = (self.tick - 1 + share) * self.world.control_dt
-        time_s = crossed - float(row["began"]) + float(row["added"])
+        # Part of the control step until the line was crossed: from 9.8 m of a 10 m lap, moving 0.8 m, it is 1/4.
+        fraction = min(max((length - travelled) / moved, 0.0), 1.0) if moved > 0.0 else 1.0
+        crossed = (self.tick - 1 + fraction) * self.world.control_dt
+        time_s = crossed - float(row["lap_start"]) + float(row["added"])
         self._write_lap(n, c, time_s)
         row["laps"] += 1
         row["best"] = time_s if row["best"] == 0.0 else min(float(row["best"]), time_s)
-        row["began"] = crossed
-        self.told.append((n, c, f"lap {int(row['laps'])} in {time_s:.2f} s"))
+        row["lap_start"] = crossed
+        self.messages.append((n, c, f"lap {int(row['laps'])} in {time_s:.2f} s"))
         if row["laps"] >= self.rules.laps:
             self.end(n, c, "finished", "")
-            return
-        car["travelled"] -= length
-        car["progress"] = 100.0 * car["travelled"] / length
-        car["status"] = int(EpisodeStatus.IN_PROGRESS)
+        else:
+            self.world.start_next_lap((n, c))
 
     def _write_lap(self, n: int, c: int, time_s: float | None) -> None:
         row = self.rows[n, c]
@@ -183,26 +182,22 @@ class Referee:
             row[key] = 0
 
     def _punish(self, n: int, c: int, status: EpisodeStatus, s: float, touching: NDArray[np.int8] | None) -> None:
-        """Count a fault, and end the trial, pause the car, or take it off the road."""
+        """Count a fault, then end the trial, pause the car, or take it off the road."""
         rules, row = self.rules, self.rows[n, c]
         penalties = rules.penalties
-        crash = status is EpisodeStatus.CRASHED
+        off_track, crash = status is EpisodeStatus.OFF_TRACK, status is EpisodeStatus.CRASHED
         rule = rules.collision if crash else rules.off_track
-        seconds = (
-            penalties.collision_s
-            if crash
-            else penalties.off_track_s
-            if status is EpisodeStatus.OFF_TRACK
-            else penalties.stuck_s
-        )
+        costs = {EpisodeStatus.CRASHED: penalties.collision_s, EpisodeStatus.OFF_TRACK: penalties.off_track_s}
+        seconds = costs.get(status, penalties.stuck_s)
         row["fault"], row["s_before"] = int(status), s
         self._note_box(row, n, touching if crash else None)
-        for key, counts in (("off_tracks", status is EpisodeStatus.OFF_TRACK), ("collisions", crash)):
+        for key, counts in (("off_tracks", off_track), ("collisions", crash)):
             row[key] += counts
             row[f"lap_{key}"] += counts
         if rule == "end":
             self.end(n, c, status.word, f"its first fault ended it: {_FAULT_NAMES[status]}")
             return
+        # A paused car stays where it is, so only rules that put back use up resets.
         if rule != "pause" and row["resets"] >= rules.limits.resets:
             self.end(n, c, "resets", f"it would have been put back more than {rules.limits.resets} times")
             return
@@ -211,70 +206,88 @@ class Referee:
         wait = seconds if penalties.served == "standing" else 0.0
         if penalties.served == "added":
             row["added"] += seconds
+        # 2.0 s of 1/15 s steps are 30 steps; the rounding term keeps 30.000000001 from becoming 31.
         row["due"] = self.tick + math.ceil(wait / self.world.control_dt - _ROUNDING)
         cost = f", {seconds:g} s" if seconds else ""
-        self.told.append((n, c, f"{_FAULT_NAMES[status]}{cost}"))
+        self.messages.append((n, c, f"{_FAULT_NAMES[status]}{cost}"))
         if rule == "pause":
-            row["stand"] = int(TrialState.PAUSED)
-            for key in ("vx", "vy", "yaw_rate", "ax", "ay"):
-                self.world.cars[key][n, c] = 0.0
+            row["state"] = int(TrialState.PAUSED)
+            self.world.halt((n, c))
         else:
-            self.lift(n, c)
+            self._lift(n, c)
 
     def _note_box(self, row: np.void, n: int, touching: NDArray[np.int8] | None) -> None:
-        """Which box was hit, and how often in a row."""
+        """Write which box was hit, and how often in a row."""
         boxes = self.world.objects[n]["kind"] == BOX
-        found = [] if touching is None else np.flatnonzero((touching[: len(boxes)] == BEHIND) & boxes).tolist()
-        row["hit"] = found[0] if found else -1
-        if found:
-            row["hits"] = row["hits"] + 1 if row["hit"] == row["box"] else 1
-            row["box"] = row["hit"]
+        hit = [] if touching is None else np.flatnonzero((touching[: len(boxes)] == BEHIND) & boxes).tolist()
+        row["hit"] = hit[0] if hit else -1
+        if hit:
+            row["hits"] = row["hits"] + 1 if row["hit"] == row["last_box"] else 1
+            row["last_box"] = row["hit"]
 
-    def lift(self, n: int, c: int) -> None:
+    def _lift(self, n: int, c: int) -> None:
         """Take a car off the road until it is put back."""
-        self.rows["stand"][n, c] = int(TrialState.LIFTED)
+        self.rows["state"][n, c] = int(TrialState.LIFTED)
+        # Where a car is alone in its world, bots stand while it waits, so it need not be removed.
         if not self._alone:
-            self.world.cars["active"][n, c] = 0
+            self.world.remove((n, c))
+
+    def release(self, n: int, c: int) -> None:
+        """Let a car race that was put back on the road."""
+        self.rows["state"][n, c] = int(TrialState.RACING)
+        self.rows["resets"][n, c] += 1
+
+    def forget_hits(self, n: int, c: int) -> None:
+        """Count collisions with a box from zero, after the car was put ahead of it."""
+        self.rows["hits"][n, c] = 0
 
     def end(self, n: int, c: int, word: str, reason: str) -> None:
-        """End the trial of a car and take it off the road."""
+        """End the trial of a car and take it off the road.
+
+        Args:
+            n: World.
+            c: Car.
+            word: `finished`, a fault's word, `time_up`, `resets` or `out`.
+            reason: Explanation; empty where the car finished.
+        """
         row, car = self.rows[n, c], self.world.cars[n, c]
-        if row["stand"] == TrialState.DONE:
+        if row["state"] == TrialState.DONE:
             return
-        row["stand"] = int(TrialState.DONE)
-        row["seconds"] = row["began"] if word == "finished" else self.now
+        row["state"] = int(TrialState.DONE)
+        # A finished car's last lap ended when the next one would have started, between two control steps.
+        row["seconds"] = row["lap_start"] if word == "finished" else self.now
         self.ended[n][c] = (word, reason)
         if word != "finished":
             self._write_lap(n, c, None)
-            self.told.append((n, c, word.replace("_", " ")))
+            self.messages.append((n, c, word.replace("_", " ")))
+            # An ended status keeps the kernels from driving the car on.
             if car["status"] <= EpisodeStatus.IN_PROGRESS:
                 car["status"] = int(EpisodeStatus.TIME_UP)
         if not self._alone:
-            car["active"] = 0
+            self.world.remove((n, c))
 
     def due(self) -> list[tuple[int, int]]:
-        """Cars off the road that may be put back, in the order of worlds and slots."""
-        ready = (self.rows["stand"] == TrialState.LIFTED) & (self.rows["due"] <= self.tick)
+        """Return the cars off the road that may be put back, in the order of worlds and slots."""
+        ready = (self.rows["state"] == TrialState.LIFTED) & (self.rows["due"] <= self.tick)
         return [(n, c) for n, c in np.argwhere(ready).tolist()]
 
     def end_pauses(self) -> None:
-        """Let cars go on whose pause is over; those that still touch what they ran into are lifted."""
-        over = (self.rows["stand"] == TrialState.PAUSED) & (self.rows["due"] <= self.tick)
+        """Let cars continue whose pause is over; those that still touch something are taken off the road."""
+        over = (self.rows["state"] == TrialState.PAUSED) & (self.rows["due"] <= self.tick)
         if not over.any():
             return
         contacts = self.world.contacts()
         for n, c in np.argwhere(over).tolist():
             if (contacts[n, c] != NO_CONTACT).any():
-                self.lift(n, c)
-                continue
-            car = self.world.cars[n, c]
-            car["status"] = int(EpisodeStatus.IN_PROGRESS)
-            car["stuck_steps"] = car["backward_steps"] = 0
-            self.rows["stand"][n, c] = int(TrialState.RACING)
+                self._lift(n, c)
+            else:
+                self.world.resume((n, c))
+                self.rows["state"][n, c] = int(TrialState.RACING)
 
     def progress(self) -> NDArray[np.float64]:
-        """(N, C) laps driven, with the part of the present one."""
+        """Return the laps driven, with the part of the current one, shape (N, C)."""
         laps = self.rows["laps"].astype(np.float64)
+        # Below 1: a lap counts from `_complete_lap` on, not before.
         part = np.clip(self.world.cars["progress"] / 100.0, 0.0, 1.0 - 1e-9)
         return np.where(laps >= self.rules.laps, laps, laps + part)
 
@@ -288,7 +301,8 @@ _FAULT_NAMES = {
 
 
 def _status_without_contact(car: np.void) -> EpisodeStatus:
-    """How a car stands that somebody else ran into; as `racer.sim.step.judge` has it without the crash."""
+    """Return the status of a car that another one ran into, by the rules of `racer.sim.step` without the crash."""
+    # The order is that of the kernel: the first condition that holds decides.
     if car["wheels_on"] == 0:
         return EpisodeStatus.OFF_TRACK
     if car["progress"] >= 100.0:

@@ -1,8 +1,8 @@
-"""Where a car is put back: near where its fault was, behind what it hit, never onto anything.
+"""Finds where a car is put back: near its fault, behind what it hit, and never onto another car or object.
 
-The rule is that of simapp (reset position; see the shared reference, 3.2): the arc length of the control step before
-the fault, on the nearer lane line, along it and at rest; behind an object, in the opposite lane. Beyond that it looks
-for a place that is free: further back, in either lane, with some road behind it that no other car comes along.
+The rule is that of DeepRacer's simulator (its reset position): the arc length of the control step before the fault, on
+the nearer lane line, along it and at rest; after a box, behind it in the opposite lane. Beyond that rule the search
+takes the first free place: further back, in either lane, with some road behind it that is free of oncoming cars.
 """
 
 from __future__ import annotations
@@ -19,20 +19,25 @@ from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
 
 CLEAR_BEHIND = 1.5
-"""m of road behind a place that should be free of oncoming cars."""
+"""Length of road behind a place that should be free of oncoming cars [m]."""
 PATIENCE_S = 2.0
-"""s that a car waits for such a place; then it takes one that is merely free."""
+"""Time for which a car waits for such a place [s]; then it takes one that is only free itself."""
 _SEARCH_STEP = 0.25
-"""m from one place that is tried to the next."""
+"""Distance from one tried place to the next [m]."""
 _SEARCH_REACH = 2.0
-"""m behind the wanted place within which a patient car looks."""
+"""Distance behind the target within which a patient car searches [m]."""
 _MARGIN = 0.1
-"""m between a car that is put back and anything else, at least."""
+"""Least distance between a car that is put back and any other car or object [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RespawnTarget:
-    """Where a car should be put back: arc length of its front point, m, and the lane that is tried first."""
+    """Where a car should be put back.
+
+    Attributes:
+        s: Arc length of its front point [m].
+        lane: Lane that is tried first: 1 is the left border, -1 the right one.
+    """
 
     s: float
     lane: float
@@ -41,36 +46,56 @@ class RespawnTarget:
 def respawn_target(
     world: World, lanes: Lanes, rules: RespawnRules, n: int, c: int, *, s_before: float, hit: int, ahead: bool
 ) -> RespawnTarget:
-    """Where a car should go on.
+    """Return where a car should continue.
 
     Args:
-        s_before: m, arc length of its front point a control step before the fault.
-        hit: number of the box that it ran into; -1: none.
-        ahead: beyond the box, out of mercy.
+        world: World of the car.
+        lanes: Lanes of the course.
+        rules: Rules of putting cars back.
+        n: World number.
+        c: Car number.
+        s_before: Arc length of its front point a control step before the fault [m].
+        hit: Index of the box that it ran into; -1 for none.
+        ahead: Put the car beyond the box instead of behind it.
     """
+    # After leaving the road: where the front point was, a little further back, on the lane line of that side.
     s = s_before - rules.back
     lane = lanes.nearer_lane(float(world.cars["lateral"][n, c]))
     if hit >= 0:
+        # After a box: at a distance from it, in the lane that it does not occupy.
         box = world.objects[n, hit]
         lane = -lanes.nearer_lane(float(box["lateral"]))
         s = float(box["s"]) + (rules.behind if ahead else -rules.behind)
     if not lanes.closed:
+        # An open road has no place before its start or beyond its end.
         s = min(max(s, FRONT_POINT), lanes.length - FRONT_POINT)
     return RespawnTarget(s=s, lane=0.0 if rules.place == "center" else lane)
 
 
 def find_respawn_pose(
-    world: World, lanes: Lanes, rules: RespawnRules, n: int, c: int, wanted: RespawnTarget, *, patient: bool
+    world: World, lanes: Lanes, rules: RespawnRules, n: int, c: int, target: RespawnTarget, *, patient: bool
 ) -> tuple[float, float, float, float] | None:
-    """The pose for `World.place` of the first free place at or behind the wanted one; None where there is none now."""
-    reach = _SEARCH_REACH if patient else 0.9 * lanes.length if lanes.closed else wanted.s
-    tried = (wanted.lane, -wanted.lane) if wanted.lane != 0.0 else (0.0,)
+    """Return the pose, for `World.place`, of the first free place at or behind the target; None where none is free.
+
+    Args:
+        world: World of the car.
+        lanes: Lanes of the course.
+        rules: Rules of putting cars back.
+        n: World number.
+        c: Car number.
+        target: Place that is tried first.
+        patient: Require road without oncoming cars, and search only near the target.
+    """
+    # An impatient car searches almost a whole lap back, so that only a full road can refuse it.
+    reach = _SEARCH_REACH if patient else 0.9 * lanes.length if lanes.closed else target.s
+    lanes_tried = (target.lane, -target.lane) if target.lane != 0.0 else (0.0,)
     for k in range(int(reach / _SEARCH_STEP) + 1):
-        s = wanted.s - k * _SEARCH_STEP - FRONT_POINT
+        # Targets are places of the front point; poses are places of the car's origin.
+        s = target.s - k * _SEARCH_STEP - FRONT_POINT
         if not lanes.closed and s < 0.0:
             break
         s = lanes.wrapped(s)
-        for lane in tried:
+        for lane in lanes_tried:
             lateral = lanes.lateral(s, lane)
             if _is_free(world, lanes, rules, n, c, s, lateral, clear=patient):
                 return (float(COURSE), s, lateral, 0.0)
@@ -80,35 +105,42 @@ def find_respawn_pose(
 def _is_free(
     world: World, lanes: Lanes, rules: RespawnRules, n: int, c: int, s: float, lateral: float, *, clear: bool
 ) -> bool:
-    """Whether a car may stand at a place: touches nothing, and has road to move off."""
+    """Return whether a car at a place touches nothing and has free road ahead.
+
+    Args:
+        world: World of the car.
+        lanes: Lanes of the course.
+        rules: Rules of putting cars back.
+        n: World number.
+        c: Car number.
+        s: Arc length of the car's origin [m].
+        lateral: Lateral offset [m].
+        clear: Require `CLEAR_BEHIND` of road without an oncoming car behind the place.
+    """
     shape = world.vehicles[n, c]
     length, width = float(shape["length"]) + 2.0 * _MARGIN, float(shape["width"]) + 2.0 * _MARGIN
     here = (*lanes.pose(s, lateral), length, width)
-    for thing in world.objects[n]:
-        if thing["active"] == 0:
-            continue
-        margin = BOX_MARGIN if thing["kind"] == BOX else 0.0
-        sides = float(thing["length"]) + margin, float(thing["width"]) + margin
-        gap = lanes.gap(s, float(thing["s"]))
-        beside = abs(float(thing["lateral"]) - lateral) >= 0.5 * (width + sides[1])
-        if not beside and -0.5 * (length + sides[0]) < gap < FRONT_POINT + rules.behind - 1e-9:
+    # Each: row, length and width, arc length of its middle, free road that it needs ahead, and that we need before it.
+    others: list[tuple[np.void, tuple[float, float], float, float, float | None]] = []
+    for row in world.objects[n][world.objects[n]["active"] != 0]:
+        margin = BOX_MARGIN if row["kind"] == BOX else 0.0
+        sides = float(row["length"]) + margin, float(row["width"]) + margin
+        # Just below the distance at which `respawn_target` puts a car behind a box, so that this place itself is free.
+        others.append((row, sides, float(row["s"]), 0.0, FRONT_POINT + rules.behind - 1e-9))
+    for k, row in enumerate(world.cars[n]):
+        if k != c and row["active"] != 0:
+            sides = float(world.vehicles[n, k]["length"]), float(world.vehicles[n, k]["width"])
+            others.append((row, sides, float(row["s"]) - FRONT_POINT, CLEAR_BEHIND if clear else 0.0, None))
+    for row, sides, middle, ahead, before in others:
+        touching = 0.5 * (length + sides[0])
+        gap = lanes.gap(s, middle)
+        in_lane = abs(float(row["lateral"]) - lateral) < 0.5 * (width + sides[1])
+        if in_lane and -(touching + ahead) < gap < (touching if before is None else before):
             return False
-        if _overlaps(here, thing, sides):
-            return False
-    for k, car in enumerate(world.cars[n]):
-        if k == c or car["active"] == 0:
-            continue
-        other = world.vehicles[n, k]
-        sides = float(other["length"]), float(other["width"])
-        if _overlaps(here, car, sides):
-            return False
-        gap = lanes.gap(s, float(car["s"]) - FRONT_POINT)
-        beside = abs(float(car["lateral"]) - lateral) >= 0.5 * (width + sides[1])
-        behind = 0.5 * (length + sides[0]) + (CLEAR_BEHIND if clear else 0.0)
-        if not beside and -behind < gap < 0.5 * (length + sides[0]):
+        if _overlaps(here, row, sides):
             return False
     return True
 
 
-def _overlaps(here: tuple[float, ...], thing: np.void, sides: tuple[float, float]) -> bool:
-    return bool(check_rectangles_overlap(*here, float(thing["x"]), float(thing["y"]), float(thing["yaw"]), *sides))
+def _overlaps(here: tuple[float, ...], other: np.void, sides: tuple[float, float]) -> bool:
+    return bool(check_rectangles_overlap(*here, float(other["x"]), float(other["y"]), float(other["yaw"]), *sides))

@@ -1,9 +1,4 @@
-"""What came of a race.
-
-From plain data, as `RaceResult.record` gives it, back to a result; for files and for other processes.
-
-Who wins: scores by the rules, ranks, ties.
-"""
+"""Results of races: laps, entrants, scores and ranks, and their form as plain data for files and other processes."""
 
 from __future__ import annotations
 
@@ -21,7 +16,7 @@ from racer.errors import RacerError
 
 @dataclass(frozen=True, kw_only=True)
 class RulesId:
-    """Which rules a race was run under: their name, and a hash of all that they say."""
+    """Rules of a race: their name, and a hash of their contents."""
 
     name: str
     sha256: str
@@ -32,10 +27,12 @@ class LapResult:
     """One lap of one entrant.
 
     Attributes:
-        trial: 1..; `number` counts the laps of a trial from 1.
-        time_s: s of simulation with all penalties; None where the lap was not completed.
-        penalty_s: s of penalties in it.
-        off_tracks, collisions: how often.
+        trial: Number of the trial, from 1.
+        number: Number of the lap in its trial, from 1.
+        time_s: Simulation time with all penalties [s]; None where the lap was not completed.
+        penalty_s: Penalties in it [s].
+        off_tracks: Times that the car left the road.
+        collisions: Times that the car ran into something by its own fault.
     """
 
     trial: int
@@ -48,23 +45,24 @@ class LapResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EntrantResult:
-    """What one entrant reached.
+    """Result of one entrant.
 
     Attributes:
-        label: what the entrant is called.
-        sha256: of its bundle; empty for what is none.
-        rank: 1 is first; those of equal score share a rank; None where the rules rank it nowhere.
-        score_s: s, what it is ranked by; None likewise.
-        total_s: s of all laps of all trials with penalties; None where one of them was not completed.
-        best_lap_s: s of the shortest completed lap; None where there is none.
-        laps: all laps, trial by trial; the last one of a trial may be incomplete.
-        progress: laps driven, all trials together, with the part of an incomplete one.
-        penalty_s: s of all penalties.
-        off_tracks, collisions: how often it left the road, and how often it ran into something by its own fault.
-        resets: how often it was put back.
-        status: `finished`; else how its first trial that was not finished ended: a fault's word, `time_up`, `resets`
-            (too many) or `out`.
-        reason: why, in words; empty where it finished.
+        label: Name of the entrant.
+        sha256: Hash of its bundle; empty for a policy without one.
+        rank: Rank from 1; equal scores share a rank; None where it has no score.
+        score_s: Time that ranks it [s]; None where the rules give it none.
+        total_s: Sum of all laps of all trials with penalties [s]; None where a lap was not completed.
+        best_lap_s: Time of the shortest completed lap [s]; None where there is none.
+        laps: All laps, trial by trial; the last one of a trial may be incomplete.
+        progress: Laps driven in all trials together, with the part of an incomplete one.
+        penalty_s: Sum of all penalties [s].
+        off_tracks: Times that it left the road.
+        collisions: Times that it ran into something by its own fault.
+        resets: Times that it was put back.
+        status: `finished`; else how its first unfinished trial ended: a fault's word, `time_up`, `resets` (too many)
+            or `out`.
+        reason: Explanation of the status; empty where it finished.
     """
 
     label: str
@@ -85,19 +83,19 @@ class EntrantResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RaceResult:
-    """What came of a race.
+    """Result of a race.
 
     Attributes:
-        track: its name.
-        track_sha256: of the road itself.
-        rules: which rules.
-        seed: of all that happens by chance.
+        track: Name of the track.
+        track_sha256: Hash of the lines of the road.
+        rules: Name and hash of the rules.
+        seed: Seed of everything that was drawn.
         race: `time_trial`, `object_avoidance`, `head_to_bot` or `head_to_head`.
-        vehicle: its name.
-        entrants: in the order in which they were entered.
-        status: `done`, or `void` where it was broken off.
-        seconds: s of simulation of the longest trial.
-        replay: where it was written to, if it was.
+        vehicle: Name of the vehicle.
+        entrants: Results in the order in which the entrants were given.
+        status: `done`, or `void` where the race was ended early.
+        seconds: Simulation time of the longest trial [s].
+        replay: File of the replay; None where none was written.
     """
 
     track: str
@@ -113,61 +111,50 @@ class RaceResult:
 
     @property
     def ranking(self) -> list[EntrantResult]:
-        """The entrants by rank; those without one behind, by how far they came."""
-        return sorted(self.entrants, key=lambda one: (one.rank is None, one.rank or 0, -one.progress))
+        """The entrants by rank; unranked ones last, by progress."""
+        return sorted(self.entrants, key=lambda entrant: (entrant.rank is None, entrant.rank or 0, -entrant.progress))
 
     def record(self) -> dict[str, Any]:
-        """Plain data for JSON; numbers are not rounded, so that equal records are equal races."""
-        record = asdict(self)
-        record["replay"] = None if self.replay is None else str(self.replay)
-        return record
+        """Return plain data for JSON; numbers are not rounded, so that equal records are equal races."""
+        return asdict(self) | {"replay": None if self.replay is None else str(self.replay)}
 
 
 _RESULT_ADAPTER = TypeAdapter(RaceResult)
-_ENTRANT_ADAPTER = TypeAdapter(EntrantResult)
 
 
 class ResultError(RacerError):
-    """Data that is no result of a race."""
+    """Data that cannot be read as the result of a race."""
 
 
 def result_from_record(record: Any, *, source: str = "result") -> RaceResult:
-    """A result from plain data.
+    """Read a result from plain data, as `RaceResult.record` returns it.
+
+    Args:
+        record: The data.
+        source: Name of the data in messages.
 
     Raises:
-        ResultError: it is none; the line says what is wrong with it.
+        ResultError: A field is missing, unknown or of another type.
     """
-    return _validate(_RESULT_ADAPTER, record, source)
-
-
-def entrant_from_record(record: Any, *, source: str = "result") -> EntrantResult:
-    """One entrant's part of a result from plain data.
-
-    Raises:
-        ResultError: it is none; the line says what is wrong with it.
-    """
-    return _validate(_ENTRANT_ADAPTER, record, source)
-
-
-def _validate(adapter: TypeAdapter[Any], record: Any, source: str) -> Any:
     try:
-        # As JSON, where lists are tuples and text is a path; numbers come back bit for bit.
-        return adapter.validate_json(json.dumps(record), strict=True)
+        # Strict validation of JSON accepts lists for tuples and text for paths; numbers come back bit for bit.
+        return _RESULT_ADAPTER.validate_json(json.dumps(record), strict=True)
     except (ValidationError, TypeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         where = ".".join(map(str, first["loc"])) or "the whole"
-        raise ResultError(f"{source} is no result of a race: {where}: {first['msg']}") from None
+        raise ResultError(f"{source} is not the result of a race: {where}: {first['msg']}") from None
 
 
 TIE_TOLERANCE_S = 1e-9
-"""s; times that are closer are equal: what sums in another order may differ by."""
+"""Times that are closer than this are equal [s]: sums in another order may differ by it."""
 
 
 def best_window(laps: Sequence[LapResult], window: int) -> float | None:
-    """s, the least mean of `window` consecutive completed laps; None where there are no such laps.
+    """Return the least mean time [s] of `window` consecutive completed laps; None where there are no such laps.
 
-    As DeepRacer's AVG_LAP_TIME. The laps of all trials count as one after the other; an incomplete one breaks the row.
+    As DeepRacer's AVG_LAP_TIME. The laps of all trials count one after the other; an incomplete lap interrupts them.
     """
+    # Laps 8, 7, None, 6, 6, 6 with a window of 3: only the last three have times in a row, their mean is 6.
     means = []
     for first in range(len(laps) - window + 1):
         times = [lap.time_s for lap in laps[first : first + window]]
@@ -177,23 +164,23 @@ def best_window(laps: Sequence[LapResult], window: int) -> float | None:
 
 
 def best_lap(laps: Sequence[LapResult]) -> float | None:
-    """s of the shortest completed lap; None where there is none."""
+    """Return the time of the shortest completed lap [s]; None where there is none."""
     return min((lap.time_s for lap in laps if lap.time_s is not None), default=None)
 
 
 def total_time(laps: Sequence[LapResult], count: int) -> float | None:
-    """s of all laps; None where fewer than `count` were completed."""
+    """Return the time of all laps [s]; None where fewer than `count` were completed."""
     times = [lap.time_s for lap in laps if lap.time_s is not None]
     return sum(times) if len(times) >= count else None
 
 
 def score(laps: Sequence[LapResult], ranking: RankingRules, count: int) -> float | None:
-    """s that rank an entrant, the lower the better; None where the rules rank it nowhere.
+    """Return the time [s] that ranks an entrant, the lower the better; None where it has no score.
 
     Args:
-        laps: of all trials.
-        ranking: by what.
-        count: laps that are driven under the rules, all trials together.
+        laps: Laps of all trials.
+        ranking: Rules of the ranking.
+        count: Laps of all trials together under the rules.
     """
     if ranking.by == "best_lap":
         return best_lap(laps)
@@ -203,6 +190,7 @@ def score(laps: Sequence[LapResult], ranking: RankingRules, count: int) -> float
 
 
 def rank_scores(scores: Sequence[float | None]) -> list[int | None]:
-    """The rank of each score: 1 for the lowest; equal ones share a rank, and the next is as many further."""
+    """Return the rank of each score, from 1 for the lowest; equal scores share a rank: 5, 5, 7 s rank 1, 1, 3."""
+    # A rank is one more than the number of clearly better scores.
     known = sorted(value for value in scores if value is not None)
-    return [None if one is None else 1 + sum(other < one - TIE_TOLERANCE_S for other in known) for one in scores]
+    return [None if own is None else 1 + sum(other < own - TIE_TOLERANCE_S for other in known) for own in scores]

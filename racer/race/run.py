@@ -91,7 +91,7 @@ def run_race(
     if board is None:
         return result, chosen, None
     bundles = [entry.path for entry in entries]
-    return result, chosen, board.keep(result, track=driven, rules=chosen, vehicle=car, bundles=bundles)
+    return result, chosen, board.save(result, track=driven, rules=chosen, vehicle=car, bundles=bundles)
 
 
 def check_writable(path: Path) -> None:

@@ -1,12 +1,8 @@
-"""Fill polygons with exact anti-aliasing: the coverage of a pixel is the area of the polygon in it.
+"""Fill polygons of a picture with the exact coverage of the camera's renderer (`racer.sim.fill`).
 
-Each edge adds, on every row of pixels it crosses, the signed area to its right; a running sum along the row
-then gives the winding number averaged over each pixel (the method of font rasterisers, e.g. Levien's
-font-rs). The absolute value cut off at 1 fills by the non-zero rule where a shape's rings turn the same
-way. Edges that two rings share in opposite directions cancel, so that a ribbon of triangles has no seams.
-Colours are mixed in linear light.
-
-Pixel frame: x right, y down, the centre of pixel (column 0, row 0) at (0.5, 0.5).
+Running sums down the columns give the winding number averaged over each pixel. The absolute value cut off at 1 fills
+by the non-zero rule where the rings of a shape turn the same way. Edges that two rings share in opposite directions
+cancel, so that a ribbon of triangles has no seams. Colours are mixed in linear light.
 
 Paints marks and shapes in pixels with the simulator's exact anti-aliasing.
 """
@@ -19,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from racer.sim.fill import SPARE, add_edge
 from racer.sim.jit import device, kernel
 
 _COVERAGE_MIN = 1e-6
-_FLAT = 1e-12
 _STEPS = 8191
 
 
@@ -43,59 +39,14 @@ _ENCODED = _encode_table()
 
 
 @device
-def _add_edge(sums: Any, width: int, height: int, xa: float, ya: float, xb: float, yb: float) -> None:
-    """Add one directed edge to `sums` (height, width + 2), the change of the coverage at each column."""
-    sign = 1.0
-    if ya > yb:
-        xa, ya, xb, yb = xb, yb, xa, ya
-        sign = -1.0
-    if yb <= 0.0 or ya >= height or yb - ya < _FLAT:
-        return
-    slope = (xb - xa) / (yb - ya)
-    for row in range(int(max(ya, 0.0)), int(min(math.ceil(yb), height))):
-        top, bottom = max(ya, float(row)), min(yb, row + 1.0)
-        rise = sign * (bottom - top)
-        u, v = xa + (top - ya) * slope, xa + (bottom - ya) * slope
-        left, right = min(u, v), max(u, v)
-        if right <= 0.0:
-            sums[row, 0] += rise
-            continue
-        if left >= width:
-            continue
-        if left < 0.0:
-            part = rise * left / (left - right)
-            sums[row, 0] += part
-            rise, left = rise - part, 0.0
-        if right > width:
-            rise, right = rise * (width - left) / (right - left), float(width)
-        column, end = int(left), int(right)
-        if column == end:
-            inside = rise * (column + 1 - 0.5 * (left + right))
-            sums[row, column] += inside
-            sums[row, column + 1] += rise - inside
-            continue
-        rate = rise / (right - left)
-        before = 0.0
-        while column <= end:
-            low, high = max(left, float(column)), min(right, column + 1.0)
-            inside = 0.5 * rate * ((high - left) ** 2 - (low - left) ** 2) + rise * (column + 1 - high)
-            sums[row, column] += inside - before
-            before = inside
-            column += 1
-        sums[row, column] += rise - before
-
-
-@device
-def _add_rings(
-    sums: Any, width: int, height: int, points: Any, ring_starts: Any, first: int, stop: int, x0: int, y0: int
-) -> None:
-    """Add the closed rings first..stop-1, seen from the corner (x0, y0)."""
+def _add_rings(sums: Any, points: Any, ring_starts: Any, first: int, stop: int, x0: int, y0: int) -> None:
+    """Add the closed rings first..stop-1, seen from the corner (x0, y0), to `sums` (H + SPARE, W)."""
     for ring in range(first, stop):
         last = ring_starts[ring + 1] - 1
         xa, ya = points[last, 0] - x0, points[last, 1] - y0
         for k in range(ring_starts[ring], last + 1):
             xb, yb = points[k, 0] - x0, points[k, 1] - y0
-            _add_edge(sums, width, height, xa, ya, xb, yb)
+            add_edge(sums, xa, ya, xb, yb, 1.0)
             xa, ya = xb, yb
 
 
@@ -103,13 +54,13 @@ def _add_rings(
 def polygon_coverage(points: Any, ring_starts: Any, out: Any) -> None:
     """Fill `out` (H, W) float64 with the coverage 0..1 of one shape; see `paint` for the arguments."""
     height, width = out.shape
-    sums = np.zeros((height, width + 2))
-    _add_rings(sums, width, height, points, ring_starts, 0, len(ring_starts) - 1, 0, 0)
+    sums = np.zeros((height + SPARE, width))
+    _add_rings(sums, points, ring_starts, 0, len(ring_starts) - 1, 0, 0)
+    winding = np.zeros(width)
     for row in range(height):
-        winding = 0.0
         for column in range(width):
-            winding += sums[row, column]
-            out[row, column] = min(abs(winding), 1.0)
+            winding[column] += sums[row, column]
+            out[row, column] = min(abs(winding[column]), 1.0)
 
 
 @kernel
@@ -135,16 +86,17 @@ def fill_polygons(image: Any, points: Any, ring_starts: Any, shape_starts: Any, 
         x0, y0 = int(max(x_min, 0.0)), int(max(y_min, 0.0))
         width = math.ceil(min(x_max, float(image.shape[1]))) - x0
         height = math.ceil(min(y_max, float(image.shape[0]))) - y0
-        if height * (width + 2) > len(room):
-            room = np.zeros(height * (width + 2))
-        sums = room[: height * (width + 2)].reshape(height, width + 2)
-        _add_rings(sums, width, height, points, ring_starts, first, stop, x0, y0)
+        rows = height + SPARE + 1  # the last one holds the running sums
+        if rows * width > len(room):
+            room = np.zeros(rows * width)
+        sums = room[: rows * width].reshape(rows, width)
+        winding = sums[rows - 1]
+        _add_rings(sums[: rows - 1], points, ring_starts, first, stop, x0, y0)
         opacity = colours[shape, 3]
         for row in range(height):
-            winding = 0.0
             for column in range(width):
-                winding += sums[row, column]
-                share = min(abs(winding), 1.0) * opacity
+                winding[column] += sums[row, column]
+                share = min(abs(winding[column]), 1.0) * opacity
                 if share > 1.0 - _COVERAGE_MIN:
                     share = 1.0
                 if share > _COVERAGE_MIN:
@@ -152,7 +104,7 @@ def fill_polygons(image: Any, points: Any, ring_starts: Any, shape_starts: Any, 
                         under = _LINEAR[image[y0 + row, x0 + column, channel]]
                         light = under + (colours[shape, channel] - under) * share
                         image[y0 + row, x0 + column, channel] = _ENCODED[int(light * _STEPS + 0.5)]
-            sums[row, :] = 0.0
+        sums[:] = 0.0
 
 
 Image = NDArray[np.uint8]

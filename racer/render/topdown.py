@@ -27,7 +27,8 @@ from numpy.typing import ArrayLike, NDArray
 from racer.assets import write_atomically
 from racer.config.env import VehicleConfig
 from racer.render.raster import fill_polygons, srgb_to_linear
-from racer.sim.camera.tables import CAR_COLOURS
+from racer.render.shapes import car_parts, place_car_parts, rotate_points
+from racer.sim.appearance import BOT_COLOUR, BOX_COLOUR, CAR_COLOURS
 from racer.sim.course import wall_lines
 from racer.sim.dtypes import BOT, BOX
 from racer.track import polygons
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
-
-BOX_COLOUR: Colour = (176, 126, 76)
 _BOX_EDGE: Colour = (112, 76, 42)
 _WHITE: Colour = (255, 255, 255)
 _WALL_THICKNESS = 0.05
@@ -175,9 +174,9 @@ def draw_cars(
     palette = np.resize(np.array(CAR_COLOURS), (len(rows), 3)) if colours is None else np.asarray(colours)
     shown = np.isfinite(rows).all(axis=1)
     rows, palette = rows[shown], palette[shown]
-    parts = polygons.car_parts(vehicle)
+    parts = car_parts(vehicle)
     scale = max(1.0, _CAR_PX_MIN * view.scale / vehicle.length)
-    placed = polygons.place_car_parts(parts, rows, scale)
+    placed = place_car_parts(parts, rows, scale)
     shapes = [
         _Shape(outlines[k : k + 1], palette[k] if part.colour is None else part.colour, part.opacity)
         for k in range(len(rows))
@@ -199,7 +198,7 @@ def draw_boxes(image: Image, view: Viewport, objects: Any, colour: Colour = BOX_
         (half * 0.9, colour, 1.0),
         (tape, _WHITE, 0.35),
     ):
-        shapes.append(_Shape(at + polygons.rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
+        shapes.append(_Shape(at + rotate_points(outline * size, rows["yaw"]), paint_colour, opacity))
     _paint_shapes(image, view, shapes)
 
 
@@ -253,8 +252,6 @@ RenderedImage = NDArray[np.uint8]
 
 RENDER_WIDTH_PX = 600
 RENDER_CAR_COLOUR = (214, 40, 40)
-RENDER_BOX_COLOUR = (181, 136, 84)
-RENDER_BOT_COLOUR = (150, 158, 170)
 
 
 class WorldRenderer:
@@ -279,10 +276,10 @@ class WorldRenderer:
         objects = world.objects[n][world.objects["active"][n] == 1]
         boxes, bots = objects[objects["kind"] == BOX], objects[objects["kind"] == BOT]
         if len(boxes):
-            draw_boxes(image, view, boxes, RENDER_BOX_COLOUR)
+            draw_boxes(image, view, boxes, BOX_COLOUR)
         if len(bots):
             places = np.stack([bots["x"], bots["y"], bots["yaw"]], axis=1)
-            draw_cars(image, view, places, [RENDER_BOT_COLOUR] * len(bots), world.vehicle)
+            draw_cars(image, view, places, [BOT_COLOUR] * len(bots), world.vehicle)
         cars = world.cars[n][world.cars["active"][n] == 1]
         poses = np.stack([cars["x"], cars["y"], cars["yaw"], cars["steer"]], axis=1)
         draw_cars(image, view, poses, [RENDER_CAR_COLOUR] * len(cars), world.vehicle)

@@ -23,7 +23,7 @@ ROLES = {
     name: f"#fe00{k:02x}"
     for k, name in enumerate(("ink", "soft", "rule", "tick", "c0", "c1", "c2", "c3", "c4", "c5", "c6"))
 }
-"""CSS variable of `templates/style.css` -> the colour that stands for it while matplotlib draws."""
+"""CSS variable of `templates/style.css` -> its placeholder while matplotlib draws."""
 SERIES = tuple(ROLES[f"c{k}"] for k in range(7))
 """Placeholders of the page's series colours."""
 _VARIABLES = {colour: f"var(--{name})" for name, colour in ROLES.items()}

@@ -74,18 +74,18 @@ def _curve(record: RunRecord, field: str, heading: str, about: str, unit: str, c
 
 
 def _completion(record: RunRecord) -> FigureCard | None:
-    series, keys, told = [], [], []
+    series, keys, sentences = [], [], []
     for k, track in enumerate(dict.fromkeys(one.result.track for one in record.evaluations)):
         mine = [one for one in record.evaluations if one.result.track == track]
         y = [100.0 * one.result.completion_rate for one in mine]
         colour = k % 6
         series.append(Series(x=[float(one.steps) for one in mine], y=y, dots=True, colour=colour))
         keys.append((track, colour))
-        told.append(_spread(f"Completed laps on {track}", y, " %"))
+        sentences.append(_spread(f"Completed laps on {track}", y, " %"))
     if not series:
         return None
     percent = make_axis([], "percent", low=0.0, high=100.0)
-    chart = charts.line_chart(series, x=_steps(record), y=percent, key="completion", alt=" ".join(told))
+    chart = charts.line_chart(series, x=_steps(record), y=percent, key="completion", alt=" ".join(sentences))
     return FigureCard(
         heading="Laps completed in evaluations, %", drawing=chart, keys=tuple(keys) if len(keys) > 1 else ()
     )
@@ -94,11 +94,11 @@ def _completion(record: RunRecord) -> FigureCard | None:
 def _lap_times(record: RunRecord) -> FigureCard | None:
     timed = [one for one in record.evaluations if one.result.times]
     x, y = _known(record.updates, "best_lap_s")
-    series, keys, told = [], [], []
+    series, keys, sentences = [], [], []
     if x:
         series.append(Series(x=x, y=y, colour=6))
         keys.append(("best so far in training", 6))
-        told.append(_spread("Best lap so far in training", y, " s"))
+        sentences.append(_spread("Best lap so far in training", y, " s"))
     for k, track in enumerate(dict.fromkeys(one.result.track for one in timed)):
         mine = [one for one in timed if one.result.track == track]
         means = [float(np.mean(one.result.times)) for one in mine]
@@ -106,11 +106,13 @@ def _lap_times(record: RunRecord) -> FigureCard | None:
         series.append(Series(x=[float(one.steps) for one in mine], y=means, colour=k % 6))
         series.append(Series(x=[a for a, _ in laps], y=[b for _, b in laps], colour=k % 6, dots=True, line=False))
         keys.append((f"evaluations on {track}", k % 6))
-        told.append(_spread(f"Mean lap of evaluations on {track}", means, " s"))
+        sentences.append(_spread(f"Mean lap of evaluations on {track}", means, " s"))
     if not series:
         return None
     values = [value for one in series for value in one.y]
-    chart = charts.line_chart(series, x=_steps(record), y=make_axis(values, "s"), key="lap_times", alt=" ".join(told))
+    chart = charts.line_chart(
+        series, x=_steps(record), y=make_axis(values, "s"), key="lap_times", alt=" ".join(sentences)
+    )
     return FigureCard(
         heading="Lap times, s",
         drawing=chart,
@@ -162,7 +164,7 @@ def _paths(one: DrivenTrack, picture: maps.TrackMap) -> list[FigureCard]:
 
 def _profiles(tracks: Sequence[DrivenTrack]) -> FigureCard:
     """Draw speed over the fastest lap of each track, or over the longest attempt where none was completed."""
-    series, keys, told, length, most = [], [], [], 1.0, 1.0
+    series, keys, sentences, length, most = [], [], [], 1.0, 1.0
     for k, one in enumerate(tracks):
         done = [lap for lap in one.laps if lap.time_s is not None]
         lap = min(done, key=lambda lap: lap.time_s or 0.0) if done else max(one.laps, key=lambda lap: len(lap.speed))
@@ -173,7 +175,7 @@ def _profiles(tracks: Sequence[DrivenTrack]) -> FigureCard:
             keys.append(("commanded", 6))
         series.append(Series(x=driven, y=measured, colour=k))
         keys.append((which, k))
-        told.append(f"{which}: at most {max(measured, default=0.0):.2f} m/s.")
+        sentences.append(f"{which}: at most {max(measured, default=0.0):.2f} m/s.")
         length = max([length, *driven])
         most = max([most, *(value for each in series for value in each.y)])
     chart = charts.line_chart(
@@ -181,7 +183,7 @@ def _profiles(tracks: Sequence[DrivenTrack]) -> FigureCard:
         x=make_axis([], "m driven", low=0.0, high=length),
         y=make_axis([most], "m/s", low=0.0),
         key="profiles",
-        alt=" ".join(["Speed over the fastest laps.", *told]),
+        alt=" ".join(["Speed over the fastest laps.", *sentences]),
     )
     return FigureCard(
         heading="Speed over the fastest lap, m/s", drawing=chart, keys=tuple(keys[::-1] if len(tracks) == 1 else keys)
@@ -274,7 +276,7 @@ def _ends_over_time(record: RunRecord) -> FigureCard | None:
 def _ends_map(one: DrivenTrack, picture: maps.TrackMap) -> FigureCard:
     counts = Counter(lap.status for lap in one.episodes)
     statuses = _ordered(set(counts))
-    told = ", ".join(f"{counts[word]} {_word(word)}" for word in statuses)
+    sentences = ", ".join(f"{counts[word]} {_word(word)}" for word in statuses)
     drawn = maps.ends_map(
         picture,
         np.array([lap.places[-1] for lap in one.episodes]).reshape(-1, 2),
@@ -282,7 +284,7 @@ def _ends_map(one: DrivenTrack, picture: maps.TrackMap) -> FigureCard:
         [_word(lap.status) for lap in one.episodes],
         crosses=[lap.time_s is None for lap in one.episodes],
         key=f"{picture.key}-ends",
-        alt=f"{one.track.name} from above with a mark where each episode ended: {told}.",
+        alt=f"{one.track.name} from above with a mark where each episode ended: {sentences}.",
     )
     keys = tuple((f"{counts[word]} {_word(word)}", _colour(word)) for word in statuses)
     starts = "all around the track" if one.track.closed else "the beginning of the track"

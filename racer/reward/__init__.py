@@ -1,1 +1,36 @@
-"""What the user's reward function is told, and how it is called: the params table, loading, and the seam."""
+"""Reward functions of users: their params, how they are loaded, run, checked and compiled.
+
+In flows a user's `reward_function(params)` as a file, a name or a callable, and for each control step the telemetry
+of a batch of N worlds with C cars. Out flow the rewards, shape (N, C). `load_reward` returns an object of the `Reward`
+protocol, which calls the function in plain Python or runs it as a numba kernel (`racer.reward.compile`);
+`check_reward` reports the values, the errors and the cost of a function before a training uses it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from racer.reward.check.report import CheckReport, check_reward
+    from racer.reward.load import load_reward
+    from racer.reward.params import PARAMS
+    from racer.reward.protocol import Reward
+    from racer.reward.source import RewardSource, read_source
+
+__all__ = ["PARAMS", "CheckReport", "Reward", "RewardSource", "check_reward", "load_reward", "read_source"]
+
+_MODULES = {
+    "PARAMS": "params",
+    "CheckReport": "check.report",
+    "Reward": "protocol",
+    "RewardSource": "source",
+    "check_reward": "check.report",
+    "load_reward": "load",
+    "read_source": "source",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module at its first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

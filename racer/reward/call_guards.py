@@ -1,19 +1,16 @@
-"""A time limit for user code in plain Python, on whatever thread it runs.
+"""Guards around calls of user code in plain Python: a time limit, captured output, and protected shared names.
 
-One thread of ours looks four times a second whether somebody's time is over, and raises an exception there. It acts
-between two steps of the interpreter: a single long call into compiled code ends first.
-
-Keeps what user code prints away from the terminal, in bounded memory.
-
-Names that all of Python shares, which user code can change but must not: builtins, and functions of modules.
-
-A reward that sets `math.sqrt` or `builtins.abs` would change them for the trainer too. So they are compared after
-every batch of calls, put back, and the reward is refused.
+`Deadline` limits the time of the calls of one control step on any thread. `PrintCapture` keeps what user code prints
+away from the terminal and in bounded memory. `SharedNamesGuard` protects the names that all of Python shares:
+a reward function that sets `math.sqrt` or `builtins.abs` changes them for the trainer too, so the guard compares
+them after every batch of calls, restores them, and refuses the function. In a sandbox process, where a watchdog
+replaces the deadline, `watched_user_code` is all of them.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import ctypes
 import json
 import math
@@ -22,27 +19,40 @@ import sys
 import threading
 import time
 from collections import deque
-from types import TracebackType
-from typing import Any, TextIO, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 
 from racer.errors import RewardError
 
+if TYPE_CHECKING:
+    from racer.reward.sandbox import SandboxProcess
+
 TIME_LIMIT_S = 60.0
-"""s that the calls of one control step may take together; a training that takes longer goes nowhere."""
+"""Maximum time of all calls of one control step [s]; a slower function makes a training useless."""
 _CHECK_PERIOD_S = 0.25
+"""Time between two checks of the deadlines [s]."""
+_IDLE_CHECKS_MAX = 240
+"""Checks without a deadline after which the thread ends: one minute."""
 
 
 class RewardTimeout(BaseException):
-    """User code ran for too long. Not an `Exception`, so that ordinary handlers of the user's let it pass."""
+    """User code exceeded its time limit. Not an `Exception`, so that a user's `except Exception` does not catch it."""
 
     def __str__(self) -> str:
         return "it takes too long"
 
 
 class Deadline:
-    """Raises `RewardTimeout` in the thread that entered it, once `seconds` have passed."""
+    """Raises `RewardTimeout` in the thread that entered it, after a time.
+
+    One daemon thread checks all deadlines. The exception arrives between two bytecode instructions of the
+    interpreter, so a single long call into compiled code ends first.
+
+    Args:
+        seconds: time after which the exception is raised [s].
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -51,9 +61,7 @@ class Deadline:
         _start_deadline(threading.get_ident(), time.monotonic() + self.seconds)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         _end_deadline(threading.get_ident())
 
 
@@ -73,10 +81,10 @@ def _start_deadline(thread: int, due: float) -> None:
 
 
 def _end_deadline(thread: int) -> None:
-    """End the watch over this thread; what was raised but has not arrived yet must not arrive later.
+    """End the deadline of this thread; an exception that is raised but still pending must not arrive later.
 
-    To take back a pending exception would leave the interpreter's flag for it set, which slows it down, and hangs it
-    under a tracer (CPython 3.11). So it is raised once more and awaited here.
+    Clearing a pending exception would leave the interpreter's flag for it set, which slows the interpreter down and
+    hangs it under a tracer (CPython 3.11). So the exception is raised once more and awaited here.
     """
     while True:
         try:
@@ -86,17 +94,21 @@ def _end_deadline(thread: int) -> None:
                 _fired.discard(thread)
             if not fired:
                 return
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(RewardTimeout))
-            while True:
+            _raise_timeout(thread)
+            while True:  # the exception ends this loop
                 pass
         except RewardTimeout:
             continue
 
 
+def _raise_timeout(thread: int) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(RewardTimeout))
+
+
 def _check_deadlines() -> None:
     global _thread
     idle = 0
-    while idle < 240:
+    while idle < _IDLE_CHECKS_MAX:
         time.sleep(_CHECK_PERIOD_S)
         with _lock:
             idle = 0 if _due else idle + 1
@@ -104,25 +116,30 @@ def _check_deadlines() -> None:
             for thread, due in _due.items():
                 if now > due:
                     _fired.add(thread)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(RewardTimeout))
-            if idle >= 240:
+                    _raise_timeout(thread)
+            # Under the lock: `_start_deadline` either sees this thread alive before its last check, or starts another.
+            if idle >= _IDLE_CHECKS_MAX:
                 _thread = None
 
 
 _LINE_LENGTH = 300
 _WRITE_LENGTH = 65_536
+"""Characters of one write that are split into lines; of a longer one only both ends."""
 
 
 class PrintCapture:
-    """Takes stdout and stderr of this thread while it is entered; counts lines and keeps a few of them.
+    """Captures stdout and stderr of the thread that entered it; counts the lines and keeps some of them.
 
-    Other threads (a progress bar's) keep writing to where they wrote. Whatever is printed, at most
-    2 * `keep` lines of 300 characters are held.
+    Other threads (a progress bar) continue to write to the original streams. The memory is bounded: at most
+    2 * `keep` lines of 300 characters.
+
+    Args:
+        keep: number of lines to keep from each end of the output.
 
     Attributes:
-        printed_lines: how many lines were printed since it was made.
-        first_prints: the first `keep` of them.
-        last_prints: the last `keep` of them.
+        printed_lines: number of captured lines.
+        first_prints: the first `keep` lines.
+        last_prints: the last `keep` lines.
     """
 
     def __init__(self, *, keep: int = 20) -> None:
@@ -131,34 +148,33 @@ class PrintCapture:
         self.last_prints: deque[str] = deque(maxlen=keep)
         self._keep = keep
         self._unfinished = ""
-        self._before: list[tuple[TextIO, TextIO]] = []
+        self._originals: list[tuple[TextIO, TextIO]] = []
 
     def __enter__(self) -> PrintCapture:
-        self._before.append((sys.stdout, sys.stderr))
+        self._originals.append((sys.stdout, sys.stderr))
         sys.stdout = cast(TextIO, _CapturedStream(self, sys.stdout))
         sys.stderr = cast(TextIO, _CapturedStream(self, sys.stderr))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        sys.stdout, sys.stderr = self._before.pop()
+    def __exit__(self, *error: object) -> None:
+        sys.stdout, sys.stderr = self._originals.pop()
 
     def add(self, text: str) -> None:
-        """Take a piece of output; it ends lines where it has a line end."""
+        """Add a piece of output, which may hold no line end, one or several."""
         if "\n" not in text:
             self._unfinished += text[: _LINE_LENGTH - len(self._unfinished)]
             return
         if len(text) > _WRITE_LENGTH:
+            # The lines in the middle are only counted: splitting ten megabytes would take the memory that this saves.
             half = _WRITE_LENGTH // 2
             self.printed_lines += text.count("\n", half, len(text) - half)
             text = text[:half] + text[-half:]
-        *ended, rest = (self._unfinished + text).split("\n")
-        for line in ended:
-            self._keep_line(line[:_LINE_LENGTH])
+        *lines, rest = (self._unfinished + text).split("\n")
+        for line in lines:
+            self._add_line(line[:_LINE_LENGTH])
         self._unfinished = rest[:_LINE_LENGTH]
 
-    def _keep_line(self, line: str) -> None:
+    def _add_line(self, line: str) -> None:
         self.printed_lines += 1
         self.last_prints.append(line)
         if len(self.first_prints) < self._keep:
@@ -166,7 +182,7 @@ class PrintCapture:
 
 
 class _CapturedStream:
-    """Stands for sys.stdout or sys.stderr; everything but writing goes to the original."""
+    """Replacement for sys.stdout or sys.stderr; forwards everything but writing to the original."""
 
     def __init__(self, capture: PrintCapture, original: TextIO) -> None:
         self._capture = capture
@@ -190,7 +206,7 @@ class _CapturedStream:
             self._original.flush()
 
     def close(self) -> None:
-        """Keep the original open, whatever user code wants."""
+        """Ignore the call: user code must not close the original stream."""
 
     def isatty(self) -> bool:
         return threading.get_ident() != self._thread and self._original.isatty()
@@ -203,9 +219,9 @@ _UNGUARDED = {
     "builtins": ("_",),
     "sys": ("stdout", "stderr", "stdin", "last_type", "last_value", "last_traceback", "last_exc", "ps1", "ps2"),
 }
-"""Names that change by themselves, or that are put back elsewhere."""
+"""Names that change by themselves, or that other code restores."""
 _MODULES = (builtins, sys, math, random, time, json, np)
-"""What users change by mistake, or to see what happens. Each name costs 20 ns for every batch."""
+"""Modules that users change by mistake, or on purpose. Each name costs 20 ns for every batch."""
 _NAMESPACES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (module.__name__, vars(module), _UNGUARDED.get(module.__name__, ())) for module in _MODULES
 ]
@@ -213,16 +229,13 @@ _missing = object()
 
 
 class SharedNamesGuard:
-    """Guards what user code shares with the rest of Python, while it is entered; it does not nest with itself.
+    """Protects the names that user code shares with the rest of Python, while it is entered; it does not nest.
 
-    It costs about 15 us where nothing was changed.
+    It costs about 15 us where nothing was changed. On exit it restores every changed name and raises `RewardError`,
+    in place of any other exception: the change is the cause.
 
     Args:
-        file: of the user, for the message.
-
-    Raises:
-        RewardError: on leaving, where something was changed; it has been put back. Whatever else was raised, this is
-            why.
+        file: the user's file, for the message.
     """
 
     def __init__(self, file: str) -> None:
@@ -233,28 +246,47 @@ class SharedNamesGuard:
         self._before = [space.copy() for _, space, _ in _NAMESPACES]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         changed = _restore_names(self._before)
         self._before = []
         if changed:
-            shown = changed.removeprefix("builtins.")
-            what = "the builtin " if shown != changed else ""
-            raise RewardError(f"{self._file}: changes {what}`{shown}`, which all of Python uses.") from None
+            name = changed.removeprefix("builtins.")
+            kind = "the builtin " if name != changed else ""
+            raise RewardError(f"{self._file}: changes {kind}`{name}`, which all of Python uses.") from None
 
 
 def _restore_names(before: list[dict[str, Any]], zip: Any = zip, Exception: Any = Exception) -> str:
-    """Put changed names back; one of them, else empty. It calls no builtin by name: that may be what was changed."""
+    """Restore changed names and return one of them, else an empty string.
+
+    It looks up no builtin by name (`zip` and `Exception` are defaults): that may be the name that was changed.
+    """
     changed = ""
     for (module, space, free), old in zip(_NAMESPACES, before):
         try:
             if space == old:
                 continue
-        except Exception:  # a value of the user's that cannot be compared
+        except Exception:  # a user's value that cannot be compared
             pass
         for name in old:
             if space.get(name, _missing) is not old[name] and name not in free:
                 space[name] = old[name]
                 changed = f"{module}.{name}"
     return changed
+
+
+@contextlib.contextmanager
+def watched_user_code(process: SandboxProcess, seconds: float, file: str, output: PrintCapture) -> Iterator[None]:
+    """Guard user code in a sandbox process.
+
+    Args:
+        process: its watchdog ends the process where user code takes longer than `seconds`.
+        seconds: maximum time of the user code [s].
+        file: the user's file, for messages.
+        output: receives what user code prints.
+    """
+    process.watch(seconds)
+    try:
+        with output, SharedNamesGuard(file):
+            yield
+    finally:
+        process.rest()

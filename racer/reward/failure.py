@@ -1,4 +1,4 @@
-"""What is told, and saved, when user code raises or returns what is no reward."""
+"""Failures of user code: what counts as a reward, what went wrong in a call, and the message and file for the user."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import json
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.assets import did_you_mean, write_atomically
+from racer.errors import RewardError
 from racer.reward.call_guards import TIME_LIMIT_S, RewardTimeout
 from racer.reward.params import NAMES
 from racer.reward.protocol import REWARD_MAX
 from racer.reward.source import FUNCTION, first_line, innermost_line, line_of
 
-MEMORY_ADVICE = " A reward function must not take gigabytes of memory."
 FAILURE_FILE = "reward_failure.json"
 
 
@@ -26,57 +25,18 @@ class FailureVerdict(NamedTuple):
     """What went wrong in a call."""
 
     line: int | None
-    """Of the statement that raised or returned, None where Python does not know."""
+    """Line of the statement that raised or returned; None where Python does not report it."""
     problem: str
     """What was raised or returned, on one line."""
     advice: str
-    """What to do, as a sentence with a space before it; empty where there is nothing to say."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RewardFailure:
-    """One call of a reward function that went wrong.
-
-    Attributes:
-        file: the user's file as its code names it; empty where there is none.
-        verdict: line, problem and advice.
-        car: whose call it was: `car 3`, or `car 1 of world 3`.
-        step: the car's `steps`.
-        params: the dict that the function got.
-    """
-
-    file: str
-    verdict: FailureVerdict
-    car: str
-    step: int
-    params: dict[str, Any]
-
-    def message(self, saved: Path | None) -> str:
-        """The one line for the user; `saved` is where the params went."""
-        line, problem, advice = self.verdict
-        where = "".join(f"{part}:" for part in (self.file, line) if part)
-        tail = f" Its params are in {saved}" if saved else ""
-        return f"{where} {FUNCTION} {problem} ({self.car}, step {self.step}).{advice}{tail}".lstrip()
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the failure with its params as JSON into a folder, and say where."""
-        content = {
-            "file": self.file,
-            "line": self.verdict.line,
-            "problem": self.verdict.problem,
-            "car": self.car,
-            "step": self.step,
-            "params": self.params,
-        }
-        text = json.dumps(content, indent=1, default=_plain)
-        return write_atomically(Path(folder) / FAILURE_FILE, text + "\n")
+    """What to do, as a sentence with a space before it; may be empty."""
 
 
 def as_reward(value: object) -> float | None:
-    """The reward that a returned value stands for; None where it stands for none.
+    """Convert a returned value to a reward; None where it is not one.
 
-    Numbers of Python and numpy count, bool included; complex numbers, strings and arrays do not, nor does
-    what is not finite or larger than `REWARD_MAX`.
+    Numbers of Python and numpy count, bool included. Complex numbers, strings and arrays do not, nor does a number
+    that is not finite or larger than `REWARD_MAX`.
     """
     if isinstance(value, np.ndarray) and value.shape == ():
         value = value[()]
@@ -84,7 +44,7 @@ def as_reward(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except Exception:  # an integer too large for a float, or a class of the user's own
+    except Exception:  # an integer too large for a float, or a user's class
         return None
     return number if -REWARD_MAX <= number <= REWARD_MAX else None
 
@@ -92,37 +52,47 @@ def as_reward(value: object) -> float | None:
 def verdict_of_exception(
     error: BaseException, file: str, function: Callable[..., Any], *, limit_s: float = TIME_LIMIT_S
 ) -> FailureVerdict:
-    """The verdict on an exception.
+    """Describe an exception of user code.
 
     Args:
-        file: the user's.
-        limit_s: s that the calls of one control step may take.
+        error: the exception.
+        file: the user's file.
+        function: the user's function; its `def` is the line where the exception has none.
+        limit_s: time limit for the calls of one control step [s].
     """
     line = innermost_line(error, file) or line_of(function)
     if isinstance(error, RewardTimeout):
         return FailureVerdict(line, f"took more than {limit_s:g} s for the calls of one control step", "")
+    advice = ""
     if isinstance(error, MemoryError):
-        return FailureVerdict(line, f"raised {type(error).__name__}: {first_line(error)}", MEMORY_ADVICE)
-    key = error.args[0] if isinstance(error, KeyError) and error.args else None
-    advice = did_you_mean(key, list(NAMES)) if isinstance(key, str) and key not in NAMES else ""
+        advice = " A reward function must not take gigabytes of memory."
+    elif isinstance(error, KeyError) and error.args and isinstance(key := error.args[0], str) and key not in NAMES:
+        advice = did_you_mean(key, list(NAMES))
     return FailureVerdict(line, f"raised {type(error).__name__}: {first_line(error)}", advice)
 
 
 def verdict_of_value(value: object, file: str, function: Callable[..., Any], params: dict[str, Any]) -> FailureVerdict:
-    """The verdict on a returned value that is no reward.
+    """Describe a returned value that is not a reward.
 
-    The line is that of the `return`: the call is repeated once with a tracer. Code whose state has moved on
-    may take another way then; in that case the line of the `def` has to do.
+    The line is that of the `return`: the call is repeated once with a tracer. A function that keeps state may take
+    another branch then; in that case the line is that of the `def`.
+
+    Args:
+        value: what the function returned.
+        file: the user's file.
+        function: the user's function.
+        params: the dict for the repeated call, as the first one was before the call.
     """
     line = _return_line(function, file, params) or line_of(function)
-    return FailureVerdict(line, f"returned {_shown(value)}", " It must return a finite number from -100000 to 100000.")
+    advice = " It must return a finite number from -100000 to 100000."
+    return FailureVerdict(line, f"returned {_describe_value(value)}", advice)
 
 
-def _shown(value: object) -> str:
-    """A returned value on one short line, whatever its `__repr__` does."""
+def _describe_value(value: object) -> str:
+    """Describe a returned value on one short line, whatever its `__repr__` does."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # an integer of more digits than Python writes, or a class of the user's own
+    except Exception:  # an integer of more digits than Python writes, or a user's class
         text = ""
     text = text if len(text) <= 60 else f"{text[:57]}..."
     kind = type(value).__name__
@@ -132,7 +102,7 @@ def _shown(value: object) -> str:
 
 
 def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]) -> int | None:
-    """The line at which the outermost frame of the user's file returned, in a repeated call."""
+    """Repeat a call and return the line at which the outermost frame of the user's file returned."""
     lines: list[int] = []
     outer: list[types.FrameType] = []
 
@@ -147,6 +117,7 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
         outer.append(frame)
         return on_return
 
+    # A debugger or a coverage tool may have a tracer; it must continue afterwards.
     before = sys.gettrace()
     sys.settrace(on_call)
     try:
@@ -160,8 +131,32 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
     return lines[0] if lines and as_reward(again) is None else None
 
 
-def _plain(value: object) -> object:
-    """JSON for what numpy gives."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    return str(value)
+def reward_error(
+    verdict: FailureVerdict, file: str, params: dict[str, Any], *, index: int, n_cars: int, folder: str | Path | None
+) -> RewardError:
+    """Make the error of a failed call, one line for the user, and save the params of the call.
+
+    Args:
+        verdict: what went wrong.
+        file: the user's file; empty where a callable has none.
+        params: the dict that the function received.
+        index: number of the car in the whole batch.
+        n_cars: cars in each world.
+        folder: folder for `reward_failure.json`; None saves nothing.
+    """
+    world, number = divmod(index, n_cars)
+    car = f"car {index}" if n_cars == 1 else f"car {number} of world {world}"
+    step = int(params["steps"])
+    line, problem, advice = verdict
+    saved = ""
+    if folder is not None:
+        content = {"file": file, "line": line, "problem": problem, "car": car, "step": step, "params": params}
+        text = json.dumps(content, indent=1, default=_json_value) + "\n"
+        saved = f" Its params are in {write_atomically(Path(folder) / FAILURE_FILE, text)}"
+    where = "".join(f"{part}:" for part in (file, line) if part)
+    return RewardError(f"{where} {FUNCTION} {problem} ({car}, step {step}).{advice}{saved}".lstrip())
+
+
+def _json_value(value: object) -> object:
+    """Convert a value of numpy for JSON."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)

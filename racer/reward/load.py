@@ -1,4 +1,4 @@
-"""From what the user names to a `Reward`."""
+"""Loading of a reward function: from a name, a file, a source or a callable to a `Reward`."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def load_reward(
 
     Args:
         what: a name (`default`), a path to a Python file, its source, or a callable, which all cars share.
-        n_worlds: N.
-        n_cars: C.
-        failure_folder: where the params of a call that went wrong are saved, as `reward_failure.json`.
-        path: `auto` compiles what can be compiled and leaves the rest to plain Python; the first use of a text takes
-            seconds, because it is tried out in another process. `python` compiles nothing.
+        n_worlds: number of worlds, N.
+        n_cars: cars in each world, C.
+        failure_folder: folder for `reward_failure.json`, the params of a call that failed; None saves nothing.
+        path: `auto` compiles what can be compiled and runs the rest in plain Python; the first use of a text takes
+            seconds, because another process validates it. `python` compiles nothing.
 
     Returns:
         The reward. Its `path` says how it runs, and its `reason` why it is not compiled.
 
     Raises:
-        RewardError: it cannot be found, read, compiled or run, or it holds no usable `reward_function`.
+        RewardError: the function cannot be found, read, compiled or run, or the file has no usable
+            `reward_function`.
     """
     if not isinstance(what, (str, Path, RewardSource)):
         return PythonReward(what, n_worlds, n_cars, failure_folder=failure_folder)
     source = what if isinstance(what, RewardSource) else read_source(what)
     reason = ""
     if path == "auto":
+        # Imported here: a reward in plain Python needs none of the compiler's modules.
         from racer.reward.compile.validation import compiled_reward
 
-        made = compiled_reward(source, n_worlds, n_cars, failure_folder=failure_folder)
-        if not isinstance(made, str):
-            return made
-        reason = made
-    reward = PythonReward(source, n_worlds, n_cars, failure_folder=failure_folder)
-    reward.reason = reason
-    return reward
+        compiled = compiled_reward(source, n_worlds, n_cars, failure_folder=failure_folder)
+        if not isinstance(compiled, str):
+            return compiled
+        reason = compiled
+    return PythonReward(source, n_worlds, n_cars, failure_folder=failure_folder, reason=reason)

@@ -1,4 +1,4 @@
-"""The seam between the simulator and whatever gives rewards."""
+"""The protocol between the simulator and rewards, and rewards of a function over the whole batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import RewardError
-from racer.reward.rows import Waypoints
+from racer.reward.rows import Records, Waypoints
 
 REWARD_MAX = 1e5
 """Largest absolute reward. Source: deepracer-simapp, `agent_ctrl/rollout_agent_ctrl.py`."""
@@ -31,61 +31,57 @@ class Reward(Protocol):
     path: RewardPath
 
     def compute(
-        self,
-        telemetry: NDArray[np.void],
-        objects: NDArray[np.void] | None,
-        waypoints: Waypoints,
-        out: NDArray[np.float64],
+        self, telemetry: Records, objects: Records | None, waypoints: Waypoints, out: NDArray[np.float64]
     ) -> None:
         """Fill `out` with the rewards of the control step that `telemetry` describes.
 
-        Rows with `steps` below 2 get 0 and are not asked for: DeepRacer gives no reward for the placing of
-        a car.
+        Rows with `steps` below 2 get 0 without a call: DeepRacer gives no reward for the placing of a car.
 
         Args:
-            telemetry: (N, C) `TELEMETRY`.
-            objects: (N, C, K) `OBJECT_TELEMETRY`, or None where there is nothing else on the road.
-            waypoints: indexed by `telemetry["course"]`: the centre line of that course as a tuple of (x, y)
-                tuples of floats, in the direction of travel.
-            out: (N, C) float64.
+            telemetry: the state of each car after the step, `TELEMETRY`, shape (N, C).
+            objects: the other objects on the road, `OBJECT_TELEMETRY`, shape (N, C, K); None without objects.
+            waypoints: for each course (`telemetry["course"]` is the index) its centre line as a tuple of (x, y)
+                tuples of floats [m], in the direction of travel.
+            out: receives the rewards, shape (N, C).
 
         Raises:
-            RewardError: the reward is not a finite number within +-`REWARD_MAX`, or user code raised.
-                `out` keeps what it held or holds what was computed; it is not to be used.
+            RewardError: a reward is not a finite number within +-`REWARD_MAX`, or user code raised. The contents of
+                `out` are then undefined.
         """
         ...
 
 
 class KernelReward:
-    """A function over the whole batch behind the same seam, for measurements and tests.
+    """Reward of a function over the whole batch, for measurements and tests.
 
     Args:
-        function: called as ``function(telemetry, out)`` with (N·C,) `TELEMETRY` and (N·C,) float64, both
+        function: called as ``function(telemetry, out)`` with `TELEMETRY` and float64 arrays of shape (N * C,), both
             views of the caller's buffers; a numba function fits.
     """
 
     path: RewardPath = "kernel"
 
-    def __init__(self, function: Callable[[NDArray[np.void], NDArray[np.float64]], object]) -> None:
+    def __init__(self, function: Callable[[Records, NDArray[np.float64]], object]) -> None:
         self._function = function
 
     def compute(
-        self,
-        telemetry: NDArray[np.void],
-        objects: NDArray[np.void] | None,
-        waypoints: Waypoints,
-        out: NDArray[np.float64],
+        self, telemetry: Records, objects: Records | None, waypoints: Waypoints, out: NDArray[np.float64]
     ) -> None:
-        """See `Reward.compute`; the function sees neither objects nor waypoints."""
+        """Fill `out` as `Reward.compute` does; the function receives neither objects nor waypoints.
+
+        Raises:
+            RewardError: a reward is not a finite number within +-`REWARD_MAX`.
+            ValueError: `out` is not C-contiguous.
+        """
         if not out.flags.c_contiguous:
             raise ValueError("out must be C-contiguous: the kernel writes through a flat view of it")
-        flat_out, flat = out.reshape(-1), telemetry.reshape(-1)
-        self._function(flat, flat_out)
-        flat_out[flat["steps"] < FIRST_STEP] = 0.0
-        within = np.abs(flat_out) <= REWARD_MAX  # False for NaN
-        if not within.all():
-            car = int(np.argmin(within))
+        rewards, rows = out.reshape(-1), telemetry.reshape(-1)
+        self._function(rows, rewards)
+        rewards[rows["steps"] < FIRST_STEP] = 0.0
+        valid = np.abs(rewards) <= REWARD_MAX  # False for NaN
+        if not valid.all():
+            car = int(np.argmin(valid))
             raise RewardError(
-                f"The reward kernel returned {flat_out[car]} (car {car}, step {int(flat['steps'][car])}). "
+                f"The reward kernel returned {rewards[car]} (car {car}, step {int(rows['steps'][car])}). "
                 "It must return a finite number from -100000 to 100000."
             )

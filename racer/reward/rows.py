@@ -1,6 +1,7 @@
-"""Telemetry to dicts: the params of each car of a batch, built from the table in `racer.reward.params`.
+"""Telemetry of a batch as the dicts that reward functions get, and samples of telemetry.
 
-A sample of states that a reward function is checked on, without the simulator that drives it (see `states`).
+`params_rows` builds the dict of each car from the table in `racer.reward.params`. `Sample` holds recorded states that
+a reward function is checked on, without the simulator that drives them (`racer.reward.states`).
 """
 
 from __future__ import annotations
@@ -15,37 +16,43 @@ from numpy.typing import NDArray
 
 from racer.reward.params import NAMES, PARAMS, Param
 
+Records = NDArray[np.void]
+"""Rows of `TELEMETRY` or `OBJECT_TELEMETRY`."""
 Point = tuple[float, float]
 Waypoints = Sequence[tuple[Point, ...]]
-"""The waypoints of each course, indexed by `TELEMETRY.course`."""
+"""The waypoints of each course [m], indexed by `TELEMETRY.course`."""
 
 _ROWWISE_MAX = 16
-"""Rows below which conversion row by row is cheaper (measured: 1 us a row against 15 us a batch)."""
+"""Rows below which conversion row by row is cheaper (measured: 1 us for a row against 15 us for a batch)."""
 
 
-def params_rows(
-    telemetry: NDArray[np.void], objects: NDArray[np.void] | None, waypoints: Waypoints
-) -> Iterator[dict[str, Any]]:
-    """Yield the dict of each car, made when it is asked for.
+def params_rows(telemetry: Records, objects: Records | None, waypoints: Waypoints) -> Iterator[dict[str, Any]]:
+    """Yield the dict of each car, built when the iterator reaches it.
 
-    Every dict and every list in it is new; what the lists hold is immutable or new as well. So whatever
-    user code does to its dict, nobody else sees it. Whole columns are converted at once: that is several
-    times cheaper than reading a structured row field by field.
+    Every dict and every list in it is new, and the items of the lists are immutable or new too. So a change that
+    user code makes to its dict has no other effect. Whole columns are converted at once: that is several times
+    cheaper than reading a structured row field by field.
 
     Args:
-        telemetry: (B,) `TELEMETRY`.
-        objects: (B, K) `OBJECT_TELEMETRY`, or None where there is nothing else on the road.
-        waypoints: for each course the rows of its centre line.
+        telemetry: rows of `TELEMETRY`, shape (B,).
+        objects: rows of `OBJECT_TELEMETRY`, shape (B, K); None without objects.
+        waypoints: for each course the points of its centre line [m].
     """
     fields = _fields(telemetry)
-    things = None if objects is None else _ObjectColumns(objects)
-    columns = [_column(param, fields, things, waypoints, len(telemetry)) for param in PARAMS]
+    object_columns = None if objects is None else _ObjectColumns(objects)
+    columns = [_column(param, fields, object_columns, waypoints, len(telemetry)) for param in PARAMS]
     for values in zip(*columns, strict=True):
-        yield dict(zip(NAMES, values))  # noqa: B905 (strict costs; the lengths are one)
+        yield dict(zip(NAMES, values))  # noqa: B905 (strict costs time; the lengths are equal)
 
 
-def _fields(telemetry: NDArray[np.void]) -> dict[str, Sequence[Any]]:
-    """The values of each field as Python objects: column by column, or row by row for a few rows."""
+def params_of(index: int, telemetry: Records, objects: Records | None, waypoints: Waypoints) -> dict[str, Any]:
+    """Build the dict of one car of flat rows: user code may have changed the one that it received."""
+    row = slice(index, index + 1)
+    return next(params_rows(telemetry[row], None if objects is None else objects[row], waypoints))
+
+
+def _fields(telemetry: Records) -> dict[str, Sequence[Any]]:
+    """Convert each field to Python objects: column by column, or row by row for a few rows."""
     names = telemetry.dtype.names or ()
     if len(telemetry) < _ROWWISE_MAX:
         return dict(zip(names, zip(*telemetry.tolist(), strict=True), strict=False))
@@ -55,14 +62,15 @@ def _fields(telemetry: NDArray[np.void]) -> dict[str, Sequence[Any]]:
 class _ObjectColumns:
     """The active objects of each car of a batch, as lists of Python values."""
 
-    def __init__(self, objects: NDArray[np.void]) -> None:
-        self._active = objects["active"]
-        self._objects = objects[self._active]
-        ends = np.cumsum(self._active.sum(axis=1)).tolist()
+    def __init__(self, objects: Records) -> None:
+        active = objects["active"]
+        self._objects = objects[active]
+        # Boolean indexing lists the active objects car by car, so the objects of car n are one slice.
+        ends = np.cumsum(active.sum(axis=1)).tolist()
         self._bounds = list(zip([0, *ends[:-1]], ends, strict=True))
 
     def column(self, names: tuple[str, ...]) -> list[list[Any]]:
-        """For each car a fresh list with one item for each object: a value, or a fresh list of several."""
+        """Return for each car a new list with one item for each object: a value, or a new list of several."""
         if len(names) == 1:
             values = self._objects[names[0]].tolist()
         else:
@@ -71,23 +79,19 @@ class _ObjectColumns:
 
 
 def _column(
-    param: Param,
-    fields: dict[str, Sequence[Any]],
-    things: _ObjectColumns | None,
-    waypoints: Waypoints,
-    count: int,
+    param: Param, fields: dict[str, Sequence[Any]], objects: _ObjectColumns | None, waypoints: Waypoints, count: int
 ) -> Iterable[Any]:
-    """The values of one key for all cars; lists are made one by one while the column is read."""
+    """Return the values of one key for all cars; lists are built one by one while the column is read."""
     names = param.fields
     if param.fill == "telemetry":
         return fields[names[0]] if len(names) == 1 else map(list, zip(*(fields[name] for name in names), strict=True))
     if param.fill == "waypoints":
         return map(list, map(waypoints.__getitem__, fields["course"]))
-    return map(list, repeat((), count)) if things is None else things.column(names)
+    return map(list, repeat((), count)) if objects is None else objects.column(names)
 
 
 Scenario = Literal["time_trial", "backward", "objects"]
-"""A time trial in the track file's direction, one against it, and one with objects on the road."""
+"""A time trial in the direction of the track file, one against it, and one with objects on the road."""
 SCENARIOS: tuple[Scenario, ...] = ("time_trial", "backward", "objects")
 
 
@@ -96,20 +100,20 @@ class Sample:
     """Control steps of N cars on one track.
 
     Attributes:
-        track: the name of the track.
-        where: what was driven.
-        telemetry: (T, N, 1) `TELEMETRY`; rows with `steps` below 2 are not asked for.
-        objects: (T, N, 1, K) `OBJECT_TELEMETRY`, or None in a time trial.
-        waypoints: indexed by `telemetry["course"]`.
+        track: name of the track.
+        where: the scenario.
+        telemetry: rows of `TELEMETRY`, shape (T, N, 1); rows with `steps` below 2 get no reward.
+        objects: rows of `OBJECT_TELEMETRY`, shape (T, N, 1, K); None without objects.
+        waypoints: points of each centre line [m], indexed by `telemetry["course"]`.
     """
 
     track: str
     where: Scenario
-    telemetry: NDArray[np.void]
-    objects: NDArray[np.void] | None
+    telemetry: Records
+    objects: Records | None
     waypoints: Waypoints
 
     @property
-    def asked(self) -> NDArray[np.bool_]:
-        """(T, N) True for the states that a reward is asked for."""
+    def rewarded(self) -> NDArray[np.bool_]:
+        """Mask of the states that get a reward, shape (T, N)."""
         return self.telemetry["steps"][..., 0] >= 2.0

@@ -1,20 +1,17 @@
-"""Runs one of our functions that calls user code in a process of its own, so that nothing the code does gets here.
+"""Runs a racer function that calls user code in a separate process, so that user code cannot harm this one.
 
-The process answers with JSON in a file. Before user code runs it sets a watchdog, a thread of the interpreter that
-needs nothing from Python: when it bites, it writes down which line was running and ends the process, even where that
-line is a loop without end or arithmetic without end.
+The process writes its result as JSON into a file. Before user code runs it starts a watchdog, a C thread of
+`faulthandler` that does not need the interpreter: when its time is over, it writes the stack into a file and ends the
+process, even where the running line is an endless loop or an endless arithmetic operation.
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import importlib.util
+import importlib
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,29 +20,27 @@ from typing import Any
 
 from racer.assets import write_atomically
 from racer.errors import RewardError
+from racer.process import limit_memory, run_child
 
 HANG_S = 10.0
-"""s that the calls of one control step may take."""
+"""Maximum time of the calls of one control step [s]."""
 _TOTAL_S = 900.0
-"""s for everything; reached only by code that switches the watchdog off."""
-_CHILD_CODE = (
-    "import sys; sys.path.append({root!r}); from racer.reward.sandbox import serve_request; serve_request({folder!r})"
-)
+"""Maximum time of the whole process [s]; reached only by code that switches off the watchdog."""
 MEMORY_MAX = 4 * 2**30
-"""Bytes that the process may take, at most half of the machine's; compiling and driving take 0.4 GB of it."""
+"""Maximum memory of the process [bytes], on a small machine half of its memory; racer itself needs 0.4 GB of it."""
 _DUMP_LINE = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+)')
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxResult:
-    """What came back.
+    """Result of a sandboxed call.
 
     Attributes:
-        result: what the function returned, or the last that it left with `Process.save`; empty where nothing came.
-        ended_early: how the process ended where it did not finish: `hang`, `memory`, `exit 3`, ...; empty where it did.
-        line: of the user's file, where a hang was seen in it.
-        stage: the last that the function told with `Process.stage`.
-        complaint: the last line that the process wrote to stderr.
+        result: what the function returned, or its last `SandboxProcess.save`; empty where there was neither.
+        ended_early: how the process ended before it finished: `hang`, `memory`, `exit 3`, ...; empty where it finished.
+        line: line of the user's file that was running in a hang; None where it is not known.
+        stage: the last `SandboxProcess.stage` of the function.
+        complaint: last line that the process wrote to stderr.
     """
 
     result: dict[str, Any]
@@ -56,59 +51,51 @@ class SandboxResult:
 
 
 class SandboxProcess:
-    """What a function sees of the process that it runs in."""
+    """The sandbox process as the function in it uses it: watchdog, stage and result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._dump = (folder / "hang.txt").open("w", encoding="utf-8")
 
     def watch(self, seconds: float) -> None:
-        """From now on user code may run for this long; the next call counts afresh."""
+        """Start the watchdog for `seconds` of user code [s]; the next call restarts it."""
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._dump)
 
     def rest(self) -> None:
-        """No user code runs from here on."""
+        """Stop the watchdog: no user code runs from here on."""
         faulthandler.cancel_dump_traceback_later()
 
     def stage(self, **facts: Any) -> None:
-        """Tell what is going on, for the message after a hang."""
+        """Record the current stage, for the message after a hang."""
         write_atomically(self._folder / "stage.json", json.dumps(facts))
 
     def save(self, result: Mapping[str, Any]) -> None:
-        """Leave a result; a later one takes its place."""
+        """Save a result; a later one replaces it."""
         write_atomically(self._folder / "result.json", json.dumps(result))
 
 
 def run_sandboxed(
     function: str, request: Mapping[str, Any], *, file: str = "", total_s: float = _TOTAL_S
 ) -> SandboxResult:
-    """Call `module:function` with (request, Process) in another process and wait for its JSON.
+    """Call a function with (request, `SandboxProcess`) in another process and wait for its result.
 
     Args:
+        function: `module:function`.
         request: plain JSON.
-        file: the user's file, as its code names it.
+        file: the user's file, as its code objects name it; finds the line of a hang.
+        total_s: maximum time of the whole process [s].
 
     Raises:
-        RewardError: what the function raised as a `RacerError`.
+        RewardError: the function raised a `RacerError`; the message is the same.
     """
-    root = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryDirectory(prefix="racer_reward_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps({"function": function, "request": request}), encoding="utf-8")
-        # -P: a folder of the user's may hold a `math.py`.
-        command = [sys.executable, "-P", "-c", _CHILD_CODE.format(root=root, folder=name)]
-        try:
-            with (folder / "stderr.txt").open("wb") as complaints:
-                code = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, timeout=total_s
-                ).returncode
-            ended = f"exit {code}"
-        except subprocess.TimeoutExpired:
-            ended = "hang"
-        return _read_result(folder, ended, file)
+        ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
+        return _read_result(folder, "hang" if ended.code is None else f"exit {ended.code}", file, ended.last_error)
 
 
-def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
+def _read_result(folder: Path, ended: str, file: str, complaint: str) -> SandboxResult:
     result = _read_json(folder / "result.json")
     if "racer_error" in result:
         raise RewardError(result["racer_error"])
@@ -119,13 +106,12 @@ def _read_result(folder: Path, ended: str, file: str) -> SandboxResult:
     result.pop("finished", None)
     dump = _read_text(folder / "hang.txt")
     lines = [int(found["line"]) for found in _DUMP_LINE.finditer(dump) if found["file"] == file]
-    complaints = _read_text(folder / "stderr.txt").strip().splitlines()
     return SandboxResult(
         result=result,
         ended_early="hang" if dump else ended,
         line=lines[0] if lines else None,
         stage=_read_json(folder / "stage.json"),
-        complaint=complaints[-1][:200] if complaints else "",
+        complaint=complaint[:200],
     )
 
 
@@ -144,7 +130,7 @@ def _read_text(path: Path) -> str:
 
 
 def memory_max() -> int:
-    """Bytes that user code's process may take on this machine."""
+    """Return the memory that a process with user code may take on this machine [bytes]."""
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a POSIX system
@@ -152,31 +138,19 @@ def memory_max() -> int:
     return min(MEMORY_MAX, installed // 2)
 
 
-def limit_memory() -> None:
-    """From here on this process may take `memory_max`, where the system can hold it to that; beyond is MemoryError."""
-    if importlib.util.find_spec("resource") is None:
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_max() if hard == resource.RLIM_INFINITY else min(memory_max(), hard)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
 def serve_request(folder: str) -> None:
-    """The other process: call what was asked for and leave the answer."""
+    """Run the requested function and save its result; the entry point of the sandbox process."""
     from racer.errors import RacerError
 
     process = SandboxProcess(Path(folder))
-    limit_memory()
+    limit_memory(memory_max())
     asked = _read_json(Path(folder) / "request.json")
     module, _, name = asked["function"].partition(":")
     try:
         result = getattr(importlib.import_module(module), name)(asked["request"], process)
     except RacerError as error:
         result = {"racer_error": str(error)}
-    except MemoryError:  # user code's was reported where it rose: the rest had too little left
+    except MemoryError:  # one in user code is reported where it is raised; this one is racer's, short of what is left
         result = {"ended": "memory"}
     process.rest()
     process.save({**result, "finished": True})

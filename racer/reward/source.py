@@ -1,4 +1,4 @@
-"""A user's reward file: reading it, and making a function of it that shares no state with any other."""
+"""A user's reward file: reads it, checks it, and makes functions of it that share no state with each other."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ _counter = itertools.count()
 
 
 class NeedsMemory(RewardError):
-    """User code took more memory than its process may have."""
+    """User code needs more memory than its process is allowed to take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardSource:
-    """A reward function's text.
+    """The text of a reward function.
 
     Attributes:
-        name: what users call it: the file's name without its suffix, or the callable's own name.
+        name: name of the file without its suffix, or name of the callable.
         path: the file, as it was given or found; None for a callable.
-        text: the file's text with plain line ends; for a callable its source where Python knows it, else
-            empty.
-        sha256: of the text in UTF-8, so that it does not depend on line ends or a byte order mark.
+        text: text of the file with plain line feeds; for a callable its source, empty where Python does not have it.
+        sha256: hash of the text in UTF-8, so that it does not depend on line ends or a byte order mark.
     """
 
     name: str
@@ -48,13 +47,20 @@ class RewardSource:
 
 
 def read_source(what: str | Path | RewardCallable) -> RewardSource:
-    """Read a reward function's text: of a path, of a name (`default`), or of a callable.
+    """Read the text of a reward function.
+
+    Args:
+        what: a path, a name (`default`), or a callable.
 
     Raises:
-        RewardError: no such file, or it is not text.
+        RewardError: the file does not exist, or it is not text.
     """
     if not isinstance(what, (str, Path)):
-        return _callable_source(what)
+        try:
+            text = inspect.getsource(what)
+        except (OSError, TypeError):
+            text = ""
+        return _source(getattr(what, "__name__", type(what).__name__), None, text)
     try:
         path = find_asset("reward", what)
     except AssetError as error:
@@ -70,14 +76,6 @@ def read_source(what: str | Path | RewardCallable) -> RewardSource:
     return _source(path.stem, path, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _callable_source(function: RewardCallable) -> RewardSource:
-    try:
-        text = inspect.getsource(function)
-    except (OSError, TypeError):
-        text = ""
-    return _source(getattr(function, "__name__", type(function).__name__), None, text)
-
-
 def _source(name: str, path: Path | None, text: str) -> RewardSource:
     return RewardSource(name=name, path=path, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
@@ -86,11 +84,11 @@ def compile_source(source: RewardSource) -> types.CodeType:
     """Compile the text of a file.
 
     Raises:
-        RewardError: a syntax error, with its line.
+        RewardError: the text has a syntax error; the message has its line.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the user's text is not ours to report
+            warnings.simplefilter("ignore")  # such as an invalid escape in the user's text
             return compile(source.text, str(source.path), "exec", dont_inherit=True)
     except SyntaxError as error:
         line = (error.text or "").strip()
@@ -100,20 +98,19 @@ def compile_source(source: RewardSource) -> types.CodeType:
         raise RewardError(f"{source.path}: cannot be compiled: {type(error).__name__}: {first_line(error)}") from None
 
 
-def new_function(source: RewardSource, code: types.CodeType) -> RewardCallable:
-    """Run the module in a namespace of its own and take its `reward_function`; see `new_module`."""
-    return new_module(source, code)[1]
-
-
 def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, Any], RewardCallable]:
-    """Run the module in a namespace of its own; its globals and its `reward_function`.
+    """Run the module in a new namespace and return its globals and its `reward_function`.
+
+    Args:
+        source: the text, for messages.
+        code: the compiled text.
 
     Raises:
-        RewardError: the module raised, imports what is not installed, or has no usable `reward_function`.
+        RewardError: the module raised, imports a module that is not installed, or has no usable `reward_function`.
     """
     module = types.ModuleType(f"racer_reward_{next(_counter)}")
     module.__file__ = str(source.path)
-    # Dataclasses and enums look their module up while they are made.
+    # Dataclasses and enums look up their module while their class is created.
     sys.modules[module.__name__] = module
     try:
         exec(code, module.__dict__)
@@ -125,10 +122,10 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
         raise RewardError(_import_message(source, error)) from None
     finally:
         del sys.modules[module.__name__]
-    return vars(module), _take_function(source, module)
+    return vars(module), _find_function(source, module)
 
 
-def _take_function(source: RewardSource, module: types.ModuleType) -> RewardCallable:
+def _find_function(source: RewardSource, module: types.ModuleType) -> RewardCallable:
     if FUNCTION not in vars(module):
         others = [name for name, value in vars(module).items() if callable(value) and not name.startswith("__")]
         raise RewardError(
@@ -143,8 +140,8 @@ def check_function(function: object, where: str) -> None:
     """Check that an object can be called with one dict and can return a number.
 
     Args:
-        function: what the user gave.
-        where: the file or name that a message begins with.
+        function: the user's object.
+        where: the file or name at the beginning of a message.
 
     Raises:
         RewardError: it is not callable, does not take one positional argument, or is async or a generator.
@@ -161,7 +158,7 @@ def check_function(function: object, where: str) -> None:
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
-        return  # a builtin without a signature: the first call will tell
+        return  # a builtin without a signature: only a call can show whether it fits
     try:
         signature.bind({})
     except TypeError:
@@ -171,13 +168,13 @@ def check_function(function: object, where: str) -> None:
 
 
 def line_of(function: object) -> int | None:
-    """The line where a function is defined, None where Python does not know."""
+    """Return the line where a function is defined; None where Python does not report it."""
     code = getattr(function, "__code__", None)
     return code.co_firstlineno if isinstance(code, types.CodeType) else None
 
 
 def innermost_line(error: BaseException, file: str) -> int | None:
-    """The line of `file` that was running when an exception rose, the innermost where there are several."""
+    """Return the innermost line of `file` in the traceback of an exception; None where there is none."""
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     return lines[-1] if lines else None
 
@@ -186,12 +183,12 @@ def _import_message(source: RewardSource, error: BaseException) -> str:
     line = innermost_line(error, str(source.path))
     where = f"{source.path}:{line}" if line else str(source.path)
     if isinstance(error, ModuleNotFoundError):
-        return f"{where}: no module `{error.name}`; install it or take the import out."
+        return f"{where}: no module `{error.name}`; install it or remove the import."
     return f"{where}: {type(error).__name__} while the file was loaded: {first_line(error)}"
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line, whatever its `__str__` does."""
+    """Return the message of an exception on one line of at most 200 characters, whatever its `__str__` does."""
     try:
         text = " ".join(str(error).split())
     except Exception:

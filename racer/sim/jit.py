@@ -5,7 +5,7 @@ compiler vectorises. Kernels release the interpreter lock and work on a range of
 them side by side; there is no numba threading layer to clash with torch's.
 
 numba's disk cache looks only at the caller's own file (numba issue 1833: an edited callee or constant stays stale),
-so the cache folder is named by a hash of every file of this package.
+so the cache folder is named by a hash of every file of this package and of those outside that are compiled into it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from racer.assets import cache_dir
 
 _ROOT = Path(__file__).parents[1]
 _KERNEL_ROOMS = ("sim", "render")
+_KERNEL_FILES = ("optics.py",)
+"""Files outside these rooms whose functions kernels call."""
 _CACHES_KEPT = 4
 
 
 def _source_hash() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
-    for file in sorted(file for room in _KERNEL_ROOMS for file in (_ROOT / room).rglob("*.py")):
+    files = [file for room in _KERNEL_ROOMS for file in (_ROOT / room).rglob("*.py")]
+    for file in (*sorted(files), *(_ROOT / name for name in _KERNEL_FILES)):
         digest.update(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from racer.config.env import VehicleConfig
 from racer.replay import (
     ABSENT,
     CAR_ROW,
@@ -20,6 +21,41 @@ from racer.replay import (
     ReplayHeader,
     TrackHeader,
 )
+from racer.track.track import Track
+
+
+class RecordedWorld(Protocol):
+    """What a recorder reads after each control step: a `racer.sim.world.World`, or cars gathered from several."""
+
+    @property
+    def cars(self) -> NDArray[np.void]:
+        """State of the cars, shape (N, C), of dtype `CAR`."""
+
+    @property
+    def objects(self) -> NDArray[np.void]:
+        """Boxes and bots, shape (N, M), of dtype `OBJECT`."""
+
+    @property
+    def control_dt(self) -> float:
+        """Length of a control step [s]."""
+
+    @property
+    def tracks(self) -> Sequence[Track]:
+        """Tracks of the courses: course 2 k is track k, course 2 k + 1 its reverse."""
+
+    @property
+    def vehicle(self) -> VehicleConfig:
+        """Vehicle of all cars."""
+
+
+class GatheredCars(NamedTuple):
+    """A `RecordedWorld` of cars and objects that were copied from several worlds."""
+
+    cars: NDArray[np.void]
+    objects: NDArray[np.void]
+    control_dt: float
+    tracks: Sequence[Track]
+    vehicle: VehicleConfig
 
 
 class _Tally(NamedTuple):
@@ -63,7 +99,7 @@ class ReplayRecorder:
         self._rows = np.zeros((256, len(cars)), CAR_ROW)
         self._things: list[NDArray[np.void]] = []
         self._count = 0
-        self._world: Any = None
+        self._world: RecordedWorld | None = None
         self._tally = _Tally(
             np.zeros(len(cars), np.int32),
             np.zeros(len(cars), np.int16),
@@ -90,7 +126,7 @@ class ReplayRecorder:
         """Write down an event at the last recorded step."""
         self._events.append(ReplayEvent(step=max(self._count - 1, 0), car=car, text=text))
 
-    def __call__(self, world: Any, **columns: NDArray[Any]) -> None:
+    def __call__(self, world: RecordedWorld, **columns: NDArray[Any]) -> None:
         """Keep the worlds as they stand; `columns` are (K,) values of ROW fields that somebody else counted."""
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])

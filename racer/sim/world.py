@@ -49,6 +49,10 @@ _WORLDS_PER_THREAD_MIN = 64
 """Worlds that a thread should have at least; fewer are not worth waking it."""
 
 
+CarIndex = NDArray[np.bool_] | tuple[int | slice, int | slice]
+"""Cars of a world: a mask of shape (N, C), or an index of a world and a car."""
+
+
 class StartOptions(NamedTuple):
     """How episodes start."""
 
@@ -125,14 +129,26 @@ class World:
         self.crew = WorkerPool(threads)
         self.seed(seed)
 
-    def seed(self, seed: int) -> None:
-        """Set the random streams of all cars and count their episodes from zero."""
-        slots = self.world_ids[:, None] * _SLOTS_PER_WORLD + np.arange(self.cars.shape[1])
-        self.cars["rng"] = seed_streams(seed, slots)
-        self.cars["stream"] = seed_streams(seed ^ _EPISODE_STREAM, slots)
-        self.cars["episode"] = 0
-        slots = self.world_ids[:, None] * _SLOTS_PER_WORLD + _SLOTS_PER_WORLD // 2 + np.arange(self.objects.shape[1])
-        self.objects["rng"] = seed_streams(seed, slots)
+    def seed(
+        self, seed: int, which: NDArray[np.bool_] | None = None, *, world_ids: NDArray[np.int64] | None = None
+    ) -> None:
+        """Set the random streams of the cars and objects, and count their episodes from zero.
+
+        Args:
+            seed: Seed of the streams.
+            which: Worlds to seed, shape (N,); None seeds all of them.
+            world_ids: New numbers of all worlds, shape (N,): worlds of one number draw the same; None keeps them.
+        """
+        if world_ids is not None:
+            self.world_ids[:] = world_ids
+        marked = slice(None) if which is None else which
+        first = self.world_ids[marked, None] * _SLOTS_PER_WORLD
+        slots = first + np.arange(self.cars.shape[1])
+        self.cars["rng"][marked] = seed_streams(seed, slots)
+        self.cars["stream"][marked] = seed_streams(seed ^ _EPISODE_STREAM, slots)
+        self.cars["episode"][marked] = 0
+        slots = first + _SLOTS_PER_WORLD // 2 + np.arange(self.objects.shape[1])
+        self.objects["rng"][marked] = seed_streams(seed, slots)
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes, of all cars or of those that `which` (N, C) marks."""
@@ -168,6 +184,33 @@ class World:
     def step(self, actions: NDArray[np.float64]) -> None:
         """Hold actions (N, C, 2), degrees and m/s, for one control step; updates state and telemetry."""
         self.run(step_worlds, actions, self.delay, self.batch, self.tables, self.clock, self.plan)
+
+    def remove(self, which: CarIndex) -> None:
+        """Take cars off the road: other cars neither sense nor touch them until they are placed again."""
+        self.cars["active"][which] = 0
+
+    def halt(self, which: CarIndex) -> None:
+        """Stop cars where they are, without deceleration."""
+        for key in ("vx", "vy", "yaw_rate", "ax", "ay"):
+            self.cars[key][which] = 0.0
+
+    def withdraw_crash(self, which: CarIndex) -> None:
+        """Let cars continue whose crash was the fault of another car; telemetry reports no crash either."""
+        self.cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
+        self.telemetry["is_crashed"][which] = False
+
+    def start_next_lap(self, which: CarIndex) -> None:
+        """Count the distance of cars that completed a lap from the line again; they keep their speed."""
+        cars = self.cars
+        length = self.tables.courses["length"][cars["course"][which]]
+        cars["travelled"][which] -= length
+        cars["progress"][which] = 100.0 * cars["travelled"][which] / length
+        cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
+
+    def resume(self, which: CarIndex) -> None:
+        """Let cars continue after a fault, with no step counted as standing or backward."""
+        self.cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
+        self.cars["stuck_steps"][which] = self.cars["backward_steps"][which] = 0
 
     def observe_state(
         self, distances: NDArray[np.float64], out: NDArray[np.float32], which: NDArray[np.bool_] | None = None

@@ -1,5 +1,5 @@
-"""System identification: fits the simulator's vehicle to recorded drives.
+"""Fits the simulator to a real car: a recorded drive comes in, a vehicle file comes out (system identification).
 
-A recorded drive (`drive_data`) comes in, the simulator replays its commands (`rollout`), and `fit` searches the vehicle
-parameters whose replay matches; a vehicle file goes out.
+`drive_data` prepares the commands and measurements of a drive, `rollout` simulates the same commands, and `fit`
+adjusts vehicle parameters until both agree.
 """

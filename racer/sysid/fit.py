@@ -33,7 +33,7 @@ _LATENCY_STARTS = (0.02, 0.08, 0.16)
 _PROBE_EVALUATIONS = 6
 """Steps from each start, to see which is the best to go on from."""
 _TIME_ERROR_S = 1.5e-3
-"""s added to the errors of lags and latency, in squares: what steps of 8 ms cost (tests/plant/measure_fit.py)."""
+"""s added to the errors of lags and latency, in squares: what steps of 8 ms cost (tests/device/measure_fit.py)."""
 _ROUNDS = 3
 """The noise is estimated anew after each."""
 

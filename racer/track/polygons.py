@@ -7,24 +7,12 @@ itself in a tight corner, or the road crosses itself, nothing cancels.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.env import VehicleConfig
 from racer.track.track import Track
 
 Points = NDArray[np.float64]
-
-
-class CarPart(NamedTuple):
-    """One polygon of a car in its own frame (x ahead, y left), metres; `colour` None takes the car's own."""
-
-    outline: Points
-    colour: tuple[int, int, int] | None
-    opacity: float
-    steered: bool
 
 
 def ribbon(left: Points, right: Points, *, closed: bool = False) -> Points:
@@ -195,58 +183,3 @@ def direction_arrow(track: Track) -> Points:
         turn = np.array([along, [-along[1], along[0]]])
         rings.append(line[k] + along * (at - s[k]) + chevron * width @ turn)
     return np.stack(rings)
-
-
-_WHEEL, _GLASS, _LAMP = (22, 22, 24), (186, 214, 230), (255, 246, 205)
-WHEEL_LENGTH, WHEEL_WIDTH = 0.070, 0.033
-"""Metres, of a car 0.3235 m long and 0.196 m wide; scaled with the car."""
-
-
-def _mirror_outline(half: list[tuple[float, float]]) -> Points:
-    """A closed outline from its left half, listed from rear to front."""
-    left = np.array(half)
-    return np.vstack([left, left[::-1] * [1.0, -1.0]])
-
-
-def car_parts(vehicle: VehicleConfig) -> list[CarPart]:
-    """The polygons of a car from below to above; steered parts turn about their middle."""
-    size = np.array([vehicle.length, vehicle.width])
-    body = _mirror_outline([(-0.47, 0.27), (-0.43, 0.33), (-0.12, 0.36), (0.10, 0.34), (0.30, 0.27), (0.44, 0.25)])
-    body = np.vstack([body[:6], [[0.485, 0.17], [0.485, -0.17]], body[6:]])
-    screen = _mirror_outline([(0.03, 0.235), (0.16, 0.255)])
-    roof = _mirror_outline([(-0.22, 0.22), (0.03, 0.235)])
-    rear_screen = _mirror_outline([(-0.30, 0.24), (-0.22, 0.22)])
-    wing = _mirror_outline([(-0.50, 0.40), (-0.43, 0.40)])
-    lamp = np.array([[0.42, 0.235], [0.47, 0.18], [0.455, 0.12], [0.40, 0.17]])
-    axles = ((vehicle.front, vehicle.track_front, True), (-vehicle.rear, vehicle.track_rear, False))
-    wheel = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]]) * [WHEEL_LENGTH, WHEEL_WIDTH]
-    wheel *= size / [0.3235, 0.196]
-    parts = [CarPart(body * size * [1.04, 1.16], (0, 0, 0), 0.35, False)]
-    for along, track, steered in axles:
-        hubs = np.array([[along, 0.5 * track], [along, -0.5 * track]])
-        parts += [CarPart(wheel + hub, _WHEEL, 1.0, steered) for hub in hubs]
-    parts.append(CarPart(body * size, None, 1.0, False))
-    parts += [CarPart(screen * size, _GLASS, 1.0, False), CarPart(roof * size, (0, 0, 0), 0.16, False)]
-    parts += [CarPart(rear_screen * size, _GLASS, 0.55, False), CarPart(wing * size, (16, 16, 18), 0.9, False)]
-    parts += [CarPart(lamp * size * [1.0, side], _LAMP, 1.0, False) for side in (1.0, -1.0)]
-    return parts
-
-
-def place_car_parts(parts: list[CarPart], poses: Points, scale: float) -> list[Points]:
-    """The outlines (K, V, 2) of each part for K poses (x, y, yaw, steer), magnified by `scale`."""
-    yaw, steer = poses[:, 2], poses[:, 3] if poses.shape[1] > 3 else np.zeros(len(poses))
-    placed = []
-    for part in parts:
-        outline = np.broadcast_to(part.outline, (len(poses), *part.outline.shape))
-        if part.steered:
-            hub = part.outline.mean(axis=0)
-            outline = hub + rotate_points(part.outline - hub, steer)
-        placed.append(poses[:, None, :2] + rotate_points(outline * scale, yaw))
-    return placed
-
-
-def rotate_points(points: Points, angles: Points) -> Points:
-    """Points (..., V, 2) turned by each of K angles, (K, V, 2)."""
-    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    x, y = points[..., 0], points[..., 1]
-    return np.stack([c * x - s * y, s * x + c * y], axis=-1)

@@ -1,8 +1,6 @@
-"""What the person at the window chose, and the commands that change it.
+"""Input of the window: commands and their keys, the options that they change, and a person as a policy.
 
-Which keys do what: one table, for the loop, for the list in the window and for the docs.
-
-A person as a policy: what the keyboard or a gamepad says, as steering angle and speed.
+`ViewerCommand` is the one table of keys, for the loop, for the list in the window and for the docs.
 """
 
 from __future__ import annotations
@@ -20,12 +18,13 @@ from racer.contract import SensorSpec, state_sensor
 from racer.viewer.playback import SPEEDS, Playback
 
 SKIP_S = 5.0
-"""s of simulation that the arrow keys skip."""
+"""Simulation time that the arrow keys skip [s]."""
 ZOOMS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0)
+"""Magnifications of the view from above."""
 
 
 class ViewMode(StrEnum):
-    """From where it is seen."""
+    """Viewpoint."""
 
     TRACK = "track"
     CHASE = "chase"
@@ -33,45 +32,60 @@ class ViewMode(StrEnum):
 
 
 class Overlay(StrEnum):
-    """What may be drawn on top."""
+    """Optional parts of a picture; the names are those of the commands that switch them."""
 
     WAYPOINTS = "waypoints"
     BORDERS = "borders"
     LIDAR = "lidar rays"
     HEAT = "reward heat map"
-    WANTS = "what the policy wants"
+    WANTS = "probable actions of the policy"
     TRAILS = "trails"
     NAMES = "names"
 
 
 class ViewerCommand(Enum):
-    """What a key does."""
+    """What a key does.
 
-    PAUSE = "pause or go on"
-    STEP = "one control step"
-    STEP_BACK = "one control step back"
-    FASTER = "twice as fast (to x64)"
-    SLOWER = "half as fast (to x0.25)"
-    AHEAD = f"{SKIP_S:g} s ahead"
-    BACK = f"{SKIP_S:g} s back"
-    FOLLOW_NEXT = "follow the next car"
-    FOLLOW_PREVIOUS = "follow the previous car"
-    VIEW = "next view: track, chase, camera"
-    ZOOM_IN = "nearer"
-    ZOOM_OUT = "farther"
-    RESTART = "from the start"
-    WAYPOINTS = "waypoints"
-    BORDERS = "borders"
-    LIDAR = "lidar rays"
-    HEAT = "reward heat map"
-    WANTS = "what the policy wants"
-    TRAILS = "trails"
-    NAMES = "names"
-    INSET = "the car's camera"
-    SCREENSHOT = "save a picture"
-    FULLSCREEN = "full screen"
-    HELP = "this list"
-    QUIT = "quit"
+    Attributes:
+        text: Description for people.
+        keys: Names and codes of its keys; a key without a name is not listed.
+    """
+
+    PAUSE = "pause or continue", ("space", pygame.K_SPACE)
+    STEP = "one control step", (".", pygame.K_PERIOD)
+    STEP_BACK = "one control step back", (",", pygame.K_COMMA)
+    FASTER = (
+        "twice as fast (to x64)",
+        ("+", pygame.K_PLUS),
+        ("", pygame.K_EQUALS),
+        ("", pygame.K_KP_PLUS),
+        ("]", pygame.K_RIGHTBRACKET),
+    )
+    SLOWER = "half as fast (to x0.25)", ("-", pygame.K_MINUS), ("", pygame.K_KP_MINUS), ("[", pygame.K_LEFTBRACKET)
+    AHEAD = f"{SKIP_S:g} s ahead", ("right", pygame.K_RIGHT)
+    BACK = f"{SKIP_S:g} s back", ("left", pygame.K_LEFT)
+    FOLLOW_NEXT = "follow the next car", ("tab", pygame.K_TAB), ("n", pygame.K_n)
+    FOLLOW_PREVIOUS = "follow the previous car", ("p", pygame.K_p)
+    VIEW = "next view: track, chase, camera", ("v", pygame.K_v)
+    ZOOM_IN = "nearer", ("z", pygame.K_z), ("page up", pygame.K_PAGEUP)
+    ZOOM_OUT = "farther", ("x", pygame.K_x), ("page down", pygame.K_PAGEDOWN)
+    RESTART = "from the start", ("r", pygame.K_r)
+    WAYPOINTS = "waypoints", ("1", pygame.K_1)
+    BORDERS = "borders", ("2", pygame.K_2)
+    LIDAR = "lidar rays", ("3", pygame.K_3)
+    HEAT = "reward heat map", ("4", pygame.K_4)
+    WANTS = "probable actions of the policy", ("5", pygame.K_5)
+    TRAILS = "trails", ("6", pygame.K_6), ("t", pygame.K_t)
+    NAMES = "names", ("7", pygame.K_7)
+    INSET = "the car's camera", ("c", pygame.K_c)
+    SCREENSHOT = "save a picture", ("s", pygame.K_s), ("F12", pygame.K_F12)
+    FULLSCREEN = "full screen", ("f", pygame.K_f), ("F11", pygame.K_F11)
+    HELP = "this list", ("F1", pygame.K_F1), ("h", pygame.K_h)
+    QUIT = "quit", ("q", pygame.K_q), ("esc", pygame.K_ESCAPE)
+
+    def __init__(self, text: str, *keys: tuple[str, int]) -> None:
+        """Take the parts of the value."""
+        self.text, self.keys = text, keys
 
 
 _OVERLAYS = {ViewerCommand[overlay.name]: overlay for overlay in Overlay}
@@ -79,7 +93,17 @@ _OVERLAYS = {ViewerCommand[overlay.name]: overlay for overlay in Overlay}
 
 @dataclass
 class ViewOptions:
-    """What is shown, and how."""
+    """What is shown, and how.
+
+    Attributes:
+        view: Viewpoint.
+        follow: Number of the car that is followed.
+        overlays: Parts that are drawn on top.
+        inset: Whether the car's camera is shown in the corner.
+        help: Whether the list of keys is shown.
+        zoom: Index into `ZOOMS`.
+        note: A line that is shown for a while; empty for none.
+    """
 
     view: ViewMode = ViewMode.TRACK
     follow: int = 0
@@ -88,14 +112,14 @@ class ViewOptions:
     help: bool = False
     zoom: int = 0
     note: str = ""
-    """A line that is shown for a while."""
 
 
 def apply_command(command: ViewerCommand, choices: ViewOptions, playback: Playback) -> None:
-    """Do what a command says, but for those that need the window itself."""
+    """Carry out a command on the options or the playback; commands that need the window have no effect here."""
     cars = len(playback.source.stage.cars)
     match command:
         case ViewerCommand.PAUSE:
+            # At the end of a replay the space bar plays it again.
             if playback.ended and not playback.paused:
                 playback.restart()
             else:
@@ -129,81 +153,51 @@ def apply_command(command: ViewerCommand, choices: ViewOptions, playback: Playba
             choices.inset = not choices.inset
         case ViewerCommand.HELP:
             choices.help = not choices.help
+        # Each remaining command switches the overlay of its name.
         case _ if command in _OVERLAYS:
             choices.overlays ^= {_OVERLAYS[command]}
 
 
-KEY_BINDINGS: dict[ViewerCommand, tuple[tuple[str, int], ...]] = {
-    ViewerCommand.PAUSE: (("space", pygame.K_SPACE),),
-    ViewerCommand.STEP: ((".", pygame.K_PERIOD),),
-    ViewerCommand.STEP_BACK: ((",", pygame.K_COMMA),),
-    ViewerCommand.FASTER: (
-        ("+", pygame.K_PLUS),
-        ("", pygame.K_EQUALS),
-        ("", pygame.K_KP_PLUS),
-        ("]", pygame.K_RIGHTBRACKET),
-    ),
-    ViewerCommand.SLOWER: (("-", pygame.K_MINUS), ("", pygame.K_KP_MINUS), ("[", pygame.K_LEFTBRACKET)),
-    ViewerCommand.AHEAD: (("right", pygame.K_RIGHT),),
-    ViewerCommand.BACK: (("left", pygame.K_LEFT),),
-    ViewerCommand.FOLLOW_NEXT: (("tab", pygame.K_TAB), ("n", pygame.K_n)),
-    ViewerCommand.FOLLOW_PREVIOUS: (("p", pygame.K_p),),
-    ViewerCommand.VIEW: (("v", pygame.K_v),),
-    ViewerCommand.ZOOM_IN: (("z", pygame.K_z), ("page up", pygame.K_PAGEUP)),
-    ViewerCommand.ZOOM_OUT: (("x", pygame.K_x), ("page down", pygame.K_PAGEDOWN)),
-    ViewerCommand.RESTART: (("r", pygame.K_r),),
-    ViewerCommand.WAYPOINTS: (("1", pygame.K_1),),
-    ViewerCommand.BORDERS: (("2", pygame.K_2),),
-    ViewerCommand.LIDAR: (("3", pygame.K_3),),
-    ViewerCommand.HEAT: (("4", pygame.K_4),),
-    ViewerCommand.WANTS: (("5", pygame.K_5),),
-    ViewerCommand.TRAILS: (("6", pygame.K_6), ("t", pygame.K_t)),
-    ViewerCommand.NAMES: (("7", pygame.K_7),),
-    ViewerCommand.INSET: (("c", pygame.K_c),),
-    ViewerCommand.SCREENSHOT: (("s", pygame.K_s), ("F12", pygame.K_F12)),
-    ViewerCommand.FULLSCREEN: (("f", pygame.K_f), ("F11", pygame.K_F11)),
-    ViewerCommand.HELP: (("F1", pygame.K_F1), ("h", pygame.K_h)),
-    ViewerCommand.QUIT: (("q", pygame.K_q), ("esc", pygame.K_ESCAPE)),
-}
 DRIVING_KEYS = (pygame.K_LEFT, pygame.K_RIGHT, pygame.K_UP, pygame.K_DOWN)
-"""Keys of a person who drives; they do nothing else then."""
+"""Keys that steer while a person drives; they run no command then."""
 
-_COMMANDS = {key: command for command, keys in KEY_BINDINGS.items() for _, key in keys}
+_COMMANDS = {key: command for command in ViewerCommand for _, key in command.keys}
 
 
 def command_for_key(key: int, *, driving: bool = False) -> ViewerCommand | None:
-    """What a key does; None for nothing."""
+    """Return the command of a key; None for a key without one."""
     return None if driving and key in DRIVING_KEYS else _COMMANDS.get(key)
 
 
 def list_keys(*, driving: bool = False) -> list[tuple[str, str]]:
-    """Keys and what they do, for people."""
-    rows = [("arrows", "drive: steer, go, brake")] if driving else []
-    for command, keys in KEY_BINDINGS.items():
-        shown = [name for name, key in keys if name and not (driving and key in DRIVING_KEYS)]
-        if shown:
-            rows.append((", ".join(shown), command.value))
+    """Return the names of keys and what they do, for people."""
+    # The arrow keys skip through a replay, unless a person drives with them.
+    rows = [("arrows", "drive: steer, accelerate, brake")] if driving else []
+    for command in ViewerCommand:
+        names = [name for name, key in command.keys if name and not (driving and key in DRIVING_KEYS)]
+        if names:
+            rows.append((", ".join(names), command.text))
     return rows
 
 
 _TURN_S, _BACK_S = 0.30, 0.15
-"""s from straight ahead to the full angle while a key is held, and back after it is let go."""
+"""Time from straight ahead to the full angle while a key is held, and back after its release [s]."""
 _GO_S, _ROLL_S, _BRAKE_S = 2.0, 3.0, 0.6
-"""s from 0 to the top speed, from there to 0 with no key held, and with the brake."""
+"""Time from 0 to the top speed, from there to 0 without a key, and with the brake [s]."""
 
 
 class ManualPolicy:
-    """Drives as it is told between two control steps.
+    """A policy that a person controls with the keyboard or a gamepad.
 
     Attributes:
-        keys: turn (-1 right, 0, 1 left) and throttle (-1 brake, 0 let roll, 1 go) of the keyboard.
-        pad: turn -1..1 and throttle -1..1 of a gamepad; None where none is used.
+        keys: Turn (-1 right, 0, 1 left) and throttle (-1 brake, 0 roll, 1 accelerate) of the keyboard.
+        pad: Turn -1..1 and throttle -1..1 of a gamepad; None where none is used.
     """
 
     control_rate_hz = None
 
     def __init__(self, vehicle: VehicleConfig, *, control_dt: float, name: str = "you") -> None:
-        """Stand still, wheels straight; `control_dt` in s."""
+        """Begin at rest with straight wheels; `control_dt` is the length of a control step [s]."""
         self.name = name
         self.sensors: tuple[SensorSpec, ...] = (state_sensor(),)
         self.keys: tuple[float, float] = (0.0, 0.0)
@@ -213,17 +207,20 @@ class ManualPolicy:
         self._turn = self._speed = 0.0
 
     def act(self, observation: Mapping[str, NDArray], /) -> NDArray[np.float32]:
-        """(1, 2) degrees and m/s; the observation is for the others, the person looks at the window."""
+        """Return the steering angle [degrees] and speed [m/s] of the input, shape (1, 2), for any observation."""
         turn, throttle = self.keys if self.pad is None else self.pad
         if self.pad is None:
+            # Keys are all or nothing: the wheels follow at a limited rate, as with a spring-loaded stick.
             reach = self._dt / (_TURN_S if turn != 0.0 else _BACK_S)
             self._turn += float(np.clip(turn - self._turn, -reach, reach))
         else:
+            # A stick is proportional and needs no ramp.
             self._turn = float(np.clip(turn, -1.0, 1.0))
+        # Half the throttle takes twice the time to the top speed; brake and rolling have fixed times.
         seconds = _GO_S / max(throttle, 1e-6) if throttle > 0.0 else -_BRAKE_S if throttle < 0.0 else -_ROLL_S
         self._speed = float(np.clip(self._speed + self._dt / seconds, 0.0, 1.0))
         return np.array([[self._turn * self._steer_max, self._speed * self._speed_max]], np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Stand still again."""
+        """Return to rest with straight wheels."""
         self._turn = self._speed = 0.0

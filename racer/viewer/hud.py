@@ -1,9 +1,4 @@
-"""Text on surfaces: one font, sizes in points of the screen, each label made once.
-
-Where things are in the window, in pixels.
-
-The panel, the time line and the list of keys.
-"""
+"""Draws text on surfaces: fonts and labels, the layout of a window, its panel, time line and list of keys."""
 
 from __future__ import annotations
 
@@ -30,31 +25,37 @@ _LABELS_MAX = 2000
 
 
 class TextRenderer:
-    """Fonts and labels for one scale of the screen."""
+    """Fonts and labels for one scale of the screen; each label is made once.
+
+    Attributes:
+        scale: Pixels of a point.
+    """
 
     def __init__(self, scale: float) -> None:
-        """`scale` is how many pixels a point has."""
+        """Prepare for a screen with `scale` pixels for each point."""
         pygame.font.init()
         self.scale = scale
         self._fonts: dict[int, pygame.font.Font] = {}
         self._labels: dict[tuple[str, int, TextColour], pygame.Surface] = {}
 
     def px(self, points: float) -> int:
-        """Points as pixels."""
+        """Return a length in points as pixels."""
         return round(points * self.scale)
 
     def label(self, text: str, size: int, ink: TextColour = WHITE) -> pygame.Surface:
-        """A picture of a text; `size` in points."""
+        """Return a picture of a text; `size` is its height [points]."""
         key = (text, size, ink)
         if key not in self._labels:
             if len(self._labels) > _LABELS_MAX:
+                # Running times make a new label for every frame: start over rather than grow.
                 self._labels.clear()
             if size not in self._fonts:
+                # pygame's default font is 1.36 times as high as its letters.
                 self._fonts[size] = pygame.font.Font(None, self.px(size * 1.36))
             self._labels[key] = self._fonts[size].render(text, True, ink)
         return self._labels[key]
 
-    def put(
+    def write(
         self,
         surface: pygame.Surface,
         text: str,
@@ -65,13 +66,23 @@ class TextRenderer:
         anchor: str = "left",
         width: int | None = None,
     ) -> int:
-        """Write a line; `at` is its top left, top middle or top right corner by `anchor`.
+        """Write a line of text.
+
+        Args:
+            surface: Surface that is painted.
+            text: The text.
+            size: Height [points].
+            at: Place of its top left, top middle or top right corner [pixels], by `anchor`.
+            ink: Colour.
+            anchor: `left`, `middle` or `right`.
+            width: Largest width [pixels]; a longer text is cut, and ends in dots. None for no limit.
 
         Returns:
-            Its width in pixels. One that is wider than `width` is cut, and ends in dots.
+            Its width [pixels].
         """
         label = self.label(text, size, ink)
         if width is not None and label.get_width() > width:
+            # Letter by letter: fonts are proportional, so the fitting length is not known beforehand.
             while len(text) > 1 and self.label(text + "...", size, ink).get_width() > width:
                 text = text[:-1]
             label = self.label(text + "...", size, ink)
@@ -82,17 +93,18 @@ class TextRenderer:
 
 
 Rect = tuple[int, int, int, int]
-"""Left, top, width, height."""
+"""Left, top, width and height [pixels]."""
 
 SIDE, BAR, PAD = 272, 40, 14
-"""Width of the panel, height of the time line and room around things, at a scale of 1."""
+"""Width of the panel, height of the time line, and margin around parts [points]."""
 _SIDE_LEAST = 760
-"""A window narrower than this has no panel."""
+"""Least width of a window with a panel [points]."""
 _INSET_SHAPE = 0.75
+"""Height over width of the car's camera picture."""
 
 
 class Layout(NamedTuple):
-    """The parts of a window."""
+    """Parts of a window; `side` is None in a narrow one."""
 
     scene: Rect
     side: Rect | None
@@ -101,34 +113,36 @@ class Layout(NamedTuple):
 
 
 def make_layout(width: int, height: int, scale: float) -> Layout:
-    """The parts of a window of this size; `scale` is how many pixels a point has."""
-    side, bar, pad = round(SIDE * scale), round(BAR * scale), round(PAD * scale)
-    if width < _SIDE_LEAST * scale:
-        inset = max(width // 4, 1)
-        return Layout(
-            (0, 0, width, max(height - bar, 1)),
-            None,
-            (0, max(height - bar, 1), width, bar),
-            (max(width - inset - pad, 0), pad, inset, max(round(inset * _INSET_SHAPE), 1)),
-        )
-    inset = side - 2 * pad
-    high = round(inset * _INSET_SHAPE)
+    """Divide a window.
+
+    Args:
+        width: Width [pixels].
+        height: Height [pixels].
+        scale: Pixels of a point.
+    """
+    # A narrow window has no panel, and the camera picture lies over the scene's top right corner.
+    narrow = width < _SIDE_LEAST * scale
+    bar, pad, side = round(BAR * scale), round(PAD * scale), 0 if narrow else round(SIDE * scale)
+    inset_width = max(width // 4, 1) if narrow else side - 2 * pad
+    inset_height = max(round(inset_width * _INSET_SHAPE), 1)
+    bar_top, inset_top = max(height - bar, 1), pad if narrow else max(height - inset_height - pad, 0)
     return Layout(
-        (0, 0, width - side, max(height - bar, 1)),
-        (width - side, 0, side, height),
-        (0, max(height - bar, 1), width - side, bar),
-        (width - side + pad, max(height - high - pad, 0), inset, high),
+        scene=(0, 0, width - side, bar_top),
+        side=None if narrow else (width - side, 0, side, height),
+        bar=(0, bar_top, width - side, bar),
+        inset=(max(width - inset_width - pad, 0), inset_top, inset_width, inset_height),
     )
 
 
 def timeline_fraction_at(bar: Rect, x: int, scale: float) -> float | None:
-    """Which share of the time line is at a column, 0..1; None outside of the line."""
+    """Return the fraction of the time line at a column `x` [pixels], 0..1; None outside of the line."""
     left, _, width, _ = timeline_rect(bar, scale)
+    # A margin at both ends, so that a drag reaches the first and the last row.
     return min(max((x - left) / max(width, 1), 0.0), 1.0) if left - PAD <= x <= left + width + PAD else None
 
 
 def timeline_rect(bar: Rect, scale: float) -> Rect:
-    """The time line inside its bar."""
+    """Return the place of the time line inside its bar; `scale` is pixels of a point."""
     left, top, width, height = bar
     before, after = round(150 * scale), round(84 * scale)
     thick = max(round(4 * scale), 2)
@@ -137,43 +151,52 @@ def timeline_rect(bar: Rect, scale: float) -> Rect:
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineState:
-    """What the time line says."""
+    """State of the time line.
+
+    Attributes:
+        seconds: Simulation time since the start [s].
+        length: Simulation time of all rows [s].
+        speed: Playback speed, as a multiple of real time.
+        paused: True while the clock has no effect.
+        growing: True where rows are still added.
+        ticks: Events of the followed car: fraction of the line, and colour.
+    """
 
     seconds: float
-    """s of simulation since the start."""
     length: float
-    """s that there are."""
     speed: float
     paused: bool
     growing: bool
-    """Whether it goes on."""
     ticks: tuple[tuple[float, TextColour], ...] = ()
-    """Shares of the line at which something happened to the car that is followed."""
 
 
 def event_ticks(rows: NDArray[np.void], car: int) -> tuple[tuple[float, TextColour], ...]:
-    """Where a car completed laps and made faults."""
+    """Return the ticks of a car: the laps that it completed, and its faults."""
     status = rows["status"][:, car]
-    news = np.flatnonzero(status[1:] != status[:-1]) + 1
+    # A status is listed where it begins, not in every row in which a car waits.
+    changes = np.flatnonzero(status[1:] != status[:-1]) + 1
+    # Fractions of the whole line, so that ticks move together while a simulation grows.
     last = max(len(rows) - 1, 1)
     return tuple(
         (int(step) / last, ACCENT if status[step] == EpisodeStatus.LAP_COMPLETE else ALARM)
-        for step in news
+        for step in changes
         if status[step] >= EpisodeStatus.LAP_COMPLETE
     )
 
 
 def time_text(seconds: float) -> str:
-    """12.34, and 1:02.34 from a minute on."""
+    """Return a time [s] as text: 12.34, and 1:02.34 from a minute on."""
     minutes, rest = divmod(max(seconds, 0.0), 60.0)
     return f"{int(minutes)}:{rest:05.2f}" if minutes >= 1.0 else f"{rest:.2f}"
 
 
 def lap_reward(moment: Moment, car: int) -> float:
-    """The rewards of a car's lap so far."""
+    """Return the sum of the rewards of a car's lap so far."""
     time = moment.past["lap_time"][:, car]
-    began = np.flatnonzero(np.diff(time) < 0.0)
-    first = int(began[-1]) + 1 if len(began) else 0
+    # Lap time falls back only where a lap begins.
+    lap_ends = np.flatnonzero(np.diff(time) < 0.0)
+    first = int(lap_ends[-1]) + 1 if len(lap_ends) else 0
+    # A car that waits keeps its last reward; its lap time does not rise then.
     driven = np.diff(time[first:], prepend=0.0) > 0.0
     return float(moment.past["reward"][first:, car][driven].sum())
 
@@ -181,10 +204,19 @@ def lap_reward(moment: Moment, car: int) -> float:
 def draw_panel(
     surface: pygame.Surface, box: Rect, texts: TextRenderer, stage: Stage, moment: Moment, follow: int, room: int
 ) -> list[tuple[pygame.Rect, int]]:
-    """The car that is followed, and all cars by rank; `room` pixels at the bottom stay free.
+    """Draw the panel: the followed car, and all cars by rank.
+
+    Args:
+        surface: Surface that is painted.
+        box: Place of the panel.
+        texts: Fonts and labels.
+        stage: What does not change.
+        moment: What moves.
+        follow: Number of the followed car.
+        room: Height at the bottom that stays free [pixels].
 
     Returns:
-        Where each car's line is.
+        Place and car of each line of the ranking.
     """
     left, top, width, height = box
     pygame.draw.rect(surface, PANEL, box)
@@ -192,11 +224,11 @@ def draw_panel(
     pad = texts.px(14)
     x, right, y = left + pad, left + width - pad, top + pad
     inside = right - x
-    texts.put(surface, stage.track.name, 11, (x, y), DIM, width=inside)
+    texts.write(surface, stage.track.name, 11, (x, y), DIM, width=inside)
     y += texts.px(22)
     row = moment.rows[follow]
     pygame.draw.rect(surface, stage.colour(follow), (x, y, texts.px(6), texts.px(17)))
-    texts.put(surface, stage.cars[follow].name, 14, (x + texts.px(13), y), width=inside - texts.px(13))
+    texts.write(surface, stage.cars[follow].name, 14, (x + texts.px(13), y), width=inside - texts.px(13))
     y += texts.px(28)
     y = _draw_facts(surface, texts, (x, right, y), stage, moment, follow)
     y = _draw_bars(surface, texts, (x, right, y), stage, row)
@@ -208,14 +240,17 @@ def draw_panel(
 def _draw_facts(
     surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int, int], stage: Stage, moment: Moment, car: int
 ) -> int:
+    """Draw lap time, status, best lap, faults and rewards of a car; return the next free row [pixels]."""
     x, right, y = span
     row = moment.rows[car]
     word = status_text(row)
-    texts.put(surface, time_text(float(row["lap_time"])), 26, (x, y))
-    texts.put(
+    texts.write(surface, time_text(float(row["lap_time"])), 26, (x, y))
+    texts.write(
         surface, f"lap {int(row['laps']) + (word != 'lap complete')}", 13, (right, y + texts.px(1)), anchor="right"
     )
-    texts.put(surface, word, 11, (right, y + texts.px(19)), ALARM if word != "lap complete" else ACCENT, anchor="right")
+    texts.write(
+        surface, word, 11, (right, y + texts.px(19)), ALARM if word != "lap complete" else ACCENT, anchor="right"
+    )
     y += texts.px(40)
     best = float(row["best"])
     facts: list[tuple[str, str]] = [
@@ -227,15 +262,23 @@ def _draw_facts(
     if stage.cars[car].rewarded:
         facts.append(("reward", f"{float(row['reward']):.2f}   lap {lap_reward(moment, car):.1f}"))
     for key, value in facts:
-        texts.put(surface, key, 12, (x, y), DIM)
-        texts.put(surface, value, 12, (right, y), anchor="right")
+        _write_pair(surface, texts, span[:2], y, key, value)
         y += texts.px(20)
     return y + texts.px(2)
+
+
+def _write_pair(
+    surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int], y: int, key: str, value: str
+) -> None:
+    """Write a key at the left end of a span and its value at the right end."""
+    texts.write(surface, key, 12, (span[0], y), DIM)
+    texts.write(surface, value, 12, (span[1], y), anchor="right")
 
 
 def _draw_bars(
     surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int, int], stage: Stage, row: NDArray[np.void]
 ) -> int:
+    """Draw bars of speed, progress and steering; return the next free row [pixels]."""
     x, right, y = span
     top = max(stage.vehicle.speed_max, 1e-6)
     steer = stage.vehicle.steer_max_deg
@@ -246,27 +289,28 @@ def _draw_bars(
             "steering",
             f"{float(np.degrees(row['steer'])):+.0f}°",
             0.5,
+            # Steering is positive to the left, so a left turn fills the bar from its middle to the left.
             0.5 - float(np.degrees(row["steer"])) / steer / 2.0,
             0.5 - float(row["steer_command"]) / steer / 2.0,
         ),
     )
-    for key, value, start, end, wanted in bars:
-        texts.put(surface, key, 12, (x, y), DIM)
-        texts.put(surface, value, 12, (right, y), anchor="right")
+    for key, value, start, end, command in bars:
+        _write_pair(surface, texts, span[:2], y, key, value)
         y += texts.px(18)
-        _draw_bar(surface, (x, y, right - x, texts.px(5)), start, end, wanted, texts.px(2))
+        _draw_bar(surface, (x, y, right - x, texts.px(5)), start, end, command, texts.px(2))
         y += texts.px(13)
     return y
 
 
-def _draw_bar(surface: pygame.Surface, box: Rect, start: float, end: float, wanted: float | None, tick: int) -> None:
-    """A bar from one share of its width to another, with a tick at a third."""
+def _draw_bar(surface: pygame.Surface, box: Rect, start: float, end: float, command: float | None, tick: int) -> None:
+    """Draw a bar from one fraction of its width to another, with a tick at the fraction of the command."""
     left, top, width, height = box
     pygame.draw.rect(surface, PANEL_EDGE, box)
+    # Clipped: measured values may lie slightly beyond the vehicle's limits.
     low, high = sorted((min(max(start, 0.0), 1.0), min(max(end, 0.0), 1.0)))
     pygame.draw.rect(surface, ACCENT, (left + round(low * width), top, max(round((high - low) * width), 1), height))
-    if wanted is not None:
-        at = left + round(min(max(wanted, 0.0), 1.0) * (width - tick))
+    if command is not None:
+        at = left + round(min(max(command, 0.0), 1.0) * (width - tick))
         pygame.draw.rect(surface, WHITE, (at, top - tick, tick, height + 2 * tick))
 
 
@@ -279,53 +323,54 @@ def _draw_ranks(
     follow: int,
     bottom: int,
 ) -> list[tuple[pygame.Rect, int]]:
+    """Draw the cars by rank down to `bottom` [pixels]; return place and car of each line."""
     x, right, y = span
     step = texts.px(23)
     lines: list[tuple[pygame.Rect, int]] = []
     for place, car in enumerate(rank_cars(moment.rows), 1):
+        # Cars that do not fit above the camera picture are left out.
         if y + step > bottom:
             break
         row = moment.rows[car]
         lines.append((pygame.Rect(x, y - texts.px(4), right - x, step), car))
         ink: TextColour = WHITE if car == follow else DIM
-        texts.put(surface, str(place), 12, (x + texts.px(8), y), FAINT if car != follow else WHITE, anchor="middle")
+        texts.write(surface, str(place), 12, (x + texts.px(8), y), FAINT if car != follow else WHITE, anchor="middle")
         pygame.draw.rect(surface, stage.colour(car), (x + texts.px(20), y + texts.px(1), texts.px(5), texts.px(13)))
         word = status_text(row)
-        best = float(row["best"])
-        told = word or f"{int(row['laps'])} + {float(row['progress']):.0f} %"
+        value = word or f"{int(row['laps'])} + {float(row['progress']):.0f} %"
         if word == "lap complete":
-            told = time_text(best)
-        wide = texts.put(
-            surface, told, 12, (right, y), ALARM if word and word != "lap complete" else ink, anchor="right"
+            value = time_text(float(row["best"]))
+        wide = texts.write(
+            surface, value, 12, (right, y), ALARM if word and word != "lap complete" else ink, anchor="right"
         )
         name = x + texts.px(32)
-        texts.put(surface, stage.cars[car].name, 12, (name, y), ink, width=right - name - wide - texts.px(8))
+        texts.write(surface, stage.cars[car].name, 12, (name, y), ink, width=right - name - wide - texts.px(8))
         y += step
     return lines
 
 
 def draw_timeline(surface: pygame.Surface, box: Rect, texts: TextRenderer, clock: TimelineState) -> None:
-    """The time line: where it is, how much there is, how fast it goes."""
+    """Draw the time line: position, length and speed of the playback."""
     left, top, width, _ = box
     pygame.draw.rect(surface, PANEL, box)
     pygame.draw.line(surface, PANEL_EDGE, (left, top), (left + width, top))
     x, y, long, thick = timeline_rect(box, texts.scale)
     middle = y + thick // 2
     _draw_state_sign(surface, texts, (left + texts.px(14), middle), clock.paused)
-    told = time_text(clock.seconds) + ("" if clock.growing else f" / {time_text(clock.length)}")
-    texts.put(surface, told, 12, (left + texts.px(36), middle - texts.px(8)))
+    position = time_text(clock.seconds) + ("" if clock.growing else f" / {time_text(clock.length)}")
+    texts.write(surface, position, 12, (left + texts.px(36), middle - texts.px(8)))
     pygame.draw.rect(surface, PANEL_EDGE, (x, y, long, thick))
     for at, ink in clock.ticks:
         pygame.draw.rect(surface, ink, (x + round(at * long) - texts.px(1), y - texts.px(6), texts.px(2), texts.px(5)))
-    share = clock.seconds / clock.length if clock.length > 0.0 else 1.0
-    pygame.draw.rect(surface, ACCENT, (x, y, round(share * long), thick))
-    pygame.draw.circle(surface, WHITE, (x + round(share * long), middle), texts.px(5))
-    texts.put(surface, f"x{clock.speed:g}", 12, (left + width - texts.px(66), middle - texts.px(8)), DIM)
-    texts.put(surface, "F1", 12, (left + width - texts.px(14), middle - texts.px(8)), FAINT, anchor="right")
+    done = round((clock.seconds / clock.length if clock.length > 0.0 else 1.0) * long)
+    pygame.draw.rect(surface, ACCENT, (x, y, done, thick))
+    pygame.draw.circle(surface, WHITE, (x + done, middle), texts.px(5))
+    texts.write(surface, f"x{clock.speed:g}", 12, (left + width - texts.px(66), middle - texts.px(8)), DIM)
+    texts.write(surface, "F1", 12, (left + width - texts.px(14), middle - texts.px(8)), FAINT, anchor="right")
 
 
 def _draw_state_sign(surface: pygame.Surface, texts: TextRenderer, at: tuple[int, int], paused: bool) -> None:
-    """Two strokes while it stands still, a triangle while it goes."""
+    """Draw two bars while paused, a triangle while playing."""
     x, y = at
     size = texts.px(6)
     if paused:
@@ -336,33 +381,34 @@ def _draw_state_sign(surface: pygame.Surface, texts: TextRenderer, at: tuple[int
 
 
 def draw_help(surface: pygame.Surface, box: Rect, texts: TextRenderer, lines: list[tuple[str, str]]) -> None:
-    """The list of keys, over the scene."""
+    """Draw the list of keys over the scene; `lines` holds the names of keys and what they do."""
     step, pad = texts.px(22), texts.px(22)
+    # Two columns of equal length, rounded up.
     rows = -(-len(lines) // 2)
     keys = texts.px(104)
     column = keys + texts.px(210)
     width, height = min(2 * column + 2 * pad, box[2]), min(rows * step + 2 * pad + texts.px(26), box[3])
     panel = pygame.Surface((width, height), pygame.SRCALPHA)
     panel.fill((*PANEL, 235))
-    texts.put(panel, "Keys", 15, (pad, pad - texts.px(4)))
-    for k, (key, told) in enumerate(lines):
+    texts.write(panel, "Keys", 15, (pad, pad - texts.px(4)))
+    for k, (key, text) in enumerate(lines):
         x, y = pad + column * (k // rows), pad + texts.px(26) + step * (k % rows)
-        texts.put(panel, key, 12, (x, y), ACCENT)
-        texts.put(panel, told, 12, (x + keys, y))
+        texts.write(panel, key, 12, (x, y), ACCENT)
+        texts.write(panel, text, 12, (x + keys, y))
     surface.blit(panel, (box[0] + (box[2] - width) // 2, box[1] + (box[3] - height) // 2))
 
 
 def draw_waiting(surface: pygame.Surface, texts: TextRenderer, seconds: int, *, closing: bool) -> None:
-    """What an empty window says while kernels are compiled; for the first second nothing."""
+    """Draw the empty window while kernels are compiled, with a text after the first second."""
     surface.fill(PANEL)
-    told = "closing" if closing else f"compiling, once after an installation: {seconds} s"
+    text = "closing" if closing else f"compiling, once after an installation: {seconds} s"
     if seconds or closing:
-        label = texts.label(told, 14, WHITE)
+        label = texts.label(text, 14, WHITE)
         surface.blit(label, label.get_rect(center=surface.get_rect().center))
 
 
 def draw_note(surface: pygame.Surface, box: Rect, texts: TextRenderer, note: str, *, top: bool = False) -> None:
-    """A line at the bottom of the scene, or at its top."""
+    """Draw a line of text at the bottom of the scene, or at its top."""
     label = texts.label(note, 13, WHITE)
     pad = texts.px(10)
     panel = pygame.Surface((label.get_width() + 2 * pad, label.get_height() + pad), pygame.SRCALPHA)

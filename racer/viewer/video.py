@@ -1,4 +1,4 @@
-"""A replay as a film, without a display: mp4 through imageio-ffmpeg, GIF through Pillow."""
+"""Writes a replay as a film, without a display: mp4 through imageio-ffmpeg, GIF through Pillow."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from racer.viewer.playback import Playback, PlaybackSource
 
 SUFFIXES = (".mp4", ".gif")
 _HOLD_S = 1.0
-"""s for which the last picture stays."""
+"""Time for which the last picture stays [s]."""
 _POINTS = 1280
-"""Width of a film whose text has the window's size."""
+"""Width of a film whose text has the size of the window's text [pixels]."""
 ProgressCallback = Callable[[float], None]
 
 
 def render_frames(
     source: PlaybackSource, *, size: tuple[int, int], frames_per_s: float, speed: float, choices: ViewOptions
 ) -> Iterator[NDArray[np.uint8]]:
-    """The pictures of a source that ends, (H, W, 3) uint8, one after the other.
+    """Yield the pictures of a replay, shape (H, W, 3), uint8.
 
     Args:
-        source: a replay.
-        size: width and height in pixels.
-        frames_per_s: pictures a second.
-        speed: times real time.
-        choices: what is shown.
+        source: A replay.
+        size: Width and height [pixels].
+        frames_per_s: Pictures of each second.
+        speed: Speed as a multiple of real time.
+        choices: What is shown.
     """
     painter = Painter(source.stage, scale=max(size[0] / _POINTS, 0.5))
     playback, surface = Playback(source), pygame.Surface(size)
     dt, steps = source.stage.control_dt, len(source.rows) - 1
     ticks = event_ticks(source.rows, choices.follow)
     for k in range(frame_count(source, frames_per_s=frames_per_s, speed=speed)):
+        # Beyond the last row `seek` stays there, which holds the last picture.
         playback.seek(k * speed / frames_per_s / dt)
         clock = TimelineState(
             seconds=playback.at * dt, length=steps * dt, speed=speed, paused=False, growing=False, ticks=ticks
@@ -55,7 +56,7 @@ def render_frames(
 
 
 def frame_count(source: PlaybackSource, *, frames_per_s: float, speed: float) -> int:
-    """How many pictures a film of a source has."""
+    """Return the number of pictures of a film of a source."""
     seconds = (len(source.rows) - 1) * source.stage.control_dt / speed
     return math.ceil((seconds + _HOLD_S) * frames_per_s)
 
@@ -68,51 +69,53 @@ def write_video(
     frames_per_s: float = 30.0,
     speed: float = 1.0,
     choices: ViewOptions | None = None,
-    tell: ProgressCallback = lambda share: None,
+    report: ProgressCallback = lambda fraction: None,
 ) -> None:
     """Write a film, whole or not at all.
 
     Args:
-        path: ends in .mp4 or .gif.
-        source: a replay.
-        size: width and height in pixels; made even for an mp4.
-        frames_per_s: pictures a second; a GIF can have 50 at most.
-        speed: times real time.
-        choices: what is shown.
-        tell: told which share is done.
+        path: File that ends in .mp4 or .gif.
+        source: A replay.
+        size: Width and height [pixels]; odd numbers are reduced by 1.
+        frames_per_s: Pictures of each second; a GIF has 50 at most.
+        speed: Speed as a multiple of real time.
+        choices: What is shown; None for the default view.
+        report: Called with the fraction that is done after each picture.
 
     Raises:
-        ConfigError: another kind of file.
+        ConfigError: The path has another ending.
         MissingExtra: imageio-ffmpeg or Pillow is not installed.
     """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ConfigError(f"A film is {' or '.join(SUFFIXES)}, not `{path.name}`; name one with -o race.mp4")
+    # H.264 with 4:2:0 colours needs even sizes.
     size = (size[0] // 2 * 2, size[1] // 2 * 2)
     if kind == ".gif":
+        # GIF stores frame times in hundredths of a second, and players slow down those below 2.
         frames_per_s = min(frames_per_s, 50.0)
     count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
 
-    def told() -> Iterator[NDArray[np.uint8]]:
-        made = render_frames(
-            source, size=size, frames_per_s=frames_per_s, speed=speed, choices=choices or ViewOptions()
-        )
-        for k, frame in enumerate(made, 1):
+    def reported() -> Iterator[NDArray[np.uint8]]:
+        options = choices or ViewOptions()
+        frames = render_frames(source, size=size, frames_per_s=frames_per_s, speed=speed, choices=options)
+        for k, frame in enumerate(frames, 1):
             yield frame
-            tell(k / count)
+            report(k / count)
 
     if kind == ".gif":
-        _write_gif(path, told(), frames_per_s)
+        _write_gif(path, reported(), frames_per_s)
     else:
-        _write_mp4(path, told(), size, frames_per_s)
+        _write_mp4(path, reported(), size, frames_per_s)
 
 
-def _write_mp4(path: Path, made: Iterator[NDArray[np.uint8]], size: tuple[int, int], frames_per_s: float) -> None:
+def _write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int], frames_per_s: float) -> None:
     try:
         import imageio_ffmpeg
     except ImportError:
         raise MissingExtra("Making an mp4", "view") from None
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A separate name in the same folder, so that the finished film appears at once.
     fresh = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp.mp4")
     writer: Any = imageio_ffmpeg.write_frames(
         str(fresh),
@@ -125,23 +128,24 @@ def _write_mp4(path: Path, made: Iterator[NDArray[np.uint8]], size: tuple[int, i
         quality=None,
     )
     try:
-        fresh.touch()  # so that a folder without permission is told by the system, not by ffmpeg
+        fresh.touch()  # so that the system reports a folder without permission, in place of ffmpeg
         writer.send(None)
-        for frame in made:
+        for frame in frames:
             try:
                 writer.send(frame)
-            except OSError:  # the pipe is broken; what ffmpeg said stands above
+            except OSError:  # the pipe is broken; ffmpeg has printed why
                 raise RacerError(f"{path} was not written: ffmpeg ended early") from None
         writer.close()
         fresh.replace(path)
     except BaseException:
+        # Also for an interrupt: the unfinished file is removed.
         with contextlib.suppress(OSError):
             writer.close()
         fresh.unlink(missing_ok=True)
         raise
 
 
-def _write_gif(path: Path, made: Iterator[NDArray[np.uint8]], frames_per_s: float) -> None:
+def _write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], frames_per_s: float) -> None:
     try:
         from PIL import Image
     except ImportError:
@@ -149,8 +153,9 @@ def _write_gif(path: Path, made: Iterator[NDArray[np.uint8]], frames_per_s: floa
     import io
 
     # One palette for all pictures, from the first: without it colours flicker.
-    first = Image.fromarray(next(made)).quantize(255, dither=Image.Dither.NONE)
-    rest = (Image.fromarray(frame).quantize(palette=first, dither=Image.Dither.NONE) for frame in made)
+    first = Image.fromarray(next(frames)).quantize(255, dither=Image.Dither.NONE)
+    # A generator: pictures are made while the GIF is written, one at a time.
+    rest = (Image.fromarray(frame).quantize(palette=first, dither=Image.Dither.NONE) for frame in frames)
     buffer = io.BytesIO()
     first.save(
         buffer, "GIF", save_all=True, append_images=rest, duration=round(1000.0 / frames_per_s), loop=0, optimize=False

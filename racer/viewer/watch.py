@@ -197,7 +197,7 @@ def make_film(
         source = ReplaySource(source.replay())
     options.follow = min(follow, len(source.stage.cars)) - 1
     rate = min(fps or 15.0, GIF_RATE_MAX) if gif else fps or 30.0
-    write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, tell=report)
+    write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, report=report)
     count = frame_count(source, frames_per_s=rate, speed=speed)
     return count, count / rate
 

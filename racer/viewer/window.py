@@ -1,4 +1,4 @@
-"""The window: events become commands, time passes, a moment is drawn."""
+"""Opens the window: turns events into commands, lets time pass, and draws frames."""
 
 from __future__ import annotations
 
@@ -33,20 +33,24 @@ from racer.viewer.playback import Playback, PlaybackSource
 SIZE = (1280, 800)
 FRAMES_PER_S = 60
 _DENSE_ROWS = 1800
-"""A screen of more rows is taken for one with two pixels to a point."""
+"""Rows from which a screen is taken to have two pixels for each point."""
 _NOTE_S = 3.0
+"""Time for which a note is shown [s]."""
 _TICK_MAX_S = 0.25
-"""A frame that took longer counts as this: a window that was dragged does not jump ahead."""
+"""Longest time that a frame advances the clock [s]: a window that was dragged does not jump ahead."""
 _DEAD_ZONE = 0.08
-_PREPARE_LOOK_S = 0.02
+"""Deflection of a gamepad's stick that counts as none, of a full deflection of 1."""
+_PREPARE_POLL_S = 0.02
+"""Time between two checks of the window's events while views are prepared [s]."""
 
 
 class ViewerWindow:
-    """One window on one source.
+    """A window that shows one source.
 
     Attributes:
-        playback: where it stands.
-        choices: what is shown.
+        playback: Position in the source.
+        choices: Chosen view, car and overlays.
+        closed: True after the window was closed.
     """
 
     def __init__(
@@ -62,15 +66,15 @@ class ViewerWindow:
         """Open the window.
 
         Args:
-            source: what is watched.
-            size: points.
-            scale: pixels of a point; None: by the screen.
-            person: who is told what the keyboard and the first gamepad say.
-            folder: where pictures are saved; None: the working directory.
-            clock: s.
+            source: What is shown.
+            size: Width and height [points].
+            scale: Pixels of a point; None chooses by the screen.
+            person: Policy that receives the input of the keyboard and the gamepads.
+            folder: Folder for saved pictures; None for the working directory.
+            clock: Returns the time [s].
 
         Raises:
-            RacerError: there is no display.
+            RacerError: No display is found.
         """
         _open_display()
         scale = _density() if scale is None else scale
@@ -88,10 +92,11 @@ class ViewerWindow:
         pygame.display.set_caption(f"racer: {source.stage.track.name}")
         if person is not None:
             pygame.joystick.init()
+            # The person's car is the last one.
             self.choices.follow = len(source.stage.cars) - 1
 
     def run(self) -> None:
-        """Show it until the window is closed."""
+        """Draw frames until the window is closed."""
         try:
             self.prepare()
             pace, last = pygame.time.Clock(), self._clock()
@@ -104,12 +109,12 @@ class ViewerWindow:
             pygame.quit()
 
     def prepare(self) -> None:
-        """Draw each view once out of sight and go on by a control step, while the window answers.
+        """Draw each view once off the screen and drive a control step, while the window still reacts.
 
-        The first time after an installation that compiles for up to a minute, and the window says so. Who closes it
-        meanwhile waits no longer than for the part that is being compiled.
+        After an installation this compiles for up to a minute, and the window shows it. Closing the window meanwhile
+        waits only for the part that is being compiled.
         """
-        failed: list[BaseException] = []
+        errors: list[BaseException] = []
 
         def work() -> None:
             try:
@@ -117,29 +122,31 @@ class ViewerWindow:
                     if self.closed:
                         return
                 self.playback.source.step()
-            except BaseException as error:  # raised below, where the window's own errors are
-                failed.append(error)
+            except BaseException as error:  # raised below, in the thread of the window
+                errors.append(error)
 
-        # No daemon: a process that ends while LLVM works in a thread may crash.
+        # Not a daemon thread: a process that ends while LLVM works in a thread may crash.
         thread = threading.Thread(target=work, name="racer-prepare")
         thread.start()
-        began, shown = time.perf_counter(), -1
+        started, shown = time.perf_counter(), -1
         texts = TextRenderer(self._painter.texts.scale)
         while thread.is_alive():
+            # Other events stay in the queue for the first frame.
             for event in pygame.event.get([pygame.QUIT, pygame.KEYDOWN]):
                 quits = event.type == pygame.QUIT or command_for_key(event.key) is ViewerCommand.QUIT
                 self.closed = self.closed or quits
-            waited = int(time.perf_counter() - began)
+            # Drawn once a second, since drawing takes processor time from the compiler.
+            waited = int(time.perf_counter() - started)
             if waited != shown:
                 draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
                 pygame.display.flip()
                 shown = waited
-            thread.join(_PREPARE_LOOK_S)
-        if failed:
-            raise failed[0]
+            thread.join(_PREPARE_POLL_S)
+        if errors:
+            raise errors[0]
 
     def frame(self, seconds: float) -> None:
-        """Do what the person did, let `seconds` pass, and draw."""
+        """Handle input, let the given time [s] pass, and draw."""
         for event in pygame.event.get():
             self._handle(event)
         if self._person is not None:
@@ -151,7 +158,7 @@ class ViewerWindow:
         pygame.display.flip()
 
     def draw(self) -> None:
-        """Draw the moment."""
+        """Draw the current moment."""
         source, playback = self.playback.source, self.playback
         dt, rows = source.stage.control_dt, source.rows
         clock = TimelineState(
@@ -163,16 +170,15 @@ class ViewerWindow:
             ticks=event_ticks(rows, min(self.choices.follow, len(source.stage.cars) - 1)),
         )
         keys = list_keys(driving=self._person is not None)
-        self._painter.draw(
-            pygame.display.get_surface(), playback.moment(), self.choices, clock, keys=keys, wishes=self._wishes()
-        )
+        surface, probabilities = pygame.display.get_surface(), self._action_probabilities()
+        self._painter.draw(surface, playback.moment(), self.choices, clock, keys=keys, probabilities=probabilities)
 
-    def tell(self, note: str) -> None:
-        """Show a line for a while."""
+    def show_note(self, note: str) -> None:
+        """Show a line for three seconds."""
         self.choices.note, self._note_until = note, self._clock() + _NOTE_S
 
-    def do(self, command: ViewerCommand) -> None:
-        """Do what a command says."""
+    def run_command(self, command: ViewerCommand) -> None:
+        """Carry out a command."""
         if command is ViewerCommand.QUIT:
             self.closed = True
         elif command is ViewerCommand.SCREENSHOT:
@@ -184,7 +190,9 @@ class ViewerWindow:
             apply_command(command, self.choices, self.playback)
             stage = self.playback.source.stage
             if command is ViewerCommand.HEAT and not any(car.rewarded for car in stage.cars):
-                self.tell("there are no rewards to show; `racer watch --reward NAME` asks a reward function")
+                self.show_note(
+                    "there are no rewards to show; choose a reward function with `racer watch --reward NAME`"
+                )
 
     def _handle(self, event: pygame.event.Event) -> None:
         match event.type:
@@ -193,15 +201,18 @@ class ViewerWindow:
             case pygame.KEYDOWN:
                 self._held.add(event.key)
                 command = command_for_key(event.key, driving=self._person is not None)
+                # Shift and tab, as in other programs.
                 if command is ViewerCommand.FOLLOW_NEXT and event.mod & pygame.KMOD_SHIFT:
                     command = ViewerCommand.FOLLOW_PREVIOUS
                 if command is not None:
-                    self.do(command)
+                    self.run_command(command)
             case pygame.KEYUP:
                 self._held.discard(event.key)
             case pygame.WINDOWFOCUSLOST:
+                # The window receives no release of a key that is let go elsewhere.
                 self._held.clear()
             case pygame.MOUSEBUTTONDOWN if event.button == 1:
+                # A press on the time line starts a drag; a press on a name follows that car.
                 self._dragging = self._on_bar(event.pos)
                 self._scrub(event.pos)
                 car = self._painter.car_at(event.pos)
@@ -211,8 +222,9 @@ class ViewerWindow:
             case pygame.MOUSEMOTION:
                 self._scrub(event.pos)
             case pygame.MOUSEWHEEL:
-                self.do(ViewerCommand.ZOOM_IN if event.y > 0 else ViewerCommand.ZOOM_OUT)
+                self.run_command(ViewerCommand.ZOOM_IN if event.y > 0 else ViewerCommand.ZOOM_OUT)
             case pygame.JOYDEVICEADDED if self._person is not None:
+                # Kept, since pygame closes a joystick whose object is collected.
                 pad = pygame.joystick.Joystick(event.device_index)
                 self._pads[pad.get_instance_id()] = pad
             case pygame.JOYDEVICEREMOVED:
@@ -223,49 +235,51 @@ class ViewerWindow:
         return left <= at[0] < left + width and top <= at[1] < top + height
 
     def _scrub(self, at: tuple[int, int]) -> None:
-        """Go where the time line is held."""
+        """Move to the place at which the time line is held."""
         if not self._dragging:
             return
         layout = self._painter.layout(pygame.display.get_surface().get_size())
-        share = timeline_fraction_at(layout.bar, at[0], self._painter.texts.scale)
-        if share is not None:
-            self.playback.seek(share * (len(self.playback.source.rows) - 1))
+        fraction = timeline_fraction_at(layout.bar, at[0], self._painter.texts.scale)
+        if fraction is not None:
+            self.playback.seek(fraction * (len(self.playback.source.rows) - 1))
 
     def _drive(self, person: ManualPolicy) -> None:
         held = self._held
         turn = (pygame.K_LEFT in held) - (pygame.K_RIGHT in held)
-        throttle = (pygame.K_UP in held) - (pygame.K_DOWN in held)
-        person.keys = (float(turn), float(throttle))
+        throttle = float((pygame.K_UP in held) - (pygame.K_DOWN in held))
+        person.keys = (float(turn), throttle)
         person.pad = None
         for pad in self._pads.values():
+            # Axes 5 and 2 are the triggers, -1 released to 1 pressed; a pad without them drives by axis 1, up negative.
             steer = pad.get_axis(0)
-            go = pad.get_axis(5) if pad.get_numaxes() > 5 else -1.0
-            brake = pad.get_axis(2) if pad.get_numaxes() > 5 else -1.0
-            throttle_axis = 0.5 * (go - brake) if pad.get_numaxes() > 5 else -pad.get_axis(1)
-            if abs(steer) > _DEAD_ZONE or abs(throttle_axis) > _DEAD_ZONE:
-                person.pad = (-steer, throttle_axis)
+            throttle = 0.5 * (pad.get_axis(5) - pad.get_axis(2)) if pad.get_numaxes() > 5 else -pad.get_axis(1)
+            if abs(steer) > _DEAD_ZONE or abs(throttle) > _DEAD_ZONE:
+                person.pad = (-steer, throttle)
 
-    def _wishes(self) -> NDArray[np.float64] | None:
-        """What the followed car's policy thinks of its actions, where it stands at the newest step."""
-        wishes = getattr(self.playback.source, "wishes", None)
-        if wishes is None or Overlay.WANTS not in self.choices.overlays:
+    def _action_probabilities(self) -> NDArray[np.float64] | None:
+        """Return the action probabilities of the followed car; None where they are not shown or not of this moment."""
+        probabilities = getattr(self.playback.source, "action_probabilities", None)
+        if probabilities is None or Overlay.WANTS not in self.choices.overlays:
             return None
+        # The policy's outputs exist for the newest step only; playback trails it by up to two steps.
         newest = self.playback.at > len(self.playback.source.rows) - 3
-        return wishes(min(self.choices.follow, len(self.playback.source.stage.cars) - 1)) if newest else None
+        return probabilities(min(self.choices.follow, len(self.playback.source.stage.cars) - 1)) if newest else None
 
     def _save_picture(self) -> None:
+        # Through memory, so that a full disk leaves no half picture.
         buffer = io.BytesIO()
         pygame.image.save(pygame.display.get_surface(), buffer, "picture.png")
         stem = f"racer-{datetime.now():%Y%m%d-%H%M%S}"
         path, tail = self._folder / f"{stem}.png", 2
+        # Several pictures within one second get numbers.
         while path.exists():
             path, tail = self._folder / f"{stem}-{tail}.png", tail + 1
         try:
             write_atomically(path, buffer.getvalue())
         except OSError as error:
-            self.tell(f"{path} cannot be written: {error.strerror}")
+            self.show_note(f"{path} cannot be written: {error.strerror}")
             return
-        self.tell(f"saved {path}")
+        self.show_note(f"saved {path}")
 
     def _set_mode(self) -> None:
         flags = pygame.FULLSCREEN if self._full else pygame.RESIZABLE
@@ -276,13 +290,14 @@ class ViewerWindow:
 
 
 def _open_display() -> None:
-    """Start the display.
+    """Start pygame's display.
 
     Raises:
-        RacerError: there is none.
+        RacerError: No display is found.
     """
     named = os.environ.get("SDL_VIDEODRIVER")
     screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    # Without a screen SDL may take its offscreen driver, and the window would open unseen.
     if sys.platform.startswith("linux") and not named and not any(os.environ.get(key) for key in screens):
         raise RacerError(_no_display("neither DISPLAY nor WAYLAND_DISPLAY is set"))
     try:
@@ -292,7 +307,7 @@ def _open_display() -> None:
 
 
 def _no_display(why: str) -> str:
-    return f"There is no display to open a window on ({why}); `racer video` makes a film without one"
+    return f"No display to open a window on ({why}); `racer video` makes a film without one"
 
 
 def _density() -> float:

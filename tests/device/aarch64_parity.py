@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from racer.bundle import read_bundle
-from racer.car.bench import CarNetwork
 from racer.car.camera.lens import make_remap
 from racer.car.models.parity import check_in_process
 from racer.config.env import CameraConfig
 from racer.config.network import PreprocessConfig
 from racer.contract import camera_sensor
+from racer.policy.onnx import OnnxPolicy
 from racer.preprocess import Preprocessor
 
 FRAMES = 50
@@ -75,7 +75,7 @@ def remapped():
 def answers(path):
     """Actions of a camera bundle for the pictures, as shares of their range."""
     bundle = read_bundle(path)
-    network, space = CarNetwork(bundle), bundle.contract.action_space
+    network, space = OnnxPolicy(bundle), bundle.contract.action_space
     shots = {spec.name: pictures(spec.shape) for spec in bundle.contract.sensors}
     actions = [network.act({name: each[k : k + 1] for name, each in shots.items()})[0] for k in range(FRAMES)]
     return np.stack(actions) / np.maximum(np.subtract(space.high, space.low), 1e-6)

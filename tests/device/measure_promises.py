@@ -17,12 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
-
-from car_processes import Car, Sleeper, wait_for
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from racer.car.actuator.sim_chip import BusFault, read_fault_log
 from racer.car.actuator.states import ActuatorState
+from support.car_processes import Car, Sleeper, wait_for
 
 MS = 1_000_000
 AT_ONCE = 8

@@ -31,19 +31,27 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {
     "state_machine": (
         "racer.car.actuator.state_machine",
-        ["tests/car/test_car_machine.py", "tests/car/test_car_server.py", "tests/car/test_car_machine_invariants.py"],
+        [
+            "tests/car/actuator/test_state_machine.py",
+            "tests/car/actuator/test_server.py",
+            "tests/car/actuator/test_state_machine_invariants.py",
+        ],
     ),
     "limits": (
         "racer.car.actuator.limits",
-        ["tests/car/test_car_calibration.py", "tests/car/test_car_machine.py", "tests/car/test_car_bus.py"],
+        [
+            "tests/car/calibration/test_calibration.py",
+            "tests/car/actuator/test_state_machine.py",
+            "tests/car/actuator/test_drivers.py",
+        ],
     ),
-    "log": ("racer.car.actuator.log", ["tests/car/test_car_journal.py"]),
-    "gate": ("racer.car.gate", ["tests/car/test_car_gate.py"]),
+    "log": ("racer.car.actuator.log", ["tests/car/actuator/test_log.py"]),
+    "gate": ("racer.car.gate", ["tests/car/test_gate.py"]),
     "calibrated_range": (
         "racer.car.actuator.calibrated_range",
-        ["tests/car/test_car_calibration.py", "tests/car/test_car_bus.py"],
+        ["tests/car/calibration/test_calibration.py", "tests/car/actuator/test_drivers.py"],
     ),
-    "drivers": ("racer.car.actuator.drivers", ["tests/car/test_car_bus.py"]),
+    "drivers": ("racer.car.actuator.drivers", ["tests/car/actuator/test_drivers.py"]),
 }
 PATIENCE = 10
 """How many times the run without a mutation a mutant may take: one that only blocks counts as killed by then."""

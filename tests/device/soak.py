@@ -21,15 +21,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from car_processes import Sleeper
 from measure_promises import MS, percentile
 
 from racer.car.actuator.sim_chip import SimChip
 from racer.hil.faults import measure_stop
 from racer.hil.session import HilError, HilSession
+from support.car_processes import Sleeper
 
 PROMISED_MS = {"kill": 20, "hang": 120, "stall": 250, "freeze": 450, "black": 450, "torn": 450}
 """A picture that goes wrong must be seen three or five times before it is sure (`racer.car.faults`)."""

@@ -16,8 +16,6 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from lossy_cable import LossyCable
 
 from racer.hil.faults import measure_stop

@@ -21,13 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "car"))
-
-from car_processes import CAR_ID, Car, wait_for
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from racer.car.actuator.calibrated_range import parse_wiring
 from racer.car.actuator.states import ActuatorState
 from racer.car.units import actuator_unit
+from support.car_processes import CAR_ID, Car, wait_for
 
 SYSTEMD = Path("/lib/systemd/systemd")
 CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"))

@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 import torch
-from handmade_bundle import CONTINUOUS, DISCRETE
 
 from racer.config.env import CameraConfig, LidarConfig
 from racer.config.network import CNNS, Cnn, PreprocessConfig
@@ -20,6 +19,7 @@ from racer.contract import (
 )
 from racer.export import build_policy, trace
 from racer.preprocess import prepare_drive
+from support.bundles import CONTINUOUS, DISCRETE
 
 STATE, LIDAR = state_sensor((0.3, 0.6, 0.9)), lidar_sensor(LidarConfig(rays=8))
 CAMERA = camera_sensor(CameraConfig(width=48, height=40))

@@ -7,8 +7,7 @@ second or two, and disarms; a stop ends it at once, and the actuator's own limit
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
+import signal
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ClientRole, default_socket
 from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses
 from racer.car.calibration.calibration import Calibration, CalibrationError
+from racer.process import ChildProcess
 
 PREVIEW_S = 1.0
 _TICK_S, _TIMEOUT_S = 0.02, 6.0
@@ -60,8 +60,7 @@ class ActuatorPreview:
         folder = Path(self._folder.name)
         (folder / "draft.json").write_text(draft.to_json(), encoding="utf-8")
         options = ["--calibration", str(folder / "draft.json"), "--socket", str(folder / "s"), "--car-id", draft.car_id]
-        command = [sys.executable, "-m", "racer.car.actuator", "run", *options]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self._child = ChildProcess("racer.car.actuator", "run", *options, stdout=None, ends_with_parent=True)
         try:
             self._client = self._connect(str(folder / "s"))
         except BaseException:
@@ -92,14 +91,7 @@ class ActuatorPreview:
         """See `Bench`."""
         with contextlib.suppress(AttributeError):
             self._client.close()
-        self._process.terminate()  # the actuator writes neutral, then switches off
-        try:
-            self._process.wait(3.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
+        self._child.end(signal.SIGTERM)  # the actuator writes neutral, then switches off
         self._folder.cleanup()
 
     def _reach(self, state: ActuatorState, request: ActuatorRequest, pulses: Pulses) -> None:
@@ -133,14 +125,13 @@ class ActuatorPreview:
 
     def _connect(self, socket: str) -> ActuatorClient:
         until = time.monotonic() + _TIMEOUT_S
-        while time.monotonic() < until and self._process.poll() is None:
+        while time.monotonic() < until and self._child.process.poll() is None:
             with contextlib.suppress(ActuatorGone):
                 return ActuatorClient(socket)
             time.sleep(_TICK_S)
-        if self._process.poll() is None:
+        if self._child.process.poll() is None:
             raise CalibrationError("the wizard's actuator did not start in time")
-        said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
-        raise CalibrationError(f"the wizard's actuator did not start: {said.splitlines()[-1] if said else 'no reason'}")
+        raise CalibrationError(f"the wizard's actuator did not start: {self._child.last_error() or 'no reason'}")
 
 
 def _require_no_actuator(socket: str) -> None:

@@ -5,12 +5,7 @@ camera sees somewhere: so other heights and places of the lens are made up for a
 the horizon, and far away, the direction alone counts. Where the real camera sees nothing of a ray, there is no picture,
 and the pilot refuses to arm if that is much of what the network looks at.
 
-The lens models are those of `racer.sim.camera.lens` (a test compares): with right x, down y, ahead z,
-
-    pinhole: column = column_0 + f x / z;    fisheye: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9)
-    (Kannala and Brandt, "A generic camera model", 2006, eq. 6).
-
-Pixel centres are at halves. The picture is made in whole numbers, so that it is the same on every machine.
+The lens model is that of `racer.optics`. The picture is made in whole numbers, so that it is the same on every machine.
 """
 
 from __future__ import annotations
@@ -24,6 +19,7 @@ from numpy.typing import NDArray
 from racer.config.env import CameraConfig
 from racer.config.network import AnyPreprocessStep, CropStep, GreyStep, MaskStep
 from racer.errors import RacerError
+from racer.optics import level_to_camera, pixel_rays, project
 from racer.preprocess.observation import to_grey
 
 VISIBLE_FRACTION_MIN: Final = 0.98
@@ -33,7 +29,6 @@ _FAR_M: Final = 30.0
 """Ground further away than this counts as a direction; a car's height makes less than half a pixel there."""
 
 _FIXED_POINT_ONE: Final = 2048
-_BISECTIONS: Final = 40
 
 Array = NDArray[np.float64]
 
@@ -147,9 +142,7 @@ def _camera_geometry(camera: CameraConfig) -> dict[str, object]:
 
 def _map_pixels(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Where the real camera sees what each pixel of the wanted one shows: column, row, and whether at all."""
-    rays = pixel_rays(wanted)
-    to_level = _level_to_camera_matrix(wanted).T
-    level = rays @ to_level.T  # forward, right, up
+    level = pixel_rays(wanted.optics) @ _mount(wanted)  # forward, right, up
     from_lens = np.array([wanted.forward, -wanted.left, wanted.up])
     to_lens = np.array([real.forward, -real.left, real.up])
     turn, back = _yaw_matrix(wanted), _yaw_matrix(real).T
@@ -160,8 +153,8 @@ def _map_pixels(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array,
     near = reach * np.hypot(in_car[..., 0], in_car[..., 1]) < _FAR_M
     ground = from_lens + np.where(near, reach, 0.0)[..., None] * in_car
     seen_from = np.where(near[..., None], ground - to_lens, in_car)
-    camera = (seen_from @ back.T) @ _level_to_camera_matrix(real).T
-    column, row, ahead = project(real, camera)
+    camera = (seen_from @ back.T) @ _mount(real).T
+    column, row, ahead = project(real.optics, camera)
     inside = ahead & (column >= 0.0) & (column <= real.width) & (row >= 0.0) & (row <= real.height)
     return column, row, inside
 
@@ -172,68 +165,9 @@ def _yaw_matrix(camera: CameraConfig) -> Array:
     return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _level_to_camera_matrix(camera: CameraConfig) -> Array:
+def _mount(camera: CameraConfig) -> Array:
     """Matrix from level axes (forward, right, up) to the camera's (right, down, ahead)."""
-    p, r = math.radians(camera.pitch_deg), math.radians(camera.roll_deg)
-    cp, sp, cr, sr = math.cos(p), math.sin(p), math.cos(r), math.sin(r)
-    return np.array([[-sp * sr, cr, -cp * sr], [-sp * cr, -sr, -cp * cr], [cp, 0.0, -sp]])
-
-
-def focal_length(camera: CameraConfig) -> float:
-    """Pixels."""
-    half = math.radians(0.5 * camera.view_deg)
-    return 0.5 * camera.width / float(_radius_of_angle(camera, np.array(half)))
-
-
-def _radius_of_angle(camera: CameraConfig, angle: Array) -> Array:
-    """Distance from the axis in focal lengths of a ray at `angle` to it."""
-    if camera.lens == "pinhole":
-        return np.tan(angle)
-    q = angle * angle
-    k1, k2, k3, k4 = camera.distortion
-    return angle * (1.0 + q * (k1 + q * (k2 + q * (k3 + q * k4))))
-
-
-def pixel_rays(camera: CameraConfig) -> Array:
-    """(H, W, 3) unit vectors (right, down, ahead) through the pixels' centres."""
-    focal = focal_length(camera)
-    x = (np.arange(camera.width) + 0.5 - 0.5 * camera.width) / focal
-    y = (np.arange(camera.height) + 0.5 - 0.5 * camera.height) / focal
-    x, y = np.meshgrid(x, y)
-    away = np.hypot(x, y)
-    angle = np.arctan(away) if camera.lens == "pinhole" else _angle_of_radius(camera, away)
-    share = np.sin(angle) / np.maximum(away, 1e-12)
-    return np.stack([x * share, y * share, np.cos(angle)], axis=-1)
-
-
-def _angle_of_radius(camera: CameraConfig, away: Array) -> Array:
-    """The angle whose reach is `away`, by halving; rays further from the axis fall further out."""
-    low, high = np.zeros_like(away), np.full_like(away, math.pi)
-    peak = np.linspace(0.0, math.pi, 1000)
-    rising = np.flatnonzero(np.diff(_radius_of_angle(camera, peak)) <= 0.0)
-    if len(rising):
-        high[:] = peak[rising[0]]
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        beyond = _radius_of_angle(camera, middle) > away
-        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
-    return 0.5 * (low + high)
-
-
-def project(camera: CameraConfig, points: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Column, row, and whether it can be seen at all, of points (..., 3) in the camera's frame."""
-    focal = focal_length(camera)
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    aside = np.hypot(x, y)
-    angle = np.arctan2(aside, z)
-    if camera.lens == "pinhole":
-        ahead = z > 1e-6
-        scale = focal / np.where(ahead, z, 1.0)
-    else:
-        half = 2.6
-        ahead = angle < half
-        scale = focal * _radius_of_angle(camera, np.minimum(angle, half)) / np.maximum(aside, 1e-12)
-    return 0.5 * camera.width + scale * x, 0.5 * camera.height + scale * y, ahead
+    return np.array(level_to_camera(math.radians(camera.pitch_deg), math.radians(camera.roll_deg)))
 
 
 def _missing_side(missing: NDArray[np.bool_]) -> str:

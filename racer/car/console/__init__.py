@@ -1,13 +1,6 @@
-"""The car's own web page: see what it sees, stop it, drive it by hand, choose what drives it.
+"""The car's web page: shows what the camera and the pilot report, stops the car, drives it by hand, and selects models.
 
-begin         with what it begins: models from files, the one in use
-serve         where it listens, under which token
-app           HTTP and websockets
-static/       the page itself
-guard         which requests come from our own page
-desk          what the console does, without a web server
-seat          who commands the car, and whether they are still there
-wizard_desk   the calibration wizard in the page
-record        what it remembers: events, telemetry
-board         the board's own health
+Requests of browsers come in (`app`, checked by `origin`), requests to the pilot go out (`controller`, for the one
+operator of `operator_lock`). `event_log` keeps events and telemetry, `health` reads the board's temperature and load,
+`startup` finds the first model and the address. `static/` is the page itself.
 """

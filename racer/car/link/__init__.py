@@ -1,7 +1,5 @@
-"""Between the pilot and who watches and commands it; both sides import it, it imports neither.
+"""Connects a pilot with its console: statuses and pictures go up, requests and heartbeats go down.
 
-seam        what a console knows of a pilot: words, statuses, refusals
-process     the seam filled by a real pilot, a process of its own
-running     that process: started, told, listened to
-window      the newest frame for another process to look at
+`protocol` holds what the console knows of a pilot; `process_link` implements it with a pilot in a separate process.
+Console and pilot both import this room, and it imports neither.
 """

@@ -1,23 +1,18 @@
-"""The real pilot behind the console's seam: a process of its own, started, watched and told what to do from here.
+"""Implements the console's link by a pilot in a separate process: starts it, watches it and exchanges messages with it.
 
-    console -> ProcessLink -> words on standard input -> pilot process -> actuator
-                    |  <- JSON lines, and a window with the newest frame
+    console -> ProcessLink -> commands on standard input -> pilot process -> actuator
+                    |  <- JSON lines, and a file with the newest frame
                     +----- a watcher's connection, which may stop and clear ----> actuator
 
-So nothing that the web server does can hold the pilot up, a pilot that dies or hangs is started anew, and STOP reaches
-the actuator without it. When this process ends, however it ends, the pilot's input ends, and it stops the car.
-
-A pilot's process, for the console: with what it is started, what it is told, and what it tells.
+So the web server cannot delay the pilot, a pilot that ends or hangs is started again, and STOP reaches the actuator
+without the pilot. When this process ends, however that happens, the pilot's input ends, and the pilot stops the car.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -42,9 +37,10 @@ from racer.car.link.protocol import (
 from racer.car.mailbox import SharedFrame
 from racer.car.recording.drive_file import jpeg_bytes
 from racer.errors import BundleError
+from racer.process import JsonLinesChild, run_child
 
 _RESTART_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0)
-"""Before a pilot that ended is started again; a Pi needs seconds of its cores for each start."""
+"""Delays before a pilot that ended is started again [s]; each start takes seconds of a Pi's cores."""
 _ANSWER_TIMEOUT_S: Final = 1.5
 _POLL_S: Final = 0.005
 _REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")
@@ -54,8 +50,9 @@ class ProcessLink:
     """Implements `PilotLink` over a pilot process.
 
     Args:
-        bundle: the model to begin with; None for none.
-        clock: CLOCK_MONOTONIC in ns.
+        setup: How the pilot is started.
+        bundle: First model; None for none.
+        speed_limit: First speed limit, a fraction above 0, up to 1.
     """
 
     def __init__(
@@ -64,7 +61,7 @@ class ProcessLink:
         self._setup, self._bundle, self._limit = setup, bundle, speed_limit
         self._folder = tempfile.TemporaryDirectory(prefix="racer-window-")
         window = Path(self._folder.name) / "frame"
-        self._window, self._window_words = SharedFrame(window), ["--window", str(window)]
+        self._window, self._window_options = SharedFrame(window), ["--window", str(window)]
         self._picture: CameraPicture | None = None
         self._picture_lock = threading.Lock()
         self._pilot: PilotChild | None = None
@@ -82,36 +79,36 @@ class ProcessLink:
         self._thread = threading.Thread(target=self._run, name="pilot link", daemon=True)
 
     def open(self) -> ProcessLink:
-        """Start the pilot, and the thread that looks after it."""
+        """Start the pilot and the thread that watches it."""
         self._thread.start()
         return self
 
     def close(self) -> None:
-        """Let the pilot stop the car and end."""
+        """End the pilot, which stops the car first."""
         self._closing.set()
-        self._nudge()
+        self._wake_thread()
         self._thread.join()
         self._window.close()
         self._folder.cleanup()
 
-    # What the console sees.
+    # State for the console.
 
     def status(self) -> PilotStatus:
-        """See `PilotLink`."""
+        """Return the state of actuator and pilot."""
         with self._lock:
-            seen, record = self._status, self._record()
-        if seen is None:
+            status, record = self._status, self._record()
+        if status is None:
             return PilotStatus(reason=self._gone, driver=self._driver, speed_limit=self._limit, model=self._name())
         return PilotStatus(
-            state=seen.state.name,
-            reason=self._reason(seen, record),
+            state=status.state.name,
+            reason=self._reason(status, record),
             driver=record.get("driver", self._driver) if record else self._driver,
             speed_limit=self._limit,
             model=self._name(),
             steering_deg=record.get("steering_deg"),
             speed=record.get("speed"),
-            steering_us=seen.steering_us,
-            throttle_us=seen.throttle_us,
+            steering_us=status.steering_us,
+            throttle_us=status.throttle_us,
             rate_hz=record.get("rate_hz"),
             frames_dropped=record.get("dropped", 0),
             deadlines_missed=record.get("missed", 0),
@@ -121,7 +118,7 @@ class ProcessLink:
         )
 
     def picture(self) -> CameraPicture | None:
-        """See `PilotLink`."""
+        """Return the newest frame as JPEG."""
         with self._picture_lock:
             count = self._window.count()
             last = self._picture
@@ -129,30 +126,30 @@ class ProcessLink:
                 self._picture = CameraPicture(count, frame.captured_ns, jpeg_bytes(frame.pixels))
             return self._picture
 
-    # What it asks for.
+    # Requests of the console.
 
     def arm(self, driver: DriverMode) -> None:
-        """See `PilotLink`."""
+        """Arm the car for a driver."""
         self._ask(f"arm {driver}")
         self._driver = driver
 
     def start(self) -> None:
-        """See `PilotLink`."""
+        """Start an armed car."""
         self._ask("drive")
 
     def disarm(self) -> None:
-        """See `PilotLink`."""
-        self._say("disarm")
+        """Release the throttle and disarm."""
+        self._send("disarm")
 
     def stop(self, why: str) -> None:
-        """See `PilotLink`; straight to the actuator, and through the pilot as well."""
+        """Stop the car: directly at the actuator, and through the pilot as well."""
         with self._lock, contextlib.suppress(ActuatorGone):
             if self._watcher is not None:
                 self._watcher.request(ActuatorRequest.STOP)
-        self._say("stop")
+        self._send("stop")
 
     def clear(self) -> None:
-        """See `PilotLink`."""
+        """Clear a fault at the actuator."""
         watcher = self._watcher
         if watcher is None:
             raise PilotRefusal(self._gone)
@@ -161,81 +158,73 @@ class ProcessLink:
                 number = watcher.request(ActuatorRequest.CLEAR)
         except ActuatorGone as error:
             raise PilotRefusal(str(error)) from None
-        seen = self._until(lambda: self._status if self._status and self._status.answered == number else None)
-        if seen is None:
+        answer = self._until(lambda: self._status if self._status and self._status.answered == number else None)
+        if answer is None:
             raise PilotRefusal("the actuator did not answer in time")
-        if seen.answer is not StopReason.NONE:
-            raise PilotRefusal(REASON_TEXT[seen.answer])
+        if answer.answer is not StopReason.NONE:
+            raise PilotRefusal(REASON_TEXT[answer.answer])
 
-    def set_speed_limit(self, share: float) -> None:
-        """See `PilotLink`."""
-        if not 0.0 < share <= 1.0:
-            raise PilotRefusal(f"speed limit {share:g}; it is a share above 0, up to 1")
+    def set_speed_limit(self, fraction: float) -> None:
+        """Set the speed limit of this pilot and of later ones."""
+        if not 0.0 < fraction <= 1.0:
+            raise PilotRefusal(f"speed limit {fraction:g}; give a fraction above 0, up to 1")
         if self._record():
-            self._ask(f"limit {share:g}")
-        self._limit = share
+            self._ask(f"limit {fraction:g}")
+        self._limit = fraction
 
     def manual(self, held: ManualInput) -> None:
-        """See `PilotLink`."""
-        self._say(f"manual {held.number} {held.heard_ns} {held.steering:.4f} {held.throttle:.4f}")
+        """Send a heartbeat of the operator."""
+        self._send(f"manual {held.number} {held.heard_ns} {held.steering:.4f} {held.throttle:.4f}")
 
     def use_model(self, path: Path) -> None:
-        """See `PilotLink`. The new one is tried in a process of its own, while the old one stays."""
+        """Load a bundle: a separate process checks it first, while the old one stays."""
         self._require_still("model")
-        words = [*self._setup.words(path, self._limit), "--check"]
-        try:
-            done = subprocess.run(
-                words, capture_output=True, timeout=PILOT_READY_S, check=False, stdin=subprocess.DEVNULL
-            )
-        except subprocess.TimeoutExpired:
-            raise BundleError(f"{self._setup.name(path)} was not ready within {PILOT_READY_S:g} s") from None
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            told = said[-1].removeprefix("error: ") if said else f"it crashed (status {done.returncode})"
-            raise BundleError(told)
+        check = run_child(*self._setup.arguments(path, self._limit), "--check", timeout_s=PILOT_READY_S)
+        if check.code is None:
+            raise BundleError(f"{self._setup.name(path)} was not ready within {PILOT_READY_S:g} s")
+        if check.code:
+            raise BundleError(check.last_error or f"it crashed (status {check.code})")
         self._require_still("model")
         before, self._bundle = self._bundle, path
-        self._start_anew()
+        self._restart_pilot()
         if self._until(self._record, PILOT_READY_S) is None:
             self._bundle = before
-            self._start_anew()
+            self._restart_pilot()
             raise BundleError(f"the pilot did not start with {self._setup.name(path)}: {self._problem}")
 
     def reload_calibration(self) -> None:
-        """See `PilotLink`. The pilot starts anew; the actuator reads its own part when that is started anew."""
+        """Read the calibration again: the pilot restarts; the actuator reads its part at its own next start."""
         self._require_still("calibration")
         read_calibration(self._setup.calibration, car_id=self._setup.car_id)
-        self._start_anew()
-
-    # Inside.
+        self._restart_pilot()
 
     def _record(self) -> dict[str, Any]:
         pilot = self._pilot
-        return pilot.record if pilot is not None else {}
+        return pilot.newest if pilot is not None else {}
 
     def _name(self) -> str | None:
         return self._setup.name(self._bundle) if self._bundle else None
 
-    def _reason(self, seen: ActuatorStatus, record: dict[str, Any]) -> str:
-        """Why the car does not move: what the pilot sees is wrong comes first."""
-        said = seen.detail or REASON_TEXT[seen.reason]
+    def _reason(self, status: ActuatorStatus, record: dict[str, Any]) -> str:
+        """Why the car does not move; a present fault of the pilot comes first."""
+        reason = status.detail or REASON_TEXT[status.reason]
         if not record:
-            return f"{said}; {self._problem}" if said else self._problem
-        if seen.state.name == "DRIVING":
-            return said
-        return str(record["why"] or (record["stopped_by"] if seen.reason is not StopReason.NONE else "") or said)
+            return f"{reason}; {self._problem}" if reason else self._problem
+        if status.state.name == "DRIVING":
+            return reason
+        return str(record["why"] or (record["stopped_by"] if status.reason is not StopReason.NONE else "") or reason)
 
     def _require_still(self, what: str) -> None:
         state = self.status().state
         if state not in _REST_STATES:
             raise PilotRefusal(f"disarm the car before you change its {what}")
 
-    def _say(self, word: str) -> None:
+    def _send(self, command: str) -> None:
         if (pilot := self._pilot) is not None:
-            pilot.say(word)
+            pilot.send(command)
 
-    def _ask(self, word: str) -> None:
-        """Say a word and wait for its answer."""
+    def _ask(self, command: str) -> None:
+        """Send a command and wait for its answer."""
         if self._status is None:
             raise PilotRefusal(f"{self._gone}; start it with `systemctl start racer-actuator`")
         if not self._record():
@@ -243,28 +232,28 @@ class ProcessLink:
         with self._lock:
             self._number += 1
             number = self._number
-        self._say(f"#{number} {word}")
+        self._send(f"#{number} {command}")
         answered = self._until(lambda: self._record() if self._record().get("answered", [0])[0] == number else None)
         if answered is None:
             raise PilotRefusal("the pilot did not answer in time")
         if answered["answered"][1]:
             raise PilotRefusal(answered["answered"][1])
 
-    def _until(self, found: Callable[[], Any], seconds: float = _ANSWER_TIMEOUT_S) -> Any:
-        """Wait until there is something; None after so long."""
+    def _until(self, result: Callable[[], Any], seconds: float = _ANSWER_TIMEOUT_S) -> Any:
+        """Wait until there is a result that is not empty; None after some time [s]."""
         until = time.monotonic() + seconds
-        while not (seen := found()) and time.monotonic() < until:
+        while not (value := result()) and time.monotonic() < until:
             time.sleep(_POLL_S)
-        return seen or None
+        return value or None
 
-    def _start_anew(self) -> None:
+    def _restart_pilot(self) -> None:
         """Have the thread end the pilot and start another one."""
         with self._lock:
             self._restart, self._due_s, self._failures = True, 0.0, 0
-        self._nudge()
+        self._wake_thread()
         self._until(lambda: not self._restart, PILOT_READY_S)
 
-    def _nudge(self) -> None:
+    def _wake_thread(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._waker, b"!")
 
@@ -273,8 +262,8 @@ class ProcessLink:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                self._keep_pilot()
-                self._keep_watcher()
+                self._start_pilot_if_due()
+                self._connect_watcher_if_due()
                 self._turn()
         finally:
             self._end_pilot("the console is closing")
@@ -288,42 +277,42 @@ class ProcessLink:
         if self._wake in news:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 64)
-        if pilot is not None and pilot.output in news and not pilot.hear():
+        if pilot is not None and pilot.output in news and pilot.receive() is None:
             self._end_pilot("")
         elif pilot is not None and pilot.hangs:
-            self._end_pilot("the pilot did not answer any more, and is started anew")
+            self._end_pilot("the pilot stopped answering and is restarted")
         if watcher is not None and watcher.fileno() in news:
             try:
-                seen = watcher.poll()
+                status = watcher.poll()
                 with self._lock:
-                    self._status = seen or self._status
+                    self._status = status or self._status
             except ActuatorGone as error:
                 self._lost(str(error))
 
-    def _keep_pilot(self) -> None:
-        """Start a pilot where there is none, and where a new one is wanted."""
+    def _start_pilot_if_due(self) -> None:
+        """Start a pilot where there is none, and replace it where a restart was requested."""
         if self._restart:
             self._end_pilot("the pilot is starting")
             self._restart = False
         now = time.monotonic()
         if self._pilot is not None:
-            if self._pilot.record:
+            if self._pilot.newest:
                 self._failures = 0
             return
         if now >= self._due_s:
             self._due_s = now + _RESTART_DELAYS_S[min(self._failures, len(_RESTART_DELAYS_S) - 1)]
             self._failures += 1
-            self._pilot = PilotChild([*self._setup.words(self._bundle, self._limit), *self._window_words])
+            self._pilot = PilotChild(*self._setup.arguments(self._bundle, self._limit), *self._window_options)
 
     def _end_pilot(self, why: str) -> None:
-        """End it; its own last words tell why, where nothing else does."""
+        """End the pilot; without a reason from here, its last line of standard error is the reason."""
         with self._lock:
             pilot, self._pilot = self._pilot, None
         if pilot is not None:
-            said = pilot.end()
-            self._problem = why or f"the pilot does not run: {said}"
+            reason = pilot.end_reason()
+            self._problem = why or f"the pilot does not run: {reason}"
 
-    def _keep_watcher(self) -> None:
+    def _connect_watcher_if_due(self) -> None:
         now = time.monotonic()
         if self._watcher is None and now >= self._watch_due_s:
             self._watch_due_s = now + _RESTART_DELAYS_S[0]
@@ -344,23 +333,25 @@ def _latency_percentiles(times: list[float] | None) -> LatencyPercentiles | None
 
 
 PILOT_READY_S: Final = 60.0
-"""A Pi takes seconds to load a network and to measure it; nothing takes longer than this."""
+"""Longest start of a pilot [s]; a Pi takes seconds to load and measure a network."""
 _HANG_TIMEOUT_S: Final = 3.0
 _END_TIMEOUT_S: Final = 5.0
-_READ_BYTES_MAX: Final = 1 << 16
 _PILOT_MODULE: Final = "racer.car.pilot.process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotSetup:
-    """With what a pilot is started.
+    """How a pilot is started.
 
     Attributes:
-        socket: the actuator's.
-        camera: see `racer.car.camera.opening`; empty for none.
-        record: folder of recorded drives; None records none.
-        threads: of the network of a bundle.
-        name: what to call a bundle.
+        calibration: Calibration file of the car.
+        car_id: Identifier of the car.
+        socket: Path of the actuator's socket.
+        camera: Camera, as in `racer.car.camera.sources`; empty for none.
+        record: Folder of recorded drives; None records nothing.
+        mapping: How speeds become throttle, `table` or `deepracer`.
+        threads: Returns the number of threads for a bundle's network.
+        name: Returns the name of a bundle.
     """
 
     calibration: Path
@@ -372,67 +363,25 @@ class PilotSetup:
     threads: Callable[[Path], int] = lambda bundle: 1
     name: Callable[[Path], str] = lambda bundle: bundle.stem
 
-    def words(self, bundle: Path | None, speed_limit: float) -> list[str]:
-        """The pilot's command line."""
-        words = [sys.executable, "-m", _PILOT_MODULE]
+    def arguments(self, bundle: Path | None, speed_limit: float) -> list[str]:
+        """Return the pilot's module and its arguments."""
+        options = [_PILOT_MODULE]
         if bundle is not None:
-            words += [str(bundle), "--threads", str(self.threads(bundle)), "--name", self.name(bundle)]
-        words += ["--calibration", str(self.calibration), "--car-id", self.car_id, "--socket", self.socket]
-        words += ["--camera", self.camera, "--mapping", self.mapping, "--speed-limit", f"{speed_limit:g}"]
-        return words + (["--record", str(self.record.absolute())] if self.record else [])
+            options += [str(bundle), "--threads", str(self.threads(bundle)), "--name", self.name(bundle)]
+        options += ["--calibration", str(self.calibration), "--car-id", self.car_id, "--socket", self.socket]
+        options += ["--camera", self.camera, "--mapping", self.mapping, "--speed-limit", f"{speed_limit:g}"]
+        return options + (["--record", str(self.record.absolute())] if self.record else [])
 
 
-class PilotChild:
-    """One pilot process. Its input never blocks: what it does not read is dropped, and heartbeats come again."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.record: dict[str, Any] = {}
-        self.heard_s = time.monotonic()
-        self._lock = threading.Lock()
-        self._open = True
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
-        self._rest = b""
-        pipe = subprocess.PIPE
-        # A session of its own: Ctrl-C in the console's terminal is the console's to handle.
-        self.process = subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, stderr=self._errors, bufsize=0, start_new_session=True
-        )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self._input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self._input, False)
-
-    def say(self, word: str) -> None:
-        """One line."""
-        with self._lock, contextlib.suppress(OSError):
-            if self._open:
-                os.write(self._input, f"{word}\n".encode())
-
-    def hear(self) -> bool:
-        """Take what it told; False where it has closed its output."""
-        data = os.read(self.output, _READ_BYTES_MAX)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if lines:
-            self.record, self.heard_s = json.loads(lines[-1]), time.monotonic()
-        return bool(data)
+class PilotChild(JsonLinesChild):
+    """One pilot process, in a separate session: Ctrl-C in the terminal of the console reaches the console alone."""
 
     @property
     def hangs(self) -> bool:
-        """Whether it has told nothing for too long; while it starts it may be silent for longer."""
-        return time.monotonic() - self.heard_s > (_HANG_TIMEOUT_S if self.record else PILOT_READY_S)
+        """Whether its last record is too old; a pilot that starts may be silent for longer."""
+        return time.monotonic() - self.received_s > (_HANG_TIMEOUT_S if self.newest else PILOT_READY_S)
 
-    def end(self) -> str:
-        """Let it stop the car and end; its last words."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        with self._lock, contextlib.suppress(OSError):
-            self._open = False
-            self.process.stdin.close()
-        try:
-            self.process.wait(0.0 if self.hangs else _END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        self._errors.close()
-        return said[-1].removeprefix("error: ") if said else f"it ended with status {self.process.returncode}"
+    def end_reason(self) -> str:
+        """End the pilot, which stops the car first, and return why it ended."""
+        code = self.end(grace_s=0.0 if self.hangs else _END_TIMEOUT_S)
+        return self.last_error() or f"it ended with status {code}"

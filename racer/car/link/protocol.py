@@ -1,7 +1,8 @@
-"""The seam between the pilot and who watches and commands it: the console knows a pilot by this and nothing else.
+"""The protocol between a pilot and its console: everything that the console knows of a pilot.
 
-The pilot owns the camera, the policy, the gate and the connection to the actuator. Who commands never waits for it:
-no method here blocks for longer than a lock, and each may be called from any thread.
+The pilot owns the camera, the policy, the gate and the connection to the actuator. The console never waits for it: no
+method of `PilotLink` blocks for longer than a lock, except those that wait for an answer, and each may be called from
+any thread.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Literal, Protocol
 from racer.errors import RacerError
 
 DriverMode = Literal["policy", "manual"]
-"""Who drives: the loaded policy, or a person who holds a button."""
+"""Driver of the car: the loaded policy, or an operator who holds a button."""
 
 
 class PilotRefusal(RacerError):
-    """The pilot did not do what was asked; the text says why, and what to do."""
+    """The pilot refused a request; the message holds the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyPercentiles:
-    """Percentiles of a time over the last few seconds, ms."""
+    """Percentiles of a time over the last few seconds [ms]."""
 
     p50_ms: float
     p95_ms: float
@@ -31,21 +32,24 @@ class LatencyPercentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotStatus:
-    """What the pilot does. None means that it cannot be told or measured here, and is not shown.
+    """State of the pilot; None where a value cannot be measured here, so that it is not shown.
 
     Attributes:
-        state: name of the actuator's state (`racer.car.actuator.words.State`); None: no actuator is connected.
-        reason: why the car does not move, in plain words; empty where nothing is wrong.
-        driver: who drives, or would after `arm`.
-        speed_limit: share of the calibrated speed, above 0, up to 1.
-        model: name of the loaded policy; None: none is loaded.
-        steering_deg, speed: what was asked last, degrees (left positive) and m/s.
-        steering_us, throttle_us: what is on the wire, µs; 0 is off.
-        rate_hz: control steps of the last second.
-        frames_dropped, deadlines_missed: since the pilot started.
-        latency: from the camera's capture to the actuator's write.
-        inference: one run of the network.
-        recording: the drive that is recorded, or was last, or why none is; empty: none yet.
+        state: Name of the actuator's state (`racer.car.actuator.states.ActuatorState`); None without an actuator.
+        reason: Why the car does not move, as text; empty where nothing is wrong.
+        driver: Driver now, or after `arm`.
+        speed_limit: Fraction of the calibrated speed, above 0, up to 1.
+        model: Name of the loaded policy; None without one.
+        steering_deg: Last requested steering angle, left positive [deg].
+        speed: Last requested speed [m/s].
+        steering_us: Steering pulse at the servo [µs]; 0 is off.
+        throttle_us: Throttle pulse at the motor controller [µs]; 0 is off.
+        rate_hz: Control steps of the last second [Hz].
+        frames_dropped: Frames that were replaced before the pilot used them, since it started.
+        deadlines_missed: Control steps that were skipped, since it started.
+        latency: Time from the capture of a frame to the actuator's write.
+        inference: Time of one run of the network.
+        recording: The drive that is recorded or was last, or why there is none; empty before the first.
     """
 
     state: str | None = None
@@ -67,11 +71,12 @@ class PilotStatus:
 
 @dataclass(frozen=True, slots=True)
 class CameraPicture:
-    """The newest camera frame, for a person to look at.
+    """The newest camera frame, for the page.
 
     Attributes:
-        number: rises with each new frame.
-        captured_ns: when it was taken, CLOCK_MONOTONIC.
+        number: Number of the frame; rises with each new one.
+        captured_ns: Time of its capture, CLOCK_MONOTONIC [ns].
+        jpeg: The encoded picture.
     """
 
     number: int
@@ -81,13 +86,13 @@ class CameraPicture:
 
 @dataclass(frozen=True, slots=True)
 class ManualInput:
-    """One heartbeat of a person who holds the button.
+    """One heartbeat of an operator who holds the button.
 
     Attributes:
-        number: rises with each fresh heartbeat; the actuator's `input_id`.
-        heard_ns: when it arrived, CLOCK_MONOTONIC; the actuator's deadline of 300 ms counts from here.
-        steering: -1 (right) .. 1 (left) of the calibrated lock.
-        throttle: 0..1 of what the speed limit allows.
+        number: Number of the heartbeat; rises with each, and is the actuator's `input_id`.
+        heard_ns: Time of its arrival, CLOCK_MONOTONIC [ns]; the actuator's deadline of 300 ms starts here.
+        steering: Fraction of the calibrated lock, -1 (right) to 1 (left).
+        throttle: Fraction of the speed that the speed limit allows, 0 to 1.
     """
 
     number: int
@@ -97,74 +102,74 @@ class ManualInput:
 
 
 class PilotLink(Protocol):
-    """A pilot as the console sees it. `stop` may be called by anybody at any time and never raises."""
+    """A pilot as the console uses it; `stop` may be called at any time from any thread and never raises."""
 
     def status(self) -> PilotStatus:
-        """What it does now."""
+        """Return the present state."""
         ...
 
     def picture(self) -> CameraPicture | None:
-        """The newest frame as JPEG, encoded at most once a frame; None where no camera delivered one yet."""
+        """Return the newest frame as JPEG, encoded at most once per frame; None before the first frame."""
         ...
 
     def arm(self, driver: DriverMode) -> None:
-        """Ask the actuator to arm.
+        """Arm the car.
 
         Raises:
-            PilotRefusal: no calibration, no fitting policy, too slow, or the actuator's own reason.
+            PilotRefusal: There is no calibration or no fitting policy, it is too slow, or the actuator refuses.
         """
         ...
 
     def start(self) -> None:
-        """Drive, once armed.
+        """Start an armed car.
 
         Raises:
-            PilotRefusal: not armed.
+            PilotRefusal: The car is not armed.
         """
         ...
 
     def disarm(self) -> None:
-        """Let go of the throttle and disarm: a soft stop."""
+        """Release the throttle and disarm: a soft stop."""
         ...
 
     def stop(self, why: str) -> None:
-        """Stop hard, at once, from any state; a person has to clear the fault then."""
+        """Stop hard, at once, from any state; a person must clear the fault afterwards."""
         ...
 
     def clear(self) -> None:
-        """Clear a fault, after a person looked at the car.
+        """Clear a fault, after a person has looked at the car.
 
         Raises:
-            PilotRefusal: there is none, or its cause is still there.
+            PilotRefusal: There is no fault, or its cause is still present.
         """
         ...
 
-    def set_speed_limit(self, share: float) -> None:
-        """Above 0, up to 1; also while driving.
+    def set_speed_limit(self, fraction: float) -> None:
+        """Set the speed limit, above 0, up to 1; also while driving.
 
         Raises:
-            PilotRefusal: outside that.
+            PilotRefusal: The fraction is outside of that.
         """
         ...
 
     def manual(self, held: ManualInput) -> None:
-        """A fresh heartbeat of the person driving; ignored unless the driver is `manual`. Nothing is queued."""
+        """Send a heartbeat of the operator; ignored unless the driver is `manual`. Heartbeats are not queued."""
         ...
 
     def use_model(self, path: Path) -> None:
-        """Load a verified bundle; only while disarmed. The old one stays where this fails.
+        """Load a verified bundle while the car is disarmed; the old one stays where this fails.
 
         Raises:
-            PilotRefusal: the car is not disarmed.
-            BundleError: the bundle does not pass.
+            PilotRefusal: The car is not disarmed.
+            BundleError: The bundle does not pass the checks.
         """
         ...
 
     def reload_calibration(self) -> None:
-        """Read the calibration again, after the wizard wrote one; only while disarmed.
+        """Read the calibration again, after the wizard wrote one, while the car is disarmed.
 
         Raises:
-            PilotRefusal: the car is not disarmed.
-            CalibrationError: the file does not pass.
+            PilotRefusal: The car is not disarmed.
+            CalibrationError: The file does not pass the checks.
         """
         ...

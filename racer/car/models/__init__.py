@@ -1,10 +1,6 @@
-"""The bundles on a car.
+"""Keeps the bundles of a car: bundles come in from files or over ssh, and one verified model in use comes out.
 
-store       one folder each, and one link that says which drives
-card        what a person wants to know of a bundle
-disk        what the store does to a disk
-check       the recorded answers, computed again in a process of its own
-fit         what a car asks of a bundle: its sensors, its limits
-signature   who made a bundle, and whom this car trusts
-deploy      brings a bundle to a car over ssh
+`store` holds one folder for each model and one link to the model in use; `disk` makes its changes survive a power cut.
+`parity` computes the recorded answers again in a separate process, `signature` checks who made a bundle, and `deploy`
+sends a bundle to a car.
 """

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from racer.errors import BundleError, RacerError
+from racer.process import limit_memory, run_child
 
 CHECK_TIMEOUT_S = 60.0
 """For loading the graph and answering eight or so observations; a Pi 4 needs about two seconds."""
@@ -47,20 +46,13 @@ def check_in_subprocess(path: Path) -> Parity:
     Raises:
         BundleError: an answer differs, the graph cannot be run, or running it crashed or took too long.
     """
-    command = [sys.executable, "-m", "racer.car.models.parity", str(path)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=CHECK_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        raise BundleError(f"{path}: running the graph took longer than {CHECK_TIMEOUT_S:g} s") from None
-    said = _parse_last_line(done.stdout)
-    if done.returncode == 0 and "observations" in said:
-        return Parity(**said)
-    if "error" in said:
-        raise BundleError(said["error"])
-    how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit {done.returncode}"
-    raise BundleError(f"{path}: running the graph crashed onnxruntime ({how})")
+    child = run_child("racer.car.models.parity", str(path), timeout_s=CHECK_TIMEOUT_S)
+    if child.code is None:
+        raise BundleError(f"{path}: running the graph took longer than {CHECK_TIMEOUT_S:g} s")
+    answer = _parse_last_line(child.output)
+    if child.code == 0 and "observations" in answer:
+        return Parity(**answer)
+    raise BundleError(answer.get("error") or f"{path}: running the graph crashed onnxruntime ({child.ending})")
 
 
 def check_in_process(path: Path) -> Parity:
@@ -100,11 +92,8 @@ def _parse_last_line(text: bytes) -> dict:
 
 
 def _main(path: str) -> int:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
+        limit_memory(MEMORY_MAX, final=True)
         said: dict = asdict(check_in_process(Path(path)))
     except RacerError as error:
         said = {"error": str(error)}

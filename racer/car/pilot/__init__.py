@@ -1,11 +1,6 @@
-"""What drives: from frames to commands.
+"""Drives the car: camera frames and an operator's heartbeats come in, commands for the actuator go out.
 
-pilot       when to ask the network, what to send, when to stop; no waiting, no I/O
-brain       from a frame to two pulses, and the thread for it
-hand        a person's hand, and the pulses that it means
-ready       everything that must be right before it starts
-recording   between pilot and actuator, seen by the recorder
-drives      which drive is recorded
-process     the pilot as a process that obeys words
-terminal    driving from a terminal
+`pilot` decides without waiting and without I/O, `inference` runs the network in a thread, and `manual` makes orders of
+heartbeats. `readiness` checks everything before the start, `recording` writes what each step did into a drive.
+`process` is the program around them, `terminal` the same program for a person at a terminal.
 """

@@ -1,4 +1,4 @@
-"""From a frame to two pulses: lens, preprocessing, network, physical action, gate. And the thread that it runs in."""
+"""Turns a camera frame into two pulses: lens, preprocessing, network, physical action, gate; in a separate thread."""
 
 from __future__ import annotations
 
@@ -22,28 +22,33 @@ from racer.contract import PICTURES, PolicyContract
 
 
 class DrivingNetwork(Protocol):
-    """The part of a policy that drives a car."""
+    """The part of `OnnxPolicy` that drives a car."""
 
     @property
     def contract(self) -> PolicyContract: ...
 
     def act(self, observation: dict[str, NDArray[np.uint8]], /) -> NDArray[np.float32]:
-        """(1, 2) degrees and m/s."""
+        """Return the action: steering angle [deg] and speed [m/s], shape (1, 2)."""
         ...
 
     def reset(self) -> None:
-        """Forget what was seen."""
+        """Forget earlier frames."""
         ...
 
 
 class DriveOrder(Protocol):
-    """What a pilot may send, whoever it comes from: pulses, and what they were made from.
+    """What a pilot may send, of the network or of an operator: pulses, and what they were made from.
 
     Attributes:
-        pulses: for driving; `held` the same steering without throttle.
-        input_id, captured_ns: number and time of the frame, or of the person's heartbeat.
-        steering_deg, speed: as it was asked, degrees and m/s.
-        asked_ns, done_ns: when it was asked and when it was done.
+        source: Kind of its origin.
+        input_id: Number of the frame, or of the operator's heartbeat.
+        captured_ns: Time of the frame or heartbeat [ns].
+        pulses: Pulses for driving.
+        held: The same steering without throttle.
+        steering_deg: Steering angle before the gate, left positive [deg].
+        speed: Speed before the gate [m/s].
+        asked_ns: Time of the question [ns].
+        done_ns: Time of the answer [ns].
     """
 
     @property
@@ -68,12 +73,17 @@ class DriveOrder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """What the network made of a frame.
+    """Result of the network for one frame; a `DriveOrder` where there is no fault.
 
     Attributes:
-        pulses: for driving; `held` the same steering without throttle. Both None where there is a fault.
-        steering_deg, speed: as the network asked, degrees and m/s.
-        asked_ns, done_ns: when it was asked and when it was done.
+        frame: Frame that the network used.
+        pulses: Pulses for driving; None where there is a fault.
+        held: The same steering without throttle; None where there is a fault.
+        steering_deg: Steering angle of the network, left positive [deg].
+        speed: Speed of the network [m/s].
+        asked_ns: Time of the question [ns].
+        done_ns: Time of the answer [ns].
+        fault: What went wrong; None where nothing did.
     """
 
     frame: CameraFrame
@@ -87,25 +97,31 @@ class InferenceResult:
 
     @property
     def source(self) -> CommandSource:
-        """A frame."""
+        """The network's input is a frame."""
         return CommandSource.FRAME
 
     @property
     def input_id(self) -> int:
-        """The frame's number."""
+        """Number of the frame."""
         return self.frame.number
 
     @property
     def captured_ns(self) -> int:
-        """When the frame was taken."""
+        """Time of the frame [ns]."""
         return self.frame.captured_ns
 
 
 class InferencePipeline:
-    """One car's way from a frame to pulses; no thread of its own.
+    """Computes pulses from a frame, in the thread that calls it.
 
     Args:
-        pause: for which part of a second each answer is held back, to try out slow computers.
+        network: Network of the bundle.
+        remap: Lens of the car's camera to the camera of the training.
+        gate: Limits and calibration of this car.
+        clock: Monotonic time [ns].
+
+    Attributes:
+        gate: Gate of the next frame; replaced when the speed limit changes.
     """
 
     def __init__(
@@ -115,26 +131,24 @@ class InferencePipeline:
         gate: Gate,
         *,
         clock: Callable[[], int] = time.monotonic_ns,
-        pause: Callable[[], None] = lambda: None,
     ) -> None:
         self.gate = gate
         self._network = network
         self._remap = remap
         self._clock = clock
-        self._pause = pause
         self._sensor = next(sensor.name for sensor in network.contract.sensors if sensor.name in PICTURES)
 
-    def decide(self, frame: CameraFrame, *, anew: bool = False) -> InferenceResult:
-        """Ask the network; what goes wrong is in the decision's fault.
+    def decide(self, frame: CameraFrame, *, reset: bool = False) -> InferenceResult:
+        """Run the network; an error of any kind becomes the fault of the result.
 
         Args:
-            anew: the car begins to drive here: forget the frames before this one.
+            frame: Frame of the camera.
+            reset: Whether the car begins to drive here, so that the network forgets earlier frames.
         """
         asked = self._clock()
-        self._pause()
         steering = speed = float("nan")
         try:
-            if anew:
+            if reset:
                 self._network.reset()
             action = np.asarray(self._network.act({self._sensor: self._remap(frame.pixels)[None]}))
             if action.shape != (1, 2):
@@ -144,7 +158,7 @@ class InferencePipeline:
             held = self.gate.pulses(steering, 0.0)
         except GateRefusal as refusal:
             return self._failed(frame, asked, steering, speed, DrivingFault("action_refused", str(refusal)))
-        except Exception as error:  # a network's runtime may raise anything; the car stops
+        except Exception as error:  # a runtime may raise any error, and the car must stop
             words = " ".join(f"{type(error).__name__} {error}".split())[:200]
             return self._failed(frame, asked, steering, speed, DrivingFault("inference_failed", words))
         return InferenceResult(frame, pulses, held, steering, speed, asked, self._clock())
@@ -156,67 +170,70 @@ class InferencePipeline:
 
 
 class InferenceEngine(Protocol):
-    """Where the pilot asks: one question at a time, and answers without waiting."""
+    """Runs a network for the pilot: one frame at a time, and the pilot never waits."""
 
     @property
     def busy(self) -> bool:
-        """True while an answer is on its way."""
+        """Whether a frame is being worked on."""
         ...
 
-    def ask(self, frame: CameraFrame, *, anew: bool) -> None:
-        """Begin to decide; only while not busy."""
+    def ask(self, frame: CameraFrame, *, reset: bool) -> None:
+        """Start the network on a frame; only while not busy."""
         ...
 
     def answer(self) -> InferenceResult | None:
-        """The answer, once it is there; then None."""
+        """Return the result once; None before and after."""
         ...
 
 
 class NullInference:
-    """Where no model is loaded: never busy, and never an answer."""
+    """Inference of a car without a model: never busy, never a result."""
 
     busy = False
 
-    def ask(self, frame: CameraFrame, *, anew: bool) -> None:
-        """Nobody is there."""
+    def ask(self, frame: CameraFrame, *, reset: bool) -> None:
+        """Ignore the frame."""
 
     def answer(self) -> InferenceResult | None:
-        """None."""
+        """Return None."""
         return None
 
 
 class InferenceThread:
-    """A brain in a thread, so that a slow answer does not keep the pilot from saying that it is alive.
+    """Runs a pipeline in a thread, so that a slow network does not delay the pilot's heartbeats.
+
+    Args:
+        pipeline: Pipeline that the thread runs.
 
     Attributes:
-        wake: a file to `select` on, readable when an answer came.
+        wake: File descriptor for `select`, readable when a result is ready.
     """
 
-    def __init__(self, brain: InferencePipeline) -> None:
+    def __init__(self, pipeline: InferencePipeline) -> None:
         self.wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._brain = brain
+        self._pipeline = pipeline
         self._question: tuple[CameraFrame, bool] | None = None
         self._answer: InferenceResult | None = None
         self._busy = False
         self._closing = False
         self._asked = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, name="brain", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
     @property
     def busy(self) -> bool:
-        """True from `ask` until `answer` has given the answer."""
+        """Whether a result is due: from `ask` until `answer` has returned it."""
         return self._busy
 
-    def ask(self, frame: CameraFrame, *, anew: bool) -> None:
-        """Begin to decide."""
+    def ask(self, frame: CameraFrame, *, reset: bool) -> None:
+        """Start the network on a frame."""
         assert not self._busy, "one question at a time"
         self._busy = True
-        self._question = (frame, anew)
+        self._question = (frame, reset)
         self._asked.release()
 
     def answer(self) -> InferenceResult | None:
-        """The answer, once it is there."""
+        """Return the result once; None before and after."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.wake, 64)
         decision = self._answer
@@ -225,7 +242,7 @@ class InferenceThread:
         return decision
 
     def close(self) -> None:
-        """End the thread; one that hangs in the network is left behind."""
+        """End the thread; one that hangs in the network is left running."""
         self._closing = True
         self._asked.release()
         self._thread.join(1.0)
@@ -235,6 +252,6 @@ class InferenceThread:
             self._asked.acquire()
             if self._closing or self._question is None:
                 return
-            frame, anew = self._question
-            self._answer = self._brain.decide(frame, anew=anew)
+            frame, reset = self._question
+            self._answer = self._pipeline.decide(frame, reset=reset)
             os.write(self._waker, b"!")

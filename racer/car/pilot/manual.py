@@ -1,4 +1,4 @@
-"""A person's hand on the car: the newest heartbeat of a held button, and the pulses that it means."""
+"""Manual driving: the newest heartbeat of the held button in the console, and the pulses that it means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from racer.car.link.protocol import ManualInput
 
 @dataclass(frozen=True, slots=True)
 class ManualOrder:
-    """What a heartbeat asks for; see `racer.car.pilot.brain.Order`."""
+    """Order of one heartbeat; the fields are those of `racer.car.pilot.inference.DriveOrder`."""
 
     input_id: int
     captured_ns: int
@@ -28,10 +28,16 @@ class ManualOrder:
 
 
 class ManualControl:
-    """Makes orders of heartbeats; the throttle is a share of what the speed limit allows.
+    """Makes orders of heartbeats; the throttle is a fraction of the speed that the speed limit allows.
+
+    Args:
+        calibration: Calibration of the car.
+        speed_limit: Fraction of the car's top speed, above 0, up to 1.
+        clock: Monotonic time [ns].
 
     Attributes:
-        order: of the newest heartbeat; straight and without throttle before the first one.
+        calibration: Calibration with a speed table.
+        order: Order of the newest heartbeat; straight and without throttle before the first.
     """
 
     def __init__(
@@ -40,46 +46,46 @@ class ManualControl:
         self.calibration = manual_calibration(calibration)
         self._clock = clock
         self._held = ManualInput(0, 0, 0.0, 0.0)
-        self.limit(speed_limit)
+        self.set_speed_limit(speed_limit)
 
     @property
     def bounds(self) -> ActionBounds:
-        """All that the car can do forwards."""
+        """Everything that the car can do forwards."""
         return ActionBounds.of_calibration(self.calibration)
 
     @property
     def rest(self) -> Pulses:
-        """Wheels straight, no throttle."""
+        """Pulses of straight wheels and no throttle."""
         return self._gate.rest
 
-    def limit(self, share: float) -> None:
+    def set_speed_limit(self, fraction: float) -> None:
         """Change the speed limit.
 
         Raises:
-            GateRefusal: not a share above 0, up to 1.
+            GateRefusal: The fraction is not above 0, up to 1.
         """
-        self._gate = Gate(self.calibration, self.bounds, speed_limit=share)
-        self._speed_top = self.calibration.speed_max * share
-        self.order = self._ordered(self._held)
+        self._gate = Gate(self.calibration, self.bounds, speed_limit=fraction)
+        self._speed_max = self.calibration.speed_max * fraction
+        self.order = self._make_order(self._held)
 
     def hold(self, held: ManualInput) -> None:
-        """A fresh heartbeat; an older one than the newest counts for nothing."""
+        """Take a heartbeat; one that is not newer than the last in both number and time is ignored."""
         if held.number > self._held.number and held.heard_ns > self._held.heard_ns:
             self._held = held
-            self.order = self._ordered(held)
+            self.order = self._make_order(held)
 
-    def _ordered(self, held: ManualInput) -> ManualOrder:
-        """Raises GateRefusal where a share is no number in its range."""
+    def _make_order(self, held: ManualInput) -> ManualOrder:
+        """Make the order of a heartbeat; raises GateRefusal where an input is not a number in its range."""
         steering = self.calibration.steering
         angle = held.steering * (steering.max_deg_left if held.steering >= 0.0 else steering.max_deg_right)
-        speed = held.throttle * self._speed_top
+        speed = held.throttle * self._speed_max
         pulses, still = self._gate.pulses(angle, speed), self._gate.pulses(angle, 0.0)
         now = self._clock()
         return ManualOrder(held.number, held.heard_ns, pulses, still, angle, speed, now, now)
 
 
 def manual_calibration(calibration: Calibration) -> Calibration:
-    """The calibration for a person driving: without a speed table a share of the throttle is what is asked anyway."""
+    """Return a calibration with a speed table: without a measured one the throttle itself is the unit of speed."""
     if calibration.speed_table:
         return calibration
     return calibration.model_copy(update={"speed_table": ((0.0, 0.0), (1.0, 1.0))})

@@ -1,19 +1,22 @@
-"""The pilot: when to ask the network, what to send, when to stop. Events and times in, commands out, no waiting.
+"""Decides when the network runs, what is sent to the actuator and when the car stops; it never waits.
 
-    camera -> capture thread -> mailbox -> [control step] -> brain thread -> decision -> command -> actuator
-                                  newest frame              lens, network, gate         every 30 ms
+    camera -> capture thread -> mailbox -> [control step] -> inference thread -> result -> command -> actuator
+                                  newest frame              lens, network, gate          every 30 ms
 
 A control step begins at absolute deadlines, at the rate that the policy was trained with, and takes the newest frame.
-Where none is new the last one is used again, as in training. Commands go out at once when a decision is made, and every
-30 ms in between, so that the actuator hears that the pilot lives; what they were made from stays the same, so that it
-also knows how old that is.
+Without a new frame it uses the last one again, as in training. Commands are sent at once when a result is ready, and
+every 30 ms in between as the pilot's heartbeat. A repeated command keeps the number and the time of its frame, so the
+actuator also measures how old the frame is.
 
-Where a person drives by hand, commands are made from the newest heartbeat instead. The network goes on answering, but
-what is wrong with it or with the camera stops only the network's own driving: the person looks at the car.
+In manual driving commands are made from the newest heartbeat of the operator. The network continues to run, but a fault
+of the network or of the camera stops only the policy: the operator looks at the car.
+
+Events and times are arguments, and each step returns what it received, requested and sent, for the recording.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from racer.car.actuator.limits import PERSON_DEADLINE_NS
@@ -28,10 +31,10 @@ from racer.car.pilot.manual import ManualControl
 from racer.car.timing import Pacer, PilotTiming
 
 SEND_EVERY_NS: Final = 30_000_000
-"""Between two commands at most; the actuator stops after 100 ms without one."""
+"""Longest time between two commands [ns]; the actuator stops the car after 100 ms without one."""
 
 HOLD_PERIODS: Final = 1.5
-"""Control periods after which a decision that was not followed by another loses its throttle: one may be missed."""
+"""Control periods after which a result without a successor loses its throttle: one period may be missed."""
 
 _MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING)
 _REST_STATES: Final = (ActuatorState.BOOT, ActuatorState.DISARMED, ActuatorState.FAULT)
@@ -50,35 +53,66 @@ class ActuatorLink(Protocol):
 
 
 class CameraWatch(Protocol):
-    """The part of `Capture` that the pilot looks at."""
+    """The part of `CameraCapture` that the pilot reads."""
 
     @property
     def fault(self) -> DrivingFault | None: ...
 
 
-class Pilot:
-    """Drives one car. `step` is called at `due_ns` at the latest, and whenever there may be news.
+@dataclass(frozen=True, slots=True)
+class SentCommand:
+    """A command that was sent.
 
     Attributes:
-        status: the newest of the actuator.
-        fault: what is wrong now; None where all is well.
-        stopped_by: what stopped the car last, for a person to read; empty after arming.
-        decision: the newest good one.
-        driver: who drives, or would after `arm`; without a hand it is always the policy.
-        answered: number that the caller gave to a request, and why it was refused; empty where it was granted.
+        order: Order that the command was made from.
+        pulses: Pulses that were sent for it.
+        frame: Newest frame of a control step; None before the first.
+    """
+
+    order: DriveOrder
+    pulses: Pulses
+    frame: CameraFrame | None
+
+
+PilotEntry = ActuatorStatus | ActuatorRequest | SentCommand
+"""What a step received from the actuator, requested from it, or sent to it."""
+
+
+class Pilot:
+    """Drives one car; `step` is called at `due_ns` at the latest, and whenever there may be news.
+
+    Args:
+        link: Connection to the actuator.
+        inference: Runs the network.
+        mailbox: Newest frame of the camera.
+        camera: Reports faults of the camera.
+        rest: Pulses of a car at rest, wheels straight.
+        period_ns: Control period [ns].
+        now_ns: Monotonic time [ns].
+        manual: Orders of the operator; without it the policy always drives.
+
+    Attributes:
+        status: Newest status of the actuator.
+        fault: Present fault; None where there is none.
+        stopped_by: Reason of the last stop as text; empty after arming.
+        decision: Newest result without a fault.
+        timing: Measured times of this drive.
+        answer: Why the last request was refused; empty where it was granted.
+        driver: Driver now, or after the next arming.
+        answered: Number of the last answered request, and its answer.
     """
 
     def __init__(
         self,
         *,
         link: ActuatorLink,
-        thinker: InferenceEngine,
+        inference: InferenceEngine,
         mailbox: Mailbox,
-        watch: CameraWatch,
+        camera: CameraWatch,
         rest: Pulses,
         period_ns: int,
         now_ns: int,
-        hand: ManualControl | None = None,
+        manual: ManualControl | None = None,
     ) -> None:
         self.status: ActuatorStatus | None = None
         self.fault: DrivingFault | None = None
@@ -88,83 +122,88 @@ class Pilot:
         self.answer = ""
         self.driver: DriverMode = "policy"
         self.answered = (0, "")
-        self._hand = hand
+        self._manual = manual
         self._link = link
-        self._thinker = thinker
+        self._inference = inference
         self._mailbox = mailbox
-        self._watch = watch
+        self._camera = camera
         self._rest = rest
         self._period_ns = period_ns
         self._pacer = Pacer(period_ns, now_ns)
         self._late = LateInferences()
-        self._brain_fault: DrivingFault | None = None
+        self._inference_fault: DrivingFault | None = None
         self._frame: CameraFrame | None = None
         self._asked_ns = 0
         self._now_ns = now_ns
         self._sent_ns = 0
         self._sent: DriveOrder | None = None
-        self._anew = True
+        self._reset_network = True
+        self._entries: list[PilotEntry] = []
         self._requests: dict[int, tuple[ActuatorRequest, int]] = {}
         self._stopping: tuple[int, ActuatorRequest] | None = None
 
     @property
     def state(self) -> ActuatorState | None:
-        """The actuator's; None before it said anything."""
+        """State of the actuator; None before its first status."""
         return self.status.state if self.status else None
 
     def due_ns(self) -> int:
-        """When `step` must be called next."""
+        """Time at which `step` must be called next [ns]."""
         return min(self._pacer.due_ns, self._sent_ns + SEND_EVERY_NS) if self.order else self._pacer.due_ns
 
     @property
     def frame(self) -> CameraFrame | None:
-        """The newest frame that a control step saw."""
+        """Newest frame that a control step used."""
         return self._frame
 
     @property
     def order(self) -> DriveOrder | None:
-        """What is sent: the newest decision, or what the person's newest heartbeat asks for."""
-        return self._hand.order if self._hand is not None and self.driver == "manual" else self.decision
+        """What is sent: the newest result, or the order of the operator's newest heartbeat."""
+        return self._manual.order if self._manual is not None and self.driver == "manual" else self.decision
 
     def ask(self, request: ActuatorRequest, *, number: int = 0) -> str:
-        """A person's request; says at once why it is refused, if it is. The actuator's own answer comes later.
+        """Send a request of a person to the actuator, whose answer comes later.
 
         Args:
-            number: comes back in `answered` with either answer.
+            request: What is requested.
+            number: Number of the request; `answered` holds it with the answer.
+
+        Returns:
+            Why the pilot refuses the request; empty where it was sent.
 
         Raises:
-            ActuatorGone: the actuator is gone.
+            ActuatorGone: The connection to the actuator is lost.
         """
         self.answer = ""
         if request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE) and (why := self.refusal()):
             self.refuse(f"not now: {why}", number=number)
             return self.answer
         if request is ActuatorRequest.ARM:
-            self._anew, self.stopped_by = True, ""
+            self._reset_network, self.stopped_by = True, ""
             self._late.clear()
-        self._requests[self._link.request(request)] = request, number
+        self._requests[self._request(request)] = request, number
         return ""
 
     def refuse(self, why: str, *, number: int = 0) -> None:
-        """Answer a request without asking the actuator; no words grant it."""
+        """Answer a request without the actuator; an empty text grants it."""
         self.answer = why
         self.answered = number, why
 
-    def choose(self, driver: DriverMode, now_ns: int) -> None:
-        """Who drives from the next arming on; only while the car is at rest, later it changes nothing.
+    def set_driver(self, driver: DriverMode, now_ns: int) -> None:
+        """Set who drives from the next arming on; does nothing unless the car is at rest.
 
         Raises:
-            ActuatorGone: the actuator is gone.
+            ActuatorGone: The connection to the actuator is lost.
         """
-        if self.state not in _REST_STATES or self._hand is None or driver == self.driver:
+        if self.state not in _REST_STATES or self._manual is None or driver == self.driver:
             return
         self.driver = driver
-        self._judge(now_ns)
-        if self.order is not None:  # the actuator arms by the newest command, so it must be this driver's
+        self._update_fault(now_ns)
+        if self.order is not None:  # the actuator arms by the newest command, so it must come from this driver
             self._send(now_ns, self.order)
 
     def refusal(self) -> str:
-        """Why the car cannot be armed now; empty where nothing speaks against it."""
+        """Why the car cannot be armed now; empty where it can."""
         order = self.order
         if order is not None and order.source is CommandSource.PERSON:
             late = self._now_ns - order.captured_ns > PERSON_DEADLINE_NS
@@ -173,30 +212,44 @@ class Pilot:
             return self.fault.text
         return "" if self.decision else "no camera frame has come yet"
 
-    def step(self, now_ns: int) -> None:
-        """Take all news, decide what is due, and send what is due.
+    def step(self, now_ns: int) -> list[PilotEntry]:
+        """Read all news, start the control step that is due, and send the command that is due.
+
+        Returns:
+            What was received, requested and sent since the last step, in this order of events.
 
         Raises:
-            ActuatorGone: the actuator is gone.
+            ActuatorGone: The connection to the actuator is lost.
         """
         self._now_ns = now_ns
-        self._hear()
-        news = self._take_answer(now_ns)
+        self._read_status()
+        news = self._read_result(now_ns)
         if now_ns >= self._pacer.due_ns:
             self._control_step(now_ns)
-            news = self._take_answer(now_ns) or news
-        self._judge(now_ns)
+            news = self._read_result(now_ns) or news
+        self._update_fault(now_ns)
         order = self.order
         if order and (news or now_ns - self._sent_ns >= SEND_EVERY_NS):
             self._send(now_ns, order)
+        return self.take_entries()
 
-    def _hear(self) -> None:
-        """The actuator's newest status, and the answers to requests in it."""
+    def take_entries(self) -> list[PilotEntry]:
+        """Return and forget the entries since the last step: those of a step that failed, too."""
+        entries, self._entries = self._entries, []
+        return entries
+
+    def _request(self, request: ActuatorRequest) -> int:
+        self._entries.append(request)
+        return self._link.request(request)
+
+    def _read_status(self) -> None:
+        """Read the newest status of the actuator, and the answer to a request in it."""
         status = self._link.poll()
         if status is None:
             return
+        self._entries.append(status)
         before, self.status = self.status, status
-        if self.driver == "policy":  # else it is a heartbeat's number
+        if self.driver == "policy":  # in manual driving `input_id` is the number of a heartbeat
             self.timing.written(status.input_id, status.written_ns)
         asked, number = self._requests.pop(status.answered, (None, 0))
         if asked is not None:
@@ -210,36 +263,37 @@ class Pilot:
                 self.stopped_by = status.detail or REASON_TEXT[status.reason]
 
     def _why_stopped(self, status: ActuatorStatus) -> str:
-        """The actuator's reason; what it sees as an old frame may be a slow network."""
-        slow = self._thinker.busy or self._late.any
-        if status.reason is StopReason.FRAME_LATE and slow and self._watch.fault is None:
+        """Reason of the actuator; a frame that it reports as old may be due to a slow network."""
+        slow = self._inference.busy or self._late.any
+        if status.reason is StopReason.FRAME_LATE and slow and self._camera.fault is None:
             return DrivingFault("inference_late", "what it answers with is older than 200 ms").text
         return status.detail or REASON_TEXT[status.reason]
 
-    def _take_answer(self, now_ns: int) -> bool:
-        decision = self._thinker.answer()
+    def _read_result(self, now_ns: int) -> bool:
+        """Read the result of the network, if it is ready; returns whether there is a new order."""
+        decision = self._inference.answer()
         if decision is None:
             return False
         self.timing.inference.add(decision.done_ns - decision.asked_ns)
         if decision.fault is not None:
-            self._brain_fault = decision.fault
+            self._inference_fault = decision.fault
             return False
         if now_ns - self._asked_ns > self._period_ns:
-            self._brain_fault = self._late.late(now_ns) or self._brain_fault
-        elif self._brain_fault and self.state in _REST_STATES:
-            self._brain_fault = None
+            self._inference_fault = self._late.late(now_ns) or self._inference_fault
+        elif self._inference_fault and self.state in _REST_STATES:
+            self._inference_fault = None
         if self.decision is None or decision.frame is not self.decision.frame:
             self.timing.sent(decision.frame.number, decision.frame.captured_ns)
         self.decision = decision
         return True
 
     def _control_step(self, now_ns: int) -> None:
-        """Ask the network about the newest frame, at the rate that it was trained with."""
+        """Start the network on the newest frame."""
         timing = self.timing
         timing.late.add(now_ns - self._pacer.due_ns)
         timing.steps += 1
         timing.missed += self._pacer.next(now_ns)
-        if self._thinker.busy:
+        if self._inference.busy:
             timing.missed += 1
             return
         fresh = self._mailbox.take()
@@ -250,46 +304,46 @@ class Pilot:
             return
         timing.frame_age.add(now_ns - self._frame.captured_ns)
         self._asked_ns = now_ns
-        self._thinker.ask(self._frame, anew=self._anew)
-        self._anew = False
+        self._inference.ask(self._frame, reset=self._reset_network)
+        self._reset_network = False
 
-    def _judge(self, now_ns: int) -> None:
-        """Find what is wrong, and ask the actuator to stop a moving car."""
+    def _update_fault(self, now_ns: int) -> None:
+        """Update the present fault, and request the stop of a moving car."""
         if self.driver == "manual":
             self.fault = None
             return
-        # A camera that ended or failed says more than the age of its last frame.
-        self.fault = self._brain_fault or self._watch.fault or self._stale(now_ns)
+        # That the camera ended or failed is more precise than the age of its last frame.
+        self.fault = self._inference_fault or self._camera.fault or self._age_fault(now_ns)
         if self.fault is None or self.state not in _MOVING_STATES:
             return
         hard = self.fault.fault_class is FaultClass.IMMEDIATE_DISABLE
         wanted = ActuatorRequest.STOP if hard else ActuatorRequest.DISARM
         if self._stopping is None or self._stopping[1] is not wanted:
             self.stopped_by = self.fault.text
-            self._stopping = (self._link.request(wanted), wanted)
+            self._stopping = (self._request(wanted), wanted)
 
-    def _stale(self, now_ns: int) -> DrivingFault | None:
-        """Whose fault it is that there is nothing fresh to drive by."""
+    def _age_fault(self, now_ns: int) -> DrivingFault | None:
+        """Fault of a frame that is too old: of the network while it runs, else of the camera."""
         if self._frame is None or now_ns - self._frame.captured_ns <= FRAME_AGE_MAX_NS:
             return None
-        if self._thinker.busy:
+        if self._inference.busy:
             return DrivingFault("inference_late", f"it has not answered for {(now_ns - self._asked_ns) / 1e6:.0f} ms")
         return DrivingFault("frame_late")
 
     def _send(self, now_ns: int, order: DriveOrder) -> None:
         assert order.held is not None and order.pulses is not None
-        # A person's silence is timed by the actuator, from when the person was last heard.
-        kept = order.source is CommandSource.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
+        # The actuator times the silence of an operator, from the last heartbeat.
+        fresh = order.source is CommandSource.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
         if self.fault is not None:
             pulses = Pulses(order.held.steering_us, self._rest.throttle_us)
-        elif self.state is ActuatorState.DRIVING and kept:
+        elif self.state is ActuatorState.DRIVING and fresh:
             pulses = order.pulses
         else:
             pulses = order.held
         self._sent_ns = now_ns
         last = self._sent
         if last is not None and last.source is not order.source and order.captured_ns <= last.captured_ns:
-            return  # the actuator takes nothing older than it has; a newer one comes soon
+            return  # the actuator rejects what is older than its newest command; a newer order comes soon
         self._sent = order
         self._link.send(
             steering_us=pulses.steering_us,
@@ -298,3 +352,4 @@ class Pilot:
             captured_ns=order.captured_ns,
             source=order.source,
         )
+        self._entries.append(SentCommand(order, pulses, self._frame))

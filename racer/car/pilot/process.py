@@ -1,15 +1,14 @@
-"""`python -m racer.car.pilot.process [BUNDLE] ...`: one pilot as a process that obeys words and tells what it does.
+"""`python -m racer.car.pilot.process [BUNDLE] ...`: one pilot as a process, which reads commands and reports its state.
 
-Words come in lines on standard input; the end of input quits:
+Commands are lines on standard input; the end of input quits:
 
-    arm [policy|manual], drive, disarm, stop, clear     as a person would ask the actuator
-    limit SHARE                                         the speed limit
-    manual NUMBER HEARD_NS STEERING THROTTLE            a heartbeat of a person who drives by hand
+    arm [policy|manual], drive, disarm, stop, clear     requests to the actuator
+    limit FRACTION                                      speed limit, above 0, up to 1
+    manual NUMBER HEARD_NS STEERING THROTTLE            heartbeat of an operator who drives by hand
     quit
 
-Before a word `#NUMBER` may stand, which comes back as `answered` with its `answer`. What it does goes out as JSON lines
-on standard output, ten times a second and at each change; a reader that does not read misses some and never holds the
-pilot up.
+`#NUMBER` before a command comes back in `answered` with the answer. The state is a JSON line on standard output, ten
+times a second and at each change; a reader that is slow misses lines and never delays the pilot.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
 from racer.car.link.protocol import DriverMode, ManualInput
 from racer.car.mailbox import Mailbox, SharedFrame
 from racer.car.pilot.inference import InferencePipeline, InferenceThread, NullInference
-from racer.car.pilot.pilot import Pilot
+from racer.car.pilot.pilot import Pilot, PilotEntry
 from racer.car.pilot.readiness import PilotComponents, make_pilot_components
-from racer.car.pilot.recording import DriveRecordings, RecordedLink, bounds_tuple
+from racer.car.pilot.recording import DriveRecordings, StepRecorder, bounds_tuple
 from racer.car.recording.drive_file import DriveHeader
 from racer.errors import RacerError
 
@@ -56,10 +55,11 @@ _DRIVER_MODES: Final[dict[str, DriverMode]] = {"": "policy", "policy": "policy",
 _MANUAL_RATE_HZ: Final = 15.0
 _LINE_MAX: Final = 4096
 _PRIORITY: Final = -10
+_MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
 
 
 def write_json_line(record: dict[str, object]) -> None:
-    """One line on standard output; dropped where nobody reads."""
+    """Write one line to standard output; drop it where the pipe is full."""
     line = json.dumps(record).encode() + b"\n"
     with contextlib.suppress(BlockingIOError):
         if len(line) <= _LINE_MAX:  # up to this a pipe takes all of it or nothing
@@ -67,80 +67,76 @@ def write_json_line(record: dict[str, object]) -> None:
 
 
 class _NoCamera:
-    """Where there is no camera nothing is wrong with it."""
+    """Camera of a car that has none: without a fault."""
 
     fault: DrivingFault | None = None
 
 
 class PilotProcess:
-    """A pilot with its camera, its threads, its connection and its recordings.
+    """A pilot with its camera, threads, connection and recordings.
 
     Args:
-        camera: see `racer.car.camera.opening`; empty for a car without one, which only a person can drive.
-        record: folder of recorded drives; None records none.
-        window: file that shows the newest frame to the console.
-        tell: gets the record ten times a second; must not block.
-        warn: gets a line when a recording goes wrong.
-        translate: from a line of input to a word.
+        components: Checked parts of the pilot.
+        socket: Path of the actuator's socket.
+        camera: Camera, as in `racer.car.camera.sources`; empty for a car without one, which only an operator can drive.
+        record: Folder of recorded drives; None records nothing.
+        window: File that shows the newest frame to the console.
+        report: Receives the state ten times a second and at each change; must not block.
+        warn: Receives one line when a recording goes wrong.
+        translate: Maps a line of input and the actuator's state to a command.
 
     Raises:
-        ActuatorGone: no actuator serves this path.
-        CameraError: the camera cannot be opened.
+        ActuatorGone: There is no actuator at this path.
+        CameraError: The camera cannot be opened.
     """
 
     def __init__(
         self,
-        ready: PilotComponents,
+        components: PilotComponents,
         *,
         socket: str,
         camera: str,
         record: Path | None = None,
         window: Path | None = None,
-        tell: Callable[[dict[str, object]], None] = write_json_line,
+        report: Callable[[dict[str, object]], None] = write_json_line,
         warn: Callable[[str], None] = _LOG.warning,
         translate: Callable[[str, ActuatorState | None], str] = lambda word, state: word,
     ) -> None:
-        self.ready = ready
+        self.components = components
         self.mailbox = Mailbox()
-        self.hand = ready.hand()
+        self.manual = components.manual_control()
         self.over = False
-        self.drives = DriveRecordings(record, self._header, tell=warn)
-        self.capture = self._camera(camera, SharedFrame(window) if window else None)
-        self.brain: InferenceThread | None = None
-        rate_hz, rest = _MANUAL_RATE_HZ, self.hand.rest
-        if model := ready.model:
-            self._brain = InferencePipeline(model.network, model.remap, ready.gate(ready.speed_limit))
-            self.brain = InferenceThread(self._brain)
-            rate_hz, rest = model.network.contract.control_rate_hz, self._brain.gate.rest
+        self.drives = DriveRecordings(record, warn=warn)
+        self.capture = self._open_camera(camera, SharedFrame(window) if window else None)
+        self.inference: InferenceThread | None = None
+        rate_hz, rest = _MANUAL_RATE_HZ, self.manual.rest
+        if model := components.model:
+            self._pipeline = InferencePipeline(model.network, model.remap, components.gate(components.speed_limit))
+            self.inference = InferenceThread(self._pipeline)
+            rate_hz, rest = model.network.contract.control_rate_hz, self._pipeline.gate.rest
         self.client = ActuatorClient(socket)
-        self._tell, self._translate = tell, translate
-        self._words = b""
-        self._told_ns = 0
-        self._told: tuple[object, ...] = ()
+        self._report, self._translate = report, translate
+        self._input = b""
+        self._reported_ns = 0
+        self._reported: tuple[object, ...] = ()
         self._steps: deque[tuple[int, int]] = deque(maxlen=11)
+        self._step_recorder = StepRecorder(rest)
         self.pilot = Pilot(
-            link=RecordedLink(
-                self.client,
-                recorder=lambda: self.drives.recorder,
-                ordered=lambda: self.pilot.order,
-                seen=lambda: self.pilot.frame,
-                rest=rest,
-                limits=self._limits,
-            ),
-            thinker=self.brain or NullInference(),
+            link=self.client,
+            inference=self.inference or NullInference(),
             mailbox=self.mailbox,
-            watch=self.capture or _NoCamera(),
+            camera=self.capture or _NoCamera(),
             rest=rest,
             period_ns=round(1e9 / rate_hz),
             now_ns=time.monotonic_ns(),
-            hand=self.hand,
+            manual=self.manual,
         )
 
     def run(self) -> None:
-        """Drive until told to quit; then stop the car before hanging up.
+        """Drive until a command, a signal or the end of input; then stop the car and close the connection.
 
         Raises:
-            ActuatorGone: the actuator is gone.
+            ActuatorGone: The connection to the actuator is lost.
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._quit)
@@ -153,43 +149,41 @@ class PilotProcess:
         try:
             while not self.over:
                 self.turn()
-            self._rest()
+            self._stop_car()
         finally:
+            self._record(self.pilot.take_entries())
             self.client.close()
             if self.capture:
                 self.capture.close()
-            if self.brain:
-                self.brain.close()
+            if self.inference:
+                self.inference.close()
             self.drives.close()
-            self._tell(self.record())
+            self._report(self.record())
 
     def turn(self) -> None:
-        """Wait for news or the next deadline, and act on it."""
+        """Wait for news or for the next deadline, and act on it."""
         left = (self.pilot.due_ns() - time.monotonic_ns()) / 1e9
-        files = [self.client.fileno(), *([self.brain.wake] if self.brain else [])]
+        files = [self.client.fileno(), *([self.inference.wake] if self.inference else [])]
         if not self.over:  # at its end standard input is always readable
             files.append(sys.stdin.fileno())
         news, _, _ = select.select(files, [], [], max(0.0, left))
         if sys.stdin.fileno() in news:
-            self._listen()
+            self._read_commands()
         now = time.monotonic_ns()
-        self.pilot.step(now)
+        self._record(self.pilot.step(now))
         state = self.pilot.state
-        self.drives.look(
-            moving=state in (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP), now_ns=now
-        )
-        told = (state, self.pilot.answered, self.pilot.answer)
-        if now - self._told_ns >= REPORT_EVERY_NS or told != self._told:
-            self._told_ns, self._told = now, told
+        self.drives.update(moving=state in _MOVING_STATES, now_ns=now)
+        change = (state, self.pilot.answered, self.pilot.answer)
+        if now - self._reported_ns >= REPORT_EVERY_NS or change != self._reported:
+            self._reported_ns, self._reported = now, change
             self._steps.append((now, self.pilot.timing.steps))
-            self._tell(self.record())
+            self._report(self.record())
 
     def record(self) -> dict[str, object]:
-        """What the pilot does, as plain data."""
+        """Return the state of the pilot as plain data."""
         pilot, status = self.pilot, self.pilot.status
         order = pilot.order
-        watched = self.capture.fault if self.capture else None
-        fault = pilot.fault or watched
+        fault = pilot.fault or (self.capture.fault if self.capture else None)
         return {
             "state": status.state.name if status else "UNKNOWN",
             "reason": (status.detail or REASON_TEXT[status.reason]) if status else "",
@@ -200,8 +194,8 @@ class PilotProcess:
             "answered": list(pilot.answered),
             "refusal": self._refusal(pilot.driver),
             "driver": pilot.driver,
-            "speed_limit": self.ready.speed_limit,
-            "model": self.ready.model.name if self.ready.model else None,
+            "speed_limit": self.components.speed_limit,
+            "model": self.components.model.name if self.components.model else None,
             "steering_us": status.steering_us if status else 0,
             "throttle_us": status.throttle_us if status else 0,
             "steering_deg": round(order.steering_deg, 2) if order else None,
@@ -210,66 +204,71 @@ class PilotProcess:
             "dropped": self.mailbox.dropped,
             "rejected": status.rejected if status else 0,
             "rate_hz": self._rate(),
-            "recording": self.drives.words(),
+            "recording": self.drives.summary(),
             "drive": str(self.drives.path() or ""),
             **pilot.timing.record(),
         }
 
-    def _camera(self, words: str, window: SharedFrame | None) -> CameraCapture | None:
-        config = self.ready.camera
-        if not words or config is None:
+    def _record(self, entries: list[PilotEntry]) -> None:
+        if (recorder := self.drives.recorder) is not None and entries:
+            limit, speed_max = self._speed_limits()
+            self._step_recorder.record(recorder, entries, limit=limit, speed_max=speed_max)
+
+    def _open_camera(self, spec: str, window: SharedFrame | None) -> CameraCapture | None:
+        config = self.components.camera
+        if not spec or config is None:
             return None
-        source = open_camera(words, config, measured=self.drives.measured)
+        source = open_camera(spec, config, measured=self.drives.measured)
         checks = FrameChecks((config.height, config.width, config.channels))
         return CameraCapture(
             source, self.mailbox, checks, well_after=RECOVERY_FRAMES, show=window.put if window else None
         )
 
     def _rate(self) -> float | None:
-        """Control steps a second, over the last second or so; None by hand alone, where there are none."""
-        if self.brain is None or len(self._steps) < 2:
+        """Control steps per second, over about the last second [Hz]; None without a model, where there are none."""
+        if self.inference is None or len(self._steps) < 2:
             return None
         (first, before), (last, after) = self._steps[0], self._steps[-1]
         return round((after - before) * 1e9 / max(1, last - first), 1)
 
     def _refusal(self, driver: DriverMode) -> str:
-        if driver == "policy" and self.ready.model is None:
+        if driver == "policy" and self.components.model is None:
             return "no model is loaded; choose one, or drive by hand"
         return self.pilot.refusal()
 
-    def _limits(self) -> tuple[float, float]:
-        """The speed limit as a share and in m/s."""
-        share, model = self.ready.speed_limit, self.ready.model
+    def _speed_limits(self) -> tuple[float, float]:
+        """Speed limit as a fraction, and as a speed [m/s]."""
+        fraction, model = self.components.speed_limit, self.components.model
         if self.pilot.driver == "policy" and model is not None and model.mapping == "deepracer":
-            return share, float("inf")
-        return share, self.hand.calibration.speed_max * share
+            return fraction, float("inf")
+        return fraction, self.manual.calibration.speed_max * fraction
 
     def _header(self) -> DriveHeader:
-        model = self.ready.model if self.pilot.driver == "policy" else None
-        calibration = self.ready.calibration if model else self.hand.calibration
+        model = self.components.model if self.pilot.driver == "policy" else None
+        calibration = self.components.calibration if model else self.manual.calibration
         return DriveHeader(
             car_id=calibration.car_id,
             control_rate_hz=model.network.contract.control_rate_hz if model else _MANUAL_RATE_HZ,
             model=model.name if model else "",
             model_sha256=model.sha256 if model else "",
             mapping=model.mapping if model else "table",
-            bounds=bounds_tuple(model.bounds if model else self.hand.bounds),
+            bounds=bounds_tuple(model.bounds if model else self.manual.bounds),
             calibration=calibration.model_dump(mode="json"),
         )
 
     def _quit(self, number: int, frame: object) -> None:
         self.over = True
 
-    def _listen(self) -> None:
+    def _read_commands(self) -> None:
         data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             self.over = True
-        *lines, self._words = (self._words + data).split(b"\n")
+        *lines, self._input = (self._input + data).split(b"\n")
         for line in lines:
-            self._obey(self._translate(line.decode(errors="replace").strip().lower(), self.pilot.state))
+            self._run_command(self._translate(line.decode(errors="replace").strip().lower(), self.pilot.state))
 
-    def _obey(self, line: str) -> None:
-        """Do what a line says; a wrong one is answered and changes nothing."""
+    def _run_command(self, line: str) -> None:
+        """Run a command; a wrong one is answered and changes nothing."""
         number = 0
         if line.startswith("#"):
             first, _, line = line.partition(" ")
@@ -279,73 +278,70 @@ class PilotProcess:
             self.over = True
         elif word == "arm" and len(more) <= 1 and (driver := _DRIVER_MODES.get("".join(more))):
             self._arm(driver, number)
-        elif word == "drive" and self.ready.model is None and self.pilot.driver == "policy":
+        elif word == "drive" and self.components.model is None and self.pilot.driver == "policy":
             self.pilot.refuse(self._refusal("policy"), number=number)
         elif word in _REQUESTS and not more:
             self.pilot.ask(_REQUESTS[word], number=number)
         elif word == "limit" and len(more) == 1:
-            self._limit(more[0], number)
+            self._set_speed_limit(more[0], number)
         elif word == "manual" and len(more) == 4:
-            with contextlib.suppress(ValueError, GateRefusal):  # what makes no sense moves nothing
-                self.hand.hold(ManualInput(int(more[0]), int(more[1]), float(more[2]), float(more[3])))
+            with contextlib.suppress(ValueError, GateRefusal):  # a heartbeat that is not valid moves nothing
+                self.manual.hold(ManualInput(int(more[0]), int(more[1]), float(more[2]), float(more[3])))
         elif word:
-            self.pilot.refuse(f"no such word: {line[:40]}", number=number)
+            self.pilot.refuse(f"unknown command: {line[:40]}", number=number)
 
     def _arm(self, driver: DriverMode, number: int) -> None:
         now = time.monotonic_ns()
-        if driver == "policy" and self.ready.model is None:
+        if driver == "policy" and self.components.model is None:
             self.pilot.refuse(self._refusal(driver), number=number)
             return
         if driver != self.pilot.driver:
             self.drives.end()
-        self.pilot.choose(driver, now)
+        self.pilot.set_driver(driver, now)
         if not self.pilot.ask(ActuatorRequest.ARM, number=number):
-            self.drives.begin(now)
+            self.drives.begin(self._header(), now)
 
-    def _limit(self, words: str, number: int) -> None:
+    def _set_speed_limit(self, text: str, number: int) -> None:
         try:
-            share = float(words)
-            self.hand.limit(share)
-            if self.ready.model is not None:
-                self._brain.gate = self.ready.gate(share)
+            fraction = float(text)
+            self.manual.set_speed_limit(fraction)
+            if self.components.model is not None:
+                self._pipeline.gate = self.components.gate(fraction)
         except (ValueError, GateRefusal) as error:
             self.pilot.refuse(str(error), number=number)
             return
-        self.ready = replace(self.ready, speed_limit=share)
+        self.components = replace(self.components, speed_limit=fraction)
         self.pilot.refuse("", number=number)
 
-    def _rest(self) -> None:
-        """A soft stop, so that hanging up is no fault."""
+    def _stop_car(self) -> None:
+        """Request a soft stop and wait for it, so that the closed connection does not become a fault."""
         until = time.monotonic_ns() + 500_000_000
         if self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
             self.pilot.ask(ActuatorRequest.DISARM)
-        while (
-            self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
-            and time.monotonic_ns() < until
-        ):
+        while self.pilot.state in _MOVING_STATES and time.monotonic_ns() < until:
             self.turn()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and drive; the exit status."""
+    """Read the arguments and drive; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m racer.car.pilot.process", description=__doc__)
-    parser.add_argument("bundle", nargs="?", help="none: only a person drives")
-    parser.add_argument("--name", default="", help="what to call the bundle; default: its file")
+    parser.add_argument("bundle", nargs="?", help="bundle to drive with; without it only an operator drives")
+    parser.add_argument("--name", default="", help="name of the bundle; default: that of its file")
     parser.add_argument("--calibration", default=default_calibration_path(), metavar="FILE")
     parser.add_argument("--socket", default=default_socket(), metavar="PATH")
     parser.add_argument("--camera", default="", help="picamera2, v4l2:DEVICE, replay:FILE, sim:SOCKET")
     parser.add_argument("--car-id", default="")
     parser.add_argument("--mapping", choices=["table", "deepracer"], default="table")
-    parser.add_argument("--speed-limit", type=float, default=SPEED_LIMIT_DEFAULT, help="share, up to 1")
+    parser.add_argument("--speed-limit", type=float, default=SPEED_LIMIT_DEFAULT, help="fraction, above 0, up to 1")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--record", type=Path, metavar="FOLDER", help="of recorded drives; none: nothing is recorded")
-    parser.add_argument("--window", type=Path, metavar="FILE", help="that shows the newest frame to another process")
-    parser.add_argument("--check", action="store_true", help="say whether all is ready, and end; nothing is connected")
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="folder of recorded drives; default: none")
+    parser.add_argument("--window", type=Path, metavar="FILE", help="file of the newest frame, for another process")
+    parser.add_argument("--check", action="store_true", help="check all parts and end, without a connection")
     given = parser.parse_args(arguments)
     os.set_blocking(sys.stdout.fileno(), False)
     try:
         calibration = read_calibration(given.calibration, car_id=given.car_id or own_car_id())
-        ready = make_pilot_components(
+        components = make_pilot_components(
             given.bundle,
             calibration,
             mapping=given.mapping,
@@ -355,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if not given.check:
             PilotProcess(
-                ready, socket=given.socket, camera=given.camera, record=given.record, window=given.window
+                components, socket=given.socket, camera=given.camera, record=given.record, window=given.window
             ).run()
     except (RacerError, ActuatorGone) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")

@@ -1,4 +1,4 @@
-"""Everything that must be right before a pilot starts: bundle, calibration, lens, golden answers, speed."""
+"""Checks everything that a pilot needs before it starts: bundle, calibration, lens, golden answers, speed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from racer.bundle import Bundle, check_golden, read_bundle
-from racer.car.bench import CarNetwork, speed_refusal, time_network
+from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration.calibration import Calibration
 from racer.car.camera.lens import CameraRemap, LensRefusal, make_remap
 from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, bundle_refusals, mapping_warning
@@ -17,9 +17,10 @@ from racer.car.timing import Percentiles
 from racer.config.base import explain
 from racer.config.env import CameraConfig
 from racer.errors import BundleError, RacerError
+from racer.policy.onnx import OnnxPolicy
 
 PILOT_SENSORS: Final = ("camera",)
-"""What the pilot can read on a car."""
+"""Sensors that the pilot can read on a car."""
 
 _TIMING_S: Final = 0.5
 
@@ -27,16 +28,26 @@ MappingName = Literal["table", "deepracer"]
 
 
 class PilotNotReady(RacerError):
-    """A bundle that must not drive this car; every reason, in one line."""
+    """The bundle must not drive this car; the message holds every reason in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A network that may drive this car: its table of rays, its gate's bounds, and how fast it answers here."""
+    """A network that may drive this car.
+
+    Attributes:
+        name: Name of the bundle.
+        sha256: Hash of the bundle's file.
+        network: The network.
+        remap: Lens of the car's camera to the camera of the training.
+        bounds: Bounds of the gate.
+        mapping: How speeds become throttle.
+        times: Times of one answer on this machine [ms].
+    """
 
     name: str
     sha256: str
-    network: CarNetwork
+    network: OnnxPolicy
     remap: CameraRemap
     bounds: ActionBounds
     mapping: MappingName
@@ -45,10 +56,13 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class PilotComponents:
-    """What a pilot is made of. Without a model a person drives by hand; without a camera nobody sees.
+    """Checked parts of a pilot.
 
     Attributes:
-        notes: what a person should know, a line each.
+        calibration: Calibration of the car.
+        speed_limit: Fraction of the car's top speed, above 0, up to 1.
+        model: Model that may drive; None where only an operator drives.
+        notes: Warnings for the user, one line each.
     """
 
     calibration: Calibration
@@ -58,21 +72,21 @@ class PilotComponents:
 
     @property
     def camera(self) -> CameraConfig | None:
-        """The car's real camera."""
+        """Real camera of the car; None where it is not calibrated."""
         return self.calibration.camera
 
-    def hand(self) -> ManualControl:
-        """For a person driving."""
+    def manual_control(self) -> ManualControl:
+        """Make the control of an operator who drives by hand."""
         return ManualControl(self.calibration, speed_limit=self.speed_limit)
 
-    def gate(self, share: float) -> Gate:
-        """The model's gate with this speed limit.
+    def gate(self, fraction: float) -> Gate:
+        """Make the gate of the model with this speed limit.
 
         Raises:
-            GateRefusal: not a share above 0, up to 1.
+            GateRefusal: The fraction is not above 0, up to 1.
         """
         assert self.model is not None
-        return Gate(self.calibration, self.model.bounds, mapping=self.model.mapping, speed_limit=share)
+        return Gate(self.calibration, self.model.bounds, mapping=self.model.mapping, speed_limit=fraction)
 
 
 def make_pilot_components(
@@ -84,24 +98,27 @@ def make_pilot_components(
     threads: int = 1,
     name: str = "",
 ) -> PilotComponents:
-    """Check everything and build it.
+    """Check and build the parts of a pilot.
 
     Args:
-        bundle_path: None for a pilot that only lets a person drive.
-        name: what to call the bundle; empty: as its file.
+        bundle_path: Bundle to drive with; None where only an operator drives.
+        calibration: Calibration of the car.
+        mapping: How speeds become throttle.
+        speed_limit: Fraction of the car's top speed, above 0, up to 1.
+        threads: Number of threads of the network.
+        name: Name of the bundle; empty for that of its file.
 
     Raises:
-        NotReady: with every reason why this bundle must not drive this car.
-        BundleError: the bundle is broken.
+        PilotNotReady: The bundle must not drive this car; the message holds every reason.
+        BundleError: The bundle is broken.
     """
     if bundle_path is None:
         return PilotComponents(calibration, speed_limit)
     bundle = read_bundle(bundle_path)
     bundle = replace(bundle, name=name or bundle.name)
-    told = pilot_refusals(bundle, calibration, mapping=mapping)
-    if told:
-        raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(told)}")
-    network = CarNetwork(bundle, threads=threads)
+    if reasons := pilot_refusals(bundle, calibration, mapping=mapping):
+        raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(reasons)}")
+    network = OnnxPolicy(bundle, threads=threads)
     try:
         check_golden(bundle, network)
     except BundleError as error:
@@ -120,24 +137,30 @@ def make_pilot_components(
 
 
 def pilot_refusals(bundle: Bundle, calibration: Calibration, *, mapping: MappingName = "table") -> list[str]:
-    """Why this bundle must not drive this car, without running it: sensors, limits, lens. Deploying asks this too."""
-    told = bundle_refusals(bundle.contract, calibration, sensors=PILOT_SENSORS, mapping=mapping)
+    """Return why this bundle must not drive this car, by sensors, limits and lens; the network does not run.
+
+    Args:
+        bundle: Bundle to check; `racer deploy` checks it by this function, too.
+        calibration: Calibration of the car.
+        mapping: How speeds become throttle.
+    """
+    reasons = bundle_refusals(bundle.contract, calibration, sensors=PILOT_SENSORS, mapping=mapping)
     if not any(sensor.name == "camera" for sensor in bundle.contract.sensors):
-        return told
+        return reasons
     if calibration.camera is None:
-        return [*told, "the calibration does not say what this car's camera sees; measure it"]
+        return [*reasons, "the calibration does not describe the camera; add its field of view and lens"]
     try:
         make_remap(calibration.camera, contract_camera(bundle), bundle.contract.preprocessing)
     except (LensRefusal, PilotNotReady) as error:
-        told.append(str(error))
-    return told
+        reasons.append(str(error))
+    return reasons
 
 
 def contract_camera(bundle: Bundle) -> CameraConfig:
-    """The camera that a bundle was trained with.
+    """Return the camera that a bundle was trained with.
 
     Raises:
-        NotReady: the contract does not say it so that this version understands it.
+        PilotNotReady: This version cannot read the camera of the contract.
     """
     from pydantic import ValidationError
 

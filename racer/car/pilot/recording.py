@@ -1,212 +1,75 @@
-"""Which drive is recorded: one from arming until the car has rested for a while. Files are opened and closed apart.
+"""Records what a pilot does: which drives become files, and which control steps become rows.
 
-Opening a file may hang where a disk does, so the pilot's thread does neither: until the file is there nothing is
-recorded, and the car may drive meanwhile.
+    entries = pilot.step(now_ns)          what the step received, requested and sent
+    drives.record(entries, limits=...)    into the drive that is recorded now
 
-Between pilot and actuator: passes everything on, and lets the recorder see it.
+A drive lasts from arming until the car has rested for a while. Opening a file may hang where a disk does, so threads
+open and close the files: until a file is open nothing is recorded, and the car may drive meanwhile.
 
-    client = ActuatorClient(socket)
-    link = RecordedLink(client, recorder=lambda: recorder, ordered=lambda: pilot.order, ...)
-    pilot = Pilot(link=link, ...)
-
-A control step is recorded when its command is sent: each new order, and each change of what is sent for it. The
-newest frame that the network was asked about is recorded with it, once.
+A control step is recorded when its command is sent: each new order, and each change of the pulses that are sent for it.
+The frame that the network used for it is recorded once.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from racer.car.actuator.protocol import ActuatorStatus
-from racer.car.actuator.states import ActuatorRequest, CommandSource, Pulses
+from racer.car.actuator.states import ActuatorRequest, Pulses
 from racer.car.gate import ActionBounds
-from racer.car.mailbox import CameraFrame
-from racer.car.pilot.inference import DriveOrder
+from racer.car.pilot.pilot import PilotEntry, SentCommand
 from racer.car.recording.drive_file import DriveHeader, DriveStorage, create_drive, utc_text
 from racer.car.recording.recorder import ControlStep, DriveRecorder
 
 REST_NS: Final = 15_000_000_000
-"""A car that is armed again within this time goes on with the same drive, as DeepRacer's community cars do."""
+"""Rest after which a drive ends [ns]; a car that is armed earlier continues it, as DeepRacer's community cars do."""
 
 
-class DriveRecordings:
-    """Recordings of one pilot, one after the other.
-
-    Args:
-        folder: where they go; None records nothing.
-        header: of a drive that begins now.
-        tell: gets one line when a recording goes wrong.
-
-    Attributes:
-        recorder: what records now; None where nothing does.
-    """
-
-    def __init__(
-        self,
-        folder: Path | None,
-        header: Callable[[], DriveHeader],
-        *,
-        tell: Callable[[str], None],
-        open_storage: Callable[[Path], DriveStorage] = create_drive,
-    ) -> None:
-        self.recorder: DriveRecorder | None = None
-        self._folder, self._header, self._tell, self._open = folder, header, tell, open_storage
-        self._key: DriveHeader | None = None
-        self._rest_ns: int | None = None
-        self._last = ""
-        self._opening: threading.Thread | None = None
-
-    def begin(self, now_ns: int) -> None:
-        """The car is armed; a drive that only paused goes on, where nothing but the time changed."""
-        self._rest_ns = None
-        if self._folder is None or (self._opening and self._opening.is_alive()):
-            return
-        header = self._header()
-        if self.recorder is not None and header == self._key:
-            return
-        self.end()
-        self._key, folder = header, self._folder
-        dated = header.model_copy(update={"started": utc_text(), "started_ns": now_ns})
-        self._opening = threading.Thread(target=self._begin, args=(folder, dated), name="drive", daemon=True)
-        self._opening.start()
-
-    def look(self, *, moving: bool, now_ns: int) -> None:
-        """Called now and then: a drive ends when the car has been at rest for a while."""
-        if moving or self.recorder is None:
-            self._rest_ns = None
-        elif self._rest_ns is None:
-            self._rest_ns = now_ns
-        elif now_ns - self._rest_ns >= REST_NS:
-            self.end()
-
-    def end(self) -> None:
-        """Close what is open, without waiting for it."""
-        recorder, self.recorder, self._rest_ns = self.recorder, None, None
-        if recorder is not None:
-            self._note(recorder)
-            threading.Thread(target=recorder.close, name="drive end", daemon=True).start()
-
-    def close(self) -> None:
-        """Close what is open, and wait for it: two seconds at most, where a disk hangs."""
-        if self._opening is not None:
-            self._opening.join(0.5)
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-            recorder.close()
-            self._note(recorder)
-
-    def measured(self, at_ns: int, speed: float, yaw_rate: float) -> None:
-        """What sensors measured, m/s and rad/s."""
-        if (recorder := self.recorder) is not None:
-            recorder.measured(at_ns, speed=speed, yaw_rate=yaw_rate)
-
-    def words(self) -> str:
-        """How the recording goes, for a person; empty: there was none."""
-        recorder = self.recorder
-        return self._words(recorder) if recorder is not None else self._last
-
-    def path(self) -> Path | None:
-        """The file that is being written."""
-        return recorder.status().path if (recorder := self.recorder) is not None else None
-
-    def _begin(self, folder: Path, header: DriveHeader) -> None:
-        self.recorder = DriveRecorder(lambda: self._open(folder), header, tell=self._tell).start()
-
-    def _note(self, recorder: DriveRecorder) -> None:
-        self._last = self._words(recorder)
-
-    @staticmethod
-    def _words(recorder: DriveRecorder) -> str:
-        seen = recorder.status()
-        if seen.failure or seen.path is None:
-            return f"not recorded: {seen.failure}"
-        lost = seen.frames_dropped + seen.rows_dropped
-        return f"{seen.path.name}, {seen.written / 1e6:.1f} MB{f', {lost} entries lost' if lost else ''}"
-
-
-class RecordableLink(Protocol):
-    """The part of `ActuatorClient` that the pilot uses."""
-
-    def send(
-        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: CommandSource
-    ) -> bool: ...
-
-    def request(self, request: ActuatorRequest) -> int: ...
-
-    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None: ...
-
-
-class RecordedLink:
-    """A link to the actuator that is overheard. What it cannot record it still passes on.
+class StepRecorder:
+    """Writes the entries of a pilot's steps into the drive that is recorded now.
 
     Args:
-        recorder: what records now; None where nothing does.
-        ordered: what the pilot sends by now.
-        seen: the newest frame.
-        rest: the pulses of a car that stands, straight.
-        limits: the speed limit as a share, above 0, up to 1, and the m/s that it allows; those are infinite where
-            pulses are no m/s (DeepRacer's mapping).
+        rest: Pulses of a car at rest, wheels straight.
+        clock: Monotonic time [ns].
     """
 
-    def __init__(
-        self,
-        link: RecordableLink,
-        *,
-        recorder: Callable[[], DriveRecorder | None],
-        ordered: Callable[[], DriveOrder | None],
-        seen: Callable[[], CameraFrame | None],
-        rest: Pulses,
-        limits: Callable[[], tuple[float, float]],
-        clock: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        self._link, self._recorder, self._ordered, self._seen = link, recorder, ordered, seen
-        self._rest, self._limits = rest, limits
-        self._clock = clock
+    def __init__(self, rest: Pulses, *, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._rest, self._clock = rest, clock
         self._number = 0
-        self._last: tuple[DriveRecorder, DriveOrder, int, int] | None = None
-        self._frame: tuple[DriveRecorder, int] | None = None
+        self._last: tuple[object, ...] = ()
+        self._last_frame: tuple[object, ...] = ()
 
-    def send(
-        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: CommandSource
-    ) -> bool:
-        """Send, then record."""
-        taken = self._link.send(
-            steering_us=steering_us,
-            throttle_us=throttle_us,
-            input_id=input_id,
-            captured_ns=captured_ns,
-            source=source,
-        )
-        recorder, order = self._recorder(), self._ordered()
-        if recorder is not None and order is not None and (order.source, order.input_id) == (source, input_id):
-            self._step(recorder, order, steering_us, throttle_us)
-        return taken
+    def record(self, recorder: DriveRecorder, entries: Iterable[PilotEntry], *, limit: float, speed_max: float) -> None:
+        """Write entries in their order.
 
-    def request(self, request: ActuatorRequest) -> int:
-        """Ask, and record what was asked."""
-        if (recorder := self._recorder()) is not None:
-            recorder.event("request", request.name.lower())
-        return self._link.request(request)
+        Args:
+            recorder: Drive to write to.
+            entries: Entries of one step.
+            limit: Speed limit as a fraction, above 0, up to 1.
+            speed_max: Speed that the limit allows [m/s]; infinite where pulses are not speeds (DeepRacer's mapping).
+        """
+        for entry in entries:
+            if isinstance(entry, ActuatorStatus):
+                recorder.actuator(entry)
+            elif isinstance(entry, ActuatorRequest):
+                recorder.event("request", entry.name.lower())
+            else:
+                self._record_command(recorder, entry, limit, speed_max)
 
-    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None:
-        """Hear, and record what was heard."""
-        status = self._link.poll(timeout_s)
-        if status is not None and (recorder := self._recorder()) is not None:
-            recorder.actuator(status)
-        return status
-
-    def _step(self, recorder: DriveRecorder, order: DriveOrder, steering_us: int, throttle_us: int) -> None:
-        last = self._last
-        if last is not None and last[0] is recorder and last[1] is order and last[2:] == (steering_us, throttle_us):
+    def _record_command(self, recorder: DriveRecorder, sent: SentCommand, limit: float, speed_max: float) -> None:
+        order, pulses, frame = sent.order, sent.pulses, sent.frame
+        # Commands are repeated every 30 ms as heartbeats; a repetition is not another control step.
+        if self._last and self._last[0] is recorder and self._last[1] is order and self._last[2] == pulses:
             return
-        self._last = (recorder, order, steering_us, throttle_us)
-        self._picture(recorder)
-        share, top = self._limits()
-        moving = throttle_us != self._rest.throttle_us
+        self._last = recorder, order, pulses
+        if frame is not None and self._last_frame != (recorder, frame.number):
+            self._last_frame = recorder, frame.number
+            recorder.frame(frame.number, frame.captured_ns, frame.pixels)
+        moving = pulses.throttle_us != self._rest.throttle_us
         self._number += 1
         recorder.step(
             ControlStep(
@@ -219,22 +82,110 @@ class RecordedLink:
                 asked_steering_deg=order.steering_deg,
                 asked_speed=order.speed,
                 applied_steering_deg=order.steering_deg,
-                applied_speed=min(order.speed, top) if moving else 0.0,
-                speed_limit=share,
-                steering_us=steering_us,
-                throttle_us=throttle_us,
+                applied_speed=min(order.speed, speed_max) if moving else 0.0,
+                speed_limit=limit,
+                steering_us=pulses.steering_us,
+                throttle_us=pulses.throttle_us,
                 source=order.source,
             )
         )
 
-    def _picture(self, recorder: DriveRecorder) -> None:
-        frame = self._seen()
-        if frame is None or self._frame == (recorder, frame.number):
+
+class DriveRecordings:
+    """Recordings of one pilot, one after the other.
+
+    Args:
+        folder: Folder of the files; None records nothing.
+        warn: Receives one line when a recording goes wrong.
+        open_storage: Creates a file in the folder.
+
+    Attributes:
+        recorder: The drive that is recorded now; None where there is none.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        warn: Callable[[str], None],
+        open_storage: Callable[[Path], DriveStorage] = create_drive,
+    ) -> None:
+        self.recorder: DriveRecorder | None = None
+        self._folder, self._warn, self._open_storage = folder, warn, open_storage
+        self._header: DriveHeader | None = None
+        self._rest_ns: int | None = None
+        self._last_summary = ""
+        self._opening: threading.Thread | None = None
+
+    def begin(self, header: DriveHeader, now_ns: int) -> None:
+        """Begin a drive when the car is armed; a paused drive with the same header continues.
+
+        Args:
+            header: Header of the drive, without its time.
+            now_ns: Monotonic time [ns].
+        """
+        self._rest_ns = None
+        if self._folder is None or (self._opening and self._opening.is_alive()):
             return
-        self._frame = recorder, frame.number
-        recorder.frame(frame.number, frame.captured_ns, frame.pixels)
+        if self.recorder is not None and header == self._header:
+            return
+        self.end()
+        self._header = header
+        dated = header.model_copy(update={"started": utc_text(), "started_ns": now_ns})
+        self._opening = threading.Thread(target=self._open, args=(self._folder, dated), name="drive", daemon=True)
+        self._opening.start()
+
+    def update(self, *, moving: bool, now_ns: int) -> None:
+        """End the drive when the car has been at rest for `REST_NS`; called at every turn of the pilot."""
+        if moving or self.recorder is None:
+            self._rest_ns = None
+        elif self._rest_ns is None:
+            self._rest_ns = now_ns
+        elif now_ns - self._rest_ns >= REST_NS:
+            self.end()
+
+    def end(self) -> None:
+        """Close the drive without waiting for it."""
+        recorder, self.recorder, self._rest_ns = self.recorder, None, None
+        if recorder is not None:
+            self._last_summary = _summary(recorder)
+            threading.Thread(target=recorder.close, name="drive end", daemon=True).start()
+
+    def close(self) -> None:
+        """Close the drive and wait for it, two seconds at most where a disk hangs."""
+        if self._opening is not None:
+            self._opening.join(0.5)
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            recorder.close()
+            self._last_summary = _summary(recorder)
+
+    def measured(self, at_ns: int, speed: float, yaw_rate: float) -> None:
+        """Record what sensors measured: speed [m/s] and yaw rate [rad/s]."""
+        if (recorder := self.recorder) is not None:
+            recorder.measured(at_ns, speed=speed, yaw_rate=yaw_rate)
+
+    def summary(self) -> str:
+        """State of the recording as text; empty where there was none."""
+        recorder = self.recorder
+        return _summary(recorder) if recorder is not None else self._last_summary
+
+    def path(self) -> Path | None:
+        """File that is being written."""
+        return recorder.status().path if (recorder := self.recorder) is not None else None
+
+    def _open(self, folder: Path, header: DriveHeader) -> None:
+        self.recorder = DriveRecorder(lambda: self._open_storage(folder), header, tell=self._warn).start()
+
+
+def _summary(recorder: DriveRecorder) -> str:
+    status = recorder.status()
+    if status.failure or status.path is None:
+        return f"not recorded: {status.failure}"
+    lost = status.frames_dropped + status.rows_dropped
+    return f"{status.path.name}, {status.written / 1e6:.1f} MB{f', {lost} entries lost' if lost else ''}"
 
 
 def bounds_tuple(bounds: ActionBounds) -> tuple[float, float, float, float]:
-    """A gate's bounds, as a header keeps them."""
+    """Bounds of a gate as a drive's header holds them: steering low and high [deg], speed low and high [m/s]."""
     return bounds.steering_low, bounds.steering_high, bounds.speed_low, bounds.speed_high

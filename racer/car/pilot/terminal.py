@@ -1,4 +1,4 @@
-"""Driving a real car from a terminal: Enter arms, Enter starts, Enter stops, Ctrl-C ends; one line for each change."""
+"""Drives a real car from a terminal: Enter arms, starts and stops the car, Ctrl-C ends; one line for each change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def command_of_line(line: str, state: ActuatorState | None) -> str:
-    """What a line of input means: an empty one is the next thing to do."""
+    """Return the command of a line of input; an empty line is the next command in order."""
     return line or (_ENTER_COMMANDS.get(state, "") if state is not None else "")
 
 
@@ -38,37 +38,46 @@ class StatusPrinter:
         self._last = ""
 
     def __call__(self, record: dict[str, object]) -> None:
-        """Look at a record of the pilot."""
+        """Print a record of the pilot, if it differs from the last."""
         state = str(record["state"])
         why = record["why"] or record["stopped_by"] or record["reason"]
-        words = f"{state:<10}{why}"
+        line = f"{state:<10}{why}"
         if record["answer"]:
-            words += f"  ({record['answer']})"
+            line += f"  ({record['answer']})"
         if hint := _HINTS.get(state):
-            words += f"  [{hint}]"
-        if words != self._last:
-            self._last = words
-            self.warn(words)
+            line += f"  [{hint}]"
+        if line != self._last:
+            self._last = line
+            self.warn(line)
 
-    def warn(self, words: str) -> None:
-        """A line."""
-        self._write(f"{words}\n")
+    def warn(self, line: str) -> None:
+        """Print one line."""
+        self._write(f"{line}\n")
         sys.stdout.flush()
 
 
-def drive_in_terminal(ready: PilotComponents, *, socket: str, camera: str, record: Path | None) -> PilotProcess:
+def drive_in_terminal(components: PilotComponents, *, socket: str, camera: str, record: Path | None) -> PilotProcess:
     """Run a pilot until Ctrl-C or the end of input; afterwards the car is at rest.
 
     Args:
-        record: folder of recorded drives; None records none.
+        components: Checked parts of the pilot.
+        socket: Path of the actuator's socket.
+        camera: Camera, as in `racer.car.camera.sources`.
+        record: Folder of recorded drives; None records nothing.
 
     Raises:
-        ActuatorGone: there is no actuator, or it went away.
-        CameraError: the camera cannot be opened.
+        ActuatorGone: There is no actuator, or the connection is lost.
+        CameraError: The camera cannot be opened.
     """
-    teller = StatusPrinter()
+    printer = StatusPrinter()
     pilot = PilotProcess(
-        ready, socket=socket, camera=camera, record=record, tell=teller, warn=teller.warn, translate=command_of_line
+        components,
+        socket=socket,
+        camera=camera,
+        record=record,
+        report=printer,
+        warn=printer.warn,
+        translate=command_of_line,
     )
     pilot.run()
     return pilot

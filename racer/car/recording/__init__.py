@@ -1,9 +1,6 @@
-"""Recorded drives.
+"""Records drives as MCAP files without delaying the pilot, and reads them without trusting them.
 
-file        the records of the file, written and described
-storage     where a drive is written to
-recorder    records without ever holding up the pilot
-read        reads a drive without trusting it
-summary     what a drive was, in lines of text; and whether this build would send the same pulses
-picture     a contact sheet
+`recorder` receives control steps, statuses and frames in the pilot's thread; `writer` packs them by `schema` in its
+own thread, and `drive_file` stores them. `reader` reads a drive of any version (`mcap_reader`, `legacy`), and
+`summary` describes a drive as text and checks that this build would send the same pulses.
 """

@@ -1,10 +1,4 @@
-"""A recorded drive on disk: one file that only grows, readable up to where it ends, whatever ended it.
-
-    magic, version | record | record | ...        record = kind, length, checksum, content
-
-Each record has its own checksum, so that a file whose writer was killed, or whose disk was full, is good up to its last
-whole record. Rows are plain little-endian numbers, header and events are JSON; nothing is pickled. Frames are JPEG, or
-the packed pixels themselves where the drive shall be played through a pilot again bit for bit.
+"""What a recorded drive holds, whatever the file's format: rows, header, events and pictures, and the limits of each.
 
 Times are CLOCK_MONOTONIC of the car in nanoseconds, as everywhere on the car. Angles in degrees
 say so in their names; what sensors measured is in SI units and radians.
@@ -16,59 +10,41 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import struct
-import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import BinaryIO, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from racer import __version__
 from racer.errors import RacerError
 
 DRIVE_FORMAT: Final = "racer-drive"
-DRIVE_VERSION: Final = 1
-DRIVE_SUFFIX: Final = ".drive"
-DRIVE_MAGIC: Final = b"RACERDRV"
-RECORD_MAX: Final = 16 * 1024 * 1024
-"""Bytes of one record; a whole frame of a large camera fits."""
+DRIVE_VERSION: Final = 2
+"""Of drives that are written now, MCAP files; version 1 is `legacy.py`."""
+DRIVE_SUFFIX: Final = ".mcap"
 PIXELS_MAX: Final = 16 * 1024 * 1024
+"""Maximum size of a decoded picture [bytes]."""
+KEPT_MAX: Final = 512 * 1024 * 1024
+"""Maximum size of the rows, events and frame entries of one drive in memory [bytes]: about 5 hours at 60 Hz."""
 JPEG_QUALITY: Final = 80
 """About 4 kB for a frame of 160x120."""
-
-START_BYTES: Final = struct.Struct("<8sH6x")
-HEAD_BYTES: Final = struct.Struct("<B3xII")
-STEP_BYTES: Final = struct.Struct("<6Q5dHHB")
-ACTUATOR_BYTES: Final = struct.Struct("<4QIIIHHBB")
-MEASURED_BYTES: Final = struct.Struct("<Q5d")
-FRAME_BYTES: Final = struct.Struct("<QQHHBB2x")
-AT_BYTES: Final = struct.Struct("<Q")
-
-
-class RecordKind(IntEnum):
-    """What a record is; a reader skips kinds that it does not know."""
-
-    HEADER = 1
-    STEP = 2
-    FRAME = 3
-    ACTUATOR = 4
-    MEASURED = 5
-    EVENT = 6
 
 
 class FrameEncoding(IntEnum):
     """How a frame is kept."""
 
-    DEFLATED = 1  # the pixels themselves, packed without loss
+    DEFLATED = 1  # the pixels themselves, packed without loss; in drives of version 1
     JPEG = 2
+    PNG = 3  # without loss
 
 
 STEP_DTYPE = np.dtype(
@@ -121,6 +97,27 @@ MEASURED_DTYPE = np.dtype(
 """What sensors measured at one time; NaN where there was none."""
 
 
+class Table(NamedTuple):
+    """One kind of rows.
+
+    Attributes:
+        dtype: what numpy reads, little-endian.
+        packed: the same as a struct, which refuses values out of range.
+        time: name of the field that orders the rows [ns].
+    """
+
+    dtype: np.dtype[np.void]
+    packed: struct.Struct
+    time: str
+
+
+TABLES: Final = {
+    "step": Table(STEP_DTYPE, struct.Struct("<6Q5dHHB"), "sent_ns"),
+    "actuator": Table(ACTUATOR_DTYPE, struct.Struct("<4QIIIHHBB"), "now_ns"),
+    "measured": Table(MEASURED_DTYPE, struct.Struct("<Q5d"), "at_ns"),
+}
+
+
 class DriveError(RacerError):
     """A file that is no drive, was made by a newer version, or lacks what is asked for."""
 
@@ -146,56 +143,120 @@ class DriveHeader(BaseModel):
     notes: str = ""
 
 
-def start_bytes(header: DriveHeader) -> bytes:
-    """The first bytes of a drive."""
-    return START_BYTES.pack(DRIVE_MAGIC, DRIVE_VERSION) + record_bytes(
-        RecordKind.HEADER, header.model_dump_json().encode()
-    )
+@dataclass(frozen=True, slots=True)
+class DriveEvent:
+    """Something that happened once.
+
+    Attributes:
+        what: one word: `state`, `arm`, `stop`, `model`, `recorder`, `note`, `end` ...
+        text: in plain words.
+    """
+
+    at_ns: int
+    what: str
+    text: str = ""
 
 
-def record_bytes(kind: RecordKind, content: bytes) -> bytes:
-    """One record."""
-    return HEAD_BYTES.pack(kind, len(content), zlib.crc32(content, kind)) + content
+@dataclass(frozen=True, slots=True)
+class FrameEntry:
+    """Where a frame lies in its file, and what it is.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        offset: of the record that holds it [bytes].
+        size: of the encoded picture [bytes].
+        index: position among the messages of that record, where it holds several.
+    """
+
+    number: int
+    captured_ns: int
+    width: int
+    height: int
+    channels: int
+    encoding: FrameEncoding
+    offset: int
+    size: int
+    index: int = 0
 
 
-def step_bytes(row: tuple[Any, ...]) -> bytes:
-    """A record of a `STEP`, its values in the order of the fields."""
-    return record_bytes(RecordKind.STEP, STEP_BYTES.pack(*row))
+class DriveDamage(Exception):
+    """Ends the reading of a file at its last good record; the message says what follows it."""
 
 
-def actuator_bytes(row: tuple[Any, ...]) -> bytes:
-    """A record of an `ACTUATOR`, its values in the order of the fields."""
-    return record_bytes(RecordKind.ACTUATOR, ACTUATOR_BYTES.pack(*row))
+@dataclass(slots=True)
+class DriveContent:
+    """What a reader of one file format returns.
+
+    Attributes:
+        read_picture: returns the encoded picture of an entry from the open file.
+        rows: packed rows by the name of their table.
+        damage: how the file ends, where it does not end as a closed drive; empty: it does.
+    """
+
+    read_picture: Callable[[BinaryIO, FrameEntry], bytes]
+    header: DriveHeader | None = None
+    rows: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in TABLES})
+    events: list[DriveEvent] = field(default_factory=list)
+    frames: list[FrameEntry] = field(default_factory=list)
+    damage: str = ""
+    kept: int = 0
+
+    def add_row(self, table: str, packed: bytes) -> None:
+        """Keep one packed row."""
+        self._reserve(len(packed))
+        self.rows[table] += packed
+
+    def add_event(self, event: DriveEvent) -> None:
+        """Keep an event."""
+        self._reserve(256 + len(event.what) + len(event.text))
+        self.events.append(event)
+
+    def add_frame(self, entry: FrameEntry) -> None:
+        """Keep an entry; skip a picture that is impossible or larger than `PIXELS_MAX`."""
+        pixels = entry.width * entry.height * entry.channels
+        times = 0 <= entry.number < 2**64 and 0 <= entry.captured_ns < 2**64
+        if times and min(entry.width, entry.height) > 0 and entry.channels in (1, 3) and pixels <= PIXELS_MAX:
+            self._reserve(256)
+            self.frames.append(entry)
+
+    def _reserve(self, size: int) -> None:
+        # Counted before anything is kept: a small compressed file can hold very many rows.
+        self.kept += size
+        if self.kept > KEPT_MAX:
+            raise DriveDamage(f"holds more than {KEPT_MAX >> 20} MiB of rows and events; the rest is not read")
 
 
-def measured_bytes(row: tuple[Any, ...]) -> bytes:
-    """A record of a `MEASURED`, its values in the order of the fields."""
-    return record_bytes(RecordKind.MEASURED, MEASURED_BYTES.pack(*row))
+def parse_header(data: bytes | dict[str, JsonValue], path: Path) -> DriveHeader:
+    """Check a drive's header, JSON text or what was read from it.
+
+    Raises:
+        DriveError: a field is missing or wrong.
+    """
+    try:
+        if isinstance(data, bytes):
+            return DriveHeader.model_validate_json(data)
+        return DriveHeader.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise DriveError(f"{path}: its header cannot be used: {where}: {first['msg']}") from None
 
 
-def event_bytes(row: tuple[Any, ...]) -> bytes:
-    """A record of an event: its time in ns, one word, and the text."""
-    at_ns, what, text = row
-    return record_bytes(RecordKind.EVENT, AT_BYTES.pack(at_ns) + json.dumps({"what": what, "text": text}).encode())
-
-
-def frame_bytes(number: int, captured_ns: int, pixels: NDArray[np.uint8], encoding: FrameEncoding) -> bytes:
-    """A record of a frame of (H, W) or (H, W, 1) grey or (H, W, 3) RGB pixels.
+def picture_bytes(pixels: NDArray[np.uint8], encoding: FrameEncoding) -> bytes:
+    """Encode a frame of (H, W) or (H, W, 1) grey or (H, W, 3) RGB pixels as JPEG or PNG.
 
     Raises:
         ValueError: pixels of another shape or type.
     """
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))):
         raise ValueError(f"a frame is (H, W, 1) or (H, W, 3) of uint8, not {pixels.shape} of {pixels.dtype}")
-    height, width = pixels.shape[:2]
-    channels = 3 if pixels.shape[2:] == (3,) else 1
-    packed = (
-        jpeg_bytes(pixels)
-        if encoding is FrameEncoding.JPEG
-        else zlib.compress(np.ascontiguousarray(pixels).tobytes(), level=1)
-    )
-    head = FRAME_BYTES.pack(number, captured_ns, width, height, channels, encoding)
-    return record_bytes(RecordKind.FRAME, head + packed)
+    if encoding is FrameEncoding.JPEG:
+        return jpeg_bytes(pixels)
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def jpeg_bytes(pixels: NDArray[np.uint8]) -> bytes:

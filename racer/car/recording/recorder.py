@@ -1,8 +1,9 @@
-"""Records a drive without ever holding up the pilot: a bounded queue, its own thread, loud words when it fails.
+"""Records a drive without ever holding up the pilot: a bounded queue, a separate thread, a clear message when it fails.
 
-The pilot's side only appends to the queue. What does not fit is dropped and counted, frames long before rows. When the
-disk fails, is full or cannot be written to, the recording ends at its last whole record, says so at once, and the car
-drives on: no stop and no arming hangs on a recording.
+The pilot's side only appends to the queue. What does not fit is dropped and counted, frames long before rows. The
+thread packs items as they come, and writes them as one chunk five times a second. When the disk fails, is full or
+cannot be written to, the recording ends at its last whole chunk, reports it at once, and the car drives on: no stop and
+no arming depends on a recording.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import CommandSource
-from racer.car.recording import drive_file as drive_file
 from racer.car.recording.drive_file import DriveHeader, DriveStorage, FrameEncoding
+from racer.car.recording.writer import DriveWriter
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ FREE_FOR_FRAMES: Final = 512 * 1024 * 1024
 """Bytes free on the disk below which no more frames are kept."""
 FREE_FOR_ROWS: Final = 64 * 1024 * 1024
 """Bytes free on the disk below which the recording ends: the car's own files need room."""
+CHUNK_NS: Final = 200_000_000
+"""Time between chunks [ns]: what a killed pilot may cost. An event is written at once."""
 SYNC_NS: Final = 1_000_000_000
 """How often the file is forced to the disk: what a power cut may cost."""
 SLOW_NS: Final = 500_000_000
@@ -83,9 +86,9 @@ class ControlStep:
 
 
 class _QueuedRow(NamedTuple):
-    """Packed by the thread that writes."""
+    """A row of a table, or an event; packed by the thread that writes."""
 
-    pack: Callable[[tuple[Any, ...]], bytes]
+    table: str
     values: tuple[Any, ...]
 
 
@@ -93,6 +96,9 @@ class _QueuedFrame(NamedTuple):
     number: int
     captured_ns: int
     pixels: NDArray[np.uint8]
+
+
+_EVENT: Final = "event"
 
 
 class DriveRecorder:
@@ -103,7 +109,7 @@ class DriveRecorder:
 
     Args:
         open_storage: makes the file; where it raises OSError, this recorder drops everything and says why.
-        encoding: of frames; `DEFLATED` keeps every bit, for a replay through the pilot.
+        encoding: of frames; `PNG` keeps every bit, for a replay through the pilot.
         tell: gets one line when something goes wrong, at most once for each kind of trouble.
     """
 
@@ -125,14 +131,16 @@ class DriveRecorder:
         self._written = self._sync_ns = 0
         self._synced_ns = clock()
         self._room_for_frames = True
-        self._ending = False
+        self._ending = self._urgent = False
+        self._open_rows = self._open_frames = 0  # in the chunk that is not written yet
         self._failure = ""
         self._said: set[str] = set()
         self._thread: threading.Thread | None = None
         self._storage: DriveStorage | None = None
+        self._writer = DriveWriter(header)
         try:
             self._storage = open_storage()
-            self._write(drive_file.start_bytes(header))
+            self._write(self._writer.take())
         except OSError as error:
             self._fail(f"cannot write {error.filename or 'the drive'}: {error.strerror or error}")
 
@@ -145,14 +153,14 @@ class DriveRecorder:
         times = (s.captured_ns, s.started_ns, s.answered_ns, s.sent_ns)
         asked = (s.asked_steering_deg, s.asked_speed)
         applied = (s.applied_steering_deg, s.applied_speed, s.speed_limit)
-        self._put(drive_file.step_bytes, (s.number, s.input_id, *times, *asked, *applied, *pulses))
+        self._put("step", (s.number, s.input_id, *times, *asked, *applied, *pulses))
 
     def actuator(self, status: ActuatorStatus) -> None:
         """What the actuator says it does."""
         s = status
         counts = (s.rejected, s.retries, s.late)
         wire = (s.steering_us, s.throttle_us, s.state, s.reason)
-        self._put(drive_file.actuator_bytes, (s.now_ns, s.seq, s.input_id, s.written_ns, *counts, *wire))
+        self._put("actuator", (s.now_ns, s.seq, s.input_id, s.written_ns, *counts, *wire))
 
     def measured(
         self,
@@ -165,11 +173,13 @@ class DriveRecorder:
         yaw: float = np.nan,
     ) -> None:
         """What sensors measured: m/s, rad/s, m and rad."""
-        self._put(drive_file.measured_bytes, (at_ns, speed, yaw_rate, x, y, yaw))
+        self._put("measured", (at_ns, speed, yaw_rate, x, y, yaw))
 
     def event(self, what: str, text: str = "") -> None:
-        """Something that happened now."""
-        self._put(drive_file.event_bytes, (self._clock(), what, text))
+        """Something that happened now; it is written at once, with all that is queued."""
+        self._put(_EVENT, (self._clock(), what, text))
+        self._urgent = True
+        self._wake.set()
 
     def frame(self, number: int, captured_ns: int, pixels: NDArray[np.uint8]) -> None:
         """A frame, (H, W, 1) grey or (H, W, 3) RGB; it is copied, so that the camera may use its buffer again."""
@@ -213,57 +223,78 @@ class DriveRecorder:
             if self._thread.is_alive():
                 self._say("the disk hangs; the end of this drive may be lost")
 
-    def _put(self, pack: Callable[[tuple[Any, ...]], bytes], values: tuple[Any, ...]) -> None:
+    def _put(self, table: str, values: tuple[Any, ...]) -> None:
         with self._lock:
             if self._failure or self._ending or self._queued_rows >= QUEUE_ROWS:
                 self._rows_dropped += 1
                 return
             self._queued_rows += 1
-            self._queue.append(_QueuedRow(pack, values))
+            self._queue.append(_QueuedRow(table, values))
         self._wake.set()
 
     # The thread's side.
 
     def _run(self) -> None:
         try:
+            due_ns = time.monotonic_ns() + CHUNK_NS
             while not self._ending:
-                self._wake.wait()
+                self._wake.wait(max(due_ns - time.monotonic_ns(), 0) / 1e9)
                 self._wake.clear()
-                self.drain()
+                # Packed one by one, not all at the end of the chunk: Python runs one thread at a time, and the pilot
+                # should never wait for more than the packing of one item.
+                self._pack_queued()
+                if self._urgent or time.monotonic_ns() >= due_ns:
+                    self._urgent = False
+                    self.drain()
+                    due_ns = time.monotonic_ns() + CHUNK_NS
             self._finish()
         except BaseException as error:
             self._fail(f"a bug in the recorder ({type(error).__name__}: {error})")
             raise
 
     def drain(self) -> None:
-        """Write all that is queued now; and force it to the disk where that is due."""
+        """Write all that is queued now as one chunk; and force it to the disk where that is due."""
+        self._pack_queued()
+        if self._failure:
+            return
+        try:
+            self._write(self._writer.take())
+            if self._clock() - self._synced_ns >= SYNC_NS:
+                self._sync()
+        except OSError as error:
+            self._fail(f"{error.strerror or error}")
+
+    def _pack_queued(self) -> None:
         with self._lock:
             batch, self._queue = self._queue, deque()
             self._queued_rows = 0
         try:
-            if not self._failure:
-                self._write(b"".join(self._packed(item) for item in batch))
-                batch.clear()
-                if self._clock() - self._synced_ns >= SYNC_NS:
-                    self._sync()
-        except OSError as error:
-            self._fail(f"{error.strerror or error}")
+            while batch and not self._failure:
+                if self._pack(batch[0]):
+                    self._open_rows += isinstance(batch[0], _QueuedRow)
+                    self._open_frames += isinstance(batch[0], _QueuedFrame)
+                else:
+                    self._lose([batch[0]])
+                batch.popleft()
         finally:
             self._lose(batch)
 
-    def _packed(self, item: _QueuedRow | _QueuedFrame) -> bytes:
-        """A record; packed here, where nobody waits. What cannot be packed is lost, and said once."""
+    def _pack(self, item: _QueuedRow | _QueuedFrame) -> bool:
+        """Pack an item, here, where the pilot does not wait. What cannot be packed is lost, and reported once."""
         try:
-            if isinstance(item, _QueuedRow):
-                return item.pack(item.values)
-            with self._lock:
-                self._queued_bytes -= item.pixels.nbytes
-            return drive_file.frame_bytes(*item, self._encoding)
+            if isinstance(item, _QueuedFrame):
+                with self._lock:
+                    self._queued_bytes -= item.pixels.nbytes
+                self._writer.frame(*item, self._encoding)
+            elif item.table == _EVENT:
+                self._writer.event(*item.values)
+            else:
+                self._writer.row(*item)
         except (ValueError, TypeError, OverflowError, struct.error, OSError, ImportError) as error:
-            self._lose([item])
-            what = item.pack.__name__ if isinstance(item, _QueuedRow) else f"a frame of shape {item.pixels.shape}"
+            what = f"a row `{item.table}`" if isinstance(item, _QueuedRow) else f"a frame of shape {item.pixels.shape}"
             self._say(f"{what} cannot be kept; {error}")
-            return b""
+            return False
+        return True
 
     def _lose(self, items: Iterable[_QueuedRow | _QueuedFrame]) -> None:
         with self._lock:
@@ -273,7 +304,9 @@ class DriveRecorder:
 
     def _write(self, data: bytes) -> None:
         assert self._storage is not None
-        self._storage.write(data)
+        if data:
+            self._storage.write(data)
+        self._open_rows = self._open_frames = 0
         with self._lock:
             self._written += len(data)
 
@@ -293,16 +326,18 @@ class DriveRecorder:
             raise OSError(0, f"only {free / 2**20:.0f} MiB are free")
         if not self._room_for_frames:
             self._say(f"only {free / 2**20:.0f} MiB are free; frames are no longer kept")
-        self._write(self._dropped())
+        self._add_dropped()
+        self._write(self._writer.take())
 
-    def _dropped(self) -> bytes:
-        """An event where something was lost since the last one."""
+    def _add_dropped(self) -> None:
+        """Add an event where something was lost since the last one."""
         with self._lock:
             lost, text = self._frames_dropped + self._rows_dropped, ""
             if lost > self._told_dropped:
                 text = f"{self._frames_dropped} frames and {self._rows_dropped} rows were lost so far"
             self._told_dropped = lost
-        return drive_file.event_bytes((self._clock(), "recorder", text)) if text else b""
+        if text:
+            self._writer.event(self._clock(), "recorder", text)
 
     def _finish(self) -> None:
         self.drain()
@@ -310,7 +345,8 @@ class DriveRecorder:
             return
         try:
             if not self._failure:
-                self._write(self._dropped())
+                self._add_dropped()
+                self._write(self._writer.finish())
                 self._storage.sync()
         except OSError as error:
             self._fail(f"{error.strerror or error}")
@@ -323,6 +359,8 @@ class DriveRecorder:
         with self._lock:
             self._failure = why
             waiting, self._queue = self._queue, deque()
+            self._rows_dropped += self._open_rows
+            self._frames_dropped += self._open_frames
         self._lose(waiting)
         self._say(f"this drive is no longer recorded: {why}; the car drives on")
 

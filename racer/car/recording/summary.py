@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from racer.car.actuator.states import REASON_TEXT, ActuatorState, CommandSource, StopReason
 from racer.car.calibration.calibration import make_calibration
 from racer.car.gate import ActionBounds, Gate
-from racer.car.recording.drive_file import DriveError
-from racer.car.recording.reader import FrameEntry, RecordedDrive
+from racer.car.recording.drive_file import DriveError, FrameEntry
+from racer.car.recording.reader import RecordedDrive
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -1,4 +1,5 @@
-"""The sensors of an environment: what a policy observes, for every car of a batch.
+"""Sensors of an environment: what a policy observes, for every car of a batch.
 
-`suite` collects the sensors of one configuration; `camera` and `lidar` hold one class for each kind of sensor.
+`suite` collects the sensors of one configuration; `camera` and `lidar` hold one class for each kind of sensor. A world
+and an `EnvConfig` go in; arrays of shape (N, ...) or (N, C, ...) for each sensor come out, rewritten by each step.
 """

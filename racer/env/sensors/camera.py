@@ -1,4 +1,4 @@
-"""The cameras of the cars of a batch: frames as they reach their policies, late and disturbed or as they are."""
+"""Cameras of the cars of a batch: delivers their frames to the policies, late and disturbed where configured."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from racer.sim.randomize.pose_history import PoseHistory
 from racer.sim.world import World
 
 _STREAM_NUMBERS = {1: 0, 2: 2}
-"""Number of the sensor among those of a car, by how many eyes it has; each has its own stream of jitter and noise."""
+"""Number of the sensor among those of a car, by its count of eyes; each has its own stream of jitter and noise."""
 
 
 class CameraSensor:
-    """A camera or a stereo pair, and the way of its frames.
+    """A camera or a stereo pair with the delivery of its frames.
 
     Attributes:
-        camera: the renderer.
-        frames: (N, C, H, W, channels) uint8, as delivered.
-        delivery: which capture was delivered, and how old it is; None where frames are taken at the control step.
+        camera: Renderer.
+        frames: Delivered frames, shape (N, C, H, W, channels), uint8.
+        delivery: Number and age of the delivered frames; None where frames are taken at the control step.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class CameraSensor:
         past: PoseHistory | None,
         disturbances: Disturbances | None,
     ) -> None:
-        """Make the buffers; without a `past` every frame is of the present."""
+        """Make the buffers; without a `past` every frame shows the present."""
         self._disturbances = disturbances
-        self._sensor = _STREAM_NUMBERS[eyes]
+        self._stream_number = _STREAM_NUMBERS[eyes]
         self.camera = Camera(world, config, eyes=eyes)
         self.frames = self.camera.frames
         period = 0.0 if config.rate_hz is None else 1.0 / config.rate_hz
@@ -45,19 +45,22 @@ class CameraSensor:
         self._effects = None if disturbances is None else CameraEffects(world, self.camera, disturbances)
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """New episodes of the cars that `which` (N, C) marks have begun."""
+        """Prepare new episodes of the cars that `which` marks, shape (N, C)."""
+        # Effects first, as they draw the camera's pose of this episode, which the first frame needs.
         if self._effects is not None:
             self._effects.start(which)
         if self.delivery is not None and self._disturbances is not None:
-            given = self._disturbances
-            self.delivery.start(which, given.keys, self._sensor, given.values("camera_delivery"))
+            drawn = self._disturbances
+            self.delivery.start(which, drawn.keys, self._stream_number, drawn.values("camera_delivery"))
 
     def observe(self, which: NDArray[np.bool_]) -> None:
-        """Draw the frames that are new of the cars that `which` (N, C) marks; the others stay as they are."""
+        """Draw the new frames of the cars that `which` marks, shape (N, C); the other frames stay as they are."""
         if self.delivery is None:
+            # Nothing is late: the frame shows the poses of this control step.
             self.camera.look(which)
             self.camera.render(which)
             return
+        # Writes the poses at the time of capture of each new frame; `fresh` marks the cars that have one.
         fresh = self.delivery.see(which, self.camera.seen)
         self.camera.render(fresh)
         if self._effects is not None:

@@ -1,4 +1,9 @@
-"""The leaderboard of races: its file, its standings, and the check of an entry by driving it again.
+"""Leaderboard of races: its file, its standings, and the check of an entry by running its race again.
 
-Race results come in and are kept in an SQLite file (`store`); `standings` ranks them; `verify` repeats a race.
+`store` keeps results and inputs in an SQLite file, `standings` ranks them, `verify` repeats a race. A `RaceResult` with
+its inputs goes in; boards, exports and verifications come out.
 """
+
+from racer.race.leaderboard.store import Leaderboard, LeaderboardError
+
+__all__ = ["Leaderboard", "LeaderboardError"]

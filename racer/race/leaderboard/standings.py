@@ -1,4 +1,7 @@
-"""Who leads a leaderboard: for each track, rules and vehicle the best race of everybody, as rows, text and files."""
+"""Ranks the races of a leaderboard: for each track, rules and vehicle the best race of every label.
+
+Boards are returned as rows, and exported as CSV, JSON and Markdown.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,33 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """One row: the best race of a label.
+    """One row of a board: the best race of a label.
 
     Attributes:
-        place: 1 leads; equal times share a place; None: the rules ranked it in no race.
-        result: of that race.
-        kept: that race.
-        races: how many races of this label the board holds.
+        place: Place from 1; equal times share a place; None where the label has a score in no race.
+        result: Its result in that race.
+        stored: That race.
+        races: Number of races of this label on the board.
     """
 
     place: int | None
     result: EntrantResult
-    kept: StoredRace
+    stored: StoredRace
     races: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """What can be compared: one track, the same rules, the same vehicle.
+    """Races that can be compared: on one track, under the same rules, with the same vehicle.
 
     Attributes:
-        number: of a race on it, for its track.
+        track: Name of the track.
+        race: Kind of race.
+        rules: Name of the rules.
+        rules_sha256: Hash of their contents.
+        vehicle: Name of the vehicle.
+        number: Number of its first race, from which the track can be read.
+        rows: Rows by place.
     """
 
     track: str
@@ -55,33 +64,34 @@ class Board:
 
 
 def standings(races: Sequence[StoredRace]) -> list[Board]:
-    """All boards of a leaderboard, in the order of their first races.
+    """Return all boards of a leaderboard, in the order of their first races.
 
-    A label's best race stands. Of equal times the older one is above, at the same place.
+    A label is listed with its best race. Of equal times the older one is above, at the same place.
     """
     groups: dict[tuple[str, ...], list[StoredRace]] = {}
-    for kept in races:
-        result = kept.result
-        groups.setdefault((result.track_sha256, result.rules.sha256, kept.vehicle), []).append(kept)
+    for stored in races:
+        result = stored.result
+        groups.setdefault((result.track_sha256, result.rules.sha256, stored.vehicle), []).append(stored)
     return [_board(group) for group in groups.values()]
 
 
 def _board(group: Sequence[StoredRace]) -> Board:
-    owned: dict[str, list[tuple[EntrantResult, StoredRace]]] = {}
-    for kept in group:
-        for one in kept.result.entrants:
-            owned.setdefault(one.label, []).append((one, kept))
-    best = [(*min(own, key=_order), len(own)) for own in owned.values()]
+    by_label: dict[str, list[tuple[EntrantResult, StoredRace]]] = {}
+    for stored in group:
+        for result in stored.result.entrants:
+            by_label.setdefault(result.label, []).append((result, stored))
+    # `_order` also breaks ties by age, so the older of two equal races is listed.
+    best = [(*min(own, key=_order), len(own)) for own in by_label.values()]
     best.sort(key=lambda row: _order(row[:2]))
-    scores = [one.score_s for one, _, _ in best]
+    scores = [result.score_s for result, _, _ in best]
     rows = [
         Standing(
-            place=None if one.score_s is None else 1 + sum(s is not None and s < one.score_s for s in scores),
-            result=one,
-            kept=kept,
+            place=None if result.score_s is None else 1 + sum(s is not None and s < result.score_s for s in scores),
+            result=result,
+            stored=stored,
             races=races,
         )
-        for one, kept, races in best
+        for result, stored, races in best
     ]
     first = group[0]
     return Board(
@@ -96,13 +106,13 @@ def _board(group: Sequence[StoredRace]) -> Board:
 
 
 def _order(row: tuple[EntrantResult, StoredRace]) -> tuple[bool, float, float, int]:
-    """Ranked ones by time, the others by how far they came; the older one first."""
-    one, kept = row
-    return one.score_s is None, one.score_s or 0.0, -one.progress, kept.number
+    """Return the sort key of a row: by time, then those without a time by progress; the older one first."""
+    result, stored = row
+    return result.score_s is None, result.score_s or 0.0, -result.progress, stored.number
 
 
 def board_records(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """The rows of all boards as plain data; numbers are not rounded."""
+    """Return the rows of all boards as plain data; numbers are not rounded."""
     return [
         {
             "track": board.track,
@@ -112,12 +122,12 @@ def board_records(boards: Sequence[Board]) -> list[dict[str, Any]]:
             "place": row.place,
             **{key: getattr(row.result, key) for key in _COLUMNS[5:14]},
             "races": row.races,
-            "number": row.kept.number,
-            "seed": row.kept.result.seed,
-            "added": row.kept.added,
+            "number": row.stored.number,
+            "seed": row.stored.result.seed,
+            "added": row.stored.added,
             "bundle": row.result.sha256,
             "rules_sha256": board.rules_sha256,
-            "replay": None if row.kept.result.replay is None else row.kept.result.replay.as_posix(),
+            "replay": None if row.stored.result.replay is None else row.stored.result.replay.as_posix(),
         }
         for board in boards
         for row in board.rows
@@ -125,7 +135,7 @@ def board_records(boards: Sequence[Board]) -> list[dict[str, Any]]:
 
 
 def export_boards(boards: Sequence[Board], form: Format) -> str:
-    """The boards as a CSV table, as JSON, or as Markdown tables."""
+    """Return the boards as a CSV table, as JSON, or as Markdown tables."""
     if form == "json":
         return json.dumps(board_records(boards), indent=1, allow_nan=False) + "\n"
     if form == "csv":
@@ -138,7 +148,7 @@ def export_boards(boards: Sequence[Board], form: Format) -> str:
 
 
 def board_title(board: Board) -> str:
-    """What a board is of, in words."""
+    """Return the title of a board: track, kind of race, rules, and the vehicle where it is not the default."""
     car = "" if board.vehicle == "deepracer" else f", {board.vehicle}"
     return f"{board.track}: {board.race.replace('_', ' ')}, rules {board.rules or board.rules_sha256[:8]}{car}"
 
@@ -147,18 +157,18 @@ COLUMN_TITLES = ("place", "label", "time s", "best lap s", "penalty s", "faults"
 
 
 def row_cells(row: Standing) -> tuple[str, ...]:
-    """A row for people, under `HEADS`; who is ranked nowhere shows in place of a time how it ended."""
-    one = row.result
+    """Return the texts of a row, under `COLUMN_TITLES`; a row without a place shows its status in place of a time."""
+    result = row.result
     return (
         "–" if row.place is None else str(row.place),
-        one.label,
-        one.status.replace("_", " ") if one.score_s is None else f"{one.score_s:.3f}",
-        "–" if one.best_lap_s is None else f"{one.best_lap_s:.3f}",
-        f"{one.penalty_s:g}",
-        str(one.off_tracks + one.collisions),
+        result.label,
+        result.status.replace("_", " ") if result.score_s is None else f"{result.score_s:.3f}",
+        "–" if result.best_lap_s is None else f"{result.best_lap_s:.3f}",
+        f"{result.penalty_s:g}",
+        str(result.off_tracks + result.collisions),
         str(row.races),
-        str(row.kept.number),
-        str(row.kept.result.seed),
+        str(row.stored.number),
+        str(row.stored.result.seed),
     )
 
 
@@ -174,5 +184,5 @@ def _markdown(board: Board) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Return text with Markdown's special characters escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#+!|~" else letter for letter in text)

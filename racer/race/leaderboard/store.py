@@ -1,13 +1,9 @@
-"""The file of a leaderboard: an SQLite database with tables of ours and nothing else in it.
+"""Keeps results of races, with all inputs that are needed to run them again, in one SQLite file.
 
-Every change is one transaction with SQLite's rollback journal: writers wait for each other, and what a full disk, a
-stop or a power cut interrupts is undone by whoever opens the file next. A file of other tables, with triggers or views,
-or of a newer version is not touched.
-
-A leaderboard: results of races, with all that it takes to run them again, in one file.
-
-A race is kept with its track, rules, vehicle and the entrants' bundles, so that `leaderboard_verify` can rerun it from
-the file alone. What is in several races is kept once, by its sha256.
+A race is stored with its track, rules, vehicle and the entrants' bundles; an input of several races is stored once, by
+its sha256. Every change is one transaction with SQLite's rollback journal: writers wait for each other, and a change
+that a full disk, a stop or a power cut interrupts is undone when the file is next opened. A file with other tables,
+triggers or views, or of a newer version, is not changed.
 """
 
 from __future__ import annotations
@@ -35,10 +31,10 @@ from racer.runs import describe_environment
 from racer.track.track import Track
 
 APPLICATION_ID = 0x72616372
-"""`application_id` of our files: "racr"."""
+"""`application_id` of leaderboard files: "racr"."""
 FILE_VERSION = 1
 WAIT_S = 30.0
-"""s to wait for another writer."""
+"""Time to wait for another writer [s]."""
 
 TABLES = (
     "CREATE TABLE track (sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL)",
@@ -53,31 +49,37 @@ TABLES = (
     "status TEXT NOT NULL, PRIMARY KEY (race, slot))",
     "CREATE INDEX entry_label ON entry (label)",
 )
-"""`race.result` is the whole result as JSON and what counts; `entry` repeats of it what a query may ask for."""
+"""`race.result` is the whole result as JSON and decides; `entry` repeats the parts of it that SQL queries need."""
 
 
 class LeaderboardError(RacerError):
-    """A leaderboard cannot be read or written, or an entry does not stand up to a rerun."""
+    """A leaderboard cannot be read or written, or an entry cannot be run again."""
 
 
 @contextlib.contextmanager
 def open_database(path: Path, *, to: Literal["read", "write"]) -> Iterator[sqlite3.Connection]:
-    """A connection to a leaderboard's file; to write, in a transaction that is kept whole or not at all.
+    """Open a leaderboard's file, and commit one transaction whole or not at all.
+
+    Args:
+        path: The file; opening it to write makes it.
+        to: `read` or `write`.
 
     Raises:
-        LeaderboardError: one line: no such file, no leaderboard, a newer one, damaged, busy, or a full disk.
+        LeaderboardError: The file is missing, not a leaderboard, newer, damaged or busy, or the disk is full.
     """
     with _sqlite_errors(path):
         connection = _connect(path, to)
         try:
+            # A file of unknown origin: no functions in its schema, and only rows that refer to existing rows.
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA foreign_keys = ON")
+            # IMMEDIATE takes the lock now: two writers that both read first could never commit.
             connection.execute("BEGIN IMMEDIATE" if to == "write" else "BEGIN")
             _check_file(connection, path, to)
             yield connection
             connection.execute("COMMIT")
         finally:
-            connection.close()  # what was not committed is undone
+            connection.close()  # without a COMMIT this undoes all changes
 
 
 def _connect(path: Path, to: Literal["read", "write"]) -> sqlite3.Connection:
@@ -85,10 +87,10 @@ def _connect(path: Path, to: Literal["read", "write"]) -> sqlite3.Connection:
         raise LeaderboardError(f"{path} is a folder; name a leaderboard's file in it, as in {path / 'league.db'}")
     if to == "read" and not path.is_file():
         raise LeaderboardError(
-            f"No leaderboard {path} (there is no such file); `racer leaderboard {path} add` makes one"
+            f"No leaderboard {path} (the file does not exist); `racer leaderboard {path} add` makes one"
         )
     if not path.parent.is_dir():
-        raise LeaderboardError(f"{path} cannot be made: there is no folder {path.parent}")
+        raise LeaderboardError(f"{path} cannot be made: folder {path.parent} does not exist")
     # Reading may have to undo what an interrupted writer left, so it may write where it is allowed to.
     mode = "rwc" if to == "write" else "rw" if os.access(path, os.W_OK) else "ro"
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, isolation_level=None)
@@ -98,46 +100,50 @@ def _check_file(connection: sqlite3.Connection, path: Path, to: Literal["read", 
     application, version = (
         connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version")
     )
-    found = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
-    if to == "write" and not found and application == version == 0:
+    tables = [
+        row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+    ]
+    # An empty file, as one that was just made, gets the tables in the same transaction.
+    if to == "write" and not tables and application == version == 0:
         for table in TABLES:
             connection.execute(table)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FILE_VERSION}")
         return
     if application != APPLICATION_ID:
-        raise LeaderboardError(f"{path} is no leaderboard of racer")
+        raise LeaderboardError(f"{path} is not a leaderboard of racer")
     if version > FILE_VERSION:
         raise LeaderboardError(
             f"{path} has version {version}, "
             f"but racer {__version__} reads leaderboards up to {FILE_VERSION}; update racer"
         )
-    if sorted(found) != sorted(TABLES):
+    # Statements are compared as text, so that triggers, views and changed columns are found.
+    if sorted(tables) != sorted(TABLES):
         raise LeaderboardError(f"{path} has other tables than a leaderboard's; it was changed or damaged")
 
 
 @contextlib.contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as one line of ours."""
+    """Turn SQLite's errors into a `LeaderboardError` of one line."""
     try:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            told = f"{path} could not be written ({error}); it holds what it held before"
+            message = f"{path} could not be written ({error}); its contents are unchanged"
         elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            told = f"{path} is being written by somebody else for more than {WAIT_S:g} s; try again"
+            message = f"{path} has been locked by another process for more than {WAIT_S:g} s; try again"
         elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            told = f"{path} cannot be opened for this ({error}); look at its permissions"
+            message = f"{path} cannot be opened for this ({error}); check its permissions"
         elif name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            told = f"{path} is no leaderboard, or a damaged one ({error})"
+            message = f"{path} is not a leaderboard, or a damaged one ({error})"
         else:
             raise
-        raise LeaderboardError(told) from None
+        raise LeaderboardError(message) from None
 
 
 _PACKAGES = ("numpy", "numba", "onnxruntime")
-"""What the numbers of a race come from, beside racer, Python and the processor."""
+"""Packages whose versions decide the last bits of a race, beside racer, Python and the processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +151,12 @@ class StoredRace:
     """A race of a leaderboard.
 
     Attributes:
-        number: of the race in this file, from 1.
-        added: when, UTC.
-        result: what came of it; `replay` is relative to the file's folder.
-        vehicle: sha256 of the vehicle's parameters.
-        replay_sha256: of the replay's file; empty where there is none.
-        circumstances: machine and versions that it was run with.
+        number: Number of the race in this file, from 1.
+        added: Time at which it was added, UTC.
+        result: Its result; `replay` is relative to the file's folder.
+        vehicle: Hash (sha256) of the vehicle's parameters.
+        replay_sha256: Hash of the replay's file; empty where there is none.
+        circumstances: Machine and versions of the run.
     """
 
     number: int
@@ -163,23 +169,29 @@ class StoredRace:
 
 @dataclass(frozen=True, kw_only=True)
 class RaceInputs:
-    """What a race was run with."""
+    """Inputs of a race.
+
+    Attributes:
+        track: Track of the race.
+        rules: Rules of the race.
+        vehicle: Vehicle of all entrants.
+        bundles: Contents of the entrants' bundles, in their order.
+    """
 
     track: Track
     rules: Rules
     vehicle: VehicleConfig
     bundles: tuple[bytes, ...]
-    """Of the entrants, in their order."""
 
 
 class Leaderboard:
     """The leaderboard in a file; each call opens the file and closes it again."""
 
     def __init__(self, path: Path | str) -> None:
-        """Nothing is read yet; the first `keep` makes the file."""
+        """Read nothing yet; the first `save` makes the file."""
         self.path = Path(path)
 
-    def keep(
+    def save(
         self,
         result: RaceResult,
         *,
@@ -189,62 +201,66 @@ class Leaderboard:
         bundles: Sequence[Path],
         now: datetime | None = None,
     ) -> int:
-        """Add a race, whole or not at all; one that is there already, to the last bit, is not added again.
+        """Add a race, whole or not at all; an equal race, to the last bit, is not added again.
 
         Args:
-            bundles: the entrants' files, in the order of the result.
-            now: when it was raced; now.
+            result: Result of the race.
+            track: Track of the race.
+            rules: Rules of the race.
+            vehicle: Vehicle of all entrants.
+            bundles: Files of the entrants, in the order of the result.
+            now: Time at which it is added; None for now.
 
         Returns:
             The number of the race.
 
         Raises:
-            LeaderboardError: it cannot be kept, or the file cannot be written.
+            LeaderboardError: The inputs do not match the result, or the file cannot be written.
         """
         data = _checked_bundles(result, bundles)
         if rules.sha256 != result.rules.sha256:
-            raise LeaderboardError(f"These are not the rules `{result.rules.name}` that the race was run under")
+            raise LeaderboardError(f"The rules given differ from the rules `{result.rules.name}` of the race")
         replay, replay_sha256 = self._replay(result.replay)
-        told = json.dumps(replace(result, replay=None).record(), allow_nan=False)
+        # Without the replay's path: the same race with another replay file is the same race.
+        result_text = json.dumps(replace(result, replay=None).record(), allow_nan=False)
         track_text, vehicle_text = track_to_json(track), vehicle.model_dump_json()
         keys = _sha256(track_text.encode()), rules.sha256, _sha256(vehicle_text.encode())
-        around = json.dumps(current_environment())
+        circumstances = json.dumps(current_environment())
         with open_database(self.path, to="write") as file:
             same = "SELECT id FROM race WHERE (track, rules, vehicle, seed, result, circumstances) = (?, ?, ?, ?, ?, ?)"
-            if (found := file.execute(same, (*keys, result.seed, told, around)).fetchone()) is not None:
-                return int(found[0])
+            if (row := file.execute(same, (*keys, result.seed, result_text, circumstances)).fetchone()) is not None:
+                return int(row[0])
             new = "INSERT OR IGNORE INTO"
             file.execute(f"{new} track VALUES (?, ?, ?)", (keys[0], track.name, track_text))
             file.execute(f"{new} rules VALUES (?, ?)", (keys[1], rules.model_dump_json()))
             file.execute(f"{new} vehicle VALUES (?, ?, ?)", (keys[2], result.vehicle, vehicle_text))
             file.executemany(f"{new} bundle VALUES (?, ?)", data.items())
             added = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
-            row = (added, *keys, result.seed, told, replay, replay_sha256, around)
+            row = (added, *keys, result.seed, result_text, replay, replay_sha256, circumstances)
             number = file.execute("INSERT INTO race VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
             assert number is not None
-            for slot, one in enumerate(result.entrants):
-                times = one.rank, one.score_s, one.total_s, one.best_lap_s
-                file.execute(
-                    "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (number, slot, one.label, one.sha256, *times, one.status),
-                )
+            entries = [
+                (number, slot, e.label, e.sha256, e.rank, e.score_s, e.total_s, e.best_lap_s, e.status)
+                for slot, e in enumerate(result.entrants)
+            ]
+            file.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)
         return number
 
     def races(self) -> list[StoredRace]:
-        """All races, the oldest first.
+        """Return all races, the oldest first.
 
         Raises:
-            LeaderboardError: there is no leaderboard, or no good one.
+            LeaderboardError: The file is missing, not a leaderboard, or damaged.
         """
-        asked = "SELECT id, added, result, vehicle, replay, replay_sha256, circumstances FROM race ORDER BY id"
+        query = "SELECT id, added, result, vehicle, replay, replay_sha256, circumstances FROM race ORDER BY id"
         with open_database(self.path, to="read") as file:
-            return [self._kept(row) for row in file.execute(asked)]
+            return [self._stored(row) for row in file.execute(query)]
 
     def inputs(self, number: int) -> RaceInputs:
-        """What a race was run with.
+        """Return the inputs of a race.
 
         Raises:
-            LeaderboardError: there is no such race, or what it was run with is damaged.
+            LeaderboardError: The file does not hold this race, or its inputs are damaged.
         """
         with open_database(self.path, to="read") as file:
             row = file.execute(
@@ -256,8 +272,8 @@ class Leaderboard:
             if row is None:
                 count = file.execute("SELECT count(*) FROM race").fetchone()[0]
                 raise LeaderboardError(f"{self.path} has no race {number}; it holds {count}")
-            asked = "SELECT sha256, data FROM entry JOIN bundle ON sha256 = entry.bundle WHERE race = ? ORDER BY slot"
-            bundles = file.execute(asked, (number,)).fetchall()
+            query = "SELECT sha256, data FROM entry JOIN bundle ON sha256 = entry.bundle WHERE race = ? ORDER BY slot"
+            bundles = file.execute(query, (number,)).fetchall()
         for sha256, data in bundles:
             if not isinstance(data, bytes) or _sha256(data) != sha256:
                 raise LeaderboardError(f"{self.path}: a bundle of race {number} is damaged (its sha256 differs)")
@@ -271,10 +287,10 @@ class Leaderboard:
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(number, error) from None
 
-    def _kept(self, row: Sequence[Any]) -> StoredRace:
-        number, added, told, vehicle, replay, replay_sha256, around = row
+    def _stored(self, row: Sequence[Any]) -> StoredRace:
+        number, added, result_text, vehicle, replay, replay_sha256, circumstances = row
         try:
-            result = result_from_record(json.loads(told))
+            result = result_from_record(json.loads(result_text))
             if replay is not None:
                 result = replace(result, replay=Path(replay))
             return StoredRace(
@@ -283,7 +299,7 @@ class Leaderboard:
                 result=result,
                 vehicle=str(vehicle),
                 replay_sha256=str(replay_sha256 or ""),
-                circumstances={str(key): str(value) for key, value in json.loads(around).items()},
+                circumstances={str(key): str(value) for key, value in json.loads(circumstances).items()},
             )
         except (AttributeError, TypeError, ValueError, ResultError) as error:
             raise self._damaged(number, error) from None
@@ -292,7 +308,7 @@ class Leaderboard:
         return LeaderboardError(f"{self.path}: race {number} is damaged: {' '.join(str(error).split())[:200]}")
 
     def _replay(self, path: Path | None) -> tuple[str | None, str | None]:
-        """A replay's path from the file's folder, and its sha256."""
+        """Return a replay's path from the file's folder, and its sha256."""
         if path is None:
             return None, None
         try:
@@ -301,41 +317,41 @@ class Leaderboard:
             raise LeaderboardError(f"Replay {path} cannot be read: {error.strerror or error}") from None
         try:
             return Path(os.path.relpath(path.resolve(), self.path.resolve().parent)).as_posix(), digest
-        except ValueError:  # on another drive
+        except ValueError:  # Windows has no relative path to another drive
             return path.resolve().as_posix(), digest
 
 
 def _checked_bundles(result: RaceResult, bundles: Sequence[Path]) -> dict[str, bytes]:
-    """sha256 -> file of the entrants' bundles, checked against the result."""
+    """Return the contents of the entrants' bundles by sha256, checked against the result."""
     if result.status != "done":
-        raise LeaderboardError(f"A race that is {result.status} is not kept")
+        raise LeaderboardError(f"A race that is {result.status} cannot be added; run it again")
     if len(bundles) != len(result.entrants):
-        raise LeaderboardError(f"{len(result.entrants)} raced, {len(bundles)} bundles are given")
+        raise LeaderboardError(f"The race has {len(result.entrants)} entrants, but {len(bundles)} bundles are given")
     data = {}
-    for one, path in zip(result.entrants, bundles, strict=True):
-        check_label(one.label)
-        if not one.sha256:
-            raise LeaderboardError(f"{one.label} is no bundle; a leaderboard keeps races between bundles")
+    for entrant, path in zip(result.entrants, bundles, strict=True):
+        check_label(entrant.label)
+        if not entrant.sha256:
+            raise LeaderboardError(f"{entrant.label} is not a bundle; a leaderboard keeps races between bundles")
         try:
             content = path.read_bytes()
         except OSError as error:
             raise LeaderboardError(f"Bundle {path} cannot be read: {error.strerror or error}") from None
-        if _sha256(content) != one.sha256 or len(content) > BUNDLE_BYTES_MAX:
-            raise LeaderboardError(f"{path} is not the bundle that raced as {one.label} (sha256 differs)")
-        data[one.sha256] = content
+        if _sha256(content) != entrant.sha256 or len(content) > BUNDLE_BYTES_MAX:
+            raise LeaderboardError(f"{path} is not the bundle that raced as {entrant.label} (sha256 differs)")
+        data[entrant.sha256] = content
     return data
 
 
 def current_environment() -> dict[str, str]:
-    """Machine and versions that decide a race's last bits."""
-    told = describe_environment()
-    versions = {name: str(told["packages"].get(name)) for name in _PACKAGES}
-    machine = {"system": told["machine"]["system"], "processor": _processor() or told["machine"]["processor"]}
-    return {"racer": told["racer"], "python": told["python"], **versions, **machine}
+    """Return the machine and versions that decide a race's last bits."""
+    facts = describe_environment()
+    versions = {name: str(facts["packages"].get(name)) for name in _PACKAGES}
+    machine = {"system": facts["machine"]["system"], "processor": _processor() or facts["machine"]["processor"]}
+    return {"racer": facts["racer"], "python": facts["python"], **versions, **machine}
 
 
 def _processor() -> str:
-    """The processor's model as the system names it."""
+    """Return the processor's model as the system names it; empty where it is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Runs a kept race again and compares: bit for bit on the same machine and versions, else to one control step."""
+"""Runs a stored race again and compares: bit for bit on the same machine and versions, else to one control step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from racer.bundle import read_bundle
 from racer.race.guarded_race import MODEL_TIME_MAX_S, ProgressCallback, RaceEntry, run_guarded_race
-from racer.race.leaderboard.store import Leaderboard, LeaderboardError, RaceInputs, StoredRace, current_environment
+from racer.race.leaderboard.store import Leaderboard, LeaderboardError, StoredRace, current_environment
 from racer.race.result import EntrantResult, RaceResult
 
 _ROUNDING = 1e-9
@@ -17,12 +17,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What a rerun told.
+    """Outcome of running a race again.
 
     Attributes:
-        number: of the race.
-        changed: how machine and versions differ from those of the first run; empty: they do not.
-        differences: what differs more than it may; empty: the race stands.
+        number: Number of the race.
+        changed: Differences of machine and versions from those of the first run.
+        differences: Values that differ more than they may; empty where the race is confirmed.
     """
 
     number: int
@@ -30,51 +30,82 @@ class Verification:
     differences: tuple[str, ...]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         if self.differences:
             more = f" and {len(self.differences) - 1} more" if len(self.differences) > 1 else ""
-            found = f"differs: {self.differences[0]}{more}"
+            outcome = f"differs: {self.differences[0]}{more}"
         else:
-            found = "equal status, times within one control step" if self.changed else "equal, bit for bit"
+            outcome = "equal status, times within one control step" if self.changed else "equal, bit for bit"
         where = f"other {'; '.join(self.changed)}" if self.changed else "same machine and versions"
-        return f"race {self.number}: {found} ({where})"
+        return f"race {self.number}: {outcome} ({where})"
 
 
 def verify(
     board: Leaderboard,
-    kept: StoredRace,
+    stored: StoredRace,
     *,
     model_s: float = MODEL_TIME_MAX_S,
     threads: int | None = 1,
-    report: ProgressCallback = lambda share: None,
+    report: ProgressCallback = lambda fraction: None,
 ) -> Verification:
-    """Run a race again from what the leaderboard's file holds; arguments are those of `race_apart`.
+    """Run a race again from the leaderboard's file.
+
+    Args:
+        board: Leaderboard that holds the race.
+        stored: The race.
+        model_s: Wall time of each entrant's model [s].
+        threads: Threads that share worlds and policies; None for one for each core.
+        report: Called every 0.05 s with the fraction that is driven.
 
     Raises:
-        LeaderboardError: the file is damaged, or the rules mean something else here.
-        RacerError: the race cannot be run.
+        LeaderboardError: The file is damaged, or the rules have other contents here.
+        RacerError: The race cannot be run.
     """
-    inputs = board.inputs(kept.number)
-    _check_rules(kept, inputs)
-    again = _rerun(kept, inputs, model_s, threads, report)
-    changed = environment_changes(kept.circumstances, current_environment())
-    found = compare_results(kept.result, again, step_s=None if not changed else _control_step(inputs))
-    return Verification(number=kept.number, changed=changed, differences=tuple(found))
+    inputs = board.inputs(stored.number)
+    if inputs.rules.sha256 != stored.result.rules.sha256:
+        raise LeaderboardError(
+            f"race {stored.number}: its rules have other contents here than when it was run; restore the disturbance "
+            f"`{inputs.rules.disturbance}`"
+        )
+    changed = environment_changes(stored.circumstances, current_environment())
+    with tempfile.TemporaryDirectory(prefix="racer_verify_") as name:
+        entries = []
+        for k, (entrant, data) in enumerate(zip(stored.result.entrants, inputs.bundles, strict=True)):
+            path = Path(name) / f"{k}.bundle"
+            path.write_bytes(data)
+            entries.append(RaceEntry(path=path, label=entrant.label))
+        # All entrants of a race share a control rate.
+        step_s = 1.0 / read_bundle(entries[0].path).contract.control_rate_hz if changed else None
+        again = run_guarded_race(
+            entries,
+            inputs.track,
+            inputs.rules,
+            vehicle=inputs.vehicle,
+            seed=stored.result.seed,
+            rules_name=stored.result.rules.name,
+            model_s=model_s,
+            threads=threads,
+            report=report,
+        )
+    differences = compare_results(stored.result, again, step_s=step_s)
+    return Verification(number=stored.number, changed=changed, differences=tuple(differences))
 
 
 def environment_changes(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """What of machine and versions differs, in words."""
+    """Return the differences of machine and versions, as texts."""
     keys = [*then, *(key for key in now if key not in then)]
     pairs = [(key, then.get(key, "unknown"), now.get(key, "unknown")) for key in keys]
     return tuple(f"{key}: {before}, now {after}" for key, before, after in pairs if before != after)
 
 
 def compare_results(one: RaceResult, other: RaceResult, *, step_s: float | None) -> Iterator[str]:
-    """What differs between two runs of one race, in words.
+    """Yield the differences between two runs of one race, as texts.
 
     Args:
-        step_s: s by which times may differ; None: nothing may differ in any bit.
+        one: Result of the first run.
+        other: Result of the second run.
+        step_s: Largest allowed difference of times [s]; None requires every bit to be equal.
     """
     if [entrant.label for entrant in one.entrants] != [entrant.label for entrant in other.entrants]:
         yield "other entrants"
@@ -103,6 +134,7 @@ def _close_differences(before: EntrantResult, after: EntrantResult, step_s: floa
     times = [(key, getattr(before, key), getattr(after, key)) for key in ("score_s", "total_s", "best_lap_s")]
     if len(before.laps) != len(after.laps):
         yield f"{before.label}: {len(before.laps)} laps, now {len(after.laps)}"
+    # Laps that only one run has were reported above; the common ones are compared.
     for lap, again in zip(before.laps, after.laps, strict=False):
         times.append((f"lap {lap.number} of trial {lap.trial}", lap.time_s, again.time_s))
     for word, first, second in times:
@@ -114,41 +146,3 @@ def _close_differences(before: EntrantResult, after: EntrantResult, step_s: floa
 
 def _format_time(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f} s"
-
-
-def _check_rules(kept: StoredRace, inputs: RaceInputs) -> None:
-    if inputs.rules.sha256 != kept.result.rules.sha256:
-        raise LeaderboardError(
-            f"race {kept.number}: its rules say something else here than they did; look at the disturbance "
-            f"`{inputs.rules.disturbance}`"
-        )
-
-
-def _rerun(
-    kept: StoredRace, inputs: RaceInputs, model_s: float, threads: int | None, report: ProgressCallback
-) -> RaceResult:
-    with tempfile.TemporaryDirectory(prefix="racer_verify_") as name:
-        entries = []
-        for k, (one, data) in enumerate(zip(kept.result.entrants, inputs.bundles, strict=True)):
-            path = Path(name) / f"{k}.bundle"
-            path.write_bytes(data)
-            entries.append(RaceEntry(path=path, label=one.label))
-        return run_guarded_race(
-            entries,
-            inputs.track,
-            inputs.rules,
-            vehicle=inputs.vehicle,
-            seed=kept.result.seed,
-            rules_name=kept.result.rules.name,
-            model_s=model_s,
-            threads=threads,
-            report=report,
-        )
-
-
-def _control_step(inputs: RaceInputs) -> float:
-    """s; all entrants of a race share a control rate."""
-    with tempfile.TemporaryDirectory(prefix="racer_verify_") as name:
-        path = Path(name) / "first.bundle"
-        path.write_bytes(inputs.bundles[0])
-        return 1.0 / read_bundle(path).contract.control_rate_hz

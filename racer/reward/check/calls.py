@@ -1,53 +1,51 @@
-"""Calls a reward function on sampled states and goes on where training would stop, to see all that is wrong with it.
-
-What a reward function remembers: whether the same state always gives the same reward.
-"""
+"""Calls a reward function on sampled states, continues after failures, and finds out whether it keeps state."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.reward.call_guards import PrintCapture, SharedNamesGuard
+from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.failure import FailureVerdict, as_reward, verdict_of_exception, verdict_of_value
 from racer.reward.protocol import FIRST_STEP
-from racer.reward.rows import Sample, params_rows
-from racer.reward.source import RewardCallable, RewardSource, new_function
+from racer.reward.rows import Records, Sample, params_of, params_rows
+from racer.reward.sandbox import SandboxProcess
+from racer.reward.source import RewardCallable, RewardSource, new_module
 
 
 @dataclass(kw_only=True)
 class CallFault:
-    """One way in which calls went wrong.
+    """One way in which calls failed.
 
     Attributes:
-        kind: `exception`, or `value` for a returned value that is no reward.
+        kind: `exception`, or `value` for a returned value that is not a reward.
         verdict: line, problem and advice of its first call.
         params: the dict of that call, without the waypoints.
-        seen: how often, for each (where, track).
+        counts: number of failed calls for each (scenario, track).
     """
 
     kind: str
     verdict: FailureVerdict
     params: dict[str, Any]
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class SampleCalls:
-    """What the calls of one sample gave.
+    """Results of the calls on one sample.
 
     Attributes:
-        values: (T, N) float64, NaN where nothing was asked or the call went wrong.
-        failed: (T, N) True where a call went wrong.
-        us_per_call: median over the control steps, of making the dict and calling.
-        done: control steps that there was time for.
+        values: rewards, shape (T, N); NaN where there was no call or the call failed.
+        failed: mask of the failed calls, shape (T, N).
+        us_per_call: time of making the dict and calling [us], median over the control steps.
+        done: number of control steps that the time allowed.
         floats: False where a call returned something else than a Python float.
     """
 
@@ -58,54 +56,43 @@ class SampleCalls:
     floats: bool
 
 
-class Watchdog(Protocol):
-    """Ends the process where user code does not come back."""
-
-    def watch(self, seconds: float) -> None:
-        """User code may run for this long from now on."""
-
-    def rest(self) -> None:
-        """No user code runs from here on."""
-
-
 _FAILURES_MAX = 200
-"""A sample in which this many calls have failed and none has given a reward is left."""
+"""Failed calls without a single reward after which the rest of a sample is skipped."""
 
 ParamsWrapper = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class RewardCaller:
-    """Makes functions of one file, one for each car, and calls them.
+    """Makes the functions of one file, one for each car, and calls them.
+
+    Args:
+        source: text of the file.
+        code: the compiled text.
+        hang_s: time limit for the calls of one control step [s].
+        watchdog: the sandbox process, which enforces the time limit.
 
     Attributes:
-        faults: all that went wrong so far, one for each way.
+        faults: the faults so far, one for each way of failing.
         output: what the function printed.
     """
 
-    def __init__(self, source: RewardSource, code: types.CodeType, *, hang_s: float, watchdog: Watchdog) -> None:
-        """`hang_s`: s that a control step's calls may take before the watchdog bites."""
+    def __init__(self, source: RewardSource, code: types.CodeType, *, hang_s: float, watchdog: SandboxProcess) -> None:
         self.faults: dict[tuple[Any, ...], CallFault] = {}
         self.output = PrintCapture()
         self._source, self._code, self._file = source, code, str(source.path)
         self._hang_s, self._watchdog = hang_s, watchdog
 
-    @contextlib.contextmanager
-    def _user_code(self) -> Iterator[None]:
-        self._watchdog.watch(self._hang_s)
-        try:
-            with self.output, SharedNamesGuard(self._file):
-                yield
-        finally:
-            self._watchdog.rest()
+    def _user_code(self) -> contextlib.AbstractContextManager[None]:
+        return watched_user_code(self._watchdog, self._hang_s, self._file, self.output)
 
     def functions(self, count: int) -> list[RewardCallable]:
-        """Fresh functions that share nothing.
+        """Make `count` functions that share no state.
 
         Raises:
-            RewardError: the file cannot be run, or holds no usable `reward_function`.
+            RewardError: the file cannot be run, or has no usable `reward_function`.
         """
         with self._user_code():
-            return [new_function(self._source, self._code) for _ in range(count)]
+            return [new_module(self._source, self._code)[1] for _ in range(count)]
 
     def call(
         self,
@@ -116,13 +103,14 @@ class RewardCaller:
         wrap: ParamsWrapper | None = None,
         quiet: bool = False,
     ) -> SampleCalls:
-        """Call fresh functions on a sample, each car its own.
+        """Call new functions on a sample, one for each car.
 
         Args:
+            sample: the states.
             steps: rows of the sample in the order of the calls; None for all.
-            budget_s: s of wall time after which no further control step is begun.
-            wrap: put around each dict.
-            quiet: keep no faults; for calls in an order that never happens.
+            budget_s: wall time after which no further control step starts [s].
+            wrap: wraps each dict.
+            quiet: record no faults, for calls in an order that never occurs.
         """
         rows = list(range(len(sample.telemetry)) if steps is None else steps)
         shape = sample.telemetry.shape[:2]
@@ -131,9 +119,9 @@ class RewardCaller:
         )
         functions = self.functions(shape[1])
         costs: list[float] = []
-        begin = time.perf_counter()
+        start = time.perf_counter()
         for t in rows:
-            if time.perf_counter() - begin > budget_s:
+            if time.perf_counter() - start > budget_s:
                 break
             with self._user_code():
                 cost = self._step(sample, t, functions, calls, wrap, quiet)
@@ -154,60 +142,65 @@ class RewardCaller:
         wrap: ParamsWrapper | None,
         quiet: bool,
     ) -> float | None:
-        """One control step; returns its us per call, None where nothing was asked."""
-        rows = sample.telemetry[t, :, 0]
-        things = None if sample.objects is None else sample.objects[t, :, 0]
-        asked = (rows["steps"] >= FIRST_STEP).tolist()
-        values = [float("nan")] * len(asked)
-        wrong: list[tuple[int, BaseException | None, Any]] = []
-        begin = time.perf_counter()
-        for n, params in enumerate(params_rows(rows, things, sample.waypoints)):
-            if not asked[n]:
+        """Call the functions on one control step and return the time per call [us]; None without a call."""
+        rows, objects = _rows_of(sample, t)
+        rewarded = (rows["steps"] >= FIRST_STEP).tolist()
+        values = [float("nan")] * len(rewarded)
+        failures: list[tuple[int, BaseException | None, Any]] = []
+        # Only the call and the making of its dict are timed; verdicts, which may repeat a call, come after.
+        start = time.perf_counter()
+        for n, params in enumerate(params_rows(rows, objects, sample.waypoints)):
+            if not rewarded[n]:
                 continue
             try:
                 value = functions[n](params if wrap is None else wrap(params))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                wrong.append((n, error, None))
+                failures.append((n, error, None))
                 continue
             number = as_reward(value)
             if number is None:
-                wrong.append((n, None, value))
+                failures.append((n, None, value))
             else:
                 values[n] = number
                 calls.floats &= type(value) is float
-        cost = (time.perf_counter() - begin) * 1e6 / max(sum(asked), 1)
+        cost = (time.perf_counter() - start) * 1e6 / max(sum(rewarded), 1)
         calls.values[t] = values
-        for n, problem, value in wrong:
+        for n, problem, value in failures:
             calls.failed[t, n] = True
             if not quiet:
-                self._keep(sample, t, n, functions[n], problem, value)
-        return cost if any(asked) else None
+                self._record_fault(sample, t, n, functions[n], problem, value)
+        return cost if any(rewarded) else None
 
-    def _keep(
+    def _record_fault(
         self, sample: Sample, t: int, n: int, function: RewardCallable, error: BaseException | None, value: object
     ) -> None:
-        """Count a fault; its verdict is found out once for each way of going wrong."""
+        """Count a failed call; the verdict is made once for each way of failing."""
         verdict = None if error is None else verdict_of_exception(error, self._file, function)
+        # Exceptions are one fault by type and line, values by their class: thousands of calls make one message.
         key: tuple[Any, ...] = (
             ("value", _value_class(value)) if verdict is None else (type(error).__name__, verdict.line)
         )
         fault = self.faults.get(key)
         if fault is None:
-            one = sample.telemetry[t, n : n + 1, 0]
-            things = None if sample.objects is None else sample.objects[t, n : n + 1, 0]
-            params = next(params_rows(one, things, sample.waypoints))
+            params = params_of(n, *_rows_of(sample, t), sample.waypoints)
             kind = "value" if verdict is None else "exception"
             if verdict is None:
                 verdict = verdict_of_value(value, self._file, function, dict(params))
             params.pop("waypoints")
             fault = self.faults[key] = CallFault(kind=kind, verdict=verdict, params=params)
         where = (sample.where, sample.track)
-        fault.seen[where] = fault.seen.get(where, 0) + 1
+        fault.counts[where] = fault.counts.get(where, 0) + 1
+
+
+def _rows_of(sample: Sample, t: int) -> tuple[Records, Records | None]:
+    """Return telemetry, shape (N,), and objects, shape (N, K), of one control step."""
+    return sample.telemetry[t, :, 0], None if sample.objects is None else sample.objects[t, :, 0]
 
 
 def _value_class(value: object) -> str:
+    """Return the class of wrong values that count as one fault."""
     if type(value) is float:
         return "nan" if value != value else "large"
     return type(value).__name__
@@ -218,48 +211,50 @@ _BUDGET_S = 5.0
 
 
 def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -> str:
-    """A word of `racer.reward.check.HISTORIES`; empty where no call gave a reward.
+    """Return how a reward depends on earlier calls, a key of `racer.reward.check.report.HISTORIES`.
 
-    The same drive is given again to fresh functions; then its states in the opposite order; then its later episodes
-    alone, without those before.
+    New functions are called on the same drive again, then on its states in the opposite order, then on its later
+    episodes alone, without the first ones.
+
+    Args:
+        caller: makes and calls the functions.
+        sample: the drive.
+        calls: earlier calls on the same drive.
+
+    Returns:
+        The key; empty where no call gave a reward.
     """
     steps = range(min(_STEPS, calls.done))
     if not np.isfinite(calls.values[: len(steps)]).any():
         return ""
-    again = caller.call(sample, steps=steps, quiet=True, budget_s=_BUDGET_S)
-    if _differ(again, calls):
+
+    def differs(states: Sample, order: Iterable[int]) -> bool:
+        return _differ(caller.call(states, steps=order, quiet=True, budget_s=_BUDGET_S), calls)
+
+    if differs(sample, steps):
         return "random"
-    opposite = caller.call(sample, steps=iter(reversed(steps)), quiet=True, budget_s=_BUDGET_S)
-    if not _differ(opposite, calls):
+    # A function without state gives each state its reward in any order.
+    if not differs(sample, reversed(steps)):
         return "none"
+    # A function that resets its state in each episode does not miss the first one.
     later = _without_first_episodes(sample, len(steps))
-    if later is None:
-        return "state"
-    return "episodes" if _differ(caller.call(later, steps=steps, quiet=True, budget_s=_BUDGET_S), calls) else "state"
+    return "episodes" if later is not None and differs(later, steps) else "state"
 
 
-def _differ(one: SampleCalls, other: SampleCalls) -> bool:
-    """True where both gave a reward and they are not the same."""
-    both = np.isfinite(one.values) & np.isfinite(other.values)
-    a, b = one.values[both], other.values[both]
+def _differ(calls: SampleCalls, other: SampleCalls) -> bool:
+    """Return whether both gave a reward for some state and the two rewards differ."""
+    both = np.isfinite(calls.values) & np.isfinite(other.values)
+    a, b = calls.values[both], other.values[both]
     return bool((np.abs(a - b) > 1e-9 * np.maximum(1.0, np.abs(b))).any())
 
 
 def _without_first_episodes(sample: Sample, steps: int) -> Sample | None:
-    """The sample with each car's first episode not asked for; None where no car has a second one."""
-    telemetry: NDArray[np.void] = sample.telemetry.copy()
-    found = False
+    """Return the sample without the calls of each car's first episode; None where no car has a second episode."""
+    telemetry: Records = sample.telemetry.copy()
+    has_second = False
     for n in range(telemetry.shape[1]):
-        begins = np.flatnonzero(telemetry["steps"][:steps, n, 0] == 2.0)
-        first_end = int(begins[1]) if len(begins) > 1 else steps
-        found |= len(begins) > 1
+        starts = np.flatnonzero(telemetry["steps"][:steps, n, 0] == 2.0)
+        first_end = int(starts[1]) if len(starts) > 1 else steps
+        has_second |= len(starts) > 1
         telemetry["steps"][:first_end, n] = 0.0
-    if not found:
-        return None
-    return Sample(
-        track=sample.track,
-        where=sample.where,
-        telemetry=telemetry,
-        objects=sample.objects,
-        waypoints=sample.waypoints,
-    )
+    return replace(sample, telemetry=telemetry) if has_second else None

@@ -1,9 +1,9 @@
-"""Which keys of the dict a reward function uses: those that its text names, and those that its calls ask for.
+"""The keys of params that a reward function uses, and the rules of DeepRacer's console that it breaks.
 
-What DeepRacer's console refuses before it trains; `racer rewards check --strict` refuses it too.
-
-Rules of github aws-solutions/deepracer-on-aws at 61af778, `reward_func_validator/test_reward_function.py` and
-`constants.py`. Its style check (flake8) is left out: it refuses no reward function for what it does.
+Keys are found in the text of the file and noted while its functions are called. `racer rewards check --strict`
+refuses what DeepRacer's console refuses before it trains: github aws-solutions/deepracer-on-aws at 61af778,
+`reward_func_validator/test_reward_function.py` and `constants.py`. Its style check (flake8) is left out: it refuses
+no reward function for its behaviour.
 """
 
 from __future__ import annotations
@@ -18,15 +18,23 @@ from racer.reward.source import FUNCTION
 
 
 class WatchedParams(dict[str, Any]):
-    """Params that note which keys are asked for. The check alone uses it: a plain dict is what functions get."""
+    """Params that record which keys are read. Only the check uses it: in a training functions get a plain dict.
 
-    def __init__(self, params: dict[str, Any], asked: set[str]) -> None:
+    Args:
+        params: the keys and values.
+        used: receives the names of the keys that are read.
+    """
+
+    def __init__(self, params: dict[str, Any], used: set[str]) -> None:
         super().__init__(params)
-        self._asked = asked
+        self._used = used
 
     def _note(self, key: Any) -> None:
         if isinstance(key, str):
-            self._asked.add(key)
+            self._used.add(key)
+
+    def _note_all(self) -> None:
+        self._used.update(super().keys())
 
     def __getitem__(self, key: str) -> Any:
         self._note(key)
@@ -37,40 +45,41 @@ class WatchedParams(dict[str, Any]):
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """See dict."""
+        """Record the key and call `dict.get`."""
         self._note(key)
         return super().get(key, default)
 
     def pop(self, key: str, *default: Any) -> Any:
-        """See dict."""
+        """Record the key and call `dict.pop`."""
         self._note(key)
         return super().pop(key, *default)
 
     def __iter__(self) -> Iterator[str]:
-        self._asked.update(super().keys())
+        self._note_all()
         return super().__iter__()
 
     def keys(self) -> Any:
-        """See dict; whoever looks at all keys uses all of them."""
-        self._asked.update(super().keys())
+        """Record all keys and call `dict.keys`."""
+        self._note_all()
         return super().keys()
 
     def values(self) -> Any:
-        """See dict."""
-        self._asked.update(super().keys())
+        """Record all keys and call `dict.values`."""
+        self._note_all()
         return super().values()
 
     def items(self) -> Any:
-        """See dict."""
-        self._asked.update(super().keys())
+        """Record all keys and call `dict.items`."""
+        self._note_all()
         return super().items()
 
 
 def named_keys(text: str) -> dict[str, int]:
-    """Keys that a file's text reads from its params, with the line of each.
+    """Find the keys that the text of a file reads from its params, with the first line of each.
 
-    Read are `params["key"]`, `params.get("key")` and `"key" in params`, where `params` is what `reward_function`
-    calls its argument, and the same name elsewhere in the file. A key that the text also sets is the function's own.
+    A read is `params["key"]`, `params.get("key")` or `"key" in params`, where `params` is the name of the argument of
+    `reward_function`, and the same name elsewhere in the file. A key that the text also sets belongs to the function
+    and does not count.
     """
     tree = ast.parse(text)
     names = {
@@ -78,20 +87,22 @@ def named_keys(text: str) -> dict[str, int]:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and node.name == FUNCTION and node.args.args
     }
-    found: dict[str, int] = {}
-    own: set[str] = set()
+    lines: dict[str, int] = {}
+    stored: set[str] = set()
     for node in ast.walk(tree):
         key = _key_of(node, names)
         if key is None:
             continue
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            own.add(key)
+            stored.add(key)
         else:
-            found[key] = min(found.get(key, node.lineno), node.lineno)  # type: ignore[attr-defined]
-    return {key: line for key, line in found.items() if key not in own or key in NAMES}
+            lines[key] = min(lines.get(key, node.lineno), node.lineno)  # type: ignore[attr-defined]
+    # A key of the table that the function also sets is still read from the dict.
+    return {key: line for key, line in lines.items() if key not in stored or key in NAMES}
 
 
 def _key_of(node: ast.AST, names: set[str]) -> str | None:
+    """Return the key that a node reads or sets on one of the names; None for any other node."""
     base: ast.AST | None = None
     key: ast.AST | None = None
     if isinstance(node, ast.Subscript):
@@ -105,15 +116,20 @@ def _key_of(node: ast.AST, names: set[str]) -> str | None:
     return None
 
 
-def used_keys(named: dict[str, int], asked: set[str]) -> list[str]:
-    """The keys in use, in the order of the params table."""
-    return [name for name in NAMES if name in named or name in asked]
+def used_keys(named: dict[str, int], called: set[str]) -> list[str]:
+    """Return the keys in use, in the order of the params table.
+
+    Args:
+        named: keys in the text, with their lines.
+        called: keys that calls have read.
+    """
+    return [name for name in NAMES if name in named or name in called]
 
 
 def unknown_keys(named: dict[str, int]) -> list[tuple[str, int, str]]:
-    """Keys that do not exist: key, line, and a message with the nearest that does."""
+    """Return the keys that do not exist: key, line, and a message with the most similar key that does."""
     return [
-        (key, line, f"`{key}` is no key of params.{did_you_mean(key, list(NAMES))} See `racer rewards params`.")
+        (key, line, f"`{key}` is not a key of params.{did_you_mean(key, list(NAMES))} See `racer rewards params`.")
         for key, line in sorted(named.items(), key=lambda item: item[1])
         if key not in NAMES
     ]
@@ -125,16 +141,16 @@ SUBSTRINGS = (
     "__import__", "load", "save", "savez", "savetxt", "fromfile", "tofile", "genfromtxt", "loadtxt", "memmap",
 )  # fmt: skip
 LENGTH_MAX = 140_000
-"""Characters."""
+"""Maximum length of a file [characters]."""
 NOT_IN_FIXTURES = ("projection_distance", "objects_distance_from_center", "sim_time")
-"""Keys of the simulator that the states of the console's own test lack."""
+"""Keys of the simulator that are missing in the states of the console's test."""
 
 
 def strict_problems(text: str, keys: dict[str, int]) -> list[tuple[int | None, str]]:
-    """(line, message) for each rule that a file breaks.
+    """Return (line, message) for each rule of the console that a file breaks, by line.
 
     Args:
-        text: of the file.
+        text: text of the file.
         keys: the keys that it reads by name, with their lines.
     """
     problems: list[tuple[int | None, str]] = []
@@ -145,25 +161,23 @@ def strict_problems(text: str, keys: dict[str, int]) -> list[tuple[int | None, s
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-            problems += [(node.lineno, problem) for name in names if (problem := _import_problem(name))]
+            problems += [
+                (node.lineno, f"The console refuses the import of `{name}`; it takes {', '.join(IMPORTS)}.")
+                for name in names
+                if name.partition(".")[0] not in IMPORTS
+            ]
             if id(node) not in top:
                 problems.append((node.lineno, "The console takes imports at the top of the file only."))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BUILTINS:
             problems.append((node.lineno, f"The console refuses `{node.func.id}`."))
     for number, content in enumerate(text.splitlines(), 1):
-        found = next((word for word in SUBSTRINGS if word in content), None)
-        if found:
-            problems.append((number, f"The console refuses the text `{found}`, wherever it stands; rename it."))
-    ours = {param.name for param in PARAMS if param.ours}
+        refused = next((word for word in SUBSTRINGS if word in content), None)
+        if refused:
+            problems.append((number, f"The console refuses the text `{refused}` anywhere in the file; rename it."))
+    extra = {param.name for param in PARAMS if param.ours}
     for key, line in keys.items():
-        if key in ours:
+        if key in extra:
             problems.append((line, f"`{key}` exists in racer only; DeepRacer does not have it."))
         elif key in NOT_IN_FIXTURES:
             problems.append((line, f"The console tests without `{key}`; read it with params.get and a default."))
     return sorted(problems, key=lambda problem: problem[0] or 0)
-
-
-def _import_problem(name: str) -> str:
-    if name.partition(".")[0] in IMPORTS:
-        return ""
-    return f"The console refuses the import of `{name}`; it takes {', '.join(IMPORTS)}."

@@ -1,9 +1,9 @@
-"""Checks a user's reward function on sampled states before a training trusts it."""
+"""Checks a user's reward function on sampled states in a sandbox process and reports the result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,87 +13,68 @@ from racer.reward.source import read_source
 CHECK_TRACKS = ("willow_bend", "hourglass", "thimble", "river_run")
 """Shipped tracks of different kinds: the default, one of varying width, a narrow one, and an open one."""
 
-REPORT_KEYS: tuple[str, ...] = (
-    "ok",
-    "path",
-    "reason",
-    "keys",
-    "errors",
-    "us_per_call_python",
-    "us_per_call_compiled",
-    "max_abs_difference",
+REPORT_KEYS = (
+    "ok", "path", "reason", "keys", "errors", "us_per_call_python", "us_per_call_compiled", "max_abs_difference",
 )  # fmt: skip
-"""Of the JSON."""
+"""Keys of the JSON of `racer rewards check --json`."""
 
 HISTORIES = {
     "none": "the reward depends on the state alone",
-    "state": "it keeps state between calls and begins each episode afresh",
+    "state": "it keeps state between calls and starts each episode without it",
     "episodes": "it keeps state between calls, and from one episode to the next",
     "random": "the same drive gives another reward each time, so a training cannot be repeated",
 }
-"""What is told for each word of `CheckReport.history`."""
+"""The text for each value of `CheckReport.history`."""
 
-_STOPPING = ("time_trial", "some_tracks")
-_NOT_STOPPING = ("unknown_key",)
-
-
-EMPTY_RESULT: dict[str, Any] = {
-    "path": "python",
-    "reason": "",
-    "keys": [],
-    "errors": [],
-    "us_per_call_python": None,
-    "us_per_call_compiled": None,
-    "max_abs_difference": None,
-    "history": "",
-    "states": 0,
-    "tracks": [],
-    "rewards": None,
-    "printed_lines": 0,
+SCENARIO_TEXTS = {
+    "time_trial": "in a time trial",
+    "backward": "only when the track is driven backwards",
+    "objects": "only with objects on the road",
 }
-"""What is known of a function before anything was found out."""
+"""When an error occurs, for each value of its `where`."""
+_STOPPING = ("time_trial", "some_tracks")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check found.
+    """Findings of a check.
 
     Attributes:
         ok: False where a time trial would stop on one of the tracks, or a `strict` rule is broken.
         path: `compiled` or `python`.
-        reason: why.
+        reason: why this path.
         keys: the keys of params in use.
         errors: dicts of `kind` (`exception`, `value`, `load`, `timeout`, `process`, `unknown_key`, `strict`),
             `message`, `file`, `line`, `track`, `where` (`time_trial`, `some_tracks`, `backward`, `objects`), and
             `params`: those that caused it, without waypoints, or None.
-        us_per_call_python: us for each car and step, the making of its dict included; None where unknown.
-        us_per_call_compiled: likewise inside a large batch; None where it is not compiled.
-        max_abs_difference: between the two paths, over all states; None where it is not compiled.
-        history: a word of `HISTORIES`, or empty.
-        states: states that it was called with.
+        us_per_call_python: time for each car and step, including the making of its dict [us]; None where unknown.
+        us_per_call_compiled: time for each car and step in a large batch [us]; None where it is not compiled.
+        max_abs_difference: largest difference between the two paths; None where it is not compiled.
+        history: a key of `HISTORIES`, or empty.
+        states: number of states that the function was called with.
         tracks: names of the tracks.
-        rewards: least, median and greatest reward, None without any.
-        printed_lines: how many lines it printed.
+        rewards: least, median and greatest reward; None without rewards.
+        printed_lines: number of lines that it printed.
     """
 
     ok: bool
-    path: str
-    reason: str
-    keys: list[str]
-    errors: list[dict[str, Any]]
-    us_per_call_python: float | None
-    us_per_call_compiled: float | None
-    max_abs_difference: float | None
-    history: str
-    states: int
-    tracks: list[str]
-    rewards: list[float] | None
-    printed_lines: int
+    path: str = "python"
+    reason: str = ""
+    keys: list[str] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    us_per_call_python: float | None = None
+    us_per_call_compiled: float | None = None
+    max_abs_difference: float | None = None
+    history: str = ""
+    states: int = 0
+    tracks: list[str] = field(default_factory=list)
+    rewards: list[float] | None = None
+    printed_lines: int = 0
 
     def record(self) -> dict[str, Any]:
-        """What `racer rewards check --json` prints."""
-        remembers = f"; {HISTORIES[self.history]}" if self.history not in ("", "none") else ""
-        return {key: getattr(self, key) for key in REPORT_KEYS} | {"reason": self.reason + remembers}
+        """Return the JSON of `racer rewards check --json`."""
+        history = f"; {HISTORIES[self.history]}" if self.history not in ("", "none") else ""
+        return {key: getattr(self, key) for key in REPORT_KEYS} | {"reason": self.reason + history}
 
 
 def check_reward(
@@ -106,20 +87,19 @@ def check_reward(
     budget_s: float = 60.0,
     compile_s: float = 300.0,
 ) -> CheckReport:
-    """Run a reward function over sampled states of tracks, with and without objects, in a process of its own.
+    """Run a reward function on sampled states of tracks, with and without objects, in a separate process.
 
     Args:
         file: a name or a path.
         tracks: names, files, or generated tracks.
-        strict: also hold it to the rules of DeepRacer's console.
-        seed: of the sampled states.
-        hang_s: s that the calls of one control step may take.
-        budget_s: s for all calls; slow functions are called on fewer states.
-        compile_s: s for compiling and for the compiled calls.
+        strict: also check the rules of DeepRacer's console.
+        seed: seed of the sampled states.
+        hang_s: maximum time of the calls of one control step [s].
+        budget_s: maximum time of all calls [s]; slow functions are called on fewer states.
+        compile_s: maximum time of compiling and of the compiled calls [s].
 
     Raises:
-        RacerError: the file or a track cannot be found or read. What is wrong with the function itself is in the
-            report.
+        RacerError: the file or a track cannot be found or read. Problems of the function itself are in the report.
     """
     source = read_source(file)
     request = {
@@ -132,44 +112,47 @@ def check_reward(
         "compile_s": compile_s,
     }
     answer = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path))
-    facts = EMPTY_RESULT | answer.result
-    facts["errors"] = list(facts["errors"])
-    if answer.ended_early:
-        if answer.stage.get("where") == "compile":
-            facts["path"], facts["reason"] = "python", f"compiling it did not work ({_ending(answer)})"
-        else:
-            facts["errors"].append(_ended_error(answer, str(source.path), hang_s))
-            facts["reason"] = facts["reason"] or "it did not get as far as being compiled"
-    stops = [error for error in facts["errors"] if error["where"] in _STOPPING and error["kind"] not in _NOT_STOPPING]
+    facts: dict[str, Any] = {"errors": [], "reason": ""} | answer.result
+    # All calls in plain Python were made by then, so a hang in the compiler is not an error of the function.
+    if answer.ended_early and answer.stage.get("where") == "compile":
+        facts |= {"path": "python", "reason": f"compiling it failed ({_ending(answer)})"}
+    elif answer.ended_early:
+        facts["errors"].append(_ended_error(answer, str(source.path), hang_s))
+        facts["reason"] = facts["reason"] or "the check ended before it was compiled"
+    stops = [error for error in facts["errors"] if error["where"] in _STOPPING and error["kind"] != "unknown_key"]
     return CheckReport(ok=not stops, **facts)
+
+
+def make_error(
+    kind: str, message: str, file: str, line: int | None, *, track: str = "", where: str = "time_trial"
+) -> dict[str, Any]:
+    """Make an item of `CheckReport.errors`; its attributes are described there."""
+    return {
+        "kind": kind,
+        "message": message,
+        "file": file,
+        "line": line,
+        "track": track,
+        "where": where,
+        "params": None,
+    }
 
 
 def _ending(answer: SandboxResult) -> str:
     if answer.ended_early == "hang":
         return "it took too long"
     if answer.ended_early == "memory":
-        return "it took more memory than it may"
+        return "it took more memory than allowed"
     return f"{answer.ended_early}{': ' if answer.complaint else ''}{answer.complaint}"
 
 
 def _ended_error(answer: SandboxResult, file: str, hang_s: float) -> dict[str, Any]:
-    """The error of a process that user code has stopped or broken."""
+    """Make the error of a process that user code has stopped or broken."""
     stage = answer.stage.get("where", "load")
-    doing = {
-        "load": "while the file was loaded",
-        "backward": "only when the track is driven backwards",
-        "objects": "only with objects on the road",
-    }.get(stage, "in a time trial")
+    when = {"load": "while the file was loaded"}.get(stage) or SCENARIO_TEXTS.get(stage, SCENARIO_TEXTS["time_trial"])
     if answer.ended_early == "hang":
-        kind, message = "timeout", f"does not come back within {hang_s:g} s ({doing})."
+        kind, message = "timeout", f"does not return within {hang_s:g} s ({when})."
     else:
-        kind, message = "process", f"ended the process that ran it ({_ending(answer)}; {doing})."
-    return {
-        "kind": kind,
-        "message": message,
-        "file": file,
-        "line": answer.line,
-        "track": answer.stage.get("track", ""),
-        "where": stage if stage in ("backward", "objects") else "time_trial",
-        "params": None,
-    }
+        kind, message = "process", f"ended the process that ran it ({_ending(answer)}; {when})."
+    where = stage if stage in ("backward", "objects") else "time_trial"
+    return make_error(kind, message, file, answer.line, track=answer.stage.get("track", ""), where=where)

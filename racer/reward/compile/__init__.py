@@ -1,30 +1,28 @@
-"""Compiling a user's `reward_function(params)`: from its Python text to a kernel over the batch.
+"""Compiles a user's `reward_function(params)` from its Python text to a numba kernel over the batch.
 
-`docs/decisions/0007-reward-compiler.md` says why it is made like this. In short: the module is run once in plain
-Python; then the translator walks the function's syntax tree with the module's real objects at hand, knows the type of
-every value, and writes a plain loop-and-scalar Python function that numba compiles. Whatever the translation does not
-cover, or would raise, becomes a *trap*: the kernel gives the car a code instead of a reward, and that one call is made
-again in plain Python. So a translation can be incomplete, but not wrong; a trial checks that before the first use.
+In flows a `RewardSource`, out flows a `CompiledReward`, or the reason why the function stays in plain Python
+(`compiled_reward` of `validation`). `docs/decisions/0007-reward-compiler.md` says why it is built like this.
 
-The way of a source through the packages: `compiling` takes it in; at its first use `trial` has it translated
-(`translation`), compiled and compared in another process; `kernels` keeps what that left, and runs it.
+How a function becomes a kernel, step by step:
 
-Imports run downwards only; `import-linter` holds it. Each package's docstring is a map of its files.
+1. `validation` looks for the translation in the cache (`kernel`). At the first use of a text a sandbox process does
+   steps 2 to 7; later uses load its result.
+2. The file is run once in plain Python. `module_env` describes the objects of its module as values.
+3. `translate` walks the syntax tree of `reward_function` with handlers from `statements` and `expressions`; `calls`
+   translates the user's functions in place, and known functions through `builtins_table` (`builtins_numbers`,
+   `builtins_sequences`).
+4. A handler works on `values`: what is known of a number, string, object or list. `coercion`, `arithmetic`,
+   `object_ops` and `sequence_ops` are the operations on them. `stdlib_functions` holds functions over sequences that
+   are written in the user's language and translated like the user's (`stdlib`).
+5. Code is written line by line into the `emitter`; `control_flow` adds branches, loops, blocks and traps, and `joins`
+   merges the states where branches meet. A piece that is not covered, or that raises in Python, becomes a *trap*
+   (`errors`): the kernel returns a code in place of a reward, and that one call is repeated in plain Python. So a
+   translation can be incomplete but not wrong.
+6. `kernel_source` makes the text of the kernel, and the layout of the state that a car keeps between calls.
+   `car_state` moves that state between a row of numbers and a module.
+7. `kernel` writes the module to the cache and compiles it; `validation` compares it with plain Python on sampled
+   states and writes the verdict.
+8. `compiled_reward` runs the kernel in each control step and makes the trapped calls in plain Python.
 
-    compiling     the way in: a source becomes a compiled reward, or the reason why there is none
-    trial         translate, compile and compare, in a process of its own
-    kernels       translations on disk, compiled, behind the seam
-    translation   from a loaded module to the text of its kernel
-    statements    what each kind of statement means
-    expressions   what each kind of expression means
-    calls         calls, functions translated in place, methods
-    natives       functions of Python, math and numpy, by name
-    operations    arithmetic, comparisons, lists, objects: whatever asks for them
-    flow          traps, branches, loops, and where ways meet
-    desk          the code written so far, names and memory
-    state         what a car keeps between calls: in its row, and back into a module
-    module        the user's module as it was run
-    prelude       our own functions over sequences, in the user's language
-    values        what is known of a value, an object, a list's elements, a number
-    endings       how a translation, or a call of a kernel, ends early
+Imports run downwards only, in the order of the contract in `pyproject.toml` that `import-linter` checks.
 """

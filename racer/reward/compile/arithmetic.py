@@ -1,6 +1,8 @@
-"""Operators on numbers, with what Python checks: zero divisors, domains, whole numbers that outgrow 53 bits.
+"""Operators on numbers and on numpy's arrays, with the checks that Python makes.
 
-Operators on numpy's arrays: item by item where the length is known, in a loop otherwise.
+A zero divisor, a number outside a function's domain and a whole number that outgrows 53 bits trap: Python raises there,
+or computes with more digits than the kernel has. Constants are folded by Python itself. Arrays of known length are
+computed item by item, longer ones in a loop of the runtime library.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from racer.reward.compile.values import (
     Scalar,
     TupleValue,
     Value,
+    any_numpy,
     as_float,
     as_kind,
     as_numpy,
@@ -28,20 +31,6 @@ from racer.reward.compile.values import (
     number_kind,
 )
 
-SYMBOLS = {
-    "Add": "+",
-    "Sub": "-",
-    "Mult": "*",
-    "Div": "/",
-    "FloorDiv": "//",
-    "Mod": "%",
-    "Pow": "**",
-    "BitAnd": "&",
-    "BitOr": "|",
-    "BitXor": "^",
-    "LShift": "<<",
-    "RShift": ">>",
-}
 _FOLD: dict[str, Any] = {
     "+": operator.add,
     "-": operator.sub,
@@ -56,14 +45,26 @@ _FOLD: dict[str, Any] = {
     "<<": operator.lshift,
     ">>": operator.rshift,
 }
-
-
-def _numpy(*values: Scalar | Constant) -> bool:
-    return any(isinstance(v, Scalar) and v.numpy for v in values)
+_AST_NAMES = ("Add", "Sub", "Mult", "Div", "FloorDiv", "Mod", "Pow", "BitAnd", "BitOr", "BitXor", "LShift", "RShift")
+SYMBOLS = dict(zip(_AST_NAMES, _FOLD, strict=True))
+"""Symbol of each operator, by its name in Python's syntax tree."""
+# Largest exponents and shifts of constants that are folded: Python would take minutes for 9 ** 9 ** 9.
+_FOLDED_EXPONENT_MAX = 1000
+# A whole power is written as multiplications; from 2 ** 53 on it traps anyway.
+_WHOLE_EXPONENT_MAX, _SHIFT_MAX = 60, 52
+_TOO_LARGE = "a number that the kernel does not hold"
+_STDLIB_SUFFIXES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
 
 
 def checked_int(context: Context, expr: str, bound: float, numpy: bool = False) -> Scalar:
-    """An int expression; it leaves where the number outgrows 53 bits."""
+    """Return an int expression; write a trap for where it outgrows 53 bits.
+
+    Args:
+        context: The translator.
+        expr: Code; it must not overflow 64 bits.
+        bound: Largest absolute value that it can have.
+        numpy: Whether the result is a numpy scalar.
+    """
     if bound <= INT_LIMIT:
         return Scalar("i", expr, numpy, bound)
     name = context.temp(expr)
@@ -72,31 +73,29 @@ def checked_int(context: Context, expr: str, bound: float, numpy: bool = False) 
 
 
 def folded_constant(context: Context, value: Any) -> Value:
-    """A folded value."""
+    """Return the result of folding as a constant, if the kernel can hold it."""
     if isinstance(value, complex) or (type(value) is int and abs(value) >= INT_LIMIT):
-        raise context.trap("a number that the kernel does not hold", UNCOVERED)
+        raise context.trap(_TOO_LARGE, UNCOVERED)
     return Constant(value)
 
 
-def binary_op(context: Context, symbol: str, one: Value, two: Value) -> Value:
-    """`one <symbol> two` for numbers."""
-    a, b = as_number(context, one), as_number(context, two)
+def binary_op(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    """Return `left <symbol> right` for numbers."""
+    a, b = as_number(context, left), as_number(context, right)
     if isinstance(a, Constant) and isinstance(b, Constant):
-        if symbol in ("**", "<<") and abs(b.value) > 1000:
-            raise context.trap("a number that the kernel does not hold", UNCOVERED)
+        if symbol in ("**", "<<") and abs(b.value) > _FOLDED_EXPONENT_MAX:
+            raise context.trap(_TOO_LARGE, UNCOVERED)
         try:
             return folded_constant(context, _FOLD[symbol](a.value, b.value))
         except (ArithmeticError, ValueError, TypeError) as error:
             raise context.trap("an operation that Python refuses", error=type(error).__name__) from None
-    if _numpy(a, b) and "b" in (number_kind(a), number_kind(b)) and symbol not in "&|^":
-        raise context.cannot("arithmetic with a numpy truth value")
+    if any_numpy(a, b) and "b" in (number_kind(a), number_kind(b)) and symbol not in "&|^":
+        raise context.unsupported("arithmetic with a numpy truth value")
     if symbol in "+-*":
         return _plain_op(context, symbol, a, b)
     if symbol in ("/", "//", "%"):
         return _divide(context, symbol, a, b)
-    if symbol == "**":
-        return power(context, a, b)
-    return _bits(context, symbol, a, b)
+    return power(context, a, b) if symbol == "**" else _bits(context, symbol, a, b)
 
 
 def _result_kind(a: Scalar | Constant, b: Scalar | Constant) -> str:
@@ -107,163 +106,162 @@ def _result_kind(a: Scalar | Constant, b: Scalar | Constant) -> str:
 def _plain_op(context: Context, symbol: str, a: Scalar | Constant, b: Scalar | Constant) -> Scalar:
     result = _result_kind(a, b)
     if result != "i":
-        return Scalar(result, f"({as_float(a)} {symbol} {as_float(b)})", _numpy(a, b))
-    x, y = bound_of(a), bound_of(b)
-    bound = x * y if symbol == "*" else x + y
-    one, two = as_kind(a, "i"), as_kind(b, "i")
+        return Scalar(result, f"({as_float(a)} {symbol} {as_float(b)})", any_numpy(a, b))
+    bound = bound_of(a) * bound_of(b) if symbol == "*" else bound_of(a) + bound_of(b)
+    x, y = as_kind(a, "i"), as_kind(b, "i")
     if bound >= 2.0**62:
-        context.trap_if(f"abs(float({one}) * float({two})) > {INT_LIMIT}", UNCOVERED)
+        # The int64 product itself may overflow, so the check is made on the floats, before it.
+        context.trap_if(f"abs(float({x}) * float({y})) > {INT_LIMIT}", UNCOVERED)
         bound = INT_LIMIT * 2
-    return checked_int(context, f"({one} {symbol} {two})", bound, _numpy(a, b))
+    return checked_int(context, f"({x} {symbol} {y})", bound, any_numpy(a, b))
 
 
 def _divide(context: Context, symbol: str, a: Scalar | Constant, b: Scalar | Constant) -> Scalar:
-    error = "" if _numpy(a, b) else "ZeroDivisionError"
+    numpy = any_numpy(a, b)
+    error = "" if numpy else "ZeroDivisionError"
     if isinstance(b, Scalar):
         b = context.atom(b)
         context.trap_if(is_zero(b), error=error)
     elif not b.value:
         raise context.trap("a division by zero", error=error)
     if symbol == "/":
-        return Scalar("f", f"({as_float(a)} / {as_float(b)})", _numpy(a, b))
+        return Scalar("f", f"({as_float(a)} / {as_float(b)})", numpy)
     result = _result_kind(a, b)
     if symbol == "%" and isinstance(a, Scalar):
         return _remainder(context, a, b, result)
     if result != "i":
-        return Scalar(result, context.temp(f"{as_float(a)} {symbol} {as_float(b)}"), _numpy(a, b))
+        return Scalar(result, context.temp(f"{as_float(a)} {symbol} {as_float(b)}"), numpy)
+    # -1 // 2 is -1: rounding down can give one more than the dividend.
     bound = bound_of(a) + 1.0 if symbol == "//" else bound_of(b)
-    return Scalar("i", f"({as_kind(a, 'i')} {symbol} {as_kind(b, 'i')})", _numpy(a, b), min(bound, INT_LIMIT))
+    return Scalar("i", f"({as_kind(a, 'i')} {symbol} {as_kind(b, 'i')})", numpy, min(bound, INT_LIMIT))
 
 
 def _remainder(context: Context, a: Scalar, b: Scalar | Constant, result: str) -> Scalar:
-    """`a % b`, without a division where `a` is in range already, or a turn below it: 10 ns less."""
+    """Return `a % b`, without a division where `a` is in range already, or a turn below it: 10 ns less."""
     x = context.atom(Scalar(result, as_kind(a, result))).expr
     y = as_kind(b, result)
     expr = f"{x} % {y}"
     if result == "i":
         if isinstance(b, Scalar):
             expr = f"{x} if 0 <= {x} < {y} else {expr}"
-        return Scalar("i", context.temp(expr), _numpy(a, b), min(bound_of(b), INT_LIMIT))
+        return Scalar("i", context.temp(expr), any_numpy(a, b), min(bound_of(b), INT_LIMIT))
     if isinstance(b, Constant) and 0.0 < b.value < float("inf"):  # -0.0 % y is 0.0, so zeros divide
         expr = f"{x} if 0.0 < {x} < {y} else ({x} + {y} if -{y} < {x} < 0.0 else {expr})"
-    return Scalar(result, context.temp(expr), _numpy(a, b))
+    return Scalar(result, context.temp(expr), any_numpy(a, b))
 
 
 def power(context: Context, a: Scalar | Constant, b: Scalar | Constant) -> Scalar:
-    """`a ** b`; it leaves for complex, infinite and undefined results."""
+    """Return `a ** b`; write traps for complex, infinite and undefined results."""
+    numpy = any_numpy(a, b)
     both_int = _result_kind(a, b) == "i"
     if both_int and isinstance(b, Constant) and b.value >= 0:
         return _whole_power(context, a, int(b.value))
-    if both_int and _numpy(a, b):
+    if both_int and numpy:
         raise context.trap("a numpy whole number to a negative power", UNCOVERED)
     if both_int and not isinstance(b, Constant):
+        # A negative exponent would make a float of it.
         context.trap_if(f"{as_kind(b, 'i')} < 0", UNCOVERED)
         name = context.temp(f"{as_float(a)} ** {as_float(b)}")
         context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
-        return Scalar("i", f"int({name})", _numpy(a, b))
+        return Scalar("i", f"int({name})", numpy)
     result = "f" if both_int else _result_kind(a, b)
     if isinstance(b, Constant) and b.value == 2:
         base = context.atom(a) if isinstance(a, Scalar) else a
         name = context.temp(f"{as_float(base)} * {as_float(base)}")
     elif isinstance(b, Constant) and b.value == 0.5:
-        base = context.atom(Scalar("f", as_float(a)))
-        context.trap_if(f"not {base.expr} >= 0.0", UNCOVERED)
-        name = context.temp(f"math.sqrt({base.expr})")
+        x = context.atom(Scalar("f", as_float(a))).expr
+        context.trap_if(f"not {x} >= 0.0", UNCOVERED)
+        name = context.temp(f"math.sqrt({x})")
     else:
-        base = context.atom(Scalar("f", as_float(a)))
-        exponent = b if isinstance(b, Constant) else context.atom(Scalar("f", as_float(b)))
+        x = context.atom(Scalar("f", as_float(a))).expr
+        y = as_float(b if isinstance(b, Constant) else context.atom(Scalar("f", as_float(b))))
         if not isinstance(b, Constant) or b.value != int(b.value):
-            context.trap_if(
-                f"{base.expr} < 0.0 and {as_float(exponent)} != math.floor({as_float(exponent)})", UNCOVERED
-            )
+            context.trap_if(f"{x} < 0.0 and {y} != math.floor({y})", UNCOVERED)
         if not isinstance(b, Constant) or b.value < 0:
-            zero = f"{base.expr} == 0.0 and {as_float(exponent)} < 0.0"
-            context.trap_if(zero, error="" if _numpy(a, b) else "ZeroDivisionError")
-        name = context.temp(f"{base.expr} ** {as_float(exponent)}")
+            context.trap_if(f"{x} == 0.0 and {y} < 0.0", error="" if numpy else "ZeroDivisionError")
+        name = context.temp(f"{x} ** {y}")
     context.trap_if(f"not abs({name}) < INF", UNCOVERED)
-    return Scalar(result, name, _numpy(a, b))
+    return Scalar(result, name, numpy)
 
 
 def _whole_power(context: Context, a: Scalar | Constant, exponent: int) -> Scalar:
-    if exponent > 60:
-        raise context.trap("a number that the kernel does not hold", UNCOVERED)
-    base = context.atom(Scalar("i", as_kind(a, "i"), _numpy(a), bound_of(a)))
-    result: Scalar | Constant = Constant(1)
-    for _ in range(exponent):
-        result = base if isinstance(result, Constant) else _plain_op(context, "*", result, base)
-    return result if isinstance(result, Scalar) else Scalar("i", "1", _numpy(a), 1.0)
+    if exponent > _WHOLE_EXPONENT_MAX:
+        raise context.trap(_TOO_LARGE, UNCOVERED)
+    base = context.atom(Scalar("i", as_kind(a, "i"), any_numpy(a), bound_of(a)))
+    if exponent == 0:
+        return Scalar("i", "1", base.numpy, 1.0)
+    result = base
+    for _ in range(exponent - 1):
+        result = _plain_op(context, "*", result, base)
+    return result
 
 
 def _bits(context: Context, symbol: str, a: Scalar | Constant, b: Scalar | Constant) -> Scalar:
-    kinds = {number_kind(a), number_kind(b)}
+    kinds, numpy = {number_kind(a), number_kind(b)}, any_numpy(a, b)
     if not kinds <= {"b", "i"}:
-        raise context.trap("a bit operation on a float") if kinds & {"f"} else context.cannot("a bit operation")
-    if symbol in "&|^" and kinds == {"b"}:
-        return Scalar("b", f"({as_kind(a, 'b')} {symbol} {as_kind(b, 'b')})", _numpy(a, b))
+        raise context.trap("a bit operation on a float") if kinds & {"f"} else context.unsupported("a bit operation")
     if symbol in "&|^":
+        if kinds == {"b"}:
+            return Scalar("b", f"({as_kind(a, 'b')} {symbol} {as_kind(b, 'b')})", numpy)
         expr = f"({as_kind(a, 'i')} {symbol} {as_kind(b, 'i')})"
-        return checked_int(context, expr, INT_LIMIT * 2, _numpy(a, b))
-    if not isinstance(b, Constant) or not 0 <= b.value <= 52:
-        raise context.cannot("a shift by a number that is not known")
+        # Each operand is within the limit, but 2 ** 53 | 1 is not.
+        return checked_int(context, expr, INT_LIMIT * 2, numpy)
+    if not isinstance(b, Constant) or not 0 <= b.value <= _SHIFT_MAX:
+        raise context.unsupported("a shift by a number that is not known")
     if symbol == ">>":
-        return Scalar("i", f"({as_kind(a, 'i')} >> {int(b.value)})", _numpy(a, b))
+        return Scalar("i", f"({as_kind(a, 'i')} >> {int(b.value)})", numpy)
     return _plain_op(context, "*", a, Constant(1 << int(b.value)))
 
 
 def unary_op(context: Context, symbol: str, value: Value) -> Value:
-    """`-x`, `+x`, `~x`."""
+    """Return `-value`, `+value` or `~value`."""
     a = as_number(context, value)
     if isinstance(a, Constant):
-        folded = {"-": operator.neg, "+": operator.pos, "~": operator.invert}[symbol]
+        fold: Any = {"-": operator.neg, "+": operator.pos, "~": operator.invert}[symbol]
         if symbol == "~" and type(a.value) is float:
             raise context.trap("an operation that Python refuses")
-        return folded_constant(context, folded(a.value))  # type: ignore[operator]
+        return folded_constant(context, fold(a.value))
     if a.numpy and a.kind == "b":
-        raise context.cannot("arithmetic with a numpy truth value")
+        raise context.unsupported("arithmetic with a numpy truth value")
     if symbol == "~":
         if a.kind not in "bi":
-            raise context.cannot("a bit operation")
+            raise context.unsupported("a bit operation")
         return checked_int(context, f"(-{as_kind(a, 'i')} - 1)", bound_of(a) + 1.0, a.numpy)
     if a.kind in "bi":
         return Scalar("i", f"({symbol}{as_kind(a, 'i')})", a.numpy, bound_of(a))
     return Scalar(a.kind, f"({symbol}{a.expr})", a.numpy)
 
 
-def array_op(context: Context, symbol: str, one: Value, two: Value) -> Value:
-    """Arrays of known length item by item; others in a loop."""
-    sides = [contents_of(context, v) if is_sequence(context, v) else None for v in (one, two)]
+def array_op(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    """Return `left <symbol> right` where one side is an array, and the other an array, a list or a number."""
+    values = (left, right)
+    sides = [contents_of(context, v) if is_sequence(context, v) else None for v in values]
     if all(s is None or isinstance(s, FixedSequence) for s in sides):
         counts = {len(s.items) for s in sides if isinstance(s, FixedSequence)}
         if len(counts) != 1:
-            raise context.cannot("arrays of several lengths")
-        rows = [
-            s.items if isinstance(s, FixedSequence) else (v,) * next(iter(counts))
-            for s, v in zip(sides, (one, two), strict=True)
-        ]
+            raise context.unsupported("arrays of several lengths")
+        count = counts.pop()
+        rows = [s.items if isinstance(s, FixedSequence) else (v,) * count for s, v in zip(sides, values, strict=True)]
         items = tuple(as_numpy(item_op(context, symbol, a, b)) for a, b in zip(*rows, strict=True))
         return TupleValue(items, "ndarray")
+    # "left": the left side has the rows, and the right side is the same for each of them.
     tables = [s is not None and _is_table(context, s) for s in sides]
     name = "row_left" if sides[0] else "row_right"
-    if sides[0] and sides[1] and tables[0] == tables[1]:
-        name = "rows"
-    elif sides[0] and sides[1]:
-        name = "row_left" if tables[0] else "row_right"
-    return context.routine(f"{name}_{_STDLIB_SUFFIXES[symbol]}", one, two)
+    if sides[0] and sides[1]:
+        name = "rows" if tables[0] == tables[1] else "row_left" if tables[0] else "row_right"
+    return context.call_stdlib(f"{name}_{_STDLIB_SUFFIXES[symbol]}", left, right)
 
 
 def _is_table(context: Context, side: FixedSequence | ArraySequence) -> bool:
-    return (
-        isinstance(side.shape, RecordShape) if isinstance(side, ArraySequence) else is_sequence(context, side.items[0])
-    )
-
-
-_STDLIB_SUFFIXES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
+    if isinstance(side, ArraySequence):
+        return isinstance(side.shape, RecordShape)
+    return is_sequence(context, side.items[0])
 
 
 def item_op(context: Context, symbol: str, a: Value, b: Value) -> Value:
-    """An operator between two items of arrays, which may be arrays."""
+    """Return `a <symbol> b` for two items of arrays, which may be arrays."""
     if symbol not in _STDLIB_SUFFIXES:
-        raise context.cannot(f"the operator {symbol} on arrays")
+        raise context.unsupported(f"the operator {symbol} on arrays")
     if is_sequence(context, a) or is_sequence(context, b):
         return array_op(context, symbol, a, b)
     return binary_op(context, symbol, as_numpy(a), b)

@@ -1,8 +1,7 @@
-"""Functions of one or two numbers, of `math` and of numpy, with their domains.
+"""Built-in functions of numbers: `math` and numpy, conversions and rounding, the least and the greatest.
 
-Numbers to numbers of another kind, and rounding.
-
-The least and the greatest of numbers or items, as Python and as numpy find them.
+Python raises where a number lies outside a function's domain and where a result overflows; compiled code returns NaN or
+infinity. So each function has a test of its argument, or of its result, that traps.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from racer.reward.compile.builtins_sequences import BuiltinHandler, flat_row, fo
 from racer.reward.compile.coercion import (
     as_number,
     contents_of,
+    dict_of,
     is_sequence,
     length_of,
     require_value,
@@ -25,23 +25,25 @@ from racer.reward.compile.values import (
     NONE,
     Builtin,
     Constant,
-    DictContents,
     FixedSequence,
     Maybe,
-    ObjectRef,
     Scalar,
     TupleValue,
     Value,
+    any_numpy,
     as_float,
     as_kind,
     as_numpy,
+    bound_of,
+    join_kinds,
     kind_of,
     number_kind,
 )
 
 _FINITE = "not abs({x}) < INF"
 _OUTSIDE = "not -1.0 <= {x} <= 1.0"
-# name -> (what leaves before, the expression, whether an infinite or undefined result leaves)
+# Test of the argument that traps, the expression, and whether an infinite or undefined result traps. The empty
+# expressions have functions below. A value of pi / 180 or its inverse is the one that CPython multiplies with.
 MATH_FUNCTIONS: dict[str, tuple[str, str, bool]] = {
     "sqrt": ("not {x} >= 0.0", "math.sqrt({x})", False),
     "sin": (_FINITE, "math.sin({x})", False),
@@ -82,11 +84,20 @@ MATH_FUNCTIONS: dict[str, tuple[str, str, bool]] = {
 }
 _TRUTHS = ("isnan", "isinf", "isfinite")
 _ROUNDED = ("floor", "ceil", "trunc")
+# A float has at most 17 significant digits; 10 ** 15 is exact.
+_DIGITS_MAX = 15
 
 
 def number_function(context: Context, name: str, args: list[Scalar | Constant], numpy: bool) -> Value:
-    """A function of `MATH` of one or two numbers; `math.log` takes a base, `math.hypot` any number."""
-    before, expr, after = MATH_FUNCTIONS[name]
+    """Return a function of `MATH_FUNCTIONS`.
+
+    Args:
+        context: The translator.
+        name: Name of the function.
+        args: One or two numbers; `math.hypot` takes any count, `math.log` a base.
+        numpy: Whether it is the function of numpy, not the one of `math`.
+    """
+    before, expr, check_result = MATH_FUNCTIONS[name]
     if name == "hypot" and len(args) != 2 and not numpy:
         return _hypot_many(context, args)
     if name == "log" and len(args) == 2 and not numpy:
@@ -98,42 +109,43 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
         context.trap_if(f"{base.expr} == 0.0")
         return Scalar("f", f"({top.expr} / {base.expr})")
     if len(args) != (2 if "{y}" in expr else 1):
-        raise context.cannot(f"`{name}` with {len(args)} arguments")
+        raise context.unsupported(f"`{name}` with {len(args)} arguments")
+    whole = number_kind(args[0]) in "bi"
     if name in _ROUNDED:
         return _rounded(context, name, args[0], numpy)
     if name == "sign":
         if not numpy:
-            raise context.cannot("`math.sign`")
-        whole = number_kind(args[0]) in "bi"
-        result = as_numpy(context.routine("sign", args[0]))
+            raise context.unsupported("`math.sign`")
+        result = as_numpy(context.call_stdlib("sign", args[0]))
         return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
-    if name == "square" and number_kind(args[0]) in "bi":
-        raise context.cannot("`square` of a whole number")
-    if name in ("fabs", "rint") and numpy and number_kind(args[0]) in "bi":
-        pass
+    if name == "square" and whole:
+        raise context.unsupported("`square` of a whole number")
     names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
-    places = {"x": names[0], "y": names[-1]}
+    operands = {"x": names[0], "y": names[-1]}
     if before:
-        context.trap_if(before.format(**places))
-    written = expr.format(**places)
+        context.trap_if(before.format(**operands))
+    code = expr.format(**operands)
     if name in _TRUTHS:
-        return Scalar("b", written, numpy)
-    result_name = context.temp(written)
-    if after:
+        return Scalar("b", code, numpy)
+    result_name = context.temp(code)
+    if check_result:
         context.trap_if(f"not abs({result_name}) < INF", UNCOVERED)
     return Scalar("f", result_name, numpy)
 
 
 def _rounded(context: Context, name: str, value: Scalar | Constant, numpy: bool) -> Value:
     if number_kind(value) in "bi":
-        if numpy:
-            return Scalar("i", as_kind(value, "i"), True)
-        return Scalar("i", as_kind(value, "i"), False)
+        return Scalar("i", as_kind(value, "i"), numpy)
     x = context.atom(Scalar("f", as_float(value))).expr
     if numpy:
         return Scalar("f", f"np.{name}({x})", True)
-    context.trap_if(f"not abs({x}) < {INT_LIMIT}", UNCOVERED)
+    _trap_beyond_limit(context, x)
     return Scalar("i", f"int({x})" if name == "trunc" else f"int(math.{name}({x}))")
+
+
+def _trap_beyond_limit(context: Context, name: str) -> None:
+    """Write a trap for a float that does not fit a whole number of the kernel; NaN and infinity do not either."""
+    context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
 
 
 def _hypot_many(context: Context, args: list[Scalar | Constant]) -> Value:
@@ -146,34 +158,34 @@ def _hypot_many(context: Context, args: list[Scalar | Constant]) -> Value:
 
 
 def _function(name: str, numpy: bool) -> BuiltinHandler:
-    """A function of numbers; numpy's go over arrays too."""
+    """Return the handler of a function of numbers; those of numpy take arrays too."""
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
-            raise context.cannot("these keywords")
-        sides = [is_sequence(context, a) for a in args]
-        if numpy and any(sides):
-            if len(args) == 1:
-                return map_items(f"numpy.{name}")(context, args, {})
-            word = "mapped_two" if all(sides) else "mapped_left" if sides[0] else "mapped_right"
-            return context.routine(word, Builtin(f"numpy.{name}"), *args)
-        return number_function(context, name, [as_number(context, a) for a in args], numpy)
+            raise context.unsupported("these keywords")
+        arrays = [is_sequence(context, a) for a in args]
+        if not numpy or not any(arrays):
+            return number_function(context, name, [as_number(context, a) for a in args], numpy)
+        if len(args) == 1:
+            return map_items(f"numpy.{name}")(context, args, {})
+        routine = "mapped_two" if all(arrays) else "mapped_left" if arrays[0] else "mapped_right"
+        return context.call_stdlib(routine, Builtin(f"numpy.{name}"), *args)
 
     return run
 
 
 def map_items(name: str) -> BuiltinHandler:
-    """A function of one number over the items of an array."""
+    """Return the handler that calls a function of one number for each item of an array."""
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         value = require_value(context, args[0])
-        found = contents_of(context, value)
-        if isinstance(found, FixedSequence):
-            made = [context.native(name, [item, *args[1:]], named) for item in found.items]
-            return TupleValue(tuple(as_numpy(x) for x in made), "ndarray")
+        contents = contents_of(context, value)
+        if isinstance(contents, FixedSequence):
+            items = [context.call_builtin(name, [item, *args[1:]], named) for item in contents.items]
+            return TupleValue(tuple(as_numpy(x) for x in items), "ndarray")
         if len(args) > 1 or named:
-            raise context.cannot("this function of an array")
-        return context.routine("mapped", Builtin(name), value)
+            raise context.unsupported("this function of an array")
+        return context.call_stdlib("mapped", Builtin(name), value)
 
     return run
 
@@ -184,7 +196,7 @@ def _divmod(context: Context, args: list[Value], named: dict[str, Value]) -> Val
 
 def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2 or named:
-        raise context.cannot("`pow` with three arguments")
+        raise context.unsupported("`pow` with three arguments")
     return binary_op(context, "**", args[0], args[1])
 
 
@@ -222,15 +234,15 @@ def _abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
         return Constant(0)
-    x = as_number(context, args[0]) if len(args) == 1 else None
-    if x is None:
-        raise context.cannot("`int` with a base")
+    if len(args) > 1:
+        raise context.unsupported("`int` with a base")
+    x = as_number(context, args[0])
     if isinstance(x, Constant):
         return fold_call(context, int, x.value)
     if x.kind in "bi":
         return Scalar("i", as_kind(x, "i"), False, x.bound)
     name = context.atom(x).expr
-    context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+    _trap_beyond_limit(context, name)
     return Scalar("i", f"int({name})")
 
 
@@ -256,10 +268,10 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
         if isinstance(x, Constant):
             return fold_call(context, round, x.value)
         name = context.atom(x).expr
-        context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+        _trap_beyond_limit(context, name)
         return Scalar("i", f"int(np.rint({name}))")
-    if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= 15:
-        raise context.cannot("`round` to a number of digits that is not known")
+    if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= _DIGITS_MAX:
+        raise context.unsupported("`round` to a number of digits that is not known")
     if isinstance(x, Constant):
         return fold_call(context, round, x.value, digits.value)
     if x.kind in "bi":
@@ -268,19 +280,20 @@ def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
         return _numpy_round(context, [x, digits], {})
     if digits.value == 0:
         name = context.atom(x).expr
-        context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+        _trap_beyond_limit(context, name)
         return Scalar(x.kind, f"np.rint({name})")
-    result = context.routine("round_to", context.atom(x), digits)
+    result = context.call_stdlib("round_to", context.atom(x), digits)
     return Scalar(x.kind, result.expr) if isinstance(result, Scalar) else result
 
 
 def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+    """Return `numpy.round(x, digits)`, which scales, rounds and scales back; Python's `round` is exact instead."""
     digits = args[1] if len(args) > 1 else named.get("decimals", Constant(0))
     if is_sequence(context, args[0]):
-        raise context.cannot("rounding of an array")
+        raise context.unsupported("rounding of an array")
     x = as_number(context, args[0])
-    if not isinstance(digits, Constant) or not 0 <= digits.value <= 15:
-        raise context.cannot("`round` to a number of digits that is not known")
+    if not isinstance(digits, Constant) or not 0 <= digits.value <= _DIGITS_MAX:
+        raise context.unsupported("`round` to a number of digits that is not known")
     if number_kind(x) in "bi":
         return as_numpy(x)
     scale = repr(10.0**digits.value)
@@ -291,21 +304,13 @@ def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -
 
 
 def _float64(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.native("builtins.float", args, named))
+    return as_numpy(context.call_builtin("builtins.float", args, named))
 
 
 def _numpy_abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or len(args) != 1:
-        raise context.cannot("this `abs`")
-    return (
-        as_numpy(context.native("builtins.abs", args, {}))
-        if not isinstance(args[0], TupleValue)
-        else _abs_items(context, args)
-    )
-
-
-def _abs_items(context: Context, args: list[Value]) -> Value:
-    return map_items("builtins.abs")(context, args, {})
+        raise context.unsupported("this `abs`")
+    return as_numpy(context.call_builtin("builtins.abs", args, {}))
 
 
 CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
@@ -318,86 +323,87 @@ CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.around": _numpy_round,
     "numpy.double": _float64,
     "numpy.abs": _numpy_abs,
-    "numpy.absolute": _numpy_abs,
 }
 
 
-def _extreme(word: str) -> BuiltinHandler:
-    least = word == "min"
-    by, plain = ("least_by", "least") if least else ("greatest_by", "greatest")
+def _extreme(name: str) -> BuiltinHandler:
+    """Return the handler of `min` or `max`."""
+    symbol, routine = ("<", "least") if name == "min" else (">", "greatest")
+
+    def extreme(context: Context, items: Value, key: Value) -> Value:
+        if key != NONE:
+            return context.call_stdlib(f"{routine}_by", items, key)
+        contents = contents_of(context, items) if is_sequence(context, items) else None
+        if isinstance(contents, FixedSequence) and contents.items and all(map(_may_be_number, contents.items)):
+            return extreme_of(context, [as_number(context, v) for v in contents.items], symbol)
+        return context.call_stdlib(routine, items)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - {"key", "default"}:
-            raise context.cannot(f"`{word}` with these keywords")
-        items: Value = args[0] if len(args) == 1 else TupleValue(tuple(args))
-        items = require_value(context, items)
-        if isinstance(items, ObjectRef) and isinstance(context.content(items.id), DictContents):
-            raise context.cannot(f"`{word}` of a dict")
-        if "default" in named:
-            count = length_of(context, items)
-            if isinstance(count, Constant):
-                return named["default"] if count.value == 0 else _of(context, items, named)
-            return context.choose(f"{count.expr} > 0", lambda: _of(context, items, named), lambda: named["default"])
-        return _of(context, items, named)
-
-    def _of(context: Context, items: Value, named: dict[str, Value]) -> Value:
-        if named.get("key", NONE) != NONE:
-            return context.routine(by, items, named["key"])
-        found = contents_of(context, items) if is_sequence(context, items) else None
-        if (
-            isinstance(found, FixedSequence)
-            and found.items
-            and all(kind_of(v) is not None for v in map(_some, found.items))
-        ):
-            return extreme_of(context, [as_number(context, v) for v in found.items], "<" if least else ">")
-        return context.routine(plain, items)
-
-    def _some(value: Value) -> Value:
-        return value.value if isinstance(value, Maybe) and value.value is not None else value
+            raise context.unsupported(f"`{name}` with these keywords")
+        items = require_value(context, args[0] if len(args) == 1 else TupleValue(tuple(args)))
+        if dict_of(context, items) is not None:
+            raise context.unsupported(f"`{name}` of a dict")
+        key = named.get("key", NONE)
+        if "default" not in named:
+            return extreme(context, items, key)
+        count = length_of(context, items)
+        if isinstance(count, Constant):
+            return extreme(context, items, key) if count.value else named["default"]
+        return context.choose(f"{count.expr} > 0", lambda: extreme(context, items, key), lambda: named["default"])
 
     return run
 
 
-def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -> Value:
-    """The least or greatest of a few numbers, the first one where several are equal."""
+def _may_be_number(value: Value) -> bool:
+    return kind_of(value.value if isinstance(value, Maybe) and value.value is not None else value) is not None
+
+
+def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -> Scalar | Constant:
+    """Return the least (`<`) or greatest (`>`) of a few numbers, the first one where several are equal."""
     best = values[0]
     for value in values[1:]:
         if isinstance(best, Constant) and isinstance(value, Constant):
-            smaller = value.value < best.value if symbol == "<" else value.value > best.value
-            best = value if smaller else best
+            better = value.value < best.value if symbol == "<" else value.value > best.value
+            best = value if better else best
             continue
-        one = context.atom(best) if isinstance(best, Scalar) else best
-        two = context.atom(value) if isinstance(value, Scalar) else value
-        kinds = {number_kind(one), number_kind(two)}
-        joined = kinds.pop() if len(kinds) == 1 else "i" if kinds <= {"b", "i"} else "n"
-        a, b = as_kind(one, joined), as_kind(two, joined)
-        numpy = any(isinstance(v, Scalar) and v.numpy for v in (one, two))
-        bounds = [v.bound if isinstance(v, Scalar) else float(abs(v.value)) for v in (one, two)]
-        bound = max(bounds) if joined == "i" else INT_LIMIT
-        best = Scalar(joined, context.temp(f"{b} if {b} {symbol} {a} else {a}"), numpy, bound)
+        pair = [context.atom(v) if isinstance(v, Scalar) else v for v in (best, value)]
+        kind = join_kinds({number_kind(v) for v in pair})
+        a, b = (as_kind(v, kind) for v in pair)
+        bound = max(v.bound if isinstance(v, Scalar) else bound_of(v) for v in pair) if kind == "i" else INT_LIMIT
+        best = Scalar(kind, context.temp(f"{b} if {b} {symbol} {a} else {a}"), any_numpy(*pair), bound)
     return best
 
 
 def _of_row(name: str, symbol: str) -> BuiltinHandler:
+    """Return the handler of `numpy.min` or `numpy.max`; `name` is the function of the runtime library."""
     over = over_row(name, numpy=True)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) == 1 and not named and is_sequence(context, args[0]):
-            found = contents_of(context, flat_row(context, args[0]))
-            if isinstance(found, FixedSequence) and found.items:
-                numbers = [as_number(context, v) for v in found.items]
+            contents = contents_of(context, flat_row(context, args[0]))
+            if isinstance(contents, FixedSequence) and contents.items:
+                numbers = [as_number(context, v) for v in contents.items]
                 for x in numbers:
                     if number_kind(x) in "fn" and isinstance(x, Scalar):
                         context.trap_if(f"{context.atom(x).expr} != {context.atom(x).expr}", UNCOVERED)
-                return _widened(as_numpy(extreme_of(context, numbers, symbol)))
+                return _array_number(extreme_of(context, numbers, symbol))
         return over(context, args, named)
 
     return run
 
 
-def _widened(value: Value) -> Value:
-    """A number of an array that held ints and floats is a float."""
+def _array_number(value: Value) -> Value:
+    """Return a number as a numpy scalar; one of an array that held ints and floats is a float."""
+    value = as_numpy(value)
     return Scalar("f", value.expr, True) if isinstance(value, Scalar) and value.kind == "n" else value
+
+
+def _trap_nan(context: Context, numbers: list[Scalar | Constant]) -> None:
+    """Write traps for NaN: numpy returns NaN where a comparison would take the other number."""
+    for x in numbers:
+        if isinstance(x, Scalar) and x.kind in "fn":
+            context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
 
 
 def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -405,31 +411,23 @@ def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value
     values = dict(zip(names, args, strict=False))
     values.update({{"min": "a_min", "max": "a_max"}.get(k, k): v for k, v in named.items()})
     if set(values) != set(names) or NONE in values.values():
-        raise context.cannot("this `clip`")
+        raise context.unsupported("this `clip`")
     if is_sequence(context, values["a"]):
         return map_items("numpy.clip")(context, [values[n] for n in names], {})
-    numbers = [as_number(context, values[n]) for n in names]
-    for x in numbers:
-        if isinstance(x, Scalar) and number_kind(x) in "fn":
-            context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
-    return _widened(as_numpy(extreme_of(context, [_chain_of(context, numbers[:2], ">"), numbers[2]], "<")))
-
-
-def _chain_of(context: Context, numbers: list[Scalar | Constant], symbol: str) -> Scalar | Constant:
-    return as_number(context, extreme_of(context, numbers, symbol))
+    number, low, high = numbers = [as_number(context, values[n]) for n in names]
+    _trap_nan(context, numbers)
+    return _array_number(extreme_of(context, [extreme_of(context, [number, low], ">"), high], "<"))
 
 
 def _pairwise(symbol: str) -> BuiltinHandler:
-    """`numpy.maximum` and `numpy.minimum` of two numbers."""
+    """Return the handler of `numpy.maximum` or `numpy.minimum` of two numbers."""
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 2 or any(is_sequence(context, a) for a in args):
-            raise context.cannot("this function of arrays")
+            raise context.unsupported("this function of arrays")
         numbers = [as_number(context, a) for a in args]
-        for x in numbers:
-            if isinstance(x, Scalar) and number_kind(x) in "fn":
-                context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
-        return _widened(as_numpy(extreme_of(context, numbers, symbol)))
+        _trap_nan(context, numbers)
+        return _array_number(extreme_of(context, numbers, symbol))
 
     return run
 

@@ -1,10 +1,7 @@
-"""What the functions that the translator knows have in common.
+"""Built-in functions over sequences: arrays of numpy, lists and tuples, and rows of numbers.
 
-Making numpy's arrays, and lists of them.
-
-Functions over lists, and those that make them.
-
-Functions of numpy and others over rows of numbers.
+A handler receives the positional and the named arguments of a call and returns the value of the call. What needs a loop
+is a function of the runtime library, called by name; a handler checks the arguments and picks it.
 """
 
 from __future__ import annotations
@@ -12,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from racer.reward.compile.arithmetic import binary_op
+from racer.reward.compile.arithmetic import binary_op, folded_constant
 from racer.reward.compile.coercion import (
     as_index,
     as_number,
@@ -23,7 +20,6 @@ from racer.reward.compile.coercion import (
     truth_of,
 )
 from racer.reward.compile.control_flow import Context
-from racer.reward.compile.errors import UNCOVERED
 from racer.reward.compile.sequence_ops import element_at
 from racer.reward.compile.values import (
     INT_LIMIT,
@@ -45,108 +41,99 @@ from racer.reward.compile.values import (
     kind_of,
     leaf_kinds,
     number_kind,
+    view_of,
 )
 
 BuiltinHandler = Callable[[Context, list[Value], dict[str, Value]], Value]
+# Items of `numpy.zeros` and `numpy.ones`, which are written out, and of a sum that is written without a loop.
+_FILLED_MAX, _SUM_ITEMS_MAX = 256, 16
+_BOOLS = (Constant(False), Constant(True))
 
 
 def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
+    """Return the handler that calls a function of the runtime library with the arguments and `more`."""
+
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named:
-            raise context.cannot("these keywords")
-        return context.routine(name, *args, *more)
+            raise context.unsupported("these keywords")
+        return context.call_stdlib(name, *args, *more)
 
     return run
 
 
 def fold_call(context: Context, function: Callable[..., object], *values: object) -> Value:
+    """Call a function of Python with known values, now."""
     try:
         result = function(*values)
     except (ArithmeticError, ValueError, TypeError):
         raise context.trap("a call that Python refuses") from None
-    if isinstance(result, complex) or (type(result) is int and abs(result) >= INT_LIMIT):
-        raise context.trap("a number that the kernel does not hold", UNCOVERED)
-    return Constant(result)
+    return folded_constant(context, result)
 
 
 def make_array(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    """`numpy.array`: numbers of one kind, or rows of them."""
+    """Return `numpy.array(...)`: numbers of one kind, or rows of them."""
     dtype = named.get("dtype", args[1] if len(args) > 1 else NONE)
     if set(named) - {"dtype"} or getattr(dtype, "name", "") not in ("", "builtins.float", "numpy.double"):
-        raise context.cannot("an array of this type")
+        raise context.unsupported("an array of this type")
     value = require_value(context, args[0])
     if kind_of(value) is not None:
-        raise context.cannot("an array without a length")
-    found = contents_of(context, value if is_sequence(context, value) else context.routine("as_list", value))
-    return _as_array(context, found, floats=dtype != NONE)
+        raise context.unsupported("an array without a length")
+    contents = contents_of(context, value if is_sequence(context, value) else context.call_stdlib("as_list", value))
+    return _as_array(context, contents, floats=dtype != NONE)
 
 
-def _as_array(context: Context, found: FixedSequence | ArraySequence, floats: bool = False) -> Value:
-    if found.type == "set":
-        raise context.cannot("an array of a set")
-    if isinstance(found, ArraySequence):
-        shape = _array_shape(context, found.shape, floats)
-        fields = ("ndarray", found.array, found.offset, found.length, found.stride, shape)
-        return context.new(ArraySequence(*fields))
-    if not found.items:
-        raise context.cannot("an empty array")
-    if all(is_sequence(context, v) for v in found.items):
-        rows = [_as_array(context, contents_of(context, v), floats) for v in found.items]
-        counts = {length_of(context, row) for row in rows}
-        if len(counts) > 1 or not all(isinstance(row, TupleValue) for row in rows):
-            raise context.cannot("an array of several lengths")
+def _as_array(context: Context, contents: FixedSequence | ArraySequence, floats: bool = False) -> Value:
+    if contents.type == "set":
+        raise context.unsupported("an array of a set")
+    if isinstance(contents, ArraySequence):
+        kind = _array_kind(set(leaf_kinds(contents.shape)), floats)
+        return context.new_object(view_of(contents, "ndarray", _retyped_shape(contents.shape, "ndarray", kind)))
+    if not contents.items:
+        raise context.unsupported("an empty array")
+    if all(is_sequence(context, v) for v in contents.items):
+        rows = [_as_array(context, contents_of(context, v), floats) for v in contents.items]
+        if len({length_of(context, row) for row in rows}) > 1 or not all(isinstance(row, TupleValue) for row in rows):
+            raise context.unsupported("an array of several lengths")
         return TupleValue(tuple(rows), "ndarray")
-    numbers = [as_number(context, v) for v in found.items]
-    kinds = {number_kind(x) for x in numbers}
-    joined = "f" if floats or kinds & {"f", "n"} else "i" if "i" in kinds else "b"
-    items = tuple(Scalar(joined, as_kind(x, joined), True, 2.0**53) for x in numbers)
-    return TupleValue(items, "ndarray")
+    numbers = [as_number(context, v) for v in contents.items]
+    kind = _array_kind({number_kind(x) for x in numbers}, floats)
+    return TupleValue(tuple(Scalar(kind, as_kind(x, kind), True, INT_LIMIT) for x in numbers), "ndarray")
 
 
-def _array_shape(context: Context, shape: Shape, floats: bool) -> Shape:
-    kinds = set(leaf_kinds(shape))
-    joined = "f" if floats or kinds & {"f", "n"} else "i" if "i" in kinds else "b"
+def _array_kind(kinds: set[str], floats: bool) -> str:
+    return "f" if floats or kinds & {"f", "n"} else "i" if "i" in kinds else "b"
 
-    def made(inner: Shape) -> Shape:
-        return (
-            NumberShape(joined, True)
-            if isinstance(inner, NumberShape)
-            else RecordShape("ndarray", tuple(made(x) for x in inner.items))
-        )
 
-    return made(shape)
+def _retyped_shape(shape: Shape, type: str, kind: str | None = None) -> Shape:
+    """Return a shape as one of an array, with numpy scalars of one kind, or as one of lists of Python's numbers."""
+    if isinstance(shape, NumberShape):
+        return NumberShape(kind or shape.kind, type == "ndarray")
+    return RecordShape(type, tuple(_retyped_shape(item, type, kind) for item in shape.items))
 
 
 def as_plain(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    """An array as a list of Python's numbers."""
+    """Return an array as a list of Python's numbers."""
 
-    def plain(shape: Shape) -> Shape:
-        if isinstance(shape, NumberShape):
-            return NumberShape(shape.kind)
-        return RecordShape("list", tuple(plain(x) for x in shape.items))
-
-    def value_of(value: Value) -> Value:
+    def plain(value: Value) -> Value:
         if isinstance(value, Scalar):
             return Scalar(value.kind, value.expr, False, value.bound)
-        return TupleValue(tuple(value_of(x) for x in value.items), "list") if isinstance(value, TupleValue) else value
+        return TupleValue(tuple(map(plain, value.items)), "list") if isinstance(value, TupleValue) else value
 
-    found = contents_of(context, args[0])
-    if isinstance(found, FixedSequence):
-        return TupleValue(tuple(value_of(x) for x in found.items), "list")
-    fields = ("list", found.array, found.offset, found.length, found.stride, plain(found.shape))
-    return context.new(ArraySequence(*fields))
+    contents = contents_of(context, args[0])
+    if isinstance(contents, FixedSequence):
+        return TupleValue(tuple(map(plain, contents.items)), "list")
+    return context.new_object(view_of(contents, "list", _retyped_shape(contents.shape, "list")))
 
 
 def _filled(number: float) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if named or len(args) != 1:
-            raise context.cannot("this array")
+            raise context.unsupported("this array")
         count = as_number(context, args[0])
-        if not isinstance(count, Constant) or type(count.value) is not int or not 0 < count.value <= 256:
-            raise context.cannot("an array of a length that is not known")
-        item = Scalar("f", repr(number), True)
-        items = (item,) * count.value
-        return context.new(FixedSequence("ndarray", items))
+        if not isinstance(count, Constant) or type(count.value) is not int or not 0 < count.value <= _FILLED_MAX:
+            raise context.unsupported("an array of a length that is not known")
+        items = (Scalar("f", repr(number), True),) * count.value
+        return context.new_object(FixedSequence("ndarray", items))
 
     return run
 
@@ -154,16 +141,15 @@ def _filled(number: float) -> BuiltinHandler:
 def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     count = args[2] if len(args) > 2 else named.get("num", Constant(50))
     if set(named) - {"num"}:
-        raise context.cannot("this `linspace`")
-    return context.routine("spaced", args[0], args[1], count)
+        raise context.unsupported("this `linspace`")
+    return context.call_stdlib("spaced", args[0], args[1], count)
 
 
 def _arange(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or not all(kind_of(a) and number_kind(as_number(context, a)) in "bi" for a in args):
-        raise context.cannot("this `arange`")
-    return context.native(
-        "racer.as_array", [context.native("builtins.list", [context.native("builtins.range", args, {})], {})], {}
-    )
+        raise context.unsupported("this `arange`")
+    items = context.call_builtin("builtins.list", [context.call_builtin("builtins.range", args, {})], {})
+    return context.call_builtin("racer.as_array", [items], {})
 
 
 ARRAY_BUILTINS: dict[str, BuiltinHandler] = {
@@ -179,19 +165,14 @@ ARRAY_BUILTINS: dict[str, BuiltinHandler] = {
 
 
 def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    start = args[1] if len(args) > 1 else named.get("start", Constant(0))
+    result = args[1] if len(args) > 1 else named.get("start", Constant(0))
     items = require_value(context, args[0])
-    found = contents_of(context, items) if is_sequence(context, items) else None
-    if isinstance(found, FixedSequence) and len(found.items) <= 16:
-        result = start
-        for value in found.items:
-            result = binary_op(context, "+", result, value)
-        return result
-    return context.routine("total", items, start)
-
-
-def _len(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return length_of(context, args[0])
+    contents = contents_of(context, items) if is_sequence(context, items) else None
+    if not isinstance(contents, FixedSequence) or len(contents.items) > _SUM_ITEMS_MAX:
+        return context.call_stdlib("total", items, result)
+    for value in contents.items:
+        result = binary_op(context, "+", result, value)
+    return result
 
 
 def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -200,7 +181,7 @@ def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
     stop = values[0] if len(values) == 1 else values[1]
     step = values[2] if len(values) == 3 else Constant(1)
     if not isinstance(step, Constant):
-        raise context.cannot("`range` with a step that is not known")
+        raise context.unsupported("`range` with a step that is not known")
     if step.value == 0:
         raise context.trap("`range` with step 0")
     return RangeValue(start, stop, step.value)
@@ -209,36 +190,27 @@ def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
 def _enumerate(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     start = args[1] if len(args) > 1 else named.get("start", Constant(0))
     if not isinstance(start, Constant):
-        raise context.cannot("`enumerate` with a start that is not known")
+        raise context.unsupported("`enumerate` with a start that is not known")
     return LazyIterable("enumerate", (args[0], start))
 
 
 def _zip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args or named:
-        raise context.cannot("this `zip`")
+        raise context.unsupported("this `zip`")
     return LazyIterable("zip", tuple(require_value(context, a) for a in args))
 
 
-def _reversed(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return LazyIterable("reversed", (require_value(context, args[0]),))
-
-
 def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if set(named) - {"key", "reverse"} or named.get("reverse", Constant(False)) not in (
-        Constant(False),
-        Constant(True),
-    ):
-        raise context.cannot("this `sorted`")
-    down = named.get("reverse") == Constant(True)
+    if set(named) - {"key", "reverse"} or named.get("reverse", _BOOLS[0]) not in _BOOLS:
+        raise context.unsupported("this `sorted`")
+    down = named.get("reverse") == _BOOLS[1]
     if named.get("key", NONE) != NONE:
-        return context.routine("sorted_down_by" if down else "sorted_by", args[0], named["key"])
-    return context.routine("sorted_down" if down else "sorted_list", args[0])
+        return context.call_stdlib("sorted_down_by" if down else "sorted_by", args[0], named["key"])
+    return context.call_stdlib("sorted_down" if down else "sorted_list", args[0])
 
 
 def _list(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if not args:
-        return context.new(FixedSequence("list", ()))
-    return _retyped(context, args[0], "list")
+    return _retyped(context, args[0], "list") if args else context.new_object(FixedSequence("list", ()))
 
 
 def _tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -246,85 +218,88 @@ def _tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Valu
 
 
 def _retyped(context: Context, value: Value, type: str) -> Value:
-    """A copy as a list or tuple."""
+    """Return a copy as a list or tuple."""
     value = require_value(context, value)
     if not is_sequence(context, value):
-        made = context.routine("as_list", value)
-        return made if type == "list" else _retyped(context, made, type)
-    found = contents_of(context, value)
-    if found.type == "set":
-        raise context.cannot("the order of a set")
-    if isinstance(found, FixedSequence):
-        return TupleValue(found.items) if type == "tuple" else context.new(FixedSequence("list", found.items))
-    if found.array in "MS" and type == "list":
-        return context.routine("as_list", value)
-    fields = (found.array, found.offset, found.length, found.stride, found.shape)
-    return context.new(ArraySequence(type, *fields))
+        items = context.call_stdlib("as_list", value)
+        return items if type == "list" else _retyped(context, items, type)
+    contents = contents_of(context, value)
+    if contents.type == "set":
+        raise context.unsupported("the order of a set")
+    if isinstance(contents, FixedSequence):
+        return (
+            TupleValue(contents.items) if type == "tuple" else context.new_object(FixedSequence("list", contents.items))
+        )
+    if contents.array in "MS" and type == "list":
+        return context.call_stdlib("as_list", value)
+    return context.new_object(view_of(contents, type))
 
 
 def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    found = contents_of(context, args[0]) if args else FixedSequence("list", ())
-    if not isinstance(found, FixedSequence) or not all(isinstance(v, Constant) for v in found.items):
-        if isinstance(found, ArraySequence) and found.array == "T":
-            fields = (found.array, found.offset, found.length, found.stride, found.shape)
-            return context.new(ArraySequence("set", *fields))
-        raise context.cannot("a set of values that are not known")
-    return TupleValue(found.items, "set")
+    contents = contents_of(context, args[0]) if args else FixedSequence("list", ())
+    if isinstance(contents, FixedSequence) and all(isinstance(v, Constant) for v in contents.items):
+        return TupleValue(contents.items, "set")
+    if isinstance(contents, ArraySequence) and contents.array == "T":
+        return context.new_object(view_of(contents, "set"))
+    raise context.unsupported("a set of values that are not known")
 
 
 def _dict_call(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if args:
-        raise context.cannot("`dict` of a value")
-    return context.new(DictContents(tuple(named.items())))
+        raise context.unsupported("`dict` of a value")
+    return context.new_object(DictContents(tuple(named.items())))
 
 
 def _map(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2:
-        raise context.cannot("`map` over several lists")
-    found = context.routine("mapped", args[0], args[1])
-    return as_plain(context, [found], {})
+        raise context.unsupported("`map` over several lists")
+    return as_plain(context, [context.call_stdlib("mapped", *args)], {})
 
 
 def _as_tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    found = contents_of(context, args[0])
-    if isinstance(found, FixedSequence):
-        return TupleValue(found.items)
-    return context.new(ArraySequence("tuple", found.array, found.offset, found.length, found.stride, found.shape))
+    contents = contents_of(context, args[0])
+    if isinstance(contents, FixedSequence):
+        return TupleValue(contents.items)
+    return context.new_object(view_of(contents, "tuple"))
 
 
 def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    """`next` of a generator expression in its place: it is used once, so the list of its items stands for it."""
+    """Return `next` of a generator expression in its place, which is used once: the first of the list of its items."""
     call = context.node
     if named or not isinstance(call, ast.Call) or not isinstance(call.args[0], ast.GeneratorExp):
-        raise context.cannot("`next`")
+        raise context.unsupported("`next`")
+
+    def first() -> Value:
+        return element_at(context, args[0], Constant(0))
+
     count = length_of(context, args[0])
     if isinstance(count, Constant):
         if count.value:
-            return element_at(context, args[0], Constant(0))
+            return first()
         if len(args) < 2:
             raise context.trap("`next` of nothing", error="StopIteration")
         return args[1]
     if len(args) < 2:
         context.trap_if(f"{count.expr} == 0", error="StopIteration")
-        return element_at(context, args[0], Constant(0))
-    return context.choose(f"{count.expr} > 0", lambda: element_at(context, args[0], Constant(0)), lambda: args[1])
+        return first()
+    return context.choose(f"{count.expr} > 0", first, lambda: args[1])
 
 
 def _filter(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if args[0] == NONE:
-        return context.routine("those_true", args[1])
-    return context.routine("those_for_which", *args)
+        return context.call_stdlib("those_true", args[1])
+    return context.call_stdlib("those_for_which", *args)
 
 
 LIST_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.next": _next,
     "builtins.filter": _filter,
     "builtins.sum": _sum,
-    "builtins.len": _len,
+    "builtins.len": lambda context, args, named: length_of(context, args[0]),
     "builtins.range": _range,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
-    "builtins.reversed": _reversed,
+    "builtins.reversed": lambda context, args, named: LazyIterable("reversed", (require_value(context, args[0]),)),
     "builtins.sorted": _sorted,
     "builtins.any": stdlib_handler("any_of"),
     "builtins.all": stdlib_handler("all_of"),
@@ -339,129 +314,110 @@ LIST_BUILTINS: dict[str, BuiltinHandler] = {
 
 
 def flat_row(context: Context, value: Value) -> Value:
-    """A row of numbers; tables are not taken."""
+    """Return a row of numbers; tables are not covered."""
     value = require_value(context, value)
     if not is_sequence(context, value):
         if kind_of(value) is not None:
-            raise context.cannot("a number where an array is expected")
-        value = context.routine("as_list", value)
-    found = contents_of(context, value)
-    flat = (
-        isinstance(found.shape, NumberShape)
-        if isinstance(found, ArraySequence)
-        else all(kind_of(v) for v in found.items)
-    )
-    if not flat or found.type == "set":
-        raise context.cannot("a function over a table")
+            raise context.unsupported("a number where an array is expected")
+        value = context.call_stdlib("as_list", value)
+    contents = contents_of(context, value)
+    if isinstance(contents, ArraySequence):
+        flat = isinstance(contents.shape, NumberShape)
+    else:
+        flat = all(kind_of(v) for v in contents.items)
+    if not flat or contents.type == "set":
+        raise context.unsupported("a function over a table")
     return value
 
 
+def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: bool = False) -> BuiltinHandler:
+    """Return the handler that calls a function of the runtime library with rows of numbers.
+
+    Args:
+        name: Name of the function.
+        more: Arguments that are added at the end.
+        rows: Number of rows that the function takes first.
+        others: Number of arguments after the rows.
+        numpy: Whether to make the result a numpy scalar.
+    """
+
+    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
+        if len(args) != rows + others or named:
+            raise context.unsupported("these arguments")
+        values = [flat_row(context, row) for row in args[:rows]] + args[rows:]
+        result = context.call_stdlib(name, *values, *more)
+        return as_numpy(result) if numpy else result
+
+    return run
+
+
 def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
-    """A function over one row."""
+    """Return the handler that makes one number of a row; an empty row traps, as Python raises or returns NaN."""
+    call = row_handler(name, *more, numpy=numpy)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != 1 or named:
-            raise context.cannot("these arguments")
+            raise context.unsupported("these arguments")
         row = flat_row(context, args[0])
         count = length_of(context, row)
-        if isinstance(count, Constant):
-            if count.value == 0:
-                raise context.trap("an empty array")
-        else:
+        if isinstance(count, Scalar):
             context.trap_if(f"{count.expr} == 0")
-        result = context.routine(name, row, *more)
-        return as_numpy(result) if numpy else result
+        elif count.value == 0:
+            raise context.trap("an empty array")
+        return call(context, [row], {})
 
     return run
 
 
 def _norm(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) == 1 and set(named) == {"axis"} and named["axis"] in (Constant(1), Constant(-1)):
-        return context.routine("norms", args[0])
-    if len(args) != 1 or named:
-        raise context.cannot("this `norm`")
-    return context.routine("norm", flat_row(context, args[0]))
+        return context.call_stdlib("norms", args[0])
+    return row_handler("norm")(context, args, named)
 
 
 def _interp(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 3 or named or is_sequence(context, args[0]):
-        raise context.cannot("this `interp`")
-    return context.routine("interp", as_number(context, args[0]), args[1], args[2])
+        raise context.unsupported("this `interp`")
+    return context.call_stdlib("interp", as_number(context, args[0]), args[1], args[2])
 
 
-def _where(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if len(args) != 3 or any(is_sequence(context, a) for a in args):
-        raise context.cannot("this `where`")
-    raise context.cannot("`where`, which gives an array")
-
-
-def _is_close(name: str, relative: float, absolute: float, words: tuple[str, str]) -> BuiltinHandler:
+def _is_close(name: str, keywords: dict[str, float]) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if set(named) - set(words) or len(args) != 2:
-            raise context.cannot("this `isclose`")
-        return context.routine(
-            name, *args, named.get(words[0], Constant(relative)), named.get(words[1], Constant(absolute))
-        )
+        if set(named) - set(keywords) or len(args) != 2:
+            raise context.unsupported("this `isclose`")
+        tolerances = [named.get(keyword, Constant(default)) for keyword, default in keywords.items()]
+        return context.call_stdlib(name, *args, *tolerances)
 
     return run
 
 
 def _remainder(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if any(is_sequence(context, a) for a in args):
-        raise context.cannot("this function of arrays")
+        raise context.unsupported("this function of arrays")
     return as_numpy(binary_op(context, "%", args[0], args[1]))
 
 
 def _array_sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 1 or named:
-        raise context.cannot("this `sum`")
-    return as_numpy(context.native("builtins.sum", [flat_row(context, args[0])], {}))
+        raise context.unsupported("this `sum`")
+    return as_numpy(context.call_builtin("builtins.sum", [flat_row(context, args[0])], {}))
 
 
-def _any_or_all(word: str) -> BuiltinHandler:
+def _any_or_all(name: str) -> BuiltinHandler:
+    call = row_handler(name)
+
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if len(args) != 1 or named:
-            raise context.cannot(f"this `{word}`")
-        test = truth_of(context, context.routine(word, flat_row(context, args[0])))
-        return Scalar("b", str(test), True)
-
-    return run
-
-
-def _array_of(name: str) -> BuiltinHandler:
-    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if len(args) != 1 or named:
-            raise context.cannot("these arguments")
-        return context.routine(name, flat_row(context, args[0]))
+        return Scalar("b", str(truth_of(context, call(context, args, named))), True)
 
     return run
 
 
 def _array_sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    made = context.routine("sorted_list", flat_row(context, args[0]))
-    return make_array(context, [made], {})
-
-
-def _plain_row_function(name: str, *more: Value) -> BuiltinHandler:
-    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if named:
-            raise context.cannot("these keywords")
-        return context.routine(name, *(flat_row(context, a) for a in args), *more)
-
-    return run
-
-
-def _bisect(name: str) -> BuiltinHandler:
-    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if named or len(args) != 2:
-            raise context.cannot("this `bisect`")
-        return context.routine(name, flat_row(context, args[0]), args[1])
-
-    return run
+    return make_array(context, [context.call_stdlib("sorted_list", flat_row(context, args[0]))], {})
 
 
 def _power(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.native("builtins.pow", args, named))
+    return as_numpy(context.call_builtin("builtins.pow", args, named))
 
 
 ROW_BUILTINS: dict[str, BuiltinHandler] = {
@@ -476,25 +432,24 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.prod": over_row("product", Constant(1), numpy=True),
     "numpy.any": _any_or_all("any_of"),
     "numpy.all": _any_or_all("all_of"),
-    "numpy.dot": _plain_row_function("dot"),
-    "numpy.inner": _plain_row_function("dot"),
-    "numpy.cross": _plain_row_function("cross"),
+    "numpy.dot": row_handler("dot", rows=2),
+    "numpy.inner": row_handler("dot", rows=2),
+    "numpy.cross": row_handler("cross", rows=2),
     "numpy.linalg.norm": _norm,
     "numpy.interp": _interp,
-    "numpy.where": _where,
-    "numpy.isclose": _is_close("is_close_numpy", 1e-5, 1e-8, ("rtol", "atol")),
+    "numpy.isclose": _is_close("is_close_numpy", {"rtol": 1e-5, "atol": 1e-8}),
     "numpy.mod": _remainder,
     "numpy.remainder": _remainder,
     "numpy.pow": _power,
     "numpy.power": _power,
     "numpy.float_power": _power,
-    "numpy.diff": _array_of("differences"),
-    "numpy.cumsum": _array_of("cumulated"),
+    "numpy.diff": row_handler("differences"),
+    "numpy.cumsum": row_handler("cumulated"),
     "numpy.sort": _array_sorted,
-    "numpy.argsort": _array_of("argsort"),
-    "math.isclose": _is_close("is_close", 1e-9, 0.0, ("rel_tol", "abs_tol")),
+    "numpy.argsort": row_handler("argsort"),
+    "math.isclose": _is_close("is_close", {"rel_tol": 1e-9, "abs_tol": 0.0}),
     "statistics.mean": over_row("fmean"),
-    "bisect.bisect": _bisect("bisect_right"),
-    "bisect.bisect_right": _bisect("bisect_right"),
-    "bisect.bisect_left": _bisect("bisect_left"),
+    "bisect.bisect": row_handler("bisect_right", others=1),
+    "bisect.bisect_right": row_handler("bisect_right", others=1),
+    "bisect.bisect_left": row_handler("bisect_left", others=1),
 }

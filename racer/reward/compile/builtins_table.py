@@ -1,16 +1,7 @@
-"""Functions of Python, `math`, numpy and others that the translator knows.
+"""All built-in functions that the translator knows, by their dotted names.
 
-table                           all of them, by their dotted names
-handlers                        what they have in common
-numbers, conversions, extremes  of numbers
-lists, arrays, rows             of lists and of numpy's arrays
-objects, texts                  that ask what a value is, or make text
-
-Functions that ask what a value is, or reach its attributes by name.
-
-Functions that print or make strings.
-
-All functions of Python, `math`, numpy and others that the translator knows, by their dotted names.
+The handlers of numbers and of sequences come from `builtins_numbers` and `builtins_sequences`. Here are those that ask
+what a value is or reach its attributes by name, and those that print or make strings.
 """
 
 from __future__ import annotations
@@ -20,6 +11,7 @@ from racer.reward.compile.builtins_sequences import BuiltinHandler
 from racer.reward.compile.coercion import (
     check_printable,
     contents_of,
+    dict_of,
     format_value,
     is_sequence,
     is_text,
@@ -34,7 +26,6 @@ from racer.reward.compile.values import (
     NONE,
     UNBOUND,
     Constant,
-    DictContents,
     FixedSequence,
     Maybe,
     ObjectFields,
@@ -47,53 +38,55 @@ from racer.reward.compile.values import (
     kind_of,
 )
 
+_CLASSES_OF = {"b": ("bool", "int", "object"), "i": ("int", "object"), "f": ("float", "object")}
+
 
 def _isinstance(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    wanted = args[1].items if isinstance(args[1], TupleValue) else (args[1],)
-    names = {getattr(w, "name", "") for w in wanted}
-    value = args[0]
+    value, classes = args
+    names = {getattr(c, "name", "") for c in (classes.items if isinstance(classes, TupleValue) else (classes,))}
     if isinstance(value, Maybe):
-        raise context.cannot("`isinstance` of what may be None")
-    found = kind_of(value)
-    if found is not None:
-        if found[0] == "n" or found[1] or not all(n.startswith("builtins.") for n in names):
-            raise context.cannot("this `isinstance`")
-        of = {"b": {"bool", "int"}, "i": {"int"}, "f": {"float"}}[found[0]] | {"object"}
-        return Constant(bool(names & {f"builtins.{n}" for n in of}))
+        raise context.unsupported("`isinstance` of a value that may be None")
+    builtin_only = all(name.startswith("builtins.") for name in names)
+    kind = kind_of(value)
+    if kind is not None:
+        if kind[0] == "n" or kind[1] or not builtin_only:
+            raise context.unsupported("this `isinstance`")
+        return Constant(any(f"builtins.{name}" in names for name in _CLASSES_OF[kind[0]]))
     if is_text(value) or value == NONE:
         return Constant(is_text(value) and "builtins.str" in names)
-    if is_sequence(context, value) and all(n.startswith("builtins.") for n in names):
+    if is_sequence(context, value) and builtin_only:
         return Constant(f"builtins.{type_of(context, value)}" in names)
-    if isinstance(value, ObjectRef) and isinstance(context.content(value.id), DictContents):
+    if dict_of(context, value) is not None:
         return Constant("builtins.dict" in names)
-    raise context.cannot("this `isinstance`")
+    raise context.unsupported("this `isinstance`")
 
 
 def _hasattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     target, name = args
-    if isinstance(target, ObjectRef) and isinstance(name, Constant):
-        content = context.content(target.id)
-        if isinstance(content, ObjectFields):
-            own = dict(content.items).get(name.value, UNBOUND)
-            if isinstance(own, Maybe) and own.unbound and content.cls is not None:
-                if class_member(context, content.cls, name.value) is None:
-                    return Scalar("b", f"({own.tag} != 2)")
-                return Constant(True)
-    if isinstance(name, Constant) and isinstance(name.value, str) and isinstance(target, UserFunction):
-        found = context.lookup((FUNCTION_FRAME - target.serial, name.value))
-        if isinstance(found, Maybe) and found.unbound:
-            return Scalar("b", f"({found.tag} != 2)")
-        return Constant(found != UNBOUND)
-    state, buffer = context.block(lambda: get_attribute(context, target, _text(context, name)))
+    content = context.content(target.id) if isinstance(target, ObjectRef) else None
+    if isinstance(content, ObjectFields) and isinstance(name, Constant):
+        own = dict(content.items).get(name.value, UNBOUND)
+        # Set on some paths only: the test is the tag, unless the class has such a member.
+        if isinstance(own, Maybe) and own.unbound and content.cls is not None:
+            in_class = class_member(context, content.cls, name.value) is not None
+            return Constant(True) if in_class else Scalar("b", f"({own.tag} != 2)")
+    attribute = _known_text(context, name)
+    if isinstance(target, UserFunction):
+        value = context.lookup((FUNCTION_FRAME - target.serial, attribute))
+        if isinstance(value, Maybe) and value.unbound:
+            return Scalar("b", f"({value.tag} != 2)")
+        return Constant(value != UNBOUND)
+    # Tried out: where reading it traps at once, there is none.
+    state, buffer = context.translate_block(lambda: get_attribute(context, target, attribute))
     if buffer and state is not None:
-        raise context.cannot("this `hasattr`")
+        raise context.unsupported("this `hasattr`")
     return Constant(state is not None)
 
 
-def _text(context: Context, value: Value) -> str:
+def _known_text(context: Context, value: Value) -> str:
     if isinstance(value, Constant) and isinstance(value.value, str):
         return value.value
-    raise context.cannot("an attribute whose name is not known")
+    raise context.unsupported("an attribute whose name is not known")
 
 
 def _getattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -102,30 +95,21 @@ def _getattr(context: Context, args: list[Value], named: dict[str, Value]) -> Va
         if test is False:
             return args[2]
         if isinstance(test, str):
-            return context.choose(
-                test, lambda: get_attribute(context, args[0], _text(context, args[1])), lambda: args[2]
-            )
-    return get_attribute(context, require_value(context, args[0]), _text(context, args[1]))
+            name = _known_text(context, args[1])
+            return context.choose(test, lambda: get_attribute(context, args[0], name), lambda: args[2])
+    return get_attribute(context, require_value(context, args[0]), _known_text(context, args[1]))
 
 
 def _setattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    set_attribute(context, args[0], _text(context, args[1]), args[2])
+    set_attribute(context, args[0], _known_text(context, args[1]), args[2])
     return NONE
-
-
-OBJECT_BUILTINS: dict[str, BuiltinHandler] = {
-    "builtins.isinstance": _isinstance,
-    "builtins.hasattr": _hasattr,
-    "builtins.getattr": _getattr,
-    "builtins.setattr": _setattr,
-}
 
 
 def _print(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     for value in (*args, *(value for name, value in named.items() if name != "flush")):
         check_printable(context, value)
     if "file" in named:
-        raise context.cannot("`print` to a file")
+        raise context.unsupported("`print` to a file")
     context.write("prints += 1")
     return NONE
 
@@ -141,48 +125,33 @@ def _str(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _format(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     spec = args[1] if len(args) > 1 else Constant("")
     if not isinstance(spec, Constant) or not isinstance(spec.value, str):
-        raise context.cannot("a format that is not known")
+        raise context.unsupported("a format that is not known")
     return format_value(context, args[0], spec.value)
 
 
 def _json_dumps(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if set(named) - {"indent", "sort_keys"}:
-        raise context.cannot("this `json.dumps`")
-    _jsonable(context, args[0])
+        raise context.unsupported("this `json.dumps`")
+    _check_jsonable(context, args[0])
     return UnknownString()
 
 
-def _jsonable(context: Context, value: Value) -> None:
-    found = kind_of(value)
-    if (found is not None and not found[1]) or is_text(value) or value == NONE:
+def _check_jsonable(context: Context, value: Value) -> None:
+    """Check that `json.dumps` of a value raises nothing; numpy scalars would."""
+    kind = kind_of(value)
+    if (kind is not None and not kind[1]) or is_text(value) or value == NONE:
         return
-    if isinstance(value, ObjectRef) and isinstance(content := context.content(value.id), DictContents):
+    if (content := dict_of(context, value)) is not None:
         for _, item in content.items:
-            _jsonable(context, require_certain(context, item))
+            if isinstance(item, Maybe):
+                raise context.unsupported("a value that may be missing")
+            _check_jsonable(context, item)
         return
-    if is_sequence(context, value):
-        found_ = contents_of(context, value)
-        if found_.type in ("list", "tuple"):
-            for item in found_.items if isinstance(found_, FixedSequence) else ():
-                _jsonable(context, item)
-            return
-    raise context.cannot("this `json.dumps`")
-
-
-def require_certain(context: Context, value: Value) -> Value:
-    """The value where it certainly is there."""
-    if isinstance(value, Maybe):
-        raise context.cannot("a value that may be missing")
-    return value
-
-
-TEXT_BUILTINS: dict[str, BuiltinHandler] = {
-    "builtins.print": _print,
-    "builtins.str": _str,
-    "builtins.repr": _str,
-    "builtins.format": _format,
-    "json.dumps": _json_dumps,
-}
+    contents = contents_of(context, value) if is_sequence(context, value) else None
+    if contents is None or contents.type not in ("list", "tuple"):
+        raise context.unsupported("this `json.dumps`")
+    for item in contents.items if isinstance(contents, FixedSequence) else ():
+        _check_jsonable(context, item)
 
 
 BUILTINS: dict[str, BuiltinHandler] = {
@@ -192,6 +161,13 @@ BUILTINS: dict[str, BuiltinHandler] = {
     **builtins_sequences.LIST_BUILTINS,
     **builtins_sequences.ARRAY_BUILTINS,
     **builtins_sequences.ROW_BUILTINS,
-    **OBJECT_BUILTINS,
-    **TEXT_BUILTINS,
+    "builtins.isinstance": _isinstance,
+    "builtins.hasattr": _hasattr,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.print": _print,
+    "builtins.str": _str,
+    "builtins.repr": _str,
+    "builtins.format": _format,
+    "json.dumps": _json_dumps,
 }

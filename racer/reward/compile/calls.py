@@ -1,17 +1,17 @@
-"""Calls: of functions and classes, of the user's and of others'.
+"""Translates calls: of the user's functions, classes and objects, of known functions, and of methods.
 
-calls      all of them
-inlining   the user's functions, translated in place
-blocks     their early returns, as nested branches
-methods    of built-in types
+A user's function is translated in place, once for each call, so its arguments need no declared types: `inline_call`
+binds the arguments to the names of a new frame and translates the body there. Early returns are rewritten as nested
+branches where that does not double code (`tail_form`), else the body becomes a block that `return` leaves:
 
-Early returns, written as nested branches where that is possible: it spares a block in the written code.
+    if a:               if a:
+        return 1            return 1
+    b = 2         ->    else:
+    return b                b = 2
+                            return b
 
-Functions of the user's are translated in place, once for each call.
-
-Methods of built-in types.
-
-Calls: of the user's functions, classes and objects, of Python's and numpy's functions, and of the prelude.
+`call_method` translates methods of strings, dicts, arrays, lists and numbers. Functions of Python, math and numpy are
+in `builtins_table`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from racer.reward.compile.coercion import (
 )
 from racer.reward.compile.control_flow import BlockExits, Context
 from racer.reward.compile.errors import UNCOVERED
+from racer.reward.compile.expressions import as_atom, evaluate_items
 from racer.reward.compile.module_env import CallFrame, scope_of
 from racer.reward.compile.object_ops import class_member
 from racer.reward.compile.sequence_ops import append, freeze_inner, pop_last, require_writable, set_contents
@@ -54,14 +55,16 @@ from racer.reward.compile.values import (
     kind_of,
 )
 
-_DEPTH = 12
+_TAIL_DEPTH = 12
+"""Depth of nested `if`s up to which early returns are rewritten."""
 _tail_forms: dict[int, tuple[ast.FunctionDef, list[ast.stmt] | None]] = {}
 
 
 def tail_form(node: ast.FunctionDef) -> list[ast.stmt] | None:
-    """The body with every `return` at the end of its way; None where that would double code."""
+    """Return the body with every `return` at the end of a branch; None where that would double code."""
+    # The node is kept and compared: an id may belong to a later node after the first one is gone.
     if id(node) not in _tail_forms or _tail_forms[id(node)][0] is not node:
-        _tail_forms[id(node)] = (node, _tail(node.body, node, _DEPTH))
+        _tail_forms[id(node)] = (node, _tail(node.body, node, _TAIL_DEPTH))
     return _tail_forms[id(node)][1]
 
 
@@ -71,10 +74,12 @@ def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt
             return statements[: index + 1]
         if not has_return(statement):
             continue
+        # A `return` inside a loop or a `try` cannot move to the end of a branch.
         if not isinstance(statement, ast.If) or depth == 0:
             return None
         rest = statements[index + 1 :]
-        ends = ends_always(statement.body), ends_always(statement.orelse)
+        ends = _ends_always(statement.body), _ends_always(statement.orelse)
+        # The rest moves into the branch that reaches it; where both do, it would be written twice.
         if rest and not any(ends):
             return None
         then = _tail(statement.body if ends[0] else statement.body + rest, end, depth - 1)
@@ -83,16 +88,14 @@ def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt
             return None
         new = ast.copy_location(ast.If(statement.test, then, orelse), statement)
         return [*statements[:index], new]
-    nothing = ast.Constant(None)
-    last = ast.Return(nothing)
+    # A path that reaches the end returns None; the line is that of its last statement.
     place = statements[-1] if statements else end
-    for made in (nothing, last):
-        ast.copy_location(made, place)
-    return [*statements, last]
+    last = ast.Return(ast.copy_location(ast.Constant(None), place))
+    return [*statements, ast.copy_location(last, place)]
 
 
 def has_return(node: ast.AST) -> bool:
-    """Whether a statement holds a `return` of its own function."""
+    """Return whether a statement has a `return` that does not belong to an inner function."""
     if isinstance(node, ast.Return):
         return True
     if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
@@ -101,7 +104,7 @@ def has_return(node: ast.AST) -> bool:
 
 
 def has_jump(statements: list[ast.stmt]) -> bool:
-    """Whether a loop's body holds a `break` or `continue` of its own."""
+    """Return whether a loop's body has a `break` or `continue` that does not belong to an inner loop."""
     for statement in statements:
         if isinstance(statement, (ast.Break, ast.Continue)):
             return True
@@ -109,103 +112,122 @@ def has_jump(statements: list[ast.stmt]) -> bool:
             return True
         if isinstance(statement, ast.Try) and has_jump([*statement.body, *statement.orelse, *statement.finalbody]):
             return True
+        # The body of an inner loop has jumps of that loop; its `else` runs outside of it.
         if isinstance(statement, (ast.For, ast.While)) and has_jump(statement.orelse):
             return True
     return False
 
 
-def ends_always(statements: list[ast.stmt]) -> bool:
-    """Whether a list of statements never reaches its end."""
-    if not statements:
-        return False
-    last = statements[-1]
+def _ends_always(statements: list[ast.stmt]) -> bool:
+    """Return whether control never passes the end of a list of statements."""
+    last = statements[-1] if statements else None
     if isinstance(last, ast.If):
-        return ends_always(last.body) and ends_always(last.orelse)
+        return _ends_always(last.body) and _ends_always(last.orelse)
     return isinstance(last, (ast.Return, ast.Raise))
 
 
 DEPTH_MAX = 24
-"""Calls inside calls."""
+"""Maximum number of nested calls."""
 
 
 def inline_call(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> Value:
-    """Translate a function's body in place."""
+    """Translate a function's body in place.
+
+    Args:
+        context: the translator.
+        function: the function.
+        args: positional arguments.
+        named: keyword arguments.
+    """
     node = function.node
-    if any(entry is node for entry in context.stack):
-        raise context.cannot("recursion")
-    if len(context.stack) >= DEPTH_MAX:
-        raise context.cannot("calls nested too deep")
+    if any(entry is node for entry in context.call_stack):
+        raise context.unsupported("recursion")
+    if len(context.call_stack) >= DEPTH_MAX:
+        raise context.unsupported("calls nested too deep")
+    # The path of call sites names the frame. A second pass over a loop takes the same path, and so gets the same frame
+    # and the same memory for its lists.
     path = (*context.path, context.site(), function.serial)
-    number = context.frame(path)
+    number = context.frame_number(path)
     scope = scope_of(node)
     values = _bind(context, function, args, named)
+    # Functions of the standard library have negative numbers; their lines are not lines of the user's file.
     library = function.serial < 0
-    saved = context.path, context.current, context.line, context.user_loops, context.returns
+    saved = context.path, context.current_frame, context.line, context.user_loops, context.return_target
     context.frames[number] = CallFrame(scope, function.frame)
     for name, value in values.items():
-        context.s.vars[(number, name)] = value
-    context.path, context.current, context.user_loops = path, number, []
-    context.stack.append(node)
-    context.active.append(number)
-    context.quiet += library
+        context.state.variables[(number, name)] = value
+    context.path, context.current_frame, context.user_loops = path, number, []
+    context.call_stack.append(node)
+    context.active_frames.append(number)
+    context.stdlib_depth += library
     try:
         if isinstance(node, ast.Lambda):
             return context.evaluate(node.body)
         return _body(context, node, number)
     finally:
-        context.quiet -= library
-        context.stack.pop()
-        context.active.pop()
-        context.path, context.current, context.line, context.user_loops, context.returns = saved
-        if context.s is not None and not scope.captured:
+        context.stdlib_depth -= library
+        context.call_stack.pop()
+        context.active_frames.pop()
+        context.path, context.current_frame, context.line, context.user_loops, context.return_target = saved
+        # A name that an inner function uses may be read after the call, by a closure that was returned or stored.
+        if not scope.captured:
             drop_frame(context, number)
 
 
 def drop_frame(context: Context, number: int) -> None:
-    """Drop the names of a frame that has ended."""
-    for key in [key for key in context.s.vars if key[0] == number and not key[1].startswith("$")]:
-        del context.s.vars[key]
+    """Remove the names of a frame that has ended from the state."""
+    # Names with `$` are the translator's, such as the value of a `return` that is still on its way.
+    for key in [key for key in context.state.variables if key[0] == number and not key[1].startswith("$")]:
+        del context.state.variables[key]
 
 
 def _body(context: Context, node: ast.FunctionDef, number: int) -> Value:
     key = (number, f"$return{number}")
     if any(isinstance(inner, (ast.Yield, ast.YieldFrom, ast.Await)) for inner in ast.walk(node)):
-        raise context.cannot("a generator")
-    if node.decorator_list and not all(_is_method_decorator(d) for d in node.decorator_list):
-        raise context.cannot("a decorator")
+        raise context.unsupported("a generator")
+    check_decorators(context, node)
     statements = tail_form(node)
     if statements is not None:
-        context.returns = (None, key)
+        context.return_target = (None, key)
         context.execute(statements)
     else:
 
         def body(jumps: BlockExits) -> None:
-            context.returns = (jumps, key)
+            context.return_target = (jumps, key)
             context.execute(node.body)
-            context.s.vars[key] = NONE
+            context.state.variables[key] = NONE
 
-        context.once(body)
-    return context.s.vars.pop(key, NONE)
+        context.breakable(body)
+    return context.state.variables.pop(key, NONE)
 
 
-def _is_method_decorator(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id in ("staticmethod", "classmethod", "property")
+def check_decorators(context: Context, node: ast.FunctionDef) -> list[str]:
+    """Return the names of a function's decorators.
+
+    Raises:
+        CannotCompile: one of them is not a decorator of methods.
+    """
+    names = [d.id for d in node.decorator_list if isinstance(d, ast.Name)]
+    if len(names) < len(node.decorator_list) or set(names) - {"staticmethod", "classmethod", "property"}:
+        raise context.unsupported("a decorator")
+    return names
 
 
 def _bind(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> dict[str, Value]:
-    """The values of a function's parameters, as Python binds them."""
+    """Return the values of a function's parameters, bound as Python binds them."""
     arguments = function.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    # Fewer arguments than names: the rest must be keywords or have defaults. More: they need `*args`.
     bound: dict[str, Value] = dict(zip(names, args, strict=False))
     rest = args[len(names) :]
     if rest and not arguments.vararg:
         raise context.trap("too many arguments")
     if arguments.vararg:
         bound[arguments.vararg.arg] = TupleValue(tuple(rest))
-    only = [a.arg for a in arguments.kwonlyargs]
+    keyword_only = [a.arg for a in arguments.kwonlyargs]
     extra: dict[object, Value] = {}
     for name, value in named.items():
-        if name in names[len(arguments.posonlyargs) :] or name in only:
+        if name in names[len(arguments.posonlyargs) :] or name in keyword_only:
             if name in bound:
                 raise context.trap(f"two values for `{name}`")
             bound[name] = value
@@ -214,10 +236,11 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
         else:
             raise context.trap(f"an unknown argument `{name}`")
     if arguments.kwarg:
-        bound[arguments.kwarg.arg] = context.new(DictContents(tuple(extra.items())))
+        bound[arguments.kwarg.arg] = context.new_object(DictContents(tuple(extra.items())))
+    # Defaults belong to the last positional parameters, and were evaluated where the function was defined.
     defaults = dict(zip(names[len(names) - len(function.defaults) :], function.defaults, strict=True))
     defaults.update(function.keyword_defaults)
-    for name in (*names, *only):
+    for name in (*names, *keyword_only):
         if name not in bound:
             if name not in defaults:
                 raise context.trap(f"no value for `{name}`")
@@ -225,77 +248,82 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
     return bound
 
 
-_STRING_TO_TEXT = ("upper", "lower", "strip", "title", "capitalize", "rstrip", "lstrip", "ljust", "rjust", "center")
-_ARRAY = {
-    "sum": "numpy.sum",
-    "mean": "numpy.mean",
-    "min": "numpy.min",
-    "max": "numpy.max",
-    "argmin": "numpy.argmin",
-    "argmax": "numpy.argmax",
-    "std": "numpy.std",
-    "dot": "numpy.dot",
-    "copy": "numpy.array",
+_TEXT_METHODS = ("upper", "lower", "strip", "title", "capitalize", "rstrip", "lstrip", "ljust", "rjust", "center")
+_ARRAY_METHODS = {name: f"numpy.{name}" for name in ("sum", "mean", "min", "max", "argmin", "argmax", "std", "dot")} | {
+    "copy": "numpy.array"
 }
 
 
 def call_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
-    """`receiver.name(*args)`."""
+    """Translate `receiver.name(*args, **named)` for a receiver of a built-in type.
+
+    Args:
+        context: the translator.
+        receiver: the string, dict, list, array or number.
+        name: name of the method.
+        args: positional arguments.
+        named: keyword arguments.
+    """
     receiver = require_value(context, receiver)
     if is_text(receiver):
         return _string_method(context, receiver, name, args)
     if isinstance(receiver, ObjectRef) and isinstance(content := context.content(receiver.id), DictContents):
         return _dict_method(context, receiver, content, name, args)
     if is_sequence(context, receiver):
-        found = contents_of(context, receiver)
-        if found.type == "ndarray":
+        if contents_of(context, receiver).type == "ndarray":
             return _array_method(context, receiver, name, args, named)
         if named and name != "sort":
-            raise context.cannot(f"`{name}` with keywords")
+            raise context.unsupported(f"`{name}` with keywords")
         return _list_method(context, receiver, name, args, named)
     if kind_of(receiver) is not None and not args and not named:
         return _number_method(context, receiver, name)
-    raise context.cannot(f"the method `{name}`")
+    raise context.unsupported(f"the method `{name}`")
 
 
 def _number_method(context: Context, receiver: Value, name: str) -> Value:
     kind = kind_of(receiver)
     assert kind is not None
+    # `kind[1]` is True for a numpy scalar; `item()` makes the Python number of it.
     if name == "item" and kind[1] and isinstance(receiver, Scalar):
         return Scalar(receiver.kind, receiver.expr, False, receiver.bound)
     if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
+        # math.floor of infinity or NaN is not defined in the kernel; in Python `is_integer` is False for them.
         context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
         return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
-    raise context.cannot(f"the method `{name}` of a number")
+    raise context.unsupported(f"the method `{name}` of a number")
 
 
 def _string_method(context: Context, receiver: Value, name: str, args: list[Value]) -> Value:
-    if (
-        isinstance(receiver, Constant)
-        and all(isinstance(a, Constant) for a in args)
-        and name in ("startswith", "endswith")
-    ):
-        return Constant(getattr(receiver.value, name)(*(a.value for a in args if isinstance(a, Constant))))
-    if isinstance(receiver, Constant) and name in ("upper", "lower", "strip") and not args:
-        return Constant(getattr(receiver.value, name)())
-    if name in _STRING_TO_TEXT and not args:
+    values = [a.value for a in args if isinstance(a, Constant)]
+    known = ("startswith", "endswith") if args else ("upper", "lower", "strip")
+    if isinstance(receiver, Constant) and len(values) == len(args) and name in known:
+        return Constant(getattr(receiver.value, name)(*values))
+    if name in _TEXT_METHODS and not args:
         return UnknownString()
     if name == "join" and len(args) == 1:
-        found = contents_of(context, args[0])
-        if isinstance(found, FixedSequence) and all(is_text(x) for x in found.items):
+        parts = contents_of(context, args[0])
+        if isinstance(parts, FixedSequence) and all(is_text(x) for x in parts.items):
             return UnknownString()
-    raise context.cannot(f"the method `{name}` of a string")
+    raise context.unsupported(f"the method `{name}` of a string")
 
 
 def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: str, args: list[Value]) -> Value:
+    """Translate a method of a dict, whose keys are all known."""
     items = dict(content.items)
-    if name == "get" and args and isinstance(args[0], Constant):
-        found = items.get(args[0].value, UNBOUND)
+    key = args[0].value if args and isinstance(args[0], Constant) else None
+    has_key = bool(args) and isinstance(args[0], Constant)
+    item = items.get(key, UNBOUND) if has_key else UNBOUND
+
+    def store() -> None:
+        context.state.heap[ref.id] = DictContents(tuple(items.items()))
+
+    if name == "get" and has_key:
         default = args[1] if len(args) > 1 else NONE
-        if isinstance(found, Maybe) and found.unbound:
-            inner = Maybe(found.tag, found.value, True, False) if found.none else found.value
-            return context.choose(f"{found.tag} != 2", lambda: inner or NONE, lambda: default)
-        return default if found == UNBOUND else found
+        # A key that exists on some paths only: tag 2 means that it is missing.
+        if isinstance(item, Maybe) and item.unbound:
+            inner = Maybe(item.tag, item.value, True, False) if item.none else item.value
+            return context.choose(f"{item.tag} != 2", lambda: inner or NONE, lambda: default)
+        return default if item == UNBOUND else item
     if name in ("keys", "values", "items") and not args:
         values = {key: require_bound(context, value) for key, value in items.items()}
         if name == "keys":
@@ -304,129 +332,126 @@ def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: 
             return TupleValue(tuple(values.values()))
         return TupleValue(tuple(TupleValue((Constant(key), value)) for key, value in values.items()))
     if name == "copy" and not args:
-        return context.new(content)
-    if name == "pop" and args and isinstance(args[0], Constant) and items.get(args[0].value, UNBOUND) != UNBOUND:
-        found = require_bound(context, items.pop(args[0].value))
-        context.s.heap[ref.id] = DictContents(tuple(items.items()))
-        return found
+        return context.new_object(content)
+    if name == "pop" and item != UNBOUND:
+        value = require_bound(context, items.pop(key))
+        store()
+        return value
     if name == "update" and len(args) == 1 and isinstance(args[0], ObjectRef):
         other = context.content(args[0].id)
         if isinstance(other, DictContents):
             items.update(dict(other.items))
-            context.s.heap[ref.id] = DictContents(tuple(items.items()))
+            store()
             return NONE
-    if name == "setdefault" and len(args) == 2 and isinstance(args[0], Constant):
-        found = items.get(args[0].value, UNBOUND)
-        if found == UNBOUND:
-            items[args[0].value] = args[1]
-            context.s.heap[ref.id] = DictContents(tuple(items.items()))
-            return args[1]
-        if not isinstance(found, Maybe):
-            return found
-    raise context.cannot(f"the method `{name}` of a dict")
+    if name == "setdefault" and len(args) == 2 and has_key and not isinstance(item, Maybe):
+        if item == UNBOUND:
+            item = items[key] = args[1]
+            store()
+        return item
+    raise context.unsupported(f"the method `{name}` of a dict")
 
 
 def _array_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
-    if name in _ARRAY:
-        return context.native(_ARRAY[name], [receiver, *args], named)
+    if name in _ARRAY_METHODS:
+        return context.call_builtin(_ARRAY_METHODS[name], [receiver, *args], named)
     if name == "tolist" and not args:
-        return context.routine("as_list", context.native("racer.as_plain", [receiver], {}))
-    raise context.cannot(f"the method `{name}` of an array")
+        return context.call_stdlib("as_list", context.call_builtin("racer.as_plain", [receiver], {}))
+    raise context.unsupported(f"the method `{name}` of an array")
 
 
 def _list_method(context: Context, receiver: Value, name: str, args: list[Value], named: dict[str, Value]) -> Value:
     if name in ("index", "count") and len(args) == 1:
-        return context.routine("index_of" if name == "index" else "count_of", receiver, args[0])
+        return context.call_stdlib("index_of" if name == "index" else "count_of", receiver, args[0])
+    # From here on the methods change the list, and a tuple has none of them.
     if isinstance(receiver, TupleValue) and receiver.type == "tuple":
         raise context.trap(f"a tuple has no `{name}`")
-    if name == "append" and len(args) == 1:
-        value = args[0]
-        append(context, receiver, context.atom(value) if isinstance(value, Scalar) else value)
-        return NONE
     if name == "pop":
-        if not args or args[0] == Constant(-1):
-            return pop_last(context, receiver)
-        return _pop(context, receiver, args[0])
-    if name == "clear" and not args:
-        set_contents(context, receiver, FixedSequence("list", ()))
-        return NONE
+        return pop_last(context, receiver) if not args or args[0] == Constant(-1) else _pop(context, receiver, args[0])
     if name == "copy" and not args:
-        return context.routine("as_list", receiver)
-    if name in ("extend", "insert", "remove", "reverse"):
-        ref, found = require_writable(context, receiver)
-        if name == "extend" and isinstance(found, FixedSequence) and is_sequence(context, args[0]):
-            more = contents_of(context, args[0])
-            if isinstance(more, FixedSequence) and more.type != "set":
-                for value in more.items:
-                    freeze_inner(context, value)
-                context.s.heap[ref.id] = FixedSequence("list", found.items + more.items)
-                return NONE
-        if name == "insert" and isinstance(found, FixedSequence) and isinstance(args[0], Constant):
-            items = list(found.items)
-            items.insert(args[0].value, args[1])
-            context.s.heap[ref.id] = FixedSequence("list", tuple(items))
-            return NONE
-        context.routine(name, receiver, *args)
-        return NONE
-    if name == "sort" and not args:
-        if set(named) - {"key", "reverse"} or named.get("reverse", Constant(False)) not in (
-            Constant(False),
-            Constant(True),
-        ):
-            raise context.cannot("this `sort`")
-        if named.get("key", NONE) != NONE:
-            made = context.native("builtins.sorted", [receiver], named)
-            set_contents(context, receiver, contents_of(context, made))
-            return NONE
-        context.routine("sort_down" if named.get("reverse") == Constant(True) else "sort_numbers", receiver)
-        return NONE
-    raise context.cannot(f"the method `{name}` of a list")
+        return context.call_stdlib("as_list", receiver)
+    if name == "append" and len(args) == 1:
+        append(context, receiver, as_atom(context, args[0]))
+    elif name == "clear" and not args:
+        set_contents(context, receiver, FixedSequence("list", ()))
+    elif name in ("extend", "insert", "remove", "reverse"):
+        _change_list(context, receiver, name, args)
+    elif name == "sort" and not args:
+        _sort(context, receiver, named)
+    else:
+        raise context.unsupported(f"the method `{name}` of a list")
+    return NONE
+
+
+def _change_list(context: Context, receiver: Value, name: str, args: list[Value]) -> None:
+    """Translate `extend`, `insert`, `remove` or `reverse`: now where the items are known, else in the kernel."""
+    ref, content = require_writable(context, receiver)
+    if name == "extend" and isinstance(content, FixedSequence) and is_sequence(context, args[0]):
+        more = contents_of(context, args[0])
+        if isinstance(more, FixedSequence) and more.type != "set":
+            # The items of an inner list become part of the outer one, so the inner list must not change afterwards.
+            for value in more.items:
+                freeze_inner(context, value)
+            context.state.heap[ref.id] = FixedSequence("list", content.items + more.items)
+            return
+    if name == "insert" and isinstance(content, FixedSequence) and isinstance(args[0], Constant):
+        items = list(content.items)
+        items.insert(args[0].value, args[1])
+        context.state.heap[ref.id] = FixedSequence("list", tuple(items))
+        return
+    context.call_stdlib(name, receiver, *args)
+
+
+def _sort(context: Context, receiver: Value, named: dict[str, Value]) -> None:
+    reverse = named.get("reverse", Constant(False))
+    if set(named) - {"key", "reverse"} or reverse not in (Constant(False), Constant(True)):
+        raise context.unsupported("this `sort`")
+    if named.get("key", NONE) != NONE:
+        set_contents(
+            context, receiver, contents_of(context, context.call_builtin("builtins.sorted", [receiver], named))
+        )
+    else:
+        context.call_stdlib("sort_down" if reverse == Constant(True) else "sort_numbers", receiver)
 
 
 def _pop(context: Context, receiver: Value, index: Value) -> Value:
-    ref, found = require_writable(context, receiver)
-    where = as_number(context, index)
-    if isinstance(found, FixedSequence) and isinstance(where, Constant) and type(where.value) is int:
-        items = list(found.items)
-        if not -len(items) <= where.value < len(items):
+    ref, content = require_writable(context, receiver)
+    position = as_number(context, index)
+    if isinstance(content, FixedSequence) and isinstance(position, Constant) and type(position.value) is int:
+        items = list(content.items)
+        if not -len(items) <= position.value < len(items):
             raise context.trap("pop from outside a list")
-        value = items.pop(where.value)
-        context.s.heap[ref.id] = FixedSequence("list", tuple(items))
+        value = items.pop(position.value)
+        context.state.heap[ref.id] = FixedSequence("list", tuple(items))
         return value
-    return context.routine("pop_at", receiver, index)
+    return context.call_stdlib("pop_at", receiver, index)
 
 
 def call(context: Context, node: ast.Call) -> Value:
     """Translate a call."""
     function = require_value(context, context.evaluate(node.func))
-    args: list[Value] = []
-    for argument in node.args:
-        if isinstance(argument, ast.Starred):
-            found = contents_of(context, context.evaluate(argument.value))
-            if not isinstance(found, FixedSequence):
-                raise context.cannot("`*` with a list of unknown length")
-            args.extend(found.items)
-        else:
-            args.append(_as_atom(context, context.evaluate(argument)))
+    args = evaluate_items(context, node.args)
     named: dict[str, Value] = {}
     for keyword in node.keywords:
-        value = _as_atom(context, context.evaluate(keyword.value))
+        value = as_atom(context, context.evaluate(keyword.value))
         if keyword.arg is not None:
             named[keyword.arg] = value
             continue
         content = context.content(value.id) if isinstance(value, ObjectRef) else None
         if not isinstance(content, DictContents) or not all(isinstance(key, str) for key, _ in content.items):
-            raise context.cannot("`**` in a call")
+            raise context.unsupported("`**` in a call")
         named.update(dict(content.items))
     return call_value(context, function, args, named)
 
 
-def _as_atom(context: Context, value: Value) -> Value:
-    return context.atom(value) if isinstance(value, Scalar) else value
-
-
 def call_value(context: Context, function: Value, args: list[Value], named: dict[str, Value]) -> Value:
-    """Call any value."""
+    """Translate a call of any value.
+
+    Args:
+        context: the translator.
+        function: the called value.
+        args: positional arguments.
+        named: keyword arguments.
+    """
     if isinstance(function, BoundMethod):
         return call_value(context, function.function, [function.receiver, *args], named)
     if isinstance(function, UserFunction):
@@ -434,7 +459,7 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
     if isinstance(function, Builtin):
         handler = BUILTINS.get(function.name)
         if handler is None:
-            raise context.cannot(f"`{function.name.removeprefix('builtins.')}`")
+            raise context.unsupported(f"`{function.name.removeprefix('builtins.')}`")
         return handler(context, args, named)
     if isinstance(function, BuiltinMethod):
         if isinstance(function.receiver, Constant) and function.name == "format":
@@ -442,29 +467,30 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
         return call_method(context, function.receiver, function.name, args, named)
     if isinstance(function, ObjectRef):
         content = context.content(function.id)
+        # An object without a class is a class itself.
         if isinstance(content, ObjectFields) and content.cls is None:
             return _instance(context, function, args, named)
         if isinstance(content, ObjectFields):
             member = class_member(context, content.cls, "__call__") if content.cls else None
             if member is not None:
                 return call_value(context, BoundMethod(member, function), args, named)
-    raise context.cannot("a call of this value")
+    raise context.unsupported("a call of this value")
 
 
 def _instance(context: Context, cls: ObjectRef, args: list[Value], named: dict[str, Value]) -> Value:
-    ref = context.new(ObjectFields((), cls))
+    ref = context.new_object(ObjectFields((), cls))
     start = class_member(context, cls, "__init__")
     if start is None:
         if args or named:
             raise context.trap("a class that takes no arguments")
         return ref
     if not isinstance(start, UserFunction):
-        raise context.cannot("a class whose `__init__` is not in the file")
+        raise context.unsupported("a class whose `__init__` is not in the file")
     call_value(context, BoundMethod(start, ref), args, named)
     return ref
 
 
 def routine(context: Context, name: str, *args: Value) -> Value:
-    """Translate a function of the prelude in place."""
+    """Translate a function of the translator's standard library in place."""
     node, serial = STDLIB_FUNCTIONS[name]
     return inline_call(context, UserFunction(node, STDLIB_FRAME, (), (), serial), [*args], {})

@@ -1,16 +1,9 @@
-"""What a car keeps between calls: where it lies in its row, and its way into a module and back.
+"""The state of a car between calls: from its row of numbers into a module and back.
 
-layout        where everything lies in the row, as plain JSON
-paths, rows   carry it into a module and back, for the calls that plain Python makes
-fingerprint   checks that nothing else was kept
-
-Names and objects of a module by their path: reading and setting them.
-
-The state of a car, from its row into a module, and back.
-
-Calls that the kernel leaves to plain Python are made with the state put into a module, and it is read back afterwards.
-
-Whether two modules of the same source hold the same values.
+A call that the kernel leaves to plain Python is made in a module of the user's file. `restore_state` gives the module
+the state of the car's row, and `save_state` writes the state after the call back. The layout is plain JSON: a list of
+entries, each with the path of a name or object of the module and what is kept there (`kernel_source` makes it).
+`fingerprint` checks that a module holds nothing that the row has no place for.
 """
 
 from __future__ import annotations
@@ -24,7 +17,14 @@ from numpy.typing import NDArray
 from racer.reward.compile.values import INT_LIMIT, UNBOUND
 
 StateLayout = list[dict[str, Any]]
-"""See `racer.reward.compile.kernel_source`."""
+"""Entries `{"path": [[step, name], ...], "value" or "contents": {"is": ..., ...}}`."""
+
+
+# The attribute of an object to which a step of a path leads.
+_ATTRIBUTES = {
+    **{"class": "__class__", "base": "__bases__", "default": "__defaults__", "kwdefault": "__kwdefaults__"},
+    **{"func": "__func__", "self": "__self__", "fget": "fget"},
+}
 
 
 class StateMismatch(Exception):
@@ -32,35 +32,35 @@ class StateMismatch(Exception):
 
 
 def get_at_path(module: dict[str, Any], path: list[Any], default: Any = None) -> Any:
-    """What lies at a path."""
-    found: Any = module
-    for place, (word, name) in enumerate(path):
-        last = place == len(path) - 1
-        if word == "global" or word in ("item", "key"):
-            if last and default is not None and (name not in found if isinstance(found, dict) else False):
+    """Return what lies at a path.
+
+    Args:
+        module: Globals of a module.
+        path: Steps from there; see `module_env.ObjectPath`.
+        default: Returned where the last name of the path has no value; by default that is a KeyError for a name.
+    """
+    obj: Any = module
+    for position, (step, name) in enumerate(path):
+        may_lack = default is not None and position == len(path) - 1
+        if step in ("global", "item", "key"):
+            if may_lack and isinstance(obj, dict) and name not in obj:
                 return default
-            found = found[name]
-        elif word == "attr":
-            if last and default is not None and name not in vars(found):
+            obj = obj[name]
+        elif step == "attr":
+            if may_lack and name not in vars(obj):
                 return default
-            found = vars(found)[name]
-        elif word == "class":
-            found = type(found)
-        elif word == "base":
-            found = found.__bases__[name]
-        elif word == "default":
-            found = found.__defaults__[name]
-        elif word == "kwdefault":
-            found = found.__kwdefaults__[name]
-        elif word == "cell":
-            cell = _closure_cell(found, name)
+            obj = vars(obj)[name]
+        elif step == "cell":
+            cell = _closure_cell(obj, name)
             try:
-                found = cell.cell_contents
-            except ValueError:
+                obj = cell.cell_contents
+            except ValueError:  # the variable has no value
                 return default
         else:
-            found = getattr(found, {"func": "__func__", "self": "__self__", "fget": "fget"}[word])
-    return found
+            obj = getattr(obj, _ATTRIBUTES[step])
+            if step in ("base", "default", "kwdefault"):
+                obj = obj[name]
+    return obj
 
 
 def _closure_cell(function: Any, name: str) -> types.CellType:
@@ -69,19 +69,24 @@ def _closure_cell(function: Any, name: str) -> types.CellType:
 
 
 def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
+    """Set what lies at a path; `UNBOUND` deletes it.
+
+    Raises:
+        StateMismatch: The last step of the path leads to something that cannot be set.
+    """
     owner = get_at_path(module, path[:-1])
-    word, name = path[-1]
-    if word in ("global", "item", "key"):
+    step, name = path[-1]
+    if step in ("global", "item", "key"):
         if value is UNBOUND:
             owner.pop(name, None)
         else:
             owner[name] = value
-    elif word == "attr":
+    elif step == "attr":
         if value is not UNBOUND:
             setattr(owner, name, value)
         elif name in vars(owner):
             delattr(owner, name)
-    elif word == "cell":
+    elif step == "cell":
         cell = _closure_cell(owner, name)
         if value is UNBOUND:
             del cell.cell_contents
@@ -92,7 +97,13 @@ def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
 
 
 def restore_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.float64]) -> None:
-    """Give a module the state of a row."""
+    """Give a module the state of a car.
+
+    Args:
+        module: Globals of the module.
+        layout: Where the state lies in the row.
+        row: State of the car, shape (numbers,).
+    """
     for entry in layout:
         if "contents" in entry:
             get_at_path(module, entry["path"])[:] = _build_value(module, entry["contents"], row)
@@ -101,10 +112,15 @@ def restore_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.f
 
 
 def save_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.float64]) -> None:
-    """Fill a row from a module.
+    """Write the state of a module into a car's row.
+
+    Args:
+        module: Globals of the module.
+        layout: Where the state lies in the row.
+        row: State of the car, shape (numbers,); filled in place.
 
     Raises:
-        Mismatch: the module holds what the row has no place for; the row is then not to be used.
+        StateMismatch: The module holds what the row has no place for; the row must not be used.
     """
     try:
         for entry in layout:
@@ -117,44 +133,45 @@ def save_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.floa
 
 
 def _build_value(module: dict[str, Any], spec: dict[str, Any], row: NDArray[np.float64]) -> Any:
-    word = spec["is"]
-    if word == "const":
+    kind = spec["is"]
+    if kind == "const":
         return spec["value"]
-    if word == "number":
-        return _read_number(spec["kind"], spec["numpy"], float(row[spec["at"]]))
-    if word == "maybe":
+    if kind == "number":
+        return _build_number(spec["kind"], spec["numpy"], float(row[spec["at"]]))
+    if kind == "maybe":
         tag = int(row[spec["at"]])
         return None if tag == 1 else UNBOUND if tag == 2 else _build_value(module, spec["value"], row)
-    if word == "choice":
+    if kind == "choice":
         return spec["options"][int(row[spec["at"]])]
-    if word == "items":
-        items = [_build_value(module, item, row) for item in spec["items"]]
-        return np.array(items) if spec["type"] == "ndarray" else tuple(items) if spec["type"] == "tuple" else items
-    if word == "object":
+    if kind == "object":
         return get_at_path(module, spec["path"])
-    if word == "dict":
-        made = {key: _build_value(module, item, row) for key, item in spec["items"]}
-        return {key: item for key, item in made.items() if item is not UNBOUND}
-    if word == "instance":
-        cls = get_at_path(module, spec["class"])
-        instance = object.__new__(cls)
-        for name, item in spec["items"]:
-            value = _build_value(module, item, row)
-            if value is not UNBOUND:
-                setattr(instance, name, value)
+    if kind == "items":
+        return _as_type([_build_value(module, item, row) for item in spec["items"]], spec["type"])
+    if kind in ("dict", "instance"):
+        members = {name: _build_value(module, item, row) for name, item in spec["items"]}
+        members = {name: item for name, item in members.items() if item is not UNBOUND}
+        if kind == "dict":
+            return members
+        instance = object.__new__(get_at_path(module, spec["class"]))
+        for name, item in members.items():
+            setattr(instance, name, item)
         return instance
     count = int(_build_value(module, spec["length"], row))
     shape, at = spec["shape"], spec["at"]
     size = _shape_size(shape)
     rows = [_build_element(shape, row[at + k * size : at + (k + 1) * size].tolist()) for k in range(count)]
-    return np.array(rows) if spec["type"] == "ndarray" else tuple(rows) if spec["type"] == "tuple" else rows
+    return _as_type(rows, spec["type"])
 
 
-def _read_number(kind: str, numpy: bool, value: float) -> Any:
-    made: Any = bool(value) if kind == "b" else int(value) if kind == "i" else value
+def _as_type(items: list[Any], type: str) -> Any:
+    return np.array(items) if type == "ndarray" else tuple(items) if type == "tuple" else items
+
+
+def _build_number(kind: str, numpy: bool, value: float) -> Any:
+    number: Any = bool(value) if kind == "b" else int(value) if kind == "i" else value
     if not numpy:
-        return made
-    return np.bool_(made) if kind == "b" else np.int64(made) if kind == "i" else np.float64(made)
+        return number
+    return np.bool_(number) if kind == "b" else np.int64(number) if kind == "i" else np.float64(number)
 
 
 def _shape_size(shape: Any) -> int:
@@ -163,19 +180,18 @@ def _shape_size(shape: Any) -> int:
 
 def _build_element(shape: Any, numbers: list[float]) -> Any:
     if isinstance(shape, list):
-        return _read_number(shape[0], shape[1], numbers[0])
+        return _build_number(shape[0], shape[1], numbers[0])
     items, first = [], 0
     for item in shape["items"]:
         last = first + _shape_size(item)
         items.append(_build_element(item, numbers[first:last]))
         first = last
-    kind = shape["type"]
-    return tuple(items) if kind == "tuple" else np.array(items) if kind == "ndarray" else items
+    return _as_type(items, shape["type"])
 
 
 def _save_value(module: dict[str, Any], spec: dict[str, Any], value: Any, row: NDArray[np.float64]) -> None:
-    word = spec["is"]
-    if word == "maybe":
+    kind = spec["is"]
+    if kind == "maybe":
         row[spec["at"]] = 2.0 if value is UNBOUND else 1.0 if value is None else 0.0
         if value is not UNBOUND and value is not None:
             if spec["value"] is None:
@@ -184,28 +200,28 @@ def _save_value(module: dict[str, Any], spec: dict[str, Any], value: Any, row: N
         return
     if value is UNBOUND:
         raise StateMismatch("a name has lost its value")
-    if word == "const":
+    if kind == "const":
         if type(value) is not type(spec["value"]) or repr(value) != repr(spec["value"]):
             raise StateMismatch("a constant has changed")
-    elif word == "number":
-        row[spec["at"]] = _number_fits(spec["kind"], spec["numpy"], value)
-    elif word == "choice":
+    elif kind == "number":
+        row[spec["at"]] = _checked_number(spec["kind"], spec["numpy"], value)
+    elif kind == "choice":
         row[spec["at"]] = spec["options"].index(value)
-    elif word == "items":
+    elif kind == "items":
         if type(value).__name__ != spec["type"] or len(value) != len(spec["items"]):
             raise StateMismatch("a list has changed its length")
         for item, inner in zip(value, spec["items"], strict=True):
             _save_value(module, inner, item, row)
-    elif word == "object":
+    elif kind == "object":
         if value is not get_at_path(module, spec["path"]):
             raise StateMismatch("another object")
-    elif word in ("dict", "instance"):
-        held = value if word == "dict" else vars(value)
+    elif kind in ("dict", "instance"):
+        members = value if kind == "dict" else vars(value)
         known = {key for key, _ in spec["items"]}
-        if set(held) - known or (word == "instance" and type(value) is not get_at_path(module, spec["class"])):
+        if set(members) - known or (kind == "instance" and type(value) is not get_at_path(module, spec["class"])):
             raise StateMismatch("an object has changed its shape")
         for key, inner in spec["items"]:
-            _save_value(module, inner, held.get(key, UNBOUND), row)
+            _save_value(module, inner, members.get(key, UNBOUND), row)
     else:
         _save_rows(module, spec, value, row)
 
@@ -221,7 +237,7 @@ def _save_rows(module: dict[str, Any], spec: dict[str, Any], value: Any, row: ND
 
 def _save_element(shape: Any, value: Any, row: NDArray[np.float64], at: int) -> None:
     if isinstance(shape, list):
-        row[at] = _number_fits(shape[0], shape[1], value)
+        row[at] = _checked_number(shape[0], shape[1], value)
         return
     if type(value).__name__ != shape["type"] or len(value) != len(shape["items"]):
         raise StateMismatch("an item has changed its shape")
@@ -230,7 +246,8 @@ def _save_element(shape: Any, value: Any, row: NDArray[np.float64], at: int) -> 
         at += _shape_size(inner)
 
 
-def _number_fits(kind: str, numpy: bool, value: Any) -> float:
+def _checked_number(kind: str, numpy: bool, value: Any) -> float:
+    """Return a number as it lies in the row; a StateMismatch where it would come back as another."""
     allowed: tuple[type, ...] = {"b": (bool,), "i": (bool, int), "f": (float,), "n": (bool, int, float)}[kind]
     if numpy:
         allowed = (*allowed, np.bool_, np.integer, np.float64)
@@ -242,13 +259,14 @@ def _number_fits(kind: str, numpy: bool, value: Any) -> float:
 
 
 def fingerprint(module: dict[str, Any]) -> str:
-    """A text that differs where two modules of the same source hold different values."""
-    seen: dict[int, Any] = {}  # held, so that no number is used again
+    """Return a text that differs where two modules of the same source hold different values."""
+    seen: dict[int, Any] = {}  # keeps the objects, so that their identities are not used again
 
-    def told(value: Any) -> str:
-        if value is None or type(value) in (bool, int, float, str, bytes, complex):
-            return repr(value)
-        if isinstance(value, np.generic):
+    def members(values: dict[str, Any]) -> str:
+        return describe({name: value for name, value in values.items() if not name.startswith("__")})
+
+    def describe(value: Any) -> str:
+        if value is None or isinstance(value, np.generic) or type(value) in (bool, int, float, str, bytes, complex):
             return repr(value)
         if isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
             return "module"
@@ -258,30 +276,27 @@ def fingerprint(module: dict[str, Any]) -> str:
         if isinstance(value, np.ndarray):
             return f"{value.dtype}{value.shape}{value.tolist()!r}"
         if isinstance(value, (list, tuple)):
-            return f"{type(value).__name__}[{','.join(map(told, value))}]"
+            return f"{type(value).__name__}[{','.join(map(describe, value))}]"
         if isinstance(value, (set, frozenset)):
-            return f"set[{','.join(sorted(map(told, value)))}]"
+            return f"set[{','.join(sorted(map(describe, value)))}]"
         if isinstance(value, dict):
-            return (
-                f"dict[{','.join(f'{told(k)}:{told(v)}' for k, v in sorted(value.items(), key=lambda i: str(i[0])))}]"
-            )
+            items = sorted(value.items(), key=lambda item: str(item[0]))
+            return f"dict[{','.join(f'{describe(k)}:{describe(v)}' for k, v in items)}]"
         if isinstance(value, types.FunctionType):
             cells = [c.cell_contents for c in value.__closure__ or () if _has_contents(c)]
-            return f"function[{told([value.__defaults__, value.__kwdefaults__, vars(value), cells])}]"
+            return f"function[{describe([value.__defaults__, value.__kwdefaults__, vars(value), cells])}]"
         if isinstance(value, type):
-            if value.__module__ != module.get("__name__"):
-                return value.__qualname__
-            held = {k: v for k, v in vars(value).items() if not k.startswith("__")}
-            return f"class[{told(held)}]"
+            users = value.__module__ == module.get("__name__")
+            return f"class[{members(dict(vars(value)))}]" if users else value.__qualname__
         if isinstance(value, (staticmethod, classmethod)):
-            return told(value.__func__)
+            return describe(value.__func__)
         if isinstance(value, (property, types.MethodType)):
             return "callable"
         if hasattr(value, "__dict__"):
-            return f"{type(value).__name__}[{told(vars(value))}]"
+            return f"{type(value).__name__}[{describe(vars(value))}]"
         return type(value).__name__
 
-    return told({k: v for k, v in module.items() if not k.startswith("__")})
+    return members(module)
 
 
 def _has_contents(cell: types.CellType) -> bool:

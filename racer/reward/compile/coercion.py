@@ -1,26 +1,15 @@
-"""Operations on values, whatever syntax or function asks for them.
+"""What operations demand of a value, whatever syntax or function uses it: that it exists, is a number, an index, true.
 
-coerce                       what an expression asks of a value: that it is there, is a number, an index, true
-arithmetic, array_operators  operators
-equality, membership         `==`, `is`, `in`
-sequences, sequence_*        lists, tuples, arrays: items, slices, changes, and where they lie
-iteration                    one round for each item of anything
-strings, objects             strings; functions, classes and instances
-
-What an expression asks of a value: that it is there, is a number, an index, true.
-
-Lists, tuples and small arrays: what they hold, and how long they are.
-
-Strings: they are made for printing only, but making them can raise, and that must not be lost.
-
-`==` and `is`, of all kinds of values.
-
-`in`: of lists, ranges, dicts and strings.
+Also here, because most operations need them: the contents and length of sequences, strings (they are made only to be
+printed, but making them can raise, and that must not be lost), and the tests `==`, `is` and `in`. A test is a bool
+where the translator knows the result, and an expression of the kernel otherwise.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from racer.reward.compile.control_flow import Context
 from racer.reward.compile.values import (
@@ -48,13 +37,19 @@ from racer.reward.compile.values import (
     is_number,
     kind_of,
     number_kind,
+    view_of,
 )
+
+# A tuple of more items becomes an object, whose items can be joined with those of other lists.
+_TUPLE_ITEMS_MAX = 8
+# Items of a list, and ranges of ints, up to which `in` is written as a chain of tests.
+_SEARCH_ITEMS_MAX, _SEARCH_RANGES_MAX = 8, 16
 
 
 def require_value(context: Context, value: Value) -> Value:
-    """The value itself where it may be None or unbound; leaves where it is."""
+    """Return the value without `Maybe`; write a trap for where it is None or unbound."""
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if not isinstance(value, Maybe):
         return value
     if value.value is None:
@@ -64,46 +59,52 @@ def require_value(context: Context, value: Value) -> Value:
 
 
 def require_bound(context: Context, value: Value, error: str = "") -> Value:
-    """The value of a name, which may be None; leaves where it has none, which is `error` in Python."""
+    """Return the value of a name, which may be None; write a trap for where the name has no value.
+
+    Args:
+        context: The translator.
+        value: Value of the name.
+        error: Name of the exception that Python raises for a name without a value.
+    """
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if not isinstance(value, Maybe) or not value.unbound:
         return value
     context.trap_if(f"{value.tag} == 2", error=error)
-    if not value.none:
-        if value.value is None:
-            raise context.trap("a name without a value", error=error)
-        return value.value
-    return Maybe(value.tag, value.value, True, False)
+    if value.none:
+        return Maybe(value.tag, value.value, True, False)
+    if value.value is None:
+        raise context.trap("a name without a value", error=error)
+    return value.value
 
 
 def as_number(context: Context, value: Value) -> Scalar | Constant:
-    """The value as a number; leaves where Python would raise TypeError."""
+    """Return the value as a number; write a trap where Python would raise TypeError."""
     value = require_value(context, value)
-    if not is_number(value):
-        if value == NONE:
-            raise context.trap("None is used as a number", error="TypeError")
-        raise context.cannot("a value that is no number where a number is needed")
-    assert isinstance(value, (Scalar, Constant))
-    return value
+    if isinstance(value, (Scalar, Constant)) and is_number(value):
+        return value
+    if value == NONE:
+        raise context.trap("None is used as a number", error="TypeError")
+    raise context.unsupported("a value that is not a number where a number is needed")
 
 
 def as_index(context: Context, value: Value) -> Scalar | Constant:
-    """A number that can be an index."""
-    number_ = as_number(context, value)
-    if number_kind(number_) == "f":
+    """Return a number that can be an index."""
+    number = as_number(context, value)
+    kind = number_kind(number)
+    if kind == "f":
         raise context.trap("a float as an index")
-    if number_kind(number_) == "n":
-        raise context.cannot("a number that may be a float as an index")
-    if isinstance(number_, Constant):
-        return Constant(int(number_.value))
-    return context.atom(Scalar("i", as_kind(number_, "i"), False, bound_of(number_)))
+    if kind == "n":
+        raise context.unsupported("a number that may be a float as an index")
+    if isinstance(number, Constant):
+        return Constant(int(number.value))
+    return context.atom(Scalar("i", as_kind(number, "i"), False, bound_of(number)))
 
 
 def truth_of(context: Context, value: Value) -> bool | str:
-    """Whether Python takes a value for true: known, or as an expression."""
+    """Return whether Python takes a value for true: known, or as an expression."""
     if isinstance(value, Unreadable):
-        raise context.cannot(value.reason)
+        raise context.unsupported(value.reason)
     if isinstance(value, Constant):
         return bool(value.value)
     if isinstance(value, Scalar):
@@ -113,43 +114,45 @@ def truth_of(context: Context, value: Value) -> bool | str:
     if isinstance(value, Maybe):
         if value.unbound:
             context.trap_if(f"{value.tag} == 2")
-        if value.value is None:
-            return False
-        inner = truth_of(context, value.value)
-        if inner is False:
-            return False
-        return f"({value.tag} == 0)" if inner is True else f"({value.tag} == 0 and {inner})"
+        return False if value.value is None else _when_present(value, truth_of(context, value.value))
     if isinstance(value, StringChoice):
-        return _any_of([f"{value.expr} == {k}" for k, option in enumerate(value.options) if option])
+        return any_test([f"{value.expr} == {k}" for k, option in enumerate(value.options) if option])
     if isinstance(value, TupleValue) and value.type != "ndarray":
         return bool(value.items)
     if isinstance(value, ObjectRef):
         content = context.content(value.id)
         if isinstance(content, (FixedSequence, ArraySequence)) and content.type == "ndarray":
-            raise context.cannot("the truth of an array")
-        if isinstance(content, FixedSequence):
+            raise context.unsupported("the truth of an array")
+        if isinstance(content, (FixedSequence, DictContents)):
             return bool(content.items)
         if isinstance(content, ArraySequence):
             length = content.length
             return bool(length.value) if isinstance(length, Constant) else f"({as_kind(length, 'i')} > 0)"
-        if isinstance(content, DictContents):
-            return bool(content.items)
         if isinstance(content, ObjectFields):
             return True
-    raise context.cannot("the truth of this value")
+    raise context.unsupported("the truth of this value")
 
 
-def _any_of(tests: list[str]) -> bool | str:
-    return f"({' or '.join(tests)})" if tests else False
+def any_test(tests: Sequence[bool | str]) -> bool | str:
+    """Return `or` of tests."""
+    open_tests = [test for test in tests if isinstance(test, str)]
+    return True if True in tests else f"({' or '.join(open_tests)})" if open_tests else False
 
 
-def truth_value(value: bool | str) -> Value:
-    """A truth as a value."""
-    return Constant(value) if isinstance(value, bool) else Scalar("b", value)
+def _when_present(value: Maybe, test: bool | str) -> bool | str:
+    """Return a test of a value that may be missing, and then is not met."""
+    if isinstance(test, bool):
+        return f"({value.tag} == 0)" if test else False
+    return f"({value.tag} == 0 and {test})"
+
+
+def truth_value(test: bool | str) -> Value:
+    """Return a test as a value."""
+    return Constant(test) if isinstance(test, bool) else Scalar("b", test)
 
 
 def contents_of(context: Context, value: Value) -> FixedSequence | ArraySequence:
-    """The contents of a list, tuple or array."""
+    """Return the contents of a list, tuple or array."""
     value = require_value(context, value)
     if isinstance(value, TupleValue):
         return FixedSequence(value.type, value.items, True)
@@ -158,29 +161,37 @@ def contents_of(context: Context, value: Value) -> FixedSequence | ArraySequence
         if isinstance(content, (FixedSequence, ArraySequence)):
             return content
         if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
-    raise context.cannot("a value that is no list where one is needed")
+            raise context.unsupported(content.reason)
+    raise context.unsupported("a value that is not a list where one is needed")
+
+
+def dict_of(context: Context, value: Value) -> DictContents | None:
+    """Return the contents of a dict; None for any other value."""
+    content = context.content(value.id) if isinstance(value, ObjectRef) else None
+    return content if isinstance(content, DictContents) else None
 
 
 def is_sequence(context: Context, value: Value) -> bool:
-    """Whether a value is a list, tuple or array."""
+    """Check whether a value is a list, tuple, array or set."""
     if isinstance(value, TupleValue):
         return value.type in ("tuple", "list", "ndarray", "set")
     return isinstance(value, ObjectRef) and isinstance(context.content(value.id), (FixedSequence, ArraySequence))
 
 
 def type_of(context: Context, value: Value) -> str:
-    """`list`, `tuple`, `ndarray`, ... ; empty for what is no sequence."""
+    """Return `list`, `tuple`, `ndarray` or `set`; empty for a value that is not a sequence."""
     return contents_of(context, value).type if is_sequence(context, value) else ""
 
 
 def make_sequence(context: Context, type: str, items: tuple[Value, ...]) -> Value:
-    """A new sequence of known length."""
-    return context.new(FixedSequence(type, items)) if type == "list" or len(items) > 8 else TupleValue(items, type)
+    """Make a sequence of known length."""
+    if type == "list" or len(items) > _TUPLE_ITEMS_MAX:
+        return context.new_object(FixedSequence(type, items))
+    return TupleValue(items, type)
 
 
 def length_of(context: Context, value: Value) -> Scalar | Constant:
-    """`len(value)`."""
+    """Return `len(value)`."""
     value = require_value(context, value)
     if isinstance(value, Constant) and isinstance(value.value, str):
         return Constant(len(value.value))
@@ -189,20 +200,15 @@ def length_of(context: Context, value: Value) -> Scalar | Constant:
     if isinstance(value, LazyIterable):
         lengths = [length_of(context, part) for part in (value.parts if value.kind == "zip" else value.parts[:1])]
         return _least_length(context, lengths)
-    if isinstance(value, ObjectRef) and isinstance(content := context.content(value.id), DictContents):
-        if any(item != present_or_none(item) for _, item in content.items):
-            raise context.cannot("the length of a dict that changes")
+    if (content := dict_of(context, value)) is not None:
+        if any(item == UNBOUND or (isinstance(item, Maybe) and item.unbound) for _, item in content.items):
+            raise context.unsupported("the length of a dict that changes")
         return Constant(len(content.items))
-    found = contents_of(context, value)
-    if isinstance(found, FixedSequence):
-        return Constant(len(found.items))
-    assert isinstance(found.length, (Scalar, Constant))
-    return found.length
-
-
-def present_or_none(value: Value) -> Value | None:
-    """The value where it certainly is there."""
-    return None if value == UNBOUND or (isinstance(value, Maybe) and value.unbound) else value
+    sequence = contents_of(context, value)
+    if isinstance(sequence, FixedSequence):
+        return Constant(len(sequence.items))
+    assert isinstance(sequence.length, (Scalar, Constant))
+    return sequence.length
 
 
 def _least_length(context: Context, lengths: list[Scalar | Constant]) -> Scalar | Constant:
@@ -220,159 +226,160 @@ def _range_length(context: Context, value: RangeValue) -> Scalar | Constant:
     if isinstance(start, Constant) and isinstance(stop, Constant):
         return Constant(len(range(start.value, stop.value, step)))
     low, high = (start, stop) if step > 0 else (stop, start)
-    count = f"({as_kind(high, 'i')} - {as_kind(low, 'i')} + {abs(step) - 1}) // {abs(step)}"
-    if abs(step) == 1:
-        count = f"{as_kind(high, 'i')} - {as_kind(low, 'i')}"
+    count = f"{as_kind(high, 'i')} - {as_kind(low, 'i')}"
+    if abs(step) != 1:
+        # Rounded up: range(0, 5, 2) has three items.
+        count = f"({count} + {abs(step) - 1}) // {abs(step)}"
     return Scalar("i", context.temp(f"max(0, {count})", "count"))
 
 
+# fill and align, sign, z, #, 0, width, grouping, precision, type
 _SPEC = re.compile(r"(?:.?[<>=^])?[+\- ]?[z]?[#]?0?\d*[,_]?(?:\.\d+)?([a-zA-Z%]?)\Z", re.DOTALL)
+# name, flags, width, precision, type
 _PERCENT = re.compile(r"%(?:\((\w*)\))?([#0\- +]*)(\*|\d+)?(?:\.(\*|\d+))?([a-zA-Z%])")
+# name, conversion, format
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}!:]*)(![rsa])?(?::([^{}]*))?\}")
+_FLOAT_FORMATS, _INT_FORMATS = "eEfFgGn%", "bdoxXn"
 
 
 def is_text(value: Value) -> bool:
-    """Whether a value is a string."""
+    """Check whether a value is a string."""
     return isinstance(value, (UnknownString, StringChoice)) or (
         isinstance(value, Constant) and isinstance(value.value, str)
     )
 
 
 def format_value(context: Context, value: Value, spec: str) -> Value:
-    """`format(value, spec)`: some string, or a trap where Python would raise."""
+    """Return `format(value, spec)` as a string whose text is not tracked."""
     if not spec:
         check_printable(context, value)
         return UnknownString()
     value = require_value(context, value)
     match = _SPEC.match(spec)
     if match is None:
-        raise context.cannot(f"the format `{spec}`")
+        raise context.unsupported(f"the format `{spec}`")
     letter = match.group(1)
     if is_text(value):
         if letter not in ("", "s") or re.search(r"[,_+=#]|\A ", spec):
-            raise context.cannot(f"the format `{spec}` of a string")
+            raise context.unsupported(f"the format `{spec}` of a string")
         return UnknownString()
-    kind = kind_of(value)
-    if kind is None:
-        raise context.cannot(f"the format `{spec}` of this value")
-    floats, wholes = "eEfFgGn%", "bcdoxXn"
-    if kind[0] in "bi" and not kind[1] and letter and letter in (floats + wholes).replace("c", ""):
-        if letter in wholes and "." in spec:
-            raise context.cannot(f"the format `{spec}` of a whole number")
+    kind, numpy = kind_of(value) or ("", False)
+    whole = kind in ("b", "i") and not numpy
+    if whole and letter and letter in _FLOAT_FORMATS + _INT_FORMATS:
+        if letter in _INT_FORMATS and "." in spec:
+            raise context.unsupported(f"the format `{spec}` of a whole number")
         return UnknownString()
-    if kind[0] == "i" and not kind[1] and not letter and "." not in spec:
+    if kind == "i" and whole and not letter and "." not in spec:
         return UnknownString()
-    if kind[0] in "fn" and letter in floats and (kind[0] == "f" or letter):
+    if (kind == "f" or (kind == "n" and letter)) and letter in _FLOAT_FORMATS:
         return UnknownString()
-    raise context.cannot(f"the format `{spec}` of this value")
+    raise context.unsupported(f"the format `{spec}` of this value")
 
 
 def check_printable(context: Context, value: Value) -> None:
-    """Check that printing a value raises nothing: all but what the translator does not know."""
+    """Check that making a string of a value raises nothing, unless its name has no value."""
     if isinstance(value, Maybe):
         if value.unbound:
             context.trap_if(f"{value.tag} == 2")
         if value.value is not None:
             check_printable(context, value.value)
         return
-    if kind_of(value) is not None or is_text(value) or value == Constant(None):
+    if kind_of(value) is not None or is_text(value) or value == NONE:
         return
-    if isinstance(value, TupleValue):
-        for item in value.items:
-            check_printable(context, item)
+    content: object = context.content(value.id) if isinstance(value, ObjectRef) else value
+    if isinstance(content, ArraySequence):
         return
-    if isinstance(value, ObjectRef):
-        content = context.content(value.id)
-        if isinstance(content, ArraySequence):
-            return
-        if isinstance(content, (FixedSequence, DictContents)):
-            for entry in content.items:
-                check_printable(context, entry[1] if isinstance(entry, tuple) else entry)
-            return
-    raise context.cannot("printing this value")
+    if not isinstance(content, (TupleValue, FixedSequence, DictContents)):
+        raise context.unsupported("printing this value")
+    for item in content.items:
+        check_printable(context, item[1] if isinstance(item, tuple) else item)
 
 
-def join_text(context: Context, symbol: str, one: Value, two: Value) -> Value:
-    """`+`, `*` and `%` where one side is a string."""
-    if symbol == "+":
-        if is_text(one) and is_text(two):
-            if isinstance(one, Constant) and isinstance(two, Constant):
-                return Constant(one.value + two.value)
-            return UnknownString()
-        if isinstance(one, Maybe) or isinstance(two, Maybe):
-            raise context.cannot("a string plus a value that may be None")
-        raise context.trap("a string plus what is no string")
+def join_text(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    """Return `left <symbol> right` for `+`, `*` or `%`, where one side is a string."""
+    if symbol == "%":
+        return _percent_format(context, left, right)
     if symbol == "*":
-        other = two if is_text(one) else one
-        kind = kind_of(require_value(context, other))
+        kind = kind_of(require_value(context, right if is_text(left) else left))
         if kind is None or kind[0] not in "bi":
-            raise context.cannot("a string times this value")
+            raise context.unsupported("a string times this value")
         return UnknownString()
-    return _percent_format(context, one, two)
+    if is_text(left) and is_text(right):
+        if isinstance(left, Constant) and isinstance(right, Constant):
+            return Constant(left.value + right.value)
+        return UnknownString()
+    if isinstance(left, Maybe) or isinstance(right, Maybe):
+        raise context.unsupported("a string plus a value that may be None")
+    raise context.trap("a string plus a value that is not a string")
 
 
-def _percent_format(context: Context, one: Value, two: Value) -> Value:
-    if not isinstance(one, Constant):
-        raise context.cannot("`%` with a string that is not known")
-    values = list(two.items) if isinstance(two, TupleValue) and two.type == "tuple" else [two]
-    wanted = []
-    for name, _, width, precision, letter in _PERCENT.findall(one.value):
+def _percent_format(context: Context, template: Value, operand: Value) -> Value:
+    if not isinstance(template, Constant):
+        raise context.unsupported("`%` with a string that is not known")
+    values = list(operand.items) if isinstance(operand, TupleValue) and operand.type == "tuple" else [operand]
+    letters = []
+    for name, _, width, precision, letter in _PERCENT.findall(template.value):
         if name or width == "*" or precision == "*":
-            raise context.cannot("this `%` format")
+            raise context.unsupported("this `%` format")
         if letter != "%":
-            wanted.append(letter)
-    rest = _PERCENT.sub("", one.value)
-    if "%" in rest or len(wanted) != len(values):
-        raise context.cannot("this `%` format")
-    for letter, value in zip(wanted, values, strict=True):
-        if letter in "srad" and letter != "d":
+            letters.append(letter)
+    if "%" in _PERCENT.sub("", template.value) or len(letters) != len(values):
+        raise context.unsupported("this `%` format")
+    for letter, value in zip(letters, values, strict=True):
+        if letter in "sra":
             check_printable(context, value)
-        else:
-            number = require_value(context, value)
-            kind = kind_of(number)
-            if kind is None or letter not in "eEfFgGdiu":
-                raise context.cannot("this `%` format")
-            if letter in "diu" and kind[0] not in "bi":  # of what is not finite there is no whole part
-                context.trap_if(f"not abs({as_kind(number, 'f')}) < INF")
+            continue
+        number = require_value(context, value)
+        kind = kind_of(number)
+        if kind is None or letter not in "eEfFgGdiu":
+            raise context.unsupported("this `%` format")
+        if letter in "diu" and kind[0] not in "bi":  # NaN and infinity have no whole part: Python raises
+            context.trap_if(f"not abs({as_kind(number, 'f')}) < INF")
     return UnknownString()
 
 
 def format_method(context: Context, template: Value, values: list[Value], named: dict[str, Value]) -> Value:
-    """`template.format(...)`."""
+    """Return `template.format(...)` as a string whose text is not tracked.
+
+    Args:
+        context: The translator.
+        template: The string.
+        values: Positional arguments.
+        named: Keyword arguments.
+    """
     if not isinstance(template, Constant):
-        raise context.cannot("`format` of a string that is not known")
-    used = 0
+        raise context.unsupported("`format` of a string that is not known")
     rest = _FIELD.sub("", template.value)
     if "{" in rest or "}" in rest:
-        raise context.cannot("this `format`")
+        raise context.unsupported("this `format`")
+    used = 0
     for match in _FIELD.finditer(template.value):
         if match.group(0) in ("{{", "}}"):
             continue
         name, conversion, spec = match.group(1), match.group(2), match.group(3)
-        if name == "":
-            place, used = used, used + 1
-        elif name.isdigit():
-            place = int(name)
-        elif name in named:
-            format_value(context, named[name], "" if conversion else spec or "")
-            continue
+        if name in named:
+            value = named[name]
+        elif name == "" or name.isdigit():
+            place = int(name) if name else used
+            used += not name
+            if place >= len(values):
+                raise context.trap("`format` has too few values")
+            value = values[place]
         else:
-            raise context.cannot("this `format`")
-        if place >= len(values):
-            raise context.trap("`format` has too few values")
-        format_value(context, values[place], "" if conversion else spec or "")
+            raise context.unsupported("this `format`")
+        format_value(context, value, "" if conversion else spec or "")
     return UnknownString()
 
 
 def comparable_pair(value: Scalar | Constant, other: Scalar | Constant) -> str:
-    """Numbers are compared as ints where both are, as floats otherwise."""
+    """Return a number as code for a comparison: as an int where both are, as a float otherwise."""
     whole = number_kind(value) in "bi" and number_kind(other) in "bi"
     return as_kind(value, "i" if whole else "f")
 
 
-def test_equal(context: Context, one: Value, two: Value) -> bool | str:
-    """`one == two`: known, or a test."""
-    for a, b in ((one, two), (two, one)):
+def test_equal(context: Context, left: Value, right: Value) -> bool | str:
+    """Return the test `left == right`."""
+    for a, b in ((left, right), (right, left)):
         if isinstance(a, Maybe):
             a = require_bound(context, a)
             if not isinstance(a, Maybe):
@@ -381,186 +388,155 @@ def test_equal(context: Context, one: Value, two: Value) -> bool | str:
                 return f"({a.tag} == 1)"
             if isinstance(b, Maybe):
                 b = require_value(context, b)
-            if a.value is None:
-                return False
-            inner = test_equal(context, a.value, b)
-            if isinstance(inner, bool):
-                return f"({a.tag} == 0)" if inner else False
-            return f"({a.tag} == 0 and {inner})"
-    if is_number(one) and is_number(two):
-        assert isinstance(one, (Scalar, Constant))
-        assert isinstance(two, (Scalar, Constant))
-        if isinstance(one, Constant) and isinstance(two, Constant):
-            return bool(one.value == two.value)
-        return f"({comparable_pair(one, two)} == {comparable_pair(two, one)})"
-    if isinstance(one, Constant) and isinstance(two, Constant):
-        return bool(one.value == two.value)
-    if NONE in (one, two) and (is_number(one) or is_number(two)):
-        return False
-    for a, b in ((one, two), (two, one)):
+            return False if a.value is None else _when_present(a, test_equal(context, a.value, b))
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        return bool(left.value == right.value)
+    if isinstance(left, (Scalar, Constant)) and isinstance(right, (Scalar, Constant)):
+        if is_number(left) and is_number(right):
+            return f"({comparable_pair(left, right)} == {comparable_pair(right, left)})"
+        if NONE in (left, right):
+            return False
+    for a, b in ((left, right), (right, left)):
         if isinstance(a, StringChoice) and isinstance(b, Constant):
             return f"({a.expr} == {a.options.index(b.value)})" if b.value in a.options else False
-    if is_sequence(context, one) and is_sequence(context, two):
-        return _equal_sequences(context, one, two)
-    if is_sequence(context, one) != is_sequence(context, two) and "ndarray" not in (
-        type_of(context, one),
-        type_of(context, two),
-    ):
-        plain = [
-            is_number(v) or v == NONE or (isinstance(v, Constant) and isinstance(v.value, str)) for v in (one, two)
-        ]
-        if any(plain):
-            return False
-    if any(isinstance(v, UnknownString) for v in (one, two)) and any(is_number(v) or v == NONE for v in (one, two)):
+    types = type_of(context, left), type_of(context, right)
+    if all(types):
+        return _equal_sequences(context, left, right)
+    simple = [is_number(v) or v == NONE for v in (left, right)]
+    known = [isinstance(v, Constant) or is_plain for v, is_plain in zip((left, right), simple, strict=True)]
+    # A sequence equals neither a number, nor None, nor a string; a numpy array is compared item by item.
+    if any(types) and "ndarray" not in types and any(known):
         return False
-    raise context.cannot("a test for equality of these values")
+    if any(isinstance(v, UnknownString) for v in (left, right)) and any(simple):
+        return False
+    raise context.unsupported("a test for equality of these values")
 
 
-def _equal_sequences(context: Context, one: Value, two: Value) -> bool | str:
-    a, b = contents_of(context, one), contents_of(context, two)
-    if "ndarray" in (a.type, b.type) or "set" in (a.type, b.type):
-        raise context.cannot("a comparison of arrays")
+def _equal_sequences(context: Context, left: Value, right: Value) -> bool | str:
+    a, b = contents_of(context, left), contents_of(context, right)
+    if {"ndarray", "set"} & {a.type, b.type}:
+        raise context.unsupported("a comparison of arrays")
     if a.type != b.type:
         return False
     if not isinstance(a, FixedSequence) or not isinstance(b, FixedSequence):
-        result = context.routine("equal_lists", one, two)
-        return truth_of(context, result)
+        return truth_of(context, context.call_stdlib("equal_lists", left, right))
     if len(a.items) != len(b.items):
         return False
     tests = [test_equal(context, x, y) for x, y in zip(a.items, b.items, strict=True)]
-    if any(test is False for test in tests):
+    if False in tests:
         return False
-    open_ = [test for test in tests if isinstance(test, str)]
-    return f"({' and '.join(open_)})" if open_ else True
+    open_tests = [test for test in tests if isinstance(test, str)]
+    return f"({' and '.join(open_tests)})" if open_tests else True
 
 
-def test_identical(context: Context, one: Value, two: Value) -> bool | str:
-    one, two = require_bound(context, one), require_bound(context, two)
-    for a, b in ((one, two), (two, one)):
+def test_identical(context: Context, left: Value, right: Value) -> bool | str:
+    """Return the test `left is right`: with None, with True or False, or of two objects."""
+    left, right = require_bound(context, left), require_bound(context, right)
+    for a, b in ((left, right), (right, left)):
         if b == NONE:
-            if isinstance(a, Maybe):
-                return f"({a.tag} == 1)"
-            return a == NONE
-    for a, b in ((one, two), (two, one)):
+            return f"({a.tag} == 1)" if isinstance(a, Maybe) else a == NONE
+    for a, b in ((left, right), (right, left)):
         if isinstance(b, Constant) and isinstance(b.value, bool):
             if isinstance(a, Maybe):
-                raise context.cannot("`is` with a value that may be None")
+                raise context.unsupported("`is` with a value that may be None")
             if isinstance(a, Constant):
                 return a.value is b.value
-            if isinstance(a, Scalar) and not a.numpy and a.kind in "bf":
-                if a.kind == "f":
-                    return False
+            if isinstance(a, Scalar) and (a.kind == "f" or a.numpy):
+                return False  # neither a float nor a numpy scalar is Python's True
+            if isinstance(a, Scalar) and a.kind == "b":
                 return a.expr if b.value else f"(not {a.expr})"
-            if isinstance(a, Scalar) and a.kind == "i" and not a.numpy and a.bound > 2**52:
-                raise context.cannot("`is` with a number")
-            if isinstance(a, Scalar) and (a.numpy or a.kind == "i"):
-                if a.numpy:
-                    return False
-                raise context.cannot("`is` with a number")
-    if isinstance(one, ObjectRef) and isinstance(two, ObjectRef):
-        if one == two:
+            if isinstance(a, Scalar) and a.kind == "i":
+                raise context.unsupported("`is` with a number")
+    if isinstance(left, ObjectRef) and isinstance(right, ObjectRef):
+        if left == right:
             return True
-        raise context.cannot("`is` with objects")
-    raise context.cannot("`is` with these values")
+        raise context.unsupported("`is` with objects")
+    raise context.unsupported("`is` with these values")
 
 
 def test_contained(context: Context, where: Value, value: Value) -> bool | str:
+    """Return the test `value in where`."""
     where = require_value(context, where)
-    if isinstance(where, ObjectRef) and isinstance(content := context.content(where.id), DictContents):
+    if (content := dict_of(context, where)) is not None:
         return _has_key(context, content, value)
     if is_text(where):
         if isinstance(where, Constant) and isinstance(value, Constant):
             return value.value in where.value
-        raise context.cannot("a search in a string")
+        raise context.unsupported("a search in a string")
     value = require_value(context, value) if isinstance(value, Maybe) and value.unbound else value
     if isinstance(where, RangeValue):
         return _in_range(context, where, value)
-    found = contents_of(context, where)
-    if isinstance(value, Scalar) and (test := member_test(context, found, value)) is not None:
+    sequence = contents_of(context, where)
+    if isinstance(value, Scalar) and (test := member_test(context, sequence, value)) is not None:
         return test
-    if isinstance(found, FixedSequence) and len(found.items) <= 8:
-        tests = [test_equal(context, x, value) for x in found.items]
-        if any(test is True for test in tests):
-            return True
-        open_ = [test for test in tests if isinstance(test, str)]
-        return f"({' or '.join(open_)})" if open_ else False
-    if found.type == "set":
+    if isinstance(sequence, FixedSequence) and len(sequence.items) <= _SEARCH_ITEMS_MAX:
+        return any_test([test_equal(context, x, value) for x in sequence.items])
+    if sequence.type == "set":
+        # The items of a set are looked through as those of a tuple; there is no loop over a set.
         if isinstance(where, TupleValue):
             where = TupleValue(where.items, "tuple")
-        elif isinstance(found, ArraySequence):
-            fields = (found.array, found.offset, found.length, found.stride, found.shape)
-            where = context.new(ArraySequence("tuple", *fields))
+        elif isinstance(sequence, ArraySequence):
+            where = context.new_object(view_of(sequence, "tuple"))
         else:
-            raise context.cannot("a search in a set")
-    return truth_of(context, context.routine("contains", where, value))
+            raise context.unsupported("a search in a set")
+    return truth_of(context, context.call_stdlib("contains", where, value))
 
 
 def _in_range(context: Context, where: RangeValue, value: Value) -> bool | str:
     if value == NONE or (isinstance(value, Constant) and isinstance(value.value, str)) or is_sequence(context, value):
         return False
     if isinstance(value, Maybe):
-        inner = False if value.value is None else _in_range(context, where, value.value)
-        return f"({value.tag} == 0{'' if inner is True else f' and {inner}'})" if inner else False
-    x = as_number(context, value)
-    if number_kind(x) not in "bi":
-        if (where.step == 1 and number_kind(x) == "f") or number_kind(x) == "n":
-            name = context.temp(as_kind(x, "f"))
-            low, high = as_kind(where.start, "i"), as_kind(where.stop, "i")
-            return (
-                f"({low} <= {name} < {high} and {name} == math.floor({name}))"
-                if where.step == 1
-                else _not_covered(context)
-            )
-        return _not_covered(context)
-    name = context.temp(as_kind(x, "i"))
+        return False if value.value is None else _when_present(value, _in_range(context, where, value.value))
+    number = as_number(context, value)
+    kind, step = number_kind(number), where.step
+    whole = kind in "bi"
+    if step < 0 or (step != 1 and not whole):
+        raise context.unsupported("a search in this range")
+    name = context.temp(as_kind(number, "i" if whole else "f"))
     low, high = as_kind(where.start, "i"), as_kind(where.stop, "i")
-    if where.step < 0:
-        return _not_covered(context)
     test = f"{low} <= {name} < {high}"
-    return f"({test})" if where.step == 1 else f"({test} and ({name} - {low}) % {where.step} == 0)"
-
-
-def _not_covered(context: Context) -> bool:
-    raise context.cannot("a search in this range")
+    if not whole:
+        return f"({test} and {name} == math.floor({name}))"
+    return f"({test})" if step == 1 else f"({test} and ({name} - {low}) % {step} == 0)"
 
 
 def _has_key(context: Context, content: DictContents, value: Value) -> bool | str:
     if not isinstance(value, Constant):
-        raise context.cannot("a key that is not known")
-    found = dict(content.items).get(value.value, UNBOUND)
-    if isinstance(found, Maybe) and found.unbound:
-        return f"({found.tag} != 2)"
-    return found != UNBOUND
+        raise context.unsupported("a key that is not known")
+    member = dict(content.items).get(value.value, UNBOUND)
+    if isinstance(member, Maybe) and member.unbound:
+        return f"({member.tag} != 2)"
+    return member != UNBOUND
 
 
-def member_test(context: Context, found: FixedSequence | ArraySequence, value: Scalar) -> str | None:
-    """A test for an int in a short list of ints as ranges; None where that does not fit."""
+def member_test(context: Context, sequence: FixedSequence | ArraySequence, value: Scalar) -> str | None:
+    """Return the test for an int in a list of known ints, as ranges; None where that does not fit.
+
+    Reward functions often list the waypoints of a part of the track: `n in [3, 4, 5, 9]` becomes
+    `(3 <= n <= 5 or n == 9)`.
+    """
     if value.kind != "i":
         return None
-    if isinstance(found, ArraySequence):
-        if (
-            found.array != "T"
-            or not isinstance(found.length, Constant)
-            or found.shape != NumberShape("i")
-            or found.stride != 1
-        ):
+    numbers: list[Any]
+    if isinstance(sequence, ArraySequence):
+        count = sequence.length
+        ints = sequence.array == "T" and sequence.shape == NumberShape("i") and sequence.stride == 1
+        if not ints or not isinstance(count, Constant) or not sequence.offset.isdigit():
             return None
-        if not found.offset.isdigit():
-            return None
-        first = int(found.offset)
-        numbers = sorted({int(x) for x in context.table[first : first + found.length.value]})
-    elif all(isinstance(v, Constant) and type(v.value) in (int, bool) for v in found.items):
-        numbers = sorted({int(v.value) for v in found.items if isinstance(v, Constant)})
+        first = int(sequence.offset)
+        numbers = context.table[first : first + count.value]
     else:
-        return None
-    runs: list[list[int]] = []
-    for x in numbers:
-        if runs and runs[-1][1] == x - 1:
-            runs[-1][1] = x
+        numbers = [v.value for v in sequence.items if isinstance(v, Constant) and type(v.value) in (int, bool)]
+        if len(numbers) < len(sequence.items):
+            return None
+    ranges: list[list[int]] = []
+    for x in sorted({int(x) for x in numbers}):
+        if ranges and ranges[-1][1] == x - 1:
+            ranges[-1][1] = x
         else:
-            runs.append([x, x])
-    if len(runs) > 16:
+            ranges.append([x, x])
+    if len(ranges) > _SEARCH_RANGES_MAX:
         return None
     name = context.atom(value).expr
-    tests = [f"{name} == {a}" if a == b else f"{a} <= {name} <= {b}" for a, b in runs]
+    tests = [f"{name} == {a}" if a == b else f"{a} <= {name} <= {b}" for a, b in ranges]
     return f"({' or '.join(tests)})" if tests else "False"

@@ -1,11 +1,15 @@
-"""The desk with what shapes the written code: traps, branches, loops, and blocks that can be left."""
+"""The translator's `Context`: the emitter with traps, branches, loops, and blocks that can be left early.
+
+A branch or a loop runs its parts on copies of the state, writes each into its own buffer, and joins the states where
+the paths meet. A part that is not covered, or that Python would refuse, ends in a trap and is left out of the join.
+"""
 
 from __future__ import annotations
 
 import ast
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from racer.reward.compile.emitter import Buffer, Emitter, LoopVariables
@@ -14,18 +18,23 @@ from racer.reward.compile.joins import Joiner
 from racer.reward.compile.module_env import ModuleEnv
 from racer.reward.compile.values import Builtin, ProgramState, Value, VariableKey
 
+# Kinds widen at most three times (b, i, n) and lists move to memory once, so a loop settles in a few passes.
 PASSES_MAX = 16
-"""Passes over a loop, after which its types are taken never to settle."""
 
 
+@dataclass(eq=False)
 class BlockExits:
-    """A loop or block of the written code, while its inside is written."""
+    """A loop or block of the written code, while its inside is written.
 
-    def __init__(self) -> None:
-        self.exits: list[tuple[ProgramState, Buffer]] = []
-        self.backs: list[tuple[ProgramState, Buffer]] = []
-        self.pending: list[tuple[str, BlockExits, str]] = []
-        """Flag, target and word of each jump that passes through."""
+    Attributes:
+        exits: State and slot of each jump to its end.
+        back_edges: State and slot of each jump to its head.
+        pending: Flag, target and keyword (`break` or `continue`) of each jump that passes through it.
+    """
+
+    exits: list[tuple[ProgramState, Buffer]] = field(default_factory=list)
+    back_edges: list[tuple[ProgramState, Buffer]] = field(default_factory=list)
+    pending: list[tuple[str, BlockExits, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,9 @@ class ExceptTarget:
     """An `except` whose `try` is being translated.
 
     Attributes:
-        error: the exception class that it catches; None where that is not known, so that none may pass.
-        target: the block that a jump to it leaves.
-        depth: how many of `Context.active` were active at the `try`.
+        error: Exception class that it catches; None where that is not known, so that no error may pass it.
+        target: Block that a jump to it leaves.
+        depth: Length of `Context.active_frames` at the `try`.
     """
 
     error: type[BaseException] | None
@@ -45,56 +54,56 @@ class ExceptTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorParts:
-    """The parts of the translator that need each other in circles; `translation.dispatch` names them.
+    """The parts of the translator that need each other in circles; `translate` names them.
 
     Attributes:
-        evaluate: an expression, as a value.
-        execute: statements.
-        call: a call, from its syntax.
-        call_value: a call of a value with values.
-        routine: a call of a function of the prelude.
+        evaluate: Translates an expression to a value.
+        execute: Translates statements.
+        call: Translates a call, from its syntax.
+        call_value: Translates a call of a value with values.
+        call_stdlib: Translates a call of a function of the runtime library.
     """
 
     evaluate: Callable[[Context, ast.expr], Value]
     execute: Callable[[Context, list[ast.stmt]], None]
     call: Callable[[Context, ast.Call], Value]
     call_value: Callable[[Context, Value, list[Value], dict[str, Value]], Value]
-    routine: Callable[..., Value]
+    call_stdlib: Callable[..., Value]
 
 
 class Context(Emitter):
-    """What all parts of the translator are given; see the package's docstring.
+    """The emitter and all that shapes the written code; each part of the translator receives it.
 
     Attributes:
-        traps: line and reason of what was not covered.
-        jumps: the loops and blocks that are open, the outermost first.
-        user_loops: for each open loop of the user's the targets of `break` and `continue`.
-        returns: what a `return` leaves, and where it puts its value.
-        tries: the `except`s that are in force.
-        quiet: over 0 inside the prelude, whose lines are not the user's.
-        active: frames of the calls that are being translated, the outermost first.
-        stack: their functions.
+        traps: Line and reason of what was not covered.
+        open_blocks: Loops and blocks that are open, the outermost first.
+        user_loops: For each open loop of the user's program the targets of `break` and `continue`.
+        return_target: Block that a `return` leaves, and the variable that receives its value.
+        except_targets: The `except` clauses that are in force, the innermost last.
+        stdlib_depth: Above 0 inside the runtime library, whose lines are not the user's.
+        active_frames: Frames of the calls that are being translated, the outermost first.
+        call_stack: Their functions.
     """
 
-    def __init__(self, world: ModuleEnv, parts: TranslatorParts) -> None:
-        super().__init__(world)
+    def __init__(self, module_env: ModuleEnv, parts: TranslatorParts) -> None:
+        super().__init__(module_env)
         self._parts = parts
         self.traps: list[tuple[int, str]] = []
-        self.begin([], ProgramState())
+        self.reset([], ProgramState())
 
-    def begin(self, buffer: Buffer, state: ProgramState) -> None:
-        """Start over with the function: nothing is open, nothing was met."""
-        self.b, self.s = buffer, state
+    def reset(self, buffer: Buffer, state: ProgramState) -> None:
+        """Begin the function again, at its start: no block is open and no trap was written."""
+        self.buffer, self.state = buffer, state
         self.traps.clear()
-        self.jumps: list[BlockExits] = []
+        self.open_blocks: list[BlockExits] = []
         self.user_loops: list[tuple[BlockExits, BlockExits]] = []
-        self.returns: tuple[BlockExits | None, VariableKey] = (None, (0, ""))
-        self.quiet = 0
-        self.tries: list[ExceptTarget] = []
-        self.active: list[int] = []
-        self.stack: list[Any] = []
-        self.path, self.current = (), 0
-        self.frames, self.places = {}, {}
+        self.return_target: tuple[BlockExits | None, VariableKey] = (None, (0, ""))
+        self.stdlib_depth = 0
+        self.except_targets: list[ExceptTarget] = []
+        self.active_frames: list[int] = []
+        self.call_stack: list[Any] = []
+        self.path, self.current_frame = (), 0
+        self.frames, self.positions = {}, {}
 
     # -- the other parts
 
@@ -114,111 +123,125 @@ class Context(Emitter):
         """Call any value."""
         return self._parts.call_value(self, function, args, named)
 
-    def native(self, name: str, args: list[Value], named: dict[str, Value]) -> Value:
-        """Call a function that the translator knows, by its dotted name."""
+    def call_builtin(self, name: str, args: list[Value], named: dict[str, Value]) -> Value:
+        """Call a function of Python or numpy by its dotted name."""
         return self.call_value(Builtin(name), args, named)
 
-    def routine(self, name: str, *args: Value) -> Value:
-        """Call a function of the prelude."""
-        return self._parts.routine(self, name, *args)
+    def call_stdlib(self, name: str, *args: Value) -> Value:
+        """Call a function of the runtime library."""
+        return self._parts.call_stdlib(self, name, *args)
 
     # -- traps
 
     def trap_if(self, test: str, kind: int = RAISED, error: str = "") -> None:
-        """Leave to plain Python where `test` holds, or go to the handler that catches `error`."""
-        target = self._catcher(error)
-        if target is not None:
-            self.branch(test, lambda: self._raised(target))
-        else:
-            self.write(f"if {test}: return {self.code(kind)}")
-
-    def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
-        """Leave to plain Python here, always; raise what is returned.
+        """Leave the call to plain Python where `test` holds, or jump to the handler that catches `error`.
 
         Args:
-            error: name of the exception that Python raises.
+            test: Condition, as code.
+            kind: Kind of the trap.
+            error: Name of the exception that Python raises; empty where it is not known.
+        """
+        handler = self._handler_of(error)
+        if handler is not None:
+            self.branch(test, lambda: self._jump_to_handler(handler))
+        else:
+            self.write(f"if {test}: return {self.trap_code(kind)}")
+
+    def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
+        """Leave the call to plain Python here, always; the caller raises what is returned.
+
+        Args:
+            reason: In words, for the user.
+            kind: Kind of the trap.
+            error: Name of the exception that Python raises; empty where it is not known.
         """
         if kind == UNCOVERED:
             self.traps.append((self.line, reason))
-        target = self._catcher(error)
-        if target is not None:
+        handler = self._handler_of(error)
+        if handler is not None:
             try:
-                self._raised(target)
+                self._jump_to_handler(handler)
             except Unreachable as end:
                 return end
-        self.write(f"return {self.code(kind)}")
+        self.write(f"return {self.trap_code(kind)}")
         return Unreachable()
 
-    def _catcher(self, error: str) -> ExceptTarget | None:
-        """The handler of the user's that catches an exception; None where there is none, or it is not known."""
-        if not error or self.quiet:
+    def _handler_of(self, error: str) -> ExceptTarget | None:
+        """Return the user's handler that catches an exception; None where there is none, or it is not known."""
+        if not error or self.stdlib_depth:
             return None
         raised = getattr(builtins, error)
-        for catch in reversed(self.tries):
-            if catch.error is None:
+        for handler in reversed(self.except_targets):
+            if handler.error is None:
                 return None
-            if issubclass(raised, catch.error):
-                return catch
+            if issubclass(raised, handler.error):
+                return handler
         return None
 
-    def _raised(self, catch: ExceptTarget) -> None:
+    def _jump_to_handler(self, handler: ExceptTarget) -> None:
         """Jump to a handler; the calls that are left on the way lose their names."""
-        alive = {0, *self.active[: catch.depth]}
-        for key in [key for key in self.s.vars if key[0] > 0 and key[0] not in alive]:
-            del self.s.vars[key]
-        raise self.leave(catch.target)
+        alive = {0, *self.active_frames[: handler.depth]}
+        for key in [key for key in self.state.variables if key[0] > 0 and key[0] not in alive]:
+            del self.state.variables[key]
+        raise self.leave(handler.target)
 
     # -- branches
 
-    def block(self, action: Callable[[], object]) -> tuple[ProgramState | None, Buffer]:
-        """Run an action on a copy of the state and into a buffer of its own; None where its end is not reached."""
-        saved = self.s, self.b
-        self.s, self.b = self.s.clone(), []
+    def translate_block(self, action: Callable[[], object]) -> tuple[ProgramState | None, Buffer]:
+        """Run an action on a copy of the state, into a new buffer.
+
+        Returns:
+            The state at its end, None where that is never reached, and the buffer.
+        """
+        saved = self.state, self.buffer
+        self.state, self.buffer = self.state.clone(), []
         try:
             action()
-            return self.s, self.b
+            return self.state, self.buffer
         except Unreachable:
-            return None, self.b
+            return None, self.buffer
+        except UnsupportedFunction:
+            raise
         except CannotCompile as error:
-            if isinstance(error, UnsupportedFunction):
-                raise
             line, self.line = self.line, error.line or self.line
-            try:
-                raise self.trap(error.reason, UNCOVERED)
-            except Unreachable:
-                return None, self.b
-            finally:
-                self.line = line
+            self.trap(error.reason, UNCOVERED)
+            self.line = line
+            return None, self.buffer
         finally:
-            self.s, self.b = saved
+            self.state, self.buffer = saved
 
     def branch(self, test: str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
-        """Write an `if` and go on with what both ways have in common."""
-        one = self.block(then)
-        two = self.block(orelse or (lambda: None))
-        line = ("if", test, one[1], two[1])
-        ends = [(state, buffer) for state, buffer in (one, two) if state is not None]
-        merged = self._merged(ends) if ends else None
-        self.b.append(line)
+        """Write an `if` and continue with the joined state of both branches.
+
+        Args:
+            test: Condition, as code.
+            then: Translates the first branch.
+            orelse: Translates the second branch; empty by default.
+
+        Raises:
+            Unreachable: Neither branch reaches its end.
+        """
+        branches = [self.translate_block(then), self.translate_block(orelse or (lambda: None))]
+        ends = [(state, buffer) for state, buffer in branches if state is not None]
+        merged = self._join_ends(ends) if ends else None
+        self.buffer.append(("if", test, branches[0][1], branches[1][1]))
         if merged is None:
             raise Unreachable
-        self.s = merged
+        self.state = merged
 
     def choose(self, test: str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
-        """The value of one of two expressions, by a test."""
-        key = (0, f"${self.name()}")
+        """Return the value of one of two expressions, by a test."""
+        # A hidden variable carries the value through the join.
+        key = (0, f"${self.new_name()}")
 
-        def put(action: Callable[[], Value]) -> Callable[[], None]:
-            def run() -> None:
-                value = action()
-                self.s.vars[key] = value
+        def assign(action: Callable[[], Value]) -> None:
+            value = action()
+            self.state.variables[key] = value
 
-            return run
+        self.branch(test, lambda: assign(then), lambda: assign(orelse))
+        return self.state.variables.pop(key)
 
-        self.branch(test, put(then), put(orelse))
-        return self.s.vars.pop(key)
-
-    def _merged(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
+    def _join_ends(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
         if len(ends) == 1:
             return ends[0][0]
         slots: list[tuple[ProgramState, Buffer]] = []
@@ -233,90 +256,95 @@ class Context(Emitter):
     def loop(self, body: Callable[[BlockExits], object], drop: set[VariableKey] | None = None) -> None:
         """Write a `while True`; the body calls `leave` to end it.
 
-        The body is translated again until the state at its head no longer changes.
+        The body is translated again until the state at the loop's head no longer changes; see `joins`.
 
         Args:
-            drop: names whose value at the head is never read.
+            body: Translates one round.
+            drop: Names whose value at the head is never read.
         """
-        entry = self.s
+        entry = self.state
         head = entry.clone()
         for key in drop or ():
-            head.vars.pop(key, None)
-        kept = self.b
-        own = LoopVariables()
+            head.variables.pop(key, None)
+        loop_variables = LoopVariables()
         for _ in range(PASSES_MAX):
-            jumps = BlockExits()
-            buffer = self._inside(jumps, head, body)
+            exits = BlockExits()
+            buffer = self._translate_inside(exits, head, body)
             slot: Buffer = []
-            joiner = Joiner(self, [(entry, slot), *jumps.backs], head=head, own=own, drop=drop)
-            new = joiner.run()
+            paths = [(entry, slot), *exits.back_edges]
+            joiner = Joiner(self, paths, head=head, loop_variables=loop_variables, drop=drop)
+            joined = joiner.run()
+            # Invariant: `buffer` was written for `head`, so both are right once the join gives `head` again.
             if not joiner.changed:
                 break
-            head = new
+            head = joined
         else:
             raise UnsupportedFunction("the types in a loop do not settle", self.line)
-        kept.append(slot)
-        self._close(jumps, buffer, kept)
+        self.buffer.append(slot)
+        self._close(exits, buffer)
 
-    def once(self, body: Callable[[BlockExits], object]) -> None:
-        """Write a block that `leave` can end early."""
-        jumps = BlockExits()
-        kept, entry = self.b, self.s
-        buffer = self._inside(jumps, entry, body, once=True)
-        self._close(jumps, buffer, kept)
+    def breakable(self, body: Callable[[BlockExits], object]) -> None:
+        """Write a block that `leave` can end early: a `while True` that ends in `break`."""
+        exits = BlockExits()
+        buffer = self._translate_inside(exits, self.state, body, once=True)
+        self._close(exits, buffer)
 
-    def _inside(
-        self, jumps: BlockExits, head: ProgramState, body: Callable[[BlockExits], object], once: bool = False
+    def _translate_inside(
+        self, exits: BlockExits, head: ProgramState, body: Callable[[BlockExits], object], once: bool = False
     ) -> Buffer:
-        saved = self.s, self.b
-        self.jumps.append(jumps)
-        self.s, self.b = head.clone(), []
-        buffer = self.b
+        saved = self.state, self.buffer
+        self.open_blocks.append(exits)
+        self.state, self.buffer = head.clone(), []
+        buffer = self.buffer
         try:
-            body(jumps)
+            body(exits)
             slot: Buffer = []
             buffer.append(slot)
             if once:
                 buffer.append("break")
-            (jumps.exits if once else jumps.backs).append((self.s, slot))
+            (exits.exits if once else exits.back_edges).append((self.state, slot))
         except Unreachable:
             pass
         finally:
-            self.jumps.pop()
-            self.s, self.b = saved
+            self.open_blocks.pop()
+            self.state, self.buffer = saved
         return buffer
 
-    def _close(self, jumps: BlockExits, buffer: Buffer, kept: Buffer) -> None:
-        for flag in dict.fromkeys(flag for flag, _, _ in jumps.pending):
-            kept.append(f"{flag} = False")
-        kept.append(("while", "True", buffer))
-        outer = self.jumps[-1] if self.jumps else None
-        for flag, target, word in jumps.pending:
-            kept.append(f"if {flag}: {word if outer is target else 'break'}")
+    def _close(self, exits: BlockExits, buffer: Buffer) -> None:
+        """Write a finished loop or block, and pass on the jumps that only crossed it."""
+        self.buffer.extend(f"{flag} = False" for flag in dict.fromkeys(flag for flag, _, _ in exits.pending))
+        self.buffer.append(("while", "True", buffer))
+        outer = self.open_blocks[-1] if self.open_blocks else None
+        for flag, target, keyword in exits.pending:
+            self.buffer.append(f"if {flag}: {keyword if outer is target else 'break'}")
             if outer is not target and outer is not None:
-                outer.pending.append((flag, target, word))
-        if not jumps.exits:
+                outer.pending.append((flag, target, keyword))
+        if not exits.exits:
             raise Unreachable
-        if len(jumps.exits) == 1:
-            self.s = jumps.exits[0][0]
-        else:
-            self.s = Joiner(self, jumps.exits).run()
+        self.state = exits.exits[0][0] if len(exits.exits) == 1 else Joiner(self, exits.exits).run()
 
-    def leave(self, target: BlockExits, word: str = "break") -> Unreachable:
-        """Jump out of a loop or block, or (`continue`) to a loop's head; raise what is returned."""
+    def leave(self, target: BlockExits, keyword: str = "break") -> Unreachable:
+        """Jump to the end of a loop or block, or to a loop's head; the caller raises what is returned.
+
+        Python's `break` leaves one loop only. A jump across several sets a flag and breaks out of the innermost; each
+        block on the way tests the flag behind its end and breaks too.
+
+        Args:
+            target: The loop or block.
+            keyword: `break`, or `continue` for the head.
+        """
         slot: Buffer = []
-        self.b.append(slot)
-        (target.exits if word == "break" else target.backs).append((self.s, slot))
-        inner = self.jumps[-1]
+        self.buffer.append(slot)
+        (target.exits if keyword == "break" else target.back_edges).append((self.state, slot))
+        inner = self.open_blocks[-1]
         if inner is target:
-            self.b.append(word)
+            self.buffer.append(keyword)
         else:
-            flag = self.name("leave")
-            self.b.append(f"{flag} = True")
-            self.b.append("break")
-            inner.pending.append((flag, target, word))
+            flag = self.new_name("leave")
+            self.buffer += [f"{flag} = True", "break"]
+            inner.pending.append((flag, target, keyword))
         return Unreachable()
 
 
 HandlerTable = dict[type[ast.AST], Callable[[Context, Any], Any]]
-"""What translates each kind of expression or statement."""
+"""The function that translates each kind of expression or statement."""

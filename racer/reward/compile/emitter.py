@@ -1,19 +1,8 @@
-"""What lies before the translator: the code written so far, names, objects and memory.
+"""The code that is being written, and what lies before it: names, objects, memory, and the position in the program.
 
-lines      lines of written code
-desk       all of it
-names      which variable a name means
-elements   values as elements of lists
-
-Lines of written code, while they are put together.
-
-The translator's desk: the code written so far, the state at this point, names, objects and memory.
-
-Which variable a name means, and how long its value is needed, as Python's scoping rules say.
-
-Values as elements of lists: their shape, their numbers, and the code that copies them.
-
-What a join writes at the end of each way that leads to it: assignments and copies, as if made at once.
+`Emitter` is the part of the translator's `Context` that writes lines. Below it are the rules for names (which variable
+a name means, and how long its value is needed), values as elements of lists, and `JoinInputs`, which collects what a
+join writes at the end of each path that leads to it.
 """
 
 from __future__ import annotations
@@ -24,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from racer.reward.compile.errors import KINDS, UNCOVERED, CannotCompile, UnsupportedFunction
-from racer.reward.compile.module_env import CallFrame, ModuleEnv
+from racer.reward.compile.module_env import CallFrame, ModuleEnv, Position
 from racer.reward.compile.stdlib import STDLIB_FRAME
 from racer.reward.compile.values import (
+    MODULE_OBJECTS_MAX,
     ArraySequence,
     Constant,
     Content,
@@ -34,7 +24,6 @@ from racer.reward.compile.values import (
     NumberShape,
     ObjectRef,
     ProgramState,
-    RecordShape,
     Scalar,
     Shape,
     TupleValue,
@@ -43,16 +32,19 @@ from racer.reward.compile.values import (
     as_kind,
     kind_of,
     leaf_kinds,
+    record_shape,
     shape_width,
 )
 
 Buffer = list[Any]
-"""Lines of code; a list inside is a slot that is filled later, a tuple is a compound statement."""
+"""Lines of code. A list inside is a slot that is filled later; a tuple is an `if` or a `while` with its buffers."""
 ATOM = re.compile(r"[A-Za-z_]\w*\Z|-?[\d.]+(e[+-]?\d+)?\Z")
+"""Code that can be repeated at no cost: a name or a number."""
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def flatten_lines(buffer: Buffer, indent: int = 1) -> list[str]:
-    """The lines of a buffer."""
+    """Return the lines of a buffer, indented."""
     pad = "    " * indent
     lines: list[str] = []
     for item in buffer:
@@ -65,100 +57,113 @@ def flatten_lines(buffer: Buffer, indent: int = 1) -> list[str]:
             lines.extend(flatten_lines(item[2], indent + 1) or [pad + "    pass"])
         else:
             then, orelse = flatten_lines(item[2], indent + 1), flatten_lines(item[3], indent + 1)
-            if not then and not orelse:
-                continue
             if then:
-                lines.append(f"{pad}if {item[1]}:")
-                lines.extend(then)
+                lines += [f"{pad}if {item[1]}:", *then]
                 if orelse:
-                    lines.append(f"{pad}else:")
-            else:
-                lines.append(f"{pad}if not ({item[1]}):")
-            lines.extend(orelse)
+                    lines += [f"{pad}else:", *orelse]
+            elif orelse:
+                lines += [f"{pad}if not ({item[1]}):", *orelse]
     return lines
 
 
+# All passes over loops write lines; nested loops whose types settle slowly multiply them.
 LINES_MAX = 30_000
-"""Lines written in all passes, after which the translation is given up."""
+# A list that grows: a centre line of 250 points may be drawn sixty times finer.
 LIST_CAPACITY = 16_384
-"""Elements of a list that grows: a centre line of 250 points may be drawn sixty times finer."""
+# A list that grows and is kept between calls: each car has it in its state row.
 STATE_CAPACITY = 128
-"""Elements of a list that grows and is kept between calls."""
+# Numbers (8 B each) in the memory of a call, and in the lists of a car's state.
 MEMORY_MAX, STATE_MAX = 4_000_000, 4096
-"""Numbers in the memory of a call, and in the lists of a car's state."""
+# Numbers in the table.
 TABLE_MAX = 2_000_000
-"""Numbers in the table."""
 
 
 class Emitter:
-    """What all parts of the translator share; `Context` adds branches, loops and traps.
+    """The state of the translation that all its parts share; `Context` adds branches, loops and traps.
+
+    Args:
+        module_env: The module as it was loaded.
 
     Attributes:
-        world: the module as it was loaded.
-        s: state at this point.
-        b: where code is written.
-        node: of the user's code that is being translated.
-        line: of the user's file, for traps.
-        path: call sites that lead here; names what is made here in a way that a second pass repeats.
-        join_vars: variables that joins have made.
-        held: objects that are kept though no name refers to them.
-        current: number of the frame of the call that is being translated.
-        frames: scope and parent of each frame.
-        places: where in its function each frame is.
-        memory, state_memory: numbers that lists take so far.
+        state: Names and objects at this point of the program.
+        buffer: Lines are written here.
+        node: Syntax of the user's program that is being translated.
+        line: Line of the user's file, for traps.
+        path: Call sites that lead here. Regions and frames are keyed by it, so that a second pass gets the same ones.
+        join_vars: Variables that joins have made.
+        pinned: Objects that are kept though no name refers to them.
+        table: Numbers of all tables.
+        tables: Start in the table of each constant sequence that was added to it.
+        current_frame: Number of the frame of the call that is being translated.
+        frames: Scope and parent of each frame.
+        positions: Position in its function that each frame has reached.
+        memory: Numbers of the memory of a call that are in use.
+        state_memory: Numbers of a car's state row that lists use.
     """
 
-    def __init__(self, world: ModuleEnv) -> None:
-        self.world = world
-        self.s = ProgramState()
-        self.b: Buffer = []
+    def __init__(self, module_env: ModuleEnv) -> None:
+        self.module_env = module_env
+        self.state = ProgramState()
+        self.buffer: Buffer = []
         self.node: ast.AST | None = None
         self.line = 0
         self.path: tuple[Any, ...] = ()
         self.join_vars: set[str] = set()
-        self.held: set[int] = set()
-        self.table = world.table
+        self.pinned: set[int] = set()
+        self.table = module_env.table
         self.tables: dict[Any, int] = {}
-        self.current = 0
+        self.current_frame = 0
         self.frames: dict[int, CallFrame] = {}
-        self.places: dict[int, tuple[int, int]] = {}
+        self.positions: dict[int, Position] = {}
         self.memory = 0
         self.state_memory = 0
-        self._names = 0
-        self._ids = 1_000_000
-        self._lines = 0
+        self._name_count = 0
+        self._last_id = MODULE_OBJECTS_MAX
+        self._line_count = 0
         self._frames: dict[tuple[Any, ...], int] = {}
         self._regions: dict[tuple[Any, ...], int] = {}
 
     # -- names, objects and memory
 
-    def name(self, hint: str = "t") -> str:
-        """A new variable of the written code."""
-        self._names += 1
+    def new_name(self, hint: str = "t") -> str:
+        """Return the name of a new variable of the written code; `hint` is what it begins with."""
+        self._name_count += 1
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
-        return f"{clean}_{self._names}"
+        return f"{clean}_{self._name_count}"
 
     def site(self) -> int:
-        """The place in the user's code that is being translated."""
+        """Return the identity of the syntax that is being translated."""
         return id(self.node)
 
-    def frame(self, path: tuple[Any, ...]) -> int:
-        """The number of the frame of the call that a path leads to."""
+    def frame_number(self, path: tuple[Any, ...]) -> int:
+        """Return the number of the frame of the call that a path leads to."""
         return self._frames.setdefault(path, len(self._frames) + 1)
 
-    def new(self, content: Content) -> ObjectRef:
-        """A new object."""
-        self._ids += 1
-        self.s.heap[self._ids] = content
-        return ObjectRef(self._ids)
+    def new_object(self, content: Content) -> ObjectRef:
+        """Make an object."""
+        id = self.new_object_id()
+        self.state.heap[id] = content
+        return ObjectRef(id)
 
-    def new_id(self) -> int:
-        """The number of an object that a join makes."""
-        self._ids += 1
-        return self._ids
+    def new_object_id(self) -> int:
+        """Return an id that no object has."""
+        self._last_id += 1
+        return self._last_id
 
     def region(self, site: Any, numbers: int, array: str = "M") -> int:
-        """Room for numbers in the memory of a call (`M`) or in the state of a car (`S`); one for each site."""
+        """Reserve room for numbers; the same site gets the same room on every pass.
+
+        Args:
+            site: Place in the program that needs the room; `path` is added to it.
+            numbers: Count of numbers.
+            array: `M` memory of the call, or `S` state of the car.
+
+        Returns:
+            Index of the first number.
+
+        Raises:
+            UnsupportedFunction: The lists of the function need too much memory.
+        """
         key = (self.path, site, numbers, array)
         if key not in self._regions:
             if array == "M":
@@ -172,17 +177,17 @@ class Emitter:
         return self._regions[key]
 
     def lookup(self, key: VariableKey, state: ProgramState | None = None) -> Value:
-        """The value of a name, from the state or from the module as it was loaded."""
-        found = (state or self.s).vars.get(key)
-        return self.world.variable(key) if found is None else found
+        """Return the value of a name, from a state (this one by default) or from the module as it was loaded."""
+        value = (state or self.state).variables.get(key)
+        return self.module_env.variable(key) if value is None else value
 
     def content(self, id: int, state: ProgramState | None = None) -> Content:
-        """The contents of an object, from the state or from the module as it was loaded."""
-        found = (state or self.s).heap.get(id)
-        return self.world.content(id) if found is None else found
+        """Return the contents of an object, from a state or from the module as it was loaded."""
+        content = (state or self.state).heap.get(id)
+        return self.module_env.content(id) if content is None else content
 
-    def put_table(self, numbers: list[float]) -> int:
-        """Append numbers to the table; where they start."""
+    def add_table(self, numbers: list[float]) -> int:
+        """Append numbers to the table and return the index of the first."""
         first = len(self.table)
         if first + len(numbers) > TABLE_MAX:
             raise UnsupportedFunction("its tables are too large", self.line)
@@ -193,213 +198,206 @@ class Emitter:
 
     def write(self, line: str) -> None:
         """Write a line."""
-        self._lines += 1
-        if self._lines > LINES_MAX:
+        self._line_count += 1
+        if self._line_count > LINES_MAX:
             raise UnsupportedFunction("it is too large to compile", self.line)
-        self.b.append(line)
+        self.buffer.append(line)
 
     def temp(self, expr: str, hint: str = "t") -> str:
-        """Name an expression's value."""
-        name = self.name(hint)
+        """Assign an expression to a new variable and return its name."""
+        name = self.new_name(hint)
         self.write(f"{name} = {expr}")
         return name
 
     def atom(self, value: Scalar, hint: str = "t") -> Scalar:
-        """The same number under a name, so that using it twice does not compute it twice."""
+        """Return the same number as a name, so that using it twice does not compute it twice."""
         if ATOM.match(value.expr):
             return value
         return Scalar(value.kind, self.temp(value.expr, hint), value.numpy, value.bound)
 
     def address(self, seq: ArraySequence, index: str) -> str:
-        """Where element `index` of a sequence starts."""
+        """Return the code of the index in its array at which element `index` of a sequence starts."""
         step = index if seq.stride == 1 else f"{seq.stride} * {index}"
         return step if seq.offset == "0" else f"{seq.offset} + {step}"
 
-    def code(self, kind: int) -> str:
-        """The code of a trap at this line."""
+    def trap_code(self, kind: int) -> str:
+        """Return the code of a trap at this line."""
         return str(self.line * KINDS + kind)
 
-    def cannot(self, reason: str) -> CannotCompile:
-        """What to raise where something is not covered."""
+    def unsupported(self, reason: str) -> CannotCompile:
+        """Return the exception for what the translator does not cover here."""
         return CannotCompile(reason, self.line)
 
 
-def resolve_name(desk: Emitter, name: str, store: bool = False) -> VariableKey | None:
-    """The variable that a name means here."""
-    number = desk.current
-    first = True
+def resolve_name(emitter: Emitter, name: str) -> VariableKey:
+    """Return the variable that a name means in the current frame, by Python's scoping rules."""
+    number = emitter.current_frame
+    # Names of a class body are visible in the body itself and in its comprehensions, not in its methods.
+    in_body = True
     while number != 0:
         if number == STDLIB_FRAME:
             return (number, name)
         if number < 0:
-            if name in desk.world.cells[number][0]:
-                return (number, name)
+            return (number, name) if name in emitter.module_env.cells[number][0] else (0, name)
+        frame = emitter.frames[number]
+        if name in frame.scope.global_names:
             return (0, name)
-        frame = desk.frames[number]
-        scope = frame.scope
-        if name in scope.shared:
-            return (0, name)
-        if name in scope.own and (first or not frame.is_class):
+        if name in frame.scope.local_names and (in_body or not frame.is_class):
             return (number, name)
-        first = first and frame.is_comprehension
+        in_body = in_body and frame.is_comprehension
         number = frame.parent
     return (0, name)
 
 
-def is_live(desk: Emitter, key: VariableKey) -> bool:
-    """Whether a name's value may still be read after this point."""
+def is_live(emitter: Emitter, key: VariableKey) -> bool:
+    """Check whether a name's value may be read after this point; joins leave out the others."""
     number, name = key
-    if number <= 0 or name.startswith("$"):
-        return True
-    frame = desk.frames.get(number)
-    if frame is None:
+    frame = emitter.frames.get(number)
+    if number <= 0 or name.startswith("$") or frame is None:
         return True
     scope = frame.scope
-    if name in scope.captured or name not in scope.own or frame.is_comprehension or frame.is_class:
+    if name in scope.captured or name not in scope.local_names or frame.is_comprehension or frame.is_class:
         return True
-    places = scope.loads.get(name)
-    if not places:
+    loads = scope.loads.get(name)
+    if not loads:
         return False
-    here = desk.places.get(number)
-    if here is None:
+    position = emitter.positions.get(number)
+    if position is None:
         return True
-    end = here
-    for first, last in scope.loops:
-        if first <= here <= last:
-            end = min(end, first)
-            break
-    return any(place >= end for place in places)
+    # Inside a loop the next round reads what lies before this point, too: count from the start of the outermost loop.
+    start = next((first for first, last in scope.loops if first <= position <= last), position)
+    return any(load >= start for load in loads)
 
 
-def shape_of(value: Value, desk: Emitter, state: ProgramState | None = None) -> Shape | None:
-    """The shape of a value as an element of a list; None where it has none."""
+def shape_of(value: Value, emitter: Emitter, state: ProgramState | None = None) -> Shape | None:
+    """Return the shape of a value as an element of a list; None where it cannot lie in an array."""
     kind = kind_of(value)
     if kind is not None:
         return NumberShape(*kind)
-    if isinstance(value, TupleValue):
-        return _record_shape(value.type, value.items, desk, state)
+    sequence: Value | Content = value
     if isinstance(value, ObjectRef):
-        content = desk.content(value.id, state)
-        if isinstance(content, FixedSequence):
-            return _record_shape(content.type, content.items, desk, state)
-    return None
-
-
-def _record_shape(type: str, items: tuple[Value, ...], desk: Emitter, state: ProgramState | None) -> Shape | None:
-    shapes = [shape_of(item, desk, state) for item in items]
-    if not shapes or any(s is None for s in shapes):
+        sequence = emitter.content(value.id, state)
+    if not isinstance(sequence, (TupleValue, FixedSequence)) or not sequence.items:
         return None
-    return RecordShape(type, tuple(s for s in shapes if s is not None))
+    return record_shape(sequence.type, [shape_of(item, emitter, state) for item in sequence.items])
 
 
-def leaf_values(value: Value, desk: Emitter, state: ProgramState | None = None) -> list[Value]:
-    """The numbers of an element."""
-    if isinstance(value, TupleValue):
-        return [leaf for item in value.items for leaf in leaf_values(item, desk, state)]
+def leaf_values(value: Value, emitter: Emitter, state: ProgramState | None = None) -> list[Value]:
+    """Return the numbers of an element."""
     if isinstance(value, ObjectRef):
-        content = desk.content(value.id, state)
+        content = emitter.content(value.id, state)
         assert isinstance(content, FixedSequence)
-        return [leaf for item in content.items for leaf in leaf_values(item, desk, state)]
+        value = TupleValue(content.items)
+    if isinstance(value, TupleValue):
+        return [leaf for item in value.items for leaf in leaf_values(item, emitter, state)]
     return [value]
 
 
-def copy_elements(desk: Emitter, content: Content, seq: ArraySequence, state: ProgramState) -> None:
-    """Write code that copies a sequence's elements to the beginning of a region."""
+def copy_elements(emitter: Emitter, content: Content, seq: ArraySequence, state: ProgramState) -> None:
+    """Write code that copies a sequence's elements to the beginning of a region.
+
+    Args:
+        emitter: Writes the code.
+        content: The sequence.
+        seq: The region, as a sequence.
+        state: State in which the contents of the elements are read.
+    """
     size = shape_width(seq.shape)
-    kinds = leaf_kinds(seq.shape)
     if isinstance(content, FixedSequence):
         if len(content.items) > seq.capacity:
-            raise CannotCompile("a list is too long", desk.line)
+            raise emitter.unsupported("a list is too long")
         base = int(seq.offset)
         for k, item in enumerate(content.items):
-            for j, (leaf, _) in enumerate(zip(leaf_values(item, desk, state), kinds, strict=True)):
-                desk.write(f"{seq.array}[{base + k * size + j}] = {as_kind(leaf, 'f')}")
+            for j, (leaf, _) in enumerate(zip(leaf_values(item, emitter, state), leaf_kinds(seq.shape), strict=True)):
+                emitter.write(f"{seq.array}[{base + k * size + j}] = {as_kind(leaf, 'f')}")
         return
     assert isinstance(content, ArraySequence)
     length = as_kind(content.length, "i")
     if not isinstance(content.length, Constant):
-        desk.write(f"if {length} > {seq.capacity}: return {desk.code(UNCOVERED)}")
+        emitter.write(f"if {length} > {seq.capacity}: return {emitter.trap_code(UNCOVERED)}")
     elif content.length.value > seq.capacity:
-        raise CannotCompile("a list is too long", desk.line)
-    index = desk.name("j")
-    desk.write(f"{index} = 0")
+        raise emitter.unsupported("a list is too long")
+    index = emitter.new_name("j")
+    emitter.write(f"{index} = 0")
     body: Buffer = [f"if {index} >= {length}: break"]
     for j in range(size):
-        source = f"{content.array}[{desk.address(content, index)} + {j}]"
+        source = f"{content.array}[{emitter.address(content, index)} + {j}]"
         body.append(f"{seq.array}[{seq.offset} + {size} * {index} + {j}] = {source}")
     body.append(f"{index} += 1")
-    desk.b.append(("while", "True", body))
-
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
+    emitter.buffer.append(("while", "True", body))
 
 
 @dataclass
 class LoopVariables:
-    """What the joins of one loop's head have made."""
+    """Names and object ids that the joins of one loop's head have made, over all passes."""
 
     names: set[str] = field(default_factory=set)
     ids: set[int] = field(default_factory=set)
 
 
 class JoinInputs:
-    """The ways that meet in a join, and what is to be written at the end of each.
+    """The paths that meet in a join, and the code that is written at the end of each.
 
     Args:
-        inputs: the state at the end of each way, and the slot where code can be added there.
-        own: names and objects that earlier passes of the same loop made.
+        emitter: Writes the code.
+        inputs: State at the end of each path, and the slot where code can be added there.
+        loop_variables: Names and objects that earlier passes of the same loop made.
 
     Attributes:
-        states: the state at the end of each way.
+        states: State at the end of each path.
     """
 
-    def __init__(self, desk: Emitter, inputs: list[tuple[ProgramState, Buffer]], own: LoopVariables) -> None:
-        self.desk = desk
-        self.own = own
+    def __init__(
+        self, emitter: Emitter, inputs: list[tuple[ProgramState, Buffer]], loop_variables: LoopVariables
+    ) -> None:
+        self.emitter = emitter
+        self.loop_variables = loop_variables
         self.states = [state for state, _ in inputs]
         self._slots = [slot for _, slot in inputs]
         self._assigns: list[list[tuple[str, str]]] = [[] for _ in inputs]
         self._copies: list[list[tuple[Content, ArraySequence]]] = [[] for _ in inputs]
 
-    def fresh(self, hint: str) -> str:
-        """A new variable that the join gives a value on every way."""
-        name = self.desk.name(hint)
-        self.desk.join_vars.add(name)
-        self.own.names.add(name)
+    def new_variable(self, hint: str) -> str:
+        """Return a new variable, to which the join assigns a value on every path."""
+        name = self.emitter.new_name(hint)
+        self.emitter.join_vars.add(name)
+        self.loop_variables.names.add(name)
         return name
 
     def assign(self, index: int, name: str, expr: str) -> None:
-        """On way `index`: `name = expr`."""
+        """On path `index`: `name = expr`."""
         if name != expr:
             self._assigns[index].append((name, expr))
 
     def copy(self, index: int, content: Content, seq: ArraySequence) -> None:
-        """On way `index`: copy a sequence's elements into a region."""
+        """On path `index`: copy a sequence's elements into a region."""
         self._copies[index].append((content, seq))
 
     def write(self) -> None:
-        """Write the code of all ways."""
+        """Write the code of all paths."""
         for index, slot in enumerate(self._slots):
-            saved, self.desk.b = self.desk.b, slot
+            saved, self.emitter.buffer = self.emitter.buffer, slot
             try:
                 self._write(index)
             finally:
-                self.desk.b = saved
+                self.emitter.buffer = saved
 
     def _write(self, index: int) -> None:
-        """All at once: an expression that reads a name assigned here is computed first."""
-        desk = self.desk
+        """Write the copies and assignments of one path, which take effect all at once.
+
+        Python's `a, b = b, a` in a loop gives `a_1 = b_2` and `b_2 = a_1` here. An expression that reads a name which
+        is assigned here is therefore computed before the first assignment; lists that change places are not covered.
+        """
+        emitter = self.emitter
         targets = {(seq.array, seq.offset) for _, seq in self._copies[index]}
         for content, seq in self._copies[index]:
             if isinstance(content, ArraySequence) and (content.array, content.offset) in targets:
-                raise CannotCompile("lists change places", desk.line)
-            copy_elements(desk, content, seq, self.states[index])
+                raise emitter.unsupported("lists change places")
+            copy_elements(emitter, content, seq, self.states[index])
         names = {name for name, _ in self._assigns[index]}
-        later: list[tuple[str, str]] = []
-        for name, expr in self._assigns[index]:
-            if any(word in names for word in _WORD.findall(expr)):
-                later.append((name, desk.temp(expr)))
-            else:
-                later.append((name, expr))
-        for name, expr in later:
-            desk.write(f"{name} = {expr}")
+        ready = [
+            (name, emitter.temp(expr) if names.intersection(_WORD.findall(expr)) else expr)
+            for name, expr in self._assigns[index]
+        ]
+        for name, expr in ready:
+            emitter.write(f"{name} = {expr}")

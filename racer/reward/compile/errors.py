@@ -1,19 +1,23 @@
-"""How translating a piece of a program can end early, and how a call of a kernel can: the codes of its traps."""
+"""How translating a piece of a program ends early, and the codes of the traps of a kernel.
+
+A trap is a place where a kernel returns a code instead of a reward; plain Python then makes that one call. The code is
+`line * KINDS + kind`, with the line of the user's file and one of the kinds below.
+"""
 
 from __future__ import annotations
 
+# Python would raise; the translator does not cover it; too many loop rounds; the value is not a reward.
 RAISED, UNCOVERED, ENDLESS, NO_REWARD = 1, 2, 3, 4
-"""Kinds of traps: Python would raise; not translated; too many rounds; the value is no reward."""
+# More than there are kinds, so that a code gives its line and its kind back; 0 means that there is a reward.
 KINDS = 8
-"""The code that a kernel gives a car instead of a reward is line * KINDS + kind."""
 
 
 class CannotCompile(Exception):
     """A piece of a program that the translator does not cover.
 
     Attributes:
-        reason: in words.
-        line: of the user's file, None where it is not known.
+        reason: In words, for the user.
+        line: Line of the user's file; None where it is not known.
     """
 
     def __init__(self, reason: str, line: int | None = None) -> None:
@@ -23,8 +27,8 @@ class CannotCompile(Exception):
 
 
 class UnsupportedFunction(CannotCompile):
-    """The same for the whole function: a trap in its place would not help."""
+    """A reason to leave the whole function to plain Python: a trap in its place would not help."""
 
 
 class Unreachable(Exception):
-    """What follows in this block never runs: it returned, left its loop, or met a trap."""
+    """The rest of this block never runs: the program returned, left its loop, or met a trap."""

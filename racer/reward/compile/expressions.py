@@ -1,26 +1,15 @@
-"""What each kind of expression means; calls are in `calls`, comprehensions among the statements.
+"""Translates each kind of expression; calls are in `calls`, comprehensions in `statements`.
 
-names         constants, names, attributes, lambdas
-operators     `+`, `and`, `not`, `a if b else c`
-comparisons   `<`, chained ones too
-displays      lists, tuples, sets, dicts and f-strings as they are written out
-subscripts    `a[b]`
-
-Constants, names, attributes, calls and lambdas.
-
-Operators, `and`, `or`, `not`, and the conditional expression.
-
-Comparisons, chained ones too.
-
-Lists, tuples, sets, dicts and f-strings as they are written out.
-
-`a[b]`: items, keys, slices and columns.
+A handler takes the context and a node of the user's syntax tree and returns the value of the expression: a constant
+where it is known now, else a number with its Python expression, an object, or one of the other values of `values`.
+Code that the value needs is written on the way. `HANDLERS` is the table of all kinds.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import operator
 
 from racer.reward.compile import object_ops
 from racer.reward.compile.arithmetic import SYMBOLS, array_op, binary_op, unary_op
@@ -63,20 +52,27 @@ from racer.reward.compile.values import (
 )
 
 
+def as_atom(context: Context, value: Value, hint: str = "t") -> Value:
+    """Return a number under a name, so that using it twice computes it once; other values stay as they are."""
+    return context.atom(value, hint) if isinstance(value, Scalar) else value
+
+
 def _constant(context: Context, node: ast.Constant) -> Value:
     if node.value is None or isinstance(node.value, (bool, int, float, str)):
+        # The kernel holds a whole number as int64 or float64; only below 2**53 do both hold it exactly.
         if type(node.value) is int and abs(node.value) >= 2**53:
-            raise context.cannot("a whole number beyond 2**53")
+            raise context.unsupported("a whole number beyond 2**53")
         return Constant(node.value)
-    raise context.cannot(f"a constant of type {type(node.value).__name__}")
+    raise context.unsupported(f"a constant of type {type(node.value).__name__}")
 
 
 def _name(context: Context, node: ast.Name) -> Value:
     key = resolve_name(context, node.id)
-    assert key is not None
     value = context.lookup(key)
+    # A name that no scope and no global binds is a builtin, as in Python.
     if value == UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
-        return context.world.value(getattr(builtins, node.id), ())
+        return context.module_env.value(getattr(builtins, node.id), ())
+    # Frames from 1 on are calls: their names are local.
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
     if value == UNBOUND:
         raise context.trap(f"the name `{node.id}` has no value", error=error)
@@ -84,6 +80,7 @@ def _name(context: Context, node: ast.Name) -> Value:
 
 
 def _attribute(context: Context, node: ast.Attribute) -> Value:
+    # `super()` is not a value that can be passed on: only `super().name` is covered.
     called = node.value
     if isinstance(called, ast.Call) and context.evaluate(called.func) == Builtin("builtins.super"):
         return _inherited(context, node.attr)
@@ -91,126 +88,124 @@ def _attribute(context: Context, node: ast.Attribute) -> Value:
 
 
 def _inherited(context: Context, name: str) -> Value:
-    """`super().name`, inside a method, which is found again in the class of its first argument."""
-    method = context.stack[-1] if context.stack else None
+    """Return `super().name` inside a method.
+
+    Starts at the class of the method's first argument, climbs to the class that holds the method, and looks the name
+    up in the base of that class.
+    """
+    method = context.call_stack[-1] if context.call_stack else None
     if not isinstance(method, ast.FunctionDef) or not method.args.args:
-        raise context.cannot("`super` in this place")
-    receiver = context.lookup((context.current, method.args.args[0].arg))
+        raise context.unsupported("`super` in this place")
+    receiver = context.lookup((context.current_frame, method.args.args[0].arg))
     content = context.content(receiver.id) if isinstance(receiver, ObjectRef) else None
     cls = content.cls if isinstance(content, ObjectFields) else None
-    while isinstance(cls, ObjectRef) and isinstance(held := context.content(cls.id), ObjectFields):
-        own = [value for _, value in held.items if isinstance(value, UserFunction) and value.node is method]
-        base = held.bases[0] if len(held.bases) == 1 else None
-        if own and base is not None:
-            found = object_ops.class_member(context, base, name)
-            if isinstance(found, UserFunction):
-                return BoundMethod(found, receiver)
+    # One base for each class: with several, `super` depends on the order of the whole family.
+    while isinstance(cls, ObjectRef) and isinstance(members := context.content(cls.id), ObjectFields):
+        base = members.bases[0] if len(members.bases) == 1 else None
+        holds_method = any(isinstance(value, UserFunction) and value.node is method for _, value in members.items)
+        if holds_method and base is not None:
+            inherited = object_ops.class_member(context, base, name)
+            if isinstance(inherited, UserFunction):
+                return BoundMethod(inherited, receiver)
             break
         cls = base
-    raise context.cannot("`super` in this place")
-
-
-def _call(context: Context, node: ast.Call) -> Value:
-    return context.call(node)
-
-
-def _lambda(context: Context, node: ast.Lambda) -> Value:
-    return object_ops.function_value(context, node)
+    raise context.unsupported("`super` in this place")
 
 
 def _walrus(context: Context, node: ast.NamedExpr) -> Value:
-    value = context.evaluate(node.value)
-    value = context.atom(value, node.target.id) if isinstance(value, Scalar) else value
-    key = resolve_name(context, node.target.id, store=True)
-    assert key is not None
-    context.s.vars[key] = value
+    value = as_atom(context, context.evaluate(node.value), node.target.id)
+    key = resolve_name(context, node.target.id)
+    context.state.variables[key] = value
     return value
 
 
-NAME_HANDLERS: HandlerTable = {
-    ast.Constant: _constant,
-    ast.Name: _name,
-    ast.Attribute: _attribute,
-    ast.Call: _call,
-    ast.Lambda: _lambda,
-    ast.NamedExpr: _walrus,
-}
-
-
 def _binop(context: Context, node: ast.BinOp) -> Value:
-    one = context.evaluate(node.left)
-    two = context.evaluate(node.right)
-    return binary_operation(context, type(node.op).__name__, one, two)
+    left = context.evaluate(node.left)
+    right = context.evaluate(node.right)
+    return binary_operation(context, type(node.op).__name__, left, right)
 
 
-def binary_operation(context: Context, name: str, one: Value, two: Value) -> Value:
-    """A binary operator on any values."""
+def binary_operation(context: Context, name: str, left: Value, right: Value) -> Value:
+    """Translate a binary operator on any values.
+
+    Args:
+        context: the translator.
+        name: name of the operator's class in `ast`.
+        left: left operand.
+        right: right operand.
+    """
     if name not in SYMBOLS:
-        raise context.cannot(f"the operator {name}")
+        raise context.unsupported(f"the operator {name}")
     symbol = SYMBOLS[name]
-    if symbol in "+*%" and (is_text(one) or is_text(two)):
-        return join_text(context, symbol, one, two)
-    one, two = require_value(context, one), require_value(context, two)
-    types = type_of(context, one), type_of(context, two)
+    # Text first: the kernel holds no strings, so they have separate rules.
+    if symbol in "+*%" and (is_text(left) or is_text(right)):
+        return join_text(context, symbol, left, right)
+    left, right = require_value(context, left), require_value(context, right)
+    types = type_of(context, left), type_of(context, right)
     if "ndarray" in types:
-        return array_op(context, symbol, one, two)
+        return array_op(context, symbol, left, right)
     if types == ("set", "set"):
-        return _set_operation(context, symbol, one, two)
+        return _set_operation(context, symbol, left, right)
+    # The type of a number is "", so `any` means that a sequence is involved.
     if any(types) and symbol == "+" and types[0] == types[1]:
-        return _concatenate(context, one, two)
+        return _concatenate(context, left, right)
     if any(types) and symbol == "*" and "" in types:
-        return _repeat(context, *((one, two) if types[0] else (two, one)))
-    if isinstance(one, ObjectRef) and isinstance(context.content(one.id), ObjectFields):
-        raise context.cannot("an operator on an object")
-    return binary_op(context, symbol, one, two)
+        return _repeat(context, *((left, right) if types[0] else (right, left)))
+    if isinstance(left, ObjectRef) and isinstance(context.content(left.id), ObjectFields):
+        raise context.unsupported("an operator on an object")
+    return binary_op(context, symbol, left, right)
 
 
-def _set_operation(context: Context, symbol: str, one: Value, two: Value) -> Value:
-    """Operators on sets that are known."""
-    sides = [contents_of(context, side) for side in (one, two)]
+def _set_operation(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    """Translate an operator on two sets of constants; the result is known."""
+    sides = [contents_of(context, side) for side in (left, right)]
     keys = [
         [item.value for item in side.items if isinstance(item, Constant)]
         for side in sides
         if isinstance(side, FixedSequence) and all(isinstance(item, Constant) for item in side.items)
     ]
     if len(keys) < 2 or symbol not in "|&-^":
-        raise context.cannot("an operator on sets")
-    a, b = (dict.fromkeys(k) for k in keys)
-    made = {
+        raise context.unsupported("an operator on sets")
+    a, b = (dict.fromkeys(k) for k in keys)  # dicts keep the order, so that a second pass writes the same code
+    result = {
         "|": [*a, *(x for x in b if x not in a)],
         "&": [x for x in a if x in b],
         "-": [x for x in a if x not in b],
         "^": [*(x for x in a if x not in b), *(x for x in b if x not in a)],
     }[symbol]
-    return TupleValue(tuple(Constant(x) for x in made), "set")
+    return TupleValue(tuple(Constant(x) for x in result), "set")
 
 
-def _concatenate(context: Context, one: Value, two: Value) -> Value:
-    a, b = contents_of(context, one), contents_of(context, two)
+def _concatenate(context: Context, left: Value, right: Value) -> Value:
+    a, b = contents_of(context, left), contents_of(context, right)
     if isinstance(a, FixedSequence) and isinstance(b, FixedSequence):
         return make_sequence(context, a.type, a.items + b.items)
-    return context.routine("concatenated" if a.type == "list" else "concatenated_tuple", one, two)
+    return context.call_stdlib("concatenated" if a.type == "list" else "concatenated_tuple", left, right)
 
 
-def _repeat(context: Context, one: Value, times: Value) -> Value:
-    found = contents_of(context, one)
+_REPEATED_MAX = 64
+"""Items up to which a repeated list stays a list of single values; a longer one becomes an array."""
+
+
+def _repeat(context: Context, sequence: Value, times: Value) -> Value:
+    content = contents_of(context, sequence)
     count = as_number(context, times)
     if number_kind(count) not in "bi":
         raise context.trap("a list times a float")
     if (
-        isinstance(found, FixedSequence)
+        isinstance(content, FixedSequence)
         and isinstance(count, Constant)
-        and len(found.items) * max(0, count.value) <= 64
+        and len(content.items) * max(0, count.value) <= _REPEATED_MAX
     ):
-        return make_sequence(context, found.type, found.items * count.value)
-    return context.routine("repeated", one, count)
+        return make_sequence(context, content.type, content.items * count.value)
+    return context.call_stdlib("repeated", sequence, count)
 
 
 def _unary(context: Context, node: ast.UnaryOp) -> Value:
     value = context.evaluate(node.operand)
     if isinstance(node.op, ast.Not):
-        found = truth_of(context, value)
-        return Constant(not found) if isinstance(found, bool) else Scalar("b", f"(not {found})")
+        test = truth_of(context, value)
+        return Constant(not test) if isinstance(test, bool) else Scalar("b", f"(not {test})")
     if type_of(context, value) == "ndarray":
         return array_op(context, "*", value, Constant(-1)) if isinstance(node.op, ast.USub) else value
     return unary_op(context, {"USub": "-", "UAdd": "+", "Invert": "~"}[type(node.op).__name__], value)
@@ -219,6 +214,8 @@ def _unary(context: Context, node: ast.UnaryOp) -> Value:
 def _boolop(context: Context, node: ast.BoolOp) -> Value:
     is_and = isinstance(node.op, ast.And)
 
+    # Python evaluates an operand only where those before it leave the result open. So operand k + 1 is translated
+    # inside a branch on operand k; a test that is known now needs no branch.
     def rest(k: int) -> Value:
         value = context.evaluate(node.values[k])
         if k == len(node.values) - 1:
@@ -227,6 +224,7 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
         if isinstance(test, bool):
             return rest(k + 1) if test == is_and else value
         test = context.temp(test, "test")
+        # A bool is its own test: the result of the branch can be the name of the test.
         if isinstance(value, Scalar) and value.kind == "b":
             value = Scalar("b", test, value.numpy)
         return context.choose(test if is_and else f"not {test}", lambda: rest(k + 1), lambda: value)
@@ -241,190 +239,201 @@ def _ifexp(context: Context, node: ast.IfExp) -> Value:
     return context.choose(test, lambda: context.evaluate(node.body), lambda: context.evaluate(node.orelse))
 
 
-OPERATOR_HANDLERS: HandlerTable = {
-    ast.BinOp: _binop,
-    ast.UnaryOp: _unary,
-    ast.BoolOp: _boolop,
-    ast.IfExp: _ifexp,
-}
-
-
-_SYMBOLS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!="}
+_SYMBOLS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _compare(context: Context, node: ast.Compare) -> Value:
+    # `a < b < c` evaluates b once, and c only where a < b: comparison k + 1 is inside a branch on comparison k.
     def rest(left: Value, k: int) -> Value:
         right = context.evaluate(node.comparators[k])
         last = k == len(node.ops) - 1
         if not last:
-            right = _atomic(context, right)
-        result = compare_values(context, type(node.ops[k]).__name__, left, right)
+            right = as_atom(context, right)
+        result = _compare_values(context, type(node.ops[k]).__name__, left, right)
         if last:
             return result
         test = truth_of(context, result)
         if isinstance(test, bool):
             return rest(right, k + 1) if test else result
         test = context.temp(test, "test")
+        # Where the test is False, the chain's value is that of the comparison that failed.
         failed = Scalar("b", test, isinstance(result, Scalar) and result.numpy)
         return context.choose(test, lambda: rest(right, k + 1), lambda: failed)
 
-    return rest(_atomic(context, context.evaluate(node.left)), 0)
+    return rest(as_atom(context, context.evaluate(node.left)), 0)
 
 
-def _atomic(context: Context, value: Value) -> Value:
-    return context.atom(value) if isinstance(value, Scalar) else value
-
-
-def compare_values(context: Context, name: str, one: Value, two: Value) -> Value:
-    """One comparison."""
+def _compare_values(context: Context, name: str, left: Value, right: Value) -> Value:
+    """Translate one comparison; `name` is the name of the operator's class in `ast`."""
     if name in ("Is", "IsNot"):
-        found = test_identical(context, one, two)
+        test = test_identical(context, left, right)
     elif name in ("In", "NotIn"):
-        found = test_contained(context, two, one)
+        test = test_contained(context, right, left)
     elif name in ("Eq", "NotEq"):
-        found = test_equal(context, one, two)
+        test = test_equal(context, left, right)
     else:
-        return _ordered(context, _SYMBOLS[name], one, two)
+        return _compare_order(context, _SYMBOLS[name], left, right)
     if name in ("IsNot", "NotIn", "NotEq"):
-        found = (not found) if isinstance(found, bool) else f"(not {found})"
-    numpy = name in ("Eq", "NotEq") and any(isinstance(v, Scalar) and v.numpy for v in (one, two))
-    return Constant(found) if isinstance(found, bool) else Scalar("b", found, numpy)
+        test = (not test) if isinstance(test, bool) else f"(not {test})"
+    # `is` and `in` give a bool of Python for numpy numbers too.
+    numpy = name in ("Eq", "NotEq") and any(isinstance(v, Scalar) and v.numpy for v in (left, right))
+    return Constant(test) if isinstance(test, bool) else Scalar("b", test, numpy)
 
 
-def _ordered(context: Context, symbol: str, one: Value, two: Value) -> Value:
-    if "ndarray" in (type_of(context, one), type_of(context, two)):
-        raise context.cannot("a comparison of arrays")
-    one, two = require_value(context, one), require_value(context, two)
-    if is_sequence(context, one) and is_sequence(context, two):
-        raise context.cannot("an order of lists")
-    a, b = as_number(context, one), as_number(context, two)
+def _compare_order(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    if "ndarray" in (type_of(context, left), type_of(context, right)):
+        raise context.unsupported("a comparison of arrays")
+    left, right = require_value(context, left), require_value(context, right)
+    if is_sequence(context, left) and is_sequence(context, right):
+        raise context.unsupported("an order of lists")
+    a, b = as_number(context, left), as_number(context, right)
     if isinstance(a, Constant) and isinstance(b, Constant):
-        results = {"<": a.value < b.value, "<=": a.value <= b.value, ">": a.value > b.value, ">=": a.value >= b.value}
-        return Constant(results[symbol])
+        return Constant(_ORDERS[symbol](a.value, b.value))
     numpy = any(isinstance(v, Scalar) and v.numpy for v in (a, b))
     return Scalar("b", f"({comparable_pair(a, b)} {symbol} {comparable_pair(b, a)})", numpy)
 
 
-COMPARISON_HANDLERS: HandlerTable = {ast.Compare: _compare}
+def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:
+    """Translate the items of a display, or the arguments of a call, `*items` included."""
+    items: list[Value] = []
+    for node in nodes:
+        if isinstance(node, ast.Starred):
+            content = contents_of(context, context.evaluate(node.value))
+            if not isinstance(content, FixedSequence):
+                raise context.unsupported("`*` with a list of unknown length")
+            items.extend(content.items)
+        else:
+            items.append(as_atom(context, context.evaluate(node)))
+    return items
 
 
 def _sequence_display(context: Context, node: ast.List | ast.Tuple | ast.Set) -> Value:
-    items: list[Value] = []
-    for element in node.elts:
-        if isinstance(element, ast.Starred):
-            inner = contents_of(context, context.evaluate(element.value))
-            if not isinstance(inner, FixedSequence):
-                raise context.cannot("`*` with a list of unknown length")
-            items.extend(inner.items)
-        else:
-            value = context.evaluate(element)
-            items.append(context.atom(value) if isinstance(value, Scalar) else value)
+    items = tuple(evaluate_items(context, node.elts))
     if isinstance(node, ast.List):
-        return context.new(FixedSequence("list", tuple(items)))
-    return TupleValue(tuple(items), "set" if isinstance(node, ast.Set) else "tuple")
+        return context.new_object(FixedSequence("list", items))
+    return TupleValue(items, "set" if isinstance(node, ast.Set) else "tuple")
 
 
 def _dict(context: Context, node: ast.Dict) -> Value:
     items: dict[object, Value] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:
-            raise context.cannot("`**` in a dict")
+            raise context.unsupported("`**` in a dict")
         name = context.evaluate(key)
-        found = context.evaluate(value)
+        item = context.evaluate(value)
         if not isinstance(name, Constant):
-            raise context.cannot("a dict with a key that is not known")
-        items[name.value] = context.atom(found) if isinstance(found, Scalar) else found
-    return context.new(DictContents(tuple(items.items())))
+            raise context.unsupported("a dict with a key that is not known")
+        # A name for each number: an item that is read twice is computed once.
+        items[name.value] = as_atom(context, item)
+    return context.new_object(DictContents(tuple(items.items())))
 
 
 def _fstring(context: Context, node: ast.JoinedStr) -> Value:
-    for part_ in node.values:
-        if isinstance(part_, ast.FormattedValue):
-            value = context.evaluate(part_.value)
-            spec = part_.format_spec
-            text = ""
-            if isinstance(spec, ast.JoinedStr):
-                if not all(isinstance(v, ast.Constant) for v in spec.values):
-                    raise context.cannot("a format that is not known")
-                text = "".join(str(v.value) for v in spec.values if isinstance(v, ast.Constant))
-            format_value(context, value, "" if part_.conversion != -1 else text)
+    """Check that each part can be formatted; what the text is does not matter, since prints are only counted."""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            value = context.evaluate(part.value)
+            spec = ""
+            if isinstance(part.format_spec, ast.JoinedStr):
+                if not all(isinstance(v, ast.Constant) for v in part.format_spec.values):
+                    raise context.unsupported("a format that is not known")
+                spec = "".join(str(v.value) for v in part.format_spec.values if isinstance(v, ast.Constant))
+            format_value(context, value, "" if part.conversion != -1 else spec)
     return UnknownString()
 
 
-DISPLAY_HANDLERS: HandlerTable = {
-    ast.List: _sequence_display,
-    ast.Tuple: _sequence_display,
-    ast.Set: _sequence_display,
-    ast.Dict: _dict,
-    ast.JoinedStr: _fstring,
-}
+def _slice_ends(context: Context, node: ast.Slice) -> tuple[Value | None, Value | None]:
+    lower = None if node.lower is None else context.evaluate(node.lower)
+    return lower, None if node.upper is None else context.evaluate(node.upper)
 
 
 def _subscript(context: Context, node: ast.Subscript) -> Value:
     target = require_value(context, context.evaluate(node.value))
     if isinstance(node.slice, ast.Slice):
-        ends = [None if e is None else context.evaluate(e) for e in (node.slice.lower, node.slice.upper)]
+        lower, upper = _slice_ends(context, node.slice)
         step = context.evaluate(node.slice.step) if node.slice.step else None
-        return get_slice(context, target, ends[0], ends[1], step)
+        return get_slice(context, target, lower, upper, step)
     if isinstance(node.slice, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.slice.elts):
         return _column(context, target, node.slice)
     return get_subscript(context, target, context.evaluate(node.slice))
 
 
 def _column(context: Context, target: Value, index: ast.Tuple) -> Value:
-    """`array[:, k]`."""
-    rows, *rest = index.elts
-    if isinstance(rows, ast.Slice) and len(rest) == 1 and not isinstance(rest[0], ast.Slice):
-        ends = [None if e is None else context.evaluate(e) for e in (rows.lower, rows.upper)]
-        if ends != [None, None]:
-            target = get_slice(context, target, ends[0], ends[1], None)
-        return context.routine("column", target, context.evaluate(rest[0]))
-    if not isinstance(rows, ast.Slice) and len(rest) == 1 and isinstance(rest[0], ast.Slice):
+    """Translate `array[a:b, k]` and `array[k, a:b]`."""
+    if len(index.elts) != 2:
+        raise context.unsupported("a slice of an array")
+    rows, columns = index.elts
+    if isinstance(rows, ast.Slice) and not isinstance(columns, ast.Slice):
+        lower, upper = _slice_ends(context, rows)
+        if (lower, upper) != (None, None):
+            target = get_slice(context, target, lower, upper, None)
+        # A column is not contiguous, so it is copied; a row or a range of rows is a view.
+        return context.call_stdlib("column", target, context.evaluate(columns))
+    if isinstance(columns, ast.Slice) and not isinstance(rows, ast.Slice):
         row = get_item(context, target, context.evaluate(rows))
-        ends = [None if e is None else context.evaluate(e) for e in (rest[0].lower, rest[0].upper)]
-        return get_slice(context, row, ends[0], ends[1], None)
-    raise context.cannot("a slice of an array")
+        return get_slice(context, row, *_slice_ends(context, columns), None)
+    raise context.unsupported("a slice of an array")
 
 
 def get_subscript(context: Context, target: Value, index: Value) -> Value:
-    """`target[index]` without a slice."""
+    """Translate `target[index]` without a slice."""
     if isinstance(target, ObjectRef) and isinstance(content := context.content(target.id), DictContents):
-        return get_key(context, content, index)
+        return _get_key(context, content, index)
     return get_item(context, target, index)
 
 
-def get_key(context: Context, content: DictContents, index: Value) -> Value:
-    """`a_dict[index]`."""
+def _get_key(context: Context, content: DictContents, index: Value) -> Value:
+    """Translate `a_dict[index]`."""
     if isinstance(index, StringChoice):
-        index_ = index
-
-        def pick(k: int) -> Value:
-            if k == len(index_.options) - 1:
-                return get_key(context, content, Constant(index_.options[k]))
-            return context.choose(
-                f"{index_.expr} == {k}",
-                lambda: get_key(context, content, Constant(index_.options[k])),
-                lambda: pick(k + 1),
-            )
-
-        return pick(0)
+        return _get_chosen_key(context, content, index, 0)
+    # A dict has its known keys in order; only a constant, one of a few strings, or a whole number can be looked up.
     if isinstance(index, Scalar) and index.kind in "bi" and content.items:
-        return _look_up(context, content, index)
+        return _get_number_key(context, content, index)
     if not isinstance(index, Constant):
-        raise context.cannot("a key that is not known")
-    found = dict(content.items).get(index.value, UNBOUND)
-    if found == UNBOUND:
+        raise context.unsupported("a key that is not known")
+    item = dict(content.items).get(index.value, UNBOUND)
+    if item == UNBOUND:
         raise context.trap(f"no key `{index.value}`", error="KeyError")
-    return require_bound(context, found, "KeyError")
+    return require_bound(context, item, "KeyError")
 
 
-def _look_up(context: Context, content: DictContents, index: Scalar) -> Value:
-    """A dict whose keys are ints or truths, by a number."""
+def _get_chosen_key(context: Context, content: DictContents, index: StringChoice, k: int) -> Value:
+    """Translate a dict's item by one of several known strings, from option `k` on, as a chain of tests."""
+
+    def get_option() -> Value:
+        return _get_key(context, content, Constant(index.options[k]))
+
+    if k == len(index.options) - 1:
+        return get_option()
+    return context.choose(f"{index.expr} == {k}", get_option, lambda: _get_chosen_key(context, content, index, k + 1))
+
+
+def _get_number_key(context: Context, content: DictContents, index: Scalar) -> Value:
+    """Translate a dict's item by a number, where all keys are ints or bools: find the position among the keys."""
     keys = [key for key, _ in content.items]
     if not all(type(key) in (int, bool) for key in keys):
-        raise context.cannot("a key that is not known")
-    where = context.routine("index_of", TupleValue(tuple(Constant(key) for key in keys)), index)
-    return get_item(context, TupleValue(tuple(value for _, value in content.items)), where)
+        raise context.unsupported("a key that is not known")
+    position = context.call_stdlib("index_of", TupleValue(tuple(Constant(key) for key in keys)), index)
+    return get_item(context, TupleValue(tuple(value for _, value in content.items)), position)
 
 
-SUBSCRIPT_HANDLERS: HandlerTable = {ast.Subscript: _subscript}
+HANDLERS: HandlerTable = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Call: Context.call,
+    ast.Lambda: object_ops.function_value,
+    ast.NamedExpr: _walrus,
+    ast.BinOp: _binop,
+    ast.UnaryOp: _unary,
+    ast.BoolOp: _boolop,
+    ast.IfExp: _ifexp,
+    ast.Compare: _compare,
+    ast.List: _sequence_display,
+    ast.Tuple: _sequence_display,
+    ast.Set: _sequence_display,
+    ast.Dict: _dict,
+    ast.JoinedStr: _fstring,
+    ast.Subscript: _subscript,
+}

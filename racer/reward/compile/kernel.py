@@ -1,9 +1,8 @@
-"""Translations on disk.
+"""Translations on disk, and the numba kernels of them.
 
-The folder of a translation is named by a hash of the reward's text and of all that its kernel depends on; it holds the
-generated module, its numbers, numba's own cache, and last of all the verdict.
-
-The kernel that numba makes of a translation.
+The folder of a translation is named by a hash of the reward's text and of everything that its kernel depends on. It
+holds the generated module (`reward_kernel.py`), its numbers (`tables.npz`), numba's cache, and the verdict of the
+validation (`verdict.json`), which is written last: a folder without a verdict is incomplete.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ import hashlib
 import importlib.util
 import io
 import json
-import math
 import platform
 import shutil
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +31,17 @@ if TYPE_CHECKING:
 
 MODULE_FILE, TABLES_FILE, VERDICT_FILE = "reward_kernel.py", "tables.npz", "verdict.json"
 CACHE_FOLDERS_MAX = 200
-"""Translations that are kept in the cache folder."""
+"""Number of translations in the cache folder."""
 
 
 def compiler_version() -> str:
-    """A hash of what a kernel depends on beside the reward's text."""
+    """Return a hash of everything but the reward's text that a kernel depends on."""
     import numba
 
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info} {platform.machine()}".encode())
     compiler = Path(__file__).parent
     reward = compiler.parent
+    # The files that decide what a kernel reads and how it is checked. numba's cache would miss a change of them.
     others = [reward / name for name in ("params.py", "protocol.py", "rows.py", "states.py")]
     for file in [*sorted(compiler.rglob("*.py")), *others, reward.parent / "sim" / "dtypes.py"]:
         digest.update(file.relative_to(reward.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
@@ -51,13 +49,13 @@ def compiler_version() -> str:
 
 
 def cache_folder(source: RewardSource) -> Path:
-    """The folder of a reward's translation; it need not exist."""
+    """Return the folder of a reward's translation; it need not exist."""
     key = hashlib.sha256(f"{compiler_version()} {source.sha256}".encode()).hexdigest()[:32]
     return cache_dir() / "rewards" / key
 
 
 def read_verdict(folder: Path) -> dict[str, Any] | None:
-    """What the trial found; None where there was none."""
+    """Read the verdict of a validation; None where there is none."""
     try:
         verdict = json.loads((folder / VERDICT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -66,7 +64,7 @@ def read_verdict(folder: Path) -> dict[str, Any] | None:
 
 
 def write_verdict(folder: Path, verdict: dict[str, Any]) -> None:
-    """Keep what the trial found."""
+    """Write the verdict of a validation."""
     write_atomically(folder / VERDICT_FILE, json.dumps(verdict, indent=1) + "\n")
 
 
@@ -79,7 +77,7 @@ def write_translation(folder: Path, translation: Translation) -> None:
 
 
 def prune_cache() -> None:
-    """Drop the translations that were not made lately."""
+    """Delete the oldest translations, so that `CACHE_FOLDERS_MAX` are left."""
     try:
         folders = [p for p in (cache_dir() / "rewards").iterdir() if p.is_dir()]
         folders.sort(key=lambda p: p.stat().st_mtime, reverse=True)
@@ -90,7 +88,9 @@ def prune_cache() -> None:
 
 
 OBJECT_NUMBERS = 7
-"""Numbers that a kernel keeps of each object of a car."""
+"""Numbers in a kernel's memory for each object of a car: x, y, distance, heading, side, speed, distance from centre."""
+# One argument for each parameter of `kernel`, see `racer.reward.compile.kernel_source`: first, last; TF, TI, TB;
+# OF, OB, kn; W, WO; SS; T; M, B; R; P, codes.
 SIGNATURE = (
     "void(int64, int64, float64[::1], int32[::1], uint8[::1], float64[::1], uint8[::1], int64, float64[::1], "
     "int64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1], int64[::1])"
@@ -102,12 +102,12 @@ class Kernel:
     """A compiled reward.
 
     Attributes:
-        function: over a range of cars; see `translation.kernel_text`.
-        table: numbers of tables.
-        initial: the state of a car before its first call.
-        memory: numbers that a call needs, without those for objects.
+        function: the kernel over a range of cars; its parameters are in `racer.reward.compile.kernel_source`.
+        table: constant numbers that it reads.
+        initial: state of a car before its first call.
+        memory: numbers in the memory of a call, without those of objects.
         regions: numbers at the start of a state row that are written in place.
-        layout: where the state lies; see `state.layout`.
+        layout: where the state is in a row, see `racer.reward.compile.car_state`.
     """
 
     function: Callable[..., None]
@@ -118,14 +118,18 @@ class Kernel:
     layout: StateLayout
 
 
-def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout, compiled: bool = True) -> Kernel:
-    """Load a translation; numba compiles it, or takes it from its cache.
+def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout) -> Kernel:
+    """Load a translation; numba compiles it, or reads the machine code from its cache.
 
     Args:
-        compiled: False leaves the kernel as the Python function that it was written as, for tests.
+        folder: folder of the translation.
+        memory: see `Kernel`, as the other two; the verdict holds them.
+        regions: numbers at the start of a state row that are written in place.
+        layout: where the state is in a row.
 
     Raises:
-        OSError, ValueError: the folder is broken.
+        OSError: a file of the folder is missing.
+        ValueError: a file of the folder cannot be read.
     """
     with np.load(folder / TABLES_FILE, allow_pickle=False) as file:
         table, initial = file["table"], file["initial"]
@@ -135,45 +139,14 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout,
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # numba's cache looks it up
     spec.loader.exec_module(module)
-    function = _compile_kernel(module, folder) if compiled else module.kernel
+    function = _compile_kernel(module, folder)
     return Kernel(function=function, table=table, initial=initial, memory=memory, regions=regions, layout=layout)
-
-
-def plain_kernel(translation: Translation) -> Kernel:
-    """The translation run by Python itself: slow, and without a compiler; for tests of the translation alone."""
-    space: dict[str, Any] = {"__name__": "racer_plain_kernel"}
-    exec(compile(translation.text, MODULE_FILE, "exec"), space)
-    space["math"] = types.SimpleNamespace(**{name: _without_overflow(value) for name, value in vars(math).items()})
-
-    def function(*arguments: Any) -> None:
-        with np.errstate(all="ignore"):
-            space["kernel"](*arguments)
-
-    return Kernel(
-        function=function,
-        table=translation.table,
-        initial=translation.initial,
-        memory=translation.memory,
-        regions=translation.regions,
-        layout=translation.layout,
-    )
-
-
-def _without_overflow(value: Any) -> Any:
-    """A function of `math` that gives infinity where Python raises, as compiled ones do."""
-
-    def run(*args: Any) -> Any:
-        try:
-            return value(*args)
-        except OverflowError:
-            return math.inf
-
-    return run if callable(value) else value
 
 
 def _compile_kernel(module: Any, folder: Path) -> Callable[..., None]:
     import numba
 
+    # numba reads the folder of its cache when a function is decorated; other kernels of racer have another folder.
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:

@@ -1,23 +1,10 @@
-"""The user's module as it was run: what its names mean.
+"""The user's module after it was run: what its names mean to the translator.
 
-rules           what a file must not use
-scopes          the names of a function's body
-world           the module's real objects, as values of the translator
-tables          numbers and tables of numbers in them
-known_natives   functions of Python, math and numpy in them, by identity
-
-What a file must not use to be compiled.
-
-The names of a function's body: which are its own, and where they are read.
-
-The modules and functions that the translator may know, by identity.
-
-Numbers and tables of numbers that a module holds.
-
-The module as it was loaded: its real objects, as abstract values.
-
-Objects are numbered when they are first met, and each keeps the path by which a module's own object is found again
-(`racer.reward.compile.state.rows` reads and writes state by it).
+`check_forbidden` refuses files that use what a kernel must not depend on. `scope_of` lists the names of a function's
+body, as Python's scoping rules say. `ModuleEnv` turns the module's real objects into values of the translator on
+demand: numbers and strings become constants, long lists of numbers move into the kernel's table, and other objects are
+numbered when they are first met. Each keeps the path by which `car_state` finds it again in another run of the same
+module. Functions of Python, `math` and numpy are recognised by identity.
 """
 
 from __future__ import annotations
@@ -30,6 +17,7 @@ import math
 import statistics
 import sys
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,62 +49,28 @@ from racer.reward.compile.values import (
     VariableKey,
     join_shapes,
     literal,
+    record_shape,
     shape_width,
 )
 
-FORBIDDEN_NAMES = (
-    "open",
-    "exec",
-    "eval",
-    "compile",
-    "input",
-    "globals",
-    "locals",
-    "vars",
-    "__import__",
-    "delattr",
-    "breakpoint",
+# They reach files, or names that are made from text while the function runs.
+FORBIDDEN_NAMES = "open exec eval compile input globals locals vars __import__ delattr breakpoint"
+# Importing one of these changes nothing that another run of the module would see.
+MODULES_ALLOWED = (
+    "math cmath numpy datetime logging warnings heapq string re traceback typing json time random copy collections "
+    "functools itertools statistics bisect enum dataclasses abc operator sys os __future__ types numbers shapely scipy"
 )
-MODULES_ALLOWED = [
-    "math",
-    "cmath",
-    "numpy",
-    "datetime",
-    "logging",
-    "warnings",
-    "heapq",
-    "string",
-    "re",
-    "traceback",
-    "typing",
-    "json",
-    "time",
-    "random",
-    "copy",
-    "collections",
-    "functools",
-    "itertools",
-    "statistics",
-    "bisect",
-    "enum",
-    "dataclasses",
-    "abc",
-    "operator",
-    "sys",
-    "os",
-    "__future__",
-    "types",
-    "numbers",
-    "shapely",
-    "scipy",
-]
 
 
 def check_forbidden(tree: ast.Module) -> None:
-    """Raise `CannotCompile` for what must not be compiled: files, other modules, names made from text."""
+    """Refuse a file that reads files, imports other modules, or makes names from text.
+
+    Raises:
+        CannotCompile: The file must not be compiled.
+    """
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
-        if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES:
+        if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES.split():
             raise CannotCompile(f"it uses `{node.id}`", line)
         names = []
         if isinstance(node, ast.Import):
@@ -124,11 +78,14 @@ def check_forbidden(tree: ast.Module) -> None:
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or "."]
         for name in names:
-            if name.split(".")[0] not in MODULES_ALLOWED:
+            if name.split(".")[0] not in MODULES_ALLOWED.split():
                 raise CannotCompile(f"it imports `{name}`", line)
 
 
 ScopeNode = ast.FunctionDef | ast.Lambda | ast.ClassDef | ast.ListComp | ast.GeneratorExp | ast.SetComp
+
+
+Position = tuple[int, int]
 
 
 @dataclass
@@ -136,20 +93,20 @@ class Scope:
     """Names of one function's body.
 
     Attributes:
-        own: its local names.
-        shared: names declared `global`.
-        outer: names declared `nonlocal`.
-        loads: for each name the places where it is read, inner functions included.
-        captured: names that inner functions or comprehensions use.
-        loops: the spans of its outermost loops.
+        local_names: Its local names.
+        global_names: Names declared `global`.
+        nonlocal_names: Names declared `nonlocal`.
+        loads: Positions (line, column) at which each name is read, inner functions included.
+        captured: Names that inner functions or comprehensions use.
+        loops: First and last position of each outermost loop.
     """
 
-    own: set[str] = field(default_factory=set)
-    shared: set[str] = field(default_factory=set)
-    outer: set[str] = field(default_factory=set)
-    loads: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    local_names: set[str] = field(default_factory=set)
+    global_names: set[str] = field(default_factory=set)
+    nonlocal_names: set[str] = field(default_factory=set)
+    loads: dict[str, list[Position]] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
-    loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
+    loops: list[tuple[Position, Position]] = field(default_factory=list)
 
 
 @dataclass
@@ -162,78 +119,77 @@ class CallFrame:
     is_comprehension: bool = False
 
 
+# By the identity of the node, which is kept too, so that no other node gets the same identity.
 _scopes: dict[int, tuple[ast.AST, Scope]] = {}
 
 
 def scope_of(node: ScopeNode) -> Scope:
-    """The scope of a function, class body or comprehension."""
+    """Return the scope of a function, class body or comprehension."""
     if id(node) in _scopes and _scopes[id(node)][0] is node:
         return _scopes[id(node)][1]
     scope = Scope()
+    body: list[ast.AST] = []
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
-        arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        scope.own.update(a.arg for a in every)
-        scope.own.update(a.arg for a in (arguments.vararg, arguments.kwarg) if a)
+        args = node.args
+        named = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+        scope.local_names.update(arg.arg for arg in named if arg)
     if isinstance(node, ast.Lambda):
-        body: list[ast.AST] = [node.body]
+        body = [node.body]
     elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         body = list(node.body)
     else:
         for generator in node.generators:
-            scope.own.update(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
-        body = []
+            scope.local_names.update(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
     for child in body:
-        _collect_names(child, scope, 0)
-    scope.own -= scope.shared | scope.outer
+        _collect_names(child, scope, in_loop=False)
+    scope.local_names -= scope.global_names | scope.nonlocal_names
     _scopes[id(node)] = (node, scope)
     return scope
 
 
-def _collect_names(node: ast.AST, scope: Scope, loops: int) -> None:
+def _collect_names(node: ast.AST, scope: Scope, in_loop: bool) -> None:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.AsyncFunctionDef)):
         if not isinstance(node, ast.Lambda):
-            scope.own.add(node.name)
+            scope.local_names.add(node.name)
         _capture_names(node, scope)
         return
     if isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)):
         _capture_names(node, scope)
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.NamedExpr):
-                scope.own.add(inner.target.id)
+        # `:=` inside a comprehension binds in the function around it.
+        scope.local_names.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
         return
     if isinstance(node, ast.Global):
-        scope.shared.update(node.names)
+        scope.global_names.update(node.names)
     elif isinstance(node, ast.Nonlocal):
-        scope.outer.update(node.names)
+        scope.nonlocal_names.update(node.names)
     elif isinstance(node, ast.Name):
-        if isinstance(node.ctx, ast.Load):
-            scope.loads.setdefault(node.id, []).append((node.lineno, node.col_offset))
-        else:
-            scope.own.add(node.id)
-            if isinstance(node.ctx, ast.Del):
-                scope.loads.setdefault(node.id, []).append((node.lineno, node.col_offset))
+        if not isinstance(node.ctx, ast.Load):
+            scope.local_names.add(node.id)
+        if not isinstance(node.ctx, ast.Store):
+            _add_load(scope, node)
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        scope.own.update((alias.asname or alias.name.split(".")[0]) for alias in node.names)
+        scope.local_names.update((alias.asname or alias.name.split(".")[0]) for alias in node.names)
     elif isinstance(node, ast.ExceptHandler) and node.name:
-        scope.own.add(node.name)
+        scope.local_names.add(node.name)
     elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        scope.loads.setdefault(node.target.id, []).append((node.target.lineno, node.target.col_offset))
-    if isinstance(node, (ast.For, ast.While)) and loops == 0:
+        _add_load(scope, node.target)
+    is_loop = isinstance(node, (ast.For, ast.While))
+    if isinstance(node, (ast.For, ast.While)) and not in_loop:
         scope.loops.append(node_span(node))
-    inside = loops + isinstance(node, (ast.For, ast.While))
     for child in ast.iter_child_nodes(node):
-        _collect_names(child, scope, inside)
+        _collect_names(child, scope, in_loop or is_loop)
+
+
+def _add_load(scope: Scope, name: ast.Name) -> None:
+    scope.loads.setdefault(name.id, []).append((name.lineno, name.col_offset))
 
 
 def _capture_names(node: ast.AST, scope: Scope) -> None:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            scope.captured.add(inner.id)
+    scope.captured.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
-def node_span(node: ast.stmt | ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where a node begins and ends in the text."""
+def node_span(node: ast.stmt | ast.expr) -> tuple[Position, Position]:
+    """Return the first and the last position of a node in the text."""
     return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or 0)
 
 
@@ -241,26 +197,29 @@ KNOWN_MODULES = ("math", "numpy", "numpy.linalg", "json", "time", "random", "typ
 
 
 def known_builtins() -> dict[int, str]:
-    """The functions and classes that the translator may know, by identity: a patched one is not among them."""
-    found: dict[int, str] = {}
-    for name in dir(builtins):
-        found[id(getattr(builtins, name))] = f"builtins.{name}"
-    modules = ((math, "math"), (np.linalg, "numpy.linalg"), (np, "numpy"), (json, "json"), (bisect, "bisect"))
-    for module, prefix in (*modules, (statistics, "statistics")):
+    """Return the dotted names of the functions and classes that the translator may know, by their identity.
+
+    A function that the user's module has patched has another identity, so it is not among them.
+    """
+    names: dict[int, str] = {id(getattr(builtins, name)): f"builtins.{name}" for name in dir(builtins)}
+    # The first module that holds a function names it: `numpy` has some of `numpy.linalg` too.
+    for module in (math, np.linalg, np, json, bisect, statistics):
         for name in dir(module):
             value = getattr(module, name)
-            if callable(value) and id(value) not in found:
-                found[id(value)] = f"{prefix}.{name}"
+            if callable(value):
+                names.setdefault(id(value), f"{module.__name__}.{name}")
+    # numpy has two names for these; the handlers are listed under those of `math`.
     for name in ("sin", "cos", "tan"):
-        for old, new in ((f"arc{name}", f"a{name}"), (f"arc{name}h", f"a{name}h")):
-            found[id(getattr(np, old))] = f"numpy.{new}"
-    found[id(np.arctan2)] = "numpy.atan2"
-    found[id(np.absolute)] = "numpy.abs"
-    found[id(np.power)] = "numpy.power"
-    return found
+        for numpy_name, math_name in ((f"arc{name}", f"a{name}"), (f"arc{name}h", f"a{name}h")):
+            names[id(getattr(np, numpy_name))] = f"numpy.{math_name}"
+    names[id(np.arctan2)] = "numpy.atan2"
+    names[id(np.absolute)] = "numpy.abs"
+    names[id(np.power)] = "numpy.power"
+    return names
 
 
 def numpy_scalar(obj: Any) -> Value:
+    """Return a numpy scalar as a value."""
     if isinstance(obj, np.floating) and not isinstance(obj, np.float64):
         return Unreadable(f"a number of type {type(obj).__name__}")
     kind = "b" if isinstance(obj, np.bool_) else "i" if isinstance(obj, np.integer) else "f"
@@ -270,7 +229,7 @@ def numpy_scalar(obj: Any) -> Value:
 
 
 def row_shape(obj: Any) -> Shape | None:
-    """The shape of a row of a table; None where it is no numbers."""
+    """Return the shape of a row of a table; None where it does not consist of numbers."""
     kind = {bool: "b", int: "i", float: "f"}.get(type(obj))
     if kind:
         return NumberShape(kind)
@@ -279,74 +238,64 @@ def row_shape(obj: Any) -> Shape | None:
     if isinstance(obj, np.ndarray) and obj.ndim == 1 and obj.dtype.kind in "if" and len(obj):
         return RecordShape("ndarray", (NumberShape(obj.dtype.kind, True),) * len(obj))
     if type(obj) in (list, tuple) and obj:
-        items = [row_shape(item) for item in obj]
-        if all(item is not None for item in items):
-            return RecordShape(type(obj).__name__, tuple(item for item in items if item is not None))
+        return record_shape(type(obj).__name__, [row_shape(item) for item in obj])
     return None
 
 
-def has_shape(obj: Any, shape: Shape) -> bool:
-    """Whether a row has a shape, whatever kinds its numbers are."""
-    found = row_shape(obj)
-    if isinstance(found, NumberShape) and isinstance(shape, NumberShape):
-        return found.numpy == shape.numpy
-    if not isinstance(found, RecordShape) or not isinstance(shape, RecordShape):
+def same_layout(a: Shape | None, b: Shape | None) -> bool:
+    """Check whether two shapes are equal but for the kinds of their numbers."""
+    if isinstance(a, NumberShape) and isinstance(b, NumberShape):
+        return a.numpy == b.numpy
+    if not isinstance(a, RecordShape) or not isinstance(b, RecordShape):
         return False
-    return found.type == shape.type and len(found.items) == len(shape.items) and _same_layout(found, shape)
+    alike = (a.type, len(a.items)) == (b.type, len(b.items))
+    return alike and all(same_layout(x, y) for x, y in zip(a.items, b.items, strict=True))
 
 
-def _same_layout(one: Shape, two: Shape) -> bool:
-    if isinstance(one, NumberShape) and isinstance(two, NumberShape):
-        return one.numpy == two.numpy
-    if (
-        isinstance(one, RecordShape)
-        and isinstance(two, RecordShape)
-        and len(one.items) == len(two.items)
-        and one.type == two.type
-    ):
-        return all(_same_layout(a, b) for a, b in zip(one.items, two.items, strict=True))
-    return False
-
-
-def widest_shape(rows: list[Any], shape: Shape) -> Shape:
-    """The shape with kinds that hold the numbers of all rows."""
-    found: Shape | None = shape
-    for row in rows:
-        one = row_shape(row)
-        if isinstance(found, RecordShape) and found.type == "ndarray":
-            break
-        if isinstance(found, NumberShape) and found.numpy:
-            break
-        assert one is not None
-        assert found is not None
-        found = join_shapes(found, one)
-    return found or shape
+def table_shape(rows: Sequence[Any]) -> Shape | None:
+    """Return the shape that holds each of the rows of a table; None where they differ in more than number kinds."""
+    first = row_shape(rows[0])
+    shape = first
+    for row in rows[1:]:
+        other = row_shape(row)
+        if not same_layout(first, other):
+            return None
+        shape = join_shapes(shape, other)
+    return shape
 
 
 def flat_numbers(row: Any) -> list[Any]:
+    """Return the numbers of a row, rows inside it included."""
     if isinstance(row, (list, tuple, np.ndarray)):
         return [x for item in row for x in flat_numbers(item)]
     return [row]
 
 
+# Attributes of the function with serial k are variables of frame `FUNCTION_FRAME - k`.
 FUNCTION_FRAME = -1_000_000
-"""Attributes of function number k are variables of frame `FUNCTION_FRAME - k`."""
+# Steps from a module's globals to an object: ("global", name), then ("item", k), ("attr", name), ("cell", name), ...
 ObjectPath = tuple[tuple[str, Any], ...]
+# Sequences of at most this many items stay item by item, so that each item can have a type of its own and be folded;
+# longer ones of numbers become tables.
 ITEMWISE_MAX = 8
-"""Sequences of at most this many items stay item by item; longer ones of numbers become tables."""
 _FORBIDDEN_HOOKS = ("__getattr__", "__getattribute__", "__setattr__", "__slots__", "__new__", "__del__")
+_HIDDEN_MEMBERS = ("__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "__annotations__")
 
 
 class ModuleEnv:
-    """Imports objects of a loaded module on demand.
+    """Turns objects of a loaded module into values on demand.
 
     Args:
-        module: the module's globals, as they are after it was run.
-        tree: its syntax tree.
-        file: the file that its functions' code names.
+        module: Globals of the module after it was run.
+        tree: Syntax tree of the module.
+        file: File that the code objects of its functions name.
 
     Attributes:
-        table: the numbers of tables.
+        table: Numbers of all tables, one after the other.
+        objects: Each object that was met, with its path, by its id.
+        cells: Variables of each closure, with the path of its function, by its frame.
+        functions: Each function object that was met, with its path, by its serial.
+        serials: Number of each def and lambda, by the identity of its node.
     """
 
     def __init__(self, module: dict[str, Any], tree: ast.Module, file: str) -> None:
@@ -355,55 +304,58 @@ class ModuleEnv:
         self.table: list[float] = []
         self.objects: dict[int, tuple[Any, ObjectPath]] = {}
         self.cells: dict[int, tuple[dict[str, Any], ObjectPath]] = {}
+        self.functions: dict[int, tuple[Any, ObjectPath]] = {}
+        self.serials: dict[int, int] = dict(STDLIB_LAMBDAS)
         self._numbers: dict[int, int] = {}
         self._contents: dict[int, Content] = {}
         self._variables: dict[VariableKey, Value] = {}
-        self._natives = known_builtins()
+        self._builtins = known_builtins()
         self._nodes: dict[tuple[int, str], list[ast.FunctionDef | ast.Lambda]] = {}
-        self.serials: dict[int, int] = dict(STDLIB_LAMBDAS)
-        self.functions: dict[int, tuple[Any, ObjectPath]] = {}
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.Lambda)):
-                lines = {node.lineno}
-                name = "<lambda>"
-                if isinstance(node, ast.FunctionDef):
-                    name = node.name
-                    lines.update(d.lineno for d in node.decorator_list[:1])
-                for line in lines:
+                # A code object's first line is the one of its first decorator.
+                decorators = getattr(node, "decorator_list", [])
+                name = getattr(node, "name", "<lambda>")
+                for line in {node.lineno, *(d.lineno for d in decorators[:1])}:
                     self._nodes.setdefault((line, name), []).append(node)
                 self.serials[id(node)] = len(self.serials) + 1
 
     def variable(self, key: VariableKey) -> Value:
-        """A global of the module (frame 0) or a closure's cell (frames below 0)."""
+        """Return the value of a global, of a variable of a closure, or of an attribute of a function."""
         if key not in self._variables:
             frame, name = key
             if frame == STDLIB_FRAME:
                 self._variables[key] = stdlib_value(name) or UNBOUND
-            elif frame <= FUNCTION_FRAME:
-                obj, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
-                if obj is None or name not in vars(obj):
-                    return UNBOUND
-                self._variables[key] = self.value(vars(obj)[name], (*path, ("attr", name)))
-            elif frame == 0 and name in self.module:
-                self._variables[key] = self.value(self.module[name], (("global", name),))
-            elif frame < 0 and name in self.cells[frame][0]:
-                cells, path = self.cells[frame]
-                self._variables[key] = self.value(cells[name], (*path, ("cell", name)))
+                return self._variables[key]
+            if frame <= FUNCTION_FRAME:
+                function, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
+                names, step = getattr(function, "__dict__", {}), "attr"
+            elif frame == 0:
+                names, path, step = self.module, (), "global"
+            elif frame < 0:
+                (names, path), step = self.cells[frame], "cell"
             else:
                 return UNBOUND
+            if name not in names:
+                return UNBOUND
+            self._variables[key] = self.value(names[name], (*path, (step, name)))
         return self._variables[key]
 
     def content(self, id: int) -> Content:
-        """The contents of an object of the module."""
+        """Return the contents of an object of the module."""
         if id not in self._contents:
             if id not in self.objects:
                 return InvalidContents("an object that is not known here")
-            obj, path = self.objects[id]
-            self._contents[id] = self._content(obj, path)
+            self._contents[id] = self._content(*self.objects[id])
         return self._contents[id]
 
     def value(self, obj: Any, path: ObjectPath) -> Value:
-        """A real object as an abstract value."""
+        """Return a real object as a value.
+
+        Args:
+            obj: Any object that the module, or a library, holds.
+            path: The way to it from the module's globals.
+        """
         kind = type(obj)
         if obj is None or kind in (bool, float, str):
             return Constant(obj)
@@ -411,44 +363,46 @@ class ModuleEnv:
             return Constant(obj) if abs(obj) < INT_LIMIT else Unreadable("a whole number beyond 2**53")
         if isinstance(obj, (np.bool_, np.integer, np.floating)):
             return numpy_scalar(obj)
-        if id(obj) in self._natives:
-            return Builtin(self._natives[id(obj)])
+        if id(obj) in self._builtins:
+            return Builtin(self._builtins[id(obj)])
         if isinstance(obj, types.ModuleType):
             known = obj.__name__ in KNOWN_MODULES and sys.modules.get(obj.__name__) is obj
             return Builtin(obj.__name__) if known else Unreadable(f"the module `{obj.__name__}`")
         if kind is types.FunctionType:
             return self._function(obj, path)
         if kind is types.MethodType:
-            return BoundMethod(
-                self.value(obj.__func__, (*path, ("func", 0))), self.value(obj.__self__, (*path, ("self", 0)))
-            )
+            function, receiver = self._part(obj.__func__, path, "func", 0), self._part(obj.__self__, path, "self", 0)
+            return BoundMethod(function, receiver)
         if kind in (staticmethod, classmethod):
-            return TupleValue((self.value(obj.__func__, (*path, ("func", 0))),), kind.__name__)
+            return TupleValue((self._part(obj.__func__, path, "func", 0),), kind.__name__)
         if kind is property:
-            return TupleValue((self.value(obj.fget, (*path, ("fget", 0))),), "property")
+            return TupleValue((self._part(obj.fget, path, "fget", 0),), "property")
         if kind is tuple and len(obj) <= ITEMWISE_MAX:
-            return TupleValue(tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj)))
-        if kind in (set, frozenset) and len(obj) <= ITEMWISE_MAX and _plain_set(obj):
+            return TupleValue(self._items(obj, path))
+        if kind in (set, frozenset) and len(obj) <= ITEMWISE_MAX and _is_plain_set(obj):
             return TupleValue(tuple(Constant(item) for item in sorted(obj)), "set")
         if kind in (list, tuple, dict, np.ndarray, set, frozenset) or self._is_users(obj):
-            return self._ref(obj, path)
+            number = self._numbers.setdefault(id(obj), len(self._numbers) + 1)
+            self.objects.setdefault(number, (obj, path))
+            return ObjectRef(number)
         return Unreadable(f"a value of type {kind.__name__}")
 
+    def _part(self, obj: Any, path: ObjectPath, step: str, name: Any) -> Value:
+        return self.value(obj, (*path, (step, name)))
+
+    def _items(self, items: Sequence[Any], path: ObjectPath, step: str = "item") -> tuple[Value, ...]:
+        return tuple(self._part(item, path, step, k) for k, item in enumerate(items))
+
+    def _members(self, members: dict[Any, Any], path: ObjectPath, step: str) -> tuple[tuple[Any, Value], ...]:
+        return tuple((name, self._part(item, path, step, name)) for name, item in members.items())
+
     def _is_users(self, obj: Any) -> bool:
-        """A class of the user's, or an instance of one."""
+        """Check whether an object is a class of the user's file, or an instance of one."""
         cls = obj if isinstance(obj, type) else type(obj)
         name = self.module.get("__name__")
         if type(cls) is not type or cls.__module__ != name:
             return False
         return all(c is object or c.__module__ == name for c in cls.__mro__)
-
-    def _ref(self, obj: Any, path: ObjectPath) -> ObjectRef:
-        number = self._numbers.get(id(obj))
-        if number is None:
-            number = len(self._numbers) + 1
-            self._numbers[id(obj)] = number
-            self.objects[number] = (obj, path)
-        return ObjectRef(number)
 
     def _function(self, obj: types.FunctionType, path: ObjectPath) -> Value:
         nodes = self._nodes.get((obj.__code__.co_firstlineno, obj.__name__), [])
@@ -461,13 +415,11 @@ class ModuleEnv:
             for name, cell in zip(obj.__code__.co_freevars, obj.__closure__, strict=True):
                 try:
                     cells[name] = cell.cell_contents
-                except ValueError:
+                except ValueError:  # the variable has no value yet
                     continue
             self.cells[frame] = (cells, path)
-        defaults = tuple(self.value(d, (*path, ("default", k))) for k, d in enumerate(obj.__defaults__ or ()))
-        keywords = tuple(
-            (name, self.value(d, (*path, ("kwdefault", name)))) for name, d in (obj.__kwdefaults__ or {}).items()
-        )
+        defaults = self._items(obj.__defaults__ or (), path, "default")
+        keywords = self._members(obj.__kwdefaults__ or {}, path, "kwdefault")
         serial = self.serials[id(nodes[0])]
         self.functions.setdefault(serial, (obj, path))
         return UserFunction(nodes[0], frame, defaults, keywords, serial)
@@ -476,46 +428,44 @@ class ModuleEnv:
         if isinstance(obj, np.ndarray):
             return self._array(obj)
         if isinstance(obj, (list, tuple)):
-            shape = row_shape(obj[0]) if len(obj) > ITEMWISE_MAX else None
-            if shape is not None and all(has_shape(item, shape) for item in obj):
+            shape = table_shape(obj) if len(obj) > ITEMWISE_MAX else None
+            if shape is not None:
                 return self._table(list(obj), shape, type(obj).__name__)
-            items = tuple(self.value(item, (*path, ("item", k))) for k, item in enumerate(obj))
-            return FixedSequence(type(obj).__name__, items)
+            return FixedSequence(type(obj).__name__, self._items(obj, path))
         if isinstance(obj, (set, frozenset)):
-            if not obj or not _plain_set(obj) or any(isinstance(item, str) for item in obj):
+            if not obj or not _is_plain_set(obj) or any(isinstance(item, str) for item in obj):
                 return InvalidContents("a set of what is not all numbers")
-            return self._table(sorted(obj), NumberShape("i"), "set")
+            rows = sorted(obj)
+            return self._table(rows, join_shapes(NumberShape("i"), table_shape(rows)) or NumberShape("n"), "set")
         if isinstance(obj, dict):
             if not all(type(key) in (str, int, float, bool) for key in obj):
                 return InvalidContents("a dict with keys that are neither strings nor numbers")
-            return DictContents(tuple((key, self.value(item, (*path, ("key", key)))) for key, item in obj.items()))
+            return DictContents(self._members(obj, path, "key"))
         if isinstance(obj, type):
             hooks = [name for name in _FORBIDDEN_HOOKS if name in vars(obj)]
             if hooks:
                 return InvalidContents(f"the class `{obj.__name__}` has `{hooks[0]}`")
-            hidden = ("__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "__annotations__")
-            members = {name: item for name, item in vars(obj).items() if name not in hidden}
-            fields = tuple((name, self.value(item, (*path, ("attr", name)))) for name, item in members.items())
-            bases = tuple(self.value(b, (*path, ("base", k))) for k, b in enumerate(obj.__bases__) if b is not object)
+            members = {name: item for name, item in vars(obj).items() if name not in _HIDDEN_MEMBERS}
+            fields = self._members(members, path, "attr")
+            bases = tuple(self._part(b, path, "base", k) for k, b in enumerate(obj.__bases__) if b is not object)
             return ObjectFields(fields, None, obj.__name__, bases)
-        fields = tuple((name, self.value(item, (*path, ("attr", name)))) for name, item in vars(obj).items())
-        return ObjectFields(fields, self.value(type(obj), (*path, ("class", 0))))
+        fields = self._members(vars(obj), path, "attr")
+        return ObjectFields(fields, self._part(type(obj), path, "class", 0))
 
     def _array(self, obj: Any) -> Content:
         if obj.ndim not in (1, 2) or obj.dtype.kind not in "bif" or obj.size == 0:
             return InvalidContents("an array that is neither a row nor a table of numbers")
         if obj.dtype.kind == "f" and obj.dtype != np.float64:
             return InvalidContents(f"an array of {obj.dtype}")
-        leaf = NumberShape(obj.dtype.kind, True)
-        if obj.ndim == 1:
-            if len(obj) <= ITEMWISE_MAX:
-                return FixedSequence("ndarray", tuple(numpy_scalar(x) for x in obj))
-            return self._table(obj.tolist(), leaf, "ndarray")
-        return self._table(obj.tolist(), RecordShape("ndarray", (leaf,) * obj.shape[1]), "ndarray")
+        shape: Shape = NumberShape(obj.dtype.kind, True)
+        if obj.ndim == 1 and len(obj) <= ITEMWISE_MAX:
+            return FixedSequence("ndarray", tuple(numpy_scalar(x) for x in obj))
+        if obj.ndim == 2:
+            shape = RecordShape("ndarray", (shape,) * obj.shape[1])
+        return self._table(obj.tolist(), shape, "ndarray")
 
     def _table(self, rows: list[Any], shape: Shape, type: str) -> ArraySequence:
-        shape = widest_shape(rows, shape)
-        numbers = [x for row in rows for x in flat_numbers(row)]
+        numbers = flat_numbers(rows)
         if any(isinstance(x, int) and abs(x) >= INT_LIMIT for x in numbers):
             raise UnsupportedFunction("a table with whole numbers beyond 2**53")
         offset = len(self.table)
@@ -523,7 +473,7 @@ class ModuleEnv:
         return ArraySequence(type, "T", str(offset), Constant(len(rows)), shape_width(shape), shape)
 
 
-def _plain_set(items: set[Any] | frozenset[Any]) -> bool:
-    """Whether a set holds only whole numbers and floats, or only strings."""
+def _is_plain_set(items: set[Any] | frozenset[Any]) -> bool:
+    """Check whether a set holds only whole numbers and floats, or only strings."""
     kinds = {type(item) for item in items}
     return kinds <= {int, float} or kinds == {str}

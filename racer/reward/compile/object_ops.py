@@ -1,9 +1,10 @@
-"""Functions, classes and instances: making them, reading and writing their attributes."""
+"""Functions, classes and instances: making them, and reading and writing their attributes."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from dataclasses import replace
 
 from racer.reward.compile.coercion import is_text, require_bound
 from racer.reward.compile.control_flow import Context
@@ -19,6 +20,7 @@ from racer.reward.compile.values import (
     FixedSequence,
     InvalidContents,
     Maybe,
+    NumberShape,
     ObjectFields,
     ObjectRef,
     Scalar,
@@ -29,91 +31,81 @@ from racer.reward.compile.values import (
 
 
 def function_value(context: Context, node: ast.FunctionDef | ast.Lambda) -> UserFunction:
-    """The value of a def or lambda that is reached."""
+    """Return the value of a def or lambda that is executed, with its default values."""
     defaults = tuple(context.evaluate(d) for d in node.args.defaults)
     keywords = tuple(
         (a.arg, context.evaluate(d))
         for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         if d is not None
     )
-    return UserFunction(node, context.current, defaults, keywords, context.world.serials[id(node)])
+    return UserFunction(node, context.current_frame, defaults, keywords, context.module_env.serials[id(node)])
 
 
 def get_attribute(context: Context, target: Value, name: str) -> Value:
-    """`target.name`."""
+    """Return `target.name`."""
     if isinstance(target, Builtin):
         module = sys.modules.get(target.name)
         if module is None or not hasattr(module, name):
-            raise context.cannot(f"`{target.name}.{name}`")
-        value = context.world.value(getattr(module, name), ())
-        return require_bound(context, value)
-    if isinstance(target, ObjectRef):
-        content = context.content(target.id)
-        if isinstance(content, ObjectFields):
-            return _field(context, target, content, name)
-        if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
-        if isinstance(content, (FixedSequence, ArraySequence)) and content.type == "ndarray":
-            return _array_attribute(context, target, content, name)
-        if isinstance(content, (FixedSequence, ArraySequence, DictContents)):
-            return BuiltinMethod(target, name)
-    if isinstance(target, TupleValue):
-        if target.type == "ndarray":
-            return _array_attribute(context, target, FixedSequence("ndarray", target.items), name)
-        return BuiltinMethod(target, name)
-    if is_text(target):
-        return BuiltinMethod(target, name)
+            raise context.unsupported(f"`{target.name}.{name}`")
+        return require_bound(context, context.module_env.value(getattr(module, name), ()))
     if isinstance(target, UserFunction):
         value = context.lookup((FUNCTION_FRAME - target.serial, name))
         if value == UNBOUND:
             raise context.trap(f"the function has no `{name}`", error="AttributeError")
         return require_bound(context, value, "AttributeError")
-    if isinstance(target, (Scalar, Constant)):
+    content = context.content(target.id) if isinstance(target, ObjectRef) else target
+    if isinstance(target, ObjectRef) and isinstance(content, ObjectFields):
+        return _field(context, target, content, name)
+    if isinstance(content, InvalidContents):
+        raise context.unsupported(content.reason)
+    if isinstance(content, (FixedSequence, ArraySequence, TupleValue)):
+        if content.type == "ndarray" and name in ("size", "shape", "ndim"):
+            return _array_size(context, content, name)
         return BuiltinMethod(target, name)
-    raise context.cannot(f"the attribute `{name}`")
+    if isinstance(content, (DictContents, Scalar, Constant)) or is_text(target):
+        return BuiltinMethod(target, name)
+    raise context.unsupported(f"the attribute `{name}`")
 
 
-def _array_attribute(context: Context, target: Value, content: FixedSequence | ArraySequence, name: str) -> Value:
-    if name in ("size", "shape", "ndim"):
-        count: Value = Constant(len(content.items)) if isinstance(content, FixedSequence) else content.length
-        flat = isinstance(content, ArraySequence) and not hasattr(content.shape, "items")
-        if isinstance(content, FixedSequence):
-            flat = all(isinstance(x, Scalar) for x in content.items)
-        if not flat:
-            raise context.cannot(f"`{name}` of a table")
-        return Constant(1) if name == "ndim" else TupleValue((count,)) if name == "shape" else count
-    return BuiltinMethod(target, name)
+def _array_size(context: Context, content: FixedSequence | ArraySequence | TupleValue, name: str) -> Value:
+    if isinstance(content, ArraySequence):
+        flat, count = isinstance(content.shape, NumberShape), content.length
+    else:
+        flat, count = all(isinstance(x, Scalar) for x in content.items), Constant(len(content.items))
+    if not flat:
+        raise context.unsupported(f"`{name}` of a table")
+    return Constant(1) if name == "ndim" else TupleValue((count,)) if name == "shape" else count
 
 
 def _field(context: Context, target: ObjectRef, content: ObjectFields, name: str) -> Value:
+    """Return an attribute of an instance or class, in Python's order: property, own attribute, member of the class."""
     if content.cls is None:
-        found = class_member(context, target, name)
-        if found is None:
+        member = class_member(context, target, name)
+        if member is None:
             raise context.trap(f"no attribute `{name}`", error="AttributeError")
-        if isinstance(found, TupleValue) and found.type in ("staticmethod", "classmethod"):
-            return found.items[0] if found.type == "staticmethod" else BoundMethod(found.items[0], target)
-        return require_bound(context, found, "AttributeError")
+        if isinstance(member, TupleValue) and member.type in ("staticmethod", "classmethod"):
+            return member.items[0] if member.type == "staticmethod" else BoundMethod(member.items[0], target)
+        return require_bound(context, member, "AttributeError")
     member = class_member(context, content.cls, name)
     if isinstance(member, TupleValue) and member.type == "property":
         return context.call_value(BoundMethod(member.items[0], target), [], {})
     own = dict(content.items).get(name, UNBOUND)
     if own != UNBOUND:
         if name == "__dict__":
-            raise context.cannot("`__dict__`")
-        if member is None:
-            return require_bound(context, own, "AttributeError")
-        if isinstance(own, Maybe) and own.unbound:
+            raise context.unsupported("`__dict__`")
+        if member is not None and isinstance(own, Maybe) and own.unbound:
+            # The instance has the attribute on some paths only; on the others it is the one of the class.
             return context.choose(
                 f"{own.tag} != 2",
                 lambda: require_bound(context, own),
                 lambda: _bind_member(context, target, content, member),
             )
         return require_bound(context, own, "AttributeError")
-    if member is None:
-        if name == "__class__":
-            return content.cls
-        raise context.trap(f"no attribute `{name}`", error="AttributeError")
-    return _bind_member(context, target, content, member)
+    if member is not None:
+        return _bind_member(context, target, content, member)
+    if name == "__class__":
+        return content.cls
+    raise context.trap(f"no attribute `{name}`", error="AttributeError")
 
 
 def _bind_member(context: Context, target: ObjectRef, content: ObjectFields, member: Value) -> Value:
@@ -128,42 +120,35 @@ def _bind_member(context: Context, target: ObjectRef, content: ObjectFields, mem
 
 
 def class_member(context: Context, cls: Value, name: str) -> Value | None:
-    """A member of a class or of what it inherits from."""
+    """Return a member of a class or of its bases; None where there is none."""
     if not isinstance(cls, ObjectRef):
         return None
     content = context.content(cls.id)
     if isinstance(content, InvalidContents):
-        raise context.cannot(content.reason)
+        raise context.unsupported(content.reason)
     if not isinstance(content, ObjectFields):
-        raise context.cannot("a class that is not known")
-    found = dict(content.items).get(name, UNBOUND)
-    if found != UNBOUND:
-        return found
+        raise context.unsupported("a class that is not known")
+    member = dict(content.items).get(name, UNBOUND)
+    if member != UNBOUND:
+        return member
     if len(content.bases) > 1:
-        raise context.cannot("a class with several bases")
-    for base in content.bases:
-        inherited = class_member(context, base, name)
-        if inherited is not None:
-            return inherited
-    return None
+        raise context.unsupported("a class with several bases")
+    return class_member(context, content.bases[0], name) if content.bases else None
 
 
 def set_attribute(context: Context, target: Value, name: str, value: Value) -> None:
-    """`target.name = value`."""
+    """Do `target.name = value`."""
     if isinstance(target, UserFunction):
-        context.s.vars[(FUNCTION_FRAME - target.serial, name)] = value
+        context.state.variables[(FUNCTION_FRAME - target.serial, name)] = value
         return
-    if isinstance(target, ObjectRef):
-        content = context.content(target.id)
-        if isinstance(content, InvalidContents):
-            raise context.cannot(content.reason)
-        if isinstance(content, ObjectFields):
-            if content.cls is not None:
-                member = class_member(context, content.cls, name)
-                if isinstance(member, TupleValue) and member.type == "property":
-                    raise context.cannot("a property is set")
-            items = dict(content.items)
-            items[name] = value
-            context.s.heap[target.id] = ObjectFields(tuple(items.items()), content.cls, content.name, content.bases)
-            return
-    raise context.cannot(f"a change of the attribute `{name}`")
+    content = context.content(target.id) if isinstance(target, ObjectRef) else None
+    if isinstance(content, InvalidContents):
+        raise context.unsupported(content.reason)
+    if not isinstance(target, ObjectRef) or not isinstance(content, ObjectFields):
+        raise context.unsupported(f"a change of the attribute `{name}`")
+    if content.cls is not None:
+        member = class_member(context, content.cls, name)
+        if isinstance(member, TupleValue) and member.type == "property":
+            raise context.unsupported("a property is set")
+    items = {**dict(content.items), name: value}
+    context.state.heap[target.id] = replace(content, items=tuple(items.items()))

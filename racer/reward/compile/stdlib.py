@@ -1,12 +1,7 @@
-"""Functions of Python and numpy over sequences, in the subset of Python that the translator covers.
+"""The runtime library: functions of Python and numpy over sequences, in the subset that the translator covers.
 
-functions                      reads the others and gives their functions to the translator
-lists, orders, rows, numbers   the functions; they are parsed, never imported
-
-Functions of Python and numpy over sequences, written in the subset that the translator covers.
-
-The other files of this package hold them. They are parsed, not imported, and calls are translated in place like a
-user's own functions. In them `as_array`, `as_tuple` and `as_numpy` only change the type of a value.
+`stdlib_functions` holds them. It is parsed, never imported, and its functions are translated in place, like a user's
+own. In it `as_array`, `as_tuple` and `as_numpy` only change the type of a value.
 """
 
 from __future__ import annotations
@@ -16,23 +11,21 @@ from pathlib import Path
 
 from racer.reward.compile.values import Builtin, UserFunction, Value
 
+# The frame that these functions are defined in; far below the frames of closures, which count down from -1.
 STDLIB_FRAME = -999_999
-"""The frame that these functions are defined in."""
-_PARTS = ("stdlib_functions",)
-_TREES = [
-    ast.parse(Path(__file__).with_name(f"{part}.py").read_text(encoding="utf-8"), f"{part}.py") for part in _PARTS
-]
-_DEFINED = [node for tree in _TREES for node in tree.body if isinstance(node, ast.FunctionDef)]
-STDLIB_FUNCTIONS: dict[str, tuple[ast.FunctionDef, int]] = {node.name: (node, -k) for k, node in enumerate(_DEFINED, 1)}
-"""Each function with its serial; those of the user's are above 0."""
-STDLIB_LAMBDAS: dict[int, int] = {
-    id(node): -100_000 - k
-    for k, node in enumerate(n for tree in _TREES for n in ast.walk(tree) if isinstance(n, ast.Lambda))
+_TREE = ast.parse(Path(__file__).with_name("stdlib_functions.py").read_text(encoding="utf-8"), "stdlib_functions.py")
+STDLIB_FUNCTIONS: dict[str, tuple[ast.FunctionDef, int]] = {
+    node.name: (node, -k) for k, node in enumerate((n for n in _TREE.body if isinstance(n, ast.FunctionDef)), 1)
 }
+"""Syntax and serial of each function; serials of the user's functions are above 0."""
+STDLIB_LAMBDAS: dict[int, int] = {
+    id(node): -100_000 - k for k, node in enumerate(n for n in ast.walk(_TREE) if isinstance(n, ast.Lambda))
+}
+"""Serial of each lambda, by the identity of its node."""
 
 
 def stdlib_value(name: str) -> Value | None:
-    """What a name means inside the prelude."""
+    """Return the value of a global name of the library; None where it has none."""
     if name in STDLIB_FUNCTIONS:
         node, serial = STDLIB_FUNCTIONS[name]
         return UserFunction(node, STDLIB_FRAME, (), (), serial)

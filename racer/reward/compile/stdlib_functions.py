@@ -1,19 +1,24 @@
-"""Lists: joining, searching and changing them, in the subset of Python that the translator covers; read by `library`, not imported.
+"""Functions of Python and numpy over sequences, in the subset of Python that the translator covers.
 
-Order: sorting, and the least and the greatest, in the subset of Python that the translator covers; read by `library`, not imported.
+`stdlib` parses this file and the translator writes its functions in place; nothing imports it. Built-in handlers call
+them by name. A trap leaves the call to plain Python, so `raise ValueError` means "Python raises here, or its result is
+one that is not computed here", and an index out of range needs no check.
 
-Rows of numbers: arithmetic item by item, in the subset of Python that the translator covers; read by `library`, not imported.
-
-One number from many, or from a few, in the subset of Python that the translator covers; read by `library`, not imported.
+The four parts: lists (join, search, change), order (sort, least, greatest), rows of numbers, item by item (arithmetic
+of arrays), and one number from many or from a few.
 """
-
-import math
 
 # ruff: noqa
 # mypy: ignore-errors
 
+import math
+
+
+# Lists: joining, searching and changing them.
+
 
 def concatenated(one, two):
+    """Return `one + two` of lists."""
     out = []
     for item in one:
         out.append(item)
@@ -23,14 +28,17 @@ def concatenated(one, two):
 
 
 def concatenated_tuple(one, two):
+    """Return `one + two` of tuples."""
     return as_tuple(concatenated(one, two))
 
 
 def as_list(items):
+    """Return `list(items)`."""
     return [item for item in items]
 
 
 def repeated(items, times):
+    """Return `items * times`."""
     out = []
     for _ in range(times):
         for item in items:
@@ -39,23 +47,28 @@ def repeated(items, times):
 
 
 def those_for_which(function, items):
+    """Return `filter(function, items)` as a list."""
     return [item for item in items if function(item)]
 
 
 def those_true(items):
+    """Return `filter(None, items)` as a list."""
     return [item for item in items if item]
 
 
 def extend(target, items):
+    """Do `target.extend(items)`."""
     for item in items:
         target.append(item)
 
 
 def column(rows, index):
+    """Return `rows[:, index]`."""
     return as_array([row[index] for row in rows])
 
 
 def equal_lists(one, two):
+    """Return `one == two` of lists."""
     if len(one) != len(two):
         return False
     for k in range(len(one)):
@@ -65,6 +78,7 @@ def equal_lists(one, two):
 
 
 def contains(items, value):
+    """Return `value in items`."""
     for item in items:
         if item == value:
             return True
@@ -72,6 +86,7 @@ def contains(items, value):
 
 
 def index_of(items, value):
+    """Return `items.index(value)`."""
     k = 0
     for item in items:
         if item == value:
@@ -81,6 +96,7 @@ def index_of(items, value):
 
 
 def count_of(items, value):
+    """Return `items.count(value)`."""
     found = 0
     for item in items:
         if item == value:
@@ -89,6 +105,7 @@ def count_of(items, value):
 
 
 def pop_at(items, index):
+    """Do `items.pop(index)`."""
     n = len(items)
     at = index + n if index < 0 else index
     value = items[at]
@@ -99,6 +116,7 @@ def pop_at(items, index):
 
 
 def insert(items, index, value):
+    """Do `items.insert(index, value)`."""
     n = len(items)
     at = max(0, index + n) if index < 0 else min(index, n)
     items.append(value)
@@ -110,15 +128,12 @@ def insert(items, index, value):
 
 
 def remove(items, value):
+    """Do `items.remove(value)`."""
     pop_at(items, index_of(items, value))
 
 
-def reversed_list(items):
-    n = len(items)
-    return [items[n - 1 - k] for k in range(n)]
-
-
 def reverse(items):
+    """Do `items.reverse()`."""
     n = len(items)
     for k in range(n // 2):
         other = items[n - 1 - k]
@@ -127,6 +142,7 @@ def reverse(items):
 
 
 def any_of(items):
+    """Return `any(items)`."""
     for item in items:
         if item:
             return True
@@ -134,6 +150,7 @@ def any_of(items):
 
 
 def all_of(items):
+    """Return `all(items)`."""
     for item in items:
         if not item:
             return False
@@ -141,8 +158,10 @@ def all_of(items):
 
 
 def bisect_left(items, x):
+    """Return `bisect.bisect_left(items, x)`."""
     low = 0
     high = len(items)
+    # items[:low] are below x, items[high:] are not.
     while low < high:
         middle = (low + high) // 2
         if items[middle] < x:
@@ -153,8 +172,10 @@ def bisect_left(items, x):
 
 
 def bisect_right(items, x):
+    """Return `bisect.bisect_right(items, x)`."""
     low = 0
     high = len(items)
+    # items[:low] are not above x, items[high:] are.
     while low < high:
         middle = (low + high) // 2
         if x < items[middle]:
@@ -164,11 +185,12 @@ def bisect_right(items, x):
     return low
 
 
-# ruff: noqa
-# mypy: ignore-errors
+# Order. Insertion sort is stable, as Python's is, and fast on lists of about ten items.
+# A NaN raises: where it ends up depends on the order of the comparisons, which differs from Python's.
 
 
 def sort_numbers(items):
+    """Do `items.sort()`."""
     for k in range(1, len(items)):
         value = items[k]
         j = k
@@ -182,6 +204,7 @@ def sort_numbers(items):
 
 
 def sort_down(items):
+    """Do `items.sort(reverse=True)`."""
     for k in range(1, len(items)):
         value = items[k]
         j = k
@@ -195,18 +218,21 @@ def sort_down(items):
 
 
 def sorted_list(items):
+    """Return `sorted(items)`."""
     out = [item for item in items]
     sort_numbers(out)
     return out
 
 
 def sorted_down(items):
+    """Return `sorted(items, reverse=True)`."""
     out = [item for item in items]
     sort_down(out)
     return out
 
 
 def sorted_by(items, key):
+    """Return `sorted(items, key=key)`."""
     out = [item for item in items]
     keys = [key(item) for item in items]
     for k in range(1, len(out)):
@@ -226,6 +252,7 @@ def sorted_by(items, key):
 
 
 def sorted_down_by(items, key):
+    """Return `sorted(items, key=key, reverse=True)`."""
     out = [item for item in items]
     keys = [key(item) for item in items]
     for k in range(1, len(out)):
@@ -245,10 +272,12 @@ def sorted_down_by(items, key):
 
 
 def argsort(items):
+    """Return `numpy.argsort(items, kind='stable')`."""
     return as_array(sorted_by(range(len(items)), lambda k: items[k]))
 
 
 def least(items):
+    """Return `min(items)`."""
     best = items[0]
     for item in items:
         if item < best:
@@ -257,6 +286,7 @@ def least(items):
 
 
 def greatest(items):
+    """Return `max(items)`."""
     best = items[0]
     for item in items:
         if item > best:
@@ -264,15 +294,8 @@ def greatest(items):
     return best
 
 
-def least_record(items):
-    best = items[0]
-    for item in items:
-        if before(item, best, 0):
-            best = item
-    return best
-
-
 def least_by(items, key):
+    """Return `min(items, key=key)`."""
     best = items[0]
     low = key(best)
     for item in items:
@@ -284,6 +307,7 @@ def least_by(items, key):
 
 
 def greatest_by(items, key):
+    """Return `max(items, key=key)`."""
     best = items[0]
     high = key(best)
     for item in items:
@@ -295,6 +319,7 @@ def greatest_by(items, key):
 
 
 def index_of_least(items):
+    """Return `numpy.argmin(items)`."""
     at = 0
     best = items[0]
     for k in range(len(items)):
@@ -308,6 +333,7 @@ def index_of_least(items):
 
 
 def index_of_greatest(items):
+    """Return `numpy.argmax(items)`."""
     at = 0
     best = items[0]
     for k in range(len(items)):
@@ -320,101 +346,113 @@ def index_of_greatest(items):
     return at
 
 
-# ruff: noqa
-# mypy: ignore-errors
+# Rows of numbers: numpy's arithmetic, item by item. A table is a row whose items are rows.
 
 
 def mapped(function, items):
+    """Return an array of `function(item)`."""
     return as_array([function(item) for item in items])
 
 
 def mapped_two(function, one, two):
+    """Return an array of `function(a, b)` of the items of two rows."""
     if len(one) != len(two):
         raise ValueError
     return as_array([function(one[k], two[k]) for k in range(len(one))])
 
 
 def mapped_left(function, one, two):
+    """Return an array of `function(item, two)`."""
     return as_array([function(item, two) for item in one])
 
 
 def mapped_right(function, one, two):
+    """Return an array of `function(one, item)`."""
     return as_array([function(one, item) for item in two])
 
 
 def rows_add(one, two):
+    """Return `one + two` of two rows, or of two tables."""
     return mapped_two(lambda a, b: a + b, one, two)
 
 
 def row_left_add(one, two):
+    """Return `one + two` of a row and a number, or of a table and a row."""
     return as_array([item + two for item in one])
 
 
 def row_right_add(one, two):
+    """Return `one + two` of a number and a row, or of a row and a table."""
     return as_array([one + item for item in two])
 
 
 def rows_subtract(one, two):
+    """Return `one - two` of two rows, or of two tables."""
     return mapped_two(lambda a, b: a - b, one, two)
 
 
 def row_left_subtract(one, two):
+    """Return `one - two` of a row and a number, or of a table and a row."""
     return as_array([item - two for item in one])
 
 
 def row_right_subtract(one, two):
+    """Return `one - two` of a number and a row, or of a row and a table."""
     return as_array([one - item for item in two])
 
 
 def rows_multiply(one, two):
+    """Return `one * two` of two rows, or of two tables."""
     return mapped_two(lambda a, b: a * b, one, two)
 
 
 def row_left_multiply(one, two):
+    """Return `one * two` of a row and a number, or of a table and a row."""
     return as_array([item * two for item in one])
 
 
 def row_right_multiply(one, two):
+    """Return `one * two` of a number and a row, or of a row and a table."""
     return as_array([one * item for item in two])
 
 
 def rows_divide(one, two):
+    """Return `one / two` of two rows, or of two tables."""
     return mapped_two(lambda a, b: a / b, one, two)
 
 
 def row_left_divide(one, two):
+    """Return `one / two` of a row and a number, or of a table and a row."""
     return as_array([item / two for item in one])
 
 
 def row_right_divide(one, two):
+    """Return `one / two` of a number and a row, or of a row and a table."""
     return as_array([one / item for item in two])
 
 
 def rows_power(one, two):
+    """Return `one ** two` of two rows, or of two tables."""
     return mapped_two(lambda a, b: a**b, one, two)
 
 
 def row_left_power(one, two):
+    """Return `one ** two` of a row and a number, or of a table and a row."""
     return as_array([item**two for item in one])
 
 
 def row_right_power(one, two):
+    """Return `one ** two` of a number and a row, or of a row and a table."""
     return as_array([one**item for item in two])
 
 
-def matrix_minus_row(rows, row):
-    return as_array([row_difference(r, row) for r in rows])
-
-
-def row_difference(one, two):
-    return one - two
-
-
 def differences(items):
+    """Return `numpy.diff(items)`."""
     return as_array([items[k + 1] - items[k] for k in range(len(items) - 1)])
 
 
 def cumulated(items):
+    """Return `numpy.cumsum(items)`."""
     out = []
     result = 0.0
     for item in items:
@@ -424,19 +462,21 @@ def cumulated(items):
 
 
 def spaced(start, stop, count):
+    """Return `numpy.linspace(start, stop, count)`."""
     if count < 2:
         raise ValueError
     step = (stop - start) / (count - 1)
     out = [start + k * step for k in range(count)]
+    # The rounded product may miss the end, which numpy sets too.
     out[count - 1] = stop
     return as_array(out)
 
 
-# ruff: noqa
-# mypy: ignore-errors
+# One number from many, or from a few.
 
 
 def total(items, start):
+    """Return `sum(items, start)`."""
     result = start
     for item in items:
         result = result + item
@@ -444,6 +484,7 @@ def total(items, start):
 
 
 def product(items, start):
+    """Return `math.prod(items, start=start)`."""
     result = start
     for item in items:
         result = result * item
@@ -451,14 +492,17 @@ def product(items, start):
 
 
 def mean(items):
+    """Return `numpy.mean(items)`."""
     return as_numpy(total(items, 0.0) / len(items))
 
 
 def fmean(items):
+    """Return `statistics.mean(items)`."""
     return total(items, 0.0) / len(items)
 
 
 def variance(items):
+    """Return `numpy.var(items)`."""
     middle = total(items, 0.0) / len(items)
     result = 0.0
     for item in items:
@@ -467,10 +511,12 @@ def variance(items):
 
 
 def deviation(items):
+    """Return `numpy.std(items)`."""
     return as_numpy(math.sqrt(variance(items)))
 
 
 def median(items):
+    """Return `numpy.median(items)`."""
     out = sorted_list(items)
     n = len(out)
     if n % 2 == 1:
@@ -479,6 +525,7 @@ def median(items):
 
 
 def norm(items):
+    """Return `numpy.linalg.norm(items)`."""
     result = 0.0
     for item in items:
         result += item * item
@@ -486,10 +533,12 @@ def norm(items):
 
 
 def norms(rows):
+    """Return `numpy.linalg.norm(rows, axis=1)`."""
     return as_array([norm(row) for row in rows])
 
 
 def dot(one, two):
+    """Return `numpy.dot(one, two)` of rows."""
     if len(one) != len(two):
         raise ValueError
     result = 0.0
@@ -499,10 +548,12 @@ def dot(one, two):
 
 
 def cross(one, two):
+    """Return `numpy.cross(one, two)` of two-dimensional vectors."""
     return as_numpy(one[0] * two[1] - one[1] * two[0])
 
 
 def distance(one, two):
+    """Return `math.dist(one, two)`."""
     if len(one) != len(two):
         raise ValueError
     result = 0.0
@@ -512,6 +563,7 @@ def distance(one, two):
 
 
 def interp(x, xs, ys):
+    """Return `numpy.interp(x, xs, ys)` of one number."""
     n = len(xs)
     if n != len(ys) or n == 0 or x != x:
         raise ValueError
@@ -521,6 +573,7 @@ def interp(x, xs, ys):
         return as_numpy(float(ys[0]))
     low = 0
     high = n - 1
+    # xs[low] <= x <= xs[high]
     while high - low > 1:
         middle = (low + high) // 2
         if xs[middle] <= x:
@@ -536,7 +589,9 @@ def interp(x, xs, ys):
 
 
 def round_to(x, digits):
-    # Exact: y + e is the product x * 10**digits without rounding (Dekker 1971), so ties are ties.
+    """Return `round(x, digits)`."""
+    # y + e is the product x * 10**digits without rounding (Dekker 1971: 134217729 = 2**27 + 1 splits a float into
+    # two halves whose products are exact), so that ties are found as ties; from 2**52 on y has no fraction.
     p = 10.0**digits
     y = x * p
     if not abs(y) < 4503599627370496.0:
@@ -550,6 +605,7 @@ def round_to(x, digits):
     e = ((high * top - y) + high * end + low * top) + low * end
     base = float(math.floor(y))
     side = (y - base) - 0.5 + e
+    # side is the distance of the fraction to a half; a tie goes to the even neighbour.
     if side > 0.0:
         base += 1.0
     elif side == 0.0 and base % 2.0 == 1.0:
@@ -561,6 +617,7 @@ def round_to(x, digits):
 
 
 def is_close(a, b, relative, absolute):
+    """Return `math.isclose(a, b, rel_tol=relative, abs_tol=absolute)`."""
     if relative < 0.0 or absolute < 0.0:
         raise ValueError
     if a == b:
@@ -571,12 +628,14 @@ def is_close(a, b, relative, absolute):
 
 
 def is_close_numpy(a, b, relative, absolute):
+    """Return `numpy.isclose(a, b, rtol=relative, atol=absolute)`."""
     if not abs(a) < math.inf or not abs(b) < math.inf:
         raise ValueError
     return abs(a - b) <= absolute + relative * abs(b)
 
 
 def sign(x):
+    """Return `numpy.sign(x)`."""
     if x != x:
         raise ValueError
     if x > 0:
@@ -587,6 +646,7 @@ def sign(x):
 
 
 def gcd(a, b):
+    """Return `math.gcd(a, b)`."""
     a = abs(a)
     b = abs(b)
     while b:

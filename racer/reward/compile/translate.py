@@ -1,29 +1,28 @@
-"""From a loaded module to the text of its kernel.
+"""Translates the `reward_function` of a loaded module: the tables of handlers, and the passes over the function.
 
-translate       the loop over passes, until what is kept between calls has settled
-dispatch        which function translates which syntax
-params_values   the keys of params
-kernel_text     the text, from the lines of one call
-
-What translates each kind of expression and statement: all of them in two tables, and the way through these.
-
-From a loaded module to the text of its kernel.
+What a function keeps between calls makes the call like the body of a loop: its state at the beginning is the join of
+the module as it was loaded and of the state at its end. So the call is translated again and again until that state no
+longer changes. Example: `last = None` in the module and `last = params["x"]` in the call give `last` as None in the
+first pass, as None or a float in the second, and the third changes nothing.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from racer.reward.compile import expressions, statements
+from racer.reward.compile import expressions
 from racer.reward.compile.calls import call, call_value, routine
 from racer.reward.compile.coercion import as_number, require_value
-from racer.reward.compile.control_flow import Context, HandlerTable, TranslatorParts
+from racer.reward.compile.control_flow import PASSES_MAX, Context, HandlerTable, TranslatorParts
 from racer.reward.compile.emitter import Buffer, LoopVariables
 from racer.reward.compile.errors import NO_REWARD, UNCOVERED, CannotCompile, Unreachable, UnsupportedFunction
 from racer.reward.compile.joins import Joiner
 from racer.reward.compile.kernel_source import Translation, make_translation, param_value
 from racer.reward.compile.module_env import ModuleEnv, check_forbidden, node_span
+from racer.reward.compile.statements import HANDLERS, comprehension
 from racer.reward.compile.values import (
     ArraySequence,
     DictContents,
@@ -38,33 +37,20 @@ from racer.reward.compile.values import (
 from racer.reward.params import PARAMS
 from racer.reward.protocol import REWARD_MAX
 
-EXPRESSIONS: HandlerTable = {
-    **expressions.NAME_HANDLERS,
-    **expressions.OPERATOR_HANDLERS,
-    **expressions.COMPARISON_HANDLERS,
-    **expressions.SUBSCRIPT_HANDLERS,
-    **expressions.DISPLAY_HANDLERS,
-    **statements.COMPREHENSION_HANDLERS,
-}
-STATEMENTS: HandlerTable = {
-    **statements.ASSIGNMENT_HANDLERS,
-    **statements.BRANCH_HANDLERS,
-    **statements.LOOP_HANDLERS,
-    **statements.ERROR_HANDLERS,
-    **statements.DEFINITION_HANDLERS,
-}
+EXPRESSIONS: HandlerTable = {**expressions.HANDLERS, ast.ListComp: comprehension, ast.GeneratorExp: comprehension}
 
 
 def evaluate(context: Context, node: ast.expr) -> Value:
     """Translate an expression."""
     saved = context.node
     context.node = node
-    if not context.quiet:
+    # Inside the standard library the line stays that of the user's call.
+    if not context.stdlib_depth:
         context.line = getattr(node, "lineno", context.line)
     try:
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
-            raise context.cannot(f"`{type(node).__name__}` expressions")
+            raise context.unsupported(f"`{type(node).__name__}` expressions")
         value: Value = handler(context, node)
         return value
     finally:
@@ -72,40 +58,49 @@ def evaluate(context: Context, node: ast.expr) -> Value:
 
 
 def execute(context: Context, statements: list[ast.stmt]) -> None:
-    """Translate statements; one that is not covered becomes a trap."""
+    """Translate statements; a statement that is not covered becomes a trap, and what follows it is unreachable."""
     for statement in statements:
         saved = context.node
         context.node = statement
-        if not context.quiet:
+        if not context.stdlib_depth:
             context.line = getattr(statement, "lineno", context.line)
-        context.places[context.current] = node_span(statement)[0]
+        # The position decides which names are read later; only those are merged where branches meet.
+        context.positions[context.current_frame] = node_span(statement)[0]
         try:
-            handler = STATEMENTS.get(type(statement))
-            if handler is None:
-                raise context.cannot(f"`{type(statement).__name__.lower()}` statements")
-            handler(context, statement)
-        except UnsupportedFunction:
-            raise
-        except CannotCompile as error:
-            context.line = error.line or context.line
-            raise context.trap(error.reason, UNCOVERED) from None
+            with _trap_where_uncovered(context):
+                handler = HANDLERS.get(type(statement))
+                if handler is None:
+                    raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
+                handler(context, statement)
         finally:
             context.node = saved
 
 
-PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, routine=routine)
+@contextmanager
+def _trap_where_uncovered(context: Context) -> Iterator[None]:
+    """Write a trap for a piece that is not covered, and raise `Unreachable` in place of its error."""
+    try:
+        yield
+    except UnsupportedFunction:
+        raise
+    except CannotCompile as error:
+        context.line = error.line or context.line
+        raise context.trap(error.reason, UNCOVERED) from None
+
+
+PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, call_stdlib=routine)
 
 
 def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     """Translate the `reward_function` of a module that was run.
 
     Args:
-        module: its globals.
-        text: its source.
+        module: globals of the module.
+        text: source of the module.
         file: the file that its code objects name.
 
     Raises:
-        CannotCompile: it is left to plain Python as a whole.
+        CannotCompile: the function is left to plain Python as a whole.
     """
     tree = ast.parse(text)
     check_forbidden(tree)
@@ -114,25 +109,34 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
         body, entry, head = _translate_to_fixpoint(context, module)
     except RecursionError:
         raise CannotCompile("it is nested too deep") from None
-    names = _kept_names(context, head)
-    return make_translation(context, body, entry, head, names)
+    return make_translation(context, body, entry, head, _kept_kinds(context, head))
 
 
 def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ProgramState]:
-    """Translate until the state between calls no longer changes."""
+    """Translate until the state between calls no longer changes.
+
+    Returns:
+        The lines of a call, the lines that compute the first state, and the state at the beginning of a call.
+    """
     head = ProgramState()
-    own = LoopVariables()
-    for _ in range(16):
+    loop_variables = LoopVariables()
+    for _ in range(PASSES_MAX):
         buffer: Buffer = []
-        context.begin(buffer, head.clone())
+        context.reset(buffer, head.clone())
         slot: Buffer = []
         end = _translate_call(context, module, slot)
         if end is None:
+            # Every path ends in a trap, so the kernel would never give a reward.
             first = context.traps[0] if context.traps else (0, "no call of it returns a number")
             raise CannotCompile(first[1], first[0] or None)
-        end.vars = {key: value for key, value in end.vars.items() if key[0] <= 0 and not key[1].startswith("$")}
+        # Names of calls (frames above 0) and the translator's own names end with the call.
+        end.variables = {
+            key: value for key, value in end.variables.items() if key[0] <= 0 and not key[1].startswith("$")
+        }
         entry: Buffer = []
-        joiner = Joiner(context, [(ProgramState(), entry), (end, slot)], head=head, own=own, array="S")
+        # An empty state is the module as it was loaded: a lookup falls through to `ModuleEnv`.
+        inputs = [(ProgramState(), entry), (end, slot)]
+        joiner = Joiner(context, inputs, head=head, loop_variables=loop_variables, array="S")
         new = joiner.run()
         if not joiner.changed:
             return buffer, entry, head
@@ -141,53 +145,40 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
 
 
 def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ProgramState | None:
-    """Write one call; the state at its end, None where no way leads there."""
-    params = context.new(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
-    function = context.world.value(module["reward_function"], (("global", "reward_function"),))
+    """Write one call and return the state at its end, None where the end is not reached; `slot` precedes the end."""
+    params = context.new_object(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
+    function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
-        try:
-            value = context.call_value(function, [params], {})
-            _check_reward(context, value)
-        except UnsupportedFunction:
-            raise
-        except CannotCompile as error:
-            context.line = error.line or context.line
-            raise context.trap(error.reason, UNCOVERED) from None
+        with _trap_where_uncovered(context):
+            value = require_value(context, context.call_value(function, [params], {}))
+            if not is_number(value):
+                raise context.trap("it does not return a number", NO_REWARD)
+            context.write(f"reward = {as_float(as_number(context, value))}")
+            context.trap_if(f"not {-REWARD_MAX!r} <= reward <= {REWARD_MAX!r}", NO_REWARD)  # NaN traps too
     except Unreachable:
         return None
-    context.b.append(slot)
-    context.b.append("P[0] += prints")
-    context.b.append("R[i] = reward")
-    context.b.append("return 0")
-    return context.s
+    context.buffer += [slot, "P[0] += prints", "R[i] = reward", "return 0"]
+    return context.state
 
 
-def _check_reward(context: Context, value: Value) -> None:
-    value = require_value(context, value)
-    if not is_number(value):
-        raise context.trap("it returns no number", NO_REWARD)
-    context.write(f"reward = {as_float(as_number(context, value))}")
-    context.trap_if(f"not {-REWARD_MAX!r} <= reward <= {REWARD_MAX!r}", NO_REWARD)
+def _kept_kinds(context: Context, head: ProgramState) -> dict[str, str]:
+    """Return the kind of each variable of the kernel that is kept between calls."""
+    kinds: dict[str, str] = {}
 
-
-def _kept_names(context: Context, head: ProgramState) -> dict[str, str]:
-    """Kind of each variable that is kept."""
-    names: dict[str, str] = {}
-
-    def visit(thing: Any) -> None:
-        if isinstance(thing, Scalar) and thing.expr in context.join_vars:
-            names[thing.expr] = thing.kind
-        elif isinstance(thing, Maybe):
-            names[thing.tag] = "i"
-            visit(thing.value)
-        elif isinstance(thing, StringChoice):
-            names[thing.expr] = "i"
-        elif isinstance(thing, ArraySequence):
-            visit(thing.length)
-        elif hasattr(thing, "items"):
-            for item in thing.items:
+    def visit(value: Any) -> None:
+        if isinstance(value, Scalar) and value.expr in context.join_vars:
+            kinds[value.expr] = value.kind
+        elif isinstance(value, Maybe):
+            kinds[value.tag] = "i"
+            visit(value.value)
+        elif isinstance(value, StringChoice):
+            kinds[value.expr] = "i"
+        elif isinstance(value, ArraySequence):
+            visit(value.length)
+        elif hasattr(value, "items"):
+            for item in value.items:
                 visit(item[1] if isinstance(item, tuple) else item)
 
-    for value in (*head.vars.values(), *head.heap.values()):
+    for value in (*head.variables.values(), *head.heap.values()):
         visit(value)
-    return names
+    return kinds

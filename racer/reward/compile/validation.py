@@ -1,32 +1,23 @@
-"""The first use of a reward: translated, compiled and compared with plain Python, in a process of its own.
+"""The first use of a reward: translates it, compiles it and compares the kernel with plain Python.
 
-trial     both processes' parts, and the verdict
-samples   the states that both paths are compared on
-compare   both paths side by side
-
-The states that a translation is checked on: driven ones, and rows made up at random within what can occur.
-
-Driving them takes seconds, so they are kept in the cache folder as plain arrays.
-
-Both paths side by side over sampled states.
-
-The first use of a reward: translate it, compile it, and compare it with plain Python on thousands of states.
-
-It runs in a process of its own (`racer.reward.check_process`), because the user's code runs here for the first time.
-
-From a reward's source to its compiled path, or to the reason why there is none.
+`compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. `validate` runs
+the rest in a sandbox process, because user code runs there for the first time: `make_verdict` translates, compiles
+and compares both paths on sampled states (`validation_samples`: driven ones, and random rows within what can occur).
+Driving takes seconds, so the samples are kept in the cache folder as plain arrays.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
 import io
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +26,10 @@ from numpy.typing import NDArray
 
 from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
-from racer.reward.call_guards import PrintCapture, SharedNamesGuard
+from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
-from racer.reward.compile.compiled_reward import CompiledReward
-from racer.reward.compile.errors import ENDLESS, KINDS
+from racer.reward.compile.compiled_reward import REPLAY_FRACTION_MAX, CompiledReward
+from racer.reward.compile.errors import ENDLESS, KINDS, CannotCompile
 from racer.reward.compile.kernel import (
     Kernel,
     cache_folder,
@@ -50,19 +41,19 @@ from racer.reward.compile.kernel import (
 )
 from racer.reward.failure import as_reward, verdict_of_exception
 from racer.reward.protocol import Reward
-from racer.reward.rows import Sample, Waypoints, params_rows
+from racer.reward.rows import Records, Sample, Waypoints, params_rows
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
-from racer.reward.source import FUNCTION, NeedsMemory, RewardSource, compile_source, new_module
+from racer.reward.source import FUNCTION, NeedsMemory, RewardCallable, RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
 VALIDATION_TRACKS = ("easy_oval", "switchback", "river_run")
 _STEPS = 90
-"""Control steps of a sample that are kept, from several places in it."""
+"""Maximum number of control steps of a sample, from three places in it."""
 _RANDOM_STEPS, _RANDOM_CARS, _RANDOM_OBJECTS = 40, 20, 3
 
 
 def validation_samples() -> list[Sample]:
-    """The samples, from the cache where they are there."""
+    """Return the samples, from the cache where it has them."""
     folder = cache_dir() / "rewards"
     path = folder / f"states-{_samples_version()}.npz"
     try:
@@ -77,15 +68,12 @@ def validation_samples() -> list[Sample]:
 
 def _samples_version() -> str:
     reward = Path(__file__).parents[1]
-    digest = hashlib.sha256()
     files = [Path(__file__), reward / "states.py", *sorted((reward.parent / "sim").rglob("*.py"))]
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _make_samples() -> list[Sample]:
-    from racer.reward.states import sample_track  # the simulator takes half a second to load
+    from racer.reward.states import sample_track  # the simulator needs half a second to load
     from racer.track.load import load_track
 
     samples: list[Sample] = []
@@ -99,24 +87,17 @@ def _make_samples() -> list[Sample]:
 
 
 def _cut_sample(sample: Sample) -> Sample:
-    """The beginning, a middle and the end of a sample, at most `_STEPS` control steps."""
-    count = len(sample.telemetry)
-    if count > _STEPS:
-        third = _STEPS // 3
-        keep = np.r_[0:third, count // 2 : count // 2 + third, count - third : count]
-    else:
-        keep = np.arange(count)
-    return Sample(
-        track=sample.track,
-        where=sample.where,
-        telemetry=sample.telemetry[keep],
-        objects=None if sample.objects is None else sample.objects[keep],
-        waypoints=sample.waypoints,
-    )
+    """Return the beginning, the middle and the end of a sample, at most `_STEPS` control steps."""
+    count, third = len(sample.telemetry), _STEPS // 3
+    if count <= _STEPS:
+        return sample
+    rows = np.r_[0:third, count // 2 : count // 2 + third, count - third : count]
+    objects = None if sample.objects is None else sample.objects[rows]
+    return replace(sample, telemetry=sample.telemetry[rows], objects=objects)
 
 
 def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool) -> Sample:
-    """Rows whose fields have nothing to do with each other, but each is what it can be."""
+    """Draw rows whose fields are independent of each other, each within its range."""
     rng = np.random.default_rng([7, seed, objects])
     shape = (_RANDOM_STEPS, _RANDOM_CARS, 1)
     rows = np.zeros(shape, TELEMETRY)
@@ -132,48 +113,42 @@ def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool
     points = np.concatenate([np.asarray(points) for points in waypoints])
     for axis, name in enumerate("xy"):
         rows[name] = rng.uniform(points[:, axis].min() - 1.0, points[:, axis].max() + 1.0, shape)
+    # Mostly rising steps with some new episodes, so that functions that keep state are exercised.
     rows["steps"] = np.cumsum(rng.random(shape) < 0.9, axis=0) + 1.0
     rows["steps"][rng.random(shape) < 0.1] = 2.0
     ranges = {
-        "heading": (-180.0, 180.0),
-        "distance_from_center": (0.0, 1.0),
-        "track_width": (0.4, 1.3),
-        "progress": (-0.5, 100.0),
-        "speed": (0.1, 4.0),
-        "steering_angle": (-30.0, 30.0),
-        "projection_distance": (0.0, 20.0),
-        "sim_time": (0.0, 100.0),
-        "speed_measured": (0.0, 4.0),
-        "steering_angle_measured": (-30.0, 30.0),
-        "slip_angle": (-180.0, 180.0),
-        "yaw_rate": (-400.0, 400.0),
-        "acceleration_forward": (-9.0, 9.0),
-        "acceleration_left": (-9.0, 9.0),
-        "heading_error": (-180.0, 180.0),
+        "heading": (-180.0, 180.0), "distance_from_center": (0.0, 1.0), "track_width": (0.4, 1.3),
+        "progress": (-0.5, 100.0), "speed": (0.1, 4.0), "steering_angle": (-30.0, 30.0),
+        "projection_distance": (0.0, 20.0), "sim_time": (0.0, 100.0), "speed_measured": (0.0, 4.0),
+        "steering_angle_measured": (-30.0, 30.0), "slip_angle": (-180.0, 180.0), "yaw_rate": (-400.0, 400.0),
+        "acceleration_forward": (-9.0, 9.0), "acceleration_left": (-9.0, 9.0), "heading_error": (-180.0, 180.0),
         "curvature": (-3.0, 3.0),
-    }
+    }  # fmt: skip
     special = {
         "progress": (0.0, 100.0),
         "speed": (1.0, 2.0, 3.0, 4.0),
         "steering_angle": (-30.0, -15.0, 0.0, 15.0, 30.0),
     }
+    # A fifth of the values is exact: users compare with 0, with the limits and with the actions of a list.
     for name, (low, high) in ranges.items():
         rows[name] = rng.uniform(low, high, shape)
         exact = rng.random(shape) < 0.2
         rows[name][exact] = rng.choice(special.get(name, (low, 0.0 if low < 0.0 else low, high)), int(exact.sum()))
     rows["track_length"] = 20.0 + seed
     rows["wheels_on_track"] = rng.integers(0, 5, shape)
-    things = None
-    if objects:
-        things = _random_objects(rng, rows)
     return Sample(
-        track=track, where="objects" if objects else "time_trial", telemetry=rows, objects=things, waypoints=waypoints
+        track=track,
+        where="objects" if objects else "time_trial",
+        telemetry=rows,
+        objects=_random_objects(rng, rows) if objects else None,
+        waypoints=waypoints,
     )
 
 
-def _random_objects(rng: np.random.Generator, rows: NDArray[np.void]) -> NDArray[np.void]:
-    things = np.zeros((*rows.shape, _RANDOM_OBJECTS), OBJECT_TELEMETRY)
-    shape = things.shape
+def _random_objects(rng: np.random.Generator, rows: Records) -> Records:
+    """Draw objects for each row, 30 % of them near the car, and the row's closest objects among them."""
+    objects = np.zeros((*rows.shape, _RANDOM_OBJECTS), OBJECT_TELEMETRY)
+    shape = objects.shape
     for name, low, high in (
         ("x", -5.0, 5.0),
         ("y", -5.0, 5.0),
@@ -182,17 +157,17 @@ def _random_objects(rng: np.random.Generator, rows: NDArray[np.void]) -> NDArray
         ("distance", 0.0, 20.0),
         ("distance_from_center", 0.0, 0.5),
     ):
-        things[name] = rng.uniform(low, high, shape)
+        objects[name] = rng.uniform(low, high, shape)
     near = rng.random(shape) < 0.3
     for axis in "xy":
-        things[axis][near] = (rows[axis][..., None] + rng.uniform(-0.8, 0.8, shape))[near]
-    things["is_left_of_center"] = rng.random(shape) < 0.5
-    things["active"] = True
-    things["active"][:, ::4, :, 1:] = False
-    count = things["active"].sum(axis=-1)
+        objects[axis][near] = (rows[axis][..., None] + rng.uniform(-0.8, 0.8, shape))[near]
+    objects["is_left_of_center"] = rng.random(shape) < 0.5
+    objects["active"] = True
+    objects["active"][:, ::4, :, 1:] = False
+    count = objects["active"].sum(axis=-1)
     rows["closest_object_prev"] = rng.integers(0, count)
     rows["closest_object_next"] = rng.integers(0, count)
-    return things
+    return objects
 
 
 def _pack_samples(samples: list[Sample]) -> dict[str, NDArray[np.generic]]:
@@ -222,181 +197,197 @@ def _read_samples(path: Path) -> list[Sample]:
 
 
 STATES_MIN = 300
+"""Compared states below which a kernel is not used."""
 TOLERANCE = 1e-9
-REPLAY_SHARE = 0.02
+"""Allowed difference of a reward r, relative to 1 + |r|."""
 PLAIN_CALLS_S = 0.5
-"""s for the calls of a function that is not compiled."""
+"""Maximum time for the calls of a function that is not compiled [s]."""
+VALIDATION_HANG_S = 20.0
+"""Maximum time of user code in one piece, such as the calls of one control step [s]."""
+VALIDATION_TOTAL_S = 180.0
+"""Maximum time of the validation process [s]."""
+COMPARE_S = 6.0
+"""Time after which no further control step is compared [s]."""
+
+
+def _user_code(source: RewardSource, process: SandboxProcess) -> contextlib.AbstractContextManager[None]:
+    return watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture())
 
 
 class PathComparison:
-    """Compares a kernel with plain Python; each car of a sample has a module of its own.
+    """Compares a kernel with plain Python; each car of a sample has a separate module.
 
-    A state that the kernel leaves to plain Python agrees by definition, but it is counted. Where plain Python fails,
+    A state that the kernel leaves to plain Python counts as equal, but it is counted. Where plain Python fails,
     the kernel must not give a reward.
 
+    Args:
+        source: text of the user's file.
+        kernel: its translation.
+        process: the sandbox process, as the watchdog.
+
     Attributes:
-        states: how many were compared.
-        differences: what was found wrong, in words.
-        replays: how often each line left a driven state to plain Python.
-        greatest: the largest difference.
+        states: number of compared states.
+        rewarded: number of those for which plain Python gave a reward.
+        failed: number of states for which plain Python failed, or a loop did not end.
+        difference_max: largest difference of a reward.
+        differences: descriptions of wrong rewards.
+        replays: for each line, how often it left a state to plain Python.
     """
 
-    def __init__(
-        self,
-        source: RewardSource,
-        kernel: Kernel,
-        watch: Callable[[float], None],
-        rest: Callable[[], None],
-        hang_s: float,
-    ) -> None:
-        self._source, self._kernel = source, kernel
+    def __init__(self, source: RewardSource, kernel: Kernel, process: SandboxProcess) -> None:
+        self._source, self._kernel, self._process = source, kernel, process
         self._code = compile_source(source)
-        self._shared = SharedNamesGuard(str(source.path))
-        self._watch, self._rest, self._hang_s = watch, rest, hang_s
-        self.states = self.driven = self.failed = 0
-        self.greatest = 0.0
+        self.states = self.rewarded = self.failed = 0
+        self.difference_max = 0.0
         self.differences: list[str] = []
         self.replays: Counter[int] = Counter()
 
     def run(self, sample: Sample, seconds: float) -> None:
-        """Compare on one sample, for some seconds."""
+        """Compare the two paths on one sample, for at most `seconds` [s]."""
         cars = sample.telemetry.shape[1]
-        self._watch(self._hang_s)
-        with PrintCapture(), self._shared:
-            made = [new_module(self._source, self._code) for _ in range(cars)]
-        self._rest()
+        with _user_code(self._source, self._process):
+            modules = [new_module(self._source, self._code) for _ in range(cars)]
         reward = CompiledReward(self._source, self._kernel, cars)
-        reward._take_waypoints(sample.waypoints)
+        reward.set_waypoints(sample.waypoints)
         alive = np.ones(cars, bool)
-        begin = time.perf_counter()
+        start = time.perf_counter()
         for t, rows in enumerate(sample.telemetry):
-            if time.perf_counter() - begin > seconds or self.differences:
+            if time.perf_counter() - start > seconds or self.differences:
                 return
             rows = rows.copy()
             rows["steps"][~alive] = 0.0
-            things = None if sample.objects is None else sample.objects[t]
-            codes = reward.run(rows, things)
+            objects = None if sample.objects is None else sample.objects[t]
+            codes = reward.run(rows, objects)
             flat = rows.reshape(-1)
-            every = params_rows(flat, None if things is None else things.reshape(len(flat), -1), sample.waypoints)
-            self._watch(self._hang_s)
-            with PrintCapture(), self._shared:
-                for index, params in enumerate(every):
+            object_rows = None if objects is None else objects.reshape(len(flat), -1)
+            with _user_code(self._source, self._process):
+                for index, params in enumerate(params_rows(flat, object_rows, sample.waypoints)):
                     if flat["steps"][index] >= 2.0:
-                        alive[index] = self._one(index, params, made[index], codes, reward, sample)
-            self._rest()
+                        code = int(codes[index])
+                        alive[index] = self._compare(index, params, modules[index], code, reward, sample.track)
 
-    def _one(
+    def _compare(
         self,
         index: int,
         params: dict[str, Any],
-        made: tuple[dict[str, Any], Callable[..., Any]],
-        codes: np.ndarray,
+        loaded: tuple[dict[str, Any], RewardCallable],
+        code: int,
         reward: CompiledReward,
-        sample: Sample,
+        track: str,
     ) -> bool:
-        """Compare one call; False where the car cannot go on."""
-        line, kind = divmod(int(codes[index]), KINDS)
+        """Compare one call; return False where the car's later states cannot be compared."""
+        line, kind = divmod(code, KINDS)
+        # Plain Python would not return either, so it is not called.
         if kind == ENDLESS:
             self.failed += 1
             return False
-        module, function = made
-        told = f"{sample.track}, step {params['steps']:g}"
+        module, function = loaded
+        state = f"{track}, step {params['steps']:g}"
         try:
             number = as_reward(function(params))
             problem = "returned no reward"
         except MemoryError as error:
-            raise memory_error(error, self._source, function, told) from None
+            raise memory_error(error, self._source, function, state) from None
         except Exception as error:
             number, problem = None, f"raised {type(error).__name__}"
         self.states += 1
         if number is None:
             self.failed += 1
             if not kind:
-                self.differences.append(f"plain Python {problem} where the kernel gave a reward ({told})")
+                self.differences.append(f"plain Python {problem} where the kernel gave a reward ({state})")
             return False
-
-        self.driven += 1
+        self.rewarded += 1
         if kind:
             self.replays[line] += 1
-
+            # Plain Python made this call: its state is the car's state for the next one.
             try:
                 save_state(module, self._kernel.layout, reward.states[index])
             except StateMismatch:
                 return False
             return True
-        difference = abs(number - float(reward._rewards[index]))
-        self.greatest = max(self.greatest, difference)
-        if not difference <= TOLERANCE * (1.0 + abs(number)):
-            given = float(reward._rewards[index])
-            self.differences.append(f"the kernel gave {given!r} and plain Python {number!r} ({told})")
+        kernel_number = float(reward.rewards[index])
+        difference = abs(number - kernel_number)
+        self.difference_max = max(self.difference_max, difference)
+        if not difference <= TOLERANCE * (1.0 + abs(number)):  # also where it is NaN
+            self.differences.append(f"the kernel gave {kernel_number!r} and plain Python {number!r} ({state})")
         return True
 
     def verdict(self) -> dict[str, Any]:
-        """Whether the kernel can be trusted."""
+        """Return whether the kernel may be used (`path`), and why not (`reason`)."""
+        replayed = sum(self.replays.values())
         facts: dict[str, Any] = {
+            "path": "python",
+            "reason": "",
             "states": self.states,
             "failed": self.failed,
-            "replayed": sum(self.replays.values()),
-            "max_abs_difference": self.greatest,
+            "replayed": replayed,
+            "max_abs_difference": self.difference_max,
         }
         if self.differences:
-            return {"path": "python", "reason": self.differences[0], **facts}
+            return facts | {"reason": self.differences[0]}
         if self.states and self.states == self.failed:
-            return {"path": "python", "reason": "plain Python fails on every state", **facts}
+            return facts | {"reason": "plain Python fails on every state"}
         if self.states < STATES_MIN:
-            return {"path": "python", "reason": f"only {self.states} states could be compared in time", **facts}
-        if sum(self.replays.values()) > REPLAY_SHARE * max(1, self.driven):
+            return facts | {"reason": f"only {self.states} states could be compared in time"}
+        if replayed > REPLAY_FRACTION_MAX * max(1, self.rewarded):
             line, _ = self.replays.most_common(1)[0]
-            share = 100.0 * sum(self.replays.values()) / self.driven
-            reason = f"line {line} needs plain Python (in all {share:.0f} % of the calls do)"
-            return {"path": "python", "reason": reason, "line": line, **facts}
-        return {"path": "compiled", "reason": "", **facts}
+            percent = 100.0 * replayed / self.rewarded
+            return facts | {"reason": f"line {line} needs plain Python ({percent:.0f} % of all calls do)", "line": line}
+        return facts | {"path": "compiled"}
 
 
-def call_in_python(source: RewardSource, sample: Sample, watch: Callable[[float], None], hang_s: float) -> None:
-    """Call a function that is not compiled on some states, only to see that it does not take too much memory.
+def call_in_python(source: RewardSource, sample: Sample, process: SandboxProcess) -> None:
+    """Call a function that is not compiled on some states, to check only that it does not take too much memory.
+
+    Args:
+        source: text of the user's file.
+        sample: the states.
+        process: the sandbox process, as the watchdog.
 
     Raises:
-        NeedsMemory: it does.
+        NeedsMemory: the function takes more memory than allowed.
     """
-    watch(hang_s)
-    begin = time.perf_counter()
-    with PrintCapture(), SharedNamesGuard(str(source.path)):
+    start = time.perf_counter()
+    with _user_code(source, process):
         _, function = new_module(source, compile_source(source))
         for row in sample.telemetry:
             for params in params_rows(row[0, :1], None, sample.waypoints):
-                told = f"{sample.track}, step {params['steps']:g}"
+                state = f"{sample.track}, step {params['steps']:g}"
                 try:
                     function(params)
                 except MemoryError as error:
-                    raise memory_error(error, source, function, told) from None
-                except Exception:  # plain Python will tell, with the car and the step
+                    raise memory_error(error, source, function, state) from None
+                except Exception:  # the training reports it, with the car and the step
                     continue
-            if time.perf_counter() - begin > PLAIN_CALLS_S:
+            if time.perf_counter() - start > PLAIN_CALLS_S:
                 return
 
 
-def memory_error(error: MemoryError, source: RewardSource, function: Callable[..., Any], told: str) -> NeedsMemory:
-    """The one line for a call that took too much memory."""
+def memory_error(error: MemoryError, source: RewardSource, function: RewardCallable, state: str) -> NeedsMemory:
+    """Make the error of a call that took too much memory.
+
+    Args:
+        error: the exception of the call.
+        source: text of the user's file.
+        function: the user's function.
+        state: description of the state it was called with.
+    """
     verdict = verdict_of_exception(error, str(source.path), function)
-    return NeedsMemory(f"{source.path}:{verdict.line}: {FUNCTION} {verdict.problem} ({told}).{verdict.advice}")
-
-
-VALIDATION_HANG_S = 20.0
-"""s that user code may run without a word; the states of one control step are one stretch."""
-VALIDATION_TOTAL_S = 180.0
-COMPARE_S = 6.0
-"""s after which no further control step is compared."""
+    return NeedsMemory(f"{source.path}:{verdict.line}: {FUNCTION} {verdict.problem} ({state}).{verdict.advice}")
 
 
 def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
-    """Make the translation of a reward and its verdict, in another process.
+    """Translate, compile and validate a reward in another process, which runs its code for the first time.
+
+    Args:
+        source: text of the user's file.
+        folder: receives the translation and the verdict.
 
     Returns:
-        The verdict: `path` is `compiled`, `python`, or `refused` where it is to run nowhere; `reason` why.
+        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` says why.
     """
-    request = {"text": source.text, "name": source.name, "path": str(source.path), "folder": str(folder)}
     file = str(source.path)
+    request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}
     try:
         answer = run_sandboxed(
             "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
@@ -406,18 +397,21 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
     if not answer.ended_early:
         return answer.result
     where = f" at line {answer.line}" if answer.line else ""
-    known = {
-        "hang": f"it took too long in its trial{where}",
-        "memory": "its trial took more memory than it may",
+    reasons = {
+        "hang": f"it took too long in its validation{where}",
+        "memory": "its validation took more memory than allowed",
     }
-    reason = known.get(answer.ended_early, f"it ended the process of its trial ({answer.ended_early}){where}")
+    reason = reasons.get(answer.ended_early, f"it ended the process of its validation ({answer.ended_early}){where}")
     return {"path": "python", "reason": reason}
 
 
 def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[str, Any]:
-    """The other process's part."""
-    from racer.reward.compile.errors import CannotCompile
+    """Make the verdict in the sandbox process, write it to the folder and return it.
 
+    Args:
+        request: `text`, `name`, `path` and `folder`, from `validate`.
+        process: the sandbox process.
+    """
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256)
@@ -428,8 +422,8 @@ def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[s
         except CannotCompile as error:
             where = f"line {error.line}: " if error.line else ""
             verdict = {"path": "python", "reason": f"{where}{error.reason}"}
-            call_in_python(source, validation_samples()[0], process.watch, VALIDATION_HANG_S)
-    except NeedsMemory as error:  # nor may the trainer run it
+            call_in_python(source, validation_samples()[0], process)
+    except NeedsMemory as error:  # the trainer could not run it either
         return {"path": "refused", "reason": str(error)}
     write_verdict(folder, verdict)
     return verdict
@@ -438,65 +432,60 @@ def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[s
 def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) -> dict[str, Any]:
     """Translate, compile and compare.
 
+    Args:
+        source: text of the user's file.
+        folder: receives the translation.
+        process: the sandbox process, as the watchdog.
+
     Raises:
-        CannotCompile: it is left to plain Python.
-        RewardError: the file cannot be run at all.
+        CannotCompile: the reward is left to plain Python.
+        RewardError: the file cannot be run.
     """
-    from racer.reward.call_guards import PrintCapture
+    # Imported here: a process that finds a kernel in the cache needs no translator.
     from racer.reward.compile.module_env import check_forbidden
     from racer.reward.compile.translate import translate
 
-    code = compile_source(source)
     check_forbidden(ast.parse(source.text))
-    process.watch(VALIDATION_HANG_S)
-    with PrintCapture(), SharedNamesGuard(str(source.path)):
-        module, _ = new_module(source, code)
-    process.rest()
-    begin = time.perf_counter()
+    with _user_code(source, process):
+        module, _ = new_module(source, compile_source(source))
+    times = [time.perf_counter()]
     translation = translate(module, source.text, str(source.path))
-    translated = time.perf_counter()
+    times.append(time.perf_counter())
     write_translation(folder, translation)
-    facts: dict[str, Any] = {
-        "memory": translation.memory,
-        "regions": translation.regions,
-        "layout": translation.layout,
-    }
-    kernel = load_kernel(folder, **facts)
-    compiled = time.perf_counter()
-    found = compare_samples(source, kernel, process)
-    facts.update(found, traps=translation.traps)
-    reasons = dict(translation.traps)
-    if found.get("line") in reasons:
-        facts["reason"] = f"line {found['line']}: {reasons[found['line']]}"
-    facts["seconds"] = [round(translated - begin, 3), round(compiled - translated, 3)]
-    facts["seconds"].append(round(time.perf_counter() - compiled, 3))
-    return facts
-
-
-def compare_samples(source: RewardSource, kernel: Any, process: SandboxProcess) -> dict[str, Any]:
-    """Run both paths over the samples; the verdict's facts."""
-
-    comparison = PathComparison(source, kernel, process.watch, process.rest, VALIDATION_HANG_S)
-    begin = time.perf_counter()
+    facts = {"memory": translation.memory, "regions": translation.regions, "layout": translation.layout}
+    kernel = load_kernel(folder, **facts)  # type: ignore[arg-type]
+    times.append(time.perf_counter())
+    comparison = PathComparison(source, kernel, process)
     for sample in validation_samples():
-        comparison.run(sample, max(0.5, COMPARE_S - (time.perf_counter() - begin)))
-    return comparison.verdict()
+        comparison.run(sample, max(0.5, COMPARE_S - (time.perf_counter() - times[-1])))
+    times.append(time.perf_counter())
+    verdict = {**facts, **comparison.verdict(), "traps": translation.traps}
+    reasons = dict(translation.traps)
+    if (line := verdict.get("line")) in reasons:
+        verdict["reason"] = f"line {line}: {reasons[line]}"
+    # Seconds of the translation, of numba and of the comparison.
+    return verdict | {"seconds": [round(end - start, 3) for start, end in pairwise(times)]}
 
 
 def compiled_reward(
     source: RewardSource, n_worlds: int, n_cars: int, *, failure_folder: str | Path | None = None
 ) -> Reward | str:
-    """The compiled path of a reward, or why it is left to plain Python.
+    """Return the compiled path of a reward, or the reason why it is left to plain Python.
 
-    The first call with a text translates it and tries it out in another process; later ones load what that left.
+    The first call with a text translates and validates it in another process; later calls load the result.
+
+    Args:
+        source: text of the user's file.
+        n_worlds: number of worlds, N.
+        n_cars: cars in each world, C.
+        failure_folder: folder for the params of a failed call; None saves nothing.
 
     Raises:
-        RewardError: the text has a syntax error, or needs more memory than it may.
+        RewardError: the text has a syntax error, or needs more memory than allowed.
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
-    from racer.reward.compile.compiled_reward import CompiledReward
-
+    # A syntax error is the user's to fix; it must not become a reason for plain Python.
     compile_source(source)
     folder = cache_folder(source)
     verdict = read_verdict(folder)
@@ -517,7 +506,7 @@ def compiled_reward(
 
 
 def _uncovered_reason(verdict: dict[str, object]) -> str:
-    """What is left to plain Python, in words."""
+    """Describe the lines that run in plain Python; empty where there are none."""
     traps = verdict.get("traps")
     if not isinstance(traps, list) or not traps:
         return ""

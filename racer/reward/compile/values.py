@@ -1,33 +1,28 @@
-"""What the translator knows of a value, of an object's contents, of a list's elements and of a number.
+"""The translator's knowledge: values, element shapes, object contents, and the state at one point of the program.
 
-value    a number, a constant, an object, a function, or one of several
-kinds    bool, int, float: kinds of numbers, and numbers as code
-shapes   the elements of a list
-heap     the contents of objects, and the state of a program point
+A `Value` describes what an expression of the user's program has: a known constant, a number that the kernel computes,
+an object, a function, or one of several. A number has a kind, which is a letter:
 
-What the translator knows of a value.
+    b   bool
+    i   int, held as an int64; its absolute value stays within `INT_LIMIT`
+    f   float
+    n   held as a float, but Python may have an int there: no index, no integer division
 
-All are immutable, so they may be shared; what an object holds is in `racer.reward.compile.values.heap`.
-
-Kinds of numbers, and numbers as code.
-
-A kind is a letter: `b` bool, `i` int, `f` float; `n` is held as a float and may be an int in Python.
-
-The shape of a list's elements: how many numbers each takes, and of what kinds.
-
-The contents of objects, and the state of a program point.
-
-Contents are immutable: a change of an object replaces its contents in `State.heap`.
+A `Shape` describes the elements of a list in an array, a `Content` what an object holds. All of these are immutable
+and may be shared: a change of an object replaces its content in `ProgramState.heap`.
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 INT_LIMIT = 2.0**53
-"""Whole numbers beyond it leave the compiled path: they are Python's business."""
+"""Largest absolute value of a whole number in a kernel; every one up to it is exact as a float too."""
+LENGTH_BOUND = 2.0**31
+"""Upper bound of lengths and indices; sums and products of two of them stay below 2**63."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +32,7 @@ class Constant:
     value: Any
 
     def _key(self) -> tuple[type, str]:
+        # Python's `==` takes 1, 1.0 and True for equal, and NaN for different from itself.
         return type(self.value), repr(self.value)
 
     def __eq__(self, other: object) -> bool:
@@ -48,20 +44,25 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A number that the kernel computes."""
+    """A number that the kernel computes.
+
+    Attributes:
+        kind: `b`, `i`, `f` or `n`; see the module's docstring.
+        expr: Its code.
+        numpy: Whether it is a numpy scalar in Python.
+        bound: Largest absolute value of an int.
+    """
 
     kind: str
-    """`b` bool, `i` int, `f` float; `n` is held as a float and may be an int in Python."""
     expr: str
     numpy: bool = False
-    """It is a numpy scalar in Python."""
+    # Not compared: a loop's head would settle only when the bounds do, and those of a counter never do.
     bound: float = field(default=INT_LIMIT, compare=False)
-    """Largest absolute value of an int."""
 
 
 @dataclass(frozen=True, slots=True)
 class TupleValue:
-    """An immutable sequence of known length: a tuple, a list that nobody may change, or a small array."""
+    """An immutable sequence of known length: a tuple, a list that is never changed, or a small array."""
 
     items: tuple[Value, ...]
     type: str = "tuple"
@@ -69,14 +70,21 @@ class TupleValue:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
-    """An object; its contents are in `State.heap`."""
+    """An object; its contents are in `ProgramState.heap`."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Maybe:
-    """A value, or None (tag 1), or nothing yet (tag 2, a name without a value)."""
+    """A value that may be missing.
+
+    Attributes:
+        tag: Variable of the kernel: 0 the value is there, 1 it is None, 2 the name has no value yet.
+        value: The value at tag 0; None where tag 0 never occurs.
+        none: Whether the tag may be 1.
+        unbound: Whether the tag may be 2.
+    """
 
     tag: str
     value: Value | None
@@ -86,12 +94,12 @@ class Maybe:
 
 @dataclass(frozen=True, slots=True)
 class UnknownString:
-    """Some string; good for printing only."""
+    """A string whose text is not tracked; it can only be printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StringChoice:
-    """One of several known strings, by number."""
+    """One of several known strings; `expr` is the number of the option."""
 
     options: tuple[str, ...]
     expr: str
@@ -99,15 +107,21 @@ class StringChoice:
 
 @dataclass(frozen=True, slots=True)
 class UserFunction:
-    """A function of the user's: a def or a lambda."""
+    """A def or a lambda of the user's file or of the stdlib.
+
+    Attributes:
+        node: Its syntax.
+        frame: Frame that it was defined in; 0 for the module.
+        defaults: Default values of its last parameters.
+        keyword_defaults: Default values of keyword-only parameters.
+        serial: Number of its node: functions with equal serials have the same code.
+    """
 
     node: ast.FunctionDef | ast.Lambda = field(compare=False)
     frame: int
-    """The frame that it was defined in; 0 for the module."""
     defaults: tuple[Value, ...] = ()
     keyword_defaults: tuple[tuple[str, Value], ...] = ()
     serial: int = 0
-    """Number of its node, so that equal means the same function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ class BoundMethod:
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A module, function or class of Python's or numpy's, by its dotted name."""
+    """A module, function or class of Python or numpy, by its dotted name."""
 
     name: str
 
@@ -144,7 +158,7 @@ class RangeValue:
 
 @dataclass(frozen=True, slots=True)
 class LazyIterable:
-    """`enumerate`, `zip` or `reversed`."""
+    """`enumerate`, `zip` or `reversed`, with its arguments."""
 
     kind: str
     parts: tuple[Value, ...]
@@ -152,14 +166,14 @@ class LazyIterable:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something that must not be read."""
+    """A value that the translator does not cover: reading it leaves to plain Python."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unbound:
-    """A name without a value."""
+    """The mark of a name without a value."""
 
 
 Value = (
@@ -181,13 +195,11 @@ Value = (
 )
 UNBOUND = Unbound()
 NONE = Constant(None)
-
-
 _KIND_OF = {bool: "b", int: "i", float: "f"}
 
 
 def kind_of(value: Value) -> tuple[str, bool] | None:
-    """Kind of a number and whether it is numpy's; None for what is no number."""
+    """Return the kind of a number and whether it is a numpy scalar; None for any other value."""
     if isinstance(value, Scalar):
         return value.kind, value.numpy
     if isinstance(value, Constant) and type(value.value) in _KIND_OF:
@@ -196,36 +208,40 @@ def kind_of(value: Value) -> tuple[str, bool] | None:
 
 
 def number_kind(value: Scalar | Constant) -> str:
-    """Kind of a number."""
-    found = kind_of(value)
-    assert found is not None
-    return found[0]
+    """Return the kind of a number."""
+    return value.kind if isinstance(value, Scalar) else _KIND_OF[type(value.value)]
 
 
 def is_number(value: Value) -> bool:
-    """Whether a value is a number."""
-    return isinstance(value, Scalar) or (isinstance(value, Constant) and isinstance(value.value, (bool, int, float)))
+    """Check whether a value is a number."""
+    return kind_of(value) is not None
+
+
+def any_numpy(*values: Value) -> bool:
+    """Check whether one of the values is a numpy scalar."""
+    return any(isinstance(value, Scalar) and value.numpy for value in values)
 
 
 def join_kinds(kinds: set[str]) -> str:
-    """The kind that holds all of these."""
+    """Return the kind that holds all of these."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "i" if kinds <= {"b", "i"} else "n"
 
 
 def literal(value: bool | int | float) -> str:
-    """A number as code."""
+    """Return a number as code."""
     if isinstance(value, float):
         if value != value:
             return "NAN"
         if value in (float("inf"), float("-inf")):
             return "INF" if value > 0 else "(-INF)"
+    # Parentheses, because the code may be an operand: -2 ** 2 is -4.
     return f"({value!r})" if not isinstance(value, bool) and value < 0 else repr(value)
 
 
 def as_kind(value: Value, kind: str) -> str:
-    """A number as an expression of a wider kind."""
+    """Return a number as an expression of the same or a wider kind."""
     if isinstance(value, Constant):
         assert isinstance(value.value, (bool, int, float))
         if kind == "b":
@@ -240,28 +256,34 @@ def as_kind(value: Value, kind: str) -> str:
 
 
 def as_float(value: Scalar | Constant) -> str:
-    """A number as a float expression."""
+    """Return a number as a float expression."""
     return as_kind(value, "f")
 
 
 def is_zero(value: Scalar | Constant) -> str:
-    """The test for zero."""
+    """Return the test for zero as code."""
     return f"{as_kind(value, 'f')} == 0.0" if number_kind(value) in "fn" else f"{as_kind(value, 'i')} == 0"
 
 
 def bound_of(value: Scalar | Constant) -> float:
+    """Return the largest absolute value that an int can have."""
     if isinstance(value, Scalar):
         return 1.0 if value.kind == "b" else value.bound
     return float(abs(value.value))
 
 
+def index_scalar(expr: str) -> Scalar:
+    """Return an int whose code is an index or a length."""
+    return Scalar("i", expr, bound=LENGTH_BOUND)
+
+
 def as_numpy(value: Value) -> Value:
-    """The number as numpy's own type."""
+    """Return a number as a numpy scalar, and any other value as it is."""
     if isinstance(value, Scalar):
-        return Scalar(value.kind, value.expr, True, value.bound)
-    if isinstance(value, Constant) and isinstance(value.value, (bool, int, float)):
-        k = number_kind(value)
-        return Scalar(k, as_kind(value, k), True, abs(float(value.value)) if k == "i" else INT_LIMIT)
+        return replace(value, numpy=True)
+    if isinstance(value, Constant) and is_number(value):
+        kind = number_kind(value)
+        return Scalar(kind, as_kind(value, kind), True, bound_of(value) if kind == "i" else INT_LIMIT)
     return value
 
 
@@ -285,58 +307,81 @@ Shape = NumberShape | RecordShape
 
 
 def shape_width(shape: Shape) -> int:
-    """How many numbers an element of this shape takes."""
-    return 1 if isinstance(shape, NumberShape) else sum(shape_width(item) for item in shape.items)
+    """Return how many numbers an element of this shape takes."""
+    return len(leaf_kinds(shape))
 
 
-def join_shapes(one: Shape | None, two: Shape | None) -> Shape | None:
-    """The shape that holds both; None where there is none."""
-    if isinstance(one, NumberShape) and isinstance(two, NumberShape):
-        return NumberShape(join_kinds({one.kind, two.kind}), one.numpy or two.numpy)
-    if (
-        isinstance(one, RecordShape)
-        and isinstance(two, RecordShape)
-        and one.type == two.type
-        and len(one.items) == len(two.items)
-    ):
-        items = tuple(join_shapes(a, b) for a, b in zip(one.items, two.items, strict=True))
-        if all(item is not None for item in items):
-            return RecordShape(one.type, tuple(item for item in items if item is not None))
-    return None
+def join_shapes(a: Shape | None, b: Shape | None) -> Shape | None:
+    """Return the shape that holds both; None where there is none."""
+    if isinstance(a, NumberShape) and isinstance(b, NumberShape):
+        return NumberShape(join_kinds({a.kind, b.kind}), a.numpy or b.numpy)
+    if not isinstance(a, RecordShape) or not isinstance(b, RecordShape):
+        return None
+    if (a.type, len(a.items)) != (b.type, len(b.items)):
+        return None
+    items = [join_shapes(x, y) for x, y in zip(a.items, b.items, strict=True)]
+    return record_shape(a.type, items)
+
+
+def record_shape(type: str, items: list[Shape | None]) -> RecordShape | None:
+    """Return the shape of a sequence from the shapes of its items; None where one of these is None."""
+    known = tuple(item for item in items if item is not None)
+    return RecordShape(type, known) if len(known) == len(items) else None
 
 
 def leaf_kinds(shape: Shape) -> list[str]:
+    """Return the kind of each number of an element."""
     return [shape.kind] if isinstance(shape, NumberShape) else [k for item in shape.items for k in leaf_kinds(item)]
 
 
+# Objects of the module have ids below this; objects that the function makes have ids above.
 MODULE_OBJECTS_MAX = 1_000_000
-"""Objects of the module have smaller numbers than those that the function makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FixedSequence:
-    """Contents of a sequence of known length."""
+    """Contents of a sequence of known length.
+
+    Attributes:
+        type: `list`, `tuple`, `ndarray` or `set`.
+        items: Its values.
+        frozen: Whether it was copied by value into another object. A change would reach one of the two only, so
+            there must be none.
+    """
 
     type: str
     items: tuple[Value, ...]
     frozen: bool = False
-    """It was copied somewhere by value: changing it would be seen in one place only."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySequence:
-    """Contents of a sequence in an array: element j starts at `array[offset + stride * j]`."""
+    """Contents of a sequence in an array of the kernel: element j starts at `array[offset + stride * j]`.
+
+    Attributes:
+        type: `list`, `tuple`, `ndarray` or `set`.
+        array: `T` table, `W` waypoints, `M` memory of the call, `S` state of the car.
+        offset: Code of the index at which element 0 starts.
+        length: Number of elements.
+        stride: Numbers from one element to the next.
+        shape: Shape of an element.
+        capacity: Elements that fit; 0 where the array must not be written.
+        frozen: As in `FixedSequence`.
+    """
 
     type: str
     array: str
-    """`T` table, `W` waypoints, `M` memory of the call."""
     offset: str
     length: Value
     stride: int
     shape: Shape
     capacity: int = 0
-    """Elements that fit; 0 where it must not be written."""
     frozen: bool = False
+
+
+def view_of(seq: ArraySequence, type: str, shape: Shape | None = None) -> ArraySequence:
+    """Return the same elements as a read-only sequence of another type, and with another shape of the same width."""
+    return ArraySequence(type, seq.array, seq.offset, seq.length, seq.stride, shape or seq.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +393,14 @@ class DictContents:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFields:
-    """Attributes of an instance, a class or a function; `cls` is what it is an instance of."""
+    """Attributes of an instance, a class or a function.
+
+    Attributes:
+        items: Name and value of each attribute.
+        cls: Class of an instance; None for a class or a function.
+        name: Name of a class.
+        bases: Base classes of a class, without `object`.
+    """
 
     items: tuple[tuple[str, Value], ...]
     cls: Value | None = None
@@ -358,47 +410,55 @@ class ObjectFields:
 
 @dataclass(frozen=True, slots=True)
 class InvalidContents:
-    """Contents that two ways of the program left in shapes that do not fit together."""
+    """Contents that two paths of the program left in shapes that do not fit together."""
 
     reason: str
 
 
 Content = FixedSequence | ArraySequence | DictContents | ObjectFields | InvalidContents
+# Number of the frame and name; frame 0 is the module, frames below 0 hold closures and attributes of functions.
 VariableKey = tuple[int, str]
 
 
+@dataclass(slots=True, eq=False)
 class ProgramState:
-    """Names and objects at one point of the program."""
+    """Names and objects at one point of the program.
 
-    __slots__ = ("heap", "vars")
+    Attributes:
+        variables: Value of each name that has been assigned.
+        heap: Contents of each object that was made or changed, by its id.
+    """
 
-    def __init__(self, vars: dict[VariableKey, Value] | None = None, heap: dict[int, Content] | None = None) -> None:
-        self.vars: dict[VariableKey, Value] = vars or {}
-        self.heap: dict[int, Content] = heap or {}
+    variables: dict[VariableKey, Value] = field(default_factory=dict)
+    heap: dict[int, Content] = field(default_factory=dict)
 
     def clone(self) -> ProgramState:
-        """A copy whose changes are its own."""
-        return ProgramState(dict(self.vars), dict(self.heap))
+        """Return a copy that can be changed separately."""
+        return ProgramState(dict(self.variables), dict(self.heap))
 
 
 def refs_of(thing: Any) -> list[int]:
-    """The objects that a value or the contents of an object refer to."""
-    if isinstance(thing, ObjectRef):
-        return [thing.id]
-    if isinstance(thing, (TupleValue, FixedSequence)):
-        return [r for item in thing.items for r in refs_of(item)]
-    if isinstance(thing, (DictContents, ObjectFields)):
-        more = refs_of(thing.cls) if isinstance(thing, ObjectFields) and thing.cls else []
-        return more + [r for _, item in thing.items for r in refs_of(item)]
-    if isinstance(thing, Maybe):
-        return refs_of(thing.value)
-    if isinstance(thing, BoundMethod):
-        return refs_of(thing.function) + refs_of(thing.receiver)
-    if isinstance(thing, BuiltinMethod):
-        return refs_of(thing.receiver)
-    if isinstance(thing, LazyIterable):
-        return [r for part in thing.parts for r in refs_of(part)]
-    if isinstance(thing, UserFunction):
-        more = [r for d in thing.defaults for r in refs_of(d)]
-        return more + [r for _, d in thing.keyword_defaults for r in refs_of(d)]
-    return []
+    """Return the ids of the objects that a value, or the contents of an object, refers to."""
+    parts: Sequence[Any]
+    match thing:
+        case ObjectRef():
+            return [thing.id]
+        case TupleValue() | FixedSequence():
+            parts = thing.items
+        case DictContents():
+            parts = [value for _, value in thing.items]
+        case ObjectFields():
+            parts = [thing.cls, *(value for _, value in thing.items)]
+        case Maybe():
+            parts = [thing.value]
+        case BoundMethod():
+            parts = [thing.function, thing.receiver]
+        case BuiltinMethod():
+            parts = [thing.receiver]
+        case LazyIterable():
+            parts = thing.parts
+        case UserFunction():
+            parts = [*thing.defaults, *(value for _, value in thing.keyword_defaults)]
+        case _:
+            return []
+    return [ref for part in parts for ref in refs_of(part)]

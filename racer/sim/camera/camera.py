@@ -15,30 +15,22 @@ from numpy.typing import NDArray
 
 from racer.config.env import CameraConfig
 from racer.errors import ConfigError
-from racer.sim.camera.coverage import CORNERS_MAX, POINT_SIZE, SPARE_ROWS
+from racer.sim.appearance import CAR_COLOURS, CORNERS, TINTS
+from racer.sim.camera.coverage import POINT_SIZE
 from racer.sim.camera.ground import PLANES, POINTS, draw_ground
 from racer.sim.camera.lens import PLACED_CAMERA, place_camera
-from racer.sim.camera.objects import (
-    GLASS,
-    GLASS_COLOUR,
-    PARTS_MAX,
-    VISIBLE_OBJECT,
-    WHEEL,
-    WHEEL_COLOUR,
-    collect_visible,
-    draw_objects,
-)
+from racer.sim.camera.objects import PARTS_MAX, VISIBLE_OBJECT, collect_visible, draw_objects
 from racer.sim.camera.tables import (
     APPEARANCE,
     APPEARANCE_SIZE,
     CAMERA,
-    CAR_COLOURS,
     GREY_WEIGHTS,
     CameraBatch,
     appearance_row,
     build_scene_tables,
     camera_row,
 )
+from racer.sim.fill import SPARE
 from racer.sim.jit import device, kernel
 from racer.sim.world import World
 from racer.track.track import Track
@@ -71,40 +63,43 @@ class Canvas(NamedTuple):
     caps: NDArray[np.float64]
     """(2, CORNERS, 3), the two ends of a prism in the camera frame."""
     tints: NDArray[np.float64]
-    """(3, K), colours of the parts of a car."""
+    """(6, K), colours of the parts of a car."""
     things: NDArray[np.void]
     """THING rows."""
     parts: NDArray[np.int32]
     """Parts of a thing, the first to be painted first."""
     order: NDArray[np.int32]
     """Which of them is painted first, second, ..."""
+    segments: NDArray[np.float64]
+    """(S, 6), walls that are shaded one by one; (0, 6) where all have one colour."""
 
 
-def make_canvas(height: int, width: int, channels: int, things: int) -> Canvas:
-    """Room for frames of this size, with this many cars and objects."""
-    tints = np.zeros((3, channels))
-    for row, colour in ((WHEEL, WHEEL_COLOUR), (GLASS, GLASS_COLOUR)):
-        tints[row] = colour if channels == 3 else np.dot(GREY_WEIGHTS, colour)
+def make_canvas(height: int, width: int, channels: int, things: int, *, shaded_walls: int = 0) -> Canvas:
+    """Room for frames of this size, with this many cars and objects, and walls that are shaded one by one."""
+    tints = np.array(TINTS, np.float64)
+    if channels == 1:
+        tints = np.array([[np.dot(GREY_WEIGHTS, colour)] for colour in tints])
     return Canvas(
         np.zeros(1, PLACED_CAMERA),
-        np.zeros((PLANES, height + SPARE_ROWS, width), np.float32),
+        np.zeros((PLANES, height + SPARE, width), np.float32),
         np.zeros((2, PLANES, width), np.float32),
         np.zeros((channels, height, width), np.float32),
         np.zeros((channels, APPEARANCE_SIZE), np.float32),
         np.zeros((POINTS, POINT_SIZE)),
-        np.zeros((1 + channels, height + SPARE_ROWS, width), np.float32),
+        np.zeros((1 + channels, height + SPARE, width), np.float32),
         np.zeros(4),
         np.zeros(1 + channels),
-        np.zeros((2, CORNERS_MAX, 3)),
+        np.zeros((2, CORNERS, 3)),
         tints,
         np.zeros(things, VISIBLE_OBJECT),
         np.zeros(PARTS_MAX, np.int32),
         np.zeros(things, np.int32),
+        np.zeros((shaded_walls, 6)),
     )
 
 
 @device
-def _set_colours(colours: Any, look: Any) -> None:
+def set_colours(colours: Any, look: Any) -> None:
     """Spread the colours of a look over the channels, held within 0..255; grey is their luma."""
     for at in range(0, APPEARANCE_SIZE - 2, 3):
         if len(colours) == 1:
@@ -150,7 +145,7 @@ def draw_frames(
         camera, look, frame = eyes.cameras[n, c], eyes.looks[n, c], eyes.frames[n, c]
         course = courses.courses[cars[n, c]["course"]]
         scene = scenes.scenes[cars[n, c]["course"] >> 1]
-        _set_colours(canvas.colours, look)
+        set_colours(canvas.colours, look)
         pose = eyes.seen[n, c, c]
         middle = 0.5 * (vehicles[n, c]["front"] - vehicles[n, c]["rear"])
         x, y = pose[0] + middle * np.cos(pose[2]), pose[1] + middle * np.sin(pose[2])

@@ -1,13 +1,4 @@
-"""Coverage of pixels by polygons, exactly, with sums that run down the columns of the picture.
-
-Each edge of a polygon adds, to every pixel it passes through, the change of the area below it; a running sum from the
-first row down then gives the share of each pixel that the polygons cover, times how often they wind around it. The
-sums of a row are independent of each other, so that they fill vector registers. Edges left or right of the picture or
-below it add nothing, edges above it count in its first row.
-
-Pixel frame: x right, y down, the centre of pixel (column 0, row 0) at (0.5, 0.5).
-
-Lines seen through a lens, added to planes of sums.
+"""Lines seen through a lens, added to planes of sums.
 
 Lines are rows of `points`, POINT numbers each: x, y, z in the camera frame, column, row, and metres ahead of the lens
 (infinite where nothing is to be cut off behind it). All lines of a frame come through `trace_line`: compiled code that
@@ -26,75 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera.lens import camera_to_pixel, level_to_camera
-from racer.sim.camera.tables import PINHOLE
+from racer.optics import PINHOLE
+from racer.sim.appearance import CORNERS
+from racer.sim.camera.lens import camera_to_pixel, rotate_to_camera
+from racer.sim.fill import SPARE, add_edge
 from racer.sim.jit import device, force_inline
-
-SPARE_ROWS = 2
-"""Rows that a plane of sums has below the picture."""
-
-
-@device
-def _add_piece(sums: Any, column: int, height: int, along: float, y0: float, y1: float) -> None:
-    """Add the part of an edge within one column, `along` pixels wide (signed), from height y0 to y1."""
-    low, high = (y0, y1) if y0 < y1 else (y1, y0)
-    if high <= 0.0:
-        sums[0, column] += along
-        return
-    if low >= height:
-        return
-    if low < 0.0:
-        above = along * (low / (low - high))
-        sums[0, column] += above
-        along -= above
-        low = 0.0
-    if high > height:
-        along *= (height - low) / (high - low)
-        high = float(height)
-    first, last = int(low), int(high)
-    if first == last:
-        inside = along * (first + 1 - 0.5 * (low + high))
-        sums[first, column] += inside
-        sums[first + 1, column] += along - inside
-        return
-    rate = along / (high - low)
-    part = first + 1 - low
-    inside = 0.5 * rate * part * part
-    sums[first, column] += inside
-    for row in range(first + 1, last):
-        reached = rate * (row + 0.5 - low)
-        sums[row, column] += reached - inside
-        inside = reached
-    part = high - last
-    reached = rate * (last - low + part * (1.0 - 0.5 * part))
-    sums[last, column] += reached - inside
-    sums[last + 1, column] += along - reached
-
-
-@force_inline
-def add_edge(sums: Any, xa: float, ya: float, xb: float, yb: float, weight: float) -> None:
-    """Add one directed edge, in pixels, to `sums` (H + SPARE, W); what lies below it counts `weight` to the right."""
-    height, width = sums.shape[0] - SPARE_ROWS, sums.shape[1]
-    if xa > xb:
-        xa, ya, xb, yb = xb, yb, xa, ya
-        weight = -weight
-    if xb <= 0.0 or xa >= width or (ya >= height and yb >= height) or xb - xa < 1e-9:
-        return
-    slope = (yb - ya) / (xb - xa)
-    if xa < 0.0:
-        ya -= slope * xa
-        xa = 0.0
-    if xb > width:
-        xb = float(width)
-    column = int(xa)
-    x, y = xa, ya
-    while x < xb:
-        x_next = min(column + 1.0, xb)
-        y_next = ya + slope * (x_next - xa)
-        _add_piece(sums, column, height, weight * (x_next - x), y, y_next)
-        x, y = x_next, y_next
-        column += 1
-
 
 POINT_SIZE = 6
 _WHOLE_LINE = 1 << 10
@@ -180,7 +107,7 @@ def trace_horizon(sums: Any, box: Any, rig: Any, points: Any) -> tuple[float, fl
         return min(v0, v1), max(v0, v1)
     for k in range(-1, _HORIZON_PIECES + 2):
         angle = math.pi * (min(max(k, 0), _HORIZON_PIECES) / _HORIZON_PIECES - 0.5)
-        x, y, z = level_to_camera(rig, math.cos(angle), math.sin(angle), 0.0)
+        x, y, z = rotate_to_camera(rig, math.cos(angle), math.sin(angle), 0.0)
         project_point(rig, points, k + 1, x, y, z, math.inf)
     for end in (0, _HORIZON_PIECES + 2):
         # The ends lie beyond the picture; they are drawn out to the side, so that every column is crossed.
@@ -190,9 +117,7 @@ def trace_horizon(sums: Any, box: Any, rig: Any, points: Any) -> tuple[float, fl
     return 0.0, rig["height"]
 
 
-CORNERS_MAX = 8
-"""Most corners of the two caps of a prism."""
-_ROOM = 2 * CORNERS_MAX
+_ROOM = 2 * CORNERS
 """Rows of `points` from which on there is room to cut a polygon."""
 _AMBIENT, _LIT = 0.55, 0.5
 _ONE = np.float32(1.0)
@@ -263,7 +188,7 @@ def _set_face(points: Any, caps: Any, count: int, face: int) -> int:
 
 
 @device
-def draw_prism(canvas: Any, rig: Any, count: int, cap: int, side: int) -> None:
+def draw_prism(canvas: Any, rig: Any, count: int, cap: int, side: int, opacity: float) -> None:
     """Paint the prism whose caps stand in `canvas.caps` (2, CORNERS, 3), camera frame, the lower one first.
 
     Seen from above the corners of a cap go counter-clockwise. `cap` and `side` are rows of `canvas.tints`.
@@ -282,12 +207,12 @@ def draw_prism(canvas: Any, rig: Any, count: int, cap: int, side: int) -> None:
         size = math.sqrt(nx * nx + ny * ny + nz * nz)
         lit = (nx * rig["light_x"] + ny * rig["light_y"] + nz * rig["light_z"]) / size
         shade = _AMBIENT + _LIT * max(lit, 0.0)
-        weights[0] = 1.0
+        weights[0] = opacity
         for k in range(tints.shape[1]):
-            weights[k + 1] = min(max(tints[side if face < count else cap, k] * shade, 0.0), 255.0)
+            weights[k + 1] = min(max(tints[side if face < count else cap, k] * shade, 0.0), 255.0) * opacity
         limit = rig["near"] if rig["lens"] == PINHOLE else 0.5 * toward / size
         trace_polygon(canvas.solid, canvas.box, rig, points, corners, limit, weights)
-    _compose_solid(canvas)
+    compose(canvas)
 
 
 @device
@@ -306,13 +231,13 @@ def _pixel_bounds(box: Any, width: int, height: int) -> tuple[int, int, int, int
 
 @device
 def _clear_below(sums: Any, row: int, x0: int, x1: int) -> None:
-    for r in range(row, min(row + SPARE_ROWS, len(sums))):
+    for r in range(row, min(row + SPARE, len(sums))):
         for x in range(x0, x1):
             sums[r, x] = 0.0
 
 
 @device
-def _compose_solid(canvas: Any) -> None:
+def compose(canvas: Any) -> None:
     """Sum the planes of a solid down the rows of its box and paint it into `light`; leaves the planes zero."""
     sums, light = canvas.solid, canvas.light
     channels, height, width = light.shape

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera.coverage import POINT_SIZE, SPARE_ROWS, project_point, trace_horizon, trace_line
-from racer.sim.camera.lens import is_out_of_view, level_to_camera, world_to_camera
+from racer.sim.camera.coverage import POINT_SIZE, project_point, trace_horizon, trace_line
+from racer.sim.camera.lens import is_out_of_view, rotate_to_camera, world_to_camera
 from racer.sim.camera.tables import CENTER, CENTER_GAIN, EDGE, EDGE_GAIN, FIELD, HORIZON, ROAD, RUN_SIZE, SKY, START
+from racer.sim.fill import SPARE
 from racer.sim.jit import device, force_inline
 
 ROAD_PLANE, INNER_PLANE, DASH_PLANE, START_PLANE, GROUND_PLANE = range(5)
@@ -48,7 +49,7 @@ def _place(rig: Any, points: Any, i: int, x: float, y: float) -> None:
     """Fill row i of `points` for a point of the ground."""
     dx, dy = x - rig["x"], y - rig["y"]
     a, b = rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy
-    cx, cy, cz = level_to_camera(rig, a, b, -rig["up"])
+    cx, cy, cz = rotate_to_camera(rig, a, b, -rig["up"])
     project_point(rig, points, i, cx, cy, cz, a)
 
 
@@ -225,7 +226,7 @@ def mix_ground(sums: Any, cover: Any, light: Any, colours: Any, rig: Any, first:
             if row >= first:
                 _paint_ground(line, share, colours[k], row <= last)
     for p in range(PLANES):
-        for row in range(height, height + SPARE_ROWS):
+        for row in range(height, height + SPARE):
             for x in range(width):
                 sums[p, row, x] = 0.0
 
@@ -252,7 +253,9 @@ def _paint_ground(line: Any, share: Any, colours: Any, sky: bool) -> None:
         for x in range(len(line)):
             line[x] = field
     for x in range(len(line)):
-        lines = dash[x] * (_ONE - start[x]) * to_center + start[x] * to_start
+        # The ends of a straight start line reach into the edge lines of a bend: there it adds nothing.
+        across = min(start[x], inner[x])
+        lines = dash[x] * (_ONE - across) * to_center + across * to_start
         line[x] += road[x] * to_edge + inner[x] * to_road + lines
 
 

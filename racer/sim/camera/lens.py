@@ -1,12 +1,6 @@
-"""From the world to the picture: where a camera stands, and its lens.
+"""Kernels of a camera in its place: from the world to pixels, and what is out of view.
 
-Frames: *level* is forward, right, up from the lens, turned by the heading only; *camera* is right (x), down (y), and
-ahead along the axis (z). Pixels as in `fill`. A pinhole shows (x, y, z) at
-
-    column = column_0 + f x / z,    row = row_0 + f y / z;
-
-a fisheye at the distance r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9) from the axis for a ray at angle a to it
-(Kannala and Brandt, "A generic camera model", 2006, eq. 6).
+Frames, pixels and the equations of both lenses are those of `racer.optics`.
 """
 
 from __future__ import annotations
@@ -16,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera.tables import PINHOLE
+from racer import optics
+from racer.optics import PINHOLE
 from racer.sim.jit import device, force_inline
+
+level_to_camera, fisheye_radius = device(optics.level_to_camera), device(optics.fisheye_radius)
 
 PLACED_CAMERA = np.dtype(
     [
@@ -74,7 +71,7 @@ _LIGHT_X, _LIGHT_Y, _LIGHT_UP = 0.36, 0.24, 0.9
 
 
 @force_inline
-def level_to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, float]:
+def rotate_to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, float]:
     """A level point (forward, right, up) in the camera frame."""
     return (
         rig["xa"] * a + rig["xb"] * b + rig["xc"] * c,
@@ -92,33 +89,31 @@ def place_camera(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: f
     rig["y"] = y + s * camera["forward"] + c * left
     rig["up"] = camera["up"]
     rig["cos"], rig["sin"] = math.cos(yaw + camera["yaw"]), math.sin(yaw + camera["yaw"])
-    cp, sp = math.cos(camera["pitch"]), math.sin(camera["pitch"])
-    cr, sr = math.cos(camera["roll"]), math.sin(camera["roll"])
-    # Level: ahead (cp, 0, -sp), right (0, 1, 0), down (-sp, 0, -cp); then right and down turn about ahead.
-    rig["xa"], rig["xb"], rig["xc"] = -sp * sr, cr, -cp * sr
-    rig["ya"], rig["yb"], rig["yc"] = -sp * cr, -sr, -cp * cr
-    rig["za"], rig["zb"], rig["zc"] = cp, 0.0, -sp
+    right, down, ahead = level_to_camera(camera["pitch"], camera["roll"])
+    rig["xa"], rig["xb"], rig["xc"] = right
+    rig["ya"], rig["yb"], rig["yc"] = down
+    rig["za"], rig["zb"], rig["zc"] = ahead
     rig["focal"], rig["column"], rig["row"] = camera["focal"], camera["column"], camera["row"]
     rig["k1"], rig["k2"], rig["k3"], rig["k4"] = camera["k1"], camera["k2"], camera["k3"], camera["k4"]
     rig["width"], rig["height"] = width, height
     rig["lens"] = camera["lens"]
     a, b = rig["cos"] * _LIGHT_X + rig["sin"] * _LIGHT_Y, rig["sin"] * _LIGHT_X - rig["cos"] * _LIGHT_Y
-    rig["light_x"], rig["light_y"], rig["light_z"] = level_to_camera(rig, a, b, _LIGHT_UP)
+    rig["light_x"], rig["light_y"], rig["light_z"] = rotate_to_camera(rig, a, b, _LIGHT_UP)
     up = camera["up"]
     rig["near"] = min(_NEAR, 0.25 * up)
     rig["back"] = 20.0 * up
-    if sp < 0.0:  # the axis behind the lens meets the ground: cut off nearer than that
-        rig["back"] = min(20.0 * up, 0.5 * up * cp / -sp)
+    if ahead[2] > 0.0:  # the axis behind the lens meets the ground: cut off nearer than that
+        rig["back"] = min(20.0 * up, 0.5 * up * ahead[0] / ahead[2])
     rig["reach"] = max(_REACH_PIXELS * rig["focal"] * up, _REACH_LEAST)
-    f, right, bottom = camera["focal"], width - camera["column"], height - camera["row"]
-    rig["rim_left"], rig["rim_right"] = math.hypot(f, camera["column"]), math.hypot(f, right)
-    rig["rim_top"], rig["rim_bottom"] = math.hypot(f, camera["row"]), math.hypot(f, bottom)
+    f = camera["focal"]
+    rig["rim_left"], rig["rim_right"] = math.hypot(f, camera["column"]), math.hypot(f, width - camera["column"])
+    rig["rim_top"], rig["rim_bottom"] = math.hypot(f, camera["row"]), math.hypot(f, height - camera["row"])
     if rig["lens"] != PINHOLE:
         wide = max(rig["column"], width - rig["column"])
         high = max(rig["row"], height - rig["row"])
         corner = math.sqrt(wide * wide + high * high)
         angle = 0.0
-        while angle < 2.6 and rig["focal"] * lens_radius(rig, angle) < corner:
+        while angle < optics.ANGLE_MAX and rig["focal"] * fisheye_radius(rig, angle) < corner:
             angle += 0.02
         rig["angle"] = angle + 0.06
         rig["cos_angle"] = math.cos(rig["angle"])
@@ -126,18 +121,11 @@ def place_camera(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: f
         rig["bend_cos"] = math.cos(math.sqrt(0.64 / rig["focal"]))
 
 
-@device
-def lens_radius(rig: Any, angle: float) -> float:
-    """Distance from the axis in focal lengths (fisheye)."""
-    q = angle * angle
-    return angle * (1.0 + q * (rig["k1"] + q * (rig["k2"] + q * (rig["k3"] + q * rig["k4"]))))
-
-
 @force_inline
 def world_to_camera(rig: Any, x: float, y: float, up: float) -> tuple[float, float, float]:
     """A point of the world in the camera frame."""
     dx, dy = x - rig["x"], y - rig["y"]
-    return level_to_camera(rig, rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy, up - rig["up"])
+    return rotate_to_camera(rig, rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy, up - rig["up"])
 
 
 @device
@@ -167,7 +155,7 @@ def _fisheye_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float
     if z < rig["cos_angle"] * math.sqrt(aside * aside + z * z):
         scale = rig["outside"] / aside
     else:
-        scale = rig["focal"] * lens_radius(rig, _fast_atan2(aside, z)) / aside
+        scale = rig["focal"] * fisheye_radius(rig, _fast_atan2(aside, z)) / aside
     return rig["column"] + scale * x, rig["row"] + scale * y
 
 

@@ -12,9 +12,30 @@ from typing import Any
 
 import numpy as np
 
-from racer.sim.camera.coverage import CORNERS_MAX, clear_box, compose_walls, draw_prism, trace_polygon
-from racer.sim.camera.lens import is_out_of_view, level_to_camera, world_to_camera
-from racer.sim.camera.tables import GREY_WEIGHTS, PINHOLE, WALL, WALL_HEIGHT
+from racer.optics import PINHOLE
+from racer.sim.appearance import (
+    AXLE,
+    BODY,
+    BOX,
+    CABIN,
+    CAP_TINTS,
+    CAR_HEIGHT,
+    CHASSIS,
+    COUNTS,
+    FAR_CAR,
+    HUB,
+    LAMPS,
+    MAIN,
+    POST,
+    RIM,
+    RINGS,
+    SIDE_TINTS,
+    WHEELS,
+    WING,
+)
+from racer.sim.camera.coverage import clear_box, compose, compose_walls, draw_prism, trace_polygon
+from racer.sim.camera.lens import is_out_of_view, rotate_to_camera, world_to_camera
+from racer.sim.camera.tables import GREY_WEIGHTS, WALL, WALL_HEIGHT
 from racer.sim.dtypes import BOT
 from racer.sim.jit import device
 
@@ -31,37 +52,29 @@ VISIBLE_OBJECT = np.dtype(
         ("index", "i4"),  # among the cars and then the objects
         ("car", "i4"),  # 1: shaped like a car
         ("painted", "i4"),
+        ("opacity", "f8"),
+        ("detailed", "i4"),  # 1: with the parts that only people see, and with its own axles:
+        ("front", "f8"),  # m, of the front axle ahead of the middle
+        ("rear", "f8"),
+        ("half_front", "f8"),  # m, from the middle to the hubs of the front wheels
+        ("half_rear", "f8"),
+        ("steer_cos", "f8"),  # of the front wheels, to the left
+        ("steer_sin", "f8"),
     ],
     align=True,
 )
 """A box or a car in view."""
 
-CAR_HEIGHT = 0.43
-"""Of a car, as a share of its length: that of a covered 1/18-scale car."""
-WHEEL_COLOUR, GLASS_COLOUR = (22.0, 22.0, 24.0), (52.0, 60.0, 68.0)
-MAIN, WHEEL, GLASS = 0, 1, 2
-"""Rows of `canvas.tints`."""
 _PLAIN_BOX_PIXELS = 5.0
 """Pixels of width below which a car is a plain box."""
-_BOX, _FAR_CAR, _CHASSIS, _CABIN, _WHEELS = range(5)
-"""Parts; four wheels: front left, rear left, front right, rear right."""
-_SHAPES = np.array(
-    [
-        # Lower end, then upper: rear and front (shares of the length), half width (of the width), up (of the height).
-        (-0.5, 0.5, 0.5, 0.0, -0.5, 0.5, 0.5, 1.0),
-        (-0.47, 0.47, 0.42, 0.1, -0.47, 0.47, 0.42, 0.7),
-        (-0.48, 0.48, 0.32, 0.16, -0.47, 0.45, 0.29, 0.55),
-        (-0.36, 0.22, 0.27, 0.552, -0.26, 0.02, 0.21, 1.0),
-        # A wheel: hub ahead of the middle, radius (of the length), hub left of the middle, thickness (of the width).
-        (0.253, 0.108, 0.41, 0.17, 0.0, 0.0, 0.0, 0.0),
-    ]
-)
-PARTS_MAX = 6
+PARTS_MAX = 10
+_SHADE_ACROSS, _SHADE_ALONG = 0.85, 0.35
+"""Brightness of a wall along y of the world, and what is added along x."""
 _RED, _GREEN, _BLUE = GREY_WEIGHTS
 
 
 @device
-def _add_object(things: Any, count: int, rig: Any, pose: Any, length: float, width: float, height: float) -> int:
+def add_thing(things: Any, count: int, rig: Any, pose: Any, length: float, width: float, height: float) -> int:
     """Append a thing if any of it can be seen; returns how many there are."""
     x, y, z = world_to_camera(rig, pose[0], pose[1], 0.5 * height)
     if is_out_of_view(rig, x, y, z, 0.5 * math.sqrt(length * length + width * width + height * height)):
@@ -73,7 +86,7 @@ def _add_object(things: Any, count: int, rig: Any, pose: Any, length: float, wid
     thing["cos"], thing["sin"] = rig["cos"] * c + rig["sin"] * s, rig["sin"] * c - rig["cos"] * s
     thing["half_length"], thing["half_width"], thing["height"] = 0.5 * length, 0.5 * width, height
     thing["away"] = math.sqrt(dx * dx + dy * dy)
-    thing["painted"] = 0
+    thing["painted"], thing["opacity"], thing["detailed"] = 0, 1.0, 0
     return count + 1
 
 
@@ -87,7 +100,7 @@ def collect_visible(things: Any, rig: Any, n: int, c: int, poses: Any, cars: Any
             continue
         length, width = vehicles[n, j]["length"], vehicles[n, j]["width"]
         before = count
-        count = _add_object(things, count, rig, poses[j], length, width, CAR_HEIGHT * length)
+        count = add_thing(things, count, rig, poses[j], length, width, CAR_HEIGHT * length)
         if count > before:
             things[before]["index"], things[before]["car"] = j, 1
     for m in range(objects.shape[1]):
@@ -98,7 +111,7 @@ def collect_visible(things: Any, rig: Any, n: int, c: int, poses: Any, cars: Any
         j = cars.shape[1] + m
         bot = thing["kind"] == BOT
         height = CAR_HEIGHT * thing["length"] if bot else thing["height"]
-        count = _add_object(things, count, rig, poses[j], thing["length"], thing["width"], height)
+        count = add_thing(things, count, rig, poses[j], thing["length"], thing["width"], height)
         if count > before:
             things[before]["index"], things[before]["car"] = j, 1 if bot else 0
     return count
@@ -158,56 +171,64 @@ def _next_object(things: Any, count: int) -> int:
 
 
 @device
+def _add_rear(parts: Any, at: int) -> int:
+    """Append wing and tail lamps; returns how many parts there are."""
+    parts[at], parts[at + 1], parts[at + 2], parts[at + 3] = POST, WING, LAMPS, LAMPS + 1
+    return at + 4
+
+
+@device
 def _list_parts(rig: Any, thing: Any, parts: Any) -> int:
     """Fill `parts` with what a thing is made of, the far parts first; returns how many."""
     if thing["car"] == 0:
-        parts[0] = _BOX
+        parts[0] = BOX
         return 1
-    x, y, z = level_to_camera(rig, thing["a"], thing["b"], -rig["up"])
+    x, y, z = rotate_to_camera(rig, thing["a"], thing["b"], -rig["up"])
     if 2.0 * rig["focal"] * thing["half_width"] < _PLAIN_BOX_PIXELS * math.sqrt(x * x + y * y + z * z):
-        parts[0] = _FAR_CAR
+        parts[0] = FAR_CAR
         return 1
     eye_x = -(thing["cos"] * thing["a"] + thing["sin"] * thing["b"])
     eye_y = -(thing["sin"] * thing["a"] - thing["cos"] * thing["b"])
     # Wheels beside the body: those on the camera's side are painted after it, and on each side the far one first.
     near_side = 0 if eye_y > 0.65 * thing["half_width"] else 1 if eye_y < -0.65 * thing["half_width"] else 2
     rear = 1 if eye_x > 0.0 else 0
-    at = 0
+    detailed, behind = thing["detailed"] != 0, eye_x < -0.4 * thing["half_length"]
+    at = _add_rear(parts, 0) if detailed and not behind else 0
     for after in range(2):
         for side in range(2):
             if (side == near_side) == (after == 1):
-                parts[at], parts[at + 1] = _WHEELS + 2 * side + rear, _WHEELS + 2 * side + 1 - rear
+                parts[at], parts[at + 1] = WHEELS + 2 * side + rear, WHEELS + 2 * side + 1 - rear
                 at += 2
         if after == 0:
-            parts[at], parts[at + 1] = _CHASSIS, _CABIN
+            parts[at], parts[at + 1] = BODY if detailed else CHASSIS, CABIN
             at += 2
-    return at
+    return _add_rear(parts, at) if detailed and behind else at
 
 
 @device
-def _place_part(canvas: Any, rig: Any, thing: Any, part: int) -> int:
-    """Set `canvas.caps` to the two ends of a part; returns how many corners each has."""
+def _place_part(canvas: Any, rig: Any, thing: Any, part: int) -> None:
+    """Set `canvas.caps` to the two ends of a part."""
     c, s, a, b = thing["cos"], thing["sin"], thing["a"], thing["b"]
     length, width, height = 2.0 * thing["half_length"], 2.0 * thing["half_width"], thing["height"]
-    wheel = part >= _WHEELS
-    corners = CORNERS_MAX if wheel else 4
-    shape = _SHAPES[min(part, _WHEELS)]
+    wheel = part - WHEELS if thing["detailed"] != 0 and WHEELS <= part < WHEELS + 4 else -1
     for end in range(2):
-        for k in range(corners):
-            if wheel:
-                angle = 2.0 * math.pi * (k + 0.5) / CORNERS_MAX
-                hub = shape[0] if (part - _WHEELS) & 1 == 0 else -shape[0]
-                x = length * (hub + shape[1] * math.cos(angle))
-                left = width * ((shape[2] if part < _WHEELS + 2 else -shape[2]) + (end - 0.5) * shape[3])
-                up = length * shape[1] * (1.0 - math.sin(angle))
+        for k in range(COUNTS[part]):
+            x, left, up = RINGS[part, end, k, 0], RINGS[part, end, k, 1], RINGS[part, end, k, 2]
+            if wheel < 0:
+                x, left = length * x, width * left
             else:
-                x = length * shape[4 * end + (1 if k == 0 or k == 3 else 0)]
-                left = width * (shape[4 * end + 2] if k < 2 else -shape[4 * end + 2])
-                up = height * shape[4 * end + 3]
+                front, side = wheel & 1 == 0, 1.0 if wheel < 2 else -1.0
+                x, left = length * (x - (AXLE if front else -AXLE)), width * (left - side * HUB)
+                if front:
+                    x, left = (
+                        thing["front"] + thing["steer_cos"] * x - thing["steer_sin"] * left,
+                        side * thing["half_front"] + thing["steer_sin"] * x + thing["steer_cos"] * left,
+                    )
+                else:
+                    x, left = x - thing["rear"], side * thing["half_rear"] + left
             # The thing's left is the level frame's right, turned the other way round.
-            cx, cy, cz = level_to_camera(rig, a + c * x + s * left, b + s * x - c * left, up - rig["up"])
+            cx, cy, cz = rotate_to_camera(rig, a + c * x + s * left, b + s * x - c * left, height * up - rig["up"])
             canvas.caps[end, k, 0], canvas.caps[end, k, 1], canvas.caps[end, k, 2] = cx, cy, cz
-    return corners
 
 
 @device
@@ -220,8 +241,9 @@ def _draw_object(canvas: Any, rig: Any, thing: Any, paint: Any) -> None:
         tints[MAIN, 0] = _RED * paint[0] + _GREEN * paint[1] + _BLUE * paint[2]
     for k in range(_list_parts(rig, thing, parts)):
         part = parts[k]
-        cap = WHEEL if part >= _WHEELS else MAIN
-        draw_prism(canvas, rig, _place_part(canvas, rig, thing, part), cap, GLASS if part == _CABIN else cap)
+        _place_part(canvas, rig, thing, part)
+        cap = RIM if thing["detailed"] != 0 and WHEELS <= part < WHEELS + 4 else CAP_TINTS[part]
+        draw_prism(canvas, rig, COUNTS[part], cap, SIDE_TINTS[part], thing["opacity"])
 
 
 @device
@@ -249,11 +271,42 @@ def _count_before_wall(things: Any, order: Any, count: int, xa: float, ya: float
 
 
 @device
+def _place_wall(rig: Any, points: Any, la: float, lb: float, ra: float, rb: float, low: float, high: float) -> None:
+    """Set the first rows of `points` to the wall from (la, lb) to (ra, rb), level frame."""
+    points[0, 0], points[0, 1], points[0, 2] = rotate_to_camera(rig, la, lb, low)
+    points[1, 0], points[1, 1], points[1, 2] = rotate_to_camera(rig, ra, rb, low)
+    points[2, 0], points[2, 1], points[2, 2] = rotate_to_camera(rig, ra, rb, high)
+    points[3, 0], points[3, 1], points[3, 2] = rotate_to_camera(rig, la, lb, high)
+
+
+@device
+def _shade_walls(canvas: Any, rig: Any, height: float, listed: int) -> None:
+    """Paint the listed walls of a pinhole's picture, the far ones first, each shaded by its direction in the world.
+
+    They are painted over their own union: a seam between neighbours then shows the plain colour of the wall.
+    """
+    points, segments, weights = canvas.points, canvas.segments, canvas.weights
+    for i in np.argsort(-segments[:listed, 5]):
+        wall = segments[i]
+        _place_wall(rig, points, wall[0], wall[1], wall[2], wall[3], -rig["up"], height - rig["up"])
+        weights[0] = 1.0
+        for k in range(len(weights) - 1):
+            weights[k + 1] = min(canvas.colours[k, WALL] * wall[4], 255.0)
+        clear_box(canvas.box)
+        trace_polygon(canvas.solid, canvas.box, rig, points, 4, rig["near"], weights)
+        compose(canvas)
+
+
+@device
 def _trace_walls(
     canvas: Any, rig: Any, course: Any, walls: Any, groups: Any, height: float, count: int, wanted: int
-) -> int:
-    """Add the walls that come after `wanted` things; returns the most things that a wall comes after."""
-    points, most = canvas.points, 0
+) -> tuple[int, int]:
+    """Add the walls that come after `wanted` things, and list them in `canvas.segments` if there is room for any.
+
+    Returns:
+        The most things that a wall comes after, and how many walls were listed.
+    """
+    points, segments, most, listed = canvas.points, canvas.segments, 0, 0
     low, high = -rig["up"], height - rig["up"]
     for g in range(course["wall_first"], course["wall_first"] + course["wall_groups"]):
         group = groups[g]
@@ -275,16 +328,19 @@ def _trace_walls(
             # Always the same way round as seen from here, so that walls behind one another do not cancel.
             forth = a0 * b1 - b0 * a1 >= 0.0
             la, lb, ra, rb = (a0, b0, a1, b1) if forth else (a1, b1, a0, b0)
-            points[0, 0], points[0, 1], points[0, 2] = level_to_camera(rig, la, lb, low)
-            points[1, 0], points[1, 1], points[1, 2] = level_to_camera(rig, ra, rb, low)
-            points[2, 0], points[2, 1], points[2, 2] = level_to_camera(rig, ra, rb, high)
-            points[3, 0], points[3, 1], points[3, 2] = level_to_camera(rig, la, lb, high)
+            _place_wall(rig, points, la, lb, ra, rb, low, high)
             limit = rig["near"]
             if rig["lens"] != PINHOLE:
                 long = math.sqrt((a1 - a0) * (a1 - a0) + (b1 - b0) * (b1 - b0))
                 limit = -0.5 * abs(a0 * b1 - b0 * a1) / max(long, 1e-9)
             trace_polygon(canvas.solid, canvas.box, rig, points, 4, limit, canvas.weights[:1])
-    return most
+            if len(segments) > 0:
+                dx, dy = walls[k]["x"] - walls[k - 1]["x"], walls[k]["y"] - walls[k - 1]["y"]
+                segments[listed, 0], segments[listed, 1], segments[listed, 2], segments[listed, 3] = la, lb, ra, rb
+                segments[listed, 4] = _SHADE_ACROSS + _SHADE_ALONG * abs(dx) / max(math.sqrt(dx * dx + dy * dy), 1e-9)
+                segments[listed, 5] = (la + ra) * (la + ra) + (lb + rb) * (lb + rb)
+                listed += 1
+    return most, listed
 
 
 @device
@@ -302,7 +358,9 @@ def draw_objects(
         if i <= most:
             canvas.weights[0] = 1.0
             clear_box(canvas.box)
-            most = _trace_walls(canvas, rig, course, tables.walls, tables.wall_groups, height, count, i)
+            most, listed = _trace_walls(canvas, rig, course, tables.walls, tables.wall_groups, height, count, i)
             compose_walls(canvas, canvas.colours, WALL)
+            if listed > 0:
+                _shade_walls(canvas, rig, height, listed)
         if i < count:
             _draw_object(canvas, rig, things[order[i]], paints[things[order[i]]["index"]])

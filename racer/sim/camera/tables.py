@@ -19,26 +19,13 @@ from numpy.typing import NDArray
 
 from racer.config.env import CameraConfig
 from racer.errors import ConfigError
+from racer.optics import ANGLE_MAX, FISHEYE, fisheye_radius
+from racer.sim.appearance import BOX_COLOUR
 from racer.track.polygons import mitred_normals, start_line_quads
-from racer.track.track import Colour, Track, TrackAppearance
+from racer.track.track import Track, TrackAppearance
 
-PINHOLE, FISHEYE = 0, 1
-_ANGLE_MAX = 2.6
-"""rad from the axis; no lens sees further."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of red, green, blue (ITU-R BT.601)."""
-
-CAR_COLOURS: tuple[Colour, ...] = (
-    (232, 62, 48),
-    (40, 124, 224),
-    (250, 184, 28),
-    (40, 178, 110),
-    (168, 84, 214),
-    (242, 242, 238),
-    (240, 122, 24),
-    (60, 196, 208),
-)
-"""Colours of cars 0, 1, ...; they start again after the last."""
 
 CAMERA = np.dtype(
     [
@@ -103,29 +90,18 @@ def camera_row(config: CameraConfig) -> NDArray[np.void]:
         row[name] = getattr(config, name)
     for name in ("pitch", "roll", "yaw"):
         row[name] = math.radians(getattr(config, f"{name}_deg"))
-    row["column"], row["row"] = 0.5 * config.width, 0.5 * config.height
-    for name, value in zip(("k1", "k2", "k3", "k4"), config.distortion, strict=True):
-        row[name] = value
-    row["lens"] = FISHEYE if config.lens == "fisheye" else PINHOLE
-    half = math.radians(0.5 * config.view_deg)
-    reach = math.tan(half) if config.lens == "pinhole" else fisheye_radius(half, config.distortion)
-    row["focal"] = 0.5 * config.width / reach
-    if config.lens == "fisheye":
-        corner = math.hypot(0.5 * config.width, 0.5 * config.height)
-        angles = np.linspace(0.0, _ANGLE_MAX, 500)
-        radii = row["focal"] * fisheye_radius(angles, config.distortion)
-        if reach <= 0.0 or radii.max() < corner or (np.diff(radii[: np.argmax(radii >= corner) + 1]) <= 0.0).any():
+    lens = config.optics
+    for name in ("lens", "focal", "column", "row", "k1", "k2", "k3", "k4"):
+        row[name] = getattr(lens, name)
+    if lens.lens == FISHEYE:
+        corner = math.hypot(lens.column, lens.row)
+        radii = lens.focal * fisheye_radius(lens, np.linspace(0.0, ANGLE_MAX, 500))
+        if lens.focal <= 0.0 or radii.max() < corner or (np.diff(radii[: np.argmax(radii >= corner) + 1]) <= 0.0).any():
             raise ConfigError(
                 f"a fisheye of {config.view_deg:g} degrees with distortion {list(config.distortion)} does not fill a "
                 f"picture of {config.width} x {config.height}; rays further from the axis must fall further out"
             )
     return row
-
-
-def fisheye_radius(angle: Any, k: Any) -> Any:
-    """Distance from the axis in focal lengths of a ray at `angle` rad to it (Kannala and Brandt, 2006, eq. 6)."""
-    q = angle * angle
-    return angle * (1.0 + q * (k[0] + q * (k[1] + q * (k[2] + q * k[3]))))
 
 
 def appearance_row(look: TrackAppearance) -> NDArray[np.void]:
@@ -134,7 +110,7 @@ def appearance_row(look: TrackAppearance) -> NDArray[np.void]:
     for name in ("road", "edge_line", "center_line", "field", "wall"):
         row[name] = getattr(look, name)
     row["start_line"], row["sky"], row["horizon"] = look.edge_line, SKY_COLOUR, HORIZON_COLOUR
-    row["box"] = (176, 126, 76)
+    row["box"] = BOX_COLOUR
     row["edge_line_gain"] = row["center_line_gain"] = 1.0
     row["wall_height"] = look.wall_height
     return row

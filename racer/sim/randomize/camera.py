@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.disturbance import is_disturbed
+from racer.optics import fisheye_radius
 from racer.sim.camera.camera import Camera
 from racer.sim.camera.tables import (
     APPEARANCE_SIZE,
@@ -23,7 +24,6 @@ from racer.sim.camera.tables import (
     SKY,
     START,
     WALL,
-    fisheye_radius,
 )
 from racer.sim.jit import device, kernel
 from racer.sim.randomize.background import paint_background
@@ -199,7 +199,7 @@ class CameraEffects:
         if config.lens == "pinhole":
             reach = np.tan(np.minimum(half, _HALF_VIEW_MAX))
         else:
-            reach = fisheye_radius(half, config.distortion)
+            reach = fisheye_radius(config.optics, half)
         rows["focal"] = 0.5 * config.width / reach
         self._camera.rows[which] = rows
 

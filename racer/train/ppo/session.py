@@ -124,7 +124,7 @@ def _prepare(
             episodes=config.train.deepracer_logs,
             progress=(progress.get("deepracer_logs") or {}) if resume else None,
         )
-        adapter.env.trial.recorder = log
+        adapter.env.listen(log)
     model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
     return model, TrainingMonitor(
         run=run,
