@@ -3,7 +3,8 @@
 Every pixel of the contract's picture is a ray. Below the horizon the ray meets the ground at a point, and the table
 holds the pixel of the real camera that shows this point; this compensates another height and position of the lens, for
 everything on the ground. At or above the horizon, and far away, only the direction of the ray counts. A ray outside the
-real camera's field of view leaves its pixel black, and the pilot refuses to arm if many pixels are affected.
+real camera's field of view gets the nearest pixel at the edge and is marked as not visible; the pilot refuses to arm if
+too many of the pixels that the network uses are affected.
 
 The lens model is that of `racer.optics`. The picture is computed in integers, so it is identical on every machine.
 """

@@ -85,7 +85,7 @@ def test_deepracer_bad_values(file, key, value):
 def test_no_deepracer_file(file, raw):
     """Anything else is refused in one line, which says what it should hold."""
     file.write_bytes(raw)
-    with pytest.raises(CalibrationError, match=r"is no DeepRacer calibration.*Servo") as error:
+    with pytest.raises(CalibrationError, match=r"is not a DeepRacer calibration.*Servo") as error:
         import_deepracer(file, car_id="blue", driver=DRIVER)
     assert "\n" not in str(error.value)
 
