@@ -136,8 +136,8 @@ def test_donkey_file_is_never_run(file, tmp_path):
         ("PCA9685.1:40.1", "PIGPIO.BCM.13", "only pins of a PCA9685"),
         ("PCA9685.1:40.1", "PCA9685.1:41.1", "two chips"),
         ("PCA9685.1:40.1", "PCA9685.1:40.0", "two different channels"),
-        ("import os", "import", "no Python file"),
-        ("# my car", "\0", "no Python file"),
+        ("import os", "import", "not a Python file"),
+        ("# my car", "\0", "not a Python file"),
     ],
 )
 def test_donkey_bad_files(file, old, new, told):
