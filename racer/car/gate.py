@@ -1,8 +1,8 @@
-"""The pilot's gate: an action in degrees and m/s becomes two pulses, or is refused. It never mends an action.
+"""Converts an action [degrees, m/s] into two pulses [µs], or refuses it. It never corrects an action.
 
-A number that is no number, or that lies outside what the policy's own contract allows, means that something above is
-broken: the gate refuses it, and the pilot stops. Only one thing is cut on purpose: speed, to the limit that the
-person set. The actuator checks the pulses again.
+An action that is NaN or outside the bounds of the policy's contract means that an earlier stage is broken: the gate
+refuses it, and the pilot stops. Only speed is clipped on purpose, to the limit that the operator set. The actuator
+checks the pulses again.
 """
 
 from __future__ import annotations
@@ -19,45 +19,47 @@ from racer.contract import PolicyContract
 from racer.errors import RacerError
 
 SPEED_LIMIT_DEFAULT = 0.3
-"""Share of the calibrated speed that a car may drive until a person allows more."""
+"""Fraction of the calibrated speed that a car may drive until the operator allows more."""
 
 _TOLERANCE = 1e-3  # of the range; a network's float32 arithmetic may miss a bound by this much
 
 
 class FaultClass(IntEnum):
-    """What a fault seen by the pilot leads to, after openpilot's three classes."""
+    """Consequence of a fault that the pilot detects; follows openpilot's three classes."""
 
     NO_ENTRY = 1  # the car cannot be armed
-    SOFT_DISABLE = 2  # the throttle is let go of
-    IMMEDIATE_DISABLE = 3  # the throttle is cut
+    SOFT_DISABLE = 2  # soft stop: half throttle for one period, then neutral
+    IMMEDIATE_DISABLE = 3  # hard stop: the throttle is cut at once
 
 
 class GateRefusal(RacerError):
-    """An action that must not reach the car; the pilot stops at once."""
+    """Raised for an action that must not reach the car; the pilot stops at once."""
 
     fault_class = FaultClass.IMMEDIATE_DISABLE
 
 
 class SpeedMapping(Protocol):
-    """Share of the throttle, 0..1, for a speed in m/s; both are at least 0."""
+    """Maps a speed [m/s, at least 0] to a fraction of the throttle range, 0..1."""
 
     def __call__(self, speed: float) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TableSpeed:
-    """The calibrated table."""
+    """Speed mapping by the calibrated table of throttle fraction and measured speed [m/s]."""
 
     table: tuple[tuple[float, float], ...]
 
     def __call__(self, speed: float) -> float:
-        """Straight between the measured rows."""
+        """Return the throttle fraction, interpolated linearly between the measured rows."""
         return interpolate_throttle(self.table, speed)
 
 
 @dataclass(frozen=True, slots=True)
 class DeepRacerSpeed:
-    """DeepRacer's own mapping: a parabola through the model's top speed at 1 and half of it at 0.8, whatever the m/s.
+    """DeepRacer's own mapping: a parabola through throttle 1 at the model's top speed and 0.8 at half of it.
+
+    Only the ratio to the model's top speed counts, so the real speed of the car [m/s] is not controlled.
 
     f(v) = a v² + b v with a = (2·1.0 - 4·0.8) / max², b = (4·0.8 - 1.0) / max
     (aws-deepracer-navigation-pkg, deepracer_navigation_node.cpp).
@@ -66,14 +68,14 @@ class DeepRacerSpeed:
     model_max: float
 
     def __call__(self, speed: float) -> float:
-        """Share of the throttle, 0..1."""
-        part = speed / self.model_max
+        """Return the throttle fraction, 0..1."""
+        part = speed / self.model_max  # substituting v / max removes max from both coefficients
         return min(1.0, max(0.0, (2.0 - 4 * 0.8) * part * part + (4 * 0.8 - 1.0) * part))
 
 
 @dataclass(frozen=True, slots=True)
 class ActionBounds:
-    """What may be asked for: degrees (left positive) and m/s."""
+    """Allowed range of an action: steering [degrees, left positive] and speed [m/s]."""
 
     steering_low: float
     steering_high: float
@@ -82,13 +84,13 @@ class ActionBounds:
 
     @classmethod
     def of_contract(cls, contract: PolicyContract) -> ActionBounds:
-        """The bounds of a policy's action space."""
+        """Return the bounds of a policy's action space."""
         low, high = contract.action_space.low, contract.action_space.high
         return cls(low[0], high[0], low[1], high[1])
 
     @classmethod
     def of_calibration(cls, calibration: Calibration) -> ActionBounds:
-        """All that the car can do forwards: the bounds of a person driving."""
+        """Return the full forward range of the car, which is what manual control may request."""
         steering = calibration.steering
         return cls(-steering.max_deg_right, steering.max_deg_left, 0.0, calibration.speed_max)
 
@@ -97,9 +99,10 @@ class Gate:
     """Maps actions to pulses by one car's calibration.
 
     Args:
-        bounds: what the policy, or a person, may ask for.
-        mapping: `table` for speeds in m/s, or `deepracer` for a model that was made for those cars.
-        speed_limit: 0..1, share of the throttle's range (`deepracer`) or of the table's top speed (`table`).
+        bounds: Range of the actions that the policy, or manual control, may request.
+        mapping: `table` for speeds in m/s, or `deepracer` for a model that was trained for DeepRacer cars.
+        speed_limit: Fraction, above 0 and up to 1, of the throttle range (`deepracer`) or of the table's top speed
+            (`table`).
     """
 
     def __init__(
@@ -127,18 +130,18 @@ class Gate:
 
     @property
     def rest(self) -> Pulses:
-        """Wheels straight, no throttle."""
+        """Return the pulses for straight wheels and no throttle."""
         return Pulses(self._steering.centre_us, self._throttle.stop_us)
 
     def pulses(self, steering_deg: float, speed: float) -> Pulses:
-        """The pulses for an action.
+        """Return the pulses for an action.
 
         Args:
-            steering_deg: at the wheels, left positive.
-            speed: m/s, forwards; 0 stops.
+            steering_deg: Angle of the front wheels [degrees], left positive.
+            speed: Forward speed [m/s]; 0 stops, and is allowed even where the bounds begin above it.
 
         Raises:
-            GateRefusal: not a number, or outside the bounds.
+            GateRefusal: The action is NaN or outside the bounds.
         """
         b = self._bounds
         self._check("steering", steering_deg, b.steering_low, b.steering_high, "degrees")
@@ -169,25 +172,25 @@ class Gate:
 def mapping_refusals(
     calibration: Calibration, bounds: ActionBounds, *, mapping: Literal["table", "deepracer"]
 ) -> list[str]:
-    """Why a car with this calibration cannot do what these bounds allow; empty where it can."""
+    """Return the reasons why a car with this calibration cannot execute these bounds; empty if it can."""
     s = calibration.steering
     if mapping == "deepracer":
         full = max(abs(bounds.steering_low), abs(bounds.steering_high))
         if bounds.speed_high <= 0.0 or full <= 0.0:
             return ["the DeepRacer mapping needs a model that steers and drives"]
         return []
-    told = []
+    found = []
     if bounds.steering_high > s.max_deg_left * (1 + _TOLERANCE):
-        told.append(f"steers {bounds.steering_high:g} degrees to the left; this car's wheels reach {s.max_deg_left:g}")
+        found.append(f"steers {bounds.steering_high:g} degrees to the left; this car's wheels reach {s.max_deg_left:g}")
     if -bounds.steering_low > s.max_deg_right * (1 + _TOLERANCE):
-        told.append(
+        found.append(
             f"steers {-bounds.steering_low:g} degrees to the right; this car's wheels reach {s.max_deg_right:g}"
         )
     if not calibration.speed_table:
-        told.append("the calibration has no speed table; measure one, or choose the DeepRacer mapping")
+        found.append("the calibration has no speed table; measure one, or choose the DeepRacer mapping")
     elif bounds.speed_high > calibration.speed_max * (1 + _TOLERANCE):
-        told.append(f"drives up to {bounds.speed_high:g} m/s; the speed table ends at {calibration.speed_max:g} m/s")
-    return told
+        found.append(f"drives up to {bounds.speed_high:g} m/s; the speed table ends at {calibration.speed_max:g} m/s")
+    return found
 
 
 def bundle_refusals(
@@ -197,22 +200,23 @@ def bundle_refusals(
     sensors: Sequence[str],
     mapping: Literal["table", "deepracer"] = "table",
 ) -> list[str]:
-    """Every reason why this policy cannot drive this car, each naming the sensor or the limit; empty where it can.
+    """Return every reason why this policy cannot drive this car, naming the sensor or the limit; empty if it can.
 
     Args:
-        sensors: what the car has, by the contract's names.
+        sensors: Sensors of the car, by the contract's names.
     """
-    told = sensor_refusals(contract, sensors)
-    return told + mapping_refusals(calibration, ActionBounds.of_contract(contract), mapping=mapping)
+    return sensor_refusals(contract, sensors) + mapping_refusals(
+        calibration, ActionBounds.of_contract(contract), mapping=mapping
+    )
 
 
 def sensor_refusals(contract: PolicyContract, sensors: Sequence[str]) -> list[str]:
-    """The sensors that a policy needs and a car lacks, each in words."""
+    """Return one message for each sensor that the policy needs and the car lacks."""
     return [_missing_sensor_text(spec.name) for spec in contract.sensors if spec.name not in sensors]
 
 
 def mapping_warning(contract: PolicyContract, calibration: Calibration) -> str | None:
-    """What DeepRacer's mapping hides: a model's own full lock is stretched to the car's."""
+    """Return a warning where DeepRacer's mapping stretches the model's full lock to the car's; None if both agree."""
     bounds = ActionBounds.of_contract(contract)
     full = max(abs(bounds.steering_low), abs(bounds.steering_high))
     s = calibration.steering

@@ -16,18 +16,24 @@ from racer.sysid.rollout import DriveCommands
 STEP_GAP_MAX_S = 0.5
 """Time without a control step after which the commands of the car are unknown [s]."""
 STEERING_LEAD_S = 0.5
-"""s of steering before a span that are played too, because the wheels follow as soon as the car is armed."""
+"""Steering before a span that is simulated too [s], because the wheels follow as soon as the car is armed."""
 SPAN_MIN_S = 2.0
 """Shortest span that a fit can use [s]."""
 POSE_WINDOW_S = 0.4
-"""s over which poses are compared: long enough to move, short enough that errors do not pile up."""
+"""Time over which poses are compared [s]: long enough to move, short enough that errors do not accumulate."""
 
 CHANNELS = ("speed", "yaw_rate", "pose")
 
 
 @dataclass(frozen=True, slots=True)
 class PoseWindows:
-    """Pairs of poses: times of both, s, and what was moved in between in the first one's frame: (K, 3) m, m, rad."""
+    """Pairs of poses.
+
+    Attributes:
+        first: Time of the first pose [s], shape (K,).
+        last: Time of the last pose [s], shape (K,).
+        moved: Motion in between in the first pose's frame [m, m, rad], shape (K, 3).
+    """
 
     first: NDArray[np.float64]
     last: NDArray[np.float64]
@@ -36,13 +42,14 @@ class PoseWindows:
 
 @dataclass(frozen=True, slots=True)
 class DrivenSpan:
-    """A stretch in which the car drove.
+    """Time span in which the car drove without interruption.
 
     Attributes:
-        start, end: s on the drive's clock.
-        speed_first: m/s at its start.
-        samples: times and values of `speed` and `yaw_rate`, each (K,).
-        windows: of poses; None where there are none.
+        start: Start on the drive's clock [s].
+        end: End on the drive's clock [s].
+        speed_first: Speed at the start [m/s].
+        samples: Times and values of `speed` [m/s] and `yaw_rate` [rad/s], each of shape (K,).
+        windows: Pairs of poses; None if none were measured.
     """
 
     start: float
@@ -52,7 +59,7 @@ class DrivenSpan:
     windows: PoseWindows | None
 
     def count(self, channel: str) -> int:
-        """How many measurements of a channel there are."""
+        """Return the number of measurements of a channel."""
         if channel == "pose":
             return 0 if self.windows is None else len(self.windows.first)
         return len(self.samples[channel][0])
@@ -60,28 +67,28 @@ class DrivenSpan:
 
 @dataclass(frozen=True, slots=True)
 class DriveData:
-    """A drive, ready to be compared with the simulator."""
+    """Commands and measurements of a drive, prepared for the comparison with the simulator."""
 
     commands: DriveCommands
     spans: tuple[DrivenSpan, ...]
     glass_to_wire: NDArray[np.float64]
-    """(K,) s from the capture of a frame until the command made from it was on the bus."""
+    """Time from the capture of a frame until its command was on the bus [s], shape (K,)."""
 
     @property
     def seconds(self) -> float:
-        """How long the car drove, s."""
+        """Return the total driving time [s]."""
         return sum(span.end - span.start for span in self.spans)
 
     def channels(self) -> tuple[str, ...]:
-        """What was measured, of `CHANNELS`."""
+        """Return the channels of `CHANNELS` with at least ten measurements."""
         return tuple(name for name in CHANNELS if sum(span.count(name) for span in self.spans) >= 10)
 
 
 def extract_drive_data(drive: RecordedDrive) -> DriveData:
-    """Commands, spans and measurements of a drive.
+    """Extract commands, spans and measurements from a drive.
 
     Raises:
-        DriveError: too few control steps, or the car never drove for two seconds.
+        DriveError: The drive has too few control steps, or the car never drove for `SPAN_MIN_S`.
     """
     if len(drive.steps) < 10:
         raise DriveError(f"{drive.path} has {len(drive.steps)} control steps; a fit needs some seconds of driving")
@@ -124,7 +131,10 @@ def _capture_to_bus(drive: RecordedDrive) -> NDArray[np.float64]:
 
 
 def _driven_intervals(drive: RecordedDrive, times: NDArray[np.float64], zero: int) -> Iterator[tuple[float, float]]:
-    """Start and end of each stretch without a gap in which the actuator let the car drive, as far as it said so."""
+    """Return start and end [s] of each span without a gap in which the actuator reported DRIVING.
+
+    Without any actuator status, every span without a gap counts.
+    """
     breaks = np.flatnonzero(np.diff(times) > STEP_GAP_MAX_S)
     starts = times[np.concatenate([[0], breaks + 1])]
     ends = times[np.concatenate([breaks, [len(times) - 1]])]
@@ -172,7 +182,11 @@ def relative_motion(
     x0: NDArray[np.float64], y0: NDArray[np.float64], yaw0: NDArray[np.float64],
     x1: NDArray[np.float64], y1: NDArray[np.float64], yaw1: NDArray[np.float64],
 ) -> NDArray[np.float64]:  # fmt: skip
-    """(K, 3): the way from the first poses to the second ones, in the first ones' frames; m, m, rad in -pi..pi."""
+    """Return the motion from the first to the second poses, in the frames of the first ones.
+
+    Returns:
+        Motion forward and left [m] and turned angle in -pi..pi [rad], shape (K, 3).
+    """
     dx, dy = x1 - x0, y1 - y0
     cos, sin = np.cos(yaw0), np.sin(yaw0)
     turned = (yaw1 - yaw0 + np.pi) % (2.0 * np.pi) - np.pi

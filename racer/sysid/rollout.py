@@ -1,4 +1,4 @@
-"""Drives the simulator's vehicle by a list of commands, on no track: what a fit compares with what was measured."""
+"""Simulates the vehicle for recorded commands, without a track; a fit compares the motion with the measured one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from racer.sim.jit import kernel
 from racer.sim.vehicle import drive_vehicle
 
 ROLLOUT_DT = 1.0 / 120.0
-"""s, a physics step: the simulator's longest."""
+"""Physics step [s]: the longest that the simulator uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriveCommands:
-    """What was commanded: each holds from its time until the next one's.
+    """Recorded commands; each holds from its time until that of the next one.
 
     Attributes:
-        times: (K,) s, rising.
-        steering: (K,) rad, left positive. speed: (K,) m/s.
+        times: Times [s], increasing, shape (K,).
+        steering: Steering angles [rad], left positive, shape (K,).
+        speed: Speeds [m/s], shape (K,).
     """
 
     times: NDArray[np.float64]
@@ -31,7 +32,16 @@ class DriveCommands:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMotion:
-    """How the car moved, (T,) each: s, m/s, rad/s, m, m, rad (unwrapped)."""
+    """Motion of the car after each physics step; every array has shape (T,).
+
+    Attributes:
+        times: Times [s].
+        speed: Speeds [m/s].
+        yaw_rate: Yaw rates [rad/s].
+        x: Positions [m].
+        y: Positions [m].
+        yaw: Headings [rad], unwrapped.
+    """
 
     times: NDArray[np.float64]
     speed: NDArray[np.float64]
@@ -43,7 +53,7 @@ class SimulatedMotion:
 
 @kernel
 def _roll(car, vehicle, steering, speed, dt, out):  # type: ignore[no-untyped-def]
-    """Move one car by a command for each physics step; speed, yaw rate, x, y and yaw after each into `out`."""
+    """Move one car by one command per physics step; write speed, yaw rate, x, y and yaw after each step to `out`."""
     for k in range(steering.shape[0]):
         drive_vehicle(car[0], vehicle[0], steering[k], speed[k], 1, dt)
         out[k, 0], out[k, 1] = car[0].vx, car[0].yaw_rate
@@ -53,15 +63,18 @@ def _roll(car, vehicle, steering, speed, dt, out):  # type: ignore[no-untyped-de
 def roll_out(
     commands: DriveCommands, vehicle: NDArray[np.void], *, start: float, end: float, latency: float, speed: float = 0.0
 ) -> SimulatedMotion:
-    """Move a car from `start` to `end`, s.
+    """Simulate the car from `start` to `end` [s].
 
-    In each physics step the car gets the mean of what reaches it in that time, so that the motion changes smoothly with
-    the latency; for a lag of first order that is the same but for a part in (dt / lag)^2.
+    Each physics step uses the mean of the commands that are effective during it. The motion is then a smooth function
+    of the latency, which the fit's derivatives need; for a first-order lag the error is of order (dt / lag)^2.
 
     Args:
+        commands: Recorded commands.
         vehicle: Row of the vehicle; not changed.
-        latency: s from a command's time to its effect.
-        speed: m/s at the start; the wheels stand straight.
+        start: Start time on the commands' clock [s].
+        end: End time [s].
+        latency: Time from a command to its effect [s].
+        speed: Initial speed [m/s]; the wheels are straight at the start.
     """
     steps = max(int(np.ceil((end - start) / ROLLOUT_DT)), 1)
     edges: NDArray[np.float64] = start + ROLLOUT_DT * np.arange(steps + 1, dtype=np.float64)
@@ -83,7 +96,10 @@ def roll_out(
 def _interval_means(
     commands: DriveCommands, values: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Mean of a held signal between neighbouring edges; nothing (zero) before the first command."""
+    """Return the mean of a held signal between neighbouring edges; the signal is zero before the first command.
+
+    The integral of a piecewise constant signal is piecewise linear, so interpolating it at the edges is exact.
+    """
     times = np.concatenate(
         [[min(edges[0], commands.times[0]) - 1.0], commands.times, [max(edges[-1], commands.times[-1]) + 1.0]]
     )

@@ -49,7 +49,7 @@ def test_import_with_another_wiring(run):
     assert run(*arguments, "pca9685:3:0x41:2:5").code == 0
     assert "pca9685 3, steering on channel 2, throttle on 5" in run("calibration", "show").out
     said = run(*arguments, "wires")
-    assert said.code == 1 and said.err.startswith("error: `wires` is no wiring")
+    assert said.code == 1 and said.err.startswith("error: `wires` is not a wiring")
 
 
 def test_import_from_donkey(run, tmp_path):

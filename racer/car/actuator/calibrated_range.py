@@ -1,6 +1,7 @@
-"""What the actuator takes from a calibration file, checked here on its own, whoever checked it before.
+"""Reads the calibrated range and the wiring from a calibration file, and opens the driver for this wiring.
 
-Where the car's outputs are wired, in words, and the driver for it.
+The actuator checks the file itself and does not rely on earlier checks by other programs: the range is the last limit
+on a pulse. Only the standard library is used here, so the file's model in `racer.car.calibration` is not available.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ _BYTES_MAX = 1 << 20
 
 
 class CalibrationRefused(Exception):
-    """A calibration that cannot be used; the text says why."""
+    """Raised for a calibration that cannot be used; the text contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorSetup:
-    """What the actuator needs to know of the car."""
+    """Calibrated range and wiring of the car, as the actuator needs them."""
 
     trim: CalibratedRange
     wiring: Wiring
 
 
 def calibration_digest(data: Mapping[str, Any]) -> str:
-    """SHA-256 over a calibration without its `sha256`, in one canonical spelling.
+    """Return the SHA-256 of a calibration without its `sha256`, in one canonical spelling.
 
     Raises:
-        ValueError: a number that JSON does not have.
+        ValueError: A number is NaN or infinite, which JSON does not allow.
     """
     rest = {key: value for key, value in data.items() if key != "sha256"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -46,10 +47,11 @@ def calibration_digest(data: Mapping[str, Any]) -> str:
 
 
 def read_calibration_json(path: str) -> dict[str, Any]:
-    """A calibration file as it is, its hash checked, its values not.
+    """Read a calibration file and check its hash, but not its values.
 
     Raises:
-        Refused: missing, not readable, no JSON object, another format or version, or changed since it was written.
+        CalibrationRefused: The file is missing, not readable, not a JSON object, of another format or version, or
+            changed since it was written.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs start-up time)
@@ -58,12 +60,12 @@ def read_calibration_json(path: str) -> dict[str, Any]:
         raise CalibrationRefused(f"calibration {path} cannot be read: {error.strerror}") from None
     try:
         if len(raw) > _BYTES_MAX:
-            raise ValueError("it is far too long")
+            raise ValueError(f"it is longer than {_BYTES_MAX} bytes")
         data = json.loads(raw.decode(), object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise CalibrationRefused(f"calibration {path} is no JSON: {error}") from None
+        raise CalibrationRefused(f"calibration {path} is not valid JSON: {error}") from None
     if not isinstance(data, dict) or data.get("format") != CALIBRATION_FORMAT:
-        raise CalibrationRefused(f"{path} is no racer calibration")
+        raise CalibrationRefused(f"{path} is not a racer calibration")
     if data.get("version") != CALIBRATION_VERSION or isinstance(data["version"], bool):
         raise CalibrationRefused(
             f"calibration {path} has version {data.get('version')!r}; this racer reads version {CALIBRATION_VERSION}"
@@ -74,10 +76,11 @@ def read_calibration_json(path: str) -> dict[str, Any]:
 
 
 def read_actuator_setup(path: str, car_id: str) -> ActuatorSetup:
-    """The trim and wiring of a calibration file.
+    """Read the calibrated range and the wiring from a calibration file.
 
     Raises:
-        Refused: see `read_json`; or made for another car; or pulses out of bounds or out of order.
+        CalibrationRefused: `read_calibration_json` refuses the file, it was made for another car, or its pulses are
+            out of bounds or out of order.
     """
     data = read_calibration_json(path)
     if data.get("car_id") != car_id:
@@ -91,12 +94,12 @@ def read_actuator_setup(path: str, car_id: str) -> ActuatorSetup:
 
 
 def default_calibration_path(environment: Mapping[str, str] = os.environ) -> str:
-    """Where this car's calibration lies: `RACER_CALIBRATION`, or the service's own folder of `/var/lib`."""
+    """Return the path of this car's calibration: `RACER_CALIBRATION`, or the service's folder in `/var/lib`."""
     return environment.get("RACER_CALIBRATION") or "/var/lib/racer/calibration.json"
 
 
 def own_car_id(environment: Mapping[str, str] = os.environ, root: str = "/") -> str:
-    """The name of this car: `RACER_CAR_ID`, else the board's serial number, else the host's name."""
+    """Return the name of this car: `RACER_CAR_ID`, else the board's serial number, else the host name."""
     if given := environment.get("RACER_CAR_ID"):
         return given
     try:
@@ -111,16 +114,19 @@ def _parse_range(data: Mapping[str, Any]) -> CalibratedRange:
     steering, throttle = data["steering"], data["throttle"]
     left, centre, right = (_parse_pulse(steering, key) for key in ("left_us", "centre_us", "right_us"))
     if not _is_monotonic(steering, [right, centre, left], strict=True):
-        raise ValueError(f"steering left {left}, centre {centre}, right {right} µs do not go the way of `invert`")
+        raise ValueError(
+            f"steering left {left}, centre {centre}, right {right} µs are not in the order that `invert` requires"
+        )
     keys = ("rev_max_us", "rev_start_us", "stop_us", "fwd_start_us", "fwd_max_us")
     row = [_parse_pulse(throttle, key) for key in keys]
     if not _is_monotonic(throttle, row, strict=False) or row[3] == row[4]:
         raise ValueError(
-            f"throttle {', '.join(map(str, row))} µs from reverse to forward do not go the way of `invert`"
+            f"throttle {', '.join(map(str, row))} µs from reverse to forward: not in the order that `invert` requires"
         )
     reverse = throttle["esc"]["reverse"]
     if reverse not in ("none", "direct", "double_tap"):
         raise ValueError(f"reverse is `{reverse}`")
+    # Without reverse, no pulse beyond the stop is allowed: some speed controllers would reverse on it.
     backwards = row[2] if reverse == "none" else row[0]
     return CalibratedRange(
         min(left, right), centre, max(left, right), min(backwards, row[4]), row[2], max(backwards, row[4])
@@ -160,17 +166,17 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number that JSON allows")
 
 
 class NullDriver:
-    """Drives nothing: what runs when no calibration says where the car is wired."""
+    """Driver without outputs, for an actuator without a calibration."""
 
     def start(self) -> None:
         """Do nothing."""
 
     def write(self, pulses: Pulses | None) -> None:
-        """Refuse pulses; off is what it always is."""
+        """Refuse pulses; the outputs are always off."""
         if pulses is not None:
             raise BusError("no driver")
 
@@ -180,12 +186,12 @@ class NullDriver:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Where the car's two outputs are.
+    """Chip and channels of the car's two outputs.
 
     Attributes:
         kind: `pca9685`, `sysfs_pwm`, or `sim`, a simulated PCA9685.
         device: I2C bus number, folder of a PWM chip, or path of the simulated chip.
-        address: of the PCA9685.
+        address: I2C address of the PCA9685.
     """
 
     kind: str
@@ -196,18 +202,18 @@ class Wiring:
 
     @property
     def text(self) -> str:
-        """The words that `parse_wiring` reads."""
+        """Return the text that `parse_wiring` reads."""
         address = f":{self.address}" if self.kind == "pca9685" else ""
         return f"{self.kind}:{self.device}{address}:{self.steering_channel}:{self.throttle_channel}"
 
 
 def parse_wiring(text: str) -> Wiring:
-    """A wiring from words: `pca9685:1:0x40:1:0`, `sysfs_pwm:/sys/class/pwm/pwmchip0:0:1`, `sim:FILE`.
+    """Parse a wiring, for example `pca9685:1:0x40:1:0`, `sysfs_pwm:/sys/class/pwm/pwmchip0:0:1`, `sim:FILE`.
 
-    The last two numbers are the channels of steering and throttle, 1 and 0 where left out.
+    The last two numbers are the channels of steering and throttle; the default is 1 and 0.
 
     Raises:
-        ValueError: another form.
+        ValueError: The text has another form.
     """
     kind, _, rest = text.partition(":")
     parts = rest.split(":")
@@ -220,17 +226,17 @@ def parse_wiring(text: str) -> Wiring:
         device, address = parts[0], 0x40
         channels = [int(part) for part in parts[1:]] or [1, 0]
     else:
-        raise ValueError(f"`{text}` is no wiring; write pca9685:BUS:ADDRESS, sysfs_pwm:FOLDER or sim:FILE")
+        raise ValueError(f"`{text}` is not a wiring; write pca9685:BUS:ADDRESS, sysfs_pwm:FOLDER or sim:FILE")
     if min(channels) < 0 or max(channels) > 15 or channels[0] == channels[1]:
         raise ValueError(f"`{text}`: steering and throttle need two different channels of 0..15")
     return Wiring(kind, device, address, channels[0], channels[1])
 
 
 def open_driver(wiring: Wiring) -> OutputDriver:
-    """The driver for a wiring; it has not touched the outputs yet.
+    """Return the driver for a wiring; it has not touched the outputs yet.
 
     Raises:
-        OSError: no such device, or no right to use it.
+        OSError: The device does not exist, or the process may not use it.
         ImportError: smbus2 is not installed.
     """
     if wiring.kind == "sysfs_pwm":
@@ -250,7 +256,7 @@ def open_driver(wiring: Wiring) -> OutputDriver:
 
 
 def _open_i2c(number: int) -> Any:
-    """An I2C bus whose kernel driver gives up within a tick (its own default is a second, tried several times)."""
+    """Open an I2C bus whose kernel driver gives up within a tick; its default is a second, with several retries."""
     import fcntl
 
     try:

@@ -1,4 +1,4 @@
-"""The pilot's side of the socket. Nothing here blocks, waits for ever or queues."""
+"""Client side of the actuator's socket, for pilots and watchers. No call waits without a limit or queues messages."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from racer.car.actuator.states import REASON_TEXT, ActuatorCommand, ActuatorRequ
 
 
 class ActuatorGone(Exception):
-    """The actuator cannot be reached, or refused the connection; the text says why."""
+    """Raised if the actuator cannot be reached or refuses the connection; the text contains the reason."""
 
 
 class ActuatorClient:
-    """One connection to the actuator.
+    """Connection to the actuator.
 
-    A pilot sends a command every 20 to 40 ms, also while nothing new came from the camera: each has a new sequence
-    number, and says which frame it was made from. It reads the status now and then with `poll`. Connect in the process
-    that drives: the actuator watches the process that connected.
+    A pilot sends a command every 20 to 40 ms, even without a new camera frame: each command has a new sequence number
+    and the number of the frame that it was computed from. `poll` reads the status. Connect in the process that drives:
+    the actuator watches the process that connected.
 
     Raises:
-        ActuatorGone: no actuator serves this path.
+        ActuatorGone: No actuator listens at this path.
     """
 
     def __init__(
@@ -63,25 +63,28 @@ class ActuatorClient:
         captured_ns: int,
         source: CommandSource = CommandSource.FRAME,
     ) -> bool:
-        """Send a command; False where the actuator does not read, and the command was dropped.
+        """Send a command; return False if the actuator does not read, in which case the command is dropped.
 
         Args:
-            input_id: number of the frame or heartbeat that it was made from.
-            captured_ns: when that was taken, CLOCK_MONOTONIC.
+            steering_us: Steering pulse [µs].
+            throttle_us: Throttle pulse [µs].
+            input_id: Number of the frame or heartbeat that the command was computed from.
+            captured_ns: Capture time of this input, CLOCK_MONOTONIC [ns].
+            source: Kind of this input.
 
         Raises:
-            ActuatorGone: the other side is gone.
-            Malformed: a pulse that is no pulse.
+            ActuatorGone: The actuator closed the connection.
+            MalformedMessage: A value does not fit into the message.
         """
         self._seq += 1
         command = ActuatorCommand(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
         return self._send(pack_command(command))
 
     def request(self, request: ActuatorRequest) -> int:
-        """Send a person's request; its number comes back as `status.answered`.
+        """Send an operator's request and return its number, which the answer repeats as `status.answered`.
 
         Raises:
-            ActuatorGone: the other side is gone, or does not read.
+            ActuatorGone: The actuator closed the connection, or does not read.
         """
         self._asked += 1
         if not self._send(pack_request(RequestMessage(request, self._asked))):
@@ -89,10 +92,10 @@ class ActuatorClient:
         return self._asked
 
     def ask(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
-        """Send a request and wait for its answer. Not for a pilot's loop: commands wait meanwhile.
+        """Send a request and wait for its answer. Not for a pilot's loop, whose commands would wait meanwhile.
 
         Raises:
-            ActuatorGone: the other side is gone, or silent.
+            ActuatorGone: The actuator closed the connection, or does not answer in time.
         """
         number = self.request(request)
         until = self._clock() + int(timeout_s * 1e9)
@@ -103,10 +106,10 @@ class ActuatorClient:
         raise ActuatorGone(f"the actuator did not answer within {timeout_s:g} s")
 
     def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None:
-        """The newest status, waiting for one at most this long; None where none came.
+        """Return the newest status, after waiting at most this long [s]; None if none arrived.
 
         Raises:
-            ActuatorGone: the other side is gone.
+            ActuatorGone: The actuator closed the connection.
         """
         newest = None
         ready, _, _ = select.select([self._socket], [], [], timeout_s)

@@ -1,4 +1,4 @@
-"""Brings a car to rest without a machine: for a loop that failed, and for systemd when the process is gone."""
+"""Brings a car to rest without the state machine: after a failed loop, and from systemd."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from racer.car.actuator.states import CalibratedRange, Pulses
 
 
 def bring_to_rest(driver: OutputDriver, rest: Pulses | None, *, sleep: Callable[[float], None]) -> bool:
-    """Write neutral, hold it for half a second so that the speed controller sees it, then all off.
+    """Write neutral, hold it for half a second so that the speed controller receives it, then switch all off.
 
     Every step is tried even where an earlier one failed.
 
@@ -43,12 +43,12 @@ def _try_write(driver: OutputDriver, pulses: Pulses | None) -> bool:
 
 
 def rest_pulses(trim: CalibratedRange) -> Pulses:
-    """Both outputs at rest."""
+    """Return the pulses of both outputs at rest."""
     return Pulses(trim.steering_centre, trim.throttle_stop)
 
 
 def save_rest_note(path: str, wiring: str, rest: Pulses | None) -> None:
-    """Leave beside the socket what is needed to stop the car, for when the calibration can no longer be read."""
+    """Save wiring and rest pulses next to the socket, so that the car can be stopped without its calibration."""
     fresh = f"{path}.{os.getpid()}.tmp"
     with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump({"wiring": wiring, "rest": [rest.steering_us, rest.throttle_us] if rest else None}, file)
@@ -73,10 +73,10 @@ def _rest_of_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Puls
 
 
 def run_failsafe(*, note: str, calibration: str, wiring: str, car_id: str) -> int:
-    """What runs after the actuator is gone, however it went: neutral, then off.
+    """Write neutral, then switch off, after the actuator ended for any reason.
 
     Returns:
-        0 where the outputs are off, or where no actuator had ever started to drive anything.
+        Exit code: 0 if the outputs are off, or if no actuator had ever opened a driver.
     """
     try:
         try:

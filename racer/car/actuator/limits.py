@@ -1,48 +1,53 @@
-"""Every number that makes the car safe. None can be configured; other modules restate them and tests compare.
+"""Safety limits of the actuator. None can be configured; other modules repeat some of them, and tests compare.
 
-Times are integer nanoseconds of the monotonic clock, pulses integer microseconds: a NaN cannot be written down.
+Times are integers of the monotonic clock [ns], pulses are integers [µs]: an integer cannot be NaN.
 """
 
 from __future__ import annotations
 
 PULSE_MIN_US = 900
 PULSE_MAX_US = 2100
-"""No pulse outside these, whatever a file or a command says. Servos and speed controllers use 1000..2000."""
+"""Absolute limits of a pulse [µs], whatever a file or a command requests; servos and controllers use 1000..2000."""
 
 PERIOD_US = 20_000
-"""50 Hz, which every analogue servo and speed controller takes."""
+"""Period of the pulses [µs]: 50 Hz, which every analogue servo and speed controller accepts."""
 
 TICK_NS = 20_000_000
-"""The bus is written once in a period of the pulses."""
+"""Interval of the bus writes [ns]: one in each period of the pulses."""
 
 NEUTRAL_BEFORE_ARMING_NS = 2_000_000_000
-"""Neutral for this long before the car may be armed; speed controllers learn their neutral in that time."""
+"""Time of neutral throttle before the car may be armed [ns]; speed controllers learn their neutral in that time."""
 
 COMMAND_DEADLINE_NS = 100_000_000
-"""A command is good for this long after the pilot sent it; then the car stops hard."""
+"""Validity of a command after the pilot sent it [ns]; then the car stops hard."""
 
 FRAME_DEADLINE_NS = 200_000_000
-"""A camera frame is good for this long after it was taken; then the car stops softly."""
+"""Validity of a camera frame after its capture [ns]; then the car stops softly."""
 
 PERSON_DEADLINE_NS = 300_000_000
-"""A person's held button is good for this long after it was last heard of; then the car stops softly."""
+"""Validity of the operator's last heartbeat [ns]; then the car stops softly."""
 
 ALL_OFF_AFTER_NS = 500_000_000
-"""A hard stop holds neutral for this long (25 pulses), then the outputs are off."""
+"""Time for which a hard stop holds neutral [ns], 25 pulses; then the outputs are off."""
 
 LOOP_LATE_NS = 100_000_000
-"""Where the actuator itself slept longer than this while driving, it kept no promise: it stops hard."""
+"""Longest gap between two writes while driving [ns]; a longer one is a hard stop."""
 
 STEERING_SLEW_US = 200
-"""Change of the steering pulse in one tick. Lock to lock (500 µs) in 50 ms is faster than a servo (100..150 ms),
-so that it catches jumps and does not change how a trained policy steers."""
+"""Largest change of the steering pulse in one tick [µs].
+
+Lock to lock (500 µs) in 50 ms is faster than a servo (100..150 ms), so that it catches jumps and does
+not change how a trained policy steers.
+"""
 
 THROTTLE_SLEW_US = 40
-"""Change of the throttle pulse in one tick while driving. A DeepRacer's full range forward (157 µs) in 80 ms is about
-the motor's own lag. Stops are not slowed by it."""
+"""Largest change of the throttle pulse in one tick while driving [µs].
+
+A DeepRacer's full range forward (157 µs) in 80 ms is about the motor's own lag. It does not slow stops.
+"""
 
 BUS_RETRIES = 2
-"""Second and third attempts of a bus write, within the same tick."""
+"""Number of further attempts of a bus write within the same tick."""
 
 BUS_SLOW_NS = 20_000_000
-"""No attempt begins after this; and two writes in a row that took longer count as a failed bus, as a stop would."""
+"""Time after which no attempt of a write begins [ns]; two slower writes in a row count as a failed bus."""

@@ -1,12 +1,12 @@
 """Messages between a pilot and the actuator: fixed in size, versioned, little endian, no floats.
 
-They travel over a Unix socket of type SOCK_SEQPACKET: it keeps messages whole and in order, and tells both sides at
-once when the other is gone. Each begins with magic, version and kind. What a command carries:
+They travel over a Unix socket of type SOCK_SEQPACKET, which keeps messages whole and in order and reports a closed peer
+at once. Each message begins with magic, version and kind. The path of a command:
 
     policy -> degrees and m/s -> (calibrated map in the pilot's gate) -> µs -> COMMAND -> clamp, slew, deadlines -> bus
 
-Microseconds cross here, not degrees: the map needs tables and floating point, and the process that must never fail
-should hold neither. Times are CLOCK_MONOTONIC of this machine in nanoseconds, on both sides.
+The unit of a command is microseconds, not degrees: the map needs tables and floating point, and the process that must
+never fail should hold neither. Times are CLOCK_MONOTONIC of this machine in nanoseconds, on both sides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MESSAGE_MAX: Final = _STATUS.size
 
 
 class MessageKind(IntEnum):
-    """What a message is."""
+    """Kind of a message."""
 
     HELLO = 1
     COMMAND = 2
@@ -41,18 +41,18 @@ class MessageKind(IntEnum):
 
 
 class ClientRole(IntEnum):
-    """Who connects. A watcher sees the status and may ask to stop and to clear a fault, nothing more."""
+    """Role of a connection. A watcher receives the status and may only request a stop and the clearing of a fault."""
 
     PILOT = 1
     WATCHER = 2
 
 
 class MalformedMessage(ValueError):
-    """Bytes that are no message of this protocol."""
+    """Raised for bytes that are not a message of this protocol."""
 
 
 class VersionMismatch(MalformedMessage):
-    """A message of another version of this protocol."""
+    """Raised for a message of another version of this protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ def pack_command(command: ActuatorCommand) -> bytes:
             c.steering_us, c.throttle_us,
         )  # fmt: skip
     except struct.error as error:
-        raise MalformedMessage(f"no command: {error}") from None
+        raise MalformedMessage(f"not a valid command: {error}") from None
 
 
 def pack_status(status: ActuatorStatus) -> bytes:
-    """What the actuator does; a long detail is cut."""
+    """Return a status as bytes; a detail longer than `DETAIL_BYTES` is cut."""
     s = status
     detail = s.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
     return _STATUS.pack(
@@ -141,19 +141,19 @@ def pack_status(status: ActuatorStatus) -> bytes:
 
 
 def unpack(data: bytes) -> ActuatorMessage:
-    """Any message.
+    """Return the message that these bytes contain.
 
     Raises:
-        OtherVersion: a message of this protocol, of another version.
-        Malformed: anything else that is no message.
+        VersionMismatch: The message has another version of this protocol.
+        MalformedMessage: The bytes are not a message.
     """
     if len(data) < _HEAD.size:
-        raise MalformedMessage(f"{len(data)} bytes are no message")
+        raise MalformedMessage(f"{len(data)} bytes are too short for a message")
     magic, version, kind, _ = _HEAD.unpack_from(data)
     if magic != MAGIC:
         raise MalformedMessage("not from a racer pilot or actuator")
     if version != VERSION:
-        raise VersionMismatch(f"version {version}; this is version {VERSION}")
+        raise VersionMismatch(f"protocol version {version}; this racer uses version {VERSION}")
     try:
         return _UNPACK[MessageKind(kind)](data)
     except (ValueError, struct.error) as error:
@@ -189,5 +189,5 @@ _UNPACK: Final[dict[MessageKind, Callable[[bytes], ActuatorMessage]]] = {
 
 
 def default_socket() -> str:
-    """Where the actuator listens: `RACER_ACTUATOR`, or below the service's own folder of `/run`."""
+    """Return the path of the actuator's socket: `RACER_ACTUATOR`, or the service's folder in `/run`."""
     return os.environ.get("RACER_ACTUATOR") or "/run/racer/actuator.sock"

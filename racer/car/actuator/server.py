@@ -1,4 +1,4 @@
-"""Connections of the actuator: one pilot, some watchers, nobody else."""
+"""Serves the actuator's socket: one pilot and a few watchers; every other connection is refused."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ class ActuatorServer:
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def wake_on(self, file: int) -> None:
-        """Also wake when this file has something to read, and drain it (the signals' pipe)."""
+        """Also wake when this file is readable, and drain it (the pipe of the signals)."""
         self._selector.register(file, selectors.EVENT_READ, lambda: os.read(file, 4096))
 
     def serve(self, timeout_s: float) -> None:
-        """Wait for something to happen, at most this long, and take all of it."""
+        """Wait at most this long [s] for input and handle all of it."""
         for key, _ in self._selector.select(timeout_s):
             if key.fd in self._selector.get_map():  # not dropped by an earlier one
                 key.data()
 
     def tell(self, status: ActuatorStatus) -> None:
-        """Send the status to everybody; who does not read misses some."""
+        """Send the status to every connection; a connection that does not read loses messages and blocks nothing."""
         for connection in list(self._connections):
             self._send(connection, status)
 

@@ -1,8 +1,8 @@
-"""A simulated PCA9685 that behaves as the real one where it matters: it outlives the process that set its pulses.
+"""Simulated PCA9685 that outlives the process that set its pulses, like the real chip.
 
-Its registers are a file that every process maps; beside it lies a log of every transaction with monotonic times. A
-test, or the simulator that stands in for the car, reads the pulses from the same file and puts faults into it.
-Any object with smbus2's methods can stand in its place; `SimBus` has them.
+Its registers are a file that every process maps, with a log of every transaction and its monotonic time next to it. A
+test, or the simulator in place of the car, reads the pulses from this file and injects faults into it. `SimBus` offers
+the methods of smbus2 that the driver calls.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOREVER: Final = (1 << 32) - 1
 
 
 class BusFault(IntEnum):
-    """What a transaction can meet."""
+    """Fault that a bus transaction can have."""
 
     NONE = 0
     NACK = 1
@@ -55,7 +55,7 @@ _ERRNO: Final = {BusFault.NACK: errno.EREMOTEIO, BusFault.EIO: errno.EIO, BusFau
 
 
 class SimChip:
-    """The chip: registers and faults in a file that is mapped, its log beside it."""
+    """Registers and pending faults of the chip, in a file that every process maps."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -72,7 +72,7 @@ class SimChip:
             self.reset()
 
     def reset(self) -> None:
-        """Registers as after switching on: asleep, every channel full off."""
+        """Set the registers to their values after power-on: asleep, every channel fully off."""
         self._map[:_REGISTERS] = bytes(_REGISTERS)
         for register, value in _RESET_REGISTERS.items():
             self._map[register] = value
@@ -80,15 +80,17 @@ class SimChip:
             self._map[LED0_ON_L + 4 * channel + 3] = FULL_OFF
 
     def inject(self, fault: BusFault, *, times: int = FOREVER, amount: int = 0) -> None:
-        """Let the next `times` transactions meet a fault.
+        """Inject a fault into the next `times` transactions.
 
         Args:
-            amount: of SLOW, microseconds; of FLIP, transactions in a thousand that have one bit turned.
+            fault: Kind of the fault.
+            times: Number of transactions; `FOREVER` never ends.
+            amount: Delay of SLOW [µs], or rate of FLIP [transactions with one flipped bit per thousand].
         """
         _FAULT_RECORD.pack_into(self._map, _REGISTERS, fault, times, amount)
 
     def take_fault(self) -> tuple[BusFault, int]:
-        """The fault that this transaction meets, and its amount."""
+        """Return the fault of this transaction and its amount, and count it."""
         fault, times, amount = _FAULT_RECORD.unpack_from(self._map, _REGISTERS)
         if not times:
             return BusFault.NONE, 0
@@ -97,11 +99,11 @@ class SimChip:
         return BusFault(fault), amount
 
     def load(self, register: int) -> int:
-        """A register; those that write all channels at once read as zero."""
+        """Return a register; the registers that write all channels at once read as zero."""
         return 0 if _ALL_LED_ON_L <= register <= ALL_LED_OFF_H else self._map[register]
 
     def store(self, register: int, value: int) -> None:
-        """Write a register as the chip does."""
+        """Write a register by the rules of the chip: the prescaler only while asleep, RESTART never stays set."""
         if register == PRESCALE and not self._map[MODE1] & SLEEP:
             return
         if register == MODE1:
@@ -113,16 +115,16 @@ class SimChip:
             self._map[register] = value
 
     def pulse_us(self, channel: int) -> float | None:
-        """What a channel puts out; None is off."""
+        """Return the pulse of a channel [µs]; None is off."""
         return _pulse_us(self._map, channel)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the mapped file; its registers stay."""
         self._map.close()
 
 
 class SimBus:
-    """smbus2.SMBus for one simulated chip at any address."""
+    """Stand-in for `smbus2.SMBus` with one simulated chip, which answers at any address."""
 
     def __init__(self, path: str | Path) -> None:
         self.chip = SimChip(path)
@@ -138,7 +140,7 @@ class SimBus:
         return self.read_i2c_block_data(i2c_addr, register, 1)[0]
 
     def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None:
-        """Write registers one after the other."""
+        """Write consecutive registers."""
         fault, amount = self._meet(register)
         if fault is BusFault.FLIP:
             data = self._flipped(data, amount)
@@ -149,13 +151,13 @@ class SimBus:
         self._note(BusFault.STUCK if fault is BusFault.STUCK else BusFault.NONE, register, data)
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
-        """Read registers one after the other."""
+        """Read consecutive registers."""
         fault, amount = self._meet(register)
         data = [self.chip.load(register + offset) for offset in range(length)]
         return self._flipped(data, amount) if fault is BusFault.FLIP else data
 
     def close(self) -> None:
-        """Let go of the chip; it goes on."""
+        """Close the chip's file; the chip continues to output its last pulses."""
         self.chip.close()
         os.close(self._log)
 
@@ -175,16 +177,16 @@ class SimBus:
         return [value ^ (1 << self._random.randrange(8)) if k == at else value for k, value in enumerate(data)]
 
     def _note(self, fault: BusFault, register: int, data: list[int]) -> None:
-        """One row, written after the fact and in one piece, so that a killed process leaves a whole log."""
+        """Append one row to the log by a single write, so that a killed process leaves only whole rows."""
         row = _LOG_ROW.pack(time.monotonic_ns(), os.getpid(), fault, register, len(data), bytes(data))
         os.write(self._log, row)
 
 
 def read_log(path: str | Path, channel: int) -> list[tuple[int, int, float | None]]:
-    """What a channel put out since the chip's log began.
+    """Read the history of a channel from the chip's log.
 
     Returns:
-        Monotonic nanoseconds, process that wrote, and pulse in µs or None, for each write that got through.
+        Monotonic time [ns], writing process and pulse [µs, None is off] of each successful write.
     """
     registers = bytearray(_REGISTERS)
     for register, value in _RESET_REGISTERS.items():
@@ -201,13 +203,13 @@ def read_log(path: str | Path, channel: int) -> list[tuple[int, int, float | Non
 
 
 def read_fault_log(path: str | Path) -> list[tuple[int, BusFault]]:
-    """Monotonic nanoseconds and kind of each transaction that failed."""
+    """Return the monotonic time [ns] and the kind of each failed transaction."""
     rows = _LOG_ROW.iter_unpack(Path(f"{path}.log").read_bytes())
     return [(row[0], BusFault(row[2])) for row in rows if row[2] != BusFault.NONE]
 
 
 class _ReplayedChip(SimChip):
-    """The chip's rules over registers in memory."""
+    """Chip with registers in memory, to which a log is applied again."""
 
     def __init__(self, registers: bytearray) -> None:
         self._map = registers  # type: ignore[assignment]

@@ -1,12 +1,12 @@
-"""The state machine that decides every pulse: events and times in, pulses out, no I/O.
+"""State machine that decides every pulse: events and times come in, pulses go out; it does no I/O.
 
     BOOT ──2 s neutral──> DISARMED ──a person arms──> ARMED ──a person starts──> DRIVING
      ^                       ^  ^───────stale──────────┘                          │    │
      │                       └──────────── SOFT_STOP <──────stale input, asked────┘    │
      └──a person clears── FAULT <──0.5 s── HARD_STOP <──everything else (any state)────┘
 
-Liveness hangs on fresh input and on nothing else: a command counts when its sequence number is new, its frame when
-the frame's number *and* time are new. A pilot that repeats itself at any rate is a dead pilot.
+Liveness depends on fresh input alone: a command counts if its sequence number is new, its frame if the frame's number
+*and* time are new. A pilot that repeats its last input, at any rate, is treated as dead.
 
 Times are integer nanoseconds of one monotonic clock that the pilot shares; pulses are integer microseconds.
 """
@@ -36,17 +36,17 @@ _INPUT_LATE: Final = {CommandSource.FRAME: StopReason.FRAME_LATE, CommandSource.
 _MOVING: Final = (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
 
 _NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)
-"""Older than every command, and stale at any time."""
+"""Placeholder before the first command: older than every command, and stale at any time."""
 
 _NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)
-"""Allows no command."""
+"""Empty range (low above high), which allows no command."""
 
 
 class ActuatorStateMachine:
-    """One car's state. Without a trim it never puts out a pulse and cannot be armed.
+    """State of one car. Without a calibrated range it never outputs a pulse and cannot be armed.
 
-    The process feeds events, calls `advance` whenever it wakes, writes `pulses` at every tick and at once where
-    `urgent`, and reports how that went with `written` or `bus_failed`.
+    The process reports events, calls `advance` whenever it wakes, writes `pulses` at every tick and at once if
+    `urgent`, and reports the result of the write by `written` or `bus_failed`.
     """
 
     def __init__(self, *, trim: CalibratedRange | None, now_ns: int) -> None:
@@ -71,29 +71,30 @@ class ActuatorStateMachine:
     # Events.
 
     def pilot_came(self, now_ns: int) -> None:
-        """A pilot connected; its sequence numbers start anew, and so does arming."""
+        """Record that a pilot connected; its sequence numbers start again, and the car has to be armed again."""
         self.pilot_gone(now_ns)
         self.pilot = True
 
     def pilot_gone(self, now_ns: int) -> None:
-        """The pilot's connection or process ended."""
+        """Record that the pilot's connection or process ended; a moving car stops hard."""
         self.pilot = False
         self.command = _NO_COMMAND
         if self.state in _MOVING:
             self._enter(ActuatorState.HARD_STOP, StopReason.PILOT_GONE, now_ns)
 
     def take(self, command: ActuatorCommand, now_ns: int) -> bool:
-        """Accept a command as the newest, or count it as rejected; a rejected one keeps nothing alive."""
+        """Accept a command as the newest, or count it as rejected; a rejected command extends no deadline."""
         if not (self.pilot and self._is_new(command, now_ns) and self._is_allowed(command)):
             self.rejected += 1
             return False
+        # Only a newer input extends the input deadline; a repeated frame does not.
         if command.captured_ns > self.command.captured_ns:
             self._fresh_until_ns = command.captured_ns + _INPUT_DEADLINE_NS[command.source]
         self.command = command
         return True
 
     def ask(self, request: ActuatorRequest, now_ns: int) -> StopReason:
-        """A person's request; `Reason.NONE` where it is granted, else why not."""
+        """Handle an operator's request; return `StopReason.NONE` if it is granted, else the reason of the refusal."""
         if request is ActuatorRequest.STOP:
             return self._stop(now_ns)
         if self.closing:
@@ -107,7 +108,7 @@ class ActuatorStateMachine:
         return self._clear(now_ns)
 
     def advance(self, now_ns: int) -> None:
-        """Let time pass: deadlines, the end of a stop, the end of boot."""
+        """Apply everything that depends on time: deadlines, the end of a stop, the end of boot."""
         age = now_ns - self.since_ns
         if self.state is ActuatorState.BOOT:
             if self._neutral_long_enough(now_ns):
@@ -127,19 +128,19 @@ class ActuatorStateMachine:
                 self._enter(ActuatorState.DISARMED, self.reason, now_ns)
 
     def bus_failed(self, now_ns: int) -> None:
-        """A bus write failed for good; what is on the wire is not known."""
+        """Record that a bus write failed after all attempts; the pulses on the wire are unknown."""
         self._neutral_since_ns = NEVER
         if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
             self._enter(ActuatorState.HARD_STOP, StopReason.BUS, now_ns)
 
     def close(self, now_ns: int) -> None:
-        """The process was told to end: stop hard, then everything off."""
+        """Stop hard, then switch everything off, because the process received a signal to end."""
         self.closing = True
         if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
             self._enter(ActuatorState.HARD_STOP, StopReason.CLOSING, now_ns)
 
     def written(self, now_ns: int) -> None:
-        """What `pulses` gave last is on the wire."""
+        """Record that the last result of `pulses` is on the wire, and since when the throttle is neutral."""
         if self._on and self._out.throttle_us == self.trim.throttle_stop:
             self._neutral_since_ns = min(self._neutral_since_ns, now_ns)
         else:
@@ -148,7 +149,7 @@ class ActuatorStateMachine:
     # What to do.
 
     def due_ns(self) -> int:
-        """When `advance` must be called next, at the latest; `NEVER` where nothing waits."""
+        """Return the latest time of the next `advance` [ns]; `NEVER` if no deadline is pending."""
         if self.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
             return min(self._command_until_ns(), self._fresh_until_ns)
         if self.state is ActuatorState.SOFT_STOP:
@@ -160,8 +161,9 @@ class ActuatorStateMachine:
         return NEVER
 
     def pulses(self, now_ns: int) -> Pulses | None:
-        """What the outputs must carry from now; None is off."""
+        """Return the pulses that the outputs must carry from now on; None is off."""
         self.urgent = False
+        # Slew is per tick. A late write must not be allowed a larger step, hence at most one tick of change.
         part = min(now_ns - self._out_ns, limits.TICK_NS)
         self._out_ns = now_ns
         self._on = not self.blocked and self.state is not ActuatorState.FAULT
@@ -178,7 +180,7 @@ class ActuatorStateMachine:
         return self.command.sent_ns + limits.COMMAND_DEADLINE_NS
 
     def _stale(self, now_ns: int) -> StopReason:
-        """What is missing for the car to move; the command first, which stops harder."""
+        """Return which input is too old for the car to move; the command is checked first, because it stops harder."""
         if now_ns >= self._command_until_ns():
             return StopReason.COMMAND_LATE
         return _INPUT_LATE[self.command.source] if now_ns >= self._fresh_until_ns else StopReason.NONE
@@ -187,7 +189,7 @@ class ActuatorStateMachine:
         return now_ns - self._neutral_since_ns >= limits.NEUTRAL_BEFORE_ARMING_NS
 
     def _is_new(self, command: ActuatorCommand, now_ns: int) -> bool:
-        """Whether numbers and times go forwards and none lies in the future."""
+        """Return whether numbers and times increase and no time lies in the future."""
         if not command.captured_ns <= command.sent_ns <= now_ns:
             return False
         last = self.command
@@ -200,7 +202,10 @@ class ActuatorStateMachine:
         return command.input_id > last.input_id and command.captured_ns > last.captured_ns
 
     def _is_allowed(self, command: ActuatorCommand) -> bool:
-        """Whether the pulses lie in the calibrated range; a pilot that asks for more is broken, not obeyed a little."""
+        """Return whether the pulses lie in the calibrated range.
+
+        A command outside it is rejected and not clipped, because only a broken pilot sends one.
+        """
         trim = self.trim
         return (
             trim.steering_low <= command.steering_us <= trim.steering_high
@@ -267,7 +272,10 @@ class ActuatorStateMachine:
         return StopReason.NONE
 
     def _steering(self, part_ns: int) -> int:
-        """Centre at rest, as asked when armed, held in a stop: straightening out in a bend leaves the road."""
+        """Return the steering pulse [µs]: centre at rest, the command when armed, held during a stop.
+
+        Straight wheels during a stop in a bend would leave the road.
+        """
         wanted = self._out.steering_us
         if self.state in (ActuatorState.BOOT, ActuatorState.DISARMED):
             wanted = self.trim.steering_centre
@@ -277,7 +285,10 @@ class ActuatorStateMachine:
         return _clamp_pulse(_step_towards(self._out.steering_us, wanted, step))
 
     def _throttle(self, part_ns: int) -> int:
-        """Neutral but when driving, and half of what it was in the first period of a soft stop."""
+        """Return the throttle pulse [µs]: neutral except while driving and in the one period of a soft stop.
+
+        Driving limits the change per tick; the soft stop outputs half of the last throttle.
+        """
         if self.state is ActuatorState.DRIVING:
             step = limits.THROTTLE_SLEW_US * part_ns // limits.TICK_NS
             return _clamp_pulse(_step_towards(self._out.throttle_us, self.command.throttle_us, step))

@@ -1,4 +1,4 @@
-"""The words of the actuator: states, requests, reasons, and what a command and a trim hold. Numbers are protocol."""
+"""States, requests, stop reasons and commands of the actuator. All numbers are part of the protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class ActuatorState(IntEnum):
-    """Where the machine is; the numbers are part of the protocol."""
+    """State of the actuator's state machine; the numbers are part of the protocol."""
 
     BOOT = 0
     DISARMED = 1
@@ -20,7 +20,7 @@ class ActuatorState(IntEnum):
 
 
 class ActuatorRequest(IntEnum):
-    """What a person asks for; the numbers are part of the protocol."""
+    """Request of an operator; the numbers are part of the protocol."""
 
     ARM = 1
     DRIVE = 2
@@ -30,14 +30,14 @@ class ActuatorRequest(IntEnum):
 
 
 class CommandSource(IntEnum):
-    """What a command was made from; the numbers are part of the protocol."""
+    """Kind of input that a command was computed from; the numbers are part of the protocol."""
 
     FRAME = 1
     PERSON = 2
 
 
 class StopReason(IntEnum):
-    """Why the machine stopped or refused; the numbers are part of the protocol."""
+    """Reason of a stop (1..11) or of a refusal (20..28); the numbers are part of the protocol."""
 
     NONE = 0
     NO_CALIBRATION = 1
@@ -77,7 +77,7 @@ REASON_TEXT: Final[dict[StopReason, str]] = {
     StopReason.CRASHED: "the actuator failed",
     StopReason.NOT_DISARMED: "only a disarmed car can be armed",
     StopReason.NOT_ARMED: "only an armed car can start",
-    StopReason.NO_FAULT: "there is no fault to clear",
+    StopReason.NO_FAULT: "the car has no fault to clear",
     StopReason.NEUTRAL_TOO_SHORT: "throttle must have been neutral for 2 s",
     StopReason.THROTTLE_NOT_NEUTRAL: "the pilot must ask for neutral throttle while the car is armed",
     StopReason.NO_PILOT: "no pilot is connected",
@@ -89,7 +89,7 @@ REASON_TEXT: Final[dict[StopReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CalibratedRange:
-    """The calibrated pulses that a command may ask for, µs; low and high are ordered, whatever the wiring."""
+    """Calibrated range of the pulses of a command [µs]; low is below high, whatever direction the wiring has."""
 
     steering_low: int
     steering_centre: int
@@ -101,7 +101,7 @@ class CalibratedRange:
 
 @dataclass(frozen=True, slots=True)
 class Pulses:
-    """What the two outputs carry, µs."""
+    """Pulses of the two outputs [µs]."""
 
     steering_us: int
     throttle_us: int
@@ -109,14 +109,16 @@ class Pulses:
 
 @dataclass(frozen=True, slots=True)
 class ActuatorCommand:
-    """What a pilot asks for.
+    """Command of a pilot.
 
     Attributes:
-        seq: rises by at least one with each command of a connection.
-        source: what it was made from.
-        input_id: number of that camera frame, or of the person's heartbeat.
-        captured_ns: when that input was taken.
-        sent_ns: when the command was sent.
+        seq: Sequence number; rises by at least one with each command of a connection.
+        source: Kind of input that the command was computed from.
+        input_id: Number of that camera frame, or of the operator's heartbeat.
+        captured_ns: Monotonic capture time of that input [ns].
+        sent_ns: Monotonic time at which the command was sent [ns].
+        steering_us: Steering pulse [µs].
+        throttle_us: Throttle pulse [µs].
     """
 
     seq: int

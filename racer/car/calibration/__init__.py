@@ -1,9 +1,7 @@
-"""What pulse turns the wheels how far and drives how fast, on one car.
+"""Maps wheel angle [degrees] and speed [m/s] to pulses [µs] for one car.
 
-calibration    the file: read, checked, made, stamped
-deepracer      from the calibration of a DeepRacer car
-donkey         from a donkeycar's `myconfig.py`
-wizard         the questions one after the other, for the terminal and for the page
-wizard_steps   the questions themselves
-wizard_bench   shows a pulse for a moment while the car is on its box
+calibration    the calibration file: reads, checks, builds and stamps it
+importers      imports the calibrations of DeepRacer cars and of donkeycar's `myconfig.py`
+wizard         asks the questions of a calibration, for the terminal and for the page
+preview        shows a pulse for a moment while the car is on its box
 """

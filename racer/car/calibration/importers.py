@@ -1,12 +1,12 @@
-"""Reads the calibration of a DeepRacer car (`/opt/aws/deepracer/calibration.json`).
+"""Imports calibrations of DeepRacer and donkeycar cars.
 
-Its values are nanoseconds of pulse. A command of -1..1 times `polarity` goes from `mid` to `max` where positive and to
-`min` where negative (aws-deepracer-servo-pkg, servo_mgr.cpp, servoSubscriber); positive steers left and drives forward.
+DeepRacer (`/opt/aws/deepracer/calibration.json`): values are pulse widths [ns]. A command of -1..1 times `polarity`
+goes from `mid` to `max` if positive and to `min` if negative (aws-deepracer-servo-pkg, servo_mgr.cpp,
+servoSubscriber); positive steers left and drives forward.
 
-Reads the calibration out of a donkeycar's `myconfig.py`, without running it.
-
-Its values are steps of a 12-bit PWM at 60 Hz, 4.07 µs each (donkeycar cfg_complete.py, PWM_STEERING_THROTTLE).
-The file overrides donkeycar's defaults; what stands neither in the file nor can be measured is refused, not guessed.
+donkeycar (`myconfig.py`, parsed and never executed): values are steps of a 12-bit PWM at 60 Hz, 4.07 µs each
+(donkeycar cfg_complete.py, PWM_STEERING_THROTTLE). The file overrides donkeycar's defaults. A pulse that the file does
+not set is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from racer.car.calibration.calibration import (
 )
 
 DEEPRACER_WHEEL_DEG = 30.0
-"""Degrees at full lock on either side of a DeepRacer car, as its action spaces say; not measured on the car."""
+"""Wheel angle at full lock of a DeepRacer car [degrees], from its action spaces; not measured on the car."""
 
 
 def import_deepracer(path: str | Path, *, car_id: str, driver: dict[str, Any]) -> tuple[Calibration, list[str]]:
-    """A calibration from a DeepRacer car's file, and what to check on the car before driving.
+    """Import a DeepRacer car's file.
+
+    Returns:
+        The calibration, and notes on what to check on the car before driving.
 
     Raises:
-        CalibrationError: not such a file, or pulses out of bounds.
+        CalibrationError: The file is not a DeepRacer calibration, or has pulses out of bounds.
     """
     servo, motor = _read_deepracer(Path(path))
     data = {
@@ -60,7 +63,7 @@ def import_deepracer(path: str | Path, *, car_id: str, driver: dict[str, Any]) -
     notes = [
         f"wheel angles: {DEEPRACER_WHEEL_DEG:g} degrees at full lock are assumed, measure them",
         "speed: the file has no speed table; measure one, or choose the DeepRacer mapping for DeepRacer models",
-        "forward start: the file does not tell where the wheels begin to turn",
+        "forward start: the file does not contain the pulse at which the wheels begin to turn",
         "reverse: switched off until a person says how the speed controller reverses",
     ]
     return stamp_calibration(make_calibration(data, str(path)), tool="DeepRacer import"), notes
@@ -75,13 +78,13 @@ def _read_deepracer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CalibrationError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CalibrationError(
-            f"{path} is no DeepRacer calibration ({type(error).__name__}: {error}); it should hold "
+            f"{path} is not a DeepRacer calibration ({type(error).__name__}: {error}); it should hold "
             "Calibration.Servo and Calibration.Motor with min, mid, max and polarity"
         ) from None
 
 
 def _deepracer_pulses(values: dict[str, Any]) -> dict[str, Any]:
-    """What +1, 0 and -1 put out, in µs."""
+    """Return the pulses for -1, 0 and +1 [µs], and whether the direction is inverted."""
     row = [values[key] for key in ("min", "mid", "max", "polarity")]
     if any(type(value) is not int for value in row) or row[3] not in (-1, 1):
         raise ValueError("min, mid and max are whole nanoseconds, polarity is 1 or -1")
@@ -93,7 +96,7 @@ def _deepracer_pulses(values: dict[str, Any]) -> dict[str, Any]:
 
 PWM_STEP_US = 1e6 / 60 / 4096
 DONKEY_WHEEL_DEG = 25.0
-"""Degrees at full lock of the common donkeycar chassis, as published; not measured on the car."""
+"""Wheel angle at full lock of the common donkeycar chassis [degrees], as published; not measured on the car."""
 
 _DONKEY_KEYS = {
     "left": "STEERING_LEFT_PWM",
@@ -107,10 +110,13 @@ _FILE_BYTES_MAX = 1 << 20
 
 
 def import_donkey(path: str | Path, *, car_id: str) -> tuple[Calibration, list[str]]:
-    """A calibration from a donkeycar's file, and what to check on the car before driving.
+    """Import a donkeycar's file.
+
+    Returns:
+        The calibration, and notes on what to check on the car before driving.
 
     Raises:
-        CalibrationError: not such a file, or values that are missing or out of bounds.
+        CalibrationError: The file is not a donkeycar configuration, or values are missing or out of bounds.
     """
     found = _read_constants(Path(path))
     steps = {name: _pwm_step(path, found, key) for name, key in _DONKEY_KEYS.items()}
@@ -152,7 +158,10 @@ def import_donkey(path: str | Path, *, car_id: str) -> tuple[Calibration, list[s
 
 
 def _read_constants(path: Path) -> dict[str, Any]:
-    """Every plain constant that the file assigns at its top level, dictionaries opened; later ones win."""
+    """Return every literal that the file assigns at its top level; later assignments win.
+
+    The keys of a dictionary are added as names too: newer files keep all pulses in one `PWM_STEERING_THROTTLE`.
+    """
     try:
         raw = path.read_bytes()
         if len(raw) > _FILE_BYTES_MAX:
@@ -161,7 +170,7 @@ def _read_constants(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CalibrationError(f"{path} cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CalibrationError(f"{path} is no Python file: {error}") from None
+        raise CalibrationError(f"{path} is not a Python file: {error}") from None
     found: dict[str, Any] = {}
     for statement in tree.body:
         if not isinstance(statement, ast.Assign):
@@ -190,7 +199,7 @@ def _pwm_step(path: str | Path, found: dict[str, Any], key: str) -> int:
 
 
 def _donkey_driver(found: dict[str, Any]) -> dict[str, Any]:
-    """Bus, address and channels: from the pins of the newer form, or the older single keys, or donkeycar's defaults."""
+    """Return bus, address and channels: from the newer pins, the older single keys, or donkeycar's defaults."""
     pins = [_PCA9685_PIN.fullmatch(str(found.get(key, ""))) for key in ("PWM_STEERING_PIN", "PWM_THROTTLE_PIN")]
     if pins[0] and pins[1]:
         (bus, address, steering), throttle = pins[0].groups(), pins[1].group(3)

@@ -1,9 +1,7 @@
-"""The questions of the calibration wizard, in their order.
+"""Asks the questions of a calibration in order, for the terminal and for the web page.
 
-The calibration wizard's questions, one after the other, for the terminal and for the page alike.
-
-It knows no actuator: it holds the answers so far, says which pulses to show for the question at hand, and makes a
-`Calibration` at the end. The order is that of the DeepRacer console's wizard, which people liked.
+The wizard does no I/O. It holds the answers so far, returns the pulses to show for the current question, and builds a
+`Calibration` at the end. The order is that of the DeepRacer console's wizard, which users already know.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from racer.car.calibration.calibration import (
 
 @dataclass(frozen=True, slots=True)
 class CalibrationField:
-    """A number that a person measures."""
+    """A number that the user measures, with its allowed range `low`..`high` and its initial value."""
 
     name: str
     words: str
@@ -37,7 +35,7 @@ class CalibrationField:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationStep:
-    """One question. With `axis` a pulse is looked for; `fields` are numbers, `choices` words to choose from."""
+    """One question: `axis` names the output whose pulse is searched, `fields` are numbers, `choices` are options."""
 
     name: str
     title: str
@@ -87,7 +85,7 @@ CALIBRATION_STEPS: Final = (
     CalibrationStep(
         "fwd_max",
         "Fastest forward",
-        "Go on in the same direction, up to the fastest that this car may ever drive. Wheels in the air spin faster "
+        "Continue in the same direction, up to the fastest that this car may ever drive. Wheels in the air spin faster "
         "than on the floor: stay modest.",
         "throttle",
     ),
@@ -110,15 +108,17 @@ CALIBRATION_STEPS: Final = (
 
 STEERING_LOW_US, STEERING_HIGH_US = 1000, 2000
 THROTTLE_LOW_US, THROTTLE_HIGH_US = 1250, 1750
-"""What the wizard may show, before anything of the car is known; half of a speed controller's usual range."""
+"""Range of the pulses that the wizard may show [µs], before any limit of the car is known.
+
+The throttle range is half of a speed controller's usual 1000..2000 µs, so a wrong step cannot reach full speed."""
 _PULSE_DIFFERENCE_MIN_US = 5
 
 
 class CalibrationWizard:
-    """The answers so far.
+    """Collects the answers to `CALIBRATION_STEPS` and builds a calibration from them.
 
     Args:
-        before: a calibration to start from.
+        before: Calibration whose pulses are the initial values of the questions.
     """
 
     def __init__(self, *, car_id: str, driver: DriverConfig, before: Calibration | None = None) -> None:
@@ -129,34 +129,34 @@ class CalibrationWizard:
 
     @property
     def step(self) -> CalibrationStep:
-        """The question at hand."""
+        """Return the current question."""
         return CALIBRATION_STEPS[self._at]
 
     def change(self, by_us: int) -> int:
-        """Change the pulse; returns it. It stays within what the wizard may show."""
+        """Change the pulse by `by_us` [µs], within the range that the wizard may show, and return it [µs]."""
         low, high = self._range()
         self.pulse = min(high, max(low, self.pulse + by_us))
         return self.pulse
 
     def set(self, pulse_us: int) -> int:
-        """Choose the pulse."""
+        """Set the pulse [µs], within the range that the wizard may show, and return it [µs]."""
         return self.change(pulse_us - self.pulse)
 
     def shown(self) -> Pulses | None:
-        """The pulses to show for this question; None where nothing moves."""
+        """Return the pulses to show for this question; None if nothing moves."""
         centre = self.answers.get("centre", 1500)
         if self.step.axis == "steering":
             return Pulses(self.pulse, self.answers.get("stop", 1500))
         return Pulses(centre, self.pulse) if self.step.axis == "throttle" else None
 
     def accept(self, given: Mapping[str, Any]) -> None:
-        """Take the answer to this question and go on.
+        """Accept the answer to this question and continue with the next one.
 
         Args:
-            given: the step's fields by name, and `choice`.
+            given: Values of the step's fields by name, and `choice`.
 
         Raises:
-            CalibrationError: the answer cannot be; the question stays.
+            CalibrationError: The answer is not possible; the question stays the current one.
         """
         step = self.step
         if step.name == "done":
@@ -177,17 +177,17 @@ class CalibrationWizard:
         self._go(self._at + (2 if self._skips_reverse(step) else 1))
 
     def back(self) -> None:
-        """To the question before."""
+        """Return to the previous question."""
         at = max(0, self._at - 1)
         if CALIBRATION_STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
             at -= 1
         self._go(at)
 
     def result(self) -> Calibration:
-        """The calibration.
+        """Return the calibration.
 
         Raises:
-            CalibrationError: not every question was answered, or the answers do not fit together.
+            CalibrationError: A question has no answer yet, or the answers contradict each other.
         """
         a = self.answers
         if self.step.name != "done":
@@ -196,7 +196,7 @@ class CalibrationWizard:
         reverse = a["reverse"] != "none"
         low, high = a["speed_start"], a["speed_max"]
         if high and not low < high:
-            raise CalibrationError(f"the fastest speed, {high:g} m/s, must be above {low:g} m/s; go back and mend it")
+            raise CalibrationError(f"the fastest speed, {high:g} m/s, must be above {low:g} m/s; go back and fix it")
         data: dict[str, Any] = {
             "car_id": self._car_id,
             "driver": self._driver.model_dump(),
@@ -216,7 +216,7 @@ class CalibrationWizard:
         return stamp_calibration(make_calibration(data, "the wizard's calibration"), tool="wizard")
 
     def view(self) -> dict[str, Any]:
-        """The question as JSON data, for the page."""
+        """Return the question as JSON data for the web page."""
         step = self.step
         fields = [
             {"name": f.name, "words": f.words, "low": f.low, "high": f.high, "value": self.answers.get(f.name, f.start)}
@@ -235,7 +235,7 @@ class CalibrationWizard:
             self.set(self.answers.get(name, self._start(name)))
 
     def _start(self, name: str) -> int:
-        """Where to begin: what the car had before, else near what is known already."""
+        """Return the initial pulse [µs]: that of the previous calibration, else the nearest pulse answered already."""
         if self._before is not None:
             steering, throttle = self._before.steering, self._before.throttle
             known = {
@@ -256,7 +256,11 @@ class CalibrationWizard:
         return step.name == "reverse" and self.answers["reverse"] == "none"
 
     def _check_pulse(self, name: str) -> None:
-        """Each new pulse must lie on the right side of those before it."""
+        """Check that a new pulse is on the correct side of the earlier ones.
+
+        Which side is positive depends on the servo and on the speed controller, so the signs of differences are
+        compared: `right` is opposite to `left`, `fwd_max` is further than `fwd_start`, `rev_max` is opposite to it.
+        """
         a, pulse = self.answers, self.pulse
         if name in ("left", "right") and abs(pulse - a["centre"]) < _PULSE_DIFFERENCE_MIN_US:
             raise CalibrationError(f"{pulse} us is straight ahead ({a['centre']} us); change it until the wheels turn")
@@ -273,7 +277,7 @@ class CalibrationWizard:
 
 
 def draft_calibration(*, car_id: str, driver: DriverConfig) -> Calibration:
-    """The widest that the wizard may show, for an actuator of its own; never to drive with."""
+    """Return the widest range that the wizard may show, for its separate actuator; never drive with it."""
     data = {
         "car_id": car_id,
         "driver": driver.model_dump(),

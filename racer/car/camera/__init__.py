@@ -1,9 +1,6 @@
-"""Where frames come from, and what a policy gets to see of them.
+"""Delivers camera frames and converts them to the view that a policy was trained with.
 
-source      what every camera is: the seam that it fills
-picamera2, v4l2, replay, sim    the cameras: the Pi's own, USB, recorded frames, the simulator
-opening     which camera to open, in words
-capture     the thread between a camera and the mailbox
-look        a look at a camera without driving
-lens        from the real camera's view to the one that a policy was trained with
+sources    protocol of a camera, and the cameras: Raspberry Pi, USB, recorded frames, simulator
+capture    thread between a camera and the mailbox, and a test of a camera without driving
+lens       warps the view of the real camera to that of the training
 """

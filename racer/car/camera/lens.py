@@ -1,11 +1,12 @@
-"""From the car's real camera to the view that a policy was trained with, by a table that is made once.
+"""Warps the picture of the car's real camera to the view that a policy was trained with, by a table built once.
 
-Every pixel of the contract's picture is a ray. Below the horizon it meets the ground at a point, which the real
-camera sees somewhere: so other heights and places of the lens are made up for as far as the ground goes. At or above
-the horizon, and far away, the direction alone counts. Where the real camera sees nothing of a ray, there is no picture,
-and the pilot refuses to arm if that is much of what the network looks at.
+Every pixel of the contract's picture is a ray. Below the horizon the ray meets the ground at a point, and the table
+holds the pixel of the real camera that shows this point; this compensates another height and position of the lens, for
+everything on the ground. At or above the horizon, and far away, only the direction of the ray counts. A ray outside the
+real camera's field of view gets the nearest pixel at the edge and is marked as not visible; the pilot refuses to arm if
+too many of the pixels that the network uses are affected.
 
-The lens model is that of `racer.optics`. The picture is made in whole numbers, so that it is the same on every machine.
+The lens model is that of `racer.optics`. The picture is computed in integers, so it is identical on every machine.
 """
 
 from __future__ import annotations

@@ -1,24 +1,20 @@
-"""What every camera is: the seam that it fills, and the error of one that cannot be opened.
+"""Camera drivers behind one protocol, `CameraSource`, and `open_camera`, which selects one by name.
 
-The Raspberry Pi's own camera through picamera2 and libcamera. Not tested with a real camera yet.
+| name             | camera |
+|------------------|--------|
+| picamera2        | Raspberry Pi camera through picamera2 and libcamera; not tested with a real camera yet |
+| v4l2:/dev/video0 | USB camera through OpenCV and V4L2; tested with video files through the real OpenCV only |
+| replay:FILE      | recorded frames, played once at their recorded rate |
+| sim:SOCKET       | the simulator in place of the car |
 
-picamera2 comes with the operating system and must fit its libcamera: the virtual environment has to be made with
+picamera2 comes with the operating system and must match its libcamera, so the virtual environment needs
 `python3 -m venv --system-site-packages`.
 
-A USB camera through OpenCV and V4L2. Not tested with a real camera yet, only with films through the real OpenCV.
+A replay file is an .npz file with `frames`, uint8, shape (K, H, W, channels), and optionally `captured_ns` [ns],
+shape (K,).
 
-Recorded frames as a camera: an .npz file with `frames` (K, H, W, channels) uint8, and perhaps `captured_ns` (K,).
-
-Frames of the simulator that stands in for the car, over a Unix socket with whole messages kept apart by a header.
-
-What a wheel sensor and a gyroscope would measure comes over the same cable, in messages of its own between the frames.
-
-Which camera to open, in words.
-
-picamera2                     camera of the Raspberry Pi
-v4l2:/dev/video0              USB camera, through OpenCV
-replay:FILE                   frames of an .npz file at their own rate, once
-sim:SOCKET                    the simulator that stands in for the car
+The simulator sends frames over a Unix stream socket, each message behind a header. The simulated wheel sensor and
+gyroscope use the same socket, in separate messages between the frames.
 """
 
 from __future__ import annotations
@@ -42,38 +38,38 @@ from racer.errors import MissingExtra, RacerError
 
 
 class CameraError(RacerError):
-    """A camera that cannot be opened, or was named wrongly."""
+    """Raised for a camera that cannot be opened, or whose name is unknown."""
 
 
 class CameraSource(Protocol):
     """A camera that is running."""
 
     def read(self) -> CameraFrame | None:
-        """Wait for the next frame and return it; None where the camera has ended for good.
+        """Wait for the next frame and return it; None if the camera has ended for good.
 
         Raises:
-            OSError: it failed.
+            OSError: The camera failed.
         """
         ...
 
     def close(self) -> None:
-        """Stop the camera; a `read` that waits in another thread comes back."""
+        """Stop the camera; a `read` that waits in another thread returns."""
         ...
 
 
 MeasurementCallback = Callable[[int, float, float], None]
-"""Takes what sensors measured at a time (monotonic ns): m/s and rad/s."""
+"""Receives a measurement: monotonic time [ns], speed [m/s] and yaw rate [rad/s]."""
 
 
 PICAMERA_BUFFERS = 3
-"""With fewer than two every other frame is lost (picamera2 issue 787)."""
+"""Number of frame buffers; with fewer than two every other frame is lost (picamera2 issue 787)."""
 
 
 class PiCamera:
-    """Frames with the sensor's own time.
+    """Raspberry Pi camera; frames carry the capture time of the sensor.
 
     Raises:
-        CameraError: picamera2 or libcamera cannot be imported, or there is no camera.
+        CameraError: picamera2 or libcamera cannot be imported, or no camera is connected.
     """
 
     def __init__(self, config: CameraConfig, *, make: Any = None) -> None:
@@ -104,7 +100,11 @@ class PiCamera:
         self._closed = False
 
     def read(self) -> CameraFrame | None:
-        """The next frame. The sensor's time is CLOCK_BOOTTIME; what the Pi slept is taken off."""
+        """Return the next frame.
+
+        The sensor's time is CLOCK_BOOTTIME, which continues during suspend; the suspended time is subtracted to get
+        CLOCK_MONOTONIC, the clock of every deadline.
+        """
         if self._closed:
             return None
         request = self._camera.capture_request()
@@ -128,10 +128,10 @@ class PiCamera:
 
 
 class V4l2Camera:
-    """One buffer only, so that no old frame waits in the driver; BGR becomes RGB, or grey.
+    """USB camera. One buffer only, so that no old frame waits in the driver; BGR becomes RGB or grey.
 
     Raises:
-        CameraError: it cannot be opened, gives no picture, or one of another size than the calibration says.
+        CameraError: The camera cannot be opened, delivers no picture, or another size than the calibration states.
         MissingExtra: OpenCV is not installed.
     """
 
@@ -156,7 +156,7 @@ class V4l2Camera:
         self._check_size(device, (config.height, config.width))
 
     def _check_size(self, device: str, size: tuple[int, int]) -> None:
-        """By a picture: V4L2 may answer with the size that was asked for and give another (OpenCV issue 29254)."""
+        """Check the size of a real picture: V4L2 may confirm a size and deliver another one (OpenCV issue 29254)."""
         good, picture = self._camera.read()
         if good and picture.shape[:2] == size:
             return
@@ -170,11 +170,13 @@ class V4l2Camera:
         )
 
     def read(self) -> CameraFrame | None:
-        """The next frame. Its time is that of its arrival: V4L2's own is lost in OpenCV, so exposure and transfer
-        (10 to 40 ms) are not in it.
+        """Return the next frame.
+
+        Its time is that of its arrival, because OpenCV drops the time of V4L2. Exposure and transfer (10 to 40 ms) are
+        therefore missing from its age.
 
         Raises:
-            OSError: the camera gives no more frames.
+            OSError: The camera delivers no more frames.
         """
         good, picture = self._camera.read()
         now = time.monotonic_ns()
@@ -198,10 +200,10 @@ REPLAY_RATE_HZ: Final = 30.0
 
 
 class ReplayCamera:
-    """Gives recorded frames at the pace at which they were taken, with times of now; ends after the last.
+    """Plays recorded frames at their recorded pace with current times; ends after the last one.
 
     Raises:
-        CameraError: no such file, or one without frames.
+        CameraError: The file does not exist or holds no frames.
     """
 
     def __init__(self, path: str | Path, *, rate_hz: float | None = None) -> None:
@@ -221,7 +223,7 @@ class ReplayCamera:
         self._closed = threading.Event()
 
     def read(self) -> CameraFrame | None:
-        """The next frame, when it is due."""
+        """Wait until the next frame is due and return it."""
         if self._at >= len(self._frames):
             return None
         due = self._start_ns + int(self._offsets[self._at])
@@ -232,21 +234,23 @@ class ReplayCamera:
         return frame
 
     def close(self) -> None:
-        """End."""
+        """Stop the replay."""
         self._closed.set()
 
 
 FRAME_HEADER: Final = struct.Struct("<4sHHHHQQ")
-"""Magic, height, width, channels, nothing, number, capture time in monotonic nanoseconds; then the pixels."""
+"""Magic, height, width, channels, padding, number, monotonic capture time [ns]; the pixels follow."""
 FRAME_MAGIC: Final = b"RCF1"
 MEASUREMENT_HEADER: Final = struct.Struct("<4sQdd")
-"""Magic, monotonic nanoseconds, m/s and rad/s; as long as a frame's header."""
+"""Magic, monotonic time [ns], speed [m/s], yaw rate [rad/s].
+
+It has the length of a frame's header, so that a receiver can read one header before it inspects the magic."""
 MEASUREMENT_MAGIC: Final = b"RCM1"
 assert MEASUREMENT_HEADER.size == FRAME_HEADER.size
 
 
 def pack_frame(frame: CameraFrame) -> bytes:
-    """Header and pixels."""
+    """Return a frame as bytes: header and pixels."""
     height, width, channels = frame.pixels.shape
     return (
         FRAME_HEADER.pack(FRAME_MAGIC, height, width, channels, 0, frame.number, frame.captured_ns)
@@ -255,18 +259,18 @@ def pack_frame(frame: CameraFrame) -> bytes:
 
 
 def pack_measurement(at_ns: int, speed: float, yaw_rate: float) -> bytes:
-    """What was measured, m/s and rad/s."""
+    """Return a measurement as bytes: speed [m/s] and yaw rate [rad/s] at a monotonic time [ns]."""
     return MEASUREMENT_HEADER.pack(MEASUREMENT_MAGIC, at_ns, speed, yaw_rate)
 
 
 class SocketCamera:
-    """The receiving end.
+    """Camera of the simulator: receives frames and measurements from a Unix socket.
 
     Args:
-        measured: gets what the other sensors say.
+        measured: Receives the measurements of the other simulated sensors.
 
     Raises:
-        CameraError: nobody serves this path.
+        CameraError: No simulator listens at this path.
     """
 
     def __init__(self, path: str, *, measured: MeasurementCallback | None = None) -> None:
@@ -279,10 +283,10 @@ class SocketCamera:
             raise CameraError(f"no simulator at {path}: {error.strerror}") from None
 
     def read(self) -> CameraFrame | None:
-        """The next frame; None where the simulator hung up.
+        """Return the next frame; None if the simulator closed the connection.
 
         Raises:
-            OSError: what came is no frame.
+            OSError: The received bytes are not a frame.
         """
         while (head := self._exactly(FRAME_HEADER.size)) is not None and head[:4] == MEASUREMENT_MAGIC:
             if self._measured is not None:
@@ -291,14 +295,14 @@ class SocketCamera:
             return None
         magic, height, width, channels, _, number, captured_ns = FRAME_HEADER.unpack(head)
         if magic != FRAME_MAGIC:
-            raise OSError("this is no frame of a simulator")
+            raise OSError("received bytes that are not a frame of the simulator")
         data = self._exactly(height * width * channels)
         if data is None:
             return None
         return CameraFrame(number, captured_ns, np.frombuffer(data, np.uint8).reshape(height, width, channels))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -315,14 +319,15 @@ class SocketCamera:
 
 
 def open_camera(words: str, config: CameraConfig, *, measured: MeasurementCallback | None = None) -> CameraSource:
-    """Open the camera that `words` name, with the size, the colour and the rate of the calibration.
+    """Open a camera by its name, with the size, colour and rate of the calibration.
 
     Args:
-        measured: gets what the simulator's other sensors say; real cameras have none.
+        words: Name of the camera as in the module's table, for example `v4l2:/dev/video0`.
+        measured: Receives the measurements of the simulator's other sensors; real cameras have none.
 
     Raises:
-        CameraError: no such kind, or it cannot be opened.
-        MissingExtra: what it needs is not installed.
+        CameraError: The name is unknown, or the camera cannot be opened.
+        MissingExtra: A package that the camera needs is not installed.
     """
     kind, _, place = words.partition(":")
     if kind == "sim" and place:
@@ -333,4 +338,4 @@ def open_camera(words: str, config: CameraConfig, *, measured: MeasurementCallba
         return V4l2Camera(place or "/dev/video0", config)
     if words == "picamera2":
         return PiCamera(config)
-    raise CameraError(f"`{words}` is no camera; give picamera2, v4l2:/dev/video0, replay:FILE or sim:SOCKET")
+    raise CameraError(f"unknown camera `{words}`; use picamera2, v4l2:/dev/video0, replay:FILE or sim:SOCKET")

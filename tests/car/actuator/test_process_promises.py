@@ -429,7 +429,7 @@ def test_no_calibration_no_pulse(tmp_path):
     try:
         status = wait_for(lambda: car.status())
         assert (status.state, status.reason) == (ActuatorState.DISARMED, StopReason.NO_CALIBRATION)
-        assert status.detail.endswith("is no racer calibration")
+        assert status.detail.endswith("is not a racer calibration")
         assert not car.chip_path.exists()
         client = ActuatorClient(car.socket)
         assert client.ask(ActuatorRequest.ARM) is StopReason.NO_CALIBRATION

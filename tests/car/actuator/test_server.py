@@ -539,7 +539,7 @@ def test_client_over_what_is_no_actuator(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--wiring", "wires"], "is no wiring"),
+        (["--wiring", "wires"], "is not a wiring"),
         (["--wiring", "sysfs_pwm:/absent"], "No such file"),
         (["--wiring", "pca9685:1:0x40"], "pip install"),
     ],

@@ -85,7 +85,7 @@ def test_deepracer_bad_values(file, key, value):
 def test_no_deepracer_file(file, raw):
     """Anything else is refused in one line, which says what it should hold."""
     file.write_bytes(raw)
-    with pytest.raises(CalibrationError, match=r"is no DeepRacer calibration.*Servo") as error:
+    with pytest.raises(CalibrationError, match=r"is not a DeepRacer calibration.*Servo") as error:
         import_deepracer(file, car_id="blue", driver=DRIVER)
     assert "\n" not in str(error.value)
 
@@ -136,8 +136,8 @@ def test_donkey_file_is_never_run(file, tmp_path):
         ("PCA9685.1:40.1", "PIGPIO.BCM.13", "only pins of a PCA9685"),
         ("PCA9685.1:40.1", "PCA9685.1:41.1", "two chips"),
         ("PCA9685.1:40.1", "PCA9685.1:40.0", "two different channels"),
-        ("import os", "import", "no Python file"),
-        ("# my car", "\0", "no Python file"),
+        ("import os", "import", "not a Python file"),
+        ("# my car", "\0", "not a Python file"),
     ],
 )
 def test_donkey_bad_files(file, old, new, told):
