@@ -69,8 +69,8 @@ def distill(
     """Distil in a run folder that `new_distillation` made or `open_run` opened.
 
     Args:
-        resume: go on from the folder's last checkpoint: weights, optimiser and counts are kept, what was remembered is
-            driven anew.
+        resume: Continue from the last checkpoint: weights, optimiser and counts are kept, the frame memory is
+            filled again by driving.
 
     Returns:
         What was reached. Ctrl-C ends it with a usable run and `interrupted` set.
