@@ -102,9 +102,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > _BYTES_MAX:
-            raise ConfigError(
-                f"{path} is {path.stat().st_size:,} bytes long; a DeepRacer file has at most {_BYTES_MAX:,}"
-            )
+            raise ConfigError(f"{path} is {path.stat().st_size:,} bytes long; at most {_BYTES_MAX:,} are read")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
