@@ -76,7 +76,7 @@ class CameraScene:
             raise RacerError(f"bench: a frame shows {share:.0%} road, at least {ROAD_SHARE_MIN:.0%} must be")
 
     def draw(self) -> None:
-        """One frame of each world."""
+        """Draw one frame of each world."""
         self.camera.look(self.first)
         self.camera.render(self.first)
 
@@ -95,7 +95,7 @@ class CameraScene:
 def bench_camera(
     track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float | None]:
-    """`camera.*`: frames per second, and how far ahead of CarRacing in pixels per second, in one run."""
+    """Measure `camera.*`: frames per second, and the ratio to CarRacing in pixels per second, in one run."""
     out: dict[str, float | None] = {}
     for name, (settings, eyes, busy) in SCENES.items():
         tell(f"camera: {name}, {worlds} cars, one core")
@@ -119,7 +119,7 @@ def bench_camera(
 
 
 def _peer_frames_per_s(rounds: int, tell: StatusCallback) -> float | None:
-    """Steps per second of CarRacing, each with its picture of 96 x 96; None where it is not installed."""
+    """Return CarRacing's steps per second, each with its picture of 96 x 96; None where it is not installed."""
     import gymnasium
     from gymnasium.error import DependencyNotInstalled
 

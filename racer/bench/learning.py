@@ -74,7 +74,7 @@ def bench_learn(
 
 
 def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None) -> float | None:
-    """Run `racer` in a new process; returns its largest memory in MB where the system tells."""
+    """Run `racer` in a new process; return its peak memory [MB], None where the system does not report it."""
     environment = os.environ | {"RACER_CACHE_DIR": str(cache)}
     command = python_command("racer", *arguments)
     errors = cache.parent / "errors.txt"
@@ -93,7 +93,7 @@ def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None)
 
 
 def _first_clean(run: Path) -> float | None:
-    """Seconds of training at its first evaluation in which every lap was completed."""
+    """Return the training time [s] at the first evaluation in which every lap was completed."""
     for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if row["kind"] == "evaluation" and row["completion_rate"] == 1.0:

@@ -1,6 +1,7 @@
-"""The record that `racer bench` prints: frozen names, so that figures of different days can be compared.
+"""Holds the record that `racer bench` prints and the timing rules of all benchmarks.
 
-Timing rules: pinned to one core, processor time, median of five.
+The names are frozen, so that figures of different days can be compared. Timing: pinned to one core, processor time
+(which other processes on the machine disturb least), median of five.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ BenchRecord = dict[str, float | str | None]
 
 
 def empty_record() -> BenchRecord:
-    """All keys, nothing measured."""
+    """Return a record with all keys and no values."""
     return dict.fromkeys(KEYS)
 
 
 def machine() -> str:
-    """Processor, cores that this process may use, system, Python."""
+    """Describe the machine: processor, cores that this process may use, system, Python."""
     return f"{_processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -58,7 +59,7 @@ def _processor() -> str:
 
 
 def peak_mb() -> float | None:
-    """Largest resident memory of this process so far, MB; None where the system does not tell."""
+    """Return the peak resident memory of this process [MB]; None where the system does not report it."""
     try:
         import resource
     except ImportError:
@@ -70,11 +71,11 @@ def peak_mb() -> float | None:
 ROUNDS = 5
 
 StatusCallback = Callable[[str], None]
-"""Told what is being measured, in a few words."""
+"""Receives a short text on what is being measured."""
 
 
 def ignore_status(text: str) -> None:
-    """Tell nobody."""
+    """Discard the text."""
 
 
 @contextlib.contextmanager
@@ -98,7 +99,7 @@ def median_s(
     wall: bool = False,
     rounds: int = ROUNDS,
 ) -> float:
-    """Median seconds of `work` over some rounds, of processor time, or of wall time where threads share it.
+    """Return the median time of `work` over some rounds [s]: processor time, or wall time where threads share it.
 
     `prepare` runs before each round and is not timed.
     """

@@ -36,7 +36,7 @@ _SPEEDS = (1.4, 1.8)
 
 
 class ShadowPolicy:
-    """A network that is asked for each action, beside a pure pursuit that drives."""
+    """Runs a network for each action and discards its result; a pure pursuit drives."""
 
     control_rate_hz = 15.0
 
@@ -49,7 +49,7 @@ class ShadowPolicy:
         self.sensors: tuple[SensorSpec, ...] = (*(one for one in bundle.contract.sensors if one.name != "state"), state)
 
     def act(self, observation: Mapping[str, NDArray[Any]], /) -> NDArray[np.float32]:
-        """Ask both."""
+        """Run the network and return the pure pursuit's action."""
         self._network.act(observation)
         return self._driver.act(observation)
 
@@ -79,7 +79,7 @@ def bench_race(track: str = DEFAULT_TRACK, *, tell: StatusCallback = ignore_stat
 
 
 def _fastest(track: Track, rules: Rules, bundle: Bundle, count: int) -> tuple[float, RaceResult]:
-    """Wall seconds and the result of the quickest of three equal races; making the worlds is no part of it."""
+    """Return wall time [s] and result of the quickest of three equal races; creating the worlds is not timed."""
     best, first = float("inf"), None
     for _ in range(_ROUNDS):
         speeds = np.linspace(*_SPEEDS, count)
@@ -101,7 +101,7 @@ def _fastest(track: Track, rules: Rules, bundle: Bundle, count: int) -> tuple[fl
 
 
 def _bundle(config: str) -> Bundle:
-    """The network of a shipped training configuration, with random weights."""
+    """Return the network of a shipped training configuration, with random weights."""
     from racer.export.graph import trace
     from racer.train.ppo.learner import training_contract
 

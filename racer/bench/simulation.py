@@ -1,7 +1,7 @@
 """Measures the simulator on a validated workload: cars that drive laps by recorded actions.
 
 The environment is the training's own: its configuration, vehicle and tyres, `state` filled and the reward
-function's telemetry filled. There is no cheaper mode.
+function's telemetry filled. A cheaper mode does not exist, so the figures are those that a training gets.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class BenchDrive:
                 trial.start(self.ended[step])
 
     def check(self) -> None:
-        """Drive the recorded actions once, untimed, and see that every lap ends where it did.
+        """Drive the recorded actions once, untimed, and check that every lap ends where it did.
 
         Raises:
             RacerError: it does not.
@@ -95,7 +95,7 @@ class BenchDrive:
 def bench_sim(
     track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
-    """`sim.*`: `state` and telemetry."""
+    """Measure `sim.*`: control steps with `state` and telemetry."""
     tell(f"sim: {worlds} cars, one core")
     with pinned():
         one = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, threads=1))
@@ -111,7 +111,7 @@ def bench_sim(
 def bench_lidar(
     track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
-    """`lidar.*`: the same with `lidar` beside `state`, 64 and 1080 rays, 12 m, walls at the borders."""
+    """Measure `lidar.*`: the same with `lidar` beside `state`, 64 and 1080 rays, 12 m, walls at the borders."""
     out: dict[str, float] = {}
     for rays in RAYS:
         tell(f"lidar: {rays} rays, {worlds} cars, one core")
@@ -131,7 +131,7 @@ def bench_reward(
     rounds: int = ROUNDS,
     tell: StatusCallback = ignore_status,
 ) -> dict[str, float | None]:
-    """`reward.*`: one call of a reward function, filling its params included, in microseconds."""
+    """Measure `reward.*`: one call of a reward function, filling its params included [us]."""
     tell(f"reward: `{reward}` as plain Python")
     trial = make_time_trial(worlds=worlds, track=track, reward=None)
     trial.start()

@@ -57,21 +57,21 @@ class NullVecEnv(VecEnv):
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
     def reset(self) -> dict[str, NDArray[np.float32]]:
-        """The observations."""
+        """Return the observations."""
         return {key: value.copy() for key, value in self._observation.items()}
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Nothing."""
 
     def step_wait(self) -> Any:
-        """The same again."""
+        """Return the same observations, rewards of 0 and no ends."""
         return self.reset(), self._rewards.copy(), self._dones.copy(), self._infos
 
     def close(self) -> None:
         """Nothing."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Nothing is known of any world."""
+        """Return None: the worlds have no attributes."""
         return [None] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -95,7 +95,7 @@ def bench_train(
     laps_min: int = 1,
     tell: StatusCallback = ignore_status,
 ) -> dict[str, float]:
-    """`train.*`: control steps per second of wall time, learning included, with the shipped default config.
+    """Measure `train.*`: control steps per second of wall time, learning included, with the shipped default config.
 
     Args:
         track: name or file; None for the configuration's.
@@ -133,7 +133,7 @@ def bench_train(
 
 
 def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
-    """PPO and the environment behind it; without a reward PPO drives one that does nothing, of the same shape."""
+    """Return PPO and the environment behind it; without a reward PPO drives a null one of the same shape."""
     adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,

@@ -45,7 +45,7 @@ main()
 def bench_view(
     track: str = DEFAULT_TRACK, *, frames: int = FRAMES, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
 ) -> dict[str, float]:
-    """`view.*`: frames a second of processor time on one core in each view, and the time to open a window.
+    """Measure `view.*`: frames per second of processor time on one core in each view, and the time to open a window.
 
     Raises:
         RacerError: the drive is not what it should be, or the window does not open.
@@ -90,7 +90,7 @@ def _show(window: ViewerWindow, frames: int) -> None:
 
 
 def _check(window: ViewerWindow) -> None:
-    """See that frames differ, and compile what is not compiled yet."""
+    """Check that frames differ, and compile what is not compiled yet."""
     import pygame
 
     pictures = []
@@ -102,7 +102,7 @@ def _check(window: ViewerWindow) -> None:
 
 
 def _open_s(replay: Replay, rounds: int) -> float:
-    """Seconds of the clock from the start of a process to its first frame: the median after a first, untimed one."""
+    """Return the median wall time from the start of a process to its first frame [s], after an untimed first one."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bench.replay"
         write_replay(file, replay)

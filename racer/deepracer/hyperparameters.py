@@ -1,4 +1,4 @@
-"""`hyperparameters.json`: DeepRacer's settings of PPO and SAC, and ours.
+"""Translates DeepRacer's `hyperparameters.json` (PPO and SAC) to racer's configuration and back.
 
 Defaults and meanings are those of the simulator's source (github aws-deepracer-community/deepracer-simapp at 01f5f01,
 `markov/sagemaker_graph_manager.py`). Clip range 0.2, GAE lambda 0.95 and a constant learning rate are fixed there.
@@ -41,7 +41,7 @@ _EXPLORATIONS = ("categorical", "e-greedy", "additive_noise")
 
 
 def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[dict[str, Any], list[str]]:
-    """The sections `ppo` and `train` of a configuration, and a line for each thing that is not taken over as it stands.
+    """Return the sections `ppo` and `train`, and one line for each setting that is not taken over unchanged.
 
     DeepRacer updates the policy after a number of episodes, PPO here after a number of control steps: as many cars as
     episodes drive a lap each.
@@ -82,7 +82,7 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
 
 
 def _steps_of_an_update(episodes: int, batch: int, lap_steps: int) -> int:
-    """Control steps of each of `episodes` cars between updates: about a lap, and at least a batch of them all."""
+    """Return the control steps per car between updates: about a lap, and together at least a batch."""
     steps = max(2, min(lap_steps, _COLLECTED_MAX // episodes), math.ceil(batch / episodes))
     # A little more, where that makes the last batch of an update a whole one.
     unit = batch // math.gcd(batch, episodes)
@@ -91,7 +91,7 @@ def _steps_of_an_update(episodes: int, batch: int, lap_steps: int) -> int:
 
 
 def read_sac(data: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
-    """The section `sac` of a configuration, and a line for each thing that is not taken over as it stands.
+    """Return the section `sac`, and one line for each setting that is not taken over unchanged.
 
     Raises:
         ConfigError: a value is out of range.
@@ -117,7 +117,7 @@ def read_sac(data: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[
 
 
 def hyperparameters_record(config: TrainConfig, episodes: int) -> dict[str, Any]:
-    """The content of a `hyperparameters.json` for a training of ours.
+    """Return the content of a `hyperparameters.json` for a training by racer.
 
     Args:
         episodes: episodes in a file of the logs, which DeepRacer's tools take for an iteration.
@@ -153,7 +153,7 @@ def _learning_rate(data: Mapping[str, Any], where: str) -> float:
 
 
 def _without_counterpart(data: Mapping[str, Any], where: str) -> list[str]:
-    """Lines for settings that both algorithms have in DeepRacer and none here has."""
+    """Return notes on settings that both of DeepRacer's algorithms have and racer's do not."""
     notes = []
     loss = data.get("loss_type", "mean squared error")
     found = _LOSSES.get(loss.strip().lower()) if isinstance(loss, str) else None

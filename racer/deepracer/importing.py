@@ -1,4 +1,4 @@
-"""From a DeepRacer model folder to a configuration that `racer train` runs."""
+"""Converts a DeepRacer model folder to a configuration that `racer train` runs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ImportedModel:
     """A model folder as a configuration.
 
     Attributes:
-        config: what was made of it.
+        config: The training configuration.
         facts: what was found, each with a word for it.
-        notes: a line for each thing that is not taken over as it stands.
+        notes: one line for each setting that is not taken over unchanged.
     """
 
     config: TrainConfig
@@ -41,7 +41,7 @@ class ImportedModel:
     notes: tuple[str, ...]
 
     def to_yaml(self, folder: Path) -> str:
-        """The configuration as a file, with the notes as comments."""
+        """Return the configuration as YAML text, with the notes as comments."""
         lines = [f"# Imported from the DeepRacer model folder `{folder.name}` by `racer deepracer import`."]
         for note in self.notes:
             lines += textwrap.wrap(note, 108, initial_indent="# - ", subsequent_indent="#   ")
@@ -50,7 +50,7 @@ class ImportedModel:
 
 
 def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
-    """Understand a model folder.
+    """Read a model folder and convert it to a configuration.
 
     Args:
         track: name, file or `generated:1..50`; without, the folder's own `.npy`, or the name that its
@@ -102,14 +102,14 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
 
 
 def _limit_replay_buffer(metadata: ModelMetadata, sections: dict[str, Any], notes: list[str]) -> None:
-    """A buffer for SAC that fits into memory; PPO keeps the pictures of one update only."""
+    """Limit SAC's replay buffer to what fits into memory; PPO keeps the pictures of one update only."""
     if metadata.algorithm == "sac":
         sections["sac"]["buffer_size"] = _SAC_PICTURES
         notes.append(f"sac.buffer_size {_SAC_PICTURES}: pictures of more steps would need too much memory")
 
 
 def _check_reward(path: Path) -> None:
-    """Refuse at once what cannot be a reward function; the user's code is not run."""
+    """Check that the file can be a reward function, without running the user's code."""
     source = read_source(path)
     compile_source(source)
     names: list[str] = []
@@ -127,7 +127,7 @@ def _check_reward(path: Path) -> None:
 
 
 def _own_track(project: ModelFolder, job: TrainingJob, notes: list[str]) -> str:
-    """What the folder itself says of the track."""
+    """Return the track that the folder itself names."""
     if len(project.tracks) > 1:
         listed = ", ".join(path.name for path in project.tracks[:5])
         raise ConfigError(f"{project.folder} holds several tracks ({listed}); choose one with --track")
@@ -160,7 +160,7 @@ def _track_setting(spec: str) -> tuple[str, float]:
 
 
 def _mean_speed(actions: ContinuousActions | DiscreteActions) -> float:
-    """m/s: of all discrete actions, or the middle of the range."""
+    """Return the mean speed [m/s] of all discrete actions, or the middle of the range."""
     if isinstance(actions, DiscreteActions):
         return sum(speed for _, speed in actions.table) / len(actions.table)
     return 0.5 * (actions.low[1] + actions.high[1])

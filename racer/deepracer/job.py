@@ -1,9 +1,9 @@
-"""Boxes and bots of a DeepRacer job: its names and ours.
+"""Reads what a DeepRacer job file sets beside the model: track, start, boxes and bots.
 
 The keys are those of the simulator's `training_params.yaml`; DeepRacer-for-Cloud's `run.env` has them with `DR_OA_` and
 `DR_H2B_` before.
 
-What a DeepRacer training job said besides: `training_params.yaml` (consoles) or `run.env` (DeepRacer-for-Cloud).
+The file is `training_params.yaml` (consoles) or `run.env` (DeepRacer-for-Cloud).
 """
 
 from __future__ import annotations
@@ -114,13 +114,13 @@ _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """What is taken over, and what a user should know.
+    """Settings taken over from a job file, and notes for the user.
 
     Attributes:
         track: the world's name; None where the job does not say.
         start: fields of `StartConfig`.
         objects: fields of `ObjectsConfig`; empty for a time trial.
-        notes: a line for each thing that is not taken over as it stands.
+        notes: one line for each setting that is not taken over unchanged.
     """
 
     track: str | None = None
@@ -130,7 +130,7 @@ class TrainingJob:
 
 
 def read_job(path: Path) -> TrainingJob:
-    """Read `training_params.yaml` or `run.env`; keys that racer has no use for are left out in silence.
+    """Read `training_params.yaml` or `run.env`; keys without a meaning in racer are ignored.
 
     Raises:
         ConfigError: the file cannot be read, or a value is none.

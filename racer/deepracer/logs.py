@@ -1,4 +1,4 @@
-"""Logs of trainings and evaluations in the layout of DeepRacer-for-Cloud, for the community's tools.
+"""Writes logs of trainings and evaluations in the layout of DeepRacer-for-Cloud, for the community's tools.
 
     FOLDER/
       training-simtrace/<i>-iteration.csv                           the steps of a fixed number of episodes each
@@ -49,7 +49,7 @@ class EpisodeLog:
     """
 
     def __init__(self, *, reward: Reward | None = None, clock: Callable[[], float] = time.time) -> None:
-        """`reward` is asked for each step, so that the log tells rewards too; without it they are 0."""
+        """Start with empty logs; `reward` is evaluated at each step for the log, without it rewards are logged as 0."""
         self.waypoints: Waypoints = []
         self._reward, self._clock = reward, clock
         self._trace: EpisodeTrace | None = None
@@ -76,7 +76,7 @@ class EpisodeLog:
 
 
 class TrainingLog:
-    """Writes the logs of a training: tell it of every placing and every control step of the batch.
+    """Writes the logs of a training from every placing and every control step of the batch.
 
     A file of `training-simtrace` is written as soon as its episodes have ended; `save` writes the metrics.
     """
@@ -91,14 +91,14 @@ class TrainingLog:
         progress: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Begin or go on.
+        """Begin new logs, or continue those of a checkpoint.
 
         Args:
             folder: where the logs go.
             config: of the training.
             waypoints: the centre line of each course (`TimeTrial.waypoints`).
             episodes: episodes in a file, DeepRacer's `num_episodes_between_training`.
-            progress: None for a new training. To go on after a stop: what `save` gave with the checkpoint, an empty
+            progress: None for a new training. To resume: what `save` returned with the checkpoint, an empty
                 mapping where there was none; what was logged after it is deleted.
             clock: seconds of wall time.
 
@@ -170,14 +170,14 @@ class TrainingLog:
             ]
 
     def save(self) -> dict[str, Any]:
-        """Write the metrics of the episodes in files; gives what a checkpoint keeps to go on with."""
+        """Write the metrics of the logged episodes; return the progress that a checkpoint keeps for resuming."""
         write_atomically(self._metrics, metrics.training_text(self._records))
         return {"iterations": self._iterations, "time_s": self._trace.time_s}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationFiles:
-    """Where the logs of an evaluation are."""
+    """Paths of the logs of an evaluation."""
 
     simtrace: Path
     metrics: Path

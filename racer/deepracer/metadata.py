@@ -1,4 +1,4 @@
-"""`model_metadata.json`: what a DeepRacer model sees, may do and learns with.
+"""Translates `model_metadata.json`: the sensors, actions and algorithm of a DeepRacer model.
 
 Meanings and defaults are those of the simulator's source (github aws-deepracer-community/deepracer-simapp at 01f5f01,
 `markov/boto/s3/files/model_metadata.py`).
@@ -71,14 +71,14 @@ _CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMetadata:
-    """What is taken over, and what a user should know.
+    """Settings taken over from a `model_metadata.json`, and notes for the user.
 
     Attributes:
         actions: the action space.
         algorithm: `ppo` or `sac`.
         env: fields of `EnvConfig`: the sensors and their settings.
         network: what reads its pictures.
-        notes: a line for each thing that is not taken over as it stands.
+        notes: one line for each setting that is not taken over unchanged.
     """
 
     actions: Actions
@@ -89,7 +89,7 @@ class ModelMetadata:
 
 
 def read_metadata(data: Mapping[str, Any], where: str) -> ModelMetadata:
-    """Understand the content of a `model_metadata.json`.
+    """Convert the content of a `model_metadata.json`.
 
     Args:
         where: the file, with which messages begin.
@@ -106,7 +106,7 @@ def read_metadata(data: Mapping[str, Any], where: str) -> ModelMetadata:
 
 
 def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[str], network: str) -> dict[str, Any]:
-    """The content of a `model_metadata.json` for a policy of ours."""
+    """Return the content of a `model_metadata.json` for a policy trained by racer."""
     if isinstance(actions, DiscreteActions):
         space: Any = [
             {"steering_angle": angle, "speed": speed, "index": k} for k, (angle, speed) in enumerate(actions.table)
@@ -125,7 +125,7 @@ def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[st
 
 
 def unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
-    """A line for each key that DeepRacer does not have."""
+    """Return a note for each key that DeepRacer does not have."""
     lines = []
     names = list(known)
     for key in data:
@@ -137,7 +137,7 @@ def unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> l
 
 
 def _parse_choice(value: Any, words: Iterable[str], where: str) -> str:
-    """One of `words`, whatever its case; `continous` and the like are an error with a suggestion."""
+    """Return one of `words`, in any case; `continous` and the like are an error with a suggestion."""
     names = {word.lower(): word for word in words}
     given = value.strip().lower() if isinstance(value, str) else ""
     if given not in names:
@@ -258,7 +258,7 @@ def _version(data: Mapping[str, Any], where: str) -> int:
 
 
 def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
-    """The fields of `EnvConfig` that show a policy what DeepRacer's saw, or what comes nearest here."""
+    """Return the `EnvConfig` fields that match DeepRacer's sensors, or come nearest to them."""
     given = data.get("sensor", ["observation"])
     if _version(data, where) == 1 and given != ["observation"]:
         notes.append("version 1 knows no sensors; DeepRacer ignores `sensor` and uses the camera")
@@ -281,7 +281,7 @@ def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str,
 
 
 def _lidar_fields(lidar: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """What racer's sensor of a DeepRacer lidar has to be told; `lidar_config` is for the discretized one only."""
+    """Return the `EnvConfig` fields for a DeepRacer lidar; `lidar_config` applies to the discretized one only."""
     if lidar == "LIDAR":
         return {"range_max": _CLIPPED[lidar]}
     if lidar == "SECTOR_LIDAR":

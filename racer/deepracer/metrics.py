@@ -1,4 +1,4 @@
-"""The metrics JSON of DeepRacer: one record for each episode.
+"""Reads and writes the metrics JSON of DeepRacer: one record for each episode.
 
 Keys and rounding: github aws-deepracer-community/deepracer-simapp at 01f5f01, `markov/metrics/s3_metrics.py`.
 """
@@ -35,11 +35,11 @@ Phase = Literal["training", "evaluation"]
 
 
 def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: Phase) -> dict[str, Any]:
-    """A record of `TrainingMetrics.json`.
+    """Return a record of `TrainingMetrics.json`.
 
     Args:
         number: training episodes until and with this one.
-        trial: the same, counted anew in each iteration.
+        trial: The same, counted from 1 again in each iteration.
     """
     return {
         "reward_score": round(episode.reward),
@@ -53,7 +53,7 @@ def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: P
 
 
 def evaluation_record(episode: LoggedEpisode, *, trial: int) -> dict[str, Any]:
-    """A record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
+    """Return a record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
     counts = {key: int(episode.status is status) for key, status in _COUNTS.items()}
     return {
         "completion_percentage": int(episode.progress),
@@ -85,10 +85,10 @@ def evaluation_text(records: Sequence[dict[str, Any]]) -> str:
 
 
 def read_training_records(path: Path, *, episodes: int) -> list[dict[str, Any]]:
-    """The records of the first `episodes` training episodes, to go on with.
+    """Return the records of the first `episodes` training episodes, to continue with.
 
     Raises:
-        RunError: the file is none of ours.
+        RunError: the file was not written by racer.
     """
     if not path.exists() or episodes == 0:
         return []

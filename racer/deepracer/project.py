@@ -59,7 +59,7 @@ def find_project(folder: Path) -> ModelFolder:
     if folder.is_file():
         raise ConfigError(f"{folder} is a file; unpack it and name the folder with {METADATA} and {REWARD}")
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder; name one with {METADATA} and {REWARD}")
+        raise ConfigError(f"{folder} is not a folder; name one with {METADATA} and {REWARD}")
     metadata = _find(folder, METADATA)
     reward = _find(folder, REWARD)
     if metadata is None:
@@ -95,14 +95,14 @@ def _missing(folder: Path, part: str) -> NoReturn:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Read a JSON file that holds an object.
 
     Raises:
         ConfigError: not readable, not JSON, too long, a key twice, NaN, or no object.
     """
     try:
         if path.stat().st_size > _BYTES_MAX:
-            raise ConfigError(f"{path} is {path.stat().st_size:,} bytes long; this is no file of DeepRacer's")
+            raise ConfigError(f"{path} is {path.stat().st_size:,} bytes long; at most {_BYTES_MAX:,} are read")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -117,24 +117,24 @@ def read_json(path: Path) -> dict[str, Any]:
         return dict(pairs)
 
     def no_number(word: str) -> NoReturn:
-        raise ConfigError(f"{path} holds {word}, which is no number of JSON")
+        raise ConfigError(f"{path} holds {word}, which is not a JSON number")
 
     try:
         data = json.loads(text, object_pairs_hook=once, parse_constant=no_number)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: no JSON: {error.msg}") from None
     except (RecursionError, ValueError):
-        raise ConfigError(f"{path} is no JSON that can be read") from None
+        raise ConfigError(f"{path} is not JSON that can be read") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds {quote_value(data)}; it should hold an object with keys and values")
     return data
 
 
 def parse_number(value: Any, where: str, low: float, high: float) -> float:
-    """A number within `low`..`high`; DeepRacer also takes one that is written as text.
+    """Return a number within `low`..`high`; like DeepRacer, accept one that is written as text.
 
     Raises:
-        ConfigError: it is none, or out of range; `where` begins the message.
+        ConfigError: The value is not a number, or out of range; `where` begins the message.
     """
     try:
         found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
@@ -146,10 +146,10 @@ def parse_number(value: Any, where: str, low: float, high: float) -> float:
 
 
 def parse_integer(value: Any, where: str, low: int, high: int) -> int:
-    """A whole number within `low`..`high`, as `number` reads it.
+    """Return a whole number within `low`..`high`; accept what `parse_number` accepts.
 
     Raises:
-        ConfigError: see `number`.
+        ConfigError: The value is not a whole number, or out of range.
     """
     found = parse_number(value, where, low, high)
     if found != int(found):
@@ -158,6 +158,6 @@ def parse_integer(value: Any, where: str, low: int, high: int) -> int:
 
 
 def quote_value(value: Any) -> str:
-    """A value of a user's file as a message shows it: JSON on one short line."""
+    """Format a value of a user's file for a message: JSON on one short line."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""The steps of driven episodes, and their rows in a simtrace CSV.
+"""Records the steps of driven episodes and formats them as rows of a simtrace CSV.
 
 Columns, order and number formats: github aws-deepracer-community/deepracer-simapp at 01f5f01,
 `markov/metrics/constants.py` (`StepMetrics`) and `markov/metrics/s3_metrics.py`.
@@ -65,7 +65,7 @@ class LoggedEpisode:
 
     @property
     def status(self) -> EpisodeStatus:
-        """How it ended."""
+        """Status word of its end."""
         return EpisodeStatus(int(self.rows["status"][-1]))
 
     @property
@@ -75,17 +75,17 @@ class LoggedEpisode:
 
     @property
     def began_s(self) -> float:
-        """The simulation's clock when the car was placed, s."""
+        """Simulation time when the car was placed [s]."""
         return float(self.rows["time"][0])
 
     @property
     def ended_s(self) -> float:
-        """The simulation's clock after the last step, s."""
+        """Simulation time after the last step [s]."""
         return float(self.rows["time"][-1])
 
     @property
     def progress(self) -> float:
-        """How far it came, 0..100."""
+        """Progress along the lap [%], 0..100."""
         return float(min(max(self.rows["progress"][-1], 0.0), 100.0))
 
 
@@ -162,7 +162,7 @@ def simtrace(
     actions: ContinuousActions | DiscreteActions,
     waypoints: Waypoints,
 ) -> str:
-    """The CSV of some episodes.
+    """Format episodes as a simtrace CSV.
 
     The row of the placing (`prepare`, step 1) names the action that the car is about to take, as in DeepRacer.
 
@@ -217,7 +217,7 @@ def _columns(
 def _actions(
     steer: NDArray[np.float64], speed: NDArray[np.float64], actions: ContinuousActions | DiscreteActions
 ) -> list[Any]:
-    """Place in the list of actions, or `[steering angle speed]`."""
+    """Return the index in the list of actions, or `[steering angle speed]`."""
     if isinstance(actions, DiscreteActions):
         table = np.array(actions.table)
         # Degrees and m/s differ in size; what was chosen is in the list, so that any scale finds it.

@@ -57,7 +57,7 @@ class ScaledFeatures(BaseFeaturesExtractor):
         self.register_buffer("offset", _spread(vectors, "offset"), persistent=False)
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """(B, features) float32 from a (B, *shape) tensor for each sensor."""
+        """Return features (B, features) float32 from a (B, *shape) tensor for each sensor."""
         seen = [branch(observations[name]) for name, branch in self.pictures.items()]
         if not self.names:
             return seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
@@ -68,7 +68,7 @@ class ScaledFeatures(BaseFeaturesExtractor):
 
 
 class PictureFeatures(nn.Module):
-    """The convolutions and dense layers that read one picture, (B, height, width, channels) bytes."""
+    """Convolutions and dense layers for one picture, (B, height, width, channels) bytes."""
 
     def __init__(self, sensor: SensorSpec, cnn: Cnn) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class PictureFeatures(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(B, size) float32."""
+        """Return the features of pictures, (B, size) float32."""
         scaled = pictures.permute(0, 3, 1, 2).float() * self._scale + self._offset
         features: Tensor = self.layers(scaled)
         return features
@@ -102,7 +102,7 @@ def _spread(sensors: Sequence[SensorSpec], key: str) -> Tensor:
 
 TorchPolicy = ActorCriticPolicy | SACPolicy
 _CRITIC = ("vf_features_extractor.", "mlp_extractor.value_net.", "value_net.")
-"""How names of weights begin that PPO's critic has to itself."""
+"""Name prefixes of the weights that only PPO's critic uses."""
 
 
 class AsymmetricPolicy(MultiInputActorCriticPolicy):
@@ -113,7 +113,7 @@ class AsymmetricPolicy(MultiInputActorCriticPolicy):
         super().__init__(*args, **kwargs | {"share_features_extractor": False})
 
     def make_features_extractor(self) -> BaseFeaturesExtractor:
-        """The policy's first, then the value network's."""
+        """Return the policy's extractor at the first call, the value network's at the second (the order of SB3)."""
         if getattr(self, "features_extractor", None) is None:
             return super().make_features_extractor()
         return ScaledFeatures(self.observation_space, self._value_sensors, self._cnn)  # type: ignore[arg-type]

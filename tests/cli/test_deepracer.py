@@ -66,6 +66,6 @@ def test_mistakes_write_nothing(home: Path) -> None:
     (home / "my_model" / "model_metadata.json").write_text("{")
     with pytest.raises(ConfigError, match="no JSON"):
         run("import", "my_model")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         run("import", "your_model")
     assert {file.name for file in home.iterdir()} == {"my_model"}

@@ -67,7 +67,7 @@ def test_missing_files_name_where_they_are(tmp_path: Path) -> None:
     lay(tmp_path, "model_metadata.json")
     with pytest.raises(ConfigError, match=r"holds no reward_function\.py"):
         find_project(tmp_path)
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         find_project(tmp_path / "none")
     with pytest.raises(ConfigError, match="is a file; unpack it"):
         find_project(tmp_path / "model_metadata.json")
@@ -85,8 +85,8 @@ def test_missing_files_name_where_they_are(tmp_path: Path) -> None:
         (b'{"a": {"b": NaN}}', "holds NaN"),
         (b'{"a": -Infinity}', "holds -Infinity"),
         (b"\xff\xfe{", "is not a text file"),
-        (b"[" * 100_000, "no JSON that can be read"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", "no JSON that can be read"),
+        (b"[" * 100_000, "not JSON that can be read"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "not JSON that can be read"),
         (b" " * 1_000_001, "1,000,001 bytes long"),
     ],
 )

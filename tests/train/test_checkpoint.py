@@ -107,7 +107,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, how):
         file.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, file)
-    with pytest.raises(RunError, match="is damaged or no file of racer's"):
+    with pytest.raises(RunError, match="is damaged or not a racer file"):
         load_state(file, *made())
     assert not trap.exists()
 

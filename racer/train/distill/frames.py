@@ -1,7 +1,8 @@
 """Stores a distillation's training data, within a memory bound: driven frames and the teacher's labels.
 
-A frame is kept once, also where the student sees several at a time: a stretch is some control steps of one car in a
-row, with the frames before them that its first stacks need.
+Each frame is stored once, although the student reads a stack of several. The unit of storage is a stretch: some
+consecutive control steps of one car, preceded by the frames that its first stacks need. With `steps` 4 and `stack` 3
+a stretch holds six frames, f0 f1 | f2 f3 f4 f5; the stack of its first step is f0 f1 f2.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ Frames = NDArray[np.uint8]
 class DrivenFrames:
     """Stretches of frames and labels in arrays of fixed size; when they are full, new stretches replace old ones.
 
-    By Vitter's algorithm R (ACM TOMS 11(1), 1985) every stretch that was ever given is kept with the same chance: the
-    aggregate of DAgger, as far as the memory reaches.
+    By Vitter's algorithm R (ACM TOMS 11(1), 1985) every stretch ever added is stored with the same probability: an
+    unbiased sample of DAgger's aggregate data set within a fixed memory.
 
     Attributes:
-        capacity: stretches that have room.
-        count: stretches that are kept.
-        given: stretches that were ever given.
+        capacity: Number of stretches that fit.
+        count: Number of stretches stored.
+        given: Number of stretches ever added.
     """
 
     def __init__(
         self, *, bytes_max: int, steps: int, stack: int, frame_shape: tuple[int, int, int], seed: int = 0
     ) -> None:
-        """Reserve the room.
+        """Allocate the arrays.
 
         Args:
-            bytes_max: of all frames together.
-            steps: control steps of a stretch.
-            stack: frames that the student sees at once.
+            bytes_max: Limit of all frames together [bytes].
+            steps: Control steps of a stretch.
+            stack: Frames in a stack, the student's input.
             frame_shape: (height, width, channels) of one frame, after the preprocessing.
+            seed: Seed of the replacement's random stream.
 
         Raises:
-            ValueError: not one stretch has room.
+            ValueError: Not even one stretch fits.
         """
         self._steps, self._stack, self._before = steps, stack, stack - 1
         length = steps + self._before
@@ -51,18 +53,19 @@ class DrivenFrames:
 
     @property
     def frames(self) -> int:
-        """Frames that can be learned from now."""
+        """Number of labelled frames."""
         return self.count * self._steps
 
     def add(self, frames: Frames, labels: NDArray[np.float32], ages: NDArray[np.int64]) -> None:
-        """Remember stretches.
+        """Add stretches; a full memory replaces random older ones.
 
         Args:
-            frames: (B, stack - 1 + steps, H, W, C); the first ones come before the first step.
-            labels: (B, steps, 2), what the teacher would have done, as shares -1..1 of the action space.
-            ages: (B, steps), how many frames the episode had before each step's.
+            frames: Frames, shape (B, stack - 1 + steps, H, W, C); the first ones precede the first step.
+            labels: The teacher's actions, shape (B, steps, 2), as fractions -1..1 of the half ranges.
+            ages: Number of frames of the episode before each step's, shape (B, steps).
         """
         for stretch in range(len(frames)):
+            # Algorithm R: the n-th stretch (counted from 1) is stored with probability capacity / n.
             place = self.given if self.given < self.capacity else int(self._random.integers(self.given + 1))
             self.given += 1
             if place < self.capacity:
@@ -71,7 +74,7 @@ class DrivenFrames:
                 self.count = max(self.count, place + 1)
 
     def sample(self, batch: int, random: np.random.Generator) -> tuple[Frames, NDArray[np.float32]]:
-        """Draw frames evenly, with replacement.
+        """Draw frames uniformly, with replacement.
 
         Returns:
             (stacks (batch, H, W, stack * C), oldest first, labels (batch, 2)). Before an episode's first frame comes
@@ -85,6 +88,7 @@ class DrivenFrames:
         ages, channels = self._ages[which, step], self._frames.shape[-1]
         stacks = np.empty((len(which), *self._frames.shape[2:4], self._stack * channels), np.uint8)
         for k in range(self._stack):
+            # Never further back than the episode's first frame: a stack must not mix two episodes.
             back = np.minimum(self._before - k, ages)
             stacks[..., k * channels : (k + 1) * channels] = self._frames[which, self._before + step - back]
         return stacks

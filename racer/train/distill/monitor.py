@@ -74,7 +74,7 @@ class DistillMonitor:
         progress: dict[str, Any],
         began: float,
     ) -> None:
-        """`progress` is what `save` kept before a stop; `began` the monotonic time at which this session began."""
+        """Start from the saved `progress`; `began` is the monotonic time at which this session began [s]."""
         self._run, self._config, self._contract, self._student = run, config, contract, student
         self._tracks, self._vehicle, self._report = list(tracks)[:TRACKS_EVALUATED], vehicle, report
         self._began, self._before = began, float(progress.get("elapsed_s", 0.0))
@@ -87,12 +87,12 @@ class DistillMonitor:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of wall time, the teacher's training included, stops left out."""
+        """Wall time without interruptions, the teacher's training included [s]."""
         return self._before + time.monotonic() - self._began
 
     @property
     def done(self) -> float:
-        """Share of the budget that is used, 0..1, by rounds or by wall time, whichever is further."""
+        """Fraction of the budget that is used, 0..1, by rounds or by wall time, whichever is further."""
         settings = self._config.dagger
         by_time = 0.0 if settings.minutes is None else self.elapsed / (60.0 * settings.minutes)
         return min(1.0, max(self.rounds / settings.rounds, by_time))
@@ -100,7 +100,7 @@ class DistillMonitor:
     def round(
         self, driven: RolloutSummary, loss: float, collect_s: float, learn_s: float, driving: DaggerRollout
     ) -> None:
-        """Record a round; keep and evaluate the student where that is due."""
+        """Record a round; save and evaluate the student where that is due."""
         self.rounds += 1
         self.frames += driven.frames
         self._laps += driven.ends.get("lap_complete", 0)
@@ -186,7 +186,7 @@ class DistillMonitor:
         )
 
     def _evaluate(self) -> None:
-        """Drive the checkpoint just written, undisturbed and disturbed; keep it as the best where it is."""
+        """Evaluate the checkpoint just written, undisturbed and disturbed; keep it as the best where it is."""
         self._evaluated = self.rounds
         policy = OnnxPolicy(read_bundle(self._run.last))
         results = []

@@ -1,7 +1,7 @@
-"""Driving for a distillation: student and teacher take turns at the wheel, the teacher says what it would do.
+"""Drives the cars of a distillation: student and teacher drive by turns, the teacher labels every step (DAgger).
 
-Frames and labels of a round go into the memory. All chance comes from streams of the seed, so that the same seed
-drives the same way.
+Frames and labels of a round go into the memory. All random numbers come from streams of the seed, so that the same
+seed drives the same way.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _GOLDEN_ROWS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutSummary:
-    """How a round of driving went.
+    """Result of a round of driving.
 
     Attributes:
-        frames: control steps of all cars.
-        episodes: how many ended; `ends` says how, by status word.
-        mean_progress: of those, percent of a lap; None without any.
-        student_share: of the driving.
-        error: mean distance between what student and teacher would do, in half ranges, of steering and speed.
+        frames: Control steps of all cars.
+        episodes: Number of episodes that ended.
+        ends: Number of ended episodes by status word.
+        mean_progress: Mean progress of the ended episodes [% of a lap]; None where none ended.
+        student_share: Fraction of the control steps that the student drove, 0..1.
+        error: Mean absolute difference between the student's and the teacher's steering and speed [half ranges].
     """
 
     frames: int
@@ -48,7 +49,7 @@ class RolloutSummary:
 
 
 def merge_summaries(parts: Sequence[RolloutSummary]) -> RolloutSummary:
-    """Several groups of cars as one."""
+    """Merge the summaries of several groups of cars, weighted by their control steps and episodes."""
     frames = sum(part.frames for part in parts)
     ended = [part for part in parts if part.mean_progress is not None]
     episodes = sum(part.episodes for part in ended)
@@ -68,7 +69,7 @@ def merge_summaries(parts: Sequence[RolloutSummary]) -> RolloutSummary:
 
 
 class DaggerRollout:
-    """N cars that drive round after round; see the module."""
+    """Drives N cars round after round and saves their frames with the teacher's labels."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class DaggerRollout:
         stack: int,
         seed: int,
     ) -> None:
-        """`picture` is the sensor whose frames are remembered, `stack` how many of them the student sees at once."""
+        """Drive the cars of `trial`; save the frames of the sensor `picture`, of which the student reads `stack`."""
         self._trial, self._labels, self._preprocessor = trial, labels, preprocessor
         self._shares, self._memory, self._settings = shares, memory, settings
         self._picture, self._before = picture, stack - 1
@@ -103,14 +104,14 @@ class DaggerRollout:
 
     @property
     def golden(self) -> dict[str, NDArray[Any]]:
-        """What the first car's sensors gave in the last steps, (B, ...)."""
+        """Latest observations of the first car, (B, ...) for each sensor."""
         return {name: np.stack([row[name] for row in self._seen]) for name in self._seen[0]}
 
     def round(self, student: StudentFunction, teacher_share: float) -> RolloutSummary:
-        """Drive `steps` control steps in each world and remember them.
+        """Drive `steps` control steps in each world and save them in the memory.
 
         Args:
-            teacher_share: of the turns at the wheel that begin in this round.
+            teacher_share: Fraction of the turns beginning in this round that the teacher drives, 0..1.
         """
         settings, trial = self._settings, self._trial
         worlds, steps = len(self._ages), settings.steps
@@ -130,6 +131,8 @@ class DaggerRollout:
                     frames[:, k] = stacks[..., k * channels : (k + 1) * channels]
             frames[:, self._before + step] = stacks[..., -channels:]
             ages[:, step] = self._ages
+            # The label is always the teacher's own action, also where the student or a pushed teacher drives: the
+            # student has to learn how to return to the line from the states that it reaches by its own errors.
             labels[:, step] = self._shares.of(self._labels.commands())
             own = np.clip(student(inputs), -1.0, 1.0)
             error += np.abs(own - labels[:, step]).mean(axis=0)
@@ -156,6 +159,7 @@ class DaggerRollout:
         trial.step(self._shares.commands(action))
         self._ages += 1
         ended = trial.terminated | trial.truncated
+        # A constant chance per step makes the turns last `turn_s` on average, exponentially distributed.
         turn = self._random.random(len(ended)) < trial.world.control_dt / self._settings.turn_s
         if ended.any():
             cars = trial.world.cars[ended, 0]
@@ -167,7 +171,10 @@ class DaggerRollout:
         self._take_turns(turn | ended, teacher_share)
 
     def _take_turns(self, which: NDArray[np.bool_], teacher_share: float) -> None:
-        """Draw who drives from now on in the marked worlds, and whether a push makes the teacher stray."""
+        """Draw the driver of the next turn in the marked worlds, and whether an offset pushes the teacher off line.
+
+        Numbers are drawn for all worlds, marked or not, so that the stream does not depend on how episodes end.
+        """
         chance = self._random.random((len(which), 2))
         pushes = self._random.uniform(-1.0, 1.0, (len(which), 2)).astype(np.float32)
         pushed = which & (chance[:, 1] < self._settings.kick)

@@ -44,10 +44,10 @@ class DistillListener(StudentListener, Protocol):
     """Receives the progress of teacher and student."""
 
     def teacher(self) -> TrainingListener:
-        """Before the teacher is trained: who follows that."""
+        """Return the listener for the teacher's training, before it begins."""
 
     def taught(self, seconds: float) -> None:
-        """When the teacher is there, after its training or because it was given."""
+        """Receive that the teacher is ready, trained or given, after `seconds` of wall time [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,8 @@ def distill(
     """Distil in a run folder that `new_distillation` made or `open_run` opened.
 
     Args:
-        resume: go on from the folder's last checkpoint: weights, optimiser and counts are kept, what was remembered is
-            driven anew.
+        resume: Continue from the last checkpoint: weights, optimiser and counts are kept, the frame memory is
+            filled again by driving.
 
     Returns:
         What was reached. Ctrl-C ends it with a usable run and `interrupted` set.
@@ -104,7 +104,7 @@ def distill(
 
 
 def _train_teacher(config: DistillConfig, run: RunFolder, report: DistillListener | None) -> bool:
-    """Make sure that there is a teacher; False where its training was interrupted."""
+    """Train the teacher, or resume its training, unless its bundle exists; return False where it was interrupted."""
     file, inner = teacher_file(run), teacher_run(run)
     if file.exists():
         return True
@@ -131,6 +131,7 @@ def _prepare(
     contract = student_contract(config, run)
     student = Student(contract, settings, seed=config.seed)
     progress = _restore(config, run, student, resume=resume)
+    # Another seed for each resumption: the same one would drive the first rounds' episodes a second time.
     seed = config.seed + int(progress.get("rounds", 0))
     height, width, channels = contract.inputs[0].shape
     memory = DrivenFrames(
@@ -154,7 +155,7 @@ def _make_rollouts(
     memory: DrivenFrames,
     seed: int,
 ) -> list[DaggerRollout]:
-    """The cars in two groups, without and with the disturbance; the last group is what the student is made for."""
+    """Create the cars in two groups, without and with the disturbance; the last has the student's target conditions."""
     settings, env = config.dagger, run.as_it_was(config.env)
     calm = 0 if config.env.disturbance == "none" else round(settings.undisturbed * settings.worlds)
     groups = {"none": calm, env.disturbance: settings.worlds - calm}
@@ -189,7 +190,7 @@ def _make_rollouts(
 
 
 def _restore(config: DistillConfig, run: RunFolder, student: Student, *, resume: bool) -> dict[str, Any]:
-    """Put back what was kept before a stop; returns the progress that was made."""
+    """Restore the student of an interrupted run; return the progress it had made."""
     if not resume:
         return {}
     progress = student.load(run.trainer) if run.trainer.exists() else {}

@@ -24,18 +24,18 @@ from racer.train.distill.frames import DrivenFrames
 
 VERSION = 1
 LOG_STD = -2.0
-"""Of the Gaussian, in half ranges: about what a student misses its teacher by. It matters to who trains on with PPO."""
+"""Log of the Gaussian's standard deviation [half ranges]: about the student's error; PPO fine-tuning starts from it."""
 
 
 class Student:
-    """A network in training.
+    """Network in training.
 
     Attributes:
-        policy: the contract's torch policy.
+        policy: The contract's torch policy.
     """
 
     def __init__(self, contract: PolicyContract, settings: DaggerConfig, *, seed: int) -> None:
-        """Random weights from `seed`."""
+        """Create the network with random weights from `seed`."""
         torch.manual_seed(seed)
         self.policy: TorchPolicy = build_policy(contract)
         assert isinstance(self.policy, ActorCriticPolicy)
@@ -52,16 +52,16 @@ class Student:
         self._crew = ThreadPoolExecutor(settings.threads, "racer-learn")
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Shares (N, 2) for the network's inputs; not cut to -1..1."""
+        """Return the actions (N, 2) for the network's inputs as fractions of the half ranges, not clipped to -1..1."""
         with torch.inference_mode():
             raw: NDArray[np.float32] = self._answer(torch.from_numpy(inputs[self._name]))[1].numpy()
         return raw
 
     def learn(self, memory: DrivenFrames, done: float) -> float:
-        """Take the gradient steps of a round; returns the mean loss.
+        """Take the gradient steps of a round; return the mean loss.
 
         Args:
-            done: share of the training that is over, for the learning rate.
+            done: Fraction of the training that is done, 0..1; the learning rate falls linearly with it.
         """
         settings = self._settings
         rate = settings.learning_rate * (1.0 + (settings.learning_rate_end - 1.0) * done)
@@ -77,10 +77,10 @@ class Student:
         return total / settings.gradient_steps
 
     def _part(self, memory: DrivenFrames, random: np.random.Generator) -> tuple[float, tuple[Tensor, ...]]:
-        """Loss and gradients of one thread's part of a batch, drawn from its own stream.
+        """Return loss and gradients of one thread's part of a batch, drawn from its own stream.
 
-        Threads of our own, each with a whole part, wait for each other once a batch; torch's own threads do so many
-        times, and on a busy machine such a wait can cost forty times the work.
+        These threads, each with a whole part, synchronize once per batch; torch's own threads do so many times, and
+        on a busy machine such a wait can cost forty times the work.
         """
         stacks, labels = memory.sample(max(1, self._settings.batch_size // self._settings.threads), random)
         self._mirror(stacks, labels)
@@ -88,9 +88,9 @@ class Student:
         return float(loss.detach()), torch.autograd.grad(loss, self._own)
 
     def _mirror(self, stacks: NDArray[np.uint8], labels: NDArray[np.float32]) -> None:
-        """See the first pictures of a batch in a mirror: left is right, and steering turns round.
+        """Mirror the first pictures of a batch left to right, and negate their steering labels.
 
-        That is only right where the ranges are even; the configuration sees to it.
+        This is valid only where the steering range is symmetric, which the configuration checks.
         """
         count = round(self._settings.mirrored * len(stacks))
         stacks[:count] = stacks[:count, :, ::-1]
@@ -104,11 +104,11 @@ class Student:
 
     @property
     def finite(self) -> bool:
-        """Whether all weights are numbers."""
+        """Whether all weights are finite."""
         return all(bool(torch.isfinite(weights).all()) for weights in self.policy.parameters())
 
     def save(self, path: Path, **progress: Any) -> None:
-        """Write weights, optimiser and random streams; `progress` are plain values that are wanted back."""
+        """Write weights, optimiser and random streams; `progress` holds plain values that `load` returns."""
         buffer = io.BytesIO()
         state = {
             "version": VERSION,
@@ -121,10 +121,10 @@ class Student:
         write_atomically(path, buffer.getvalue())
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Put a saved state back and return its `progress`.
+        """Restore a saved state and return its `progress`.
 
         Raises:
-            RunError: the file is broken, of another version or network.
+            RunError: The file is damaged, or of another version or network.
         """
         try:
             with warnings.catch_warnings():
@@ -147,7 +147,7 @@ class Student:
 
 
 def _half_precision(precision: str) -> bool:
-    """Whether products are made in bfloat16: slow where the processor has no instructions for it."""
+    """Return whether to multiply in bfloat16; `auto` only where the processor has instructions for it."""
     if precision != "auto":
         return precision == "bfloat16"
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)

@@ -20,11 +20,11 @@ from racer.sim.world import World
 
 @dataclass(frozen=True)
 class Teacher:
-    """A policy that sees `state` and nothing else.
+    """Policy whose only sensor is `state`.
 
     Attributes:
-        policy: what answers.
-        sensor: the state sensor that it wants to be shown.
+        policy: The policy.
+        sensor: Its state sensor.
     """
 
     policy: Policy
@@ -32,21 +32,21 @@ class Teacher:
 
     @property
     def look_ahead(self) -> tuple[float, ...]:
-        """Metres ahead at which it looks at the centre line."""
+        """Distances ahead of its points on the centre line [m]."""
         distances = self.sensor.settings["look_ahead_m"]
         assert isinstance(distances, list)
         return tuple(float(distance) for distance in distances)  # type: ignore[arg-type]
 
     def observer(self, world: World) -> TeacherLabels:
-        """The teacher beside one world."""
+        """Return the teacher's labels for one world."""
         return TeacherLabels(self, world)
 
 
 class TeacherLabels:
-    """What a teacher would do in each world now, whatever the student is shown and when."""
+    """Computes a teacher's actions from the true state of each world, independent of the student's sensors."""
 
     def __init__(self, teacher: Teacher, world: World) -> None:
-        """Make the buffers."""
+        """Allocate the buffers."""
         self._teacher, self._world = teacher, world
         self._distances = np.array(teacher.look_ahead, np.float64)
         self._state = np.zeros((*world.cars.shape, teacher.sensor.size), np.float32)
@@ -58,11 +58,11 @@ class TeacherLabels:
 
 
 def find_teacher_bundle(source: str | Path) -> Path:
-    """The bundle of a run or bundle that can teach.
+    """Return the path of a run's or a given bundle that can teach.
 
     Raises:
-        AssetError: there is none.
-        RunError: it sees something else than `state`.
+        AssetError: The run or bundle does not exist.
+        RunError: The policy has other sensors than `state`.
     """
     path = find_bundle(source)
     check_teacher(read_bundle(path).contract, str(source))
@@ -73,7 +73,7 @@ def check_teacher(contract: PolicyContract, source: str) -> None:
     """Check that a policy can teach.
 
     Raises:
-        RunError: it sees something else than `state`.
+        RunError: The policy has other sensors than `state`.
     """
     names = [sensor.name for sensor in contract.sensors]
     if names != ["state"]:
@@ -84,11 +84,11 @@ def check_teacher(contract: PolicyContract, source: str) -> None:
 
 
 def load_teacher(path: Path) -> Teacher:
-    """The teacher in a bundle.
+    """Load the teacher in a bundle.
 
     Raises:
-        BundleError: it is broken.
-        RunError: it sees something else than `state`.
+        BundleError: The bundle is damaged.
+        RunError: The policy has other sensors than `state`.
     """
     bundle = read_bundle(path)
     check_teacher(bundle.contract, str(path))
@@ -96,16 +96,16 @@ def load_teacher(path: Path) -> Teacher:
 
 
 class ActionScaler:
-    """Between commands (degrees, m/s) and shares -1..1 of an action space's ranges."""
+    """Converts between commands ([deg], [m/s]) and fractions -1..1 of an action space's half ranges."""
 
     def __init__(self, space: ContinuousActions) -> None:
         self._middle = (np.array(space.high) + np.array(space.low)) / 2.0
         self._half = (np.array(space.high) - np.array(space.low)) / 2.0
 
     def of(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Shares (N, 2), cut to -1..1."""
+        """Return the fractions (N, 2) of commands, clipped to -1..1."""
         return np.clip((commands - self._middle) / self._half, -1.0, 1.0).astype(np.float32)
 
     def commands(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Commands (N, 2)."""
+        """Return the commands (N, 2), steering [deg] and speed [m/s], of fractions."""
         return self._middle + np.clip(np.asarray(shares, np.float64), -1.0, 1.0) * self._half

@@ -143,9 +143,10 @@ class TrainingMonitor(BaseCallback):
         return self._budget.done < 1.0 and not late
 
     def _on_rollout_end(self) -> None:
-        """Between collecting and learning: the weights here are those that collected the last steps.
+        """Record, checkpoint and evaluate between collecting and learning.
 
-        SAC learns after each step; it is looked at as often as PPO would be.
+        The weights here are those that collected the last steps, so a checkpoint matches its golden inputs. SAC learns
+        after each step; it is recorded as often as PPO would be.
         """
         self._budget.update(self.num_timesteps, self.elapsed)
         if self.num_timesteps - self._round_ended < self._round_steps and self._budget.done < 1.0:
@@ -156,7 +157,7 @@ class TrainingMonitor(BaseCallback):
         self._collected = True
         self._keep_observations(self._adapter.seen)
         if self._budget.done >= 1.0:
-            return  # one more update is learned from this round, then `finish` keeps and evaluates it
+            return  # one more update follows from this round, then `finish` saves and evaluates it
         due = self._config.train.evaluate_every
         if self.num_timesteps - self._last_evaluated >= due:
             self._last_evaluated = self.num_timesteps
@@ -244,7 +245,7 @@ class TrainingMonitor(BaseCallback):
         )
 
     def _evaluate(self) -> None:
-        """Drive the checkpoint just written; keep it as the best where it is."""
+        """Evaluate the checkpoint just written; keep it as the best where its rank is at least that of the best."""
         policy = OnnxPolicy(read_bundle(self._run.last))
         laps, results = self._config.train.evaluate_laps, []
         for track in self._tracks:
@@ -269,7 +270,7 @@ class TrainingMonitor(BaseCallback):
             self._report.evaluated(self.num_timesteps, results, best)
 
     def finish(self, *, complete: bool) -> None:
-        """Write the last checkpoint and evaluate it; one that never began, or diverged, leaves no new one."""
+        """Write the last checkpoint and evaluate it, unless the training never began or diverged."""
         if not self._golden_rows or not self._finite():
             return
         self._saved_steps = -1
