@@ -58,7 +58,8 @@ def parse_python(text):
     prose, docstrings = COMMENT.findall(text), []
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
-            if isinstance(node.value, str):
+            # A single word in quotes is a key or a value, not prose.
+            if isinstance(node.value, str) and not node.value.isidentifier():
                 prose.append(node.value)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstrings.append(ast.get_docstring(node) or "")

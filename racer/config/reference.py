@@ -69,6 +69,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value) + "]"
+    if isinstance(value, str):
+        return f"`{value}`"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

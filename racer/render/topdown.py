@@ -149,7 +149,7 @@ def _wall_shape(track: Track, view: Viewport) -> _Shape:
 
 
 def _center_line(track: Track, view: Viewport, width: float) -> _Shape:
-    """Dashes; where they are too small to be told apart, a line of their mean strength."""
+    """Dashes; where they are too small to be distinguished, a line of their mean strength."""
     look = track.look
     if look.dash_length + look.dash_gap < 2.0 * view.scale:
         share = look.dash_length / (look.dash_length + look.dash_gap)
@@ -264,7 +264,7 @@ class WorldRenderer:
         self._backgrounds: dict[int, tuple[Viewport, NDArray[np.uint8]]] = {}
 
     def draw(self, n: int) -> NDArray[np.uint8]:
-        """World `n` as it stands, (H, W, 3) uint8."""
+        """Current picture of world `n`, (H, W, 3) uint8."""
         world = self._world
         index = int(world.cars["course"][n, 0]) // 2
         if index not in self._backgrounds:

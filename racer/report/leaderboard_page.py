@@ -47,7 +47,7 @@ class PageBoard:
     Attributes:
         summary: the line below the title.
         figures: word, figure and a small line below, each.
-        lap: the leader's fastest lap; None where there is no replay of it.
+        lap: the leader's fastest lap; None without a replay of it.
         driver: label of the car that drove the lap.
     """
 

@@ -1,6 +1,6 @@
 """Drives that show what a reward function pays: cars that keep a lane, a speed and a heading, whatever physics says.
 
-Each car is put from place to place along the road, one control step apart, so a function that remembers sees a
+Each car is placed point by point along the road, one control step after the other; a function that remembers sees a
 steady drive with rising `steps` and `progress`.
 
 What a reward function pays over a track, by place, speed, heading and steering.
@@ -144,7 +144,7 @@ class RewardLandscape:
 
 
 def reward_landscape(file: str | Path, track: str, *, speed: float = SPEED, hang_s: float = HANG_S) -> RewardLandscape:
-    """Call a reward function over a track, in a process of its own.
+    """Call a reward function over a track, in a separate process.
 
     Raises:
         RacerError: the file or the track cannot be used, no call gave a reward, or the function does not come back.
@@ -234,7 +234,7 @@ def _percentiles(values: NDArray[np.float64], count: int) -> NDArray[np.float64]
 
 
 def _to_lists(values: NDArray[np.float64]) -> list[Any]:
-    """Lists for JSON; None stands for NaN."""
+    """Lists for JSON; None represents NaN."""
     return [[None if value != value else value for value in row] for row in values.tolist()]
 
 

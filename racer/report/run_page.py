@@ -96,7 +96,7 @@ def write_report(run: Path, output: Path) -> DrivenRun:
         What was driven for it, and what could not be.
 
     Raises:
-        RunError: there is no run at `run`, or `output` is a folder.
+        RunError: `run` does not hold a run, or `output` is a folder.
         MissingExtra: Jinja2, matplotlib, Pillow or Pygments is not installed.
         OSError: `output` cannot be written.
     """
@@ -217,7 +217,7 @@ def _evaluation_row(one: EvaluationRecord, best: bool) -> dict[str, Any]:
 
 
 def _facts(info: Any) -> Iterable[tuple[str, str]]:
-    """What run.json tells of the training's surroundings."""
+    """Facts of run.json about the environment of the training."""
     machine, git, packages, command = (info.get(key) for key in ("machine", "git", "packages", "command"))
     if isinstance(command, list):
         yield "command", " ".join(["racer", *map(str, command)])

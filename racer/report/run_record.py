@@ -15,7 +15,7 @@ from racer.runs import RunFolder, open_run
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateRecord:
-    """One update of the policy and the episodes that ended before it; None where nothing was told.
+    """One update of the policy and the episodes that ended before it; None where nothing was recorded.
 
     Attributes:
         steps: control steps of all cars so far.
@@ -46,15 +46,15 @@ class EvaluationRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run as its folder tells it.
+    """A run as its folder describes it.
 
     Attributes:
         info: `run.json`.
         updates: by rising steps.
-        evaluations: likewise; of several tracks each has its own at the same steps.
+        evaluations: in the same order; of several tracks each has its own at the same steps.
         config: text of `config.yaml`, empty where it is absent.
-        reward: text of `reward.py`, likewise.
-        elapsed_s: time of the training; None where nothing was told.
+        reward: text of `reward.py`; None where it is missing.
+        elapsed_s: time of the training; None where nothing was recorded.
     """
 
     folder: RunFolder
@@ -97,15 +97,15 @@ def read_record(path: Path) -> RunRecord:
     """Read a run folder.
 
     Raises:
-        RunError: there is no run at `path`, or a file of it cannot be read.
+        RunError: `path` does not hold a run, or a file of it cannot be read.
     """
     folder = open_run(path)
     info = folder.info()
     if not isinstance(info, dict):
-        raise RunError(f"{path} is no run: run.json holds no object")
+        raise RunError(f"{path} is not a run: run.json holds no object")
     tracks = info.get("tracks", [])
     if not isinstance(tracks, list) or len(_entries(tracks)) < len(tracks):
-        raise RunError(f"{path} is no run: the tracks in run.json cannot be read")
+        raise RunError(f"{path} is not a run: the tracks in run.json cannot be read")
     try:
         rows = [row for row in folder.metrics() if isinstance(row, dict) and _number(row.get("steps")) is not None]
         config, reward = _text(folder.config), _text(folder.reward)

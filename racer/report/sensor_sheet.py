@@ -1,6 +1,6 @@
 """A sheet of what policies see: frames and scans of several episodes, disturbed and as they would be without.
 
-Each cell is one episode at a place of its own, after a second of driving: beside each other the frame without
+Each cell is one episode at a separate place, after a second of driving: beside each other the frame without
 disturbances of where the car is now, and the one that the policy was given.
 """
 
@@ -63,7 +63,7 @@ def capture_sheet(
     """Drive some episodes for a second, and keep what was seen then.
 
     Raises:
-        RacerError: there is no such disturbance, or it cannot be used.
+        RacerError: the disturbance does not exist, or it cannot be used.
     """
     fields: dict[str, Any] = {"camera": CameraConfig(colour=colour), "lidar": LidarConfig(noise=0.0)}
     config = EnvConfig(sensors=("state", "camera", "lidar"), disturbance=disturbance, **fields)

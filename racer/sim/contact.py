@@ -1,6 +1,6 @@
 """Contacts: what touches what, and who is behind.
 
-Two rectangles are apart if and only if one of the four side directions separates them (separating axis theorem;
+Two rectangles are disjoint if and only if one of the four side directions separates them (separating axis theorem;
 Gottschalk, Lin, Manocha, "OBBTree", 1996, in two dimensions).
 
 Of two that drive, the one behind is at fault, by the arc length of their front points (simapp
@@ -23,7 +23,7 @@ NO_CONTACT, BEHIND, AHEAD = 0, 1, 2
 def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
     """True where two rectangles (centre, heading, length along it, width across) share a point.
 
-    Touching counts. A circle test first: most pairs are far apart.
+    Touching counts. A circle test first: most pairs are far from each other.
     """
     dx, dy = x2 - x1, y2 - y1
     reach = 0.5 * (math.hypot(length1, width1) + math.hypot(length2, width2))
@@ -44,7 +44,7 @@ def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, wid
 
 @kernel
 def check_rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
-    """`rectangles_overlap` for one pair, for who is no kernel."""
+    """`rectangles_overlap` for one pair, callable from plain Python."""
     return rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2)
 
 
@@ -63,7 +63,7 @@ def arc_gap(car, s, on, tables):  # type: ignore[no-untyped-def]
 
 @device
 def classify_contact(world, me, k, batch, tables):  # type: ignore[no-untyped-def]
-    """How a car stands to thing `k`, objects first, then the cars of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
+    """Contact of a car with object `k`, objects first, then the cars of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
 
     Level with each other, both are behind.
     """
@@ -91,7 +91,7 @@ def classify_contact(world, me, k, batch, tables):  # type: ignore[no-untyped-de
 
 @kernel
 def find_contacts(first, last, batch, tables, out):  # type: ignore[no-untyped-def]
-    """Fill `out` (N, C, M + C - 1) int8 with how each car stands to each other thing, in the order of `things`."""
+    """Write the contact of each car with each other object, (N, C, M + C - 1) int8 in the order of `things`."""
     number, cars = batch.objects.shape[1], batch.cars
     for n in range(first, last):
         for c in range(cars.shape[1]):

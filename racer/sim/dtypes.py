@@ -1,4 +1,4 @@
-"""How an episode of a car stands; words as in DeepRacer's logs (simapp `markov/metrics/constants.py`).
+"""Status of an episode of a car; words as in DeepRacer's logs (simapp `markov/metrics/constants.py`).
 
 The tables that the kernels read and write: one structured dtype for each kind of row.
 
@@ -38,9 +38,9 @@ class EpisodeStatus(IntEnum):
 STUCK_DISTANCE = 0.0003
 """m per control step; a car that moves no more than this is stuck (simapp `markov/reset/rules`)."""
 STUCK_STEPS = 15
-"""Control steps in a row; likewise."""
+"""Limit of control steps in a row."""
 BACKWARD_STEPS = 15
-"""Control steps in a row with less progress (NUMBER_OF_REVERSE_COUNTS); likewise."""
+"""Control steps in a row with less progress (NUMBER_OF_REVERSE_COUNTS)."""
 STEPS_MAX = 100_000
 """Control steps of one episode (simapp)."""
 
@@ -130,7 +130,7 @@ OBJECT = np.dtype(
         ("lane_to", "f8"),  # the lane that it leads to; `lane` itself where none is under way
         ("changed", "f8"),  # m of arc into the lane change
         ("change_in", "f8"),  # s until the next lane change begins; infinite: never
-        ("pause", "f8"),  # s for which it still stands, because it ran into a car
+        ("pause", "f8"),  # remaining standstill [s], because it ran into a car
         ("rng", "u8"),  # state of this object's random stream
         ("course", "i4"),
         ("segment", "i4"),
@@ -142,7 +142,7 @@ OBJECT = np.dtype(
 """One object (a box or a bot) of a world; an (N, M) array."""
 
 BOX, BOT = 0, 1
-"""Kinds of objects: what stands, and a scripted car."""
+"""Kinds of objects: a box that does not move, and a scripted car."""
 
 TELEMETRY = np.dtype(
     [
@@ -181,7 +181,7 @@ TELEMETRY = np.dtype(
     ],
     align=True,
 )
-"""What a reward function is told of one car after a control step; the keys are described in `racer.reward.params`."""
+"""Input of a reward function about one car after a control step; `racer.reward.params` describes the keys."""
 
 OBJECT_TELEMETRY = np.dtype(
     [
@@ -289,7 +289,7 @@ class CourseTables(NamedTuple):
     segments: NDArray[np.void]
     """SEGMENT, all courses one after another."""
     rails: NDArray[np.void]
-    """RAIL, likewise."""
+    """CENTERLINE rows of all courses, one after the other."""
     walls: NDArray[np.void]
     """WALL vertices."""
     wall_groups: NDArray[np.void]

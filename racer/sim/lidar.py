@@ -14,7 +14,7 @@ Sensor frame: x along the car, y to its left; the sensor is `forward` metres ahe
 Rectangles of cars and objects are centred on their x, y. A car does not see itself, nor what drives on
 another track.
 
-Sector lidars: the rays of a lidar, told by sectors of the view.
+Sector lidars: the rays of a lidar, reduced to sectors of the view.
 
 DeepRacer's simulator makes them from the 64 ranges of its lidar (simapp `markov/filters/observation`, the binary and
 the discretizing filter): sector j holds the rays ``j * rays / sectors`` on, from the right edge of the view to the left

@@ -119,7 +119,7 @@ class ReplayRecorder:
 
     @property
     def events(self) -> Sequence[ReplayEvent]:
-        """What was told so far."""
+        """Messages recorded so far."""
         return self._events
 
     def tell(self, text: str, *, car: int | None = None) -> None:
@@ -127,7 +127,7 @@ class ReplayRecorder:
         self._events.append(ReplayEvent(step=max(self._count - 1, 0), car=car, text=text))
 
     def __call__(self, world: RecordedWorld, **columns: NDArray[Any]) -> None:
-        """Keep the worlds as they stand; `columns` are (K,) values of ROW fields that somebody else counted."""
+        """Record the current state of the worlds; `columns` are (K,) values of CAR_ROW fields."""
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._world = world

@@ -73,7 +73,7 @@ def shift_car(car, vehicle, lateral, tables):  # type: ignore[no-untyped-def]
 
 @device
 def reset_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped-def]
-    """Place the objects of a world whose first car starts anew, and clear the starts.
+    """Place the objects of a world whose first car starts again, and clear the starts.
 
     A car that starts beside an object takes the other lane (simapp `rollout_agent_ctrl`); what a car would still
     touch is left out of this episode.
@@ -96,7 +96,7 @@ def reset_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped
 
 @device
 def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
-    """Course of a car of this world that is not started anew, or -1: all cars of a world share a track."""
+    """Course of a car of this world that is not started again, or -1: all cars of a world share a track."""
     for c in range(cars.shape[1]):
         if cars[world, c].active == 1 and not which[world, c]:
             return cars[world, c].course
@@ -111,7 +111,7 @@ def reset_worlds(first, last, which, world_ids, start, batch, tables, clock, pla
         start: (mode, advance, direction, lateral_share, turned_max): `ROUND_ROBIN` or `RANDOM`; share of the lap from
             one start to the next; one of the directions; largest lateral offset as a share of the half width;
             largest heading error, rad.
-        plan: ObjectPlan; objects are placed anew with the first car.
+        plan: ObjectPlan; objects are placed again with the first car.
 
     An open track always starts at its end. Each car draws from its own stream, so a world does not depend on others.
     Episodes go through the tracks by turns; a car that joins others goes where they are.
@@ -163,7 +163,7 @@ def place_worlds(first, last, which, poses, batch, tables, clock, plan):  # type
 
     Args:
         poses: (N, C, 4) float64: course, arc length m, lateral offset m, heading error rad.
-        plan: ObjectPlan; objects are placed anew with the first car.
+        plan: ObjectPlan; objects are placed again with the first car.
     """
     for n in range(first, last):
         changed = False

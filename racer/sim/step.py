@@ -69,7 +69,7 @@ def locate_car(car, vehicle, tables, reach):  # type: ignore[no-untyped-def]
 
 @device
 def check_contacts(world, me, batch, tables, plan):  # type: ignore[no-untyped-def]
-    """True where a car hits something, on the same track; a bot that runs into it from behind stands instead.
+    """True where a car hits something, on the same track; a bot that runs into it from behind stops instead.
 
     Of two cars that touch, both hit: whose fault it is, rules may ask `find_contacts`.
     """

@@ -1,4 +1,4 @@
-"""What reward functions are told: TELEMETRY and OBJECT_TELEMETRY rows from located and judged cars.
+"""Input of reward functions: TELEMETRY and OBJECT_TELEMETRY rows from located and judged cars.
 
 Meaning of the values: `racer.reward.params`, after simapp `agent_ctrl/utils.py` and `track_geom/track_data.py`.
 
@@ -121,7 +121,7 @@ def write_object_telemetry(world, me, batch, tables):  # type: ignore[no-untyped
         out = things[world, me, slot]
         if k < number:
             thing = objects[world, k]
-            # A box has heading 0 in DeepRacer, however it stands.
+            # A box has heading 0 in DeepRacer, whatever its orientation.
             out.x, out.y, out.speed = thing.x, thing.y, thing.speed
             out.heading = thing.yaw if thing.kind == BOT else 0.0
             s, lateral, on, active = thing.s, thing.lateral, thing.course, thing.active
@@ -189,7 +189,7 @@ def observe_state(first, last, which, cars, tables, distances, out):  # type: ig
     """Fill `out` (N, C, 8 + 4 K) float32 for the cars that `which` (N, C) marks.
 
     Args:
-        distances: (K,) float64, m of arc ahead of the front point. Beyond the end of an open track the rail goes on
+        distances: (K,) float64, arc ahead of the front point [m]. Beyond an open track's end the centre line continues
             straight.
     """
     for n in range(first, last):

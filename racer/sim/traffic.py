@@ -1,13 +1,13 @@
 """Boxes and bots: where they are put at the start of an episode, and what a lane is.
 
-A lane line runs midway between the centre line and a border. `lane` tells where across the road something is: 0 on the
+A lane line runs midway between the centre line and a border. `lane` is the position across the road: 0 on the
 centre line, 1 on the left border, -1 on the right one, so the lane lines are at +-0.5.
 
 Rules of placing: simapp `agent_ctrl/obstacles_agent_ctrl.py` and `bot_cars_agent_ctrl.py`; shares of the lap and gaps
-as DeepRacer's console allows them. `spaced` and `random` count from where the car starts, so nothing stands in its way
+as DeepRacer's console allows them. `spaced` and `random` count from the start of the car, so that nothing blocks it
 there; `fixed` positions are of the track, in its file's direction.
 
-Bots: scripted cars that follow a lane line, and change lanes if they are told to.
+Bots: scripted cars that follow a lane line, and change lanes where the configuration asks for it.
 
 As in DeepRacer's simulator (simapp `agent_ctrl/bot_cars_agent_ctrl.py`) a bot's constant speed is that along the centre
 line, so bots keep their distances for ever, whichever lanes they are in. A lane change takes a given length of centre
@@ -270,7 +270,7 @@ def step_bots(world, batch, tables, plan, dt):  # type: ignore[no-untyped-def]
 
 @device
 def advance_lane_change(bot, plan, dt):  # type: ignore[no-untyped-def]
-    """Go on with a lane change for `dt` seconds, or begin one when its time has come.
+    """Continue a lane change for `dt` seconds, or begin one when its time has come.
 
     Returns:
         drift: lane per metre of arc at the end of these seconds.

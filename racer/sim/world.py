@@ -42,9 +42,9 @@ PHYSICS_DT_MAX = 1.0 / 120.0
 _MODES = {"round_robin": ROUND_ROBIN, "random": RANDOM}
 _DIRECTIONS = {"forward": FORWARD, "backward": BACKWARD, "alternate": ALTERNATE, "either": EITHER}
 _SLOTS_PER_WORLD = 256
-"""Cars of a world are numbered apart from those of the next by this; objects have the upper half of the numbers."""
+"""Offset between the car numbers of two worlds; objects have the upper half of the numbers."""
 _EPISODE_STREAM = 0x5D1A7
-"""Sets the streams of what is drawn once for an episode apart from those that cars drive by."""
+"""Separates the streams of what is drawn once for an episode from those that cars drive by."""
 _WORLDS_PER_THREAD_MIN = 64
 """Worlds that a thread should have at least; fewer are not worth waking it."""
 
@@ -75,7 +75,7 @@ class World:
         vehicles: (N, C) VEHICLE, the parameters.
         objects: (N, M) OBJECT.
         telemetry: (N, C) TELEMETRY after the last step or start.
-        things: (N, C, M + C - 1) OBJECT_TELEMETRY, likewise.
+        things: (N, C, M + C - 1) OBJECT_TELEMETRY of the same control step.
         delay: how long actions take to servo and motor, and what is on its way.
         crew: the threads that share its work.
         tracks: the tracks; course 2k is track k, course 2k + 1 its reverse.
@@ -173,7 +173,7 @@ class World:
     ) -> None:
         """Start episodes at given poses: (N, C, 4) of course, arc length m, lateral offset m, heading error rad.
 
-        Where the first car is among them, the objects of its world are placed anew or kept where they are.
+        Where the first car is among them, the objects of its world are placed again or kept where they are.
         """
         marked = self.everyone if which is None else which
         poses = np.ascontiguousarray(poses, np.float64)
@@ -255,7 +255,7 @@ class World:
         return self.things if self.things.shape[2] else None
 
     def contacts(self) -> NDArray[np.int8]:
-        """(N, C, M + C - 1) how each car stands to each other thing, in the order of `things`: see `find_contacts`."""
+        """Contact of each car with each other object, (N, C, M + C - 1): see `find_contacts`."""
         out = np.zeros(self.things.shape, np.int8)
         self.run(find_contacts, self.batch, self.tables, out)
         return out

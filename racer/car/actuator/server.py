@@ -166,7 +166,7 @@ class ActuatorServer:
         connection.role = message.role
 
     def _watch_process(self, connection: ClientConnection) -> None:
-        """See the pilot's process end; kernels without this still see the socket close."""
+        """Watch the end of the pilot's process; kernels without this still report the closed socket."""
         with contextlib.suppress(OSError, AttributeError):
             credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             connection.process = os.pidfd_open(int.from_bytes(credentials[:4], "little"))

@@ -3,7 +3,7 @@
 camera            frames of a world
 rows              what a camera and the visible world are, as rows of numbers
 scene             the shapes of tracks as a camera draws them
-draw              one frame: ground, then what stands on it, then the pixels
+draw              one frame: ground, then the objects on it, then the pixels
 ground, road      the ground, and what is painted on it
 things, solids    boxes, cars and walls in their order, and one of them painted
 lens, trace       from the world to the picture, and lines in it

@@ -1,4 +1,4 @@
-"""One frame after the other: place the camera, draw the ground, draw what stands on it, write the pixels.
+"""One frame after the other: place the camera, draw the ground, draw the objects on it, write the pixels.
 
 The camera of every car of a world: frames drawn in compiled kernels, without a GPU.
 

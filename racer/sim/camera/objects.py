@@ -1,6 +1,6 @@
-"""What stands on the ground of a frame: boxes, cars and walls, in the order in which they hide each other.
+"""Objects on the ground of a frame: boxes, cars and walls, in the order in which they hide each other.
 
-Things stand apart on the ground, so that of two there is a side of one of them beyond which the other lies; the one on
+Objects do not overlap, so of two there is a side of one of them beyond which the other lies; the one on
 the camera's side of that line is painted later. Walls are higher than things: a wall between a thing and the camera is
 painted after it, all other walls before. Walls have one colour, so that they need no order among themselves.
 """

@@ -2,7 +2,7 @@
 
 Two rings of things stand round the car, far away: high ones behind, slim ones before them. Each has its direction, its
 height and its brightness for the episode, so that they move through the picture as the car turns. They are painted
-over the backdrop alone, which is of one colour: whatever stands before it hides them. The horizon is that of a
+over the backdrop alone, which is of one colour: whatever is in front of it hides them. The horizon is that of a
 pinhole; a fisheye lens bends it, and there they keep to its middle.
 """
 

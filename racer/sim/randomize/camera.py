@@ -61,7 +61,7 @@ def randomize_appearances(first, last, which, keys, drawn, table, choices, looks
     """Change the looks and paints of the cameras that `which` (N, C) marks, which are those of their tracks.
 
     Args:
-        looks: (N, C, LOOK_SIZE) float32, changed in place; `paints` (N, C, C + M, 3) likewise.
+        looks: (N, C, LOOK_SIZE) float32, changed in place; `paints` (N, C, C + M, 3), changed in place.
     """
     hue = table[HUE]
     for n in range(first, last):

@@ -1,7 +1,7 @@
 """What an episode's disturbances are: drawn once for each car at its start, and put into its VEHICLE row.
 
 Number k of a stream is a hash of the stream's key and k (SplitMix64's finaliser over a counter), so that every value
-has a place of its own: what one distribution draws moves no other. The key is a hash of seed, world, slot and
+has a separate place: what one distribution draws moves no other. The key is a hash of seed, world, slot and
 episode, and has nothing to do with the streams that cars drive by.
 
 The disturbances of a world: what each episode draws, and what it does to the car.
@@ -28,7 +28,7 @@ EPISODE_VALUES = np.dtype(
     [(name.replace(".", "_"), "f8") for name in disturbance_entries(DisturbanceConfig())], align=True
 )
 """The values of one car's episode: each entry of the configuration under `group_name`, in its own unit; NaN where the
-vehicle's own value stands."""
+vehicle's own value applies."""
 
 DISTRIBUTION = np.dtype([("kind", "i4"), ("first", "i4"), ("count", "i4"), ("a", "f8"), ("b", "f8")], align=True)
 """One distribution: what it is, which rows of the choices are its, and its two numbers."""

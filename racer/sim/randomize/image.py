@@ -2,7 +2,7 @@
 
 The passes over the pixels of a frame: blur, light, noise and tone, compression.
 
-In the order of a real camera: what stands in the backdrop, the lens (defocus) and the movement while the shutter is
+In the order of a real camera: what is in the backdrop, the lens (defocus) and the movement while the shutter is
 open, the light (exposure, tint, vignette, spots), the sensor (noise, rounding), its tone curve, and the compression.
 All in float32 on one plane at a time, so that the compiler may work on eight pixels at once.
 """
@@ -49,7 +49,7 @@ _NAMES = list(disturbance_entries(DisturbanceConfig()))
 _TINT, HUE, _SIZE = (_NAMES.index(name) for name in ("image.tint", "look.hue", "image.spot_size"))
 """Places of these among the values: they are drawn several times over."""
 _SPOT_NUMBERS = 1 << 33
-"""Numbers of an episode's stream that belong to spots, tints and hues, apart from the values' own."""
+"""Numbers of an episode's stream that belong to spots, tints and hues, besides those of the values."""
 _TINT_NUMBERS = (1 << 33) + 1024
 HUE_NUMBERS = (1 << 33) + 2048
 _FRAME_KEY = (1 << 33) + 4096
@@ -208,7 +208,7 @@ def make_image_buffers(height: int, width: int, radius: int) -> ImageBuffers:
 
 @device
 def blur_rows(plane, out, line, taps, radius):  # type: ignore[no-untyped-def]
-    """Blur the rows of `plane` into `out`; beyond the edges the last pixel goes on."""
+    """Blur the rows of `plane` into `out`; beyond the edges the last pixel is repeated."""
     height, width = plane.shape
     for y in range(height):
         row, to = plane[y], out[y]
@@ -226,7 +226,7 @@ def blur_rows(plane, out, line, taps, radius):  # type: ignore[no-untyped-def]
 
 @device
 def blur_columns(plane, out, taps, radius):  # type: ignore[no-untyped-def]
-    """Blur the columns of `plane` into `out`, likewise."""
+    """Blur the columns of `plane` into `out`; beyond the edges the last pixel is repeated."""
     height, width = plane.shape
     for y in range(height):
         row, to = plane[y], out[y]

@@ -55,7 +55,7 @@ def frame_uniform(way, frame, which):  # type: ignore[no-untyped-def]
 
 @device
 def _newest_arrived(way, now):  # type: ignore[no-untyped-def]
-    """Number of the newest frame of a sensor of its own rate that has arrived at `now` s; the given one at least."""
+    """Newest frame number of a sensor with a separate rate that has arrived at `now` [s]; at least the given one."""
     frame = math.floor((now - way.latency) / way.period - way.phase + 1e-9)
     oldest = max(way.frame + 1, frame - 1000)
     while frame >= oldest:
@@ -102,7 +102,7 @@ def select_frames(first, last, which, cars, dt, ways, ages, fresh):  # type: ign
     """Choose the frames of the cars that `which` (N, C) marks.
 
     Args:
-        cars: (N, C) CAR, of which `steps` tells how long the episode has lasted.
+        cars: (N, C) CAR, of which `steps` is the age of the episode [control steps].
         ways: (N, C) WAY, changed in place.
         ages: (N, C) float64, written: s since the capture.
         fresh: (N, C) bool, written: whether the car is given a frame that it was not given before.
@@ -123,7 +123,7 @@ def set_frame_streams(first, last, which, keys, sensor, values, ways):  # type: 
 
     Args:
         keys: (N, C) uint64, of `draw_episodes`.
-        sensor: number of the sensor among those of a car; each has a stream of its own.
+        sensor: number of the sensor among those of a car; each has a separate stream.
         values: (N, C, 5) float64, in the order of `DeliveryDisturbance`.
     """
     for n in range(first, last):

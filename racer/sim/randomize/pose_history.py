@@ -97,7 +97,7 @@ def pose_at_age(thing, tick, age, dt, is_car, past):  # type: ignore[no-untyped-
 
     Args:
         thing: column of `past`.
-        age: s, 0 or more; beyond what is remembered, the oldest pose stands.
+        age: s, 0 or more; beyond the history, the oldest pose is used.
         dt: s of a control step.
         past: (K, C + M) PAST of the world.
     """
