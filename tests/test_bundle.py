@@ -102,10 +102,10 @@ def test_no_such_thing(tmp_path):
     assert "cannot be read" in refused(tmp_path)
     empty = tmp_path / "empty.bundle"
     empty.write_bytes(b"")
-    assert "no bundle" in refused(empty)
+    assert "not a bundle" in refused(empty)
     text = tmp_path / "reward.py"
     text.write_text("def reward_function(params): return 1.0\n")
-    assert "no bundle" in refused(text)
+    assert "not a bundle" in refused(text)
     other = rebuilt({"a.txt": b"hello"}, tmp_path / "other.zip")
     assert "no manifest.json" in refused(other)
     assert not any(is_bundle(path) for path in (tmp_path / "none.bundle", tmp_path, empty, text, other))
@@ -119,7 +119,7 @@ def test_truncated_anywhere(good, tmp_path_factory, share):
     path = tmp_path_factory.mktemp("cut") / "cut.bundle"
     path.write_bytes(data[: int(share * len(data))])
     said = refused(path)
-    assert "truncated" in said or "no bundle" in said
+    assert "truncated" in said or "not a bundle" in said
 
 
 @pytest.mark.parametrize("left", [1, 3, 4, 21, 22, 1000])
@@ -179,7 +179,7 @@ def test_path_traversal(good, tmp_path, name):
 
 def test_extra_and_double_members(good, tmp_path):
     """Refuse what is not part of a bundle, and a member that is there twice."""
-    assert "'run.py', which is no part" in refused(rebuilt(members_of(good) | {"run.py": b""}, tmp_path / "e.bundle"))
+    assert "'run.py', which is not part" in refused(rebuilt(members_of(good) | {"run.py": b""}, tmp_path / "e.bundle"))
     path = rebuilt(members_of(good), tmp_path / "d.bundle")
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("policy.onnx", b"other")

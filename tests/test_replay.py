@@ -105,7 +105,7 @@ def broken_files():
     return {
         "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-200]), "is not a replay, or is damaged"),
         "text": (lambda path: path.write_text("hello"), "is not a replay, or is damaged"),
-        "member": (lambda path: rebuilt(path, **{"steps.npz": None}), "has no steps.npz"),
+        "member": (lambda path: rebuilt(path, **{"steps.npz": None}), "it lacks steps.npz"),
         "newer": (
             lambda path: rebuilt(path, **{"header.json": header_with(path, version=VERSION + 1)}),
             f"has version {VERSION + 1}",
@@ -116,7 +116,7 @@ def broken_files():
         "cars": (lambda path: rebuilt(path, **{"header.json": one_car(path)}), "not those of 1 cars"),
         "road": (lambda path: rebuilt(path, **{"track.npz": short}), "lacks the road"),
         "steps": (lambda path: rebuilt(path, **{"steps.npz": short}), "no usable `car.x`"),
-        "pickle": (lambda path: rebuilt(path, **{"steps.npz": pickled()}), "plain numbers only"),
+        "pickle": (lambda path: rebuilt(path, **{"steps.npz": pickled()}), "not a plain array of numbers"),
     }
 
 

@@ -41,8 +41,7 @@ def one_process(monkeypatch):
         return ""
 
     monkeypatch.setattr(guarded_race, "_wait_for_child", serve)
-    monkeypatch.setattr(guarded_child, "limit_memory", lambda: None)
-    monkeypatch.setattr(guarded_child, "_exit_with_parent", lambda: None)
+    monkeypatch.setattr(guarded_child, "limit_memory", lambda *_: None)
 
 
 @pytest.mark.parametrize(

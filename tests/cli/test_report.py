@@ -36,7 +36,7 @@ def test_without_a_name_it_lies_in_the_run(tmp_path):
 
 def test_no_run_is_one_line(tmp_path):
     """Refuse a folder that is no run, and leave nothing in it."""
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         run(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert "Missing argument" in run(code=2).output

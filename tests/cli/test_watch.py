@@ -138,7 +138,7 @@ def test_no_display_is_one_line(two):
         (["video", "{a}", "-o", "x.avi"], "A film is .mp4 or .gif"),
         (["video", "{a}", "-o", "x.gif", "--size", "12"], "width x height"),
         (["video", "{other}", "{a}", "-o", "x.gif"], "only replays on the same track"),
-        (["video", "{none}", "-o", "x.gif"], "no such file"),
+        (["video", "{none}", "-o", "x.gif"], "the file does not exist"),
     ],
 )
 def test_mistakes_are_one_line(run, seen, two, tmp_path, monkeypatch, arguments, told):

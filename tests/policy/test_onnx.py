@@ -84,5 +84,5 @@ def test_contract_of_another_size(tmp_path):
 def test_wrong_observation(tmp_path):
     """Name the sensor that is missing."""
     policy = OnnxPolicy(read_bundle(write_linear(tmp_path / "car.bundle")))
-    with pytest.raises(BundleError, match="sees with sensor `state`"):
+    with pytest.raises(BundleError, match="needs sensor `state`"):
         policy.act({"lidar": np.zeros((1, 64))})

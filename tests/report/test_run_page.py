@@ -240,7 +240,7 @@ def test_the_file_is_replaced_as_a_whole(tmp_path):
     assert [entry.name for entry in output.parent.iterdir()] == ["report.html"]
     before = output.read_bytes()
     assert before.startswith(b"<!doctype html>") and before.endswith(b"</html>\n")
-    with pytest.raises(RunError, match="no run folder"):
+    with pytest.raises(RunError, match="not a run folder"):
         write_report(tmp_path / "gone", output)
     with pytest.raises(RunError, match="is a folder; name the file"):
         write_report(tmp_path / "run", tmp_path)

@@ -211,7 +211,7 @@ def test_actions_that_are_no_numbers(tmp_path):
     steps = drive.steps.copy()
     steps["applied_speed"][3] = np.nan
     object.__setattr__(drive, "steps", steps)
-    with pytest.raises(DriveError, match="no number"):
+    with pytest.raises(DriveError, match="not a number"):
         extract_drive_data(drive)
 
 
