@@ -6,10 +6,9 @@ rewards and ends of episodes come out. Importing this package registers the ids 
 `racer/ObjectAvoidance-v0` and `racer/HeadToBot-v0` with Gymnasium.
 """
 
-import importlib
-from typing import Any
-
 import gymnasium
+
+from racer.lazy import lazy_attributes
 
 _MODULES = {
     "RacerEnv": "single",
@@ -19,13 +18,7 @@ _MODULES = {
     "make_time_trial": "batch",
 }
 __all__ = ["RacerEnv", "RacerParallelEnv", "RacerVectorEnv", "TimeTrial", "make_time_trial"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a symbol when it is first used: the simulator loads then, and PettingZoo only for `RacerParallelEnv`."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _MODULES)
 
 
 # Entry points are strings, so that registering imports neither the simulator nor a sensor.

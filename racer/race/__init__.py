@@ -5,8 +5,7 @@ trial, come out. `session` runs a race from `heat`, `referee`, `respawn` and `gr
 separate process that limits each model's time; `leaderboard` keeps results and repeats races from its file.
 """
 
-import importlib
-from typing import Any
+from racer.lazy import lazy_attributes
 
 _MODULES = {
     "Entrant": "entrants",
@@ -17,10 +16,4 @@ _MODULES = {
     "run_guarded_race": "guarded_race",
 }
 __all__ = ["Entrant", "RaceResult", "RaceSession", "open_entrant", "race", "run_guarded_race"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a symbol when it is first used; the simulator loads with `race` and `RaceSession` only."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _MODULES)

@@ -6,15 +6,7 @@ protocol, which calls the function in plain Python or runs it as a numba kernel 
 `check_reward` reports the values, the errors and the cost of a function before a training uses it.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from racer.reward.check.report import CheckReport, check_reward
-    from racer.reward.load import load_reward
-    from racer.reward.params import PARAMS
-    from racer.reward.protocol import Reward
-    from racer.reward.source import RewardSource, read_source
+from racer.lazy import lazy_attributes
 
 __all__ = ["PARAMS", "CheckReport", "Reward", "RewardSource", "check_reward", "load_reward", "read_source"]
 
@@ -27,10 +19,4 @@ _MODULES = {
     "load_reward": "load",
     "read_source": "source",
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module at its first use."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _MODULES)

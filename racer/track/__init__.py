@@ -5,21 +5,8 @@ Out: a `Track` that is checked (`make_track`), findings about it (`racer.track.c
 `write_course`), and its outlines as polygons for pictures (`racer.track.polygons`).
 """
 
-from __future__ import annotations
+from racer.lazy import lazy_attributes
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from racer.track.generator import generate_track
-    from racer.track.load import load_track, load_tracks
-    from racer.track.track import Track
-
+_MODULES = {"Track": "track", "generate_track": "generator", "load_track": "load", "load_tracks": "load"}
 __all__ = ["Track", "generate_track", "load_track", "load_tracks"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from racer.track import generator, load, track
-
-    return next(getattr(module, name) for module in (load, generator, track) if hasattr(module, name))
+__getattr__ = lazy_attributes(__name__, _MODULES)

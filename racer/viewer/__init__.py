@@ -5,9 +5,9 @@ the data and the clock; `live` drives policies; `compose`, `chase`, `hud`, `mark
 and `video` are the two places that show pictures; `watch` joins them for the commands. Only this room loads pygame.
 """
 
-import importlib
 import os
-from typing import Any
+
+from racer.lazy import lazy_attributes
 
 # pygame reads these when it is imported: no greeting on the terminal, and on Windows one pixel for one pixel.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -15,10 +15,4 @@ os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
 
 _MODULES = {"LiveSource": "live", "ReplaySource": "playback", "ViewerWindow": "window", "write_video": "video"}
 __all__ = ["LiveSource", "ReplaySource", "ViewerWindow", "write_video"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a symbol when it is first used; pygame loads with the window and with films."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _MODULES)

@@ -6,18 +6,7 @@ params that it reads and the rules of DeepRacer's console that it breaks, `compa
 plain Python.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from racer.reward.check.report import CheckReport, check_reward
+from racer.lazy import lazy_attributes
 
 __all__ = ["CheckReport", "check_reward"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name at its first use."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from racer.reward.check import report
-
-    return getattr(report, name)
+__getattr__ = lazy_attributes(__name__, {"CheckReport": "report", "check_reward": "report"})
