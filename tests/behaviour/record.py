@@ -105,7 +105,7 @@ WALL_TEXT = (
 def racer_command(folder: Path, *arguments: object) -> dict[str, Any]:
     """Run `racer ...` in a folder; its exit status and what it printed, without wall times."""
     command = [sys.executable, "-m", "racer", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=6000)
     return {"code": done.returncode, "out": _cleaned(done.stdout), "err": _cleaned(done.stderr)}
 
 
