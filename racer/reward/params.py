@@ -173,21 +173,21 @@ _INTRO = """# Reward params
 
 <!-- Made from racer/reward/params.py by `racer rewards params --markdown`; edit the table there. -->
 
-A reward function is one Python function that gets a dict and returns a number from -100000 to 100000:
+A reward function is one Python function that receives a dict and returns a number from -100000 to 100000:
 
 ```python
 def reward_function(params):
     return 1.0 if params["all_wheels_on_track"] else 1e-3
 ```
 
-It is called once for each car after each control step, with the state after the step and the action that
-led to it. In the first call of an episode `steps` is 2.0. The last call has the end of the episode, with
-`is_offtrack` or `is_crashed` set where that ended it.
+racer calls it once for each car after each control step, with the state after the step and the action that
+led to it. In the first call of an episode `steps` is 2.0. The last call has the end of the episode:
+`is_offtrack` or `is_crashed` is set if that was the end.
 
-The dict and its lists are new in each call, so changing them changes nothing else. What your file keeps
-between calls (global variables, class attributes) is kept for each car separately and survives the end of
-an episode: a `steps` that is smaller than in the call before means that a new episode has begun. Prints do
-not reach the terminal.
+The dict and its lists are new in each call, so changing them has no other effect. racer keeps the state of
+your file between calls (global variables, class attributes) for each car separately and across episodes.
+If `steps` is smaller than in the previous call, a new episode has begun. The output of `print` does not
+appear in the terminal.
 """
 
 
