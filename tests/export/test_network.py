@@ -6,8 +6,14 @@ import torch
 
 from racer.contract import SensorSpec, make_contract
 from racer.errors import ExportError
-from racer.export import DeployedPolicy, ScaledFeatures, build_policy, load_weights, weight_arrays
-from racer.export.network import observation_space
+from racer.export.network import (
+    DeployedPolicy,
+    ScaledFeatures,
+    build_policy,
+    load_weights,
+    observation_space,
+    weight_arrays,
+)
 from support.bundles import CONTINUOUS, DISCRETE
 
 TWO = (

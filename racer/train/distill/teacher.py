@@ -78,7 +78,7 @@ def check_teacher(contract: PolicyContract, source: str) -> None:
     names = [sensor.name for sensor in contract.sensors]
     if names != ["state"]:
         raise RunError(
-            f"{source} sees {', '.join(names)}; a teacher sees `state` and nothing else. "
+            f"{source} has sensors {', '.join(names)}; a teacher has `state` alone. "
             "Train one with: racer train --set env.sensors=[state]"
         )
 
@@ -99,13 +99,14 @@ class ActionScaler:
     """Converts between commands ([deg], [m/s]) and fractions -1..1 of an action space's half ranges."""
 
     def __init__(self, space: ContinuousActions) -> None:
+        """Take the ranges of `space`."""
         self._middle = (np.array(space.high) + np.array(space.low)) / 2.0
         self._half = (np.array(space.high) - np.array(space.low)) / 2.0
 
-    def of(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the fractions (N, 2) of commands, clipped to -1..1."""
+    def fractions(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the fractions (N, 2) of commands (N, 2), clipped to -1..1."""
         return np.clip((commands - self._middle) / self._half, -1.0, 1.0).astype(np.float32)
 
-    def commands(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the commands (N, 2), steering [deg] and speed [m/s], of fractions."""
-        return self._middle + np.clip(np.asarray(shares, np.float64), -1.0, 1.0) * self._half
+    def commands(self, fractions: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the commands (N, 2), steering [deg] and speed [m/s], of fractions (N, 2), clipped to -1..1."""
+        return self._middle + np.clip(np.asarray(fractions, np.float64), -1.0, 1.0) * self._half

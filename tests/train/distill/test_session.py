@@ -162,9 +162,9 @@ def test_commands_and_shares_are_each_others_inverse():
     """Map the ends of the ranges to -1 and 1, the middle to 0, and cut off what lies outside."""
     shares = ActionScaler(ContinuousActions(speed=SpeedRange(low=1.0, high=3.0)))
     table = np.array([[-30.0, 1.0], [0.0, 2.0], [30.0, 3.0], [15.0, 2.5]])
-    assert np.allclose(shares.of(table), [[-1, -1], [0, 0], [1, 1], [0.5, 0.5]])
-    assert np.allclose(shares.commands(shares.of(table)), table)
-    assert np.allclose(shares.of(np.array([[-90.0, 9.0]])), [[-1, 1]])
+    assert np.allclose(shares.fractions(table), [[-1, -1], [0, 0], [1, 1], [0.5, 0.5]])
+    assert np.allclose(shares.commands(shares.fractions(table)), table)
+    assert np.allclose(shares.fractions(np.array([[-90.0, 9.0]])), [[-1, 1]])
 
 
 def test_who_drives_follows_the_share(tmp_path, teacher):
@@ -370,7 +370,7 @@ def test_a_diverged_student_is_one_line(tmp_path, teacher, monkeypatch):
 
 def test_a_teacher_that_sees_something_else_is_refused(tmp_path, done):
     """Name what it sees; leave no folder."""
-    with pytest.raises(RunError, match="sees camera; a teacher sees `state`"):
+    with pytest.raises(RunError, match="has sensors camera; a teacher has `state`"):
         new_distillation(tiny_distillation(), tmp_path / "run", teacher=done.run.path)
     assert not (tmp_path / "run").exists()
 
