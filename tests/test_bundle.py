@@ -352,7 +352,7 @@ def test_check_golden_continuous(good):
     reach = np.array([60.0, 3.5])
     check_golden(bundle, Answers(right + 0.9e-5 * reach))
     for wrong in (right + 1.2e-5 * reach, np.where(right > 0, np.nan, right)):
-        with pytest.raises(BundleError, match="on recorded observation 0 the policy answers"):
+        with pytest.raises(BundleError, match="on recorded observation 0 the policy returns"):
             check_golden(bundle, Answers(wrong))
     with pytest.raises(BundleError, match="answers with shape"):
         check_golden(bundle, Answers(right[:3]))

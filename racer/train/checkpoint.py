@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
-from racer.config.env import VehicleConfig
+from racer.config.read import read_vehicle
 from racer.contract import PolicyContract
 from racer.errors import RunError
 from racer.evaluate import Evaluation, evaluate
@@ -33,7 +33,7 @@ from racer.export.network import TorchPolicy
 from racer.policy.onnx import OnnxPolicy
 from racer.runs import RunFolder
 from racer.sim.world import World
-from racer.track.track import Track
+from racer.track.load import load_tracks
 
 STATE_VERSION = 1
 EVALUATION_SEED = 20_000
@@ -64,8 +64,6 @@ class CheckpointKeeper:
         run: RunFolder,
         contract: PolicyContract,
         *,
-        tracks: Sequence[Track],
-        vehicle: VehicleConfig,
         laps: int,
         interval_s: float,
         started_s: float,
@@ -76,10 +74,8 @@ class CheckpointKeeper:
         """Continue from the saved `progress`, empty for a new training.
 
         Args:
-            run: Folder of the checkpoints.
+            run: Folder of the checkpoints; its tracks and its vehicle are those of the evaluations.
             contract: Contract of the policy; each checkpoint adds its number of steps.
-            tracks: Tracks of the training.
-            vehicle: Vehicle of the evaluations.
             laps: Laps of an evaluation on each track.
             interval_s: Wall time after which the next checkpoint is due [s].
             started_s: Monotonic time at which this session of the training started [s].
@@ -87,10 +83,11 @@ class CheckpointKeeper:
             save_state: Writes the trainer's state; receives the keeper's own part of the progress.
             report: Receives the evaluations.
         """
-        self._run, self._contract, self._vehicle, self._laps = run, contract, vehicle, laps
+        self._run, self._contract, self._laps = run, contract, laps
         self._interval_s, self._started_s, self._report = interval_s, started_s, report
         self._save_state = save_state
-        self.tracks = list(tracks)[:TRACKS_EVALUATED]
+        self.tracks = load_tracks([str(file) for file in run.tracks[:TRACKS_EVALUATED]])
+        self._vehicle = read_vehicle(run.vehicle)
         self._elapsed_before_s = float(progress.get("elapsed_s", 0.0))
         self._best_score: list[float] | None = progress.get("best_score")
         self.best_record: dict[str, Any] | None = progress.get("best_record")
@@ -126,6 +123,7 @@ class CheckpointKeeper:
             observations=observations,
             graph=self._graph,
         )
+        # The bundle first: after a kill between the two, a resumed training repeats the steps since the older state.
         self._save_progress()
         self._written_s = time.monotonic()
 
@@ -169,6 +167,7 @@ class CheckpointKeeper:
             steps: Control steps of all cars so far.
             counts: Further counts for the rows of the metrics.
         """
+        # Lists compare entry by entry: the first difference decides. At equal scores the longer training is preferred.
         best = self._best_score is None or score >= self._best_score
         for result in results:
             # Disturbed laps are of another kind, so that a report of the run counts each track once.
@@ -190,6 +189,7 @@ class CheckpointKeeper:
 
 def lap_score(results: Sequence[Evaluation]) -> list[float]:
     """Return the rank of an evaluation: fraction of completed laps, then mean progress [%], over all tracks."""
+    # Rounded, so that a difference in the last bit does not replace the best checkpoint.
     rate = float(np.mean([result.completion_rate for result in results]))
     return [round(rate, 6), round(float(np.mean([result.mean_progress for result in results])), 3)]
 

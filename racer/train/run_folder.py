@@ -40,6 +40,7 @@ def run_folder_errors(run: RunFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Most often a full disk. Each file is replaced as a whole, so the last checkpoint is intact.
         message = f"{run.path} cannot be written: {error.strerror or error}"
         if run.trainer.exists():
             message += f"; make room, then continue from its last checkpoint: racer train --resume {run.path}"
@@ -136,6 +137,7 @@ def check_packages() -> None:
     Raises:
         MissingExtra: A package that a training needs is not installed.
     """
+    # The two that are imported late: torch and SB3 are missing at once.
     for package in ("onnxruntime", "tensorboard"):
         if find_spec(package) is None:
             raise MissingExtra(f"Training (package `{package}`)", "train")
@@ -221,6 +223,7 @@ def record_resumption(
 def _check_start(source: str | Path, config: TrainConfig) -> Path:
     """Return the path of the bundle of a run or bundle that a training can start from."""
     path = find_bundle(source)
+    # Run, hashes and steps do not matter here: only what the network reads and gives is compared.
     theirs, ours = read_bundle(path).contract, training_contract(config, run="", hashes={})
     if difference := contract_difference(ours, theirs):
         raise RunError(f"--from {source}: this training has {difference} there; train with the same, or without --from")
@@ -275,6 +278,7 @@ def new_distillation(
     """
     bundle = None if teacher is None else find_teacher_bundle(teacher)
     if bundle is not None:
+        # The student learns the teacher's commands, so its ranges have to hold them.
         space = read_bundle(bundle).contract.action_space
         config = validate(
             DistillConfig, config.model_dump() | {"action_space": _continuous_ranges(space)}, str(teacher)
@@ -295,6 +299,7 @@ def _continuous_ranges(space: ContinuousActions | DiscreteActions) -> Continuous
     """Return the continuous ranges that enclose an action space."""
     if isinstance(space, ContinuousActions):
         return space
+    # `low` and `high` of a list of actions are its extremes: (steering [deg], speed [m/s]).
     (left, slow), (right, fast) = space.low, space.high
     return ContinuousActions(steering_angle=SteeringRange(low=left, high=right), speed=SpeedRange(low=slow, high=fast))
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from racer.config.env import VehicleConfig
 from racer.config.train import DistillConfig
 from racer.contract import PolicyContract
 from racer.runs import RunFolder
-from racer.track.track import Track
 from racer.train.checkpoint import CheckpointKeeper, EvaluationListener, fraction_done, is_finite, lap_score
 from racer.train.distill.rollout import DaggerRollout, RolloutSummary
 from racer.train.distill.student import Student
@@ -62,8 +60,6 @@ class DistillMonitor:
         config: DistillConfig,
         contract: PolicyContract,
         student: Student,
-        tracks: Sequence[Track],
-        vehicle: VehicleConfig,
         report: StudentListener | None,
         *,
         progress: Mapping[str, Any],
@@ -74,8 +70,6 @@ class DistillMonitor:
         self.checkpoints = CheckpointKeeper(
             run,
             contract,
-            tracks=tracks,
-            vehicle=vehicle,
             laps=config.dagger.evaluate_laps,
             interval_s=CHECKPOINT_S,
             started_s=started_s,
@@ -85,7 +79,7 @@ class DistillMonitor:
         )
         self.rounds, self.frames = int(progress.get("rounds", 0)), int(progress.get("frames", 0))
         self._laps = int(progress.get("laps", 0))
-        self._evaluated = -1
+        self._evaluated = -1  # round of the last evaluation in this session
 
     @property
     def done(self) -> float:

@@ -107,6 +107,7 @@ class DaggerRollout:
         worlds = len(trial.world.cars)
         self._ages = np.zeros(worlds, np.int64)
         self._teaches = np.ones(worlds, np.bool_)
+        # Offset of the teacher's action in this turn [half ranges]; the label is without it.
         self._push = np.zeros((worlds, 2), np.float32)
         self._latest: deque[dict[str, NDArray[Any]]] = deque(maxlen=_GOLDEN_ROWS)
 
@@ -138,6 +139,7 @@ class DaggerRollout:
         ends: Counter[str] = Counter()
         progress: list[float] = []
         for step in range(steps):
+            # Frame, label and action of a step belong to the same state: all are taken before the cars move.
             inputs = self._preprocessor(trial.observation)
             stacks = inputs[self._picture]
             channels = stacks.shape[-1] // (self._before + 1)

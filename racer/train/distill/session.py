@@ -15,9 +15,7 @@ import torch
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
-from racer.config.env import VehicleConfig
 from racer.config.network import CNNS
-from racer.config.read import read_vehicle
 from racer.config.train import DistillConfig
 from racer.contract import NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.batch import make_time_trial
@@ -25,8 +23,6 @@ from racer.env.sensors.suite import sensor_specs
 from racer.errors import RunError
 from racer.preprocess import Preprocessor
 from racer.runs import RunFolder, open_run
-from racer.track.load import load_tracks
-from racer.track.track import Track
 from racer.train.checkpoint import is_finite
 from racer.train.distill.frames import DrivenFrames
 from racer.train.distill.monitor import DistillMonitor, StudentListener
@@ -111,6 +107,7 @@ def distill(
             _run_rounds(config, rollouts, student, memory, monitor, run)
         except KeyboardInterrupt:
             interrupted = True
+        # The golden record is of the last group, which drives under the student's target conditions.
         monitor.finish(rollouts[-1], complete=not interrupted)
     return DistillOutcome(
         run=run,
@@ -144,8 +141,7 @@ def _prepare(
     config: DistillConfig, run: RunFolder, *, resume: bool, report: DistillListener | None, started_s: float
 ) -> tuple[list[DaggerRollout], Student, DrivenFrames, DistillMonitor]:
     """Return the groups of cars, and student, frame memory and monitor, new or restored."""
-    tracks, settings = load_tracks([str(file) for file in run.tracks]), config.dagger
-    vehicle = read_vehicle(run.vehicle)
+    settings = config.dagger
     contract = student_contract(config, run)
     student = Student(contract, settings, seed=config.seed)
     progress = _restore(config, run, student, resume=resume)
@@ -159,10 +155,8 @@ def _prepare(
         frame_shape=(height, width, channels // contract.frame_stack),
         seed=seed,
     )
-    rollouts = _make_rollouts(config, run, contract, tracks, vehicle, memory, seed)
-    monitor = DistillMonitor(
-        run, config, contract, student, tracks, vehicle, report, progress=progress, started_s=started_s
-    )
+    rollouts = _make_rollouts(config, run, contract, memory, seed)
+    monitor = DistillMonitor(run, config, contract, student, report, progress=progress, started_s=started_s)
     return rollouts, student, memory, monitor
 
 
@@ -170,25 +164,24 @@ def _make_rollouts(
     config: DistillConfig,
     run: RunFolder,
     contract: PolicyContract,
-    tracks: list[Track],
-    vehicle: VehicleConfig,
     memory: DrivenFrames,
     seed: int,
 ) -> list[DaggerRollout]:
     """Create the cars in two groups, without and with the disturbance; the last has the student's target conditions."""
     settings, env = config.dagger, run.as_it_was(config.env)
     undisturbed = 0 if config.env.disturbance == "none" else round(settings.undisturbed * settings.worlds)
+    # Where the training has no disturbance, all cars are in the second group.
     groups = {"none": undisturbed, env.disturbance: settings.worlds - undisturbed}
     teacher = load_teacher(teacher_file(run))
     rollouts = []
-    for part, (disturbance, worlds) in enumerate(groups.items()):
+    for part, (disturbance, worlds) in enumerate(groups.items()):  # `part` gives each group its own seed
         if worlds == 0:
             continue
         trial = make_time_trial(
             worlds=worlds,
-            track=tracks,
+            track=run.tracks,
             reward=None,
-            vehicle=vehicle,
+            vehicle=run.vehicle,
             config=env.model_copy(update={"disturbance": disturbance}),
             seed=2 * seed + part,
             threads=settings.threads,
@@ -235,6 +228,7 @@ def _run_rounds(
 
     for rollout in rollouts:
         rollout.start()
+    # After a resumption the memory is empty; the student would overfit the frames of a single round.
     for _ in range(min(REFILL_ROUNDS, monitor.rounds)):
         drive()
     while monitor.done < 1.0:

@@ -36,6 +36,7 @@ class Student:
         self.policy: TorchPolicy = build_policy(contract)
         assert isinstance(self.policy, ActorCriticPolicy)
         self.policy.log_std.data.fill_(LOG_STD)
+        # The frames are channels-last already, so convolutions need no copy of them.
         self.policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._settings = settings
         self._deployed = DeployedPolicy(self.policy, contract)
@@ -43,7 +44,9 @@ class Student:
         # Imitation has no value and no exploration; these weights stay as they are for a later PPO training.
         self._trained = [p for name, p in self.policy.named_parameters() if "value" not in name and name != "log_std"]
         self._optimizer = torch.optim.Adam(self._trained, lr=settings.learning_rate)
+        # Of the two components of the loss, both in half ranges.
         self._weights = torch.tensor([settings.steering_weight, settings.speed_weight])
+        # One stream for each thread: the result does not depend on which thread is first.
         self._random = [np.random.default_rng([seed, 0x6C726E, part]) for part in range(settings.threads)]
         self._half = _half_precision(settings.precision)
         self._pool = ThreadPoolExecutor(settings.threads, "racer-learn")

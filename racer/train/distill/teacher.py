@@ -53,6 +53,7 @@ class TeacherLabels:
 
     def commands(self) -> NDArray[np.float64]:
         """Return steering [deg] and speed [m/s], shape (N, 2), for the first car of each world in its current state."""
+        # The exact present state; the student's own sensors may be late and noisy.
         self._world.observe_state(self._distances, self._state)
         return np.asarray(self._teacher.policy.act({"state": self._state[:, 0]}), np.float64)
 

@@ -40,6 +40,7 @@ def training_contract(config: TrainConfig, *, run: str, hashes: dict[str, str]) 
     """
     sensors = sensor_specs(config.env)
     value_sensors = sensor_specs(config.env.model_copy(update={"sensors": config.critic_sensors}))
+    # The state sensors need neither preprocessing nor convolutions: their contract names none.
     pictures = any(sensor.name in PICTURES for sensor in (*sensors, *value_sensors))
     return make_contract(
         sensors=sensors,
@@ -68,6 +69,7 @@ def training_contract(config: TrainConfig, *, run: str, hashes: dict[str, str]) 
 
 def wrap_env(env: RacerVectorEnv, contract: PolicyContract) -> RacerVecEnv:
     """Wrap an environment so that it gives the inputs of the contract's network, for `make_model`."""
+    # By name: policy and value network may share a sensor, which is preprocessed once.
     sensors = {sensor.name: sensor for sensor in (*contract.sensors, *contract.network.value_sensors)}
     return RacerVecEnv(
         env,
@@ -142,6 +144,7 @@ def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budge
     arguments: dict[str, Any] = settings.model_dump(exclude=_OWN_SETTINGS) | {
         "policy": policy_class(contract),
         "env": env,
+        # SB3's argument counts steps alone; the budget also counts wall time.
         "learning_rate": lambda _: start + (end - start) * budget.done,
         "policy_kwargs": policy_arguments(contract),
         "seed": config.seed,
@@ -150,6 +153,7 @@ def make_model(config: TrainConfig, env: VecEnv, contract: PolicyContract, budge
     }
     model: PPO | SAC
     if isinstance(settings, SACConfig):
+        # Learns after each control step of all worlds.
         model = _SAC(**arguments, train_freq=1)
     else:
         arguments["policy_kwargs"]["log_std_init"] = settings.log_std_init

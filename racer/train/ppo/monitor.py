@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
-from racer.config.env import VehicleConfig
 from racer.config.train import TrainConfig
 from racer.contract import PolicyContract
 from racer.deepracer.logs import EpisodeLog, TrainingLog
@@ -24,7 +23,6 @@ from racer.errors import RunError
 from racer.evaluate import Evaluation
 from racer.reward.protocol import Reward
 from racer.runs import RunFolder
-from racer.track.track import Track
 from racer.train.checkpoint import CheckpointKeeper, EvaluationListener, is_finite, lap_score
 from racer.train.ppo.learner import TrainingBudget, save_state
 from racer.train.ppo.vec_env import EpisodeSummary, RacerVecEnv
@@ -86,8 +84,6 @@ class TrainingMonitor(BaseCallback):
         adapter: RacerVecEnv,
         returns: VecNormalize,
         budget: TrainingBudget,
-        tracks: Sequence[Track],
-        vehicle: VehicleConfig,
         report: TrainingListener | None,
         started_s: float,
         progress: Mapping[str, Any],
@@ -102,8 +98,6 @@ class TrainingMonitor(BaseCallback):
             adapter: Environment; its ended episodes are recorded.
             returns: Normalisation of the rewards, a part of the saved state.
             budget: Budget, updated after each round.
-            tracks: Tracks of the training.
-            vehicle: Vehicle of the training.
             report: Receives the progress.
             started_s: Monotonic time at which this session started [s].
             progress: Progress in the state that the training is resumed from.
@@ -115,8 +109,6 @@ class TrainingMonitor(BaseCallback):
         self.checkpoints = CheckpointKeeper(
             run,
             contract,
-            tracks=tracks,
-            vehicle=vehicle,
             laps=config.train.evaluate_laps,
             interval_s=config.train.checkpoint_s,
             started_s=started_s,
@@ -127,10 +119,12 @@ class TrainingMonitor(BaseCallback):
         self._laps = int(progress.get("laps", 0))
         self._best_lap_s: float | None = progress.get("best_lap_s")
         self._last_evaluated = int(progress.get("evaluated_at", 0))
+        # Time and step since which the rate is measured; evaluations and checkpoints are left out of it.
         self._rate_from = (time.monotonic(), 0)
         self._golden_rows: dict[str, NDArray[Any]] = {}
         self._collected = False
         self._round_ended = 0
+        # Of PPO also for SAC, whose `rollouts` are single control steps.
         self._round_steps = config.ppo.n_steps * config.train.worlds
 
     def _on_training_start(self) -> None:
@@ -254,12 +248,14 @@ class TrainingMonitor(BaseCallback):
 
     def finish(self, *, complete: bool) -> None:
         """Write the last checkpoint and evaluate it, unless the training never began or diverged."""
+        # Without observations there is no golden record; diverged weights must not replace a good checkpoint.
         if not self._golden_rows or not is_finite(self.model.policy):
             return
         # Also where this step has a checkpoint already: the last update came after it.
         self._checkpoint()
         if self._last_evaluated != self.num_timesteps:
             self._evaluate()
+        # The metrics of episodes that ended after the last checkpoint.
         if self._log is not None:
             self._log.save()
         self.checkpoints.finish(complete=complete, steps=self.num_timesteps)

@@ -13,7 +13,6 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
 from racer.bundle import read_bundle
-from racer.config.read import read_vehicle
 from racer.config.train import TrainConfig
 from racer.deepracer.logs import TrainingLog
 from racer.env.vector import RacerVectorEnv
@@ -21,7 +20,6 @@ from racer.errors import RacerError
 from racer.export.network import load_actor, load_weights
 from racer.reward.load import RewardSource, load_reward, read_source
 from racer.runs import RunFolder
-from racer.track.load import load_tracks
 from racer.train.ppo.learner import (
     TrainingBudget,
     load_state,
@@ -85,6 +83,7 @@ def train(
         except KeyboardInterrupt:
             interrupted = True
         except RacerError:
+            # For example a fault of the reward function: what was learned before it is kept.
             monitor.finish(complete=False)
             raise
         monitor.finish(complete=not interrupted)
@@ -101,8 +100,6 @@ def _prepare(
     config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, started_s: float
 ) -> tuple[PPO | SAC, TrainingMonitor]:
     """Return the model, new or restored, and its monitor, which holds the environment."""
-    tracks = load_tracks([str(file) for file in run.tracks])
-    vehicle = read_vehicle(run.vehicle)
     reward = _recorded_reward(run)
     function = load_reward(reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path)
     if report is not None:
@@ -111,9 +108,9 @@ def _prepare(
     adapter = wrap_env(
         RacerVectorEnv(
             config.train.worlds,
-            track=tracks,
+            track=run.tracks,
             reward=function,
-            vehicle=vehicle,
+            vehicle=run.vehicle,
             actions=config.action_space,
             config=run.as_it_was(config.driven),
             autoreset_mode="SameStep",
@@ -124,6 +121,7 @@ def _prepare(
     returns = normalize_rewards(adapter, config.learner.gamma)
     budget = TrainingBudget(config.train.total_steps, config.train.minutes)
     model = make_model(config, returns, contract, budget)
+    # Before the log, which drops the episodes after the restored checkpoint.
     progress = _restore(config, run, model, returns, resume=resume)
     log = None
     if config.train.deepracer_logs:
@@ -143,8 +141,6 @@ def _prepare(
         adapter=adapter,
         returns=returns,
         budget=budget,
-        tracks=tracks,
-        vehicle=vehicle,
         report=report,
         started_s=started_s,
         progress=progress,
@@ -167,10 +163,12 @@ def _restore(
         record_resumption(run, config, steps=model.num_timesteps, reached={"steps": model.num_timesteps})
         if progress:
             return progress
+    # A new training, or one that was stopped before its first checkpoint.
     if not run.start.exists():
         return {}
     start = read_bundle(run.start)
     ours = training_contract(config, run="", hashes={}).network
-    (load_weights if start.contract.network == ours else load_actor)(model.policy, start.weights)
+    load = load_weights if start.contract.network == ours else load_actor
+    load(model.policy, start.weights)
     # Due at once: the first round's policy, still that of `--from`, is evaluated, so that the run's best is not worse.
     return {"evaluated_at": -config.train.evaluate_every}

@@ -99,6 +99,7 @@ class RacerVecEnv(VecEnv):
         self._seed = None
         self._sums[:], self._counts[:] = 0.0, 0
         if self._preprocess is not None:
+            # New episodes begin with an empty frame ring.
             self._preprocess.reset()
         return self._inputs(observation)
 
@@ -113,6 +114,7 @@ class RacerVecEnv(VecEnv):
     def step_wait(self) -> Any:
         """Step all worlds; return (observation, rewards (N,), dones (N,), infos)."""
         observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        # Before SB3 normalises the rewards: episodes report the raw sums.
         self._sums += rewards
         self._counts += 1
         dones = terminated | truncated
@@ -141,6 +143,7 @@ class RacerVecEnv(VecEnv):
             float(final["time_s"][n]),
         )
         self.finished.append(episode)
+        # SB3 bootstraps the value of a truncated episode from its last observation.
         last = info["final_obs"][n]
         if self._preprocess is not None:
             last = self._preprocess.peek(last, n)
