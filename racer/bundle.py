@@ -109,18 +109,6 @@ def write_bundle(
     write_atomically(Path(path), zip_bytes({key: members[key] for key in (_MANIFEST, *MEMBERS)}))
 
 
-def is_bundle(path: Path | str) -> bool:
-    """Return whether a file has the members of a bundle; it may still be damaged."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _MANIFEST in archive.namelist() and _CONTRACT in archive.namelist()
-    except ZIP_ERRORS:
-        return False
-
-
 def read_bundle(path: Path | str) -> Bundle:
     """Read and verify a bundle.
 
@@ -232,6 +220,7 @@ def _check_names(names: list[str], source: str) -> None:
     for key in MEMBERS:
         if key not in names:
             raise BundleError(f"{source} has no {key}; the bundle is incomplete")
+    # Unknown and repeated members are refused: readers could disagree on which of two is valid.
     for name in names:
         if name not in (*MEMBERS, _MANIFEST):
             raise BundleError(f"{source} holds {name!r}, which is not part of a bundle")

@@ -158,6 +158,7 @@ class PolicyContract(_Frozen):
         self._fits_pictures()
         if self.action_space_type != action_space_type(self.action_space):
             raise ValueError(f"action_space_type is {self.action_space_type}, its action_space is not")
+        # In the order of the sensors: the torch policy takes its inputs by position.
         if self.onnx.inputs != names:
             raise ValueError(f"the graph's inputs {self.onnx.inputs} are not the sensors {names}")
         if self.onnx.outputs != _outputs(self.action_space):
@@ -212,6 +213,7 @@ def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessS
         if len(sensor.shape) != 3 or sensor.dtype != "uint8" or len(sensor.scale) != 1 or len(sensor.offset) != 1:
             raise ValueError(f"sensor `{sensor.name}` should be uint8 (height, width, channels) with a single scale")
         shape: Shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
+        # Each step gives the shape that the next one takes; one that does not fit raises.
         for step in steps:
             shape = shape_after_step(step, shape)
         inputs.append(sensor.model_copy(update={"shape": shape}))
@@ -287,9 +289,7 @@ def make_contract(
         action_space=action_space,
         network=network or NetworkInfo(),
         onnx=OnnxInfo(
-            opset=ONNX_OPSET,
-            inputs=tuple(sensor.name for sensor in sensors),
-            outputs=_outputs(action_space),
+            opset=ONNX_OPSET, inputs=tuple(sensor.name for sensor in sensors), outputs=_outputs(action_space)
         ),
         trained_on=trained_on or TrainedOn(),
         hashes=hashes or {},
@@ -356,21 +356,17 @@ def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B00
     )
 
 
-def sector_lidar_sensor(lidar: SectorLidarConfig = SectorLidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """Describe the `sector_lidar` sensor: 1 for each sector with a near obstacle, else 0, from right to left."""
-    return SensorSpec(name="sector_lidar", shape=(lidar.sectors,), dtype="float32", settings=lidar.model_dump())
+def sector_lidar_sensor(lidar: SectorLidarConfig | DiscretizedSectorLidarConfig) -> SensorSpec:
+    """Describe the sensor of a lidar that reports sectors, from right to left.
 
-
-def discretized_sector_lidar_sensor(
-    lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig(),  # noqa: B008 (frozen)
-) -> SensorSpec:
-    """Describe the `discretized_sector_lidar` sensor: a 1 at the nearest obstacle's distance of each sector."""
-    return SensorSpec(
-        name="discretized_sector_lidar",
-        shape=(lidar.sectors * lidar.values,),
-        dtype="float32",
-        settings=lidar.model_dump(),
-    )
+    `sector_lidar` holds 1 for each sector with a near obstacle, else 0; `discretized_sector_lidar` holds for each
+    sector a 1 at the distance of its nearest obstacle.
+    """
+    name: SensorName = "sector_lidar"
+    size = lidar.sectors
+    if isinstance(lidar, DiscretizedSectorLidarConfig):
+        name, size = "discretized_sector_lidar", lidar.sectors * lidar.values
+    return SensorSpec(name=name, shape=(size,), dtype="float32", settings=lidar.model_dump())
 
 
 def contract_difference(first: PolicyContract, second: PolicyContract) -> str | None:
@@ -394,6 +390,7 @@ def contract_difference(first: PolicyContract, second: PolicyContract) -> str | 
 def _sensor_difference(first: SensorSpec, second: SensorSpec) -> str | None:
     if first.settings != second.settings:
         return f"with settings {first.settings}, against {second.settings}"
+    # Name, dtype and shape are equal here. Element by element, so that the message names the first that differs.
     for key in ("fields", "scale", "offset"):
         for k, (a, b) in enumerate(zip_longest(getattr(first, key), getattr(second, key))):
             if a != b:

@@ -159,6 +159,7 @@ def evaluate(
         BundleError: The policy needs a sensor that the simulator does not have.
     """
     config = env_config_for(policy.sensors, policy.control_rate_hz)
+    # The policy's contract decides what it senses; the caller decides what is on the road.
     objects = training_objects(policy) if objects is None else objects
     config = config.model_copy(update={"objects": objects, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
@@ -263,6 +264,7 @@ def choose_objects(policy: Policy, race: str | None, count: int | None) -> Objec
     if race is not None:
         fields["race"] = race
     if count is not None:
+        # Without boxes or bots the number would have no effect, which the user would not notice.
         if fields["race"] == "time_trial":
             raise ConfigError("--objects needs a race with objects: --race object_avoidance or --race head_to_bot")
         # Positions are for the training's own number of objects; another number is placed at random.
@@ -278,6 +280,7 @@ def lap_recorder(trained: TrainedPolicy, laps: int, seed: int) -> ReplayRecorder
     # Compiling the reward function takes seconds, more than a few laps in plain Python.
     reward = trained.load_reward(laps, path="python")
 
+    # Computed for the recording alone: a policy that drives needs no reward.
     def rewards(world: World) -> NDArray[np.float64]:
         assert reward is not None
         out = np.zeros(world.cars.shape)

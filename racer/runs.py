@@ -110,6 +110,7 @@ class RunFolder:
 
     def write_info(self, **changes: Any) -> None:
         """Update `run.json`."""
+        # Keys of other writers stay: info is merged, not replaced.
         current = self.info() if (self.path / INFO).exists() else {}
         write_atomically(self.path / INFO, json.dumps(current | changes, indent=1) + "\n")
 
@@ -210,6 +211,7 @@ def _version(package: str) -> str | None:
 def _git_state() -> dict[str, Any] | None:
     """Return the commit and whether files differ from it; None outside a repository or without git."""
 
+    # A short timeout: a repository on a slow network drive must not delay the training.
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from racer.errors import RacerError
 from racer.process import python_command
+from racer.runs import RunFolder
 from racer.track.load import load_track
 
 LAPS = 5
@@ -100,8 +101,5 @@ def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None)
 
 def _first_clean(run: Path) -> float | None:
     """Return the training time [s] at the first evaluation in which every lap was completed."""
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["kind"] == "evaluation" and row["completion_rate"] == 1.0:
-            return float(row["elapsed_s"])
-    return None
+    evaluations = (row for row in RunFolder(run).metrics() if row["kind"] == "evaluation")
+    return next((float(row["elapsed_s"]) for row in evaluations if row["completion_rate"] == 1.0), None)

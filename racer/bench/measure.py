@@ -108,6 +108,7 @@ def median_s(
     """
     clock = time.perf_counter if wall else time.process_time
     seconds = []
+    # The median, because a round that other processes disturb is longer, never shorter.
     for _ in range(rounds):
         prepare()
         started_s = clock()

@@ -6,6 +6,8 @@ function's telemetry filled. A cheaper mode does not exist, so the figures are t
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ class BenchDrive:
         self.actions = np.zeros((self.steps, worlds, 2))
         self.ended = np.zeros((self.steps, worlds), np.bool_)
         self.restart()
-        laps = np.zeros(worlds, np.int64)
+        laps = np.zeros(worlds, np.int64)  # of each car
         for step in range(self.steps):
             self.actions[step] = policy.act(trial.observation)
             trial.step(self.actions[step])
@@ -105,20 +107,24 @@ class BenchDrive:
         return self.steps * len(self.trial.world.cars) / seconds
 
 
+def _steps_per_s(
+    track: str, worlds: int, rounds: int, *, threads: int | None = 1, config: EnvConfig | None = None
+) -> int:
+    """Return control steps per second of a drive: of processor time on one core, or of wall time with all threads."""
+    with pinned() if threads == 1 else contextlib.nullcontext():
+        drive = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, config=config, threads=threads))
+        return round(drive.steps_per_s(wall=threads is None, rounds=rounds))
+
+
 def bench_sim(
     track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, report: StatusCallback = ignore_status
 ) -> dict[str, float]:
     """Measure `sim.*`: control steps per second with `state` and telemetry, on one core and on all."""
     report(f"sim: {worlds} cars, one core")
-    with pinned():
-        single = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, threads=1))
-        per_core = single.steps_per_s(rounds=rounds)
+    per_core = _steps_per_s(track, worlds, rounds)
     report(f"sim: {worlds} cars, all cores")
-    parallel = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, threads=None))
-    return {
-        "sim.control_steps_per_s_per_core": round(per_core),
-        "sim.control_steps_per_s": round(parallel.steps_per_s(wall=True, rounds=rounds)),
-    }
+    all_cores = _steps_per_s(track, worlds, rounds, threads=None)
+    return {"sim.control_steps_per_s_per_core": per_core, "sim.control_steps_per_s": all_cores}
 
 
 def bench_lidar(
@@ -129,9 +135,7 @@ def bench_lidar(
     for rays in RAYS:
         report(f"lidar: {rays} rays, {worlds} cars, one core")
         config = EnvConfig(sensors=("state", "lidar"), lidar=LidarConfig(rays=rays, range_max=12.0))
-        with pinned():
-            drive = BenchDrive(make_time_trial(worlds=worlds, track=track, reward=None, config=config, threads=1))
-            out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = round(drive.steps_per_s(rounds=rounds))
+        out[f"lidar.rays{rays}_control_steps_per_s_per_core"] = _steps_per_s(track, worlds, rounds, config=config)
     return out
 
 

@@ -99,7 +99,7 @@ def bench_train(
     for number in range(rounds + 1):
         report(f"train: round {number} of {rounds}" if number else "train: warming up")
         for key, (model, adapter) in pairs.items():
-            adapter.finished = []
+            adapter.finished = []  # so that the check below counts the last round alone
             steps = updates * update_steps if number else update_steps
             started_s = time.perf_counter()
             model.learn(steps, reset_num_timesteps=False)
@@ -126,6 +126,7 @@ def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
             autoreset_mode="SameStep",
         )
     )
+    # The learner around it is the same, so the difference is the cost of the environment.
     env = NullVecEnv(adapter) if reward is None else adapter
     contract = training_contract(config, run="bench", hashes={})
     budget = TrainingBudget(config.train.total_steps, None)

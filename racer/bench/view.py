@@ -51,6 +51,7 @@ def bench_view(
     Raises:
         RacerError: A car does not complete a lap, two frames are the same, or the window does not open.
     """
+    # Before the window is opened: SDL reads it then.
     os.environ["SDL_VIDEODRIVER"] = "dummy"
     import pygame
 
@@ -80,6 +81,7 @@ def _drive(track: str) -> Replay:
     course = load_track(track)
     evaluate(PurePursuitPolicy(), course, read_vehicle("deepracer"), laps=CARS, watch=recorder)
     replay = recorder.replay()
+    # Ghosts that have crashed would leave an emptier road to draw.
     if not (replay.rows["laps"][-1] == 1).all():
         raise RacerError(f"bench: not all of the {CARS} cars completed a lap on {course.name}; choose another track")
     return replay

@@ -378,22 +378,13 @@ def resolve_env_config(config: EnvConfig | Mapping[str, Any] | None, race: RaceT
     Raises:
         ConfigError: A field is unknown or out of range.
     """
-    if not isinstance(config, EnvConfig):
-        config = make_env_config(config or {})
-    if race is None:
-        return config
-    # Made again rather than copied, so that the race is checked against the other fields of `objects`.
-    return make_env_config(config.model_dump() | {"objects": config.objects.model_dump() | {"race": race}})
-
-
-def make_env_config(fields: Mapping[str, Any]) -> EnvConfig:
-    """Make an `EnvConfig` of plain fields.
-
-    Raises:
-        ConfigError: A field is unknown or out of range.
-    """
     try:
-        return EnvConfig(**fields)
+        if not isinstance(config, EnvConfig):
+            config = EnvConfig(**(config or {}))
+        if race is None:
+            return config
+        # Made again rather than copied, so that the race is checked against the other fields of `objects`.
+        return EnvConfig(**config.model_dump() | {"objects": config.objects.model_dump() | {"race": race}})
     except ValidationError as error:
         raise ConfigError(explain(error, EnvConfig, "environment")) from None
 

@@ -48,11 +48,7 @@ class ParityReport:
 
 
 def run_graph(
-    graph: bytes,
-    contract: PolicyContract,
-    observations: Mapping[str, NDArray],
-    *,
-    source: str = "policy.onnx",
+    graph: bytes, contract: PolicyContract, observations: Mapping[str, NDArray], *, source: str = "policy.onnx"
 ) -> GoldenSample:
     """Return the graph's outputs through onnxruntime, as a bundle's golden record.
 
@@ -170,6 +166,7 @@ def export_bundle(source: Path | str, path: Path | str) -> ParityReport:
         BundleError: It is damaged, or this onnxruntime gives other actions than those recorded.
         ExportError: The outputs of its graph and of its weights in torch differ.
     """
+    # Weights and graph are both in the bundle, so neither the run's configuration nor its trainer state is needed.
     bundle = read_bundle(find_bundle(source))
     policy = build_policy(bundle.contract, bundle.weights)
     check_golden(bundle, OnnxPolicy(bundle))

@@ -21,20 +21,11 @@ from numpy.typing import NDArray
 
 from racer.contract import PolicyContract
 from racer.errors import ExportError
-from racer.export.network import DeployedPolicy, TorchPolicy, build_policy, weight_arrays
+from racer.export.network import DeployedPolicy, build_policy, weight_arrays
 
 _PREFIX = "policy."
 _KEY = "racer.parameters"
 """Key of the graph's metadata that maps its initializers to the policy's weights, as JSON."""
-
-
-def export_onnx(policy: TorchPolicy, contract: PolicyContract) -> bytes:
-    """Return the ONNX graph of a trained policy.
-
-    Raises:
-        ExportError: The policy is not the contract's network, or the graph cannot be made.
-    """
-    return swap_weights(trace(contract), weight_arrays(policy))
 
 
 def trace(contract: PolicyContract) -> bytes:
@@ -63,7 +54,7 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
     """Return a traced graph with other weights.
 
     Args:
-        graph: Result of `trace`, `export_onnx` or `swap_weights`.
+        graph: Result of `trace` or `swap_weights`.
         weights: The policy's state_dict as arrays; those that the graph does not use (value network, standard
             deviation) are ignored.
 

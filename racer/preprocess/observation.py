@@ -206,6 +206,7 @@ class Preprocessor:
         for sensor in sensors:
             if sensor.name not in PICTURES:
                 continue
+            # Tables depend on the size of the pictures, which each step may change.
             shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
             self._operations[sensor.name] = []
             for step in steps:
@@ -302,6 +303,7 @@ def check_observations(sensors: Sequence[SensorSpec], observation: Mapping[str, 
         if sensor.name not in observation:
             raise BundleError(_missing(sensor.name, observation))
         values = _cast(sensor, np.asarray(observation[sensor.name]))
+        # All sensors describe the same cars.
         if batch is not None and len(values) != batch:
             first = sensors[0].name
             raise BundleError(f"Sensor `{sensor.name}` gave {len(values)} observations, `{first}` gave {batch}")
@@ -321,6 +323,7 @@ def _cast(sensor: SensorSpec, values: NDArray) -> NDArray:
     if values.shape[1:] != sensor.shape or values.ndim != len(sensor.shape) + 1:
         shape = ", ".join(["B", *map(str, sensor.shape)])
         raise BundleError(f"Sensor `{sensor.name}` gave shape {values.shape}, the policy takes ({shape})")
+    # Bytes are not cast: a picture of floats 0..1 would become black.
     if sensor.dtype == "uint8":
         if values.dtype != np.uint8:
             raise BundleError(f"Sensor `{sensor.name}` gave {values.dtype}, the policy takes uint8")

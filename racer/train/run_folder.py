@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,11 +149,9 @@ def _file_names(tracks: Sequence[Track]) -> list[str]:
     """Return a unique file name for each track, made from the track's name."""
     files: list[str] = []
     for track in tracks:
-        stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
-        file, number = f"{stem}.yaml", 2
-        while file in files:
-            file, number = f"{stem}-{number}.yaml", number + 1
-        files.append(file)
+        stem = re.sub(r"[^\w.-]", "-", track.name) or "track"
+        names = itertools.chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in itertools.count(2)))
+        files.append(next(name for name in names if name not in files))
     return files
 
 

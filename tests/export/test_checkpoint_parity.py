@@ -7,8 +7,9 @@ import torch
 
 from racer.errors import BundleError, ExportError
 from racer.export.checkpoint import TOLERANCE, check_parity, compare_outputs, run_graph
-from racer.export.graph import export_onnx, swap_weights
+from racer.export.graph import swap_weights
 from racer.export.network import DeployedPolicy, build_policy, weight_arrays
+from support.torch_policies import export_onnx
 
 
 def test_equal(case):

@@ -38,7 +38,7 @@ def sensor_specs(config: EnvConfig) -> tuple[SensorSpec, ...]:
         "state": lambda: contract.state_sensor(look_ahead=config.look_ahead),
         "lidar": lambda: contract.lidar_sensor(config.lidar),
         "sector_lidar": lambda: contract.sector_lidar_sensor(config.sector_lidar),
-        "discretized_sector_lidar": lambda: contract.discretized_sector_lidar_sensor(config.discretized_sector_lidar),
+        "discretized_sector_lidar": lambda: contract.sector_lidar_sensor(config.discretized_sector_lidar),
         "camera": lambda: contract.camera_sensor(config.camera),
         "stereo": lambda: contract.stereo_sensor(config.camera),
     }

@@ -10,7 +10,7 @@ from racer.lazy import lazy_attributes
 __all__ = ["DistillListener", "DistillOutcome", "DistillProgress", "distill"]
 
 _MODULES = {
-    "DistillListener": "session",
+    "DistillListener": "monitor",
     "DistillOutcome": "session",
     "DistillProgress": "monitor",
     "distill": "session",

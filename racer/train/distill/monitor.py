@@ -12,6 +12,7 @@ from racer.runs import RunFolder
 from racer.train.checkpoint import CheckpointKeeper, EvaluationListener, fraction_done, is_finite, lap_score
 from racer.train.distill.rollout import DaggerRollout, RolloutSummary
 from racer.train.distill.student import Student
+from racer.train.ppo.monitor import TrainingListener
 
 CHECKPOINT_S = 20.0
 """Wall time after which a checkpoint is due [s]; it is written after the round."""
@@ -38,11 +39,17 @@ class DistillProgress:
     mean_progress: float | None
 
 
-class StudentListener(EvaluationListener, Protocol):
-    """Receives the progress of a distillation."""
+class DistillListener(EvaluationListener, Protocol):
+    """Receives the progress of teacher and student."""
+
+    def teacher(self) -> TrainingListener:
+        """Return the listener for the teacher's training, before it begins."""
+
+    def taught(self, seconds: float) -> None:
+        """Receive that the teacher is ready, trained or given, after `seconds` of wall time [s]."""
 
     def progress(self, progress: DistillProgress) -> None:
-        """Receive the progress after a round."""
+        """Receive the student's progress after a round."""
 
 
 class DistillMonitor:
@@ -60,7 +67,7 @@ class DistillMonitor:
         config: DistillConfig,
         contract: PolicyContract,
         student: Student,
-        report: StudentListener | None,
+        report: DistillListener | None,
         *,
         progress: Mapping[str, Any],
         started_s: float,

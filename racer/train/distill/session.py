@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -25,12 +25,11 @@ from racer.preprocess import Preprocessor
 from racer.runs import RunFolder, open_run
 from racer.train.checkpoint import is_finite
 from racer.train.distill.frames import DrivenFrames
-from racer.train.distill.monitor import DistillMonitor, StudentListener
+from racer.train.distill.monitor import DistillListener, DistillMonitor
 from racer.train.distill.rollout import DaggerRollout, RolloutSummary, merge_summaries
 from racer.train.distill.student import Student
 from racer.train.distill.teacher import ActionScaler, load_teacher
 from racer.train.ppo import session
-from racer.train.ppo.monitor import TrainingListener
 from racer.train.run_folder import (
     new_run,
     record_resumption,
@@ -42,16 +41,6 @@ from racer.train.run_folder import (
 
 REFILL_ROUNDS = 6
 """Rounds that a resumed distillation drives before it learns again: the frame memory is not saved."""
-
-
-class DistillListener(StudentListener, Protocol):
-    """Receives the progress of teacher and student."""
-
-    def teacher(self) -> TrainingListener:
-        """Return the listener for the teacher's training, before it begins."""
-
-    def taught(self, seconds: float) -> None:
-        """Receive that the teacher is ready, trained or given, after `seconds` of wall time [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +150,7 @@ def _prepare(
 
 
 def _make_rollouts(
-    config: DistillConfig,
-    run: RunFolder,
-    contract: PolicyContract,
-    memory: DrivenFrames,
-    seed: int,
+    config: DistillConfig, run: RunFolder, contract: PolicyContract, memory: DrivenFrames, seed: int
 ) -> list[DaggerRollout]:
     """Create the cars in two groups, without and with the disturbance; the last has the student's target conditions."""
     settings, env = config.dagger, run.as_it_was(config.env)
@@ -242,11 +227,7 @@ def _run_rounds(
                 f"start a new run with a --set dagger.learning_rate below {config.dagger.learning_rate:g}"
             )
         monitor.record_round(
-            summary,
-            loss,
-            collect_s=driven_s - started_s,
-            learn_s=time.monotonic() - driven_s,
-            rollout=rollouts[-1],
+            summary, loss, collect_s=driven_s - started_s, learn_s=time.monotonic() - driven_s, rollout=rollouts[-1]
         )
 
 

@@ -52,11 +52,7 @@ class TrainingOutcome:
 
 
 def train(
-    config: TrainConfig,
-    run: RunFolder,
-    *,
-    resume: bool = False,
-    report: TrainingListener | None = None,
+    config: TrainConfig, run: RunFolder, *, resume: bool = False, report: TrainingListener | None = None
 ) -> TrainingOutcome:
     """Train in a run folder that `new_run` made or `open_run` opened.
 

@@ -73,10 +73,7 @@ class RacerVecEnv(VecEnv):
         self._discrete = isinstance(env.actions, DiscreteActions)
         action_space: spaces.Space[Any] = env.single_action_space
         if not self._discrete:
-            self._half_low, self._half_high = (
-                0.5 * np.array(env.actions.low),
-                0.5 * np.array(env.actions.high),
-            )
+            self._half_low, self._half_high = 0.5 * np.array(env.actions.low), 0.5 * np.array(env.actions.high)
             action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         super().__init__(env.num_envs, observation_space or env.single_observation_space, action_space)
         self.finished: list[EpisodeSummary] = []
