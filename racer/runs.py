@@ -181,7 +181,7 @@ def open_run(path: Path) -> RunFolder:
     """Open an existing run.
 
     Raises:
-        RunError: There is no run at `path`.
+        RunError: `path` does not hold a run.
     """
     if not path.is_dir() or not (path / INFO).is_file():
         raise RunError(f"{path} is not a run folder; a run holds {INFO}, {CONFIG} and {LAST}")

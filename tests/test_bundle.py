@@ -352,7 +352,7 @@ def test_check_golden_continuous(good):
     for wrong in (right + 1.2e-5 * reach, np.where(right > 0, np.nan, right)):
         with pytest.raises(BundleError, match="on recorded observation 0 the policy returns"):
             check_golden(bundle, Answers(wrong))
-    with pytest.raises(BundleError, match="answers with shape"):
+    with pytest.raises(BundleError, match="returns actions of shape"):
         check_golden(bundle, Answers(right[:3]))
 
 

@@ -91,7 +91,7 @@ def compare_outputs(golden: GoldenSample, policy: TorchPolicy, contract: PolicyC
         raise ExportError("No recorded observations to compare torch and onnxruntime on")
     if not all(np.isfinite(values).all() for values in (action, raw, onnx_action, onnx_raw)):
         raise ExportError("The policy's outputs are not finite on recorded observations; the training has diverged")
-    # A tenth of its size stands for the range of an output that hardly moves: there the difference is rounding.
+    # At least a tenth of its size, for an output that hardly varies: there the differences are rounding errors.
     raw_range = float(max(np.ptp(raw), 0.1 * np.abs(raw).max(), 1e-6))
     raw_difference = np.abs(onnx_raw - raw).max(axis=1) / raw_range
     _check_difference(raw_difference, second, raw, onnx_raw)

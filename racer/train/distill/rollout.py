@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.train import DaggerConfig
+from racer.contract import PolicyContract
 from racer.env.batch import TimeTrial
+from racer.policy.onnx import OnnxPolicy
 from racer.preprocess import Preprocessor
 from racer.sim.dtypes import EpisodeStatus
 from racer.train.distill.frames import DrivenFrames
@@ -77,32 +79,28 @@ class DaggerRollout:
     def __init__(
         self,
         trial: TimeTrial,
-        labels: TeacherLabels,
-        preprocessor: Preprocessor,
-        scaler: ActionScaler,
+        teacher: OnnxPolicy,
+        contract: PolicyContract,
         memory: DrivenFrames,
         settings: DaggerConfig,
         *,
-        picture: str,
-        stack: int,
         seed: int,
     ) -> None:
         """Take the cars of `trial`; call `start` before the first round.
 
         Args:
             trial: N worlds with one car each.
-            labels: The teacher, for the same worlds.
-            preprocessor: Preprocessing between the sensors and the student.
-            scaler: Converts actions between commands and fractions.
+            teacher: Policy whose actions are the labels.
+            contract: Contract of the student; the frames of its first sensor are stored.
             memory: Storage of frames and labels.
             settings: Steps of a round, turns and pushes.
-            picture: Name of the sensor whose frames are stored.
-            stack: Number of frames that the student reads at once.
             seed: Seed of turns and pushes.
         """
-        self._trial, self._labels, self._preprocessor = trial, labels, preprocessor
-        self._scaler, self._memory, self._settings = scaler, memory, settings
-        self._picture, self._before = picture, stack - 1
+        self._trial, self._memory, self._settings = trial, memory, settings
+        self._labels = TeacherLabels(teacher, trial.world)
+        self._preprocessor, self._scaler = Preprocessor.of(contract), ActionScaler(contract.action_space)
+        self._picture = contract.inputs[0].name
+        self._before = contract.frame_stack - 1  # frames of a stack before the newest
         self._random = np.random.default_rng([seed, 0x647276])
         worlds = len(trial.world.cars)
         self._ages = np.zeros(worlds, np.int64)

@@ -21,14 +21,13 @@ from racer.contract import NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.batch import make_time_trial
 from racer.env.sensors.suite import sensor_specs
 from racer.errors import RunError
-from racer.preprocess import Preprocessor
 from racer.runs import RunFolder, open_run
 from racer.train.checkpoint import is_finite
 from racer.train.distill.frames import DrivenFrames
 from racer.train.distill.monitor import DistillListener, DistillMonitor
 from racer.train.distill.rollout import DaggerRollout, RolloutSummary, merge_summaries
 from racer.train.distill.student import Student
-from racer.train.distill.teacher import ActionScaler, load_teacher
+from racer.train.distill.teacher import load_teacher
 from racer.train.ppo import session
 from racer.train.run_folder import (
     new_run,
@@ -171,19 +170,7 @@ def _make_rollouts(
             seed=2 * seed + part,
             threads=settings.threads,
         )
-        rollouts.append(
-            DaggerRollout(
-                trial,
-                teacher.observer(trial.world),
-                Preprocessor.of(contract),
-                ActionScaler(config.action_space),
-                memory,
-                settings,
-                picture=contract.inputs[0].name,
-                stack=contract.frame_stack,
-                seed=2 * seed + part,
-            )
-        )
+        rollouts.append(DaggerRollout(trial, teacher, contract, memory, settings, seed=2 * seed + part))
     return rollouts
 
 

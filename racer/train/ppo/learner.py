@@ -18,11 +18,8 @@ from racer.config.network import CNNS
 from racer.config.train import SACConfig, TrainConfig
 from racer.contract import PICTURES, NetworkInfo, PolicyContract, TrainedOn, make_contract
 from racer.env.sensors.suite import sensor_specs
-from racer.env.vector import RacerVectorEnv
-from racer.export.network import observation_space, policy_arguments, policy_class
-from racer.preprocess import Preprocessor
+from racer.export.network import policy_arguments, policy_class
 from racer.train.checkpoint import fraction_done, opened_state, write_state
-from racer.train.ppo.vec_env import RacerVecEnv
 
 _REWARD_CLIP = 10.0
 """Largest normalised reward, in standard deviations of the return."""
@@ -64,17 +61,6 @@ def training_contract(config: TrainConfig, *, run: str, hashes: dict[str, str]) 
             seed=config.seed,
         ),
         hashes=hashes,
-    )
-
-
-def wrap_env(env: RacerVectorEnv, contract: PolicyContract) -> RacerVecEnv:
-    """Wrap an environment so that it gives the inputs of the contract's network, for `make_model`."""
-    # By name: policy and value network may share a sensor, which is preprocessed once.
-    sensors = {sensor.name: sensor for sensor in (*contract.sensors, *contract.network.value_sensors)}
-    return RacerVecEnv(
-        env,
-        preprocess=Preprocessor(tuple(sensors.values()), contract.preprocessing),
-        observation_space=observation_space(contract),
     )
 
 

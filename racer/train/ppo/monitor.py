@@ -248,7 +248,7 @@ class TrainingMonitor(BaseCallback):
 
     def finish(self, *, complete: bool) -> None:
         """Write the last checkpoint and evaluate it, unless the training never began or diverged."""
-        # Without observations there is no golden record; diverged weights must not replace a good checkpoint.
+        # A bundle needs observations for its golden record; diverged weights must not replace a good checkpoint.
         if not self._golden_rows or not is_finite(self.model.policy):
             return
         # Also where this step has a checkpoint already: the last update came after it.

@@ -26,9 +26,9 @@ from racer.train.ppo.learner import (
     make_model,
     normalize_rewards,
     training_contract,
-    wrap_env,
 )
 from racer.train.ppo.monitor import TrainingListener, TrainingMonitor
+from racer.train.ppo.vec_env import RacerVecEnv
 from racer.train.run_folder import record_resumption, run_folder_errors
 
 
@@ -101,7 +101,7 @@ def _prepare(
     if report is not None:
         report.rewarded(function)
     contract = training_contract(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
-    adapter = wrap_env(
+    adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,
             track=run.tracks,

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from racer.config.actions import DiscreteActions
+from racer.contract import PolicyContract
 from racer.env.vector import RacerVectorEnv
+from racer.export.network import observation_space
 from racer.preprocess import Preprocessor
 
 
@@ -50,19 +52,12 @@ class RacerVecEnv(VecEnv):
         raw_observation: The last observation, before the preprocessing.
     """
 
-    def __init__(
-        self,
-        env: RacerVectorEnv,
-        *,
-        preprocess: Preprocessor | None = None,
-        observation_space: spaces.Dict | None = None,
-    ) -> None:
+    def __init__(self, env: RacerVectorEnv, contract: PolicyContract | None = None) -> None:
         """Wrap an environment whose `autoreset_mode` is SAME_STEP.
 
         Args:
             env: The environment.
-            preprocess: Preprocessing between its sensors and the network; None for none.
-            observation_space: Space of the network's inputs; None for the environment's own.
+            contract: Contract of the policy, whose network gets preprocessed observations; None for the sensors' own.
 
         Raises:
             ValueError: The environment resets in another way.
@@ -75,10 +70,16 @@ class RacerVecEnv(VecEnv):
         if not self._discrete:
             self._half_low, self._half_high = 0.5 * np.array(env.actions.low), 0.5 * np.array(env.actions.high)
             action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
-        super().__init__(env.num_envs, observation_space or env.single_observation_space, action_space)
+        space = env.single_observation_space
+        self._preprocess: Preprocessor | None = None
+        if contract is not None:
+            space = observation_space(contract)
+            # By name: policy and value network may share a sensor, which is preprocessed once.
+            sensors = {sensor.name: sensor for sensor in (*contract.sensors, *contract.network.value_sensors)}
+            self._preprocess = Preprocessor(tuple(sensors.values()), contract.preprocessing)
+        super().__init__(env.num_envs, space, action_space)
         self.finished: list[EpisodeSummary] = []
         self.raw_observation: dict[str, NDArray[Any]] = {}
-        self._preprocess = preprocess
         self._infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
         self._sums = np.zeros(env.num_envs)
         self._counts = np.zeros(env.num_envs, np.int64)

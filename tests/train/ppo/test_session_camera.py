@@ -16,8 +16,9 @@ from racer.export.network import DeployedPolicy, load_actor
 from racer.policy import OnnxPolicy
 from racer.preprocess import Preprocessor, prepare_drive
 from racer.track.load import load_track
-from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract, wrap_env
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract
 from racer.train.ppo.session import train
+from racer.train.ppo.vec_env import RacerVecEnv
 from racer.train.run_folder import new_run, resumed_config
 
 N, STEPS = 4, 16
@@ -44,7 +45,7 @@ def sighted(config):
     """Its contract, and its environment as the network sees it."""
     contract = training_contract(config, run="x", hashes={})
     env = RacerVectorEnv(N, track="easy_oval", config=config.driven, autoreset_mode="SameStep")
-    return contract, wrap_env(env, contract)
+    return contract, RacerVecEnv(env, contract)
 
 
 def draw(random):
