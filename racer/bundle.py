@@ -153,14 +153,14 @@ def check_golden(bundle: Bundle, policy: ActingPolicy) -> None:
     if actions.shape != golden.outputs["action"].shape:
         raise BundleError(f"Bundle {bundle.name}: the policy returns actions of shape {actions.shape}")
     # 1e-6 guards against a range of 0: a speed that is the same in all actions.
-    reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
-    off = np.abs(actions - golden.outputs["action"]) / reach
-    wrong = ~(off <= GOLDEN_TOLERANCE).all(axis=1)  # a NaN is wrong too
+    action_range = np.maximum(np.subtract(space.high, space.low), 1e-6)
+    difference = np.abs(actions - golden.outputs["action"]) / action_range
+    refused = ~(difference <= GOLDEN_TOLERANCE).all(axis=1)  # also for NaN
     if "logits" in golden.outputs:
         best = np.sort(golden.outputs["logits"], axis=1)[:, -2:]
-        wrong &= ~(best[:, 1] - best[:, 0] <= LOGIT_GAP) | ~np.isfinite(actions).all(axis=1)
-    if wrong.any():
-        k = int(np.argmax(wrong))
+        refused &= ~(best[:, 1] - best[:, 0] <= LOGIT_GAP) | ~np.isfinite(actions).all(axis=1)
+    if refused.any():
+        k = int(np.argmax(refused))
         raise BundleError(
             f"Bundle {bundle.name}: on recorded observation {k} the policy returns {actions[k].tolist()}, "
             f"recorded was {golden.outputs['action'][k].tolist()} (degrees, m/s)"

@@ -255,7 +255,7 @@ def read_document(model: type[_Model], text: str | bytes, *, name: str, newest: 
     Raises:
         BundleError: The text is not JSON of that format and version, or a field has a wrong value.
     """
-    # Before the fields: a newer version may have other ones, and its number is what the user has to know.
+    # Before the fields: a newer version may have other ones, and the message about its number is the useful one.
     read_json(text, name=name, newest=newest, source=source)
     try:
         return model.model_validate_json(text)
@@ -323,7 +323,7 @@ def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> Sensor
 def camera_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
     """Describe the `camera` sensor: (height, width, channels) bytes, rows from the top, scaled to -1..1.
 
-    The settings are those of `CameraConfig`: metres, and degrees where the name says so.
+    The settings are those of `CameraConfig`: metres, and degrees where the name ends in `_deg`.
     """
     return _picture("camera", camera, camera.channels)
 
@@ -372,17 +372,17 @@ def sector_lidar_sensor(lidar: SectorLidarConfig | DiscretizedSectorLidarConfig)
 def contract_difference(first: PolicyContract, second: PolicyContract) -> str | None:
     """Describe the first difference that prevents one policy from being trained on as the other; None for none."""
     both = (first, second)
-    sensors = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in each.sensors) for each in both]
+    sensors = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in contract.sensors) for contract in both]
     if sensors[0] != sensors[1]:
         return f"observation space {sensors[0]}, against {sensors[1]}"
     for a, b in zip(first.sensors, second.sensors, strict=True):
         if difference := _sensor_difference(a, b):
             return f"observation space `{a.name}` {difference}"
     if first.preprocessing != second.preprocessing:
-        steps = [", ".join(step.step for step in each.preprocessing) or "none" for each in both]
+        steps = [", ".join(step.step for step in contract.preprocessing) or "none" for contract in both]
         if steps[0] == steps[1]:
             # The same steps by name: their settings differ.
-            steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in both]
+            steps = [json.dumps([step.model_dump() for step in contract.preprocessing]) for contract in both]
         return f"preprocessing {steps[0]}, against {steps[1]}"
     return action_space_difference(first.action_space, second.action_space)
 

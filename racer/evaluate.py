@@ -150,7 +150,7 @@ def evaluate(
         track: Track that it drives on.
         vehicle: Vehicle that it drives.
         laps: Number of laps.
-        seed: Seed of the starts, of objects that are placed by chance, and of the disturbance.
+        seed: Seed of the starts, of the objects' random places, and of the disturbance.
         objects: Boxes and bots on the road; None for those that the policy was trained with.
         disturbance: Name or path of what differs from lap to lap; lap k of a seed is always disturbed in the same way.
         watch: Called with the worlds at their starts and after each control step, for pictures and recordings.
@@ -159,7 +159,7 @@ def evaluate(
         BundleError: The policy needs a sensor that the simulator does not have.
     """
     config = env_config_for(policy.sensors, policy.control_rate_hz)
-    # The policy's contract decides what it senses; the caller decides what is on the road.
+    # The sensors follow from the policy's contract, the objects from the caller.
     objects = training_objects(policy) if objects is None else objects
     config = config.model_copy(update={"objects": objects, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
@@ -168,7 +168,7 @@ def evaluate(
     world.steps_max = 1 + control_steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
     policy.reset()
-    # The watcher sees the starts and every step, the last one included.
+    # The watcher receives the starts and every step, the last one included.
     while True:
         if watch is not None:
             watch(world)
@@ -204,7 +204,7 @@ def evaluate_trained(
         laps: Number of laps.
         seed: Seed of all random numbers.
         race: Race type; None for the one that the policy was trained for.
-        objects: Number of boxes or bots, placed by chance; None for those of the training.
+        objects: Number of boxes or bots, placed at random; None for those of the training.
         disturbance: Name or path of what differs from lap to lap.
         picture: PNG file for the driven paths, coloured by speed.
         replay: Replay file for all laps, with rewards where there is a reward function.
@@ -218,7 +218,7 @@ def evaluate_trained(
         AssetError: The policy's track or vehicle is not here.
     """
     policy, track, vehicle = trained.policy, trained.track, trained.vehicle
-    chosen = choose_objects(policy, race, objects)
+    objects_config = choose_objects(policy, race, objects)
     watchers: list[Callable[[World], None]] = [] if watch is None else [watch]
     paths, recorder = None, None
     if picture is not None:
@@ -233,7 +233,7 @@ def evaluate_trained(
             watcher(world)
 
     result = evaluate(
-        policy, track, vehicle, laps=laps, seed=seed, objects=chosen, disturbance=disturbance, watch=watch_all
+        policy, track, vehicle, laps=laps, seed=seed, objects=objects_config, disturbance=disturbance, watch=watch_all
     )
     written = []
     if recorder is not None and replay is not None:

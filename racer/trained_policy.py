@@ -1,4 +1,4 @@
-"""A policy and what it was trained on, resolved once from what a user typed.
+"""A policy with the track, vehicle and reward of its training, resolved once from the name that a user typed.
 
 A user names a run folder, a bundle, or a policy that needs no training. `find_trained_policy` turns that name into a
 `TrainedPolicy`; `evaluate`, `watch`, `video`, `race` and `report` take the object and read its attributes, so that no

@@ -64,10 +64,10 @@ class BenchDrive:
             if self.ended[step].any():
                 trial.start(self.ended[step])
         self.laps = int(laps.sum())
-        share = float((laps > 0).mean())
-        if share < LAP_SHARE_MIN:
+        fraction = float((laps > 0).mean())
+        if fraction < LAP_SHARE_MIN:
             raise RacerError(
-                f"bench: only {share:.0%} of the cars completed a lap on {track.name}, at least "
+                f"bench: only {fraction:.0%} of the cars completed a lap on {track.name}, at least "
                 f"{LAP_SHARE_MIN:.0%} must; the figures would not mean anything"
             )
 

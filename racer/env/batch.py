@@ -363,7 +363,9 @@ def resolve_tracks(track: TrackChoice) -> list[Track]:
     # One name may stand for several tracks, such as `generated:1..50`.
     choices = [track] if isinstance(track, (str, Path, Track)) else track
     return [
-        each for choice in choices for each in ([choice] if isinstance(choice, Track) else load_tracks([str(choice)]))
+        loaded
+        for choice in choices
+        for loaded in ([choice] if isinstance(choice, Track) else load_tracks([str(choice)]))
     ]
 
 

@@ -80,7 +80,7 @@ def check_parity(
 
 def compare_outputs(golden: GoldenSample, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
     """Compare recorded outputs of the graph with torch, as `check_parity` does."""
-    # The same preprocessing for both runtimes: what is compared is the network.
+    # The same preprocessing for both runtimes, so that the networks alone are compared.
     with torch.no_grad():
         inputs = prepare_drive(contract, golden.inputs)
         tensors = [torch.from_numpy(np.array(inputs[sensor.name])) for sensor in contract.sensors]

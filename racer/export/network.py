@@ -86,9 +86,9 @@ class PictureFeatures(nn.Module):
         activation = ACTIVATIONS[cnn.activation]
         layers: list[nn.Module] = []
         channels = sensor.shape[2]
-        for each in cnn.convolutions:
-            layers += [nn.Conv2d(channels, each.filters, each.kernel, each.stride), activation()]
-            channels = each.filters
+        for conv in cnn.convolutions:
+            layers += [nn.Conv2d(channels, conv.filters, conv.kernel, conv.stride), activation()]
+            channels = conv.filters
         layers.append(nn.Flatten())
         self.size = math.prod(cnn.shape_after(sensor.shape[0], sensor.shape[1]))
         for units in cnn.dense:

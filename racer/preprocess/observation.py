@@ -89,9 +89,9 @@ def _halve(pictures: Images) -> Images:
     Two pixels of a row are read as the bytes of a 16-bit word, in either byte order: half as many operations.
     """
     batch, height, width, _ = pictures.shape
-    words = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
-    pairs = words & 0xFF
-    pairs += words >> 8
+    pairs_of_bytes = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
+    pairs = pairs_of_bytes & 0xFF
+    pairs += pairs_of_bytes >> 8
     total = pairs[:, 0::2] + pairs[:, 1::2]
     # Four bytes add up to at most 1020: no overflow in 16 bits. 2 rounds halves up.
     total += 2

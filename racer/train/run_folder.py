@@ -224,13 +224,13 @@ def _check_start(source: str | Path, config: TrainConfig) -> Path:
     """Return the path of the bundle of a run or bundle that a training can start from."""
     path = find_bundle(source)
     # Run, hashes and steps do not matter here: only what the network reads and gives is compared.
-    theirs, ours = read_bundle(path).contract, training_contract(config, run="", hashes={})
-    if difference := contract_difference(ours, theirs):
+    start, own = read_bundle(path).contract, training_contract(config, run="", hashes={})
+    if difference := contract_difference(own, start):
         raise RunError(f"--from {source}: this training has {difference} there; train with the same, or without --from")
-    if _actor_network(theirs.network) != _actor_network(ours.network):
+    if _actor_network(start.network) != _actor_network(own.network):
         raise RunError(
-            f"--from {source}: this training's network is {_describe_network(ours.network)}, that one's is "
-            f"{_describe_network(theirs.network)}; set ppo.layers, ppo.activation and network alike"
+            f"--from {source}: this training's network is {_describe_network(own.network)}, that one's is "
+            f"{_describe_network(start.network)}; use the same ppo.layers, ppo.activation and network"
         )
     return path
 

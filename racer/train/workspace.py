@@ -93,7 +93,7 @@ def make_workspace(folder: Path, track: str) -> list[str]:
 
 def _copy_of_track(track: str) -> str | bytes:
     """Return the content of the copy; a course file is copied with its comments, anything else becomes one."""
-    loaded = load_track(track)  # also reports what is wrong with it
+    loaded = load_track(track)  # also checks the file
     try:
         text = find_asset("track", track).read_bytes()
     except AssetError:  # generated, or with options behind an @

@@ -79,7 +79,7 @@ def train(
         except KeyboardInterrupt:
             interrupted = True
         except RacerError:
-            # For example a fault of the reward function: what was learned before it is kept.
+            # For example an error in the reward function: the checkpoint keeps the learning before it.
             monitor.finish(complete=False)
             raise
         monitor.finish(complete=not interrupted)
@@ -163,8 +163,8 @@ def _restore(
     if not run.start.exists():
         return {}
     start = read_bundle(run.start)
-    ours = training_contract(config, run="", hashes={}).network
-    load = load_weights if start.contract.network == ours else load_actor
+    network = training_contract(config, run="", hashes={}).network
+    load = load_weights if start.contract.network == network else load_actor
     load(model.policy, start.weights)
     # Due at once: the first round's policy, still that of `--from`, is evaluated, so that the run's best is not worse.
     return {"evaluated_at": -config.train.evaluate_every}
