@@ -362,11 +362,10 @@ def resolve_tracks(track: TrackChoice) -> list[Track]:
     """Load the tracks of a choice; `Track` objects are taken as they are."""
     # One name may stand for several tracks, such as `generated:1..50`.
     choices = [track] if isinstance(track, (str, Path, Track)) else track
-    return [
-        loaded
-        for choice in choices
-        for loaded in ([choice] if isinstance(choice, Track) else load_tracks([str(choice)]))
-    ]
+    tracks: list[Track] = []
+    for choice in choices:
+        tracks += [choice] if isinstance(choice, Track) else load_tracks([str(choice)])
+    return tracks
 
 
 def resolve_vehicle_config(vehicle: str | Path | VehicleConfig) -> VehicleConfig:

@@ -131,7 +131,10 @@ class CheckpointKeeper:
         self._save_state({"elapsed_s": self.elapsed_s, "best_score": self._best_score, "best_record": self.best_record})
 
     def drive(
-        self, *, disturbances: Mapping[str, str | Path] | None = None, watchers: Sequence[Callable[[World], None]] = ()
+        self,
+        *,
+        disturbances: Mapping[str, str | Path] | None = None,
+        watchers: Sequence[Callable[[World], None] | None] = (),
     ) -> list[Evaluation]:
         """Drive `last.bundle` on each track, once for each disturbance.
 
