@@ -230,7 +230,7 @@ def _check_start(source: str | Path, config: TrainConfig) -> Path:
     if _actor_network(start.network) != _actor_network(own.network):
         raise RunError(
             f"--from {source}: this training's network is {_describe_network(own.network)}, that one's is "
-            f"{_describe_network(start.network)}; use the same ppo.layers, ppo.activation and network"
+            f"{_describe_network(start.network)}; set ppo.layers, ppo.activation and network to those"
         )
     return path
 
