@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.assets import write_atomically
-from racer.contract import PolicyContract, SensorSpec, check_version
+from racer.contract import PolicyContract, SensorSpec, read_json
 from racer.errors import BundleError
-from racer.untrusted_files import ZIP_ERRORS, check_no_external_data, npz_bytes, read_npz
+from racer.untrusted_files import ZIP_ERRORS, check_no_external_data, npz_bytes, read_npz, zip_bytes
 
 FORMAT = "racer-bundle"
 VERSION = 1
@@ -73,7 +73,7 @@ class ActingPolicy(Protocol):
         ...
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        """Forget the past of the cars in `mask`; None: of all."""
+        """Forget the earlier observations of the cars in `mask`; None for all cars."""
         ...
 
 
@@ -83,11 +83,11 @@ def write_bundle(
     """Write a bundle, whole or not at all; the same content gives the same bytes.
 
     Args:
-        path: the file to write.
-        onnx: bytes of the graph.
-        contract: the contract; hashes of graph and weights are added.
+        path: The file to write.
+        onnx: Bytes of the graph.
+        contract: The contract; hashes of graph and weights are added.
         weights: state_dict of the torch policy as arrays.
-        golden: recorded observations and outputs.
+        golden: Recorded observations and outputs.
 
     Raises:
         BundleError: `read_bundle` would refuse the content, for example a graph with external data.
@@ -97,6 +97,7 @@ def write_bundle(
     pairs = {f"input.{key}": value for key, value in golden.inputs.items()}
     pairs |= {f"output.{key}": value for key, value in golden.outputs.items()}
     members = {_ONNX: onnx, _WEIGHTS: npz_bytes(weights), _GOLDEN: npz_bytes(pairs)}
+    # The contract names the exact graph and weights; the manifest below also covers the contract itself.
     hashes = contract.hashes | {key: _sha256(members[key]) for key in (_ONNX, _WEIGHTS)}
     members[_CONTRACT] = contract.model_copy(update={"hashes": hashes}).to_json().encode()
     listed = {key: {"sha256": _sha256(members[key]), "size": len(members[key])} for key in MEMBERS}
@@ -105,36 +106,18 @@ def write_bundle(
     for key, data in members.items():
         if len(data) > _size_max(key):
             raise BundleError(f"{key} has {len(data)} bytes, a bundle holds up to {_size_max(key)} in it")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for key in (_MANIFEST, *MEMBERS):
-            entry = zipfile.ZipInfo(key)  # dated 1980, so that bytes depend on nothing but the content
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, members[key])
-    write_atomically(Path(path), buffer.getvalue())
-
-
-def is_bundle(path: Path | str) -> bool:
-    """Return whether a file has the members of a bundle; it may still be damaged."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _MANIFEST in archive.namelist() and _CONTRACT in archive.namelist()
-    except ZIP_ERRORS:
-        return False
+    write_atomically(Path(path), zip_bytes({key: members[key] for key in (_MANIFEST, *MEMBERS)}))
 
 
 def read_bundle(path: Path | str) -> Bundle:
     """Read and verify a bundle.
 
     Raises:
-        BundleError: one line that names the file and the problem.
+        BundleError: One line that names the file and the problem.
     """
     path = Path(path)
     try:
+        # Before reading: a huge file must not fill the memory.
         if path.stat().st_size > MEMBER_MAX * len(MEMBERS):
             raise BundleError(f"{path} has {path.stat().st_size} bytes, too large for a bundle")
         data = path.read_bytes()
@@ -162,36 +145,39 @@ def check_golden(bundle: Bundle, policy: ActingPolicy) -> None:
     """Check that a policy gives the actions that were recorded when the bundle was made.
 
     Raises:
-        BundleError: an action differs by more than 1e-5 of the action space's range; where the two best logits are
+        BundleError: An action differs by more than 1e-5 of the action space's range; where the two best logits are
             within 1e-4 of each other, another choice is allowed.
     """
     golden, space = bundle.golden, bundle.contract.action_space
     actions = np.asarray(_policy_outputs(bundle, policy), dtype=np.float64)
     if actions.shape != golden.outputs["action"].shape:
-        raise BundleError(f"Bundle {bundle.name}: the policy answers with shape {actions.shape}")
-    reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
-    off = np.abs(actions - golden.outputs["action"]) / reach
-    wrong = ~(off <= GOLDEN_TOLERANCE).all(axis=1)  # a NaN is wrong too
+        raise BundleError(f"Bundle {bundle.name}: the policy returns actions of shape {actions.shape}")
+    # 1e-6 guards against a range of 0: a speed that is the same in all actions.
+    action_range = np.maximum(np.subtract(space.high, space.low), 1e-6)
+    difference = np.abs(actions - golden.outputs["action"]) / action_range
+    refused = ~(difference <= GOLDEN_TOLERANCE).all(axis=1)  # also for NaN
     if "logits" in golden.outputs:
         best = np.sort(golden.outputs["logits"], axis=1)[:, -2:]
-        wrong &= ~(best[:, 1] - best[:, 0] <= LOGIT_GAP) | ~np.isfinite(actions).all(axis=1)
-    if wrong.any():
-        k = int(np.argmax(wrong))
+        refused &= ~(best[:, 1] - best[:, 0] <= LOGIT_GAP) | ~np.isfinite(actions).all(axis=1)
+    if refused.any():
+        k = int(np.argmax(refused))
         raise BundleError(
-            f"Bundle {bundle.name}: on recorded observation {k} the policy answers {actions[k].tolist()}, "
+            f"Bundle {bundle.name}: on recorded observation {k} the policy returns {actions[k].tolist()}, "
             f"recorded was {golden.outputs['action'][k].tolist()} (degrees, m/s)"
         )
 
 
 def _policy_outputs(bundle: Bundle, policy: ActingPolicy) -> NDArray:
+    """Return the policy's actions on the recorded observations, shape (B, 2)."""
     policy.reset()
     inputs = bundle.golden.inputs
     if bundle.contract.frame_stack == 1:
         return policy.act(inputs)
     count = len(bundle.golden.outputs["action"])
-    answers = [policy.act({name: values[k : k + 1] for name, values in inputs.items()}) for k in range(count)]
+    # Stacked frames are successive observations of one car, so they are given one at a time.
+    actions = [policy.act({name: values[k : k + 1] for name, values in inputs.items()}) for k in range(count)]
     policy.reset()
-    return np.concatenate(answers)
+    return np.concatenate(actions)
 
 
 def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
@@ -202,6 +188,7 @@ def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
         raise BundleError(
             f"{source} is truncated or damaged; copy it again" if known else f"{source} is not a bundle (no zip file)"
         ) from None
+    # The order of the checks: names and sizes, then the manifest, then each member against its hash.
     with archive:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
@@ -220,7 +207,7 @@ def _read_members(data: bytes, *, source: str) -> dict[str, bytes]:
 
 def _check_entry(entry: zipfile.ZipInfo, source: str) -> None:
     name = entry.filename
-    # orig_filename: zipfile cuts a name at its first NUL
+    # `orig_filename`: zipfile cuts a name at its first NUL, so that `filename` could hide the rest of a path.
     if name != entry.orig_filename or "\\" in name or ".." in PurePosixPath(name).parts or name.startswith("/"):
         raise BundleError(f"{source}: member {entry.orig_filename!r} points outside the bundle")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 0x1:
@@ -233,6 +220,7 @@ def _check_names(names: list[str], source: str) -> None:
     for key in MEMBERS:
         if key not in names:
             raise BundleError(f"{source} has no {key}; the bundle is incomplete")
+    # Unknown and repeated members are refused: readers could disagree on which of two is valid.
     for name in names:
         if name not in (*MEMBERS, _MANIFEST):
             raise BundleError(f"{source} holds {name!r}, which is not part of a bundle")
@@ -243,6 +231,7 @@ def _check_names(names: list[str], source: str) -> None:
 def _read_member(archive: zipfile.ZipFile, name: str, source: str) -> bytes:
     try:
         with archive.open(name) as member:
+            # One byte more than allowed: the size that the archive states may be wrong.
             data = member.read(_size_max(name) + 1)
             if len(data) <= _size_max(name) and not member.read(1):
                 return data
@@ -253,12 +242,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, source: str) -> bytes:
 
 def _read_manifest(text: bytes, source: str) -> dict[str, Any]:
     where = f"{source}: {_MANIFEST}"
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BundleError(f"{where} is not JSON") from None
-    check_version(data, name=FORMAT, newest=VERSION, source=where)
-    listed = data.get("members")
+    listed = read_json(text, name=FORMAT, newest=VERSION, source=where).get("members")
     if not isinstance(listed, dict) or sorted(listed) != sorted(MEMBERS):
         raise BundleError(f"{where} does not list the members {', '.join(MEMBERS)}")
     return listed

@@ -2,7 +2,7 @@
 
 A bundle holds it as `contract.json`. Simulator, race and car build observations and read the network's outputs by the
 contract alone. Observations are in SI units; the scales of the network's inputs are in the contract and in the ONNX
-graph.
+graph. `read_document` reads the contract and other versioned JSON files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -41,8 +41,9 @@ ONNX_OPSET = 18
 
 SensorName = Literal["camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar", "state"]
 PICTURES: Final = ("camera", "stereo")
-"""Sensors with preprocessing: (height, width, channels) uint8."""
+"""Sensors that give pictures, (height, width, channels) uint8; only these are preprocessed."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Model = TypeVar("_Model", bound=BaseModel)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _OWN_STATE: tuple[tuple[str, str, float], ...] = (
@@ -65,14 +66,14 @@ class _Frozen(BaseModel):
 class SensorSpec(_Frozen):
     """One input of the network: the output of a sensor, without the batch dimension.
 
-    Inside the network an element becomes ``value * scale + offset``. `scale`, `offset` and `units` have one
-    entry for each element, or a single one for all.
+    Inside the network an element becomes ``value * scale + offset``. `scale`, `offset` and `units` have one entry for
+    each element, or a single one for all.
     """
 
     name: SensorName
     shape: Annotated[tuple[Annotated[int, Field(ge=1, le=1 << 20)], ...], Field(min_length=1, max_length=4)]
     dtype: Literal["float32", "uint8"]
-    fields: tuple[str, ...] = Field(default=(), description="a name for each element; empty where order says all")
+    fields: tuple[str, ...] = Field(default=(), description="a name for each element; empty where the order suffices")
     units: Annotated[tuple[str, ...], Field(min_length=1)] = ("1",)
     scale: Annotated[tuple[Finite, ...], Field(min_length=1)] = (1.0,)
     offset: Annotated[tuple[Finite, ...], Field(min_length=1)] = (0.0,)
@@ -106,7 +107,7 @@ class NetworkInfo(_Frozen):
     activation: Literal["tanh", "relu", "elu"] = "tanh"
     cnn: Cnn | None = Field(default=None, description="reads each picture; the layers above read all sensors together")
     value_sensors: tuple[SensorSpec, ...] = Field(
-        default=(), description="what only the value network saw, in training, in place of the policy's sensors"
+        default=(), description="inputs of the value network in training, in place of the policy's sensors"
     )
 
 
@@ -139,7 +140,7 @@ class PolicyContract(_Frozen):
     sensors: Annotated[tuple[SensorSpec, ...], Field(min_length=1)]
     frame_stack: Annotated[int, Field(ge=1, le=16)] = 1
     preprocessing: tuple[PreprocessStep, ...] = Field(
-        default=(), max_length=16, description="what is done to pictures, in this order; nothing to other sensors"
+        default=(), max_length=16, description="steps applied to pictures, in this order; other sensors are not changed"
     )
     control_rate_hz: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
     action_space_type: Literal["continuous", "discrete"]
@@ -147,7 +148,7 @@ class PolicyContract(_Frozen):
     network: NetworkInfo
     onnx: OnnxInfo
     trained_on: TrainedOn = TrainedOn()
-    hashes: dict[str, Sha256] = Field(default_factory=dict, description="sha256 of what the policy was made from")
+    hashes: dict[str, Sha256] = Field(default_factory=dict, description="sha256 of files that the policy was made from")
 
     @model_validator(mode="after")
     def _fits_together(self) -> PolicyContract:
@@ -157,6 +158,7 @@ class PolicyContract(_Frozen):
         self._fits_pictures()
         if self.action_space_type != action_space_type(self.action_space):
             raise ValueError(f"action_space_type is {self.action_space_type}, its action_space is not")
+        # In the order of the sensors: the torch policy takes its inputs by position.
         if self.onnx.inputs != names:
             raise ValueError(f"the graph's inputs {self.onnx.inputs} are not the sensors {names}")
         if self.onnx.outputs != _outputs(self.action_space):
@@ -169,10 +171,12 @@ class PolicyContract(_Frozen):
         stacks = [step.frames for step in self.preprocessing if isinstance(step, StackStep)]
         if (stacks or [1]) != [self.frame_stack]:
             raise ValueError(f"frame_stack is {self.frame_stack}, the steps of preprocessing stack {stacks or 1}")
+        # A step after the stack would get several frames in one picture.
         if stacks and not isinstance(self.preprocessing[-1], StackStep):
             raise ValueError("step stack is not the last one of preprocessing")
-        seen = [*self.inputs, *network_inputs(self.network.value_sensors, self.preprocessing)]
-        for sensor in seen:
+        inputs = [*self.inputs, *network_inputs(self.network.value_sensors, self.preprocessing)]
+        for sensor in inputs:
+            # Raises where a picture is too small for the convolutions.
             if sensor.name in PICTURES and self.network.cnn is not None:
                 self.network.cnn.shape_after(sensor.shape[0], sensor.shape[1])
 
@@ -190,26 +194,16 @@ class PolicyContract(_Frozen):
         """Read a contract.
 
         Raises:
-            BundleError: the text is not a contract, or one of a newer version.
+            BundleError: The text is not a contract, or one of a newer version.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{source} is not JSON: {error}") from None
-        check_version(data, name=FORMAT, newest=VERSION, source=source)
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise BundleError(f"{source} cannot be used: {where}: {first['msg']}") from None
+        return read_document(cls, text, name=FORMAT, newest=VERSION, source=source)
 
 
 def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessStep]) -> tuple[SensorSpec, ...]:
     """Return the sensors with their shapes after the preprocessing.
 
     Raises:
-        ValueError: a step does not fit a picture of that shape.
+        ValueError: A step does not fit a picture of that shape.
     """
     inputs = []
     for sensor in sensors:
@@ -219,33 +213,56 @@ def network_inputs(sensors: Sequence[SensorSpec], steps: Sequence[AnyPreprocessS
         if len(sensor.shape) != 3 or sensor.dtype != "uint8" or len(sensor.scale) != 1 or len(sensor.offset) != 1:
             raise ValueError(f"sensor `{sensor.name}` should be uint8 (height, width, channels) with a single scale")
         shape: Shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
+        # Each step gives the shape that the next one takes; one that does not fit raises.
         for step in steps:
             shape = shape_after_step(step, shape)
         inputs.append(sensor.model_copy(update={"shape": shape}))
     return tuple(inputs)
 
 
-def check_version(data: Any, *, name: str, newest: int, source: str) -> None:
-    """Refuse data of another format, or of a version above the newest known one.
+def read_json(text: str | bytes, *, name: str, newest: int, source: str) -> dict[str, Any]:
+    """Read a JSON object that states its format and version; refuse those above the newest known version.
 
     Args:
-        data: content of a JSON file.
-        name: the expected format.
-        newest: the newest version that can be read.
-        source: name of the file for messages.
+        text: Content of a file.
+        name: The expected format.
+        newest: The newest version that can be read.
+        source: Name of the file for messages.
 
     Raises:
-        BundleError: the message names both versions where the file is newer.
+        BundleError: The text is not JSON of that format; the message names both versions where the file is newer.
     """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{source} is not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("format") != name:
         raise BundleError(f"{source} is not of format `{name}`")
     version = data.get("version")
+    # JSON's true and false are integers in Python.
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleError(f"{source} has no usable version: {version!r}; versions 1..{newest} can be read")
     if version > newest:
         raise BundleError(
             f"{source} has version {version}, but racer {__version__} reads versions up to {newest}; update racer"
         )
+    return data
+
+
+def read_document(model: type[_Model], text: str | bytes, *, name: str, newest: int, source: str) -> _Model:
+    """Read a JSON document into its model; the arguments are those of `read_json`.
+
+    Raises:
+        BundleError: The text is not JSON of that format and version, or a field has a wrong value.
+    """
+    # Before the fields: a newer version may have other ones, and the message about its number is the useful one.
+    read_json(text, name=name, newest=newest, source=source)
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise BundleError(f"{source} cannot be used: {where}: {first['msg']}") from None
 
 
 def _outputs(space: ContinuousActions | DiscreteActions) -> tuple[str, str]:
@@ -272,9 +289,7 @@ def make_contract(
         action_space=action_space,
         network=network or NetworkInfo(),
         onnx=OnnxInfo(
-            opset=ONNX_OPSET,
-            inputs=tuple(sensor.name for sensor in sensors),
-            outputs=_outputs(action_space),
+            opset=ONNX_OPSET, inputs=tuple(sensor.name for sensor in sensors), outputs=_outputs(action_space)
         ),
         trained_on=trained_on or TrainedOn(),
         hashes=hashes or {},
@@ -285,12 +300,12 @@ def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> Sensor
     """Describe the `state` sensor: the car's motion, then points of the centre line ahead.
 
     Args:
-        look_ahead: arc length from the car to each point [m], increasing; a point gives x, y (car frame: x forward,
-            y left) and the distances to the left and right border.
+        look_ahead: Arc length from the car to each point [m], increasing; a point gives x, y [m] (car frame: x
+            forward, y left) and the distances to the left and right border [m].
     """
     rows = list(_OWN_STATE)
     for k, distance in enumerate(look_ahead):
-        near = 1.0 / max(distance, 0.3)
+        near = 1.0 / max(distance, 0.3)  # a point ahead is about its distance away; the bound limits the scale
         rows += [(f"ahead{k}_{axis}", "m", near) for axis in ("x", "y")]
         rows += [(f"ahead{k}_{side}", "m", 2.0) for side in ("left", "right")]
     names, units, scale = zip(*rows, strict=True)
@@ -308,7 +323,7 @@ def state_sensor(look_ahead: Sequence[float] = EnvConfig().look_ahead) -> Sensor
 def camera_sensor(camera: CameraConfig = CameraConfig()) -> SensorSpec:  # noqa: B008 (frozen)
     """Describe the `camera` sensor: (height, width, channels) bytes, rows from the top, scaled to -1..1.
 
-    The settings are those of `CameraConfig`: metres, and degrees where the name says so.
+    The settings are those of `CameraConfig`: metres, and degrees where the name ends in `_deg`.
     """
     return _picture("camera", camera, camera.channels)
 
@@ -341,36 +356,33 @@ def lidar_sensor(lidar: LidarConfig = LidarConfig()) -> SensorSpec:  # noqa: B00
     )
 
 
-def sector_lidar_sensor(lidar: SectorLidarConfig = SectorLidarConfig()) -> SensorSpec:  # noqa: B008 (frozen)
-    """Describe the `sector_lidar` sensor: 1 for each sector with a near obstacle, else 0, from right to left."""
-    return SensorSpec(name="sector_lidar", shape=(lidar.sectors,), dtype="float32", settings=lidar.model_dump())
+def sector_lidar_sensor(lidar: SectorLidarConfig | DiscretizedSectorLidarConfig) -> SensorSpec:
+    """Describe the sensor of a lidar that reports sectors, from right to left.
 
-
-def discretized_sector_lidar_sensor(
-    lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig(),  # noqa: B008 (frozen)
-) -> SensorSpec:
-    """Describe the `discretized_sector_lidar` sensor: a 1 at the nearest obstacle's distance of each sector."""
-    return SensorSpec(
-        name="discretized_sector_lidar",
-        shape=(lidar.sectors * lidar.values,),
-        dtype="float32",
-        settings=lidar.model_dump(),
-    )
+    `sector_lidar` holds 1 for each sector with a near obstacle, else 0; `discretized_sector_lidar` holds for each
+    sector a 1 at the distance of its nearest obstacle.
+    """
+    name: SensorName = "sector_lidar"
+    size = lidar.sectors
+    if isinstance(lidar, DiscretizedSectorLidarConfig):
+        name, size = "discretized_sector_lidar", lidar.sectors * lidar.values
+    return SensorSpec(name=name, shape=(size,), dtype="float32", settings=lidar.model_dump())
 
 
 def contract_difference(first: PolicyContract, second: PolicyContract) -> str | None:
-    """Describe the first difference that keeps one policy from continuing as the other; None: there is none."""
+    """Describe the first difference that prevents one policy from being trained on as the other; None for none."""
     both = (first, second)
-    sensors = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in each.sensors) for each in both]
+    sensors = [", ".join(f"{s.name} {s.dtype}{list(s.shape)}" for s in contract.sensors) for contract in both]
     if sensors[0] != sensors[1]:
         return f"observation space {sensors[0]}, against {sensors[1]}"
     for a, b in zip(first.sensors, second.sensors, strict=True):
         if difference := _sensor_difference(a, b):
             return f"observation space `{a.name}` {difference}"
     if first.preprocessing != second.preprocessing:
-        steps = [", ".join(step.step for step in each.preprocessing) or "none" for each in both]
+        steps = [", ".join(step.step for step in contract.preprocessing) or "none" for contract in both]
         if steps[0] == steps[1]:
-            steps = [json.dumps([step.model_dump() for step in each.preprocessing]) for each in both]
+            # The same steps by name: their settings differ.
+            steps = [json.dumps([step.model_dump() for step in contract.preprocessing]) for contract in both]
         return f"preprocessing {steps[0]}, against {steps[1]}"
     return action_space_difference(first.action_space, second.action_space)
 
@@ -378,6 +390,7 @@ def contract_difference(first: PolicyContract, second: PolicyContract) -> str | 
 def _sensor_difference(first: SensorSpec, second: SensorSpec) -> str | None:
     if first.settings != second.settings:
         return f"with settings {first.settings}, against {second.settings}"
+    # Name, dtype and shape are equal here. Element by element, so that the message names the first that differs.
     for key in ("fields", "scale", "offset"):
         for k, (a, b) in enumerate(zip_longest(getattr(first, key), getattr(second, key))):
             if a != b:

@@ -2,8 +2,8 @@
 
 Lap k of K starts from a standstill at fraction k / K of the track, with a seeded lateral offset and heading error. It
 ends with its first fault, or after three times the time that the track's length takes at 1 m/s. All laps are driven at
-once, each in a world for itself; a lap does not depend on the others. Every lap on an open track starts at its
-beginning. Boxes and bots are placed for each lap separately, at positions counted from the lap's start.
+once, each in a separate world; a lap does not depend on the others. Every lap on an open track starts at the track's
+first point. Boxes and bots are placed for each lap separately, at positions counted from the lap's start.
 
 `evaluate` drives any policy; `evaluate_trained` drives a `TrainedPolicy` for `racer evaluate` and writes its files.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -114,13 +114,7 @@ class Evaluation:
             "policy": self.policy,
             "seed": self.seed,
             "laps": [
-                {
-                    "completed": lap.completed,
-                    "time_s": _rounded(lap.time_s),
-                    "progress": _rounded(lap.progress),
-                    "status": lap.status,
-                }
-                for lap in self.laps
+                asdict(lap) | {"time_s": _rounded(lap.time_s), "progress": _rounded(lap.progress)} for lap in self.laps
             ],
             "completion_rate": self.completion_rate,
             "best_lap_s": _rounded(self.best_lap_s),
@@ -156,15 +150,16 @@ def evaluate(
         track: Track that it drives on.
         vehicle: Vehicle that it drives.
         laps: Number of laps.
-        seed: Seed of the starts, of objects that are placed by chance, and of the disturbance.
+        seed: Seed of the starts, of the objects' random places, and of the disturbance.
         objects: Boxes and bots on the road; None for those that the policy was trained with.
         disturbance: Name or path of what differs from lap to lap; lap k of a seed is always disturbed in the same way.
         watch: Called with the worlds at their starts and after each control step, for pictures and recordings.
 
     Raises:
-        BundleError: the policy needs a sensor that the simulator does not have.
+        BundleError: The policy needs a sensor that the simulator does not have.
     """
     config = env_config_for(policy.sensors, policy.control_rate_hz)
+    # The sensors follow from the policy's contract, the objects from the caller.
     objects = training_objects(policy) if objects is None else objects
     config = config.model_copy(update={"objects": objects, "disturbance": str(disturbance)})
     trial = TimeTrial([track], vehicle, config, worlds=laps, seed=seed)
@@ -173,6 +168,7 @@ def evaluate(
     world.steps_max = 1 + control_steps_in(TIME_FACTOR * track.length, world.control_dt)
     trial.place(start_poses(world, laps, seed))
     policy.reset()
+    # The watcher receives the starts and every step, the last one included.
     while True:
         if watch is not None:
             watch(world)
@@ -201,28 +197,28 @@ def evaluate_trained(
     replay: Path | None = None,
     watch: Callable[[World], None] | None = None,
 ) -> tuple[Evaluation, list[str]]:
-    """Drive laps on the policy's own track with its own vehicle, and write what was asked for.
+    """Drive laps on the policy's own track with its own vehicle, and write the named files.
 
     Args:
         trained: The policy with its track and vehicle.
         laps: Number of laps.
-        seed: Seed of all that happens by chance.
+        seed: Seed of all random numbers.
         race: Race type; None for the one that the policy was trained for.
-        objects: Number of boxes or bots, placed by chance; None for those of the training.
+        objects: Number of boxes or bots, placed at random; None for those of the training.
         disturbance: Name or path of what differs from lap to lap.
         picture: PNG file for the driven paths, coloured by speed.
         replay: Replay file for all laps, with rewards where there is a reward function.
         watch: Called with the worlds at their starts and after each control step.
 
     Returns:
-        The evaluation, and one line for each file that was written.
+        The evaluation, and one line of text for each file that was written.
 
     Raises:
         ConfigError: `race` is unknown, or `objects` were given for a time trial.
-        AssetError: the policy's track or vehicle is not here.
+        AssetError: The policy's track or vehicle is not here.
     """
     policy, track, vehicle = trained.policy, trained.track, trained.vehicle
-    chosen = choose_objects(policy, race, objects)
+    objects_config = choose_objects(policy, race, objects)
     watchers: list[Callable[[World], None]] = [] if watch is None else [watch]
     paths, recorder = None, None
     if picture is not None:
@@ -237,7 +233,7 @@ def evaluate_trained(
             watcher(world)
 
     result = evaluate(
-        policy, track, vehicle, laps=laps, seed=seed, objects=chosen, disturbance=disturbance, watch=watch_all
+        policy, track, vehicle, laps=laps, seed=seed, objects=objects_config, disturbance=disturbance, watch=watch_all
     )
     written = []
     if recorder is not None and replay is not None:
@@ -268,8 +264,10 @@ def choose_objects(policy: Policy, race: str | None, count: int | None) -> Objec
     if race is not None:
         fields["race"] = race
     if count is not None:
+        # Without boxes or bots the number would have no effect, which the user would not notice.
         if fields["race"] == "time_trial":
             raise ConfigError("--objects needs a race with objects: --race object_avoidance or --race head_to_bot")
+        # Positions are for the training's own number of objects; another number is placed at random.
         fields |= {"count": count, "placement": "random", "positions": ()}
     try:
         return ObjectsConfig.model_validate(fields)
@@ -279,9 +277,10 @@ def choose_objects(policy: Policy, race: str | None, count: int | None) -> Objec
 
 def lap_recorder(trained: TrainedPolicy, laps: int, seed: int) -> ReplayRecorder:
     """Return a recorder that keeps all laps as cars that drive together; its rewards are those of the policy's run."""
-    # A few laps do not pay for the seconds that compiling the reward function takes.
+    # Compiling the reward function takes seconds, more than a few laps in plain Python.
     reward = trained.load_reward(laps, path="python")
 
+    # Computed for the recording alone: a policy that drives needs no reward.
     def rewards(world: World) -> NDArray[np.float64]:
         assert reward is not None
         out = np.zeros(world.cars.shape)
@@ -313,6 +312,7 @@ def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
     # Spread over a closed course, so that each lap begins in another bend; an open course has one beginning.
     s = np.arange(laps) / laps * course["length"] if course["closed"] else np.full(laps, OPEN_START)
     rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
+    # The nearest point of the resampled centre line, which also holds the distances to the borders.
     rows = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
     lateral = LATERAL_SHARE * np.minimum(rows["left"], rows["right"]) * fractions[:, 0]
     return np.stack([np.zeros(laps), s, lateral, HEADING_ERROR_MAX * fractions[:, 1]], axis=1)

@@ -8,8 +8,6 @@ and 1 mm/s and stored as differences from step to step, which takes about twenty
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +16,14 @@ from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from racer import __version__
 from racer.assets import write_atomically
 from racer.config.env import CameraConfig, VehicleConfig
+from racer.contract import read_document
 from racer.errors import BundleError, RacerError
-from racer.untrusted_files import ZIP_ERRORS, npz_bytes, read_npz
+from racer.untrusted_files import ZIP_ERRORS, npz_bytes, read_npz, zip_bytes
 
 FORMAT: Final = "racer-replay"
 VERSION = 1
@@ -45,15 +44,15 @@ CAR_ROW = np.dtype(
         ("speed", "f4"),  # m/s
         ("steer_command", "f4"),  # degrees
         ("speed_command", "f4"),  # m/s
-        ("progress", "f4"),  # percent of the lap
+        ("progress", "f4"),  # % of the lap
         ("reward", "f4"),  # of this step
-        ("lap_time", "f4"),  # s since the lap began
+        ("lap_time", "f4"),  # s since the start of the lap
         ("best", "f4"),  # s, shortest lap so far; 0: none
-        ("penalty", "f4"),  # s so far
+        ("penalty", "f4"),  # s, sum so far
         ("laps", "i2"),  # completed so far
-        ("off_tracks", "i2"),  # so far
+        ("off_tracks", "i2"),  # number so far
         ("rank", "i2"),  # 1 is first; 0: not ranked
-        ("status", "i2"),  # a `racer.sim.status.Status`; or ABSENT
+        ("status", "i2"),  # a `racer.sim.dtypes.EpisodeStatus`; or ABSENT
     ],
     align=True,
 )
@@ -142,12 +141,12 @@ class Replay:
     """A recorded drive of K cars over T control steps.
 
     Attributes:
-        header: description of the drive.
+        header: Description of the drive.
         rows: `CAR_ROW` of each car, shape (T, K); row 0 is the start.
         things: `OBJECT_ROW` of each object, shape (T, M), or (1, M) where no object changes.
-        center: centre line of the track [m], shape (R, 2).
-        left: left border [m], shape (R, 2).
-        right: right border [m], shape (R, 2).
+        center: Centre line of the track [m], shape (R, 2).
+        left: Left border [m], shape (R, 2).
+        right: Right border [m], shape (R, 2).
     """
 
     header: ReplayHeader
@@ -180,8 +179,12 @@ def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
 
     Cars that share a name get their replay's name in front. At the end of its replay a car stops where it is.
 
+    Args:
+        replays: The replays; the first gives track, vehicle and rules.
+        names: Names of the replays, for cars and messages.
+
     Raises:
-        ReplayError: the replays are of different tracks, or were recorded at different rates.
+        ReplayError: The replays are of different tracks, or were recorded at different rates.
     """
     first = replays[0]
     for other, name in zip(replays, names, strict=True):
@@ -222,7 +225,7 @@ def write_replay(path: Path | str, replay: Replay) -> None:
     """Write a replay, whole or not at all; the same content gives the same bytes.
 
     Raises:
-        ReplayError: a number is not finite or too large for the file.
+        ReplayError: A number is not finite or too large for the file.
     """
     arrays = {f"car.{key}": _pack_rows(replay.rows, key) for key in CAR_ROW.names or ()}
     arrays |= {f"thing.{key}": _pack_rows(replay.things, key) for key in OBJECT_ROW.names or ()}
@@ -231,14 +234,7 @@ def write_replay(path: Path | str, replay: Replay) -> None:
         _TRACK: npz_bytes({"center": replay.center, "left": replay.left, "right": replay.right}),
         _STEPS: npz_bytes(arrays),
     }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for key, data in members.items():
-            entry = zipfile.ZipInfo(key)  # dated 1980, so that bytes depend on nothing but the content
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data)
-    write_atomically(Path(path), buffer.getvalue())
+    write_atomically(Path(path), zip_bytes(members))
 
 
 def is_replay(path: Path | str) -> bool:
@@ -254,12 +250,12 @@ def read_replay(path: Path | str) -> Replay:
     """Read and check a replay.
 
     Raises:
-        ReplayError: one line that names the file and the problem.
+        ReplayError: One line that names the file and the problem.
     """
     path = Path(path)
     try:
         members = _read_members(path)
-        header = _read_header(members[_HEADER], f"{path}: {_HEADER}")
+        header = read_document(ReplayHeader, members[_HEADER], name=FORMAT, newest=VERSION, source=f"{path}: {_HEADER}")
         track = read_npz(members[_TRACK], size_max=SIZE_MAX, source=f"{path}: {_TRACK}")
         steps = read_npz(members[_STEPS], size_max=SIZE_MAX, source=f"{path}: {_STEPS}")
     except BundleError as error:
@@ -296,26 +292,6 @@ def _read_members(path: Path) -> dict[str, bytes]:
     except ZIP_ERRORS as error:
         raise ReplayError(f"{path} is not a replay, or is damaged ({error or type(error).__name__})") from None
     return members
-
-
-def _read_header(text: bytes, source: str) -> ReplayHeader:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ReplayError(f"{source} is not JSON") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ReplayError(f"{source} is not of format `{FORMAT}`")
-    version = data.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise ReplayError(
-            f"{source} has version {version}, but racer {__version__} reads versions up to {VERSION}; update racer"
-        )
-    try:
-        return ReplayHeader.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise ReplayError(f"{source} cannot be used: {where}: {first['msg']}") from None
 
 
 def _pack_rows(rows: NDArray[np.void], key: str) -> NDArray[Any]:

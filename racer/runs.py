@@ -39,31 +39,44 @@ BEST, LAST, START = "best.bundle", "last.bundle", "start.bundle"
 _PACKAGES = ("numpy", "numba", "gymnasium", "stable-baselines3", "torch", "onnx", "onnxruntime")
 
 
+class _RunFile:
+    """Attribute of a `RunFolder` that gives the path of one of its files, whether it exists or not."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunFolder, owner: type[RunFolder]) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk."""
+    """One run on disk.
+
+    Attributes:
+        path: The folder.
+        config: The resolved configuration.
+        reward: Source of the reward function.
+        vehicle: The vehicle's parameters.
+        disturbance: The disturbances; absent in older runs.
+        trainer: The state of the trainer.
+        deepracer: Folder of logs in DeepRacer's layout; absent without `--deepracer-logs`.
+        start: The bundle that the training started from; absent without `--from`.
+        best: The best checkpoint.
+        last: The newest checkpoint.
+    """
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / CONFIG
-
-    @property
-    def reward(self) -> Path:
-        """The reward function's source."""
-        return self.path / REWARD
-
-    @property
-    def vehicle(self) -> Path:
-        """The vehicle's parameters."""
-        return self.path / "vehicle.yaml"
-
-    @property
-    def disturbance(self) -> Path:
-        """The disturbances."""
-        return self.path / "disturbance.yaml"
+    config = _RunFile(CONFIG)
+    reward = _RunFile(REWARD)
+    vehicle = _RunFile("vehicle.yaml")
+    disturbance = _RunFile("disturbance.yaml")
+    trainer = _RunFile(TRAINER)
+    deepracer = _RunFile("deepracer")
+    start = _RunFile(START)
+    best = _RunFile(BEST)
+    last = _RunFile(LAST)
 
     def as_it_was(self, env: EnvConfig) -> EnvConfig:
         """Return an environment of this run with the folder's copy of its disturbance; older runs have no copy."""
@@ -76,6 +89,7 @@ class RunFolder:
         Raises:
             RunError: `run.json` does not list them.
         """
+        # `run.json` may have been edited by hand: it is checked like any other input.
         entries = self.info().get("tracks")
         named = entries if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else []
         files = [self.path / "tracks" / str(entry.get("file")) for entry in named]
@@ -83,36 +97,11 @@ class RunFolder:
             raise RunError(f"{self.path}: {INFO} lists no tracks; the run is incomplete")
         return files
 
-    @property
-    def trainer(self) -> Path:
-        """The state of the trainer."""
-        return self.path / TRAINER
-
-    @property
-    def deepracer(self) -> Path:
-        """Logs in DeepRacer's layout; absent without `--deepracer-logs`."""
-        return self.path / "deepracer"
-
-    @property
-    def start(self) -> Path:
-        """The bundle that the training started from; absent without `--from`."""
-        return self.path / START
-
-    @property
-    def best(self) -> Path:
-        """The best checkpoint."""
-        return self.path / BEST
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.path / LAST
-
     def info(self) -> dict[str, Any]:
         """Read `run.json`.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: It cannot be read.
         """
         try:
             return json.loads((self.path / INFO).read_text(encoding="utf-8"))
@@ -121,14 +110,20 @@ class RunFolder:
 
     def write_info(self, **changes: Any) -> None:
         """Update `run.json`."""
+        # Keys of other writers stay: info is merged, not replaced.
         current = self.info() if (self.path / INFO).exists() else {}
         write_atomically(self.path / INFO, json.dumps(current | changes, indent=1) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`, whole or not at all."""
+        """Add a line to `metrics.jsonl`, whole or not at all.
+
+        Raises:
+            OSError: The disk is full or the file cannot be written.
+        """
         line = (json.dumps(row) + "\n").encode()
         with (self.path / METRICS).open("ab", buffering=0) as file:
             end = file.seek(0, 2)
+            # Unbuffered: a write to a full disk may store a part of the line, which is removed again.
             try:
                 while line:
                     line = line[file.write(line) :]
@@ -145,10 +140,10 @@ class RunFolder:
             try:
                 yield json.loads(line)
             except ValueError:
-                continue
+                continue  # the last line of a process that was killed while it wrote
 
     def forget_after(self, steps: int) -> None:
-        """Drop the metrics of steps after the checkpoint from which a training is resumed."""
+        """Drop the metrics of later steps than `steps`, those of the checkpoint from which a training is resumed."""
         kept = [row for row in self.metrics() if row.get("steps", 0) <= steps]
         write_atomically(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
 
@@ -157,7 +152,7 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
     """Make a new run folder: `path`, or `runs/<name>-<date>-<time>`.
 
     Raises:
-        RunError: the folder exists already, or cannot be made.
+        RunError: The folder exists already, or cannot be made.
     """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "run"
     stem = f"{stem[:80]}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -170,6 +165,7 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
         except FileExistsError:
             if path is not None:
                 raise RunError(_path_taken(path)) from None
+            # Another run started within the same second.
             chosen, tail = Path("runs") / f"{stem}-{tail}", tail + 1
         except OSError as error:
             raise RunError(f"{chosen} cannot be made: {error.strerror}; choose another --run-dir") from None
@@ -185,7 +181,7 @@ def open_run(path: Path) -> RunFolder:
     """Open an existing run.
 
     Raises:
-        RunError: there is not a run at `path`.
+        RunError: `path` does not hold a run.
     """
     if not path.is_dir() or not (path / INFO).is_file():
         raise RunError(f"{path} is not a run folder; a run holds {INFO}, {CONFIG} and {LAST}")
@@ -215,6 +211,7 @@ def _version(package: str) -> str | None:
 def _git_state() -> dict[str, Any] | None:
     """Return the commit and whether files differ from it; None outside a repository or without git."""
 
+    # A short timeout: a repository on a slow network drive must not delay the training.
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
 

@@ -1,12 +1,12 @@
-"""A policy and what it was trained on, resolved once from what a user typed.
+"""A policy with the track, vehicle and reward of its training, resolved once from the name that a user typed.
 
 A user names a run folder, a bundle, or a policy that needs no training. `find_trained_policy` turns that name into a
 `TrainedPolicy`; `evaluate`, `watch`, `video`, `race` and `report` take the object and read its attributes, so that no
 later step looks the name up again. What costs time or may not be needed (the ONNX session, the track) is read at
 first use: a race needs the file alone, a second policy in a window drives on the first one's track.
 
-Track and vehicle are looked for in this order: what the user named (`--track`, `--vehicle`), the run's own copy, what
-the contract of the bundle names, the default.
+Track and vehicle are searched in this order: the names that the user gave (`--track`, `--vehicle`), the run's own copy,
+the names in the bundle's contract, the default.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TrainedPolicy:
     `dataclasses.replace(trained)` gives an object that reads everything from the disk again.
 
     Attributes:
-        spec: What the user typed; messages name it.
+        spec: The name that the user typed, for messages.
         file: Bundle that holds the policy; None for a policy that needs no training.
         run: Run folder of the policy; None for a bundle, and for a folder of checkpoints without `run.json`.
         seed: Seed of the random policy.
@@ -64,7 +64,7 @@ class TrainedPolicy:
         """The verified bundle; None for a policy that needs no training.
 
         Raises:
-            BundleError: the bundle is broken, tampered with or too new.
+            BundleError: The bundle is broken, tampered with or too new.
         """
         return None if self.file is None else read_policy_bundle(self.spec, self.file)
 
@@ -73,8 +73,8 @@ class TrainedPolicy:
         """The policy, ready to act.
 
         Raises:
-            BundleError: the bundle is broken, tampered with or too new.
-            MissingExtra: onnxruntime is not installed.
+            BundleError: The bundle is broken, tampered with or too new.
+            MissingExtra: Onnxruntime is not installed.
         """
         return load_policy(self.spec, seed=self.seed) if self.bundle is None else OnnxPolicy(self.bundle)
 
@@ -93,15 +93,16 @@ class TrainedPolicy:
         """Track that the policy drives on.
 
         Raises:
-            AssetError: the track is not here; the message names `--track`.
+            AssetError: The track is not here; the message names `--track`.
         """
         if self.track_spec is not None or self.contract is None:
             return load_track(self.track_spec or DEFAULT_TRACK)
         if self.run is not None:
+            # The run's copy: the file that it was made from may have changed.
             return load_track(self.run.tracks[0])
-        # A bundle alone has no copies; it names what it was trained on, and that may be elsewhere or gone.
+        # A bundle alone has no copies. Its contract names the track, which may not exist on this machine.
         if not (names := self.contract.trained_on.tracks):
-            raise AssetError(f"{self.spec} does not say what it was trained on; name a track with --track")
+            raise AssetError(f"{self.spec} does not name the track that it was trained on; name one with --track")
         try:
             return load_tracks([names[0]])[0]
         except AssetError:
@@ -114,7 +115,7 @@ class TrainedPolicy:
         """Vehicle that the policy drives.
 
         Raises:
-            AssetError: the vehicle is not here; the message names `--vehicle`.
+            AssetError: The vehicle is not here; the message names `--vehicle`.
         """
         if self.vehicle_spec is not None or self.contract is None:
             return read_vehicle(self.vehicle_spec or DEFAULT_VEHICLE)
@@ -132,7 +133,7 @@ class TrainedPolicy:
         """Load the reward function for a batch of `worlds`; None where there is none.
 
         Raises:
-            RewardError: the function cannot be loaded.
+            RewardError: The function cannot be loaded.
         """
         return None if self.reward is None else load_reward(self.reward, n_worlds=worlds, path=path)
 
@@ -157,11 +158,12 @@ def find_trained_policy(
         newest: Take the last checkpoint of a run folder, not the best one.
 
     Raises:
-        AssetError: there is nothing of that name.
+        AssetError: There is nothing of that name.
     """
     folder = Path(spec)
     # A folder with checkpoints but without `run.json` is not a run: it has no copies of track, vehicle and reward.
     run = RunFolder(folder) if (folder / INFO).is_file() else None
+    # A policy's name comes first, also where a folder has the same name.
     if spec in POLICY_NAMES:
         file, run = None, None
     else:

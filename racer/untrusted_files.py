@@ -65,6 +65,18 @@ def npz_bytes(arrays: Mapping[str, NDArray]) -> bytes:
     return buffer.getvalue()
 
 
+def zip_bytes(members: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of a compressed zip of members by name; the same members give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            entry = zipfile.ZipInfo(name)  # dated 1980, so that bytes depend on nothing but the content
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
 def read_npz(data: bytes, *, size_max: int, source: str) -> dict[str, NDArray]:
     """Return the arrays of an npz by name, read-only.
 

@@ -1,6 +1,6 @@
-"""Measures the camera: frames from cars all along a track, each of which must show the road and be drawn again alike.
+"""Measures the camera: frames from cars all along a track, each of which shows the road and is the same when redrawn.
 
-The peer is gymnasium's CarRacing, which also draws a road for a policy; its steps hold its physics too.
+The peer is Gymnasium's CarRacing, which also draws a road for a policy; its steps include its physics.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SCENES: dict[str, tuple[dict[str, Any], int, bool]] = {
     "fisheye_frames": ({"lens": "fisheye", "view_deg": 120.0}, 1, False),
     "stereo_frames": ({}, 2, False),
 }
-"""Name -> (configuration, eyes, whether boxes and cars stand on the road)."""
+"""Name of a scene to its configuration, number of eyes, and whether boxes and other cars are on the road."""
 ROAD_SHARE_MIN = 0.1
-"""Of the pixels of every frame; else it does not show what is to be measured."""
+"""Least fraction of road among the pixels of every frame; a frame with less does not show what is measured."""
 _PEER = "CarRacing-v3"
 _PEER_STEPS = 300
 
@@ -39,10 +39,18 @@ class CameraScene:
     """Worlds with one camera each to measure, on their first car."""
 
     def __init__(self, track: str, config: CameraConfig, *, eyes: int, busy: bool, worlds: int, threads: int | None):
-        """Place the cars evenly along the track, and the boxes and other cars ahead of each where it sees them.
+        """Place the cars evenly along the track, and boxes and other cars ahead of each, in its view.
+
+        Args:
+            track: Name or file of the track.
+            config: The camera.
+            eyes: Lenses of each camera.
+            busy: Whether to place boxes and other cars.
+            worlds: Number of worlds.
+            threads: Threads that draw; None for one on each core.
 
         Raises:
-            RacerError: a frame does not show the road.
+            RacerError: A frame does not show the road.
         """
         start = StartOptions(advance=1.0 / worlds)
         cars, boxes = (1 + CARS, BOXES) if busy else (1, 0)
@@ -50,11 +58,14 @@ class CameraScene:
         self.world = World(tracks, vehicle, worlds, cars=cars, objects=boxes, start=start, threads=threads)
         self.world.reset()
         length = self.world.tracks[0].length
+        # Columns: course, arc length [m], lateral offset [m], heading error [rad]; other cars are 0.9 m ahead each,
+        # left and right of the centre line by turns, so that they do not hide each other.
         poses = np.zeros((worlds, cars, 4))
         poses[:, :, 1] = (np.arange(worlds) / worlds * length)[:, None] + 0.9 * np.arange(cars)
         poses[:, 1:, 2] = np.where(np.arange(1, cars) % 2, -0.15, 0.15)
         poses[:, :, 1] %= length
         self.world.place(poses)
+        # Boxes at 0.8 m, 1.3 m, ... ahead: the near ones fill many pixels, the far ones few.
         for n in range(worlds):
             for slot in range(boxes):
                 s = (poses[n, 0, 1] + 0.8 + 0.5 * slot) % length
@@ -64,16 +75,18 @@ class CameraScene:
         self.first[:, 0] = True
         self.draw()
         self.frames = self.camera.frames.copy()
+        # Boxes and cars may hide the road.
         if not busy:
             self._check(self.frames[:, 0])
 
     def _check(self, frames: NDArray[np.uint8]) -> None:
         road = self.camera.looks[0, 0]["road"]
-        wanted = road if self.camera.config.colour == "rgb" else np.dot(road, (0.299, 0.587, 0.114))
-        shown = np.abs(frames.astype(np.int16) - np.rint(wanted)).max(axis=-1) <= 2
-        share = shown.mean(axis=(1, 2)).min()
-        if share < ROAD_SHARE_MIN:
-            raise RacerError(f"bench: a frame shows {share:.0%} road, at least {ROAD_SHARE_MIN:.0%} must be")
+        colour = road if self.camera.config.colour == "rgb" else np.dot(road, (0.299, 0.587, 0.114))
+        # A tolerance of 2 levels, for rounding.
+        is_road = np.abs(frames.astype(np.int16) - np.rint(colour)).max(axis=-1) <= 2
+        fraction = is_road.mean(axis=(1, 2)).min()
+        if fraction < ROAD_SHARE_MIN:
+            raise RacerError(f"bench: a frame shows {fraction:.0%} road, at least {ROAD_SHARE_MIN:.0%} is needed")
 
     def draw(self) -> None:
         """Draw one frame of each world."""
@@ -81,10 +94,10 @@ class CameraScene:
         self.camera.render(self.first)
 
     def frames_per_s(self, *, wall: bool = False, rounds: int = ROUNDS) -> float:
-        """Frames per second of processor time (pinned by the caller), or of wall time.
+        """Return frames per second of processor time (pinned by the caller), or of wall time.
 
         Raises:
-            RacerError: a frame that was timed differs from the one that was checked.
+            RacerError: A frame that was timed differs from the one that was checked.
         """
         seconds = median_s(self.draw, wall=wall, rounds=rounds)
         if not np.array_equal(self.frames, self.camera.frames):
@@ -93,32 +106,33 @@ class CameraScene:
 
 
 def bench_camera(
-    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, tell: StatusCallback = ignore_status
+    track: str = DEFAULT_TRACK, *, worlds: int = WORLDS, rounds: int = ROUNDS, report: StatusCallback = ignore_status
 ) -> dict[str, float | None]:
-    """Measure `camera.*`: frames per second, and the ratio to CarRacing in pixels per second, in one run."""
+    """Measure `camera.*`: frames per second, and pixels per second as a multiple of CarRacing's."""
     out: dict[str, float | None] = {}
     for name, (settings, eyes, busy) in SCENES.items():
-        tell(f"camera: {name}, {worlds} cars, one core")
+        report(f"camera: {name}, {worlds} cars, one core")
         config = CameraConfig(**settings)
         with pinned():
             scene = CameraScene(track, config, eyes=eyes, busy=busy, worlds=worlds, threads=1)
             out[f"camera.{name}_per_s_per_core"] = round(scene.frames_per_s(rounds=rounds))
-    tell(f"camera: frames, {worlds} cars, all cores")
-    every = CameraScene(track, CameraConfig(), eyes=1, busy=False, worlds=worlds, threads=None)
-    out["camera.frames_per_s"] = round(every.frames_per_s(wall=True, rounds=rounds))
-    every.world.close()
+    report(f"camera: frames, {worlds} cars, all cores")
+    scene = CameraScene(track, CameraConfig(), eyes=1, busy=False, worlds=worlds, threads=None)
+    out["camera.frames_per_s"] = round(scene.frames_per_s(wall=True, rounds=rounds))
+    scene.world.close()
     config = CameraConfig()
+    # Pixels, not frames: CarRacing's pictures are smaller.
     pixels = (out["camera.frames_per_s_per_core"] or 0.0) * config.width * config.height
     out["camera.pixels_per_s_per_core"] = round(pixels)
-    tell(f"camera: {_PEER}")
+    report(f"camera: {_PEER}")
     with pinned():
-        peer = _peer_frames_per_s(rounds, tell)
+        peer = _peer_frames_per_s(rounds, report)
     out["camera.car_racing_frames_per_s_per_core"] = None if peer is None else round(peer, 1)
     out["camera.pixels_over_car_racing"] = None if peer is None else round(pixels / (peer * 96 * 96))
     return out
 
 
-def _peer_frames_per_s(rounds: int, tell: StatusCallback) -> float | None:
+def _peer_frames_per_s(rounds: int, report: StatusCallback) -> float | None:
     """Return CarRacing's steps per second, each with its picture of 96 x 96; None where it is not installed."""
     import gymnasium
     from gymnasium.error import DependencyNotInstalled
@@ -126,7 +140,7 @@ def _peer_frames_per_s(rounds: int, tell: StatusCallback) -> float | None:
     try:
         env = gymnasium.make(_PEER)
     except DependencyNotInstalled:
-        tell(f"camera: {_PEER} is not installed; for the comparison: pip install box2d")
+        report(f"camera: {_PEER} is not installed; for the comparison: pip install box2d")
         return None
     action = np.array([0.0, 0.1, 0.0], np.float32)
 

@@ -1,7 +1,7 @@
-"""Measures learning as a user meets it: `racer train` in a new process with a cold kernel cache, then an evaluation.
+"""Measures learning end to end: `racer train` in a new process with an empty kernel cache, then an evaluation.
 
-What is timed is the whole command, from the start of the process to its end, imports and compiling included. The
-run then has to drive clean laps from starts that the training did not evaluate on.
+The time is that of the whole command, from the start of the process to its end, imports and compiling included. The
+evaluation drives from other starts than those of the training.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from racer.errors import RacerError
 from racer.process import python_command
+from racer.runs import RunFolder
 from racer.track.load import load_track
 
 LAPS = 5
@@ -30,20 +31,23 @@ def bench_learn(
     seeds: Sequence[int] = (0, 1, 2),
     laps: int = LAPS,
 ) -> Iterator[dict[str, Any]]:
-    """Train once for each seed; yields a row for each.
+    """Train once for each seed.
 
     Args:
-        track: name or file.
-        config: name or file of a training configuration.
-        reward: name or file; None for the configuration's.
+        track: Name or file.
+        config: Name or file of a training configuration.
+        reward: Name or file; None for the configuration's.
+        seeds: Seeds of the trainings.
+        laps: Laps of each evaluation.
 
     Yields:
-        track, config, seed; `train_s`, wall time of `racer train`; `laps_completed` of `laps` in the evaluation
-        after it; `best_lap_s`; `mean_speed_m_s`, length of the centre line over the best lap; `first_clean_s`,
-        wall time from the start of the training loop to its first evaluation without a fault; `peak_mb` of memory.
+        A row with `track`, `config` and `seed`; `train_s`, the wall time of `racer train` [s]; `first_clean_s`, the
+        time of training until its first evaluation without a fault [s]; `laps_completed` of `laps` in the evaluation
+        afterwards; `best_lap_s`; `mean_speed_m_s`, the length of the centre line over the best lap time; `peak_mb`,
+        the peak memory of the training [MB].
 
     Raises:
-        RacerError: a training failed.
+        RacerError: A training failed.
     """
     length = load_track(track).length
     for seed in seeds:
@@ -52,9 +56,10 @@ def bench_learn(
             arguments = ["train", "--track", track, "--config", config, "--seed", str(seed), "--run-dir", str(run)]
             if reward is not None:
                 arguments += ["--reward", reward]
-            began = time.perf_counter()
+            started_s = time.perf_counter()
+            # A new cache folder for each seed: compiling is a part of what a user waits for.
             peak_mb = _racer(arguments, cache=Path(folder) / "cache")
-            train_s = time.perf_counter() - began
+            train_s = time.perf_counter() - started_s
             report = Path(folder) / "laps.json"
             _racer(["evaluate", str(run), "--laps", str(laps), "--json"], cache=Path(folder) / "cache", output=report)
             result = json.loads(report.read_text(encoding="utf-8"))
@@ -80,11 +85,13 @@ def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None)
     errors = cache.parent / "errors.txt"
     with (output or Path(os.devnull)).open("w") as out, errors.open("w") as err:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
+        # `wait4` reports the peak of this child alone, `getrusage` that of the largest child so far.
         if hasattr(os, "wait4"):
             _, status, usage = os.wait4(process.pid, 0)
             code, peak = os.waitstatus_to_exitcode(status), round(usage.ru_maxrss / 1e3, 1)
         else:
             code, peak = process.wait(), None
+    # Reaped by `wait4` already; without this `Popen` warns of a child that still runs.
     process.returncode = code
     if code != 0:
         lines = errors.read_text(encoding="utf-8").strip().splitlines()
@@ -94,8 +101,5 @@ def _racer(arguments: Sequence[str], *, cache: Path, output: Path | None = None)
 
 def _first_clean(run: Path) -> float | None:
     """Return the training time [s] at the first evaluation in which every lap was completed."""
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["kind"] == "evaluation" and row["completion_rate"] == 1.0:
-            return float(row["elapsed_s"])
-    return None
+    evaluations = (row for row in RunFolder(run).metrics() if row["kind"] == "evaluation")
+    return next((float(row["elapsed_s"]) for row in evaluations if row["completion_rate"] == 1.0), None)

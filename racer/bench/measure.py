@@ -1,7 +1,7 @@
 """Holds the record that `racer bench` prints and the timing rules of all benchmarks.
 
 The names are frozen, so that figures of different days can be compared. Timing: pinned to one core, processor time
-(which other processes on the machine disturb least), median of five.
+(which other processes on the machine disturb least), the median of five rounds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEYS = (
     "memory.peak_mb",
     "machine",
 )
-"""Keys of the record. What was not measured is null."""
+"""Keys of the record; a value that was not measured is null."""
 
 BenchRecord = dict[str, float | str | None]
 
@@ -64,11 +64,13 @@ def peak_mb() -> float | None:
         import resource
     except ImportError:
         return None
+    # Kilobytes on Linux, bytes on macOS.
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(size / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 ROUNDS = 5
+"""Rounds of which a figure is the median."""
 
 StatusCallback = Callable[[str], None]
 """Receives a short text on what is being measured."""
@@ -85,6 +87,7 @@ def pinned() -> Iterator[None]:
         yield
         return
     before = os.sched_getaffinity(0)
+    # Not the first core, which often serves the interrupts of devices.
     os.sched_setaffinity(0, {max(before)})
     try:
         yield
@@ -105,9 +108,10 @@ def median_s(
     """
     clock = time.perf_counter if wall else time.process_time
     seconds = []
+    # The median, because a round that other processes disturb is longer, never shorter.
     for _ in range(rounds):
         prepare()
-        began = clock()
+        started_s = clock()
         work()
-        seconds.append(clock() - began)
+        seconds.append(clock() - started_s)
     return statistics.median(seconds)

@@ -1,6 +1,7 @@
 """Measures training: PPO on the environment against the same PPO on an environment that does nothing.
 
-The three are timed by turns in one process, so that a machine that speeds up or slows down treats them alike.
+The null environment and two rewards, compiled and plain Python, are timed by turns in one process, so that a change of
+the machine's speed affects all three.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.vec_env import VecEnv
 
 from racer.bench.measure import ROUNDS, StatusCallback, ignore_status
 from racer.config.read import read_train
@@ -29,61 +30,37 @@ from racer.train.ppo.learner import TrainingBudget, make_model, normalize_reward
 from racer.train.ppo.vec_env import RacerVecEnv
 
 UPDATES = 6
-"""Updates of a timed piece: collecting and learning."""
+"""Updates in a timed part; each collects and learns."""
 
 
 @kernel
 def speed_reward(telemetry, out):  # type: ignore[no-untyped-def]
-    """A reward that costs next to nothing: measured speed, halved off the road."""
+    """Write the measured speed, halved off the road: a reward at almost no cost."""
     for n in range(len(telemetry)):
         row = telemetry[n]
         out[n] = row.speed_measured if row.all_wheels_on_track else 0.5 * row.speed_measured
 
 
-class NullVecEnv(VecEnv):
-    """Takes actions and gives the same observations, rewards of 0 and no ends."""
+class NullVecEnv(RacerVecEnv):
+    """Returns the same observations, rewards of 0 and no ends for any actions, instead of stepping the simulator."""
 
-    def __init__(self, like: VecEnv) -> None:
-        """Of the same shape as `like`."""
-        super().__init__(like.num_envs, like.observation_space, like.action_space)
-        rng = np.random.default_rng(0)
-        assert hasattr(self.observation_space, "spaces")
+    def __init__(self, like: RacerVecEnv) -> None:
+        """Take the worlds and spaces of `like`."""
+        super().__init__(like.env)
+        random = np.random.default_rng(0)
+        assert isinstance(self.observation_space, spaces.Dict)
         self._observation = {
-            key: rng.standard_normal((self.num_envs, *space.shape)).astype(np.float32)
+            key: random.standard_normal((self.num_envs, *space.shape)).astype(np.float32)  # type: ignore[misc]
             for key, space in self.observation_space.spaces.items()
         }
-        self._rewards = np.zeros(self.num_envs, np.float32)
-        self._dones = np.zeros(self.num_envs, np.bool_)
-        self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
-    def reset(self) -> dict[str, NDArray[np.float32]]:
-        """Return the observations."""
+    def reset(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of the observations: the least that any environment has to do."""
         return {key: value.copy() for key, value in self._observation.items()}
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        """Nothing."""
 
     def step_wait(self) -> Any:
         """Return the same observations, rewards of 0 and no ends."""
-        return self.reset(), self._rewards.copy(), self._dones.copy(), self._infos
-
-    def close(self) -> None:
-        """Nothing."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return None: the worlds have no attributes."""
-        return [None] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Nothing."""
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Nothing."""
-        return [None] * self.num_envs
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Never."""
-        return [False] * self.num_envs
+        return self.reset(), np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, np.bool_), self._infos
 
 
 def bench_train(
@@ -93,18 +70,20 @@ def bench_train(
     updates: int = UPDATES,
     rounds: int = ROUNDS,
     laps_min: int = 1,
-    tell: StatusCallback = ignore_status,
+    report: StatusCallback = ignore_status,
 ) -> dict[str, float]:
     """Measure `train.*`: control steps per second of wall time, learning included, with the shipped default config.
 
     Args:
-        track: name or file; None for the configuration's.
+        track: Name or file; None for the configuration's.
         settings: `key.key=value` on top of the configuration, for a quick test.
-        updates: of each timed piece.
-        laps_min: laps that the cars must have driven in the last round, by each reward.
+        updates: Updates in a timed part.
+        rounds: Timed parts of each of the three; the result is their median.
+        laps_min: Least number of laps that the cars complete in the last round with each reward.
+        report: Receives what is being measured.
 
     Raises:
-        RacerError: the cars did not learn to lap, so nothing like a training was measured.
+        RacerError: The cars did not learn to lap, so the workload was not that of a training.
     """
     config = read_train("default", settings=settings, changes={"track": track})
     torch.set_num_threads(config.train.torch_threads)
@@ -114,17 +93,19 @@ def bench_train(
         "train.steps_per_s_python_reward": load_reward("default", n_worlds=config.train.worlds, path="python"),
     }
     pairs = {key: _model(config, reward) for key, reward in rewards.items()}
-    once = config.ppo.n_steps * config.train.worlds
+    update_steps = config.ppo.n_steps * config.train.worlds
     rates: dict[str, list[float]] = {key: [] for key in pairs}
+    # Round 0 compiles and fills caches; it is not timed.
     for number in range(rounds + 1):
-        tell(f"train: round {number} of {rounds}" if number else "train: warming up")
+        report(f"train: round {number} of {rounds}" if number else "train: warming up")
         for key, (model, adapter) in pairs.items():
-            adapter.finished = []
-            steps = updates * once if number else once
-            began = time.perf_counter()
+            adapter.finished = []  # so that the check below counts the last round alone
+            steps = updates * update_steps if number else update_steps
+            started_s = time.perf_counter()
             model.learn(steps, reset_num_timesteps=False)
             if number:
-                rates[key].append(steps / (time.perf_counter() - began))
+                rates[key].append(steps / (time.perf_counter() - started_s))
+    # A policy that leaves the road at once has short episodes and other costs than one that laps.
     for key, (_, adapter) in pairs.items():
         laps = sum(episode.status == EpisodeStatus.LAP_COMPLETE.word for episode in adapter.finished)
         if rewards[key] is not None and laps < laps_min:
@@ -133,7 +114,7 @@ def bench_train(
 
 
 def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
-    """Return PPO and the environment behind it; without a reward PPO drives a null one of the same shape."""
+    """Return PPO and its environment; without a reward PPO drives a null environment of the same shape."""
     adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,
@@ -145,6 +126,7 @@ def _model(config: TrainConfig, reward: Any) -> tuple[PPO | SAC, RacerVecEnv]:
             autoreset_mode="SameStep",
         )
     )
+    # The learner around it is the same, so the difference is the cost of the environment.
     env = NullVecEnv(adapter) if reward is None else adapter
     contract = training_contract(config, run="bench", hashes={})
     budget = TrainingBudget(config.train.total_steps, None)

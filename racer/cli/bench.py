@@ -67,7 +67,7 @@ def bench(
     record = {} if part in _ALONE else empty_record()
     for module, function in [(_IN_ALL | _ALONE)[part]] if part is not BenchPart.ALL else _IN_ALL.values():
         measure = getattr(importlib.import_module(f"racer.bench.{module}"), function)
-        record |= measure(track or DEFAULT_TRACK, tell=_print_status)
+        record |= measure(track or DEFAULT_TRACK, report=_print_status)
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:

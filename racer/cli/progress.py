@@ -210,11 +210,11 @@ class DistillDisplay(LearningDisplay):
         """Print that the teacher is trained, after `seconds` of wall time [s]."""
         self.console.print(f"teacher   {self.path / 'teacher.bundle'}, after {seconds:.0f} s")
 
-    def progress(self, standing: DistillProgress) -> None:
+    def progress(self, progress: DistillProgress) -> None:
         """Move the bar."""
-        mean_progress, drives = format_percent(standing.mean_progress), format_percent(100.0 * standing.student_share)
-        text = f"{standing.frames_per_s:>6,.0f} frames/s  loss {standing.loss:.4f}  "
-        self.update_bar(standing.done, f"{text}progress {mean_progress:>5}  drives {drives}")
+        mean_progress, drives = format_percent(progress.mean_progress), format_percent(100.0 * progress.student_share)
+        text = f"{progress.frames_per_s:>6,.0f} frames/s  loss {progress.loss:.4f}  "
+        self.update_bar(progress.done, f"{text}progress {mean_progress:>5}  drives {drives}")
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
         """Print a line for the evaluation."""

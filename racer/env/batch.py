@@ -362,9 +362,10 @@ def resolve_tracks(track: TrackChoice) -> list[Track]:
     """Load the tracks of a choice; `Track` objects are taken as they are."""
     # One name may stand for several tracks, such as `generated:1..50`.
     choices = [track] if isinstance(track, (str, Path, Track)) else track
-    return [
-        each for choice in choices for each in ([choice] if isinstance(choice, Track) else load_tracks([str(choice)]))
-    ]
+    tracks: list[Track] = []
+    for choice in choices:
+        tracks += [choice] if isinstance(choice, Track) else load_tracks([str(choice)])
+    return tracks
 
 
 def resolve_vehicle_config(vehicle: str | Path | VehicleConfig) -> VehicleConfig:
@@ -378,22 +379,13 @@ def resolve_env_config(config: EnvConfig | Mapping[str, Any] | None, race: RaceT
     Raises:
         ConfigError: A field is unknown or out of range.
     """
-    if not isinstance(config, EnvConfig):
-        config = make_env_config(config or {})
-    if race is None:
-        return config
-    # Made again rather than copied, so that the race is checked against the other fields of `objects`.
-    return make_env_config(config.model_dump() | {"objects": config.objects.model_dump() | {"race": race}})
-
-
-def make_env_config(fields: Mapping[str, Any]) -> EnvConfig:
-    """Make an `EnvConfig` of plain fields.
-
-    Raises:
-        ConfigError: A field is unknown or out of range.
-    """
     try:
-        return EnvConfig(**fields)
+        if not isinstance(config, EnvConfig):
+            config = EnvConfig(**(config or {}))
+        if race is None:
+            return config
+        # Made again rather than copied, so that the race is checked against the other fields of `objects`.
+        return EnvConfig(**config.model_dump() | {"objects": config.objects.model_dump() | {"race": race}})
     except ValidationError as error:
         raise ConfigError(explain(error, EnvConfig, "environment")) from None
 

@@ -28,31 +28,36 @@ TOLERANCE = GOLDEN_TOLERANCE
 
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
-    """Largest differences between two runtimes, as fractions of the output's range; at most 1e-5 is accepted."""
+    """Largest differences between two runtimes, as fractions of the output's range; at most 1e-5 is accepted.
+
+    Attributes:
+        observations: Number of recorded observations.
+        action_difference: Of the actions, as a fraction of the action space's range; in a discrete space without the
+            near ties.
+        raw_difference: Of mean or logits, as a fraction of their range over the recorded observations.
+        near_ties: Number of observations whose two best logits are within 1e-4 of each other, so that rounding may
+            change the choice.
+        other_choices: Number of near ties in which the two runtimes chose different actions.
+    """
 
     observations: int
     action_difference: float
-    """Largest, in parts of the action space's range; in a discrete space away from near ties."""
     raw_difference: float
-    """Largest of mean or logits, in parts of their range over the recorded observations."""
     near_ties: int
-    """Observations whose two best logits are within 1e-4 of each other; there the choice may differ."""
     other_choices: int
-    """Near ties where it did differ."""
 
 
 def run_graph(
-    graph: bytes,
-    contract: PolicyContract,
-    observations: Mapping[str, NDArray],
-    *,
-    source: str = "policy.onnx",
+    graph: bytes, contract: PolicyContract, observations: Mapping[str, NDArray], *, source: str = "policy.onnx"
 ) -> GoldenSample:
     """Return the graph's outputs through onnxruntime, as a bundle's golden record.
 
     Args:
-        observations: (B, ...) as the sensors give them; where frames are stacked, the rows are taken for what one
-            car saw, one after the other.
+        graph: Bytes of the ONNX graph.
+        contract: Its contract.
+        observations: (B, ...) as the sensors give them; where frames are stacked, the rows are successive
+            observations of one car.
+        source: Name of the graph for messages.
     """
     session = open_session(graph, contract, source=source)
     outputs = session.run(None, prepare_drive(contract, observations))
@@ -67,55 +72,55 @@ def check_parity(
     """Compare onnxruntime with torch on recorded observations (B, ...).
 
     Raises:
-        ExportError: an output differs by more than 1e-5 of its range, or another action is chosen where
-            torch's two
+        ExportError: An output differs by more than 1e-5 of its range, or another action is chosen where torch's two
             best logits differ by more than 1e-4.
     """
     return compare_outputs(run_graph(graph, contract, observations), policy, contract)
 
 
-def compare_outputs(answered: GoldenSample, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
-    """Compare outputs that the graph has already given with torch, as `check_parity` does."""
+def compare_outputs(golden: GoldenSample, policy: TorchPolicy, contract: PolicyContract) -> ParityReport:
+    """Compare recorded outputs of the graph with torch, as `check_parity` does."""
+    # The same preprocessing for both runtimes, so that the networks alone are compared.
     with torch.no_grad():
-        inputs = prepare_drive(contract, answered.inputs)
+        inputs = prepare_drive(contract, golden.inputs)
         tensors = [torch.from_numpy(np.array(inputs[sensor.name])) for sensor in contract.sensors]
         action, raw = (t.numpy() for t in DeployedPolicy(policy, contract).eval()(*tensors))
     second = contract.onnx.outputs[1]
-    its_action, its_raw = answered.outputs["action"], answered.outputs[second]
+    onnx_action, onnx_raw = golden.outputs["action"], golden.outputs[second]
     if len(action) == 0:
         raise ExportError("No recorded observations to compare torch and onnxruntime on")
-    if not all(np.isfinite(each).all() for each in (action, raw, its_action, its_raw)):
+    if not all(np.isfinite(values).all() for values in (action, raw, onnx_action, onnx_raw)):
         raise ExportError("The policy's outputs are not finite on recorded observations; the training has diverged")
-    raw_off = np.abs(its_raw - raw).max(axis=1) / _output_range(raw)
-    _check_difference(raw_off, second, raw, its_raw)
-    reach = np.maximum(np.subtract(contract.action_space.high, contract.action_space.low), 1e-6)
-    off = (np.abs(its_action - action) / reach).max(axis=1)
-    close = np.zeros(len(off), dtype=bool)
+    # At least a tenth of its size, for an output that hardly varies: there the differences are rounding errors.
+    raw_range = float(max(np.ptp(raw), 0.1 * np.abs(raw).max(), 1e-6))
+    raw_difference = np.abs(onnx_raw - raw).max(axis=1) / raw_range
+    _check_difference(raw_difference, second, raw, onnx_raw)
+    action_range = np.maximum(np.subtract(contract.action_space.high, contract.action_space.low), 1e-6)
+    difference = (np.abs(onnx_action - action) / action_range).max(axis=1)
+    near_tie = np.zeros(len(difference), dtype=bool)
     if isinstance(contract.action_space, DiscreteActions):
+        # Rounding may order two almost equal logits either way, and the actions behind them may be far from each other.
         best = np.sort(raw, axis=1)
-        close = best[:, -1] - best[:, -2] <= LOGIT_GAP
-    _check_difference(np.where(close, 0.0, off), "action", action, its_action)
+        near_tie = best[:, -1] - best[:, -2] <= LOGIT_GAP
+    accepted = np.where(near_tie, 0.0, difference)
+    _check_difference(accepted, "action", action, onnx_action)
     return ParityReport(
-        observations=len(off),
-        action_difference=float(np.where(close, 0.0, off).max()),
-        raw_difference=float(raw_off.max()),
-        near_ties=int(close.sum()),
-        other_choices=int((close & (off > TOLERANCE)).sum()),
+        observations=len(difference),
+        action_difference=float(accepted.max()),
+        raw_difference=float(raw_difference.max()),
+        near_ties=int(near_tie.sum()),
+        other_choices=int((near_tie & (difference > TOLERANCE)).sum()),
     )
 
 
-def _output_range(raw: NDArray) -> float:
-    """Return the range of an output, highest less lowest; a tenth of its size where it hardly moves (rounding)."""
-    return float(max(np.ptp(raw), 0.1 * np.abs(raw).max(), 1e-6))
-
-
-def _check_difference(off: NDArray, name: str, torch_values: NDArray, onnx_values: NDArray) -> None:
-    k = int(np.argmax(off))
-    if off[k] > TOLERANCE:
-        its, own = (np.round(values[k], 6).tolist() for values in (onnx_values, torch_values))
+def _check_difference(difference: NDArray, name: str, torch_values: NDArray, onnx_values: NDArray) -> None:
+    """Check the differences of an output, shape (B,), as fractions of its range."""
+    k = int(np.argmax(difference))
+    if difference[k] > TOLERANCE:
+        onnx_row, torch_row = (np.round(values[k], 6).tolist() for values in (onnx_values, torch_values))
         raise ExportError(
-            f"onnxruntime and torch differ by {off[k]:.2g} of the range of `{name}` (at most {TOLERANCE:g}) "
-            f"on recorded observation {k}: {its} against {own}"
+            f"onnxruntime and torch differ by {difference[k]:.2g} of the range of `{name}` (at most {TOLERANCE:g}) "
+            f"on recorded observation {k}: {onnx_row} against {torch_row}"
         )
 
 
@@ -131,18 +136,21 @@ def write_checkpoint(
 
     Args:
         path: Where the bundle is written; an existing file is replaced.
-        policy: the trainer's policy, built with `policy_arguments(contract)`.
+        policy: The trainer's policy, built with `policy_arguments(contract)`.
         contract: Its observations, preprocessing and actions.
-        observations: (B, ...) for each sensor in SI units, recorded while it drove; they become the golden
-            inputs.
-        graph: Result of `trace(contract)`, so that a training traces once.
+        observations: (B, ...) for each sensor in SI units, recorded while it drove; they become the golden inputs.
+        graph: Result of `trace(contract)`, so that a training traces once; None to trace it here.
+
+    Returns:
+        The result of the comparison.
 
     Raises:
-        ExportError: the graph does not do what the policy does.
+        ExportError: The outputs of the graph and of the policy differ.
     """
     weights = weight_arrays(policy)
     onnx = swap_weights(graph if graph is not None else trace(contract), weights)
     golden = run_graph(onnx, contract, observations)
+    # Before writing: a bundle that was not compared is never left on disk.
     report = compare_outputs(golden, policy, contract)
     write_bundle(path, onnx=onnx, contract=contract, weights=weights, golden=golden)
     return report
@@ -151,14 +159,14 @@ def write_checkpoint(
 def export_bundle(source: Path | str, path: Path | str) -> ParityReport:
     """Compare a run's best checkpoint, or a bundle, with torch again and write it to `path` (`racer export`).
 
-    The torch policy is built from the contract and `weights.npz`; the recorded observations are the bundle's
-    own.
+    The torch policy is built from the contract and `weights.npz`; the recorded observations are those of the bundle.
 
     Raises:
-        AssetError: the run or bundle does not exist.
-        BundleError: it is broken, or this onnxruntime does not answer as recorded.
-        ExportError: its graph does not do what its weights do in torch.
+        AssetError: The run or bundle does not exist.
+        BundleError: It is damaged, or this onnxruntime gives other actions than those recorded.
+        ExportError: The outputs of its graph and of its weights in torch differ.
     """
+    # Weights and graph are both in the bundle, so neither the run's configuration nor its trainer state is needed.
     bundle = read_bundle(find_bundle(source))
     policy = build_policy(bundle.contract, bundle.weights)
     check_golden(bundle, OnnxPolicy(bundle))

@@ -1,10 +1,10 @@
 """Traces a contract's ONNX graph once, and puts a training's weights into that graph at every checkpoint.
 
-The graph depends on the contract alone. It is traced with random weights, because the exporter joins and
-folds weights that are equal or zero, as fresh biases are, and such a graph could not take other weights.
+The graph depends on the contract alone. It is traced with random weights: the exporter merges and folds weights that
+are equal or zero, as new biases are, and such a graph could not take other weights.
 
-The tracing exporter (`dynamo=False`) takes 0.1 s here, the newer one 1.7 s and 0.4 s for importing
-onnxscript. It is deprecated since torch 2.9; should it go, `_trace` is the one place to change.
+The tracing exporter (`dynamo=False`) takes 0.1 s, the newer one 1.7 s and 0.4 s for importing onnxscript. It is
+deprecated since torch 2.9; if torch drops it, `_trace` is the one place to change.
 """
 
 from __future__ import annotations
@@ -21,26 +21,18 @@ from numpy.typing import NDArray
 
 from racer.contract import PolicyContract
 from racer.errors import ExportError
-from racer.export.network import DeployedPolicy, TorchPolicy, build_policy, weight_arrays
+from racer.export.network import DeployedPolicy, build_policy, weight_arrays
 
 _PREFIX = "policy."
 _KEY = "racer.parameters"
-
-
-def export_onnx(policy: TorchPolicy, contract: PolicyContract) -> bytes:
-    """Return the ONNX graph of a trained policy.
-
-    Raises:
-        ExportError: the policy is not the contract's network, or the graph cannot be made.
-    """
-    return swap_weights(trace(contract), weight_arrays(policy))
+"""Key of the graph's metadata that maps its initializers to the policy's weights, as JSON."""
 
 
 def trace(contract: PolicyContract) -> bytes:
-    """Trace the contract's graph with random weights, for `swap_weights`. The same contract gives the same bytes.
+    """Trace the contract's graph with random weights, for `swap_weights`; the same contract gives the same bytes.
 
     Raises:
-        ExportError: the exporter changed the weights, so that they could not be swapped.
+        ExportError: The exporter changed the weights, so that they could not be swapped.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -52,6 +44,7 @@ def trace(contract: PolicyContract) -> bytes:
     mapping = _match(model, module, contract)
     entry = model.metadata_props.add()
     entry.key, entry.value = _KEY, json.dumps(mapping, sort_keys=True)
+    # Without torch's version, so that the bytes depend on the contract and the exporter's graph alone.
     model.producer_name, model.producer_version = "racer", ""
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
@@ -61,19 +54,20 @@ def swap_weights(graph: bytes, weights: Mapping[str, NDArray]) -> bytes:
     """Return a traced graph with other weights.
 
     Args:
-        graph: Result of `trace`, `export_onnx` or `swap_weights`.
-        weights: the policy's state_dict as arrays; those that the graph does not use (value, deviation) are
-            left out.
+        graph: Result of `trace` or `swap_weights`.
+        weights: The policy's state_dict as arrays; those that the graph does not use (value network, standard
+            deviation) are ignored.
 
     Raises:
-        ExportError: the graph was not made here, or a weight is missing, of another shape, or not finite.
+        ExportError: The graph was not made by `trace`, or a weight is missing, of another shape, or not finite.
     """
     model = onnx.ModelProto.FromString(graph)
-    known = {entry.key: entry.value for entry in model.metadata_props}
-    if _KEY not in known:
-        raise ExportError("This ONNX graph does not say which of its weights is which; trace it with racer.export")
-    mapping: dict[str, str] = json.loads(known[_KEY])
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if _KEY not in metadata:
+        raise ExportError("This ONNX graph does not list the names of its weights; trace it with racer.export")
+    mapping: dict[str, str] = json.loads(metadata[_KEY])
     for tensor in model.graph.initializer:
+        # Constants of the contract, such as scales and ranges, stay as traced.
         if tensor.name not in mapping:
             continue
         name = mapping[tensor.name]
@@ -94,7 +88,7 @@ def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
     names = [*contract.onnx.inputs, *contract.onnx.outputs]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter's own; the module says why it is used
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter itself, see the module's docstring
         torch.onnx.export(
             module,
             examples,
@@ -109,7 +103,7 @@ def _trace(module: DeployedPolicy, contract: PolicyContract) -> bytes:
 
 
 def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContract) -> dict[str, str]:
-    """Map initializers to weights, by name and value; every weight that influences an action must be found."""
+    """Map initializers to weights with the same name and value; every weight that affects an action must have one."""
     own = weight_arrays(module.policy)
     mapping = {}
     for tensor in model.graph.initializer:
@@ -122,7 +116,10 @@ def _match(model: onnx.ModelProto, module: DeployedPolicy, contract: PolicyContr
 
 
 def _used(module: DeployedPolicy, contract: PolicyContract) -> set[str]:
-    """Return the names of the weights that the second output (mean or logits) depends on, by its gradient."""
+    """Return the names of the weights that the second output (mean or logits) depends on, by its gradient.
+
+    The action itself has no gradient where it is clipped or chosen from a list.
+    """
     with torch.enable_grad():
         examples = (torch.ones((2, *sensor.shape)) for sensor in contract.inputs)
         module(*examples)[1].sum().backward()

@@ -38,7 +38,7 @@ _ONE = 2048
 
 
 def make_operation(step: AnyPreprocessStep, shape: Shape) -> ImageOperation:
-    """Make the operation of a step for pictures of a shape, with its tables."""
+    """Make the operation of a step for pictures of a shape (H, W, C), with its tables."""
     if isinstance(step, GreyStep):
         return to_grey
     if isinstance(step, CropStep):
@@ -54,21 +54,22 @@ def make_operation(step: AnyPreprocessStep, shape: Shape) -> ImageOperation:
 
 
 def to_grey(pictures: Images) -> Images:
-    """Convert RGB to luma, (B, H, W, 3) to (B, H, W, 1)."""
+    """Convert RGB to luma, (B, H, W, 3) to (B, H, W, 1), with the weights of ITU-R BT.601 in 15-bit fixed point."""
     red, green, blue = (pictures[..., k].astype(np.int32) for k in range(3))
+    # 0.299, 0.587 and 0.114 times 2^15; the weights add up to 2^15, so white stays 255. Half of it is for rounding.
     luma = (9798 * red + 19235 * green + 3735 * blue + 16384) >> 15
     return luma.astype(np.uint8)[..., None]
 
 
 def mask_top_rows(pictures: Images, rows: int) -> Images:
-    """Return a copy with the top `rows` black."""
+    """Return a copy of pictures (B, H, W, C) with the top `rows` black."""
     masked = pictures.copy()
     masked[:, :rows] = 0
     return masked
 
 
 def shrink_by_area(pictures: Images, factor: int) -> Images:
-    """Replace each factor x factor block by its mean, halves rounded up."""
+    """Replace each factor x factor block of pictures (B, H, W, C) by its mean, halves rounded up."""
     batch, height, width, channels = pictures.shape
     if factor == 2 and channels == 1:
         return _halve(pictures)
@@ -77,17 +78,22 @@ def shrink_by_area(pictures: Images, factor: int) -> Images:
     for row in range(factor):
         for column in range(factor):
             total += pictures[:, row::factor, column::factor]
+    # (2 total + count) / (2 count) is total / count + 1/2, rounded down.
     count = factor * factor
     return ((2 * total + count) // (2 * count)).astype(np.uint8)
 
 
 def _halve(pictures: Images) -> Images:
-    """Shrink one channel by 2: two pixels of a row are the bytes of a 16-bit word, in either byte order."""
+    """Shrink one channel by 2, (B, H, W, 1) to (B, H / 2, W / 2, 1).
+
+    Two pixels of a row are read as the bytes of a 16-bit word, in either byte order: half as many operations.
+    """
     batch, height, width, _ = pictures.shape
-    words = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
-    pairs = words & 0xFF
-    pairs += words >> 8
+    pairs_of_bytes = np.ascontiguousarray(pictures).reshape(batch, height, width).view(np.uint16)
+    pairs = pairs_of_bytes & 0xFF
+    pairs += pairs_of_bytes >> 8
     total = pairs[:, 0::2] + pairs[:, 1::2]
+    # Four bytes add up to at most 1020: no overflow in 16 bits. 2 rounds halves up.
     total += 2
     total >>= 2
     return total.astype(np.uint8)[..., None]
@@ -121,10 +127,10 @@ class BilinearResize:
 
 
 def _interpolation_table(
-    size: int, wanted: int
+    size: int, target: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-    """Return, for each of `wanted` pixels, the two of `size` pixels beside it and their weights."""
-    centre = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(np.float32)
+    """Return, for each of `target` pixels, the two of `size` pixels beside it and their weights."""
+    centre = ((np.arange(target) + 0.5) * (size / target) - 0.5).astype(np.float32)
     first = np.floor(centre)
     fraction = centre - first
     below = first.astype(np.intp)
@@ -140,10 +146,12 @@ def _interpolation_table(
 class FrameRing:
     """The last `frames` delivered frames of each car, side by side in the channels, oldest first.
 
-    A car's first frame after `reset` fills its whole ring.
+    A car's first frame after `reset` fills its whole ring. Example with three frames: after the frames 1 and 2 of an
+    episode the stack is 1 1 2, after frame 3 it is 1 2 3.
     """
 
     def __init__(self, frames: int) -> None:
+        """Start without frames; the first `push` sets the number of cars and the size of the pictures."""
         self._frames = frames
         self._kept: NDArray[np.uint8] | None = None
         self._fresh: NDArray[np.bool_] = np.ones(0, np.bool_)
@@ -178,7 +186,7 @@ class FrameRing:
         return stacked.copy()  # the caller may write into it
 
     def peek(self, picture: NDArray[np.uint8], car: int) -> NDArray[np.uint8]:
-        """Return the result of `push` for one car and a frame (H, W, C) without adding the frame."""
+        """Return the stack (H, W, frames * C) that `push` would give one car for a frame (H, W, C); do not add it."""
         if self._kept is None or self._fresh[car]:
             return np.tile(picture, self._frames)
         return np.concatenate([self._kept[car, ..., picture.shape[-1] :], picture], axis=-1)
@@ -198,6 +206,7 @@ class Preprocessor:
         for sensor in sensors:
             if sensor.name not in PICTURES:
                 continue
+            # Tables depend on the size of the pictures, which each step may change.
             shape = (sensor.shape[0], sensor.shape[1], sensor.shape[2])
             self._operations[sensor.name] = []
             for step in steps:
@@ -224,31 +233,37 @@ class Preprocessor:
         of cars needs a `reset` of all first. Arrays that need no change are returned without a copy.
 
         Raises:
-            BundleError: an observation does not fit the contract.
+            BundleError: An observation does not fit the contract.
         """
-        inputs = check_observations(self._sensors, observation)
-        for name, operations in self._operations.items():
-            pictures = functools.reduce(lambda images, operation: operation(images), operations, inputs[name])
-            if name in self._rings:
-                ring = self._rings[name]
-                if ring.cars not in (None, len(pictures)):
-                    raise BundleError(
-                        f"Sensor `{name}` gave {len(pictures)} frames, but the frames of {ring.cars} cars are "
-                        "remembered; reset the policy first"
-                    )
-                pictures = ring.push(pictures)
-            inputs[name] = np.ascontiguousarray(pictures)
-        return inputs
+        return self._prepare(observation, self._push)
+
+    def _push(self, name: str, pictures: Images) -> Images:
+        """Add frames to the ring of a sensor; return the stacks."""
+        ring = self._rings[name]
+        if ring.cars not in (None, len(pictures)):
+            raise BundleError(
+                f"Sensor `{name}` gave {len(pictures)} frames, but the frames of {ring.cars} cars are stored; "
+                "reset the policy first"
+            )
+        return ring.push(pictures)
 
     def peek(self, observation: Mapping[str, NDArray[Any]], car: int) -> dict[str, NDArray[Any]]:
         """Return the inputs for one more observation of one car, without batch dimension and without storing it."""
-        inputs = check_observations(self._sensors, {name: values[None] for name, values in observation.items()})
+        inputs = self._prepare(
+            {name: values[None] for name, values in observation.items()},
+            lambda name, pictures: self._rings[name].peek(pictures[0], car)[None],
+        )
+        return {name: values[0] for name, values in inputs.items()}
+
+    def _prepare(
+        self, observation: Mapping[str, NDArray[Any]], stack: Callable[[str, Images], Images]
+    ) -> dict[str, NDArray[Any]]:
+        """Check observations and apply the steps; `stack` makes the stacks of a sensor from its new frames."""
+        inputs = check_observations(self._sensors, observation)
         for name, operations in self._operations.items():
             pictures = functools.reduce(lambda images, operation: operation(images), operations, inputs[name])
-            if name in self._rings:
-                pictures = self._rings[name].peek(pictures[0], car)[None]
-            inputs[name] = np.ascontiguousarray(pictures)
-        return {name: values[0] for name, values in inputs.items()}
+            inputs[name] = np.ascontiguousarray(stack(name, pictures) if name in self._rings else pictures)
+        return inputs
 
 
 def prepare_drive(contract: PolicyContract, observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -258,6 +273,7 @@ def prepare_drive(contract: PolicyContract, observation: Mapping[str, NDArray[An
     count = len(next(iter(checked.values())))
     if contract.frame_stack == 1 or count == 0:
         return preprocessor(checked)
+    # One after the other, so that the ring of frames fills as on a drive.
     rows = [preprocessor({name: values[k : k + 1] for name, values in checked.items()}) for k in range(count)]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
@@ -271,15 +287,15 @@ def check_observations(sensors: Sequence[SensorSpec], observation: Mapping[str, 
     """Check the observations of the given sensors and cast them to their types.
 
     Args:
-        sensors: the needed sensors.
-        observation: an array (B, *shape) for each sensor; others are ignored.
+        sensors: The needed sensors.
+        observation: An array (B, *shape) for each sensor; others are ignored.
 
     Returns:
         For each sensor, in the given order, a C-contiguous array (B, *shape) of its dtype. An array that fits already
         is returned without a copy.
 
     Raises:
-        BundleError: a sensor is missing, has another shape, batch size or a type that cannot be cast.
+        BundleError: A sensor is missing, has another shape, batch size or a type that cannot be cast.
     """
     inputs: dict[str, NDArray] = {}
     batch: int | None = None
@@ -287,6 +303,7 @@ def check_observations(sensors: Sequence[SensorSpec], observation: Mapping[str, 
         if sensor.name not in observation:
             raise BundleError(_missing(sensor.name, observation))
         values = _cast(sensor, np.asarray(observation[sensor.name]))
+        # All sensors describe the same cars.
         if batch is not None and len(values) != batch:
             first = sensors[0].name
             raise BundleError(f"Sensor `{sensor.name}` gave {len(values)} observations, `{first}` gave {batch}")
@@ -304,8 +321,9 @@ def _missing(name: str, observation: Mapping[str, NDArray]) -> str:
 
 def _cast(sensor: SensorSpec, values: NDArray) -> NDArray:
     if values.shape[1:] != sensor.shape or values.ndim != len(sensor.shape) + 1:
-        wanted = ", ".join(["B", *map(str, sensor.shape)])
-        raise BundleError(f"Sensor `{sensor.name}` gave shape {values.shape}, the policy takes ({wanted})")
+        shape = ", ".join(["B", *map(str, sensor.shape)])
+        raise BundleError(f"Sensor `{sensor.name}` gave shape {values.shape}, the policy takes ({shape})")
+    # Bytes are not cast: a picture of floats 0..1 would become black.
     if sensor.dtype == "uint8":
         if values.dtype != np.uint8:
             raise BundleError(f"Sensor `{sensor.name}` gave {values.dtype}, the policy takes uint8")

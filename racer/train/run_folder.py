@@ -1,19 +1,21 @@
 """Creates the folder of a new run, and reads a run's configuration to resume it.
 
-The folder of a distillation: that of a training, and the teacher in it.
+`racer.runs` lists the files of a run. The folder of a distillation also holds its teacher:
 
-teacher.bundle   what the student learned from
-teacher/         the run that made it, where none was given
+    teacher.bundle   the policy that the student learns from
+    teacher/         the run that trained it, where none was given
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from racer.assets import write_atomically
 from racer.bundle import read_bundle
@@ -40,6 +42,7 @@ def run_folder_errors(run: RunFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Most often a full disk. Each file is replaced as a whole, so the last checkpoint is intact.
         message = f"{run.path} cannot be written: {error.strerror or error}"
         if run.trainer.exists():
             message += f"; make room, then continue from its last checkpoint: racer train --resume {run.path}"
@@ -52,71 +55,80 @@ def new_run(config: TrainConfig, path: Path | None = None, *, start_from: str | 
     Everything is read and checked first, so that a mistake leaves no folder.
 
     Args:
-        start_from: a run or bundle whose weights to begin with; copied into the folder.
+        config: Configuration of the training.
+        path: The folder; None for a new one in `runs`.
+        start_from: A run or bundle whose weights to begin with; copied into the folder.
 
     Raises:
-        RunError: the folder exists, cannot be made, or `start_from` is of another action or observation space.
-        RacerError: a track, reward or vehicle cannot be used.
+        RunError: The folder exists, cannot be made, or `start_from` is of another action or observation space.
+        RacerError: A track, reward or vehicle cannot be used.
     """
-    check_packages()
-    tracks = load_tracks(list(config.track))
-    reward = read_source(config.reward)
-    load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
-    vehicle = read_vehicle(config.vehicle)
-    disturbance = read_disturbance(config.env.disturbance)
+    inputs = _read_inputs(config.track, config.reward, config.vehicle, config.env.disturbance)
     start = None if start_from is None else _check_start(start_from, config)
-    run = create_run(path, name=tracks[0].name if len(tracks) == 1 else f"{len(tracks)}-tracks")
-    try:
-        with run_folder_errors(run):
-            _write_run(run, config, tracks, reward, vehicle, disturbance, start)
-    except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
+    with _new_folder(path, inputs.name) as run:
+        description = _write_inputs(run, config, inputs)
+        if start is not None:
+            write_atomically(run.start, start.read_bytes())
+        # Last: a folder with it is a run.
+        started_from = None if start is None else str(start)
+        run.write_info(**describe_environment(), **description, started_from=started_from, finished=False)
     return run
 
 
-def _write_run(
-    run: RunFolder,
-    config: TrainConfig,
-    tracks: Sequence[Track],
-    reward: RewardSource,
-    vehicle: VehicleConfig,
-    disturbance: DisturbanceConfig,
-    start: Path | None,
-) -> None:
-    told = write_inputs(run, config, tracks, reward, vehicle, disturbance)
-    if start is not None:
-        write_atomically(run.start, start.read_bytes())
-    # Last: a folder with it is a run.
-    run.write_info(**describe_environment(), **told, started_from=None if start is None else str(start), finished=False)
+class _Inputs(NamedTuple):
+    """Files that a training reads, in memory."""
+
+    tracks: list[Track]
+    reward: RewardSource
+    vehicle: VehicleConfig
+    disturbance: DisturbanceConfig
+
+    @property
+    def name(self) -> str:
+        """Name of the run by its tracks."""
+        return self.tracks[0].name if len(self.tracks) == 1 else f"{len(self.tracks)}-tracks"
 
 
-def write_inputs(
-    run: RunFolder,
-    config: TrainConfig | DistillConfig,
-    tracks: Sequence[Track],
-    reward: RewardSource,
-    vehicle: VehicleConfig,
-    disturbance: DisturbanceConfig,
-) -> dict[str, Any]:
+def _read_inputs(tracks: Sequence[str], reward: str, vehicle: str, disturbance: str) -> _Inputs:
+    """Read the inputs of a training, and check that the reward function and all packages can be used."""
+    check_packages()
+    loaded, source = load_tracks(list(tracks)), read_source(reward)
+    load_reward(source, n_worlds=1, path="python")  # refuses what cannot be run
+    return _Inputs(loaded, source, read_vehicle(vehicle), read_disturbance(disturbance))
+
+
+@contextmanager
+def _new_folder(path: Path | None, name: str) -> Iterator[RunFolder]:
+    """Make a run folder for the block that fills it; remove it where the block fails."""
+    run = create_run(path, name=name)
+    try:
+        with run_folder_errors(run):
+            yield run
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def _write_inputs(run: RunFolder, config: TrainConfig | DistillConfig, inputs: _Inputs) -> dict[str, Any]:
     """Write tracks, reward function, vehicle, disturbance and the resolved configuration into a new run folder.
 
     Returns:
-        What the run's info says of them: seed, reward and tracks.
+        Their description for `run.json`: seed, reward and tracks.
     """
-    files = _file_names(tracks)
-    for track, file in zip(tracks, files, strict=True):
+    files = _file_names(inputs.tracks)
+    for track, file in zip(inputs.tracks, files, strict=True):
         write_course(track, run.path / "tracks" / file)
+    reward = inputs.reward
     write_atomically(run.reward, reward.text)
-    write_atomically(run.vehicle, to_yaml(vehicle))
-    write_atomically(run.disturbance, to_yaml(disturbance))
+    write_atomically(run.vehicle, to_yaml(inputs.vehicle))
+    write_atomically(run.disturbance, to_yaml(inputs.disturbance))
     write_atomically(run.config, to_yaml(config))
     return {
         "seed": config.seed,
         "reward": {"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
         "tracks": [
             {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
-            for track, file in zip(tracks, files, strict=True)
+            for track, file in zip(inputs.tracks, files, strict=True)
         ],
     }
 
@@ -125,22 +137,21 @@ def check_packages() -> None:
     """Check for missing packages before the training starts instead of at its first checkpoint.
 
     Raises:
-        MissingExtra: a package that a training needs is not installed.
+        MissingExtra: A package that a training needs is not installed.
     """
+    # The two that are imported late: torch and SB3 are missing at once.
     for package in ("onnxruntime", "tensorboard"):
         if find_spec(package) is None:
             raise MissingExtra(f"Training (package `{package}`)", "train")
 
 
 def _file_names(tracks: Sequence[Track]) -> list[str]:
-    """Return a unique file name for each track, after its own name."""
+    """Return a unique file name for each track, made from the track's name."""
     files: list[str] = []
     for track in tracks:
-        stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in track.name) or "track"
-        file, number = f"{stem}.yaml", 2
-        while file in files:
-            file, number = f"{stem}-{number}.yaml", number + 1
-        files.append(file)
+        stem = re.sub(r"[^\w.-]", "-", track.name) or "track"
+        names = itertools.chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in itertools.count(2)))
+        files.append(next(name for name in names if name not in files))
     return files
 
 
@@ -148,8 +159,8 @@ def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
     """Return the configuration that a run was started with; only its budget (`train.*`) may change.
 
     Raises:
-        ConfigError: another setting was given.
-        RunError: the run is finished, and the budget leaves nothing to do.
+        ConfigError: Another setting was given.
+        RunError: The run is finished, and the budget leaves nothing to do.
     """
     for setting in settings:
         if not setting.strip().startswith("train."):
@@ -158,27 +169,68 @@ def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
                 f"To change others, start a new run with --from {run.path}"
             )
     config = validate(TrainConfig, apply_settings(read_yaml(run.config), settings), str(run.config))
-    info, budget = run.info(), config.train
-    if info.get("finished"):
-        steps, elapsed = int(info.get("steps", 0)), float(info.get("elapsed_s", 0.0))
-        if steps >= budget.total_steps:
-            more = f"--set train.total_steps={2 * budget.total_steps}"
-            raise RunError(f"{run.path} is finished after {steps:,} steps; to train on, give more of them: {more}")
-        if budget.minutes is not None and elapsed >= 60.0 * budget.minutes:
-            more = f"--minutes {2.0 * budget.minutes:g}"
-            raise RunError(f"{run.path} is finished after {elapsed:.0f} s; to train on, give it longer: {more}")
+    _check_budget_left(run, "steps", "train.total_steps", config.train.total_steps, config.train.minutes)
     return config
 
 
-def _check_start(source: str | Path, config: TrainConfig) -> Path:
-    path = find_bundle(source)
-    theirs, ours = read_bundle(path).contract, training_contract(config, run="", hashes={})
-    if difference := contract_difference(ours, theirs):
-        raise RunError(f"--from {source}: this training has {difference} there; train with the same, or without --from")
-    if _actor_network(theirs.network) != _actor_network(ours.network):
+def _check_budget_left(run: RunFolder, unit: str, key: str, total: int, minutes: float | None) -> None:
+    """Check that a run is unfinished, or that its budget was raised.
+
+    Args:
+        run: The run.
+        unit: What the budget counts, `steps` or `rounds`: a key of `run.json`.
+        key: Configuration key of the budget.
+        total: The budget.
+        minutes: Budget of wall time [minutes]; None for none.
+
+    Raises:
+        RunError: Nothing is left to do.
+    """
+    info = run.info()
+    if not info.get("finished"):
+        return
+    count, elapsed_s = int(info.get(unit, 0)), float(info.get("elapsed_s", 0.0))
+    if count >= total:
         raise RunError(
-            f"--from {source}: this training's network is {_describe_network(ours.network)}, that one's is "
-            f"{_describe_network(theirs.network)}; set ppo.layers, ppo.activation and network alike"
+            f"{run.path} is finished after {count:,} {unit}; to train on, give more of them: --set {key}={2 * total}"
+        )
+    if minutes is not None and elapsed_s >= 60.0 * minutes:
+        raise RunError(
+            f"{run.path} is finished after {elapsed_s:.0f} s; to train on, give it longer: --minutes {2.0 * minutes:g}"
+        )
+
+
+def record_resumption(
+    run: RunFolder, config: TrainConfig | DistillConfig, *, steps: int, reached: Mapping[str, int]
+) -> None:
+    """Prepare a run folder to be continued from its checkpoint.
+
+    Drops the metrics after the checkpoint, whose steps are driven again, and notes the resumption in `run.json`.
+
+    Args:
+        run: The run.
+        config: Configuration with the new budget.
+        steps: Control steps of all cars at the checkpoint.
+        reached: The checkpoint's count for `run.json`, by unit.
+    """
+    run.forget_after(steps)
+    write_atomically(run.config, to_yaml(config))
+    now = describe_environment()
+    resumption = {**reached, **{key: now[key] for key in ("racer", "command", "started")}}
+    run.write_info(finished=False, resumed=[*run.info().get("resumed", []), resumption])
+
+
+def _check_start(source: str | Path, config: TrainConfig) -> Path:
+    """Return the path of the bundle of a run or bundle that a training can start from."""
+    path = find_bundle(source)
+    # Run, hashes and steps do not matter here: only what the network reads and gives is compared.
+    start, own = read_bundle(path).contract, training_contract(config, run="", hashes={})
+    if difference := contract_difference(own, start):
+        raise RunError(f"--from {source}: this training has {difference} there; train with the same, or without --from")
+    if _actor_network(start.network) != _actor_network(own.network):
+        raise RunError(
+            f"--from {source}: this training's network is {_describe_network(own.network)}, that one's is "
+            f"{_describe_network(start.network)}; set ppo.layers, ppo.activation and network to those"
         )
     return path
 
@@ -201,52 +253,45 @@ TEACHER_RUN = "teacher"
 
 
 def teacher_file(run: RunFolder) -> Path:
-    """The teacher of a distillation; absent until it is trained."""
+    """Return the bundle of a distillation's teacher; absent until it is trained."""
     return run.path / TEACHER_BUNDLE
 
 
 def teacher_run(run: RunFolder) -> RunFolder:
-    """The run that trains the teacher; absent where one was given."""
+    """Return the run that trains the teacher; absent where a teacher was given."""
     return RunFolder(run.path / TEACHER_RUN)
 
 
 def new_distillation(
     config: DistillConfig, path: Path | None = None, *, teacher: str | Path | None = None
 ) -> RunFolder:
-    """Make the run folder. Everything is read and checked first, so that a mistake leaves no folder.
+    """Make the run folder of a new distillation. All is read and checked first, so that a mistake leaves no folder.
 
     Args:
-        teacher: a run or bundle to learn from; without, the configuration's teacher is trained.
+        config: Configuration of the distillation.
+        path: The folder; None for a new one in `runs`.
+        teacher: A run or bundle to learn from; None to train the configuration's teacher.
 
     Raises:
-        RunError: the folder exists or cannot be made, or the teacher sees something else than `state`.
-        RacerError: a track, reward or vehicle cannot be used.
+        RunError: The folder exists or cannot be made, or the teacher has other sensors than `state`.
+        RacerError: A track, reward or vehicle cannot be used.
     """
-    check_packages()
     bundle = None if teacher is None else find_teacher_bundle(teacher)
     if bundle is not None:
+        # The student learns the teacher's commands, so its ranges have to hold them.
         space = read_bundle(bundle).contract.action_space
         config = validate(
             DistillConfig, config.model_dump() | {"action_space": _continuous_ranges(space)}, str(teacher)
         )
-    tracks = load_tracks(list(config.track))
-    reward = read_source(config.teacher.reward)
-    load_reward(reward, n_worlds=1, path="python")  # refuses what cannot be run
-    vehicle = read_vehicle(config.vehicle)
-    disturbance = read_disturbance(config.env.disturbance)
+    inputs = _read_inputs(config.track, config.teacher.reward, config.vehicle, config.env.disturbance)
     read_disturbance(config.teacher.env.disturbance)
-    run = create_run(path, name=f"distill-{tracks[0].name if len(tracks) == 1 else f'{len(tracks)}-tracks'}")
-    try:
-        with run_folder_errors(run):
-            told = write_inputs(run, config, tracks, reward, vehicle, disturbance)
-            if bundle is not None:
-                write_atomically(teacher_file(run), bundle.read_bytes())
-            # Last: a folder with it is a run.
-            given = None if bundle is None else str(bundle)
-            run.write_info(**describe_environment(), kind=DISTILLATION_KIND, **told, teacher=given, finished=False)
-    except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
+    with _new_folder(path, f"distill-{inputs.name}") as run:
+        description = _write_inputs(run, config, inputs)
+        if bundle is not None:
+            write_atomically(teacher_file(run), bundle.read_bytes())
+        # Last: a folder with it is a run.
+        given = None if bundle is None else str(bundle)
+        run.write_info(**describe_environment(), kind=DISTILLATION_KIND, **description, teacher=given, finished=False)
     return run
 
 
@@ -254,6 +299,7 @@ def _continuous_ranges(space: ContinuousActions | DiscreteActions) -> Continuous
     """Return the continuous ranges that enclose an action space."""
     if isinstance(space, ContinuousActions):
         return space
+    # `low` and `high` of a list of actions are its extremes: (steering [deg], speed [m/s]).
     (left, slow), (right, fast) = space.low, space.high
     return ContinuousActions(steering_angle=SteeringRange(low=left, high=right), speed=SpeedRange(low=slow, high=fast))
 
@@ -262,8 +308,8 @@ def resumed_distillation(run: RunFolder, settings: Sequence[str] = ()) -> Distil
     """Return the configuration of a started distillation; only `dagger.rounds` and `dagger.minutes` may change.
 
     Raises:
-        ConfigError: another setting was given.
-        RunError: the run is not a distillation, or is finished with nothing left to do.
+        ConfigError: Another setting was given.
+        RunError: The run is not a distillation, or is finished with nothing left to do.
     """
     if run.info().get("kind") != DISTILLATION_KIND:
         raise RunError(f"{run.path} is not a distillation; continue it with: racer train --resume {run.path}")
@@ -274,13 +320,5 @@ def resumed_distillation(run: RunFolder, settings: Sequence[str] = ()) -> Distil
                 "dagger.minutes may change"
             )
     config = validate(DistillConfig, apply_settings(read_yaml(run.config), settings), str(run.config))
-    info = run.info()
-    if info.get("finished"):
-        rounds, elapsed = int(info.get("rounds", 0)), float(info.get("elapsed_s", 0.0))
-        if rounds >= config.dagger.rounds:
-            more = f"--set dagger.rounds={2 * config.dagger.rounds}"
-            raise RunError(f"{run.path} is finished after {rounds} rounds; to learn on, give more of them: {more}")
-        if config.dagger.minutes is not None and elapsed >= 60.0 * config.dagger.minutes:
-            more = f"--minutes {2.0 * config.dagger.minutes:g}"
-            raise RunError(f"{run.path} is finished after {elapsed:.0f} s; to learn on, give it longer: {more}")
+    _check_budget_left(run, "rounds", "dagger.rounds", config.dagger.rounds, config.dagger.minutes)
     return config

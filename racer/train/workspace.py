@@ -70,7 +70,7 @@ def make_workspace(folder: Path, track: str) -> list[str]:
         track: Name or file of the track to copy.
 
     Raises:
-        RacerError: the track cannot be found or read, or a file of the workspace exists.
+        RacerError: The track cannot be found or read, or a file of the workspace exists.
     """
     reward = Path("reward_functions/my_reward.py")
     files: dict[str, str | bytes] = {
@@ -82,6 +82,7 @@ def make_workspace(folder: Path, track: str) -> list[str]:
     }
     if folder.exists() and not folder.is_dir():
         raise RacerError(f"`{folder}` is a file; choose another name.")
+    # All checks come before the first file, so that a refused workspace leaves nothing behind.
     for name in files:
         if (folder / name).exists():
             raise RacerError(f"`{folder / name}` exists; choose another folder, or move it away.")
@@ -92,7 +93,7 @@ def make_workspace(folder: Path, track: str) -> list[str]:
 
 def _copy_of_track(track: str) -> str | bytes:
     """Return the content of the copy; a course file is copied with its comments, anything else becomes one."""
-    loaded = load_track(track)  # also reports what is wrong with it
+    loaded = load_track(track)  # also checks the file
     try:
         text = find_asset("track", track).read_bytes()
     except AssetError:  # generated, or with options behind an @

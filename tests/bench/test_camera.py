@@ -49,8 +49,8 @@ def test_record_names_all_figures(monkeypatch):
     for module in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(bench, "SCENES", {"frames": ({}, 1, False), "boxes_cars_frames": ({}, 1, True)})
-    said = []
-    record = bench_camera("easy_oval", worlds=2, rounds=1, tell=said.append)
+    lines = []
+    record = bench_camera("easy_oval", worlds=2, rounds=1, report=lines.append)
     assert list(record) == [
         "camera.frames_per_s_per_core",
         "camera.boxes_cars_frames_per_s_per_core",
@@ -61,4 +61,4 @@ def test_record_names_all_figures(monkeypatch):
     ]
     assert record["camera.pixels_per_s_per_core"] == pytest.approx(record["camera.frames_per_s_per_core"] * 19200)
     assert record["camera.car_racing_frames_per_s_per_core"] is None
-    assert "pip install box2d" in said[-1]
+    assert "pip install box2d" in lines[-1]

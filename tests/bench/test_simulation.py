@@ -37,7 +37,7 @@ def test_drive_completes_laps_and_replays_bit_for_bit():
     drive = BenchDrive(trial())
     assert drive.laps >= WORLDS
     end = drive.trial.world.cars.copy()
-    drive.begin()
+    drive.restart()
     laps = 0
     for step in range(drive.steps):
         drive.trial.step(drive.actions[step])
@@ -87,13 +87,13 @@ def test_replay_of_another_drive_is_refused():
 
 
 def test_figures_of_a_quick_bench_are_complete():
-    """Give every key of its part, numbers above 0, and tell what is measured."""
-    told = []
-    record = bench_sim(TRACK, worlds=WORLDS, rounds=1, tell=told.append)
-    record |= bench_lidar(TRACK, worlds=2, rounds=1, tell=told.append)
-    record |= bench_reward(TRACK, worlds=4, steps=5, rounds=1, tell=told.append)
+    """Give every key of its part, numbers above 0, and report what is measured."""
+    lines = []
+    record = bench_sim(TRACK, worlds=WORLDS, rounds=1, report=lines.append)
+    record |= bench_lidar(TRACK, worlds=2, rounds=1, report=lines.append)
+    record |= bench_reward(TRACK, worlds=4, steps=5, rounds=1, report=lines.append)
     assert len(record) == 6 and all(value > 0.0 for value in record.values())
-    assert [line.split(":")[0] for line in told] == ["sim", "sim", "lidar", "lidar", "reward", "reward"]
+    assert [line.split(":")[0] for line in lines] == ["sim", "sim", "lidar", "lidar", "reward", "reward"]
 
 
 def test_lidar_bench_casts_the_rays_it_names(monkeypatch):

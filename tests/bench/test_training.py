@@ -17,10 +17,10 @@ KEYS = {"train.null_env_steps_per_s", "train.steps_per_s", "train.steps_per_s_py
 
 def test_quick_bench_gives_all_figures():
     """Measure a tiny training."""
-    told = []
-    record = bench_train(TRACK, settings=SETTINGS, updates=1, rounds=1, laps_min=0, tell=told.append)
+    lines = []
+    record = bench_train(TRACK, settings=SETTINGS, updates=1, rounds=1, laps_min=0, report=lines.append)
     assert set(record) == KEYS and all(value > 0.0 for value in record.values())
-    assert told == ["train: warming up", "train: round 1 of 1"]
+    assert lines == ["train: warming up", "train: round 1 of 1"]
 
 
 def test_training_that_never_laps_is_refused():

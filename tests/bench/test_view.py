@@ -18,13 +18,13 @@ def _no_screen(monkeypatch):
 
 
 def test_all_views_and_the_opening_are_measured(monkeypatch):
-    """Give frames a second of each view and the seconds to the first frame, all above 0; tell what is measured."""
+    """Give frames a second of each view and the seconds to the first frame, all above 0; report what is measured."""
     monkeypatch.setattr("subprocess.run", lambda *a, **k: type("Done", (), {"returncode": 0, "stderr": ""}))
-    told = []
-    record = bench_view("zigzag", frames=2, rounds=1, tell=told.append)
+    lines = []
+    record = bench_view("zigzag", frames=2, rounds=1, report=lines.append)
     views = ["view.track_frames_per_s", "view.chase_frames_per_s", "view.camera_frames_per_s"]
     assert list(record) == [*views, "view.open_s"] and all(record[key] > 0 for key in views)
-    assert SIZE == (1280, 800) and len(told) == 4 and "8 cars, 1280x800" in told[0]
+    assert SIZE == (1280, 800) and len(lines) == 4 and "8 cars, 1280x800" in lines[0]
 
 
 def test_a_window_that_does_not_open_is_no_measurement(monkeypatch):

@@ -14,7 +14,7 @@ def run(run, monkeypatch):
     """Run a command in this process, on a bench of small sizes."""
     for name, worlds in (("bench_sim", 4), ("bench_lidar", 2), ("bench_reward", 2)):
         full = getattr(simulation, name)
-        small = lambda track, *, tell, full=full, worlds=worlds: full(track, worlds=worlds, rounds=1, tell=tell)  # noqa: E731
+        small = lambda track, *, report, full=full, worlds=worlds: full(track, worlds=worlds, rounds=1, report=report)  # noqa: E731
         monkeypatch.setattr(simulation, name, small)
     return run
 
@@ -45,7 +45,7 @@ def test_table_tells_what_was_measured(run):
 def test_workload_without_laps_fails(run, monkeypatch):
     """Exit 1 with one line, and print no figures."""
 
-    def refused(track, *, tell):
+    def refused(track, *, report):
         raise RacerError("bench: only 3% of the cars completed a lap")
 
     monkeypatch.setattr(simulation, "bench_sim", refused)

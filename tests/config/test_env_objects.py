@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from racer.config.env import BotsConfig, DiscretizedSectorLidarConfig, EnvConfig, ObjectsConfig, SectorLidarConfig
-from racer.env.batch import make_env_config
+from racer.env.batch import resolve_env_config
 from racer.errors import ConfigError
 
 
@@ -101,7 +101,7 @@ def test_slots(fields, slots):
 def test_mistakes_are_one_line(fields, told):
     """Name the key, what was given and what to do."""
     with pytest.raises(ConfigError) as caught:
-        make_env_config(fields)
+        resolve_env_config(fields, None)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 

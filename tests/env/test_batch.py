@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from racer.config.env import EnvConfig
-from racer.env.batch import control_steps_in, make_env_config, make_time_trial, resolve_action_space
+from racer.env.batch import control_steps_in, make_time_trial, resolve_action_space, resolve_env_config
 from racer.env.vector import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
 from racer.sim.dtypes import EpisodeStatus
@@ -172,12 +172,12 @@ def test_configurations_may_be_models_or_mappings():
     """Take an `EnvConfig` as it is, a mapping as its fields, nothing as the default."""
     config = EnvConfig(control_rate_hz=30.0)
     assert make_time_trial(worlds=1, track=ring(), reward=None, config=config).config is config
-    assert make_env_config({"control_rate_hz": 30}) == config
+    assert resolve_env_config({"control_rate_hz": 30}, None) == config
     assert make_time_trial(worlds=1, track=ring(), reward=None).config == EnvConfig()
     with pytest.raises(ConfigError, match="environment: unknown key `rate`"):
-        make_env_config({"rate": 1})
+        resolve_env_config({"rate": 1}, None)
     with pytest.raises(ConfigError, match="Did you mean `range_max`"):
-        make_env_config({"lidar": {"rang_max": 1}})
+        resolve_env_config({"lidar": {"rang_max": 1}}, None)
 
 
 def test_actions_may_be_models_or_plain_data():

@@ -9,11 +9,13 @@ import torch
 
 from racer.bundle import check_golden, read_bundle, write_bundle
 from racer.errors import AssetError, BundleError, ExportError
-from racer.export import DeployedPolicy, export_bundle, export_onnx, weight_arrays, write_checkpoint
+from racer.export import export_bundle, write_checkpoint
 from racer.export.checkpoint import run_graph
+from racer.export.network import DeployedPolicy, weight_arrays
 from racer.policy import OnnxPolicy, load_policy
 from racer.preprocess import Preprocessor
 from support.bundles import write_linear
+from support.torch_policies import export_onnx
 
 
 def written(case, path, **changes):

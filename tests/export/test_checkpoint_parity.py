@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from racer.errors import BundleError, ExportError
-from racer.export import DeployedPolicy, build_policy, check_parity, export_onnx, swap_weights, weight_arrays
-from racer.export.checkpoint import TOLERANCE, compare_outputs, run_graph
+from racer.export.checkpoint import TOLERANCE, check_parity, compare_outputs, run_graph
+from racer.export.graph import swap_weights
+from racer.export.network import DeployedPolicy, build_policy, weight_arrays
+from support.torch_policies import export_onnx
 
 
 def test_equal(case):

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from racer.errors import ExportError
-from racer.export import build_policy, export_onnx, swap_weights, trace, weight_arrays
+from racer.export import build_policy, swap_weights, trace
 from racer.export.checkpoint import run_graph
 from racer.export.graph import _match, _trace
-from racer.export.network import DeployedPolicy
+from racer.export.network import DeployedPolicy, weight_arrays
 from racer.untrusted_files import check_no_external_data
+from support.torch_policies import export_onnx
 
 
 def test_outside_of_the_graph(case):

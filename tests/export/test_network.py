@@ -6,8 +6,14 @@ import torch
 
 from racer.contract import SensorSpec, make_contract
 from racer.errors import ExportError
-from racer.export import DeployedPolicy, ScaledFeatures, build_policy, load_weights, weight_arrays
-from racer.export.network import observation_space
+from racer.export.network import (
+    DeployedPolicy,
+    ScaledFeatures,
+    build_policy,
+    load_weights,
+    observation_space,
+    weight_arrays,
+)
 from support.bundles import CONTINUOUS, DISCRETE
 
 TWO = (
@@ -108,9 +114,9 @@ def test_other_weights_are_refused(continuous):
     """Name the weight that is missing, unknown or of another shape."""
     weights = weight_arrays(continuous.policy)
     policy = build_policy(continuous.contract)
-    with pytest.raises(ExportError, match="does not know `zzz`"):
+    with pytest.raises(ExportError, match="have an unknown `zzz`"):
         load_weights(policy, weights | {"zzz": np.zeros(1)})
-    with pytest.raises(ExportError, match=r"misses `action_net\.bias`"):
+    with pytest.raises(ExportError, match=r"are without `action_net\.bias`"):
         load_weights(policy, {k: v for k, v in weights.items() if k != "action_net.bias"})
     with pytest.raises(ExportError, match=r"`log_std` has shape \(3,\), the contract's network has \(2,\)"):
         load_weights(policy, weights | {"log_std": np.zeros(3, "f4")})

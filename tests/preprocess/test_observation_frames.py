@@ -73,7 +73,7 @@ def test_reset_of_all_takes_another_number_of_cars():
     """Refuse another number of cars in the middle of a drive, and take it after a reset of all."""
     preprocess = Preprocessor((camera_sensor(SMALL),), PreprocessConfig(frames=2).steps)
     preprocess({"camera": np.zeros((2, 12, 16, 1), np.uint8)})
-    with pytest.raises(BundleError, match="`camera` gave 3 frames, but the frames of 2 cars are remembered; reset"):
+    with pytest.raises(BundleError, match="`camera` gave 3 frames, but the frames of 2 cars are stored; reset"):
         preprocess({"camera": np.zeros((3, 12, 16, 1), np.uint8)})
     preprocess.reset()
     assert preprocess({"camera": np.ones((3, 12, 16, 1), np.uint8)})["camera"].all()

@@ -38,7 +38,7 @@ def sensor_specs(config: EnvConfig) -> tuple[SensorSpec, ...]:
         "state": lambda: contract.state_sensor(look_ahead=config.look_ahead),
         "lidar": lambda: contract.lidar_sensor(config.lidar),
         "sector_lidar": lambda: contract.sector_lidar_sensor(config.sector_lidar),
-        "discretized_sector_lidar": lambda: contract.discretized_sector_lidar_sensor(config.discretized_sector_lidar),
+        "discretized_sector_lidar": lambda: contract.sector_lidar_sensor(config.discretized_sector_lidar),
         "camera": lambda: contract.camera_sensor(config.camera),
         "stereo": lambda: contract.stereo_sensor(config.camera),
     }
@@ -74,7 +74,7 @@ def env_config_for(sensors: Sequence[SensorSpec], control_rate_hz: float | None)
     try:
         config = EnvConfig.model_validate(fields)
     except ValidationError as error:
-        raise BundleError(explain(error, EnvConfig, "the policy cannot be shown what it needs")) from None
+        raise BundleError(explain(error, EnvConfig, "the simulator cannot provide the policy's sensors")) from None
     # Settings alone do not prove that the elements mean the same: an older version may have filled other fields.
     for needed, simulated in zip(sensors, sensor_specs(config), strict=True):
         if needed.shape != simulated.shape or needed.fields != simulated.fields:

@@ -22,7 +22,7 @@ class DrivenFrames:
     Attributes:
         capacity: Number of stretches that fit.
         count: Number of stretches stored.
-        given: Number of stretches ever added.
+        added: Number of stretches ever added.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class DrivenFrames:
         Raises:
             ValueError: Not even one stretch fits.
         """
-        self._steps, self._stack, self._before = steps, stack, stack - 1
+        self._steps, self._stack = steps, stack
+        self._before = stack - 1  # frames of a stretch before its first step
         length = steps + self._before
         self.capacity = bytes_max // (length * int(np.prod(frame_shape)))
         if self.capacity < 1:
@@ -49,7 +50,7 @@ class DrivenFrames:
         self._labels = np.zeros((self.capacity, steps, 2), np.float32)
         self._ages = np.zeros((self.capacity, steps), np.int64)
         self._random = np.random.default_rng([seed, 0x6D656D])
-        self.count = self.given = 0
+        self.count = self.added = 0
 
     @property
     def frames(self) -> int:
@@ -66,8 +67,8 @@ class DrivenFrames:
         """
         for stretch in range(len(frames)):
             # Algorithm R: the n-th stretch (counted from 1) is stored with probability capacity / n.
-            place = self.given if self.given < self.capacity else int(self._random.integers(self.given + 1))
-            self.given += 1
+            place = self.added if self.added < self.capacity else int(self._random.integers(self.added + 1))
+            self.added += 1
             if place < self.capacity:
                 self._frames[place], self._labels[place] = frames[stretch], labels[stretch]
                 self._ages[place] = np.minimum(ages[stretch], self._before)
@@ -76,9 +77,13 @@ class DrivenFrames:
     def sample(self, batch: int, random: np.random.Generator) -> tuple[Frames, NDArray[np.float32]]:
         """Draw frames uniformly, with replacement.
 
+        Args:
+            batch: Number of frames.
+            random: Source of the random numbers.
+
         Returns:
-            (stacks (batch, H, W, stack * C), oldest first, labels (batch, 2)). Before an episode's first frame comes
-            its first frame, as in the preprocessing's own ring.
+            (stacks (batch, H, W, stack * C), oldest frame first, labels (batch, 2)). Where a stack reaches back beyond
+            an episode's first frame, that frame is repeated, as in the preprocessing's `FrameRing`.
         """
         which = random.integers(self.count, size=batch)
         step = random.integers(self._steps, size=batch)

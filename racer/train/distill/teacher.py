@@ -2,59 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from racer.bundle import read_bundle
-from racer.config.actions import ContinuousActions
-from racer.contract import PolicyContract, SensorSpec
+from racer.config.actions import ContinuousActions, DiscreteActions
+from racer.contract import PolicyContract
 from racer.errors import RunError
 from racer.policy.load import find_bundle
 from racer.policy.onnx import OnnxPolicy
-from racer.policy.protocol import Policy
 from racer.sim.world import World
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """Policy whose only sensor is `state`.
-
-    Attributes:
-        policy: The policy.
-        sensor: Its state sensor.
-    """
-
-    policy: Policy
-    sensor: SensorSpec
-
-    @property
-    def look_ahead(self) -> tuple[float, ...]:
-        """Distances ahead of its points on the centre line [m]."""
-        distances = self.sensor.settings["look_ahead_m"]
-        assert isinstance(distances, list)
-        return tuple(float(distance) for distance in distances)  # type: ignore[arg-type]
-
-    def observer(self, world: World) -> TeacherLabels:
-        """Return the teacher's labels for one world."""
-        return TeacherLabels(self, world)
 
 
 class TeacherLabels:
     """Computes a teacher's actions from the true state of each world, independent of the student's sensors."""
 
-    def __init__(self, teacher: Teacher, world: World) -> None:
-        """Allocate the buffers."""
+    def __init__(self, teacher: OnnxPolicy, world: World) -> None:
+        """Allocate the buffers for a policy whose only sensor is `state`."""
         self._teacher, self._world = teacher, world
-        self._distances = np.array(teacher.look_ahead, np.float64)
-        self._state = np.zeros((*world.cars.shape, teacher.sensor.size), np.float32)
+        sensor = teacher.sensors[0]
+        # Distances ahead on the centre line [m] at which the state describes the road.
+        self._distances = np.array(sensor.settings["look_ahead_m"], np.float64)
+        self._state = np.zeros((*world.cars.shape, sensor.size), np.float32)
 
     def commands(self) -> NDArray[np.float64]:
         """Return steering [deg] and speed [m/s], shape (N, 2), for the first car of each world in its current state."""
+        # The exact present state; the student's own sensors may be late and noisy.
         self._world.observe_state(self._distances, self._state)
-        return np.asarray(self._teacher.policy.act({"state": self._state[:, 0]}), np.float64)
+        return np.asarray(self._teacher.act({"state": self._state[:, 0]}), np.float64)
 
 
 def find_teacher_bundle(source: str | Path) -> Path:
@@ -78,12 +55,12 @@ def check_teacher(contract: PolicyContract, source: str) -> None:
     names = [sensor.name for sensor in contract.sensors]
     if names != ["state"]:
         raise RunError(
-            f"{source} sees {', '.join(names)}; a teacher sees `state` and nothing else. "
+            f"{source} has sensors {', '.join(names)}; a teacher has `state` alone. "
             "Train one with: racer train --set env.sensors=[state]"
         )
 
 
-def load_teacher(path: Path) -> Teacher:
+def load_teacher(path: Path) -> OnnxPolicy:
     """Load the teacher in a bundle.
 
     Raises:
@@ -92,20 +69,21 @@ def load_teacher(path: Path) -> Teacher:
     """
     bundle = read_bundle(path)
     check_teacher(bundle.contract, str(path))
-    return Teacher(OnnxPolicy(bundle), bundle.contract.sensors[0])
+    return OnnxPolicy(bundle)
 
 
 class ActionScaler:
     """Converts between commands ([deg], [m/s]) and fractions -1..1 of an action space's half ranges."""
 
-    def __init__(self, space: ContinuousActions) -> None:
+    def __init__(self, space: ContinuousActions | DiscreteActions) -> None:
+        """Take the ranges of `space`, from its lowest to its highest commands."""
         self._middle = (np.array(space.high) + np.array(space.low)) / 2.0
         self._half = (np.array(space.high) - np.array(space.low)) / 2.0
 
-    def of(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the fractions (N, 2) of commands, clipped to -1..1."""
+    def fractions(self, commands: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the fractions (N, 2) of commands (N, 2), clipped to -1..1."""
         return np.clip((commands - self._middle) / self._half, -1.0, 1.0).astype(np.float32)
 
-    def commands(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the commands (N, 2), steering [deg] and speed [m/s], of fractions."""
-        return self._middle + np.clip(np.asarray(shares, np.float64), -1.0, 1.0) * self._half
+    def commands(self, fractions: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the commands (N, 2), steering [deg] and speed [m/s], of fractions (N, 2), clipped to -1..1."""
+        return self._middle + np.clip(np.asarray(fractions, np.float64), -1.0, 1.0) * self._half

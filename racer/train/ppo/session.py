@@ -12,98 +12,101 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
-from racer.assets import write_atomically
 from racer.bundle import read_bundle
-from racer.config.read import read_vehicle, to_yaml
 from racer.config.train import TrainConfig
 from racer.deepracer.logs import TrainingLog
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
 from racer.export.network import load_actor, load_weights
 from racer.reward.load import RewardSource, load_reward, read_source
-from racer.runs import RunFolder, describe_environment
-from racer.track.load import load_tracks
-from racer.train.checkpoint import load_state
-from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract, wrap_env
+from racer.runs import RunFolder
+from racer.train.ppo.learner import (
+    TrainingBudget,
+    load_state,
+    make_model,
+    normalize_rewards,
+    training_contract,
+)
 from racer.train.ppo.monitor import TrainingListener, TrainingMonitor
-from racer.train.run_folder import run_folder_errors
+from racer.train.ppo.vec_env import RacerVecEnv
+from racer.train.run_folder import record_resumption, run_folder_errors
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOutcome:
-    """Result of a training."""
+    """Result of a training.
+
+    Attributes:
+        run: Run folder.
+        steps: Control steps of all cars, those of earlier sessions included.
+        seconds: Wall time [s], that of earlier sessions included.
+        best: Record of the best evaluation, as `racer evaluate --json` prints it.
+        interrupted: Whether Ctrl-C ended the training.
+    """
 
     run: RunFolder
     steps: int
     seconds: float
     best: dict[str, Any] | None
-    """Record of the best evaluation, as `racer evaluate --json` prints it."""
     interrupted: bool
 
 
 def train(
-    config: TrainConfig,
-    run: RunFolder,
-    *,
-    resume: bool = False,
-    report: TrainingListener | None = None,
-    seam: Any = None,
+    config: TrainConfig, run: RunFolder, *, resume: bool = False, report: TrainingListener | None = None
 ) -> TrainingOutcome:
     """Train in a run folder that `new_run` made or `open_run` opened.
 
     Args:
+        config: Configuration of the run.
+        run: Run folder.
         resume: Continue from the folder's last checkpoint; from the beginning where it has none yet.
         report: Receives the progress, for a progress bar.
-        seam: a `Reward` in place of the run's own function, for measurements.
 
     Returns:
-        What was reached. Ctrl-C ends the training with a usable run and `interrupted` set.
+        The result. Ctrl-C ends the training with a usable run and `interrupted` set.
 
     Raises:
-        RewardError: the reward function went wrong; the params that caused it are in the run folder.
-        RunError: the run cannot be resumed, or its folder cannot be written.
+        RewardError: The reward function failed; the params that caused it are in the run folder.
+        RunError: The run cannot be resumed, the training diverged, or the folder cannot be written.
     """
-    began = time.monotonic()
+    started_s = time.monotonic()
     torch.set_num_threads(config.train.torch_threads)
     interrupted = False
     with run_folder_errors(run):
-        model, monitor = _prepare(config, run, resume=resume, report=report, seam=seam, began=began)
+        model, monitor = _prepare(config, run, resume=resume, report=report, started_s=started_s)
         try:
             model.learn(config.train.total_steps - model.num_timesteps, callback=monitor, reset_num_timesteps=False)
         except KeyboardInterrupt:
             interrupted = True
         except RacerError:
+            # For example an error in the reward function: the checkpoint keeps the learning before it.
             monitor.finish(complete=False)
             raise
         monitor.finish(complete=not interrupted)
     return TrainingOutcome(
         run=run,
         steps=model.num_timesteps,
-        seconds=monitor.elapsed,
-        best=monitor.best_record,
+        seconds=monitor.checkpoints.elapsed_s,
+        best=monitor.checkpoints.best_record,
         interrupted=interrupted,
     )
 
 
 def _prepare(
-    config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, seam: Any, began: float
+    config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, started_s: float
 ) -> tuple[PPO | SAC, TrainingMonitor]:
-    """Return the model, new or restored, and its monitor."""
-    tracks = load_tracks([str(file) for file in run.tracks])
-    vehicle = read_vehicle(run.vehicle)
+    """Return the model, new or restored, and its monitor, which holds the environment."""
     reward = _recorded_reward(run)
-    function = seam or load_reward(
-        reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path
-    )
+    function = load_reward(reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path)
     if report is not None:
         report.rewarded(function)
     contract = training_contract(config, run=run.path.resolve().name, hashes={"reward": reward.sha256})
-    adapter = wrap_env(
+    adapter = RacerVecEnv(
         RacerVectorEnv(
             config.train.worlds,
-            track=tracks,
+            track=run.tracks,
             reward=function,
-            vehicle=vehicle,
+            vehicle=run.vehicle,
             actions=config.action_space,
             config=run.as_it_was(config.driven),
             autoreset_mode="SameStep",
@@ -114,6 +117,7 @@ def _prepare(
     returns = normalize_rewards(adapter, config.learner.gamma)
     budget = TrainingBudget(config.train.total_steps, config.train.minutes)
     model = make_model(config, returns, contract, budget)
+    # Before the log, which drops the episodes after the restored checkpoint.
     progress = _restore(config, run, model, returns, resume=resume)
     log = None
     if config.train.deepracer_logs:
@@ -133,17 +137,15 @@ def _prepare(
         adapter=adapter,
         returns=returns,
         budget=budget,
-        tracks=tracks,
-        vehicle=vehicle,
         report=report,
-        began=began,
+        started_s=started_s,
         progress=progress,
         log=log,
     )
 
 
 def _recorded_reward(run: RunFolder) -> RewardSource:
-    """Load the folder's copy under the name of the user's own file: errors have to name the file to fix."""
+    """Load the folder's copy under the path of the user's own file: errors must name the file to fix."""
     info = run.info().get("reward", {})
     return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
 
@@ -154,17 +156,15 @@ def _restore(
     """Load the weights that the training begins with; return the progress made before."""
     if resume:
         progress = load_state(run.trainer, model, returns) if run.trainer.exists() else {}
-        run.forget_after(model.num_timesteps)
-        write_atomically(run.config, to_yaml(config))
-        now = describe_environment()
-        resumed = {"steps": model.num_timesteps} | {key: now[key] for key in ("racer", "command", "started")}
-        run.write_info(finished=False, resumed=[*run.info().get("resumed", []), resumed])
+        record_resumption(run, config, steps=model.num_timesteps, reached={"steps": model.num_timesteps})
         if progress:
             return progress
+    # A new training, or one that was stopped before its first checkpoint.
     if not run.start.exists():
         return {}
     start = read_bundle(run.start)
-    ours = training_contract(config, run="", hashes={}).network
-    (load_weights if start.contract.network == ours else load_actor)(model.policy, start.weights)
-    # Evaluated after the first round, so the run's best is at least as good as the policy it began with.
+    network = training_contract(config, run="", hashes={}).network
+    load = load_weights if start.contract.network == network else load_actor
+    load(model.policy, start.weights)
+    # Due at once: the first round's policy, still that of `--from`, is evaluated, so that the run's best is not worse.
     return {"evaluated_at": -config.train.evaluate_every}

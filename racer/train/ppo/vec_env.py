@@ -1,8 +1,8 @@
 """Adapts racer's vector environment to stable-baselines3.
 
-SB3 stores a batch of observations one step after receiving it, so every returned batch is a separate copy. It
-resets in the same step and wants the last observation of an episode in `terminal_observation`. Pictures are handed out
-as the network takes them: preprocessed, frames stacked.
+SB3 stores a batch of observations one step after receiving it, so every returned batch is a separate copy. It expects
+an ended world to start again in the same step, with the last observation of the episode in `terminal_observation`.
+Pictures are returned as the network takes them: preprocessed, frames stacked.
 """
 
 from __future__ import annotations
@@ -17,16 +17,25 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from racer.config.actions import DiscreteActions
+from racer.contract import PolicyContract
 from racer.env.vector import RacerVectorEnv
+from racer.export.network import observation_space
 from racer.preprocess import Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSummary:
-    """Result of one episode."""
+    """Result of one episode.
+
+    Attributes:
+        reward: Sum of the raw rewards.
+        steps: Number of control steps.
+        progress: Driven part of the lap [%].
+        status: How it ended: the word of an `EpisodeStatus`.
+        time_s: Simulated duration [s].
+    """
 
     reward: float
-    """Sum of the raw rewards."""
     steps: int
     progress: float
     status: str
@@ -39,22 +48,19 @@ class RacerVecEnv(VecEnv):
     A continuous policy acts in -1..1, which is mapped to the action space's own range.
 
     Attributes:
-        finished: episodes that ended since the list was last cleared.
-        seen: The last observation before preprocessing.
+        finished: Episodes that ended since the list was last cleared.
+        raw_observation: The last observation, before the preprocessing.
     """
 
-    def __init__(
-        self,
-        env: RacerVectorEnv,
-        *,
-        preprocess: Preprocessor | None = None,
-        observation_space: spaces.Dict | None = None,
-    ) -> None:
+    def __init__(self, env: RacerVectorEnv, contract: PolicyContract | None = None) -> None:
         """Wrap an environment whose `autoreset_mode` is SAME_STEP.
 
         Args:
-            preprocess: Preprocessing between its sensors and the network; None for none.
-            observation_space: of what the network takes; None: the environment's own.
+            env: The environment.
+            contract: Contract of the policy, whose network gets preprocessed observations; None for the sensors' own.
+
+        Raises:
+            ValueError: The environment resets in another way.
         """
         if env.autoreset_mode.value != "SameStep":
             raise ValueError("SB3 resets in the same step: make the environment with autoreset_mode=SAME_STEP")
@@ -62,15 +68,18 @@ class RacerVecEnv(VecEnv):
         self._discrete = isinstance(env.actions, DiscreteActions)
         action_space: spaces.Space[Any] = env.single_action_space
         if not self._discrete:
-            self._half_low, self._half_high = (
-                0.5 * np.array(env.actions.low),
-                0.5 * np.array(env.actions.high),
-            )
+            self._half_low, self._half_high = 0.5 * np.array(env.actions.low), 0.5 * np.array(env.actions.high)
             action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
-        super().__init__(env.num_envs, observation_space or env.single_observation_space, action_space)
+        space = env.single_observation_space
+        self._preprocess: Preprocessor | None = None
+        if contract is not None:
+            space = observation_space(contract)
+            # By name: policy and value network may share a sensor, which is preprocessed once.
+            sensors = {sensor.name: sensor for sensor in (*contract.sensors, *contract.network.value_sensors)}
+            self._preprocess = Preprocessor(tuple(sensors.values()), contract.preprocessing)
+        super().__init__(env.num_envs, space, action_space)
         self.finished: list[EpisodeSummary] = []
-        self.seen: dict[str, NDArray[Any]] = {}
-        self._preprocess = preprocess
+        self.raw_observation: dict[str, NDArray[Any]] = {}
         self._infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
         self._sums = np.zeros(env.num_envs)
         self._counts = np.zeros(env.num_envs, np.int64)
@@ -88,24 +97,26 @@ class RacerVecEnv(VecEnv):
         self._seed = None
         self._sums[:], self._counts[:] = 0.0, 0
         if self._preprocess is not None:
+            # New episodes begin with an empty frame ring.
             self._preprocess.reset()
         return self._inputs(observation)
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
         if not self._discrete:
-            # This form gives the ends of the range exactly.
-            share = np.asarray(actions, np.float64)
-            actions = (1.0 - share) * self._half_low + (1.0 + share) * self._half_high
+            # -1 and 1 give the ends of the range exactly, without a rounding error that the environment would clip.
+            fractions = np.asarray(actions, np.float64)
+            actions = (1.0 - fractions) * self._half_low + (1.0 + fractions) * self._half_high
         self._actions = actions
 
     def step_wait(self) -> Any:
-        """Step; returns (observation, rewards, dones, infos)."""
+        """Step all worlds; return (observation, rewards (N,), dones (N,), infos)."""
         observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        # Before SB3 normalises the rewards: episodes report the raw sums.
         self._sums += rewards
         self._counts += 1
         dones = terminated | truncated
-        infos = self._infos
+        infos = self._infos  # one empty dictionary for each world; SB3 only reads them
         if dones.any():
             infos = infos.copy()
             for n in np.flatnonzero(dones):
@@ -116,10 +127,11 @@ class RacerVecEnv(VecEnv):
         return self._inputs(observation), rewards.astype(np.float32), dones, infos
 
     def _inputs(self, observation: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        self.seen = observation
+        self.raw_observation = observation
         return observation if self._preprocess is None else self._preprocess(observation)
 
     def _finish(self, n: int, info: dict[str, Any], cut_off: bool) -> dict[str, Any]:
+        """Record the episode that ended in world `n`; return the info that SB3 expects of it."""
         final = info["final_info"]
         episode = EpisodeSummary(
             float(self._sums[n]),
@@ -129,6 +141,7 @@ class RacerVecEnv(VecEnv):
             float(final["time_s"][n]),
         )
         self.finished.append(episode)
+        # SB3 bootstraps the value of a truncated episode from its last observation.
         last = info["final_obs"][n]
         if self._preprocess is not None:
             last = self._preprocess.peek(last, n)
@@ -143,7 +156,7 @@ class RacerVecEnv(VecEnv):
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The same attribute for each world."""
+        """Return an attribute of the batch, once for each world."""
         return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -155,5 +168,5 @@ class RacerVecEnv(VecEnv):
         return [getattr(self.env, method_name)(*args, **kwargs)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Never."""
+        """Return False for each world: the batch has no Gymnasium wrappers."""
         return [False] * len(list(self._get_indices(indices)))

@@ -40,7 +40,7 @@ def test_all_is_kept_until_it_is_full():
     """Keep every stretch while there is room, with its own labels."""
     kept = memory(capacity=5)
     give(kept, range(5))
-    assert kept.count == kept.given == 5 and kept.frames == 10
+    assert kept.count == kept.added == 5 and kept.frames == 10
     stacks, labels = kept.sample(500, np.random.default_rng(1))
     assert (stacks[..., 0] == labels[:, :1, None]).all()
     assert all_kept(kept) == [0, 1, 2, 3, 4]
@@ -50,7 +50,7 @@ def test_its_size_stays():
     """Hold no more than there is room for, however much is given; frames keep their labels."""
     kept = memory(capacity=5)
     give(kept, range(100))
-    assert kept.count == 5 and kept.given == 100 and len(all_kept(kept)) == 5
+    assert kept.count == 5 and kept.added == 100 and len(all_kept(kept)) == 5
     stacks, labels = kept.sample(500, np.random.default_rng(1))
     assert (stacks[..., 0] == labels[:, :1, None]).all()
 

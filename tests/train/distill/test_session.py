@@ -12,7 +12,6 @@ from racer.errors import ConfigError, RacerError, RunError
 from racer.evaluate import evaluate
 from racer.policy.load import load_policy
 from racer.policy.onnx import OnnxPolicy
-from racer.preprocess import Preprocessor
 from racer.report.run_record import read_record
 from racer.runs import open_run
 from racer.track.load import load_track
@@ -62,13 +61,10 @@ def driving(config, run, *, teacher_share_seed=0):
     teacher = load_teacher(teacher_file(run))
     one = DaggerRollout(
         trial,
-        teacher.observer(trial.world),
-        Preprocessor.of(contract),
-        ActionScaler(config.action_space),
+        teacher,
+        contract,
         memory,
         config.dagger,
-        picture=contract.inputs[0].name,
-        stack=contract.frame_stack,
         seed=teacher_share_seed,
     )
     return one, trial, memory, teacher, contract
@@ -138,13 +134,13 @@ def test_labels_are_the_teachers_answers(tmp_path, teacher):
     config = resumed_distillation(run)
     one, trial, memory, its, _ = driving(config, run)
     one.start()
-    space, distances = config.action_space, np.array(its.look_ahead)
+    space, distances = config.action_space, np.array(its.sensors[0].settings["look_ahead_m"])
     wanted = []
 
     def student(inputs):
-        state = np.zeros((WORLDS, 1, its.sensor.size), np.float32)
+        state = np.zeros((WORLDS, 1, its.sensors[0].size), np.float32)
         trial.world.observe_state(distances, state)
-        command = its.policy.act({"state": state[:, 0]})
+        command = its.act({"state": state[:, 0]})
         low, high = np.array(space.low), np.array(space.high)
         wanted.append(np.clip(2.0 * (command - low) / (high - low) - 1.0, -1.0, 1.0))
         return np.zeros((WORLDS, 2), np.float32)
@@ -162,9 +158,9 @@ def test_commands_and_shares_are_each_others_inverse():
     """Map the ends of the ranges to -1 and 1, the middle to 0, and cut off what lies outside."""
     shares = ActionScaler(ContinuousActions(speed=SpeedRange(low=1.0, high=3.0)))
     table = np.array([[-30.0, 1.0], [0.0, 2.0], [30.0, 3.0], [15.0, 2.5]])
-    assert np.allclose(shares.of(table), [[-1, -1], [0, 0], [1, 1], [0.5, 0.5]])
-    assert np.allclose(shares.commands(shares.of(table)), table)
-    assert np.allclose(shares.of(np.array([[-90.0, 9.0]])), [[-1, 1]])
+    assert np.allclose(shares.fractions(table), [[-1, -1], [0, 0], [1, 1], [0.5, 0.5]])
+    assert np.allclose(shares.commands(shares.fractions(table)), table)
+    assert np.allclose(shares.fractions(np.array([[-90.0, 9.0]])), [[-1, 1]])
 
 
 def test_who_drives_follows_the_share(tmp_path, teacher):
@@ -370,7 +366,7 @@ def test_a_diverged_student_is_one_line(tmp_path, teacher, monkeypatch):
 
 def test_a_teacher_that_sees_something_else_is_refused(tmp_path, done):
     """Name what it sees; leave no folder."""
-    with pytest.raises(RunError, match="sees camera; a teacher sees `state`"):
+    with pytest.raises(RunError, match="has sensors camera; a teacher has `state`"):
         new_distillation(tiny_distillation(), tmp_path / "run", teacher=done.run.path)
     assert not (tmp_path / "run").exists()
 

@@ -4,7 +4,7 @@ import pytest
 
 from racer.evaluate import Evaluation, Lap
 from racer.train.ppo.learner import TrainingBudget
-from racer.train.ppo.monitor import _score
+from racer.train.ppo.monitor import score_with_time
 from racer.train.ppo.session import train
 from racer.train.run_folder import new_run
 from support.tiny_training import ROUND, tiny_config
@@ -33,7 +33,7 @@ def test_score_orders_laps_then_progress_then_time():
         [drove((100.0, 9.0), (100.0, 9.0))],
         [drove((100.0, 9.0), (100.0, 8.0))],
     ]
-    scores = [_score(results) for results in ranked]
+    scores = [score_with_time(results) for results in ranked]
     assert scores == sorted(scores) and len({tuple(score) for score in scores}) == len(scores)
 
 
@@ -41,7 +41,7 @@ def test_score_counts_all_tracks():
     """A policy that drives one track well and fails on the other is worse than one that drives both slowly."""
     one = [drove((100.0, 5.0)), drove((50.0, None))]
     both = [drove((100.0, 9.0)), drove((100.0, 20.0))]
-    assert _score(one) < _score(both)
+    assert score_with_time(one) < score_with_time(both)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from racer.contract import PolicyContract
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RunError
 from racer.evaluate import evaluate
-from racer.export import DeployedPolicy, build_policy, load_actor, write_checkpoint
+from racer.export import build_policy, write_checkpoint
+from racer.export.network import DeployedPolicy, load_actor
 from racer.policy import OnnxPolicy
 from racer.preprocess import Preprocessor, prepare_drive
 from racer.track.load import load_track
-from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract, wrap_env
+from racer.train.ppo.learner import TrainingBudget, make_model, normalize_rewards, training_contract
 from racer.train.ppo.session import train
+from racer.train.ppo.vec_env import RacerVecEnv
 from racer.train.run_folder import new_run, resumed_config
 
 N, STEPS = 4, 16
@@ -43,7 +45,7 @@ def sighted(config):
     """Its contract, and its environment as the network sees it."""
     contract = training_contract(config, run="x", hashes={})
     env = RacerVectorEnv(N, track="easy_oval", config=config.driven, autoreset_mode="SameStep")
-    return contract, wrap_env(env, contract)
+    return contract, RacerVecEnv(env, contract)
 
 
 def draw(random):
@@ -71,17 +73,17 @@ def test_training_evaluation_and_export_see_the_same_bits(tmp_path):
     model = make_model(config, normalize_rewards(env, 0.99), contract, TrainingBudget(1000, None))
     env.seed(3)
     observation = env.reset()
-    write_checkpoint(path, policy=model.policy, contract=contract, observations=env.seen)
+    write_checkpoint(path, policy=model.policy, contract=contract, observations=env.raw_observation)
     policy = OnnxPolicy(read_bundle(path))
     policy._session = recorder = Recorder()
     random, drives, ends = np.random.default_rng(0), [[] for _ in range(N)], 0
     dones = np.zeros(N, bool)
     for _ in range(60):
         policy.reset(dones)
-        policy.act(env.seen)
+        policy.act(env.raw_observation)
         assert recorder.given[-1].tobytes() == observation["camera"].tobytes()
         for n in range(N):
-            drives[n] = [*([] if dones[n] else drives[n]), env.seen["camera"][n]]
+            drives[n] = [*([] if dones[n] else drives[n]), env.raw_observation["camera"][n]]
             alone = prepare_drive(contract, {"camera": np.stack(drives[n])})["camera"]
             assert alone[-1].tobytes() == observation["camera"][n].tobytes()
         ring = [each[-2:] for each in drives]
@@ -101,7 +103,7 @@ def test_preprocessing_of_a_reset_car_leaves_the_others(tmp_path):
     env.reset()
     random = np.random.default_rng(1)
     for _ in range(40):
-        before = {"camera": env.seen["camera"]}
+        before = {"camera": env.raw_observation["camera"]}
         observation, _, dones, _ = env.step(draw(random))
         frames = observation["camera"]
         for n in range(N):
