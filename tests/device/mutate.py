@@ -72,7 +72,7 @@ EQUIVALENT = {
         "read before the first command nowhere: without one the command is late, which is told before the frame"
     ),
     (
-        "machine",
+        "state_machine",
         "if command.captured_ns > self.command.captured_ns:",
         "command.captured_ns >= self.command.captured_ns",
     ): "the same capture from the same source gives the same deadline again; from another source it is refused before",
@@ -86,12 +86,12 @@ EQUIVALENT = {
         "return None",
     ): "asked for its truth alone, and `take`'s own is tested for `is False`",
     (
-        "machine",
+        "state_machine",
         "return command.input_id > last.input_id and command.captured_ns > last.captured_ns",
         "command.input_id >= last.input_id",
     ): "equal numbers were answered two lines before",
     (
-        "wiring",
+        "calibrated_range",
         "fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms",
         "9999999",
     ): "two whole units either way",
