@@ -87,7 +87,7 @@ class ActuatorStateMachine:
         if not (self.pilot and self._is_new(command, now_ns) and self._is_allowed(command)):
             self.rejected += 1
             return False
-        # Only a newer input extends the input deadline; a repeated frame does not.
+        # Only a newer input extends the input deadline: a repeated frame does not, however often it is sent.
         if command.captured_ns > self.command.captured_ns:
             self._fresh_until_ns = command.captured_ns + _INPUT_DEADLINE_NS[command.source]
         self.command = command
@@ -111,6 +111,7 @@ class ActuatorStateMachine:
         """Apply everything that depends on time: deadlines, the end of a stop, the end of boot."""
         age = now_ns - self.since_ns
         if self.state is ActuatorState.BOOT:
+            # Boot outputs neutral, so that the speed controller is ready before a person can arm the car.
             if self._neutral_long_enough(now_ns):
                 self._enter(ActuatorState.DISARMED, StopReason.NONE, now_ns)
         elif self.state is ActuatorState.HARD_STOP:
@@ -122,6 +123,7 @@ class ActuatorStateMachine:
         elif self.state is ActuatorState.DRIVING:
             self._advance_driving(now_ns)
         elif self.state is ActuatorState.SOFT_STOP:
+            # A pilot that becomes silent during a soft stop gets the harder one.
             if self._stale(now_ns) is StopReason.COMMAND_LATE:
                 self._enter(ActuatorState.HARD_STOP, StopReason.COMMAND_LATE, now_ns)
             elif age >= limits.TICK_NS:
@@ -150,6 +152,7 @@ class ActuatorStateMachine:
 
     def due_ns(self) -> int:
         """Return the latest time of the next `advance` [ns]; `NEVER` if no deadline is pending."""
+        # The loop wakes at these times besides its ticks, so that no deadline waits for the next tick.
         if self.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
             return min(self._command_until_ns(), self._fresh_until_ns)
         if self.state is ActuatorState.SOFT_STOP:
@@ -195,6 +198,7 @@ class ActuatorStateMachine:
         last = self.command
         if command.seq <= last.seq or command.sent_ns < last.sent_ns:
             return False
+        # The numbers of another source are not comparable; it may take over by a newer input, but never while driving.
         if command.source is not last.source:
             return self.state is not ActuatorState.DRIVING and command.captured_ns > last.captured_ns
         if command.input_id == last.input_id:
@@ -214,6 +218,7 @@ class ActuatorStateMachine:
 
     def _advance_driving(self, now_ns: int) -> None:
         stale = self._stale(now_ns)
+        # Checked first: a loop that was suspended broke its own deadline, whatever fresh input waits.
         if now_ns - self._out_ns >= limits.LOOP_LATE_NS:
             self._enter(ActuatorState.HARD_STOP, StopReason.LOOP_LATE, now_ns)
         elif stale is StopReason.COMMAND_LATE:
@@ -267,6 +272,7 @@ class ActuatorStateMachine:
         if self.blocked:
             self._enter(ActuatorState.DISARMED, StopReason.NO_CALIBRATION, now_ns)
         else:
+            # BOOT requires the whole time of neutral again.
             self._neutral_since_ns = NEVER
             self._enter(ActuatorState.BOOT, StopReason.NONE, now_ns)
         return StopReason.NONE

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ClientRole, default_socket
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses
 from racer.car.calibration.calibration import Calibration, CalibrationError
 from racer.process import ChildProcess
 
@@ -78,7 +78,7 @@ class ActuatorPreview:
             while time.monotonic() < until:
                 self._tick(pulses)
                 if self._client.status and self._client.status.state is not ActuatorState.DRIVING:
-                    raise CalibrationError(f"the car was stopped: {REASON_TEXT[self._client.status.reason]}")
+                    raise CalibrationError(f"the car was stopped: {self._client.status.reason.text}")
             self._client.request(ActuatorRequest.DISARM)
         except ActuatorGone as error:
             raise CalibrationError(f"{error}; begin the wizard again") from None
@@ -107,7 +107,7 @@ class ActuatorPreview:
             if status.state is state:
                 return
             if asked == 0 or status.answered == asked:
-                told = REASON_TEXT[status.answer] or told
+                told = status.answer.text or told
                 # A person who asks for a showing after a stop has looked at the car.
                 asked = self._client.request(ActuatorRequest.CLEAR if status.state is ActuatorState.FAULT else request)
         raise CalibrationError(f"the actuator refused: {told}")

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ActuatorStatus, ClientRole
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, StopReason
+from racer.car.actuator.states import ActuatorRequest, StopReason
 from racer.car.calibration.calibration import read_calibration
 from racer.car.gate import SPEED_LIMIT_DEFAULT
 from racer.car.link.protocol import (
@@ -162,7 +162,7 @@ class ProcessLink:
         if answer is None:
             raise PilotRefusal("the actuator did not answer in time")
         if answer.answer is not StopReason.NONE:
-            raise PilotRefusal(REASON_TEXT[answer.answer])
+            raise PilotRefusal(answer.answer.text)
 
     def set_speed_limit(self, fraction: float) -> None:
         """Set the speed limit of this pilot and of later ones."""
@@ -207,7 +207,7 @@ class ProcessLink:
 
     def _reason(self, status: ActuatorStatus, record: dict[str, Any]) -> str:
         """Why the car does not move; a present fault of the pilot comes first."""
-        reason = status.detail or REASON_TEXT[status.reason]
+        reason = status.reason_text
         if not record:
             return f"{reason}; {self._problem}" if reason else self._problem
         if status.state.name == "DRIVING":

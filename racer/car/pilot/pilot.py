@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from racer.car.actuator.limits import PERSON_DEADLINE_NS
 from racer.car.actuator.protocol import ActuatorStatus
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
 from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, LateInferences
 from racer.car.gate import FaultClass
 from racer.car.link.protocol import DriverMode
@@ -207,7 +207,7 @@ class Pilot:
         order = self.order
         if order is not None and order.source is CommandSource.PERSON:
             late = self._now_ns - order.captured_ns > PERSON_DEADLINE_NS
-            return REASON_TEXT[StopReason.PERSON_LATE] if late else ""
+            return StopReason.PERSON_LATE.text if late else ""
         if self.fault is not None:
             return self.fault.text
         return "" if self.decision else "no camera frame has come yet"
@@ -254,20 +254,20 @@ class Pilot:
         asked, number = self._requests.pop(status.answered, (None, 0))
         if asked is not None:
             refused = status.answer is not StopReason.NONE
-            self.refuse(f"{asked.name.lower()} refused: {REASON_TEXT[status.answer]}" if refused else "", number=number)
+            self.refuse(f"{asked.name.lower()} refused: {status.answer.text}" if refused else "", number=number)
         if before and before.state is not status.state:
             self._stopping = None
             if before.state in _MOVING_STATES and status.reason is not StopReason.NONE and not self.stopped_by:
                 self.stopped_by = self._why_stopped(status)
             elif status.state is ActuatorState.HARD_STOP and before.state in _REST_STATES:
-                self.stopped_by = status.detail or REASON_TEXT[status.reason]
+                self.stopped_by = status.reason_text
 
     def _why_stopped(self, status: ActuatorStatus) -> str:
         """Reason of the actuator; a frame that it reports as old may be due to a slow network."""
         slow = self._inference.busy or self._late.any
         if status.reason is StopReason.FRAME_LATE and slow and self._camera.fault is None:
             return DrivingFault("inference_late", "what it answers with is older than 200 ms").text
-        return status.detail or REASON_TEXT[status.reason]
+        return status.reason_text
 
     def _read_result(self, now_ns: int) -> bool:
         """Read the result of the network, if it is ready; returns whether there is a new order."""

@@ -32,7 +32,7 @@ from typing import Final
 from racer.car.actuator.calibrated_range import default_calibration_path, own_car_id
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import default_socket
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState
+from racer.car.actuator.states import ActuatorRequest, ActuatorState
 from racer.car.calibration.calibration import read_calibration
 from racer.car.camera.capture import CameraCapture
 from racer.car.camera.sources import open_camera
@@ -186,7 +186,7 @@ class PilotProcess:
         fault = pilot.fault or (self.capture.fault if self.capture else None)
         return {
             "state": status.state.name if status else "UNKNOWN",
-            "reason": (status.detail or REASON_TEXT[status.reason]) if status else "",
+            "reason": status.reason_text if status else "",
             "fault": fault.name if fault else "",
             "why": fault.text if fault else "",
             "stopped_by": pilot.stopped_by,

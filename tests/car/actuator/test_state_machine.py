@@ -7,7 +7,6 @@ import pytest
 from racer.car.actuator import limits
 from racer.car.actuator.state_machine import NEVER, ActuatorStateMachine
 from racer.car.actuator.states import (
-    REASON_TEXT,
     ActuatorCommand,
     ActuatorRequest,
     ActuatorState,
@@ -563,5 +562,5 @@ def test_without_a_trim_nothing_goes_out():
 
 def test_every_reason_has_words():
     """A status is never without its reason."""
-    assert set(REASON_TEXT) == set(StopReason)
-    assert all(text or reason is StopReason.NONE for reason, text in REASON_TEXT.items())
+    assert all(reason.text or reason is StopReason.NONE for reason in StopReason)
+    assert len({reason.text for reason in StopReason}) == len(StopReason)

@@ -91,7 +91,7 @@ def test_silence_stops_within_the_deadline():
     loop.there, gone = False, loop.now_ms
     loop.run(1000)
     assert loop.neutral_ms() - gone <= 350 and loop.machine.state is ActuatorState.DISARMED
-    assert loop.pilot.stopped_by == "nothing from the person driving for 300 ms"
+    assert loop.pilot.stopped_by == "no heartbeat of the operator for 300 ms"
 
 
 @pytest.mark.parametrize("what", ["camera", "network"])
@@ -130,6 +130,6 @@ def test_nobody_there_is_not_armed():
     loop.pilot.set_driver("manual", loop.now_ms * MS)
     loop.pilot.ask(ActuatorRequest.ARM, number=7)
     assert loop.link.requests == []
-    assert loop.pilot.answered == (7, "not now: nothing from the person driving for 300 ms")
+    assert loop.pilot.answered == (7, "not now: no heartbeat of the operator for 300 ms")
     loop.run(500)
     assert loop.machine.state is ActuatorState.DISARMED and loop.machine.rejected == 0
