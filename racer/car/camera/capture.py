@@ -80,7 +80,7 @@ class CameraCapture:
         self.frames += 1
         if self._show is not None:
             self._show(frame)
-        fault = self._checks.look(frame, self._clock())
+        fault = self._checks.check(frame, self._clock())
         if fault is not None:
             self.fault, self._well = fault, 0
             return True
