@@ -94,7 +94,7 @@ def _request_status(request: ActuatorRequest | None, socket: str) -> ActuatorSta
     try:
         client = ActuatorClient(socket, role=ClientRole.WATCHER)
         try:
-            refused = client.ask(request) if request else None
+            refused = client.request_answer(request) if request else None
             status = client.poll(1.0)
         finally:
             client.close()

@@ -441,7 +441,7 @@ def _scripted(gate: Gate, machine: ActuatorStateMachine, driver: Pca9685, wire: 
 def _happens(what: str, machine: ActuatorStateMachine, wire: _NotedBus, faults: set[str], now: int) -> str:
     """Let one thing of the script happen; the machine's answer to a request."""
     if what.isupper():
-        return machine.ask(ActuatorRequest[what], now).name
+        return machine.request(ActuatorRequest[what], now).name
     if what == "pilot":
         machine.pilot_came(now)
     elif what == "gone":

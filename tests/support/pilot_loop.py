@@ -93,13 +93,13 @@ class Thinker:
         """True while an answer waits."""
         return self.waiting is not None
 
-    def ask(self, frame, *, reset):
+    def start(self, frame, *, reset):
         """Decide, and keep it back."""
         self.asked.append((self.loop.now_ms, frame.number, reset))
         takes = next(self.takes_ms)
         self.waiting = (self.loop.now_ms + takes, self.brain.decide(frame, reset=reset))
 
-    def answer(self):
+    def take_result(self):
         """The answer, if it is due."""
         if self.waiting is None or self.loop.now_ms < self.waiting[0]:
             return None
@@ -130,7 +130,7 @@ class Link:
         """A request into the machine."""
         self.asked += 1
         self.requests.append((self.loop.now_ms, request))
-        self.answer = (self.asked, self.machine.ask(request, self.loop.now_ms * MS))
+        self.answer = (self.asked, self.machine.request(request, self.loop.now_ms * MS))
         return self.asked
 
     def poll(self, timeout_s=0.0):
@@ -248,11 +248,11 @@ class Loop:
     def drive(self):
         """Arm and drive for half a second, as a person would."""
         self.run(2200)
-        assert self.pilot.ask(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
+        assert self.pilot.request(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
             self.pilot.answer
         )
         self.run(50)
-        assert self.pilot.ask(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
+        assert self.pilot.request(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
         self.run(500)
         assert self.wire[-1][1] == self.gate.pulses(*ASKED).throttle_us
         return self

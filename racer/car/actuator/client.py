@@ -90,7 +90,7 @@ class ActuatorClient:
             raise ActuatorGone("the actuator does not read its messages")
         return self._requests
 
-    def ask(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
+    def request_answer(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
         """Send a request and wait for its answer. Not for a pilot's loop, whose commands would wait meanwhile.
 
         Raises:

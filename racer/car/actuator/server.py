@@ -166,7 +166,7 @@ class ActuatorServer:
             allowed = connection.role is ClientRole.PILOT or message.request in _WATCHER_REQUESTS
             connection.answered = message.number
             connection.answer = (
-                self._machine.ask(message.request, self._clock()) if allowed else StopReason.NOT_THE_PILOT
+                self._machine.request(message.request, self._clock()) if allowed else StopReason.NOT_THE_PILOT
             )  # fmt: skip
         else:
             self._machine.rejected += 1

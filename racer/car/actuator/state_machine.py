@@ -93,7 +93,7 @@ class ActuatorStateMachine:
         self.command = command
         return True
 
-    def ask(self, request: ActuatorRequest, now_ns: int) -> StopReason:
+    def request(self, request: ActuatorRequest, now_ns: int) -> StopReason:
         """Handle an operator's request; return `StopReason.NONE` if it is granted, else the reason of the refusal."""
         if request is ActuatorRequest.STOP:
             return self._stop(now_ns)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from racer.bundle import Bundle, check_golden, read_bundle
 from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration.calibration import Calibration
 from racer.car.camera.lens import CameraRemap, LensRefusal, make_remap
-from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, bundle_refusals, mapping_warning
+from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, MappingName, bundle_refusals, mapping_warning
 from racer.car.pilot.manual import ManualControl
 from racer.car.timing import Percentiles
 from racer.config.base import explain
@@ -23,8 +23,7 @@ PILOT_SENSORS: Final = ("camera",)
 """Sensors that the pilot can read on a car."""
 
 _TIMING_S: Final = 0.5
-
-MappingName = Literal["table", "deepracer"]
+"""Duration of the measurement at the start [s]; `racer car bench` measures for longer."""
 
 
 class PilotNotReady(RacerError):

@@ -326,7 +326,7 @@ def test_silent_actuator(rig):
     client = ActuatorClient(rig.path)
     rig.clients.append(client)
     with pytest.raises(ActuatorGone, match=r"did not answer within 0\.01 s"):
-        client.ask(ActuatorRequest.STOP, timeout_s=0.01)
+        client.request_answer(ActuatorRequest.STOP, timeout_s=0.01)
     assert client.fileno() >= 0
 
 
@@ -649,5 +649,5 @@ def test_ask_and_wait(rig, monkeypatch):
     client = rig.client()
     poll = client.poll
     monkeypatch.setattr(client, "poll", lambda timeout: (rig.step(), poll(0.0))[1])
-    assert client.ask(ActuatorRequest.DRIVE) is StopReason.NOT_ARMED
-    assert client.ask(ActuatorRequest.DISARM) is StopReason.NONE
+    assert client.request_answer(ActuatorRequest.DRIVE) is StopReason.NOT_ARMED
+    assert client.request_answer(ActuatorRequest.DISARM) is StopReason.NONE

@@ -51,7 +51,7 @@ class Rig:
 
     def ask(self, request):
         """A person's request now."""
-        return self.machine.ask(request, self.now)
+        return self.machine.request(request, self.now)
 
     def boot(self):
         """Through boot."""

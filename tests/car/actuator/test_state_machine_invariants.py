@@ -104,7 +104,7 @@ class Anything(RuleBasedStateMachine):
     @rule(request=st.sampled_from(list(ActuatorRequest)))
     def person_asks(self, request):
         """A person's wish; only granted ones count as armed and started."""
-        granted = self.machine.ask(request, self.now) is StopReason.NONE
+        granted = self.machine.request(request, self.now) is StopReason.NONE
         if request is ActuatorRequest.ARM and granted:
             assert self.neutral_since is not None and self.now - self.neutral_since >= 2_000 * MS
             self.armed = True
