@@ -163,7 +163,7 @@ class Loop:
         self.mailbox = Mailbox()
         self.pictures = lambda number: self.picture(number)
         self.on_the_way = []
-        self.capture = CameraCapture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, well_after=3)
+        self.capture = CameraCapture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, recovery_frames=3)
         self.machine = ActuatorStateMachine(trim=TRIM, now_ns=clock())
         self.machine.pilot_came(clock())
         self.link = Link(self, self.machine)

@@ -36,7 +36,7 @@ from racer.car.actuator.states import ActuatorRequest, ActuatorState
 from racer.car.calibration.calibration import read_calibration
 from racer.car.camera.capture import CameraCapture
 from racer.car.camera.sources import open_camera
-from racer.car.faults import RECOVERY_FRAMES, DrivingFault, FrameChecks
+from racer.car.faults import DrivingFault, FrameChecks
 from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
 from racer.car.link.protocol import DriverMode, ManualInput
 from racer.car.mailbox import Mailbox, SharedFrame
@@ -222,9 +222,7 @@ class PilotProcess:
             return None
         source = open_camera(spec, config, measured=self.drives.measured)
         checks = FrameChecks((config.height, config.width, config.channels))
-        return CameraCapture(
-            source, self.mailbox, checks, well_after=RECOVERY_FRAMES, show=window.put if window else None
-        )
+        return CameraCapture(source, self.mailbox, checks, show=window.put if window else None)
 
     def _rate(self) -> float | None:
         """Return the rate of control steps over about the last second [Hz]; None without a model."""

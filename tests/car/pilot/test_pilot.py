@@ -344,7 +344,7 @@ def test_ready_car_is_made(tmp_path):
     ("changes", "words"),
     [
         ({"camera": None}, "does not describe the camera"),
-        ({"camera": {"width": 32, "height": 24, "view_deg": 40.0}}, "sees .* of what the policy looks at"),
+        ({"camera": {"width": 32, "height": 24, "view_deg": 40.0}}, "shows .* of the picture that the policy uses"),
         ({"speed_table": [[0.0, 0.2], [1.0, 0.9]]}, "the speed table ends at 0.9 m/s"),
         ({"speed_table": []}, "no speed table"),
     ],
