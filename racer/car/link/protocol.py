@@ -1,4 +1,4 @@
-"""The protocol between a pilot and its console: everything that the console knows of a pilot.
+"""Defines the protocol between a pilot and its console: status, camera picture, heartbeats and requests.
 
 The pilot owns the camera, the policy, the gate and the connection to the actuator. The console never waits for it: no
 method of `PilotLink` blocks for longer than a lock, except those that wait for an answer, and each may be called from
@@ -71,7 +71,7 @@ class PilotStatus:
 
 @dataclass(frozen=True, slots=True)
 class CameraPicture:
-    """The newest camera frame, for the page.
+    """Newest camera frame, for the page.
 
     Attributes:
         number: Number of the frame; rises with each new one.
@@ -102,7 +102,7 @@ class ManualInput:
 
 
 class PilotLink(Protocol):
-    """A pilot as the console uses it; `stop` may be called at any time from any thread and never raises."""
+    """Interface of a pilot for the console; `stop` may be called at any time from any thread and never raises."""
 
     def status(self) -> PilotStatus:
         """Return the present state."""
@@ -116,7 +116,8 @@ class PilotLink(Protocol):
         """Arm the car.
 
         Raises:
-            PilotRefusal: The calibration or a fitting policy is missing, it is too slow, or the actuator refuses.
+            PilotRefusal: A calibration or a policy for this car is missing, the policy is too slow, or the actuator
+                refuses.
         """
         ...
 
@@ -157,7 +158,7 @@ class PilotLink(Protocol):
         ...
 
     def use_model(self, path: Path) -> None:
-        """Load a verified bundle while the car is disarmed; the old one stays where this fails.
+        """Load a verified bundle while the car is disarmed; if this fails, the old one stays loaded.
 
         Raises:
             PilotRefusal: The car is not disarmed.
