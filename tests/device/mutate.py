@@ -61,7 +61,7 @@ EQUIVALENT = {
     ("state_machine", "NEVER: Final = (1 << 63) - 1", ""): "any number beyond every clock will do",
     (
         "state_machine",
-        "_NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
+        "_NO_COMMAND: Final = ActuatorCommand(CommandSource.FRAME, -1, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
         "",
     ): ("it stands for none: its numbers lie below all others, its pulses are never used"),
     ("state_machine", "_NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)", ""): (

@@ -117,11 +117,11 @@ class Link:
         self.sent = []
         self.requests = []
 
-    def send(self, *, steering_us, throttle_us, input_id, captured_ns, source=CommandSource.FRAME):
+    def send(self, pulses, *, input_id, captured_ns, source=CommandSource.FRAME):
         """A command into the machine."""
         self.seq += 1
         now = self.loop.now_ms * MS
-        command = ActuatorCommand(self.seq, source, input_id, captured_ns, now, steering_us, throttle_us)
+        command = ActuatorCommand(source, self.seq, input_id, captured_ns, now, pulses.steering_us, pulses.throttle_us)
         self.sent.append((self.loop.now_ms, command))
         assert self.machine.take(command, now), command
         return True

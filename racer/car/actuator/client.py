@@ -18,7 +18,7 @@ from racer.car.actuator.protocol import (
     pack,
     unpack,
 )
-from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, CommandSource, StopReason
+from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, CommandSource, Pulses, StopReason
 
 
 class ActuatorGone(Exception):
@@ -54,19 +54,12 @@ class ActuatorClient:
         self._socket.setblocking(False)
 
     def send(
-        self,
-        *,
-        steering_us: int,
-        throttle_us: int,
-        input_id: int,
-        captured_ns: int,
-        source: CommandSource = CommandSource.FRAME,
+        self, pulses: Pulses, *, input_id: int, captured_ns: int, source: CommandSource = CommandSource.FRAME
     ) -> bool:
         """Send a command; return False if the actuator does not read, in which case the command is dropped.
 
         Args:
-            steering_us: Steering pulse [µs].
-            throttle_us: Throttle pulse [µs].
+            pulses: Pulses of steering and throttle.
             input_id: Number of the frame or heartbeat that the command was computed from.
             captured_ns: Capture time of this input, CLOCK_MONOTONIC [ns].
             source: Kind of this input.
@@ -76,7 +69,8 @@ class ActuatorClient:
             MalformedMessage: A value does not fit into the message.
         """
         self._seq += 1
-        command = ActuatorCommand(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
+        steering_us, throttle_us = pulses.steering_us, pulses.throttle_us
+        command = ActuatorCommand(source, self._seq, input_id, captured_ns, self._clock(), steering_us, throttle_us)
         return self._send(command)
 
     def request(self, request: ActuatorRequest) -> int:

@@ -86,11 +86,20 @@ COUNT_MAX: Final = limits.PULSE_MAX_US * STEPS // limits.PERIOD_US
 class I2cBus(Protocol):
     """The methods of smbus2.SMBus that `Pca9685` calls."""
 
-    def read_byte_data(self, i2c_addr: int, register: int) -> int: ...
-    def write_byte_data(self, i2c_addr: int, register: int, value: int) -> None: ...
-    def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]: ...
-    def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None: ...
-    def close(self) -> None: ...
+    def read_byte_data(self, i2c_addr: int, register: int) -> int:
+        """Read one register."""
+
+    def write_byte_data(self, i2c_addr: int, register: int, value: int) -> None:
+        """Write one register."""
+
+    def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
+        """Read consecutive registers."""
+
+    def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None:
+        """Write consecutive registers."""
+
+    def close(self) -> None:
+        """Close the bus."""
 
 
 def pulse_to_steps(pulse_us: int) -> int:

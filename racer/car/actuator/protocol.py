@@ -111,16 +111,21 @@ class ActuatorStatus:
 ActuatorMessage = HelloMessage | ActuatorCommand | RequestMessage | ActuatorStatus
 
 _HEAD: Final = struct.Struct("<HBBB3x")  # magic, version, kind, first value
-# Each layout holds the head and then the fields of the message in the order of their declaration. Two exceptions: a
-# command begins with its source, so that the one byte of an enum is at the same place in every message, and text is
-# padded with zeros.
-_STRUCTS: Final = {
-    MessageKind.HELLO: _HEAD,
-    MessageKind.COMMAND: struct.Struct("<HBBB3xQQQQHH"),
-    MessageKind.REQUEST: struct.Struct("<HBBB3xI"),
-    MessageKind.STATUS: struct.Struct(f"<HBBBBB1xIQQQQQHHIII{DETAIL_BYTES}s"),
+
+# Class, layout and enums of each kind. After magic, version and kind, a layout holds the fields of the class in the
+# order of their declaration: first the enums, of one byte each, so that each head ends with the first of them.
+_MESSAGES: Final[dict[MessageKind, tuple[type[Any], struct.Struct, tuple[type[IntEnum], ...]]]] = {
+    MessageKind.HELLO: (HelloMessage, _HEAD, (ClientRole,)),
+    MessageKind.COMMAND: (ActuatorCommand, struct.Struct("<HBBB3xQQQQHH"), (CommandSource,)),
+    MessageKind.REQUEST: (RequestMessage, struct.Struct("<HBBB3xI"), (ActuatorRequest,)),
+    MessageKind.STATUS: (
+        ActuatorStatus,
+        struct.Struct(f"<HBBBBB1xIQQQQQHHIII{DETAIL_BYTES}s"),
+        (ActuatorState, StopReason, StopReason),
+    ),
 }
-MESSAGE_MAX: Final = _STRUCTS[MessageKind.STATUS].size
+_KINDS: Final = {message_type: kind for kind, (message_type, _, _) in _MESSAGES.items()}
+MESSAGE_MAX: Final = _MESSAGES[MessageKind.STATUS][1].size
 
 
 def pack(message: ActuatorMessage) -> bytes:
@@ -129,20 +134,12 @@ def pack(message: ActuatorMessage) -> bytes:
     Raises:
         MalformedMessage: A value does not fit, such as a negative pulse.
     """
+    kind = _KINDS[type(message)]
     values: list[Any] = [getattr(message, field.name) for field in fields(message)]
-    match message:
-        case HelloMessage():
-            kind = MessageKind.HELLO
-        case RequestMessage():
-            kind = MessageKind.REQUEST
-        case ActuatorCommand():
-            kind = MessageKind.COMMAND
-            values[:2] = message.source, message.seq
-        case ActuatorStatus():
-            kind = MessageKind.STATUS
-            values[-1] = message.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
+    if isinstance(message, ActuatorStatus):
+        values[-1] = message.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
     try:
-        return _STRUCTS[kind].pack(MAGIC, VERSION, kind, *values)
+        return _MESSAGES[kind][1].pack(MAGIC, VERSION, kind, *values)
     except struct.error as error:
         raise MalformedMessage(f"not a valid {kind.name.lower()}: {error}") from None
 
@@ -162,25 +159,15 @@ def unpack(data: bytes) -> ActuatorMessage:
     if version != VERSION:
         raise VersionMismatch(f"protocol version {version}; this racer uses version {VERSION}")
     try:
-        return _unpack_values(MessageKind(kind), data)
+        message_type, layout, enums = _MESSAGES[MessageKind(kind)]
+        values: list[Any] = list(layout.unpack(data)[3:])
+        values[: len(enums)] = [enum(value) for enum, value in zip(enums, values, strict=False)]
+        if message_type is ActuatorStatus:
+            values[-1] = values[-1].rstrip(b"\0").decode()
+        message: ActuatorMessage = message_type(*values)
+        return message
     except (ValueError, struct.error) as error:
         raise MalformedMessage(str(error)) from None
-
-
-def _unpack_values(kind: MessageKind, data: bytes) -> ActuatorMessage:
-    first, *rest = _STRUCTS[kind].unpack(data)[3:]
-    match kind:
-        case MessageKind.HELLO:
-            return HelloMessage(ClientRole(first))
-        case MessageKind.REQUEST:
-            return RequestMessage(ActuatorRequest(first), *rest)
-        case MessageKind.COMMAND:
-            seq, *others = rest
-            return ActuatorCommand(seq, CommandSource(first), *others)
-        case MessageKind.STATUS:
-            reason, answer, *others, detail = rest
-            text = detail.rstrip(b"\0").decode()
-            return ActuatorStatus(ActuatorState(first), StopReason(reason), StopReason(answer), *others, text)
 
 
 def default_socket() -> str:

@@ -35,7 +35,7 @@ _INPUT_DEADLINE_NS: Final = {
 _INPUT_LATE: Final = {CommandSource.FRAME: StopReason.FRAME_LATE, CommandSource.PERSON: StopReason.PERSON_LATE}
 _MOVING: Final = (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
 
-_NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)
+_NO_COMMAND: Final = ActuatorCommand(CommandSource.FRAME, -1, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)
 """Placeholder before the first command: older than every command, and stale at any time."""
 
 _NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)

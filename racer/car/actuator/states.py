@@ -100,11 +100,11 @@ class Pulses:
 
 @dataclass(frozen=True, slots=True)
 class ActuatorCommand:
-    """Command of a pilot.
+    """Command of a pilot; its fields are in the order of the protocol.
 
     Attributes:
-        seq: Sequence number; increases with each command of a connection.
         source: Kind of input that the command was computed from.
+        seq: Sequence number; increases with each command of a connection.
         input_id: Number of that camera frame, or of the operator's heartbeat.
         captured_ns: Monotonic capture time of that input [ns].
         sent_ns: Monotonic time at which the command was sent [ns].
@@ -112,8 +112,8 @@ class ActuatorCommand:
         throttle_us: Throttle pulse [µs].
     """
 
-    seq: int
     source: CommandSource
+    seq: int
     input_id: int
     captured_ns: int
     sent_ns: int

@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ClientRole, default_socket
@@ -28,28 +27,8 @@ _TIMEOUT_S = 6.0
 """Longest start of the actuator, and longest wait for a state [s]; it requires two seconds of neutral first."""
 
 
-class PulsePreview(Protocol):
-    """Outputs the pulses of the wizard."""
-
-    def show(self, pulses: Pulses, seconds: float = PREVIEW_S) -> None:
-        """Hold these pulses for a while [s], then release them.
-
-        Raises:
-            CalibrationError: The actuator refused, or the preview was stopped.
-        """
-        ...
-
-    def stop(self) -> None:
-        """End a preview; may be called from any thread."""
-        ...
-
-    def close(self) -> None:
-        """Write neutral, switch the outputs off and end."""
-        ...
-
-
 class ActuatorPreview:
-    """Implements `PulsePreview` by a separate actuator process, which ends with this process.
+    """Outputs the pulses of the wizard by a separate actuator process, which ends with this process.
 
     Args:
         draft: Calibration with a wide range.
@@ -75,7 +54,11 @@ class ActuatorPreview:
             raise
 
     def show(self, pulses: Pulses, seconds: float = PREVIEW_S) -> None:
-        """Hold these pulses for a while [s], then release them."""
+        """Hold these pulses for a while [s], then release them.
+
+        Raises:
+            CalibrationError: The actuator refused, or the preview was stopped.
+        """
         self._stop.clear()
         rest = Pulses(1500, 1500)
         try:
@@ -126,10 +109,8 @@ class ActuatorPreview:
             self._client.request(ActuatorRequest.STOP)
             raise CalibrationError("stopped")
         self._input += 1
-        self._client.send(
-            steering_us=pulses.steering_us, throttle_us=pulses.throttle_us, input_id=self._input,
-            captured_ns=time.monotonic_ns(), source=CommandSource.PERSON,
-        )  # fmt: skip
+        now = time.monotonic_ns()
+        self._client.send(pulses, input_id=self._input, captured_ns=now, source=CommandSource.PERSON)
         self._client.poll(_TICK_S)
 
     def _connect(self, socket: str) -> ActuatorClient:

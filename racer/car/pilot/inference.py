@@ -8,32 +8,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from racer.car.actuator.states import CommandSource, Pulses
 from racer.car.camera.lens import CameraRemap
 from racer.car.faults import DrivingFault
 from racer.car.gate import Gate, GateRefusal
 from racer.car.mailbox import CameraFrame
-from racer.contract import PICTURES, PolicyContract
-
-
-class DrivingNetwork(Protocol):
-    """The methods of `OnnxPolicy` that drive a car."""
-
-    @property
-    def contract(self) -> PolicyContract: ...
-
-    def act(self, observation: dict[str, NDArray[np.uint8]], /) -> NDArray[np.float32]:
-        """Return the action, shape (1, 2): steering angle [degrees], left positive, and speed [m/s]."""
-        ...
-
-    def reset(self) -> None:
-        """Forget earlier frames."""
-        ...
+from racer.contract import PICTURES
+from racer.policy.onnx import OnnxPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +81,7 @@ class InferencePipeline:
 
     def __init__(
         self,
-        network: DrivingNetwork,
+        network: OnnxPolicy,
         remap: CameraRemap,
         gate: Gate,
         *,
@@ -118,12 +102,14 @@ class InferencePipeline:
         """
         started = self._clock()
         try:
+            # A stacked or recurrent network must not see the frames of an earlier drive.
             if reset:
                 self._network.reset()
             action = np.asarray(self._network.act({self._sensor: self._remap(frame.pixels)[None]}))
             if action.shape != (1, 2):
                 raise ValueError(f"its action has shape {action.shape}, not (1, 2)")
             steering, speed = float(action[0, 0]), float(action[0, 1])
+            # Both are computed here, so that the pilot can release the throttle later without the gate.
             pulses, held = self.gate.pulses(steering, speed), self.gate.pulses(steering, 0.0)
         except GateRefusal as refusal:
             fault = DrivingFault("action_refused", str(refusal))
@@ -134,36 +120,6 @@ class InferencePipeline:
             order = DriveOrder(source, number, frame.captured_ns, pulses, held, steering, speed, started, done)
             return InferenceResult(frame, started, done, order)
         return InferenceResult(frame, started, self._clock(), fault=fault)
-
-
-class InferenceEngine(Protocol):
-    """Runs a network for the pilot: one frame at a time, and the pilot never waits."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether a result is due: from `start` until `take_result` has returned it."""
-        ...
-
-    def start(self, frame: CameraFrame, *, reset: bool) -> None:
-        """Start the network on a frame; only while not busy."""
-        ...
-
-    def take_result(self) -> InferenceResult | None:
-        """Return the result once; None before and after."""
-        ...
-
-
-class NullInference:
-    """Inference of a car without a model: never busy, never a result."""
-
-    busy = False
-
-    def start(self, frame: CameraFrame, *, reset: bool) -> None:
-        """Ignore the frame."""
-
-    def take_result(self) -> InferenceResult | None:
-        """Return None."""
-        return None
 
 
 class InferenceThread:
@@ -181,6 +137,7 @@ class InferenceThread:
         self.wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.busy = False
         self._pipeline = pipeline
+        # Pilot and thread use the job and the result in turns, and an assignment is atomic, so no lock is needed.
         self._job: tuple[CameraFrame, bool] | None = None
         self._result: InferenceResult | None = None
         self._closing = False
@@ -217,5 +174,6 @@ class InferenceThread:
             if self._closing or self._job is None:
                 return
             frame, reset = self._job
+            # The result is stored before the wake-up, so that a woken pilot always meets it.
             self._result = self._pipeline.decide(frame, reset=reset)
             os.write(self._waker, b"!")

@@ -17,16 +17,18 @@ Events and times are arguments, and each step returns what it received, requeste
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from racer.car.actuator.client import ActuatorClient
 from racer.car.actuator.limits import PERSON_DEADLINE_NS
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
+from racer.car.camera.capture import CameraCapture
 from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, LateInferences
 from racer.car.gate import FaultClass
 from racer.car.link.protocol import DriverMode
 from racer.car.mailbox import CameraFrame, Mailbox
-from racer.car.pilot.inference import DriveOrder, InferenceEngine, InferenceResult
+from racer.car.pilot.inference import DriveOrder, InferenceResult, InferenceThread
 from racer.car.pilot.manual import ManualControl
 from racer.car.timing import Pacer, PilotTiming
 
@@ -38,25 +40,6 @@ HOLD_PERIODS: Final = 1.5
 
 _MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING)
 _REST_STATES: Final = (ActuatorState.BOOT, ActuatorState.DISARMED, ActuatorState.FAULT)
-
-
-class ActuatorLink(Protocol):
-    """The methods of `ActuatorClient` that the pilot calls."""
-
-    def send(
-        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: CommandSource
-    ) -> bool: ...
-
-    def request(self, request: ActuatorRequest) -> int: ...
-
-    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None: ...
-
-
-class CameraWatch(Protocol):
-    """The attribute of `CameraCapture` that the pilot reads."""
-
-    @property
-    def fault(self) -> DrivingFault | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +66,9 @@ class Pilot:
 
     Args:
         link: Connection to the actuator.
-        inference: Runs the network.
+        inference: Runs the network; None without a model.
         mailbox: Newest frame of the camera.
-        camera: Reports faults of the camera.
+        camera: Capture thread, for its fault; None for a car without a camera.
         rest: Pulses of a car at rest, wheels straight.
         period_ns: Control period [ns].
         now_ns: Monotonic time [ns].
@@ -105,10 +88,10 @@ class Pilot:
     def __init__(
         self,
         *,
-        link: ActuatorLink,
-        inference: InferenceEngine,
+        link: ActuatorClient,
+        inference: InferenceThread | None,
         mailbox: Mailbox,
-        camera: CameraWatch,
+        camera: CameraCapture | None,
         rest: Pulses,
         period_ns: int,
         now_ns: int,
@@ -147,6 +130,14 @@ class Pilot:
         """Return the state of the actuator; None before its first status."""
         return self.status.state if self.status else None
 
+    @property
+    def _network_busy(self) -> bool:
+        return self._inference is not None and self._inference.busy
+
+    @property
+    def _camera_fault(self) -> DrivingFault | None:
+        return self._camera.fault if self._camera else None
+
     def due_ns(self) -> int:
         """Return the time at which `step` must be called next [ns]."""
         return min(self._pacer.due_ns, self._sent_ns + SEND_EVERY_NS) if self.order else self._pacer.due_ns
@@ -175,6 +166,7 @@ class Pilot:
         if request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE) and (why := self.refusal()):
             self.refuse(f"not now: {why}", number=number)
             return self.answer
+        # Arming begins a drive: late results and the last stop belong to the one before.
         if request is ActuatorRequest.ARM:
             self._reset_network, self.stopped_by = True, ""
             self._late.clear()
@@ -262,14 +254,14 @@ class Pilot:
 
     def _why_stopped(self, status: ActuatorStatus) -> str:
         """Return the reason of a stop; a frame that the actuator reports as old may be due to a slow network."""
-        slow = self._inference.busy or self._late.any
-        if status.reason is StopReason.FRAME_LATE and slow and self._camera.fault is None:
+        slow = self._network_busy or self._late.any
+        if status.reason is StopReason.FRAME_LATE and slow and self._camera_fault is None:
             return DrivingFault("inference_late", "its result is older than 200 ms").text
         return status.reason_text
 
     def _read_result(self, now_ns: int) -> bool:
         """Read the result of the network, if it is ready; return whether there is a new order."""
-        result = self._inference.take_result()
+        result = self._inference.take_result() if self._inference else None
         if result is None:
             return False
         self.timing.inference.append(result.done_ns - result.started_ns)
@@ -292,18 +284,20 @@ class Pilot:
         timing.late.append(now_ns - self._pacer.due_ns)
         timing.steps += 1
         timing.missed += self._pacer.next(now_ns)
-        if self._inference.busy:
+        if self._network_busy:
             timing.missed += 1
             return
         fresh = self._mailbox.take()
         if fresh is None:
             timing.repeated += 1
         self.frame = fresh or self.frame
+        # The actuator would stop the car for a command from an older frame, so the network need not run.
         if self.frame is None or now_ns - self.frame.captured_ns > FRAME_AGE_MAX_NS:
             return
         timing.frame_age.append(now_ns - self.frame.captured_ns)
         self._started_ns = now_ns
-        self._inference.start(self.frame, reset=self._reset_network)
+        if self._inference:
+            self._inference.start(self.frame, reset=self._reset_network)
         self._reset_network = False
 
     def _update_fault(self, now_ns: int) -> None:
@@ -312,7 +306,7 @@ class Pilot:
             self.fault = None
             return
         # That the camera ended or failed is more precise than the age of its last frame.
-        self.fault = self._inference_fault or self._camera.fault or self._age_fault(now_ns)
+        self.fault = self._inference_fault or self._camera_fault or self._age_fault(now_ns)
         if self.fault is None or self.state not in _MOVING_STATES:
             return
         hard = self.fault.fault_class is FaultClass.IMMEDIATE_DISABLE
@@ -327,7 +321,7 @@ class Pilot:
         """Return the fault of a frame that is too old: of the network while it runs, else of the camera."""
         if self.frame is None or now_ns - self.frame.captured_ns <= FRAME_AGE_MAX_NS:
             return None
-        if self._inference.busy:
+        if self._network_busy:
             return DrivingFault("inference_late", f"it has not answered for {(now_ns - self._started_ns) / 1e6:.0f} ms")
         return DrivingFault("frame_late")
 
@@ -346,11 +340,5 @@ class Pilot:
         if last is not None and last.source is not order.source and order.captured_ns <= last.captured_ns:
             return  # the actuator rejects what is older than its newest command; a newer order comes soon
         self._sent = order
-        self._link.send(
-            steering_us=pulses.steering_us,
-            throttle_us=pulses.throttle_us,
-            input_id=order.input_id,
-            captured_ns=order.captured_ns,
-            source=order.source,
-        )
+        self._link.send(pulses, input_id=order.input_id, captured_ns=order.captured_ns, source=order.source)
         self._entries.append(SentCommand(order, pulses, self.frame))

@@ -36,11 +36,11 @@ from racer.car.actuator.states import ActuatorRequest, ActuatorState
 from racer.car.calibration.calibration import read_calibration
 from racer.car.camera.capture import CameraCapture
 from racer.car.camera.sources import open_camera
-from racer.car.faults import DrivingFault, FrameChecks
+from racer.car.faults import FrameChecks
 from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
 from racer.car.link.protocol import DriverMode, ManualInput
 from racer.car.mailbox import Mailbox, SharedFrame
-from racer.car.pilot.inference import InferencePipeline, InferenceThread, NullInference
+from racer.car.pilot.inference import InferencePipeline, InferenceThread
 from racer.car.pilot.pilot import Pilot, PilotEntry
 from racer.car.pilot.readiness import PilotComponents, make_pilot_components
 from racer.car.pilot.recording import DriveRecordings, StepRecorder
@@ -65,12 +65,6 @@ def write_json_line(record: dict[str, object]) -> None:
     with contextlib.suppress(BlockingIOError):
         if len(line) <= _LINE_MAX:  # PIPE_BUF: up to this length a pipe takes the whole line or nothing
             os.write(sys.stdout.fileno(), line)
-
-
-class _NoCamera:
-    """Camera of a car without one: never a fault."""
-
-    fault: DrivingFault | None = None
 
 
 class PilotProcess:
@@ -115,18 +109,19 @@ class PilotProcess:
             self._pipeline = InferencePipeline(model.network, model.remap, components.gate(components.speed_limit))
             self.inference = InferenceThread(self._pipeline)
             rate_hz, rest = model.network.contract.control_rate_hz, self._pipeline.gate.rest
+        # Connected last: a pilot whose camera or network fails to open never becomes the actuator's pilot.
         self.client = ActuatorClient(socket)
         self._report, self._translate = report, translate
         self._input = b""
         self._reported_ns = 0
         self._reported: tuple[object, ...] = ()
-        self._steps: deque[tuple[int, int]] = deque(maxlen=11)
+        self._steps: deque[tuple[int, int]] = deque(maxlen=11)  # time and count of steps at ten records a second
         self._step_recorder = StepRecorder(rest)
         self.pilot = Pilot(
             link=self.client,
-            inference=self.inference or NullInference(),
+            inference=self.inference,
             mailbox=self.mailbox,
-            camera=self.capture or _NoCamera(),
+            camera=self.capture,
             rest=rest,
             period_ns=round(1e9 / rate_hz),
             now_ns=time.monotonic_ns(),
@@ -139,6 +134,7 @@ class PilotProcess:
         Raises:
             ActuatorGone: The connection to the actuator is lost.
         """
+        # A signal only ends the loop, so that the car stops softly and the drive is closed.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._quit)
         with contextlib.suppress(OSError):
@@ -153,6 +149,7 @@ class PilotProcess:
                 self.turn()
             self._stop_car()
         finally:
+            # The entries of a step that failed are recorded too; the connection closes before anything that may block.
             self._record(self.pilot.take_entries())
             self.client.close()
             if self.capture:
@@ -175,6 +172,7 @@ class PilotProcess:
         self._record(self.pilot.step(now))
         state = self.pilot.state
         self.drives.update(moving=state in _MOVING_STATES, now_ns=now)
+        # A new request clears `answer`; `answered` changes only with the answer. Both are reported at once.
         change = (state, self.pilot.answered, self.pilot.answer)
         if now - self._reported_ns >= REPORT_EVERY_NS or change != self._reported:
             self._reported_ns, self._reported = now, change
@@ -263,7 +261,7 @@ class PilotProcess:
         data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             self.over = True
-        *lines, self._input = (self._input + data).split(b"\n")
+        *lines, self._input = (self._input + data).split(b"\n")  # the last part is a line that is not complete yet
         for line in lines:
             self._run_command(self._translate(line.decode(errors="replace").strip().lower(), self.pilot.state))
 
@@ -295,6 +293,7 @@ class PilotProcess:
         if driver == "policy" and self.components.model is None:
             self.pilot.refuse(self._refusal(driver), number=number)
             return
+        # The header of a drive holds its model, so a drive never has two drivers.
         if driver != self.pilot.driver:
             self.drives.end()
         self.pilot.set_driver(driver, now)
@@ -303,6 +302,7 @@ class PilotProcess:
 
     def _set_speed_limit(self, text: str, number: int) -> None:
         try:
+            # Manual control is first: it checks the fraction, and raises before anything has changed.
             fraction = float(text)
             self.manual.set_speed_limit(fraction)
             if self.components.model is not None:
@@ -315,6 +315,7 @@ class PilotProcess:
 
     def _stop_car(self) -> None:
         """Request a soft stop and wait for it: a connection that closes while the car moves is a fault."""
+        # A soft stop takes one period of the pulses; an actuator that does not answer must not keep the pilot alive.
         until = time.monotonic_ns() + 500_000_000
         if self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
             self.pilot.request(ActuatorRequest.DISARM)

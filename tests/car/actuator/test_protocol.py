@@ -23,7 +23,7 @@ from racer.car.actuator.protocol import (
 from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, ActuatorState, CommandSource, StopReason
 
 U64, U32, U16 = (st.integers(0, 2**bits - 1) for bits in (64, 32, 16))
-COMMANDS = st.builds(ActuatorCommand, U64, st.sampled_from(CommandSource), U64, U64, U64, U16, U16)
+COMMANDS = st.builds(ActuatorCommand, st.sampled_from(CommandSource), U64, U64, U64, U64, U16, U16)
 STATES = st.builds(
     ActuatorStatus,
     st.sampled_from(ActuatorState),
@@ -61,7 +61,7 @@ def test_ask_round_trip(request_):
 
 def test_sizes_and_places_are_fixed():
     """Another language could speak it: the bytes of a command, written out."""
-    command = ActuatorCommand(1, CommandSource.PERSON, 2, 3, 4, 1500, 1446)
+    command = ActuatorCommand(CommandSource.PERSON, 1, 2, 3, 4, 1500, 1446)
     assert pack(command) == struct.pack("<HBBB3xQQQQHH", 0x4352, VERSION, 2, 2, 1, 2, 3, 4, 1500, 1446)
     assert len(pack(command)) == 44
 
@@ -95,7 +95,7 @@ def test_any_changed_byte_is_refused_or_read(command, at, change):
 
 def test_other_versions_and_lengths():
     """Named apart, so that a pilot is told to be updated."""
-    data = bytearray(pack(ActuatorCommand(1, CommandSource.FRAME, 2, 3, 4, 1500, 1446)))
+    data = bytearray(pack(ActuatorCommand(CommandSource.FRAME, 1, 2, 3, 4, 1500, 1446)))
     with pytest.raises(MalformedMessage, match="requires a buffer of 44"):
         unpack(bytes(data) + b"x")
     with pytest.raises(MalformedMessage, match="3 bytes"):
@@ -112,7 +112,7 @@ def test_other_versions_and_lengths():
 def test_no_command_from_what_is_no_pulse(pulse):
     """A NaN cannot even be written down."""
     with pytest.raises(MalformedMessage):
-        pack(ActuatorCommand(1, CommandSource.FRAME, 2, 3, 4, pulse, 1446))
+        pack(ActuatorCommand(CommandSource.FRAME, 1, 2, 3, 4, pulse, 1446))
 
 
 def test_default_socket(monkeypatch):

@@ -89,7 +89,7 @@ class Rig:
 
     def send(self, client, throttle=1446, **changes):
         """A fresh command."""
-        given = {"steering_us": 1450, "throttle_us": throttle, "input_id": self.now, "captured_ns": self.now}
+        given = {"pulses": Pulses(1450, throttle), "input_id": self.now, "captured_ns": self.now}
         return client.send(**given | changes)
 
     def drive(self):
@@ -529,7 +529,7 @@ def test_client_over_what_is_no_actuator(tmp_path):
     peer.send(b"hello, who is there?")
     with pytest.raises(ActuatorGone, match="incompatible actuator"):
         client.poll()
-    while client.send(steering_us=1450, throttle_us=1446, input_id=1, captured_ns=1):
+    while client.send(Pulses(1450, 1446), input_id=1, captured_ns=1):
         pass
     with pytest.raises(ActuatorGone, match="does not read"):
         client.request(ActuatorRequest.STOP)

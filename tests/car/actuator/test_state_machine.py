@@ -46,7 +46,7 @@ class Rig:
     def send(self, throttle=1446, steering=1450, **changes):
         """A fresh command from a fresh frame."""
         self.seq += 1
-        command = ActuatorCommand(self.seq, CommandSource.FRAME, self.seq, self.now - AGE, self.now, steering, throttle)
+        command = ActuatorCommand(CommandSource.FRAME, self.seq, self.seq, self.now - AGE, self.now, steering, throttle)
         return self.machine.take(replace(command, **changes), self.now)
 
     def ask(self, request):
@@ -280,7 +280,7 @@ def test_first_command_of_a_clock_that_just_began():
     """Nothing is older than no command, also right after the clock's own beginning."""
     machine = ActuatorStateMachine(trim=TRIM, now_ns=0)
     machine.pilot_came(0)
-    assert machine.take(ActuatorCommand(1, CommandSource.FRAME, 1, 0, 0, 1450, 1446), 0)
+    assert machine.take(ActuatorCommand(CommandSource.FRAME, 1, 1, 0, 0, 1450, 1446), 0)
 
 
 def test_source_changes_only_while_not_driving(rig):
@@ -372,7 +372,7 @@ def test_a_command_that_travelled_for_long_is_stale(rig):
     rig.now += 90 * MS
     rig.seq += 5
     assert rig.machine.take(
-        ActuatorCommand(rig.seq, CommandSource.FRAME, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
+        ActuatorCommand(CommandSource.FRAME, rig.seq, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
     )
     assert rig.machine.due_ns() == rig.now + 20 * MS
 
