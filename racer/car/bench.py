@@ -87,7 +87,7 @@ def time_network(
         act(rows[len(samples) % count])
         samples.append(clock() - before)
     times = percentiles(samples)
-    assert times is not None
+    assert times is not None  # there are at least _SAMPLES_MIN samples
     return times
 
 
@@ -142,6 +142,7 @@ def bench_bundles(
         for path, bundle in bundles
         for count in threads or thread_counts()
     ]
+    # Of equally fast variants the one with fewer threads is first: it leaves cores for the camera and the actuator.
     return sorted(results, key=lambda result: (bool(result.refused), result.p99_fraction, result.threads))
 
 
@@ -155,6 +156,7 @@ def machine_notes(root: Path = Path("/")) -> list[str]:
     heat = _read_text(root / "sys/class/thermal/thermal_zone0/temp")
     if heat.lstrip("-").isdigit():
         notes.append(f"{int(heat) / 1000:.0f} degrees C")
+    # The firmware reports a hexadecimal number: low bits for now, high bits for the time since the start.
     throttled = _read_text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
     try:
         bits = int(throttled, 16)

@@ -130,6 +130,7 @@ class FrameChecks:
         return None
 
     def _check_frozen(self, frame: CameraFrame) -> DrivingFault | None:
+        # A checksum instead of a comparison with a copy of the last picture: cheaper, and it needs no memory.
         digest = zlib.crc32(np.ascontiguousarray(frame.pixels).data)
         self._same = self._same + 1 if digest == self._digest else 1
         self._digest = digest
@@ -154,6 +155,7 @@ class LateInferences:
 
     def late(self, now_ns: int) -> DrivingFault | None:
         """Count a late result; returns a fault from the `LATE_MAX`th on."""
+        # Only results within the window count, so that rare late ones never add up.
         self._times = [at for at in self._times if now_ns - at < LATE_WINDOW_NS] + [now_ns]
         return DrivingFault("inference_late") if len(self._times) >= LATE_MAX else None
 

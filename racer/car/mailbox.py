@@ -96,6 +96,7 @@ class SharedFrame:
             return
         if not 0 < pixels.nbytes <= SHARED_PIXELS_MAX or pixels.shape[2] not in (1, 3):
             return
+        # From the file, not from this process: a restarted pilot continues the count, and the reader sees a new frame.
         count = _COUNT.unpack_from(self._map, 0)[0] + 1
         _COUNT.pack_into(self._map, 0, count)
         _FRAME_HEADER.pack_into(self._map, 2 * _COUNT.size, frame.number % (1 << 64), frame.captured_ns, *pixels.shape)
@@ -112,6 +113,7 @@ class SharedFrame:
             count = self.count()
             number, captured_ns, height, width, channels = _FRAME_HEADER.unpack_from(self._map, 2 * _COUNT.size)
             size = height * width * channels
+            # The header may be half-written too, so its numbers are checked before they select bytes.
             if count == 0 or not 0 < size <= SHARED_PIXELS_MAX or channels not in (1, 3):
                 return None
             data = bytes(self._map[_FRAME_AT : _FRAME_AT + size])

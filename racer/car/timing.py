@@ -67,6 +67,7 @@ class PilotTiming:
 
     def written(self, number: int, written_ns: int) -> None:
         """Note the actuator's report that a command made from this frame is on the bus."""
+        # The actuator repeats the newest command in every status; only the first report of a frame is a sample.
         if number == self._written:
             return
         for sent, captured_ns in self._sent:

@@ -31,6 +31,7 @@ from racer.errors import RacerError
 PULSE_MIN_US = 900
 PULSE_MAX_US = 2100
 ARM_MIN_S = 2.0
+# The three numbers repeat `racer.car.actuator.limits`; a test compares them.
 
 Pulse = Annotated[int, Field(strict=True, ge=PULSE_MIN_US, le=PULSE_MAX_US)]
 Channel = Annotated[int, Field(strict=True, ge=0, le=15)]
@@ -58,6 +59,7 @@ class DriverConfig(Config):
     def _usable(self) -> DriverConfig:
         if self.steering_channel == self.throttle_channel:
             raise ValueError("steering and throttle need two different channels")
+        # `isdigit` accepts digits of every script, also of those that no I2C device has in its name.
         if self.kind == "pca9685" and not (self.device.isascii() and self.device.isdigit()):
             raise ValueError(f"the device of a pca9685 is the number of an I2C bus, not `{self.device}`")
         return self
@@ -111,6 +113,7 @@ class ThrottleCalibration(Config):
 
     @model_validator(mode="after")
     def _ordered(self) -> ThrottleCalibration:
+        # Equal neighbours are allowed where a pulse is not known; forward needs a real range.
         row = [self.rev_max_us, self.rev_start_us, self.stop_us, self.fwd_start_us, self.fwd_max_us]
         if not _is_monotonic(row, self.invert, strict=False) or self.fwd_start_us == self.fwd_max_us:
             raise ValueError(
@@ -226,7 +229,7 @@ def read_calibration(path: str | Path, *, car_id: str | None) -> Calibration:
         data: dict[str, JsonValue] = read_calibration_json(str(path))
     except CalibrationRefused as error:
         raise CalibrationError(f"{error}; make a new one with `racer car calibration import` or the wizard") from None
-    data.pop("sha256")
+    data.pop("sha256")  # checked by `read_calibration_json`; not a field of the calibration
     calibration = make_calibration(data, f"calibration {path}")
     if car_id is not None and calibration.car_id != car_id:
         raise CalibrationError(
@@ -239,6 +242,7 @@ def read_calibration(path: str | Path, *, car_id: str | None) -> Calibration:
 def write_calibration(path: str | Path, calibration: Calibration) -> Path:
     """Write a calibration atomically, keep the replaced file as `.bak`, and return the path."""
     target = Path(path)
+    # The backup is written whole before the file changes, so that a power cut leaves one of the two.
     if target.is_file():
         write_atomically(target.with_name(target.name + ".bak"), target.read_bytes())
     return write_atomically(target, calibration.to_json())
@@ -258,6 +262,7 @@ def interpolate_throttle(table: tuple[tuple[float, float], ...], speed: float) -
         table: Rows of throttle, 0..1, and speed [m/s], both increasing; at least two.
         speed: Speed [m/s].
     """
+    # Inverse of the table: throttle is the value, speed the argument. Both rise strictly, so no division is by zero.
     if speed <= table[0][1]:
         return table[0][0]
     for (a, low), (b, high) in itertools.pairwise(table):

@@ -77,6 +77,7 @@ def _read_deepracer(path: Path) -> tuple[DeepRacerPulses, DeepRacerPulses]:
 
 
 def _deepracer_pulses(values: dict[str, Any]) -> DeepRacerPulses:
+    # `type`, because JSON's true and false are instances of int in Python.
     row = [values[key] for key in ("min", "mid", "max", "polarity")]
     if any(type(value) is not int for value in row) or row[3] not in (-1, 1):
         raise ValueError("min, mid and max are whole nanoseconds, polarity is 1 or -1")
@@ -125,6 +126,7 @@ def import_donkey(path: str | Path, *, car_id: str) -> tuple[Calibration, list[s
             notes.append(
                 f"{_DONKEY_KEYS[name]} {step} is {step * PWM_STEP_US:.0f} µs; cut to {us[name]} µs, the absolute limit"
             )
+    # A shorter pulse on the left means that a longer pulse steers to the right.
     centre = round((us["left"] + us["right"]) / 2)
     pulses = pulse_data(
         steering=(us["left"], centre, us["right"]),
@@ -185,25 +187,19 @@ def _donkey_driver(constants: dict[str, Any]) -> dict[str, Any]:
         (bus, address, steering), throttle = pins[0].groups(), pins[1].group(3)
         if pins[1].groups()[:2] != (bus, address):
             raise CalibrationError("steering and throttle are on two chips; racer's actuator owns one")
-        bus, address = int(bus), int(address, 16)
-        return _pca9685_fields(bus, address, int(steering), int(throttle))
-    if "PWM_STEERING_PIN" in constants:
+        bus, address, steering, throttle = int(bus), int(address, 16), int(steering), int(throttle)
+    elif "PWM_STEERING_PIN" in constants:
         raise CalibrationError(
             f"pin `{constants['PWM_STEERING_PIN']}`: only pins of a PCA9685 can be imported; "
             "for others write the driver by hand"
         )
-    numbers = [
-        constants.get(key, default)
-        for key, default in (("PCA9685_I2C_ADDR", 0x40), ("STEERING_CHANNEL", 1), ("THROTTLE_CHANNEL", 0))
-    ]
-    bus = constants.get("PCA9685_I2C_BUSNUM")
-    return _pca9685_fields(1 if bus is None else bus, *numbers)
-
-
-def _pca9685_fields(bus: Any, address: Any, steering: Any, throttle: Any) -> dict[str, Any]:
+    else:
+        address = constants.get("PCA9685_I2C_ADDR", 0x40)
+        steering, throttle = constants.get("STEERING_CHANNEL", 1), constants.get("THROTTLE_CHANNEL", 0)
+        bus = constants.get("PCA9685_I2C_BUSNUM")  # None is donkeycar's default, and means bus 1 on a Pi
     return {
         "kind": "pca9685",
-        "device": str(bus),
+        "device": "1" if bus is None else str(bus),
         "address": address,
         "steering_channel": steering,
         "throttle_channel": throttle,

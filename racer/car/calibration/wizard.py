@@ -142,6 +142,7 @@ class CalibrationWizard:
 
     def shown(self) -> Pulses | None:
         """Return the pulses to show for this question; None if nothing moves."""
+        # The other output stays at its answer so far, else at the usual neutral.
         centre = self.answers.get("centre", 1500)
         if self.step.axis == "steering":
             return Pulses(self.pulse, self.answers.get("stop", 1500))
@@ -177,6 +178,7 @@ class CalibrationWizard:
 
     def back(self) -> None:
         """Return to the previous question."""
+        # The question for reverse is skipped in both directions where the car does not reverse.
         at = max(0, self._at - 1)
         if CALIBRATION_STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
             at -= 1
@@ -192,6 +194,7 @@ class CalibrationWizard:
         if self.step.name != "done":
             raise CalibrationError(f"the wizard is not done: {self.step.title.lower()}")
         low, high = a["speed_start"], a["speed_max"]
+        # 0 and 0 mean that no speed was measured; then there is no speed table.
         if high and not low < high:
             raise CalibrationError(f"the fastest speed, {high:g} m/s, must be above {low:g} m/s; go back and fix it")
         stop = a["stop"]
@@ -233,13 +236,8 @@ class CalibrationWizard:
     def _start(self, name: str) -> int:
         """Return the initial pulse [µs]: that of the previous calibration, else the nearest pulse answered already."""
         if self._before is not None:
-            steering, throttle = self._before.steering, self._before.throttle
-            known = {
-                "centre": steering.centre_us, "left": steering.left_us, "right": steering.right_us,
-                "stop": throttle.stop_us, "fwd_start": throttle.fwd_start_us, "fwd_max": throttle.fwd_max_us,
-                "rev_max": throttle.rev_max_us,
-            }  # fmt: skip
-            return known[name]
+            # Each question with an axis has the name of a pulse of the calibration.
+            return int(getattr(getattr(self._before, self.step.axis), f"{name}_us"))
         near = {"left": "centre", "right": "centre", "fwd_start": "stop", "fwd_max": "fwd_start", "rev_max": "stop"}
         return int(self.answers.get(near.get(name, ""), 1500))
 
@@ -266,6 +264,7 @@ class CalibrationWizard:
 
 def draft_calibration(*, car_id: str, driver: DriverConfig) -> Calibration:
     """Return the widest range that the wizard may show, for its separate actuator; never drive with it."""
+    # A draft may reverse at once, because a wizard has to find the pulses of reverse as well.
     (right, left), (back, forward) = _RANGES_US["steering"], _RANGES_US["throttle"]
     pulses = pulse_data(
         steering=(left, 1500, right),

@@ -83,6 +83,7 @@ class CameraCapture:
                 self.fault = DrivingFault("camera_ended")
             return False
         self.frames += 1
+        # Shown before it is checked: a person has to see what is wrong with a picture.
         if self._show is not None:
             self._show(frame)
         fault = self._checks.check(frame, self._clock())
@@ -101,7 +102,7 @@ class CameraCapture:
     def close(self) -> None:
         """Stop the camera and the thread."""
         self._closing = True
-        self._source.close()
+        self._source.close()  # ends a `read` that waits
         if self._thread.ident is not None:
             self._thread.join(1.0)
 

@@ -83,6 +83,7 @@ class PiCamera:
                 ) from None
         self._grey = config.colour == "grey"
         self._size = (config.height, config.width)
+        # picamera2 names formats by the order of bytes in a word: "BGR888" is an array of red, green, blue.
         try:
             self._camera: Any = make()
             rate = config.rate_hz or 30.0
@@ -107,6 +108,7 @@ class PiCamera:
         """
         if self._closed:
             return None
+        # A request holds one of the camera's few buffers until it is released.
         request = self._camera.capture_request()
         try:
             picture = request.make_array("main")
@@ -178,7 +180,7 @@ class V4l2Camera:
         Raises:
             OSError: The camera delivers no more frames.
         """
-        good, picture = self._camera.read()
+        good, picture = self._camera.read()  # waits for the next frame
         now = time.monotonic_ns()
         if self._closed:
             return None
@@ -216,6 +218,7 @@ class ReplayCamera:
         if frames.ndim != 4 or frames.dtype != np.uint8 or not len(frames):
             raise CameraError(f"{path}: `frames` is {frames.dtype} {frames.shape}, not uint8 (K, H, W, channels)")
         self._frames: NDArray[np.uint8] = frames
+        # Times of a recording belong to another clock: only their differences are used, from now on.
         step = 1e9 / (rate_hz or REPLAY_RATE_HZ)
         self._offsets = times - times[0] if times is not None else (np.arange(len(frames)) * step).astype(np.int64)
         self._start_ns = time.monotonic_ns()
@@ -227,6 +230,7 @@ class ReplayCamera:
         if self._at >= len(self._frames):
             return None
         due = self._start_ns + int(self._offsets[self._at])
+        # An event instead of a sleep, so that `close` ends the wait.
         if self._closed.wait(max(0, due - time.monotonic_ns()) / 1e9):
             return None
         frame = CameraFrame(self._at, due, self._frames[self._at])
@@ -303,6 +307,7 @@ class SocketCamera:
 
     def close(self) -> None:
         """Close the connection."""
+        # Closing a socket does not wake a thread that waits in `recv`; the shutdown does.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -123,6 +123,7 @@ class ProcessLink:
         with self._picture_lock:
             count = self._window.count()
             last = self._picture
+            # Several pages may be open; each frame is encoded once for all of them.
             if (last is None or last.number != count) and (frame := self._window.newest()) is not None:
                 self._picture = CameraPicture(count, frame.captured_ns, jpeg_bytes(frame.pixels))
             return self._picture
@@ -154,6 +155,7 @@ class ProcessLink:
         watcher = self._watcher
         if watcher is None:
             raise PilotRefusal(self._gone)
+        # Not through the pilot: a fault can be cleared while the pilot is starting again.
         try:
             with self._lock:
                 number = watcher.request(ActuatorRequest.CLEAR)
@@ -171,7 +173,7 @@ class ProcessLink:
             raise PilotRefusal(f"speed limit {fraction:g}; give a fraction above 0, up to 1")
         if self._record():
             self._request(f"limit {fraction:g}")
-        self._limit = fraction
+        self._limit = fraction  # only after the pilot accepted it; a later pilot starts with it
 
     def manual(self, held: ManualInput) -> None:
         """Send a heartbeat of the operator."""
@@ -187,6 +189,7 @@ class ProcessLink:
         if check.code:
             raise BundleError(check.last_error or f"it crashed (status {check.code})")
         self._require_still("model")
+        # A bundle that passes the check may still fail to start, for example without memory: then the old one returns.
         before, self._bundle = self._bundle, path
         self._restart_pilot()
         if self._until(self._record, PILOT_READY_S) is None:
@@ -233,6 +236,7 @@ class ProcessLink:
         with self._lock:
             self._number += 1
             number = self._number
+        # The newest record may still hold the answer to an earlier request; the number distinguishes them.
         self._send(f"#{number} {command}")
         answered = self._until(lambda: self._record() if self._record().get("answered", [0])[0] == number else None)
         if answered is None:
@@ -303,6 +307,7 @@ class ProcessLink:
                 self._failures = 0
             return
         if now >= self._due_s:
+            # The next start is scheduled before this one: a pilot that fails at once must not be started in a loop.
             self._due_s = now + _RESTART_DELAYS_S[min(self._failures, len(_RESTART_DELAYS_S) - 1)]
             self._failures += 1
             self._pilot = PilotChild(*self._setup.arguments(self._bundle, self._limit), *self._window_options)

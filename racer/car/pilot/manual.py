@@ -49,6 +49,7 @@ class ManualControl:
         Raises:
             GateRefusal: The fraction is not above 0, up to 1.
         """
+        # The gate checks the fraction, before anything changes.
         self._gate = Gate(self.calibration, self.bounds, speed_limit=fraction)
         self._speed_max = self.calibration.speed_max * fraction
         self.order = self._make_order(self._held)
@@ -61,6 +62,7 @@ class ManualControl:
 
     def _make_order(self, held: ManualInput) -> DriveOrder:
         """Make the order of a heartbeat; raises GateRefusal if a value is NaN or out of its range."""
+        # Each side has its own full lock; left is positive.
         steering = self.calibration.steering
         angle = held.steering * (steering.max_deg_left if held.steering >= 0.0 else steering.max_deg_right)
         speed = held.throttle * self._speed_max

@@ -115,6 +115,7 @@ def make_pilot_components(
         return PilotComponents(calibration, speed_limit)
     bundle = read_bundle(bundle_path)
     bundle = replace(bundle, name=name or bundle.name)
+    # From cheap to expensive: the network runs only if sensors, limits and lens fit.
     if reasons := pilot_refusals(bundle, calibration, mapping=mapping):
         raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(reasons)}")
     network = OnnxPolicy(bundle, threads=threads)
@@ -125,6 +126,7 @@ def make_pilot_components(
     times = time_network(network.act, bundle.golden.inputs, seconds=_TIMING_S)
     if slow := speed_refusal(times, bundle.contract.control_rate_hz):
         raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {slow}")
+    # The golden answers and the measurement have filled the network's memory of earlier frames.
     network.reset()
     assert calibration.camera is not None
     remap = make_remap(calibration.camera, contract_camera(bundle), bundle.contract.preprocessing)
@@ -146,6 +148,7 @@ def pilot_refusals(bundle: Bundle, calibration: Calibration, *, mapping: Mapping
     reasons = bundle_refusals(bundle.contract, calibration, sensors=PILOT_SENSORS, mapping=mapping)
     if not any(sensor.name == "camera" for sensor in bundle.contract.sensors):
         return reasons
+    # All reasons are collected, so that a user can fix them at once.
     if calibration.camera is None:
         return [*reasons, "the calibration does not describe the camera; add its field of view and lens"]
     try:

@@ -66,6 +66,7 @@ class StepRecorder:
         if self._last and self._last[0] is recorder and self._last[1] is order and self._last[2] == pulses:
             return
         self._last = recorder, order, pulses
+        # A frame that two control steps used, or that was used again, is stored once in each drive.
         if frame is not None and self._last_frame != (recorder, frame.number):
             self._last_frame = recorder, frame.number
             recorder.frame(frame.number, frame.captured_ns, frame.pixels)
@@ -125,12 +126,14 @@ class DriveRecordings:
             now_ns: Monotonic time [ns].
         """
         self._rest_ns = None
+        # An open that hangs blocks later drives, not the car: one waiting thread is enough.
         if self._folder is None or (self._opening and self._opening.is_alive()):
             return
         if self.recorder is not None and header == self._header:
             return
         self.end()
         self._header = header
+        # The time is not part of the header that is compared, else no drive would ever continue.
         dated = header.model_copy(update={"started": utc_text(), "started_ns": now_ns})
         self._opening = threading.Thread(target=self._open, args=(self._folder, dated), name="drive", daemon=True)
         self._opening.start()
