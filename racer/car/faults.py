@@ -1,6 +1,6 @@
 """Faults of the camera, of the network and before driving, each with its class.
 
-The classes are openpilot's three (`racer.car.gate.FaultClass`): with NO_ENTRY the car cannot be armed, with
+The classes are openpilot's three (`FaultClass`): with NO_ENTRY the car cannot be armed, with
 SOFT_DISABLE the throttle is released, with IMMEDIATE_DISABLE it is cut and a person must clear the fault.
 A fault that stops a car also prevents arming while it lasts.
 """
@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.car.gate import FaultClass
 from racer.car.mailbox import CameraFrame
+
+
+class FaultClass(IntEnum):
+    """Consequence of a fault that the pilot detects; follows openpilot's three classes."""
+
+    NO_ENTRY = 1  # the car cannot be armed
+    SOFT_DISABLE = 2  # soft stop: half throttle for one period, then neutral
+    IMMEDIATE_DISABLE = 3  # hard stop: the throttle is cut at once
+
 
 FRAME_AGE_MAX_NS: Final = 200_000_000
 """Largest age of a usable frame [ns]; the actuator checks the same limit independently."""
@@ -110,6 +119,7 @@ class FrameChecks:
         return self._check_content(frame.pixels) or frozen
 
     def _check_type(self, pixels: NDArray[np.uint8]) -> DrivingFault | None:
+        # Type first: the other checks rely on a uint8 array of the configured shape.
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != self.shape:
             given = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             return DrivingFault("frame_wrong", f"{given} instead of uint8 {self.shape}")

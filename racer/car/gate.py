@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Literal, NamedTuple
 
 from racer.car.actuator.states import Pulses
@@ -26,18 +25,8 @@ MappingName = Literal["table", "deepracer"]
 _TOLERANCE = 1e-3  # fraction of the range; a network's float32 arithmetic may miss a bound by this much
 
 
-class FaultClass(IntEnum):
-    """Consequence of a fault that the pilot detects; follows openpilot's three classes."""
-
-    NO_ENTRY = 1  # the car cannot be armed
-    SOFT_DISABLE = 2  # soft stop: half throttle for one period, then neutral
-    IMMEDIATE_DISABLE = 3  # hard stop: the throttle is cut at once
-
-
 class GateRefusal(RacerError):
     """Raised for an action that must not reach the car; the pilot stops at once."""
-
-    fault_class = FaultClass.IMMEDIATE_DISABLE
 
 
 def deepracer_throttle(speed: float, speed_max: float) -> float:
@@ -154,6 +143,7 @@ class Gate:
 
     def _throttle_us(self, speed: float) -> int:
         t = self._throttle
+        # Also a speed below 0 within the tolerance of the bounds: the gate never outputs reverse.
         if speed <= 0.0:
             return t.stop_us
         if self._deepracer:

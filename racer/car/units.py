@@ -15,14 +15,11 @@ WATCHDOG_S = 1
 the card."""
 
 
-def actuator_unit(
-    wiring: Wiring, *, python: str = sys.executable, calibration: str = "/var/lib/racer/calibration.json"
-) -> str:
-    """Return the text of `racer-actuator.service`.
+def actuator_unit(wiring: Wiring, *, calibration: str = "/var/lib/racer/calibration.json") -> str:
+    """Return the text of `racer-actuator.service` for the Python environment of this process.
 
     Args:
         wiring: Wiring of the car.
-        python: Interpreter of the environment where racer is installed.
         calibration: Calibration file of the car.
     """
     # The actuator may open this one device; a PWM chip is a folder of files in /sys, which DevicePolicy does not cover.
@@ -30,7 +27,7 @@ def actuator_unit(
         group, device = "gpio", f"ReadWritePaths={wiring.device}"
     else:
         group, device = "i2c", f"DeviceAllow=/dev/i2c-{wiring.device} rw"
-    command = f"{python} -m racer.car.actuator"
+    command = f"{sys.executable} -m racer.car.actuator"
     options = f"--calibration {calibration} --socket /run/racer/actuator.sock"
     return f"""\
 [Unit]

@@ -13,10 +13,10 @@ from racer.car.faults import (
     LATE_MAX,
     LATE_WINDOW_NS,
     DrivingFault,
+    FaultClass,
     FrameChecks,
     LateInferences,
 )
-from racer.car.gate import FaultClass
 from racer.car.mailbox import CameraFrame
 from support.recorded_drives import noise as picture
 

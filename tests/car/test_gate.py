@@ -11,7 +11,6 @@ from racer.car.calibration.calibration import Calibration, interpolate_throttle
 from racer.car.gate import (
     SPEED_LIMIT_DEFAULT,
     ActionBounds,
-    FaultClass,
     Gate,
     GateRefusal,
     bundle_refusals,
@@ -80,9 +79,8 @@ def test_what_the_contract_does_not_allow_is_refused(angle, speed, good):
     if good:
         assert 1200 <= GATE.pulses(angle, speed).steering_us <= 1700
     else:
-        with pytest.raises(GateRefusal) as error:
+        with pytest.raises(GateRefusal):
             GATE.pulses(angle, speed)
-        assert error.value.fault_class is FaultClass.IMMEDIATE_DISABLE
 
 
 @given(st.floats(), st.floats(), st.sampled_from([0.01, 0.3, 1.0]), st.sampled_from(["table", "deepracer"]))

@@ -169,7 +169,7 @@ class Loop:
         self.link = Link(self, self.machine)
         self.thinker = Thinker(self, InferencePipeline(self.network, CameraRemap(CAMERA, CAMERA), gate, clock=clock))
         self.pilot = Pilot(
-            link=self.link, inference=self.thinker, mailbox=self.mailbox, camera=self.capture, rest=gate.rest,
+            link=self.link, inference=self.thinker, mailbox=self.mailbox, camera=self.capture,
             period_ns=PERIOD_MS * MS, now_ns=clock(),
             manual=ManualControl(the_calibration(), speed_limit=1.0, clock=clock),
         )  # fmt: skip

@@ -218,7 +218,7 @@ class ActuatorProcess:
 
 def _raise_priority() -> None:
     """Run before all ordinary processes where that is permitted, and exclude all loaded objects from collections."""
-    # A full collection of every loaded module takes longer than a tick on a Pi; later ones visit only new objects.
+    # A full collection of every loaded module may take longer than a tick; later ones visit only new objects.
     gc.collect()
     gc.freeze()
     with contextlib.suppress(OSError, AttributeError):

@@ -96,7 +96,8 @@ class ActuatorStateMachine:
     def request(self, request: ActuatorRequest, now_ns: int) -> StopReason:
         """Handle an operator's request; return `StopReason.NONE` if it is granted, else the reason of the refusal."""
         if request is ActuatorRequest.STOP:
-            return self._stop(now_ns)
+            self._stop_hard(StopReason.STOP_ASKED, now_ns)
+            return StopReason.NONE
         if self.closing:
             return StopReason.CLOSING
         if request is ActuatorRequest.ARM:
@@ -132,14 +133,12 @@ class ActuatorStateMachine:
     def bus_failed(self, now_ns: int) -> None:
         """Record that a bus write failed after all attempts; the pulses on the wire are unknown."""
         self._neutral_since_ns = NEVER
-        if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.BUS, now_ns)
+        self._stop_hard(StopReason.BUS, now_ns)
 
     def close(self, now_ns: int) -> None:
         """Stop hard, then switch everything off, because the process received a signal to end."""
         self.closing = True
-        if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.CLOSING, now_ns)
+        self._stop_hard(StopReason.CLOSING, now_ns)
 
     def written(self, now_ns: int) -> None:
         """Record that the last result of `pulses` is on the wire, and since when the throttle is neutral."""
@@ -230,10 +229,10 @@ class ActuatorStateMachine:
         self._half_us = (self._out.throttle_us + self.trim.throttle_stop) // 2
         self._enter(ActuatorState.SOFT_STOP, reason, now_ns)
 
-    def _stop(self, now_ns: int) -> StopReason:
+    def _stop_hard(self, reason: StopReason, now_ns: int) -> None:
+        """Stop hard from any state; a stop that is under way keeps its reason and its end."""
         if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.STOP_ASKED, now_ns)
-        return StopReason.NONE
+            self._enter(ActuatorState.HARD_STOP, reason, now_ns)
 
     def _arm(self, now_ns: int) -> StopReason:
         if self.blocked:

@@ -33,6 +33,7 @@ PULSE_MAX_US = 2100
 ARM_MIN_S = 2.0
 # The three numbers repeat `racer.car.actuator.limits`; a test compares them.
 
+# Strict: a file with 1500.0 or "1500" was not written by racer, and the actuator refuses it too.
 Pulse = Annotated[int, Field(strict=True, ge=PULSE_MIN_US, le=PULSE_MAX_US)]
 Channel = Annotated[int, Field(strict=True, ge=0, le=15)]
 
@@ -144,6 +145,7 @@ class Calibration(Config):
     @field_validator("speed_table")
     @classmethod
     def _rising(cls, table: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        # A table that rises strictly can be inverted: the gate looks up the throttle of a speed.
         rows = list(itertools.pairwise(table))
         if len(table) == 1 or any(a[0] >= b[0] or a[1] >= b[1] for a, b in rows):
             raise ValueError("needs at least two rows, and both throttle and speed must rise from row to row")
@@ -158,6 +160,7 @@ class Calibration(Config):
 
     def to_json(self) -> str:
         """Return the text of the file, with its hash."""
+        # The hash covers the values and not their layout, so that both readers compute it from the parsed data.
         data = self.model_dump(mode="json")
         return json.dumps(data | {"sha256": calibration_digest(data)}, indent=1) + "\n"
 

@@ -97,6 +97,7 @@ _DONKEY_KEYS = {
     "stop": "THROTTLE_STOPPED_PWM",
     "reverse": "THROTTLE_REVERSE_PWM",
 }
+# For example PCA9685.1:40.1: bus, address in hexadecimal digits with or without 0x, channel.
 _PCA9685_PIN = re.compile(r"PCA9685\.(\d+):(?:0x)?([0-9a-fA-F]+)\.(\d+)")
 _FILE_BYTES_MAX = 1 << 20
 
@@ -147,7 +148,7 @@ def _read_constants(path: Path) -> dict[str, Any]:
         raw = path.read_bytes()
         if len(raw) > _FILE_BYTES_MAX:
             raise ValueError("it is far too long")
-        tree = ast.parse(raw)
+        tree = ast.parse(raw)  # parsed and never executed: the file may come from anywhere
     except OSError as error:
         raise CalibrationError(f"{path} cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

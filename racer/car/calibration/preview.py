@@ -44,6 +44,7 @@ class ActuatorPreview:
         self._input = 0
         self._folder = tempfile.TemporaryDirectory(prefix="racer-wizard-")
         folder = Path(self._folder.name)
+        # In a temporary folder: neither the car's calibration nor its socket is touched.
         (folder / "draft.json").write_text(draft.to_json(), encoding="utf-8")
         options = ["--calibration", str(folder / "draft.json"), "--socket", str(folder / "s"), "--car-id", draft.car_id]
         self._child = ChildProcess("racer.car.actuator", "run", *options, stdout=None, ends_with_parent=True)
@@ -106,6 +107,7 @@ class ActuatorPreview:
     def _tick(self, pulses: Pulses) -> None:
         """Send one command as an operator, which needs no camera, and read the status."""
         if self._stop.is_set():
+            # A hard stop: a person who stops a preview must not wait for its end.
             self._client.request(ActuatorRequest.STOP)
             raise CalibrationError("stopped")
         self._input += 1

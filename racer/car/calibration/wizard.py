@@ -72,7 +72,7 @@ CALIBRATION_STEPS: Final = (
     CalibrationStep(
         "stop",
         "Standing still",
-        "Change the pulse until the wheels stand still and the speed controller is quiet. Most want 1500.",
+        "Change the pulse until the wheels stand still and the speed controller is quiet. Usually 1500.",
         "throttle",
     ),
     CalibrationStep(
@@ -109,7 +109,7 @@ _RANGES_US: Final = {"": (1000, 2000), "steering": (1000, 2000), "throttle": (12
 """Range of the pulses that the wizard may show [µs] by axis, before any limit of the car is known.
 
 The throttle range is half of a speed controller's usual 1000..2000 µs, so a wrong step cannot reach full speed."""
-_PULSE_DIFFERENCE_MIN_US = 5
+_PULSE_DIFFERENCE_MIN_US = 5  # one step of a PCA9685 at 50 Hz is 4.88 µs
 
 
 class CalibrationWizard:
@@ -148,11 +148,11 @@ class CalibrationWizard:
             return Pulses(self.pulse, self.answers.get("stop", 1500))
         return Pulses(centre, self.pulse) if self.step.axis == "throttle" else None
 
-    def accept(self, given: Mapping[str, Any]) -> None:
+    def accept(self, values: Mapping[str, Any]) -> None:
         """Accept the answer to this question and continue with the next one.
 
         Args:
-            given: Values of the step's fields by name, and `choice`.
+            values: Values of the step's fields by name, and `choice`.
 
         Raises:
             CalibrationError: The answer is not possible; the question stays the current one.
@@ -164,21 +164,22 @@ class CalibrationWizard:
             self._check_pulse(step.name)
             self.answers[step.name] = self.pulse
         for field in step.fields:
-            value = given.get(field.name)
+            value = values.get(field.name)
+            # A page sends JSON, whose true and false are instances of int in Python.
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
             if not numeric or not field.low <= value <= field.high:  # type: ignore[operator]
                 raise CalibrationError(f"{field.label}: {value!r:.20}; give {field.low:g}..{field.high:g}")
             self.answers[field.name] = float(value)  # type: ignore[arg-type]
         if step.choices:
-            if given.get("choice") not in step.choices:
+            if values.get("choice") not in step.choices:
                 raise CalibrationError(f"choose one of {', '.join(step.choices)}")
-            self.answers[step.name] = given["choice"]
+            self.answers[step.name] = values["choice"]
         without_reverse = step.name == "reverse" and self.answers["reverse"] == "none"
         self._go(self._at + (2 if without_reverse else 1))
 
     def back(self) -> None:
         """Return to the previous question."""
-        # The question for reverse is skipped in both directions where the car does not reverse.
+        # The question for the reverse pulse is skipped in both directions where the car does not reverse.
         at = max(0, self._at - 1)
         if CALIBRATION_STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
             at -= 1

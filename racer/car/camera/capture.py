@@ -83,7 +83,7 @@ class CameraCapture:
                 self.fault = DrivingFault("camera_ended")
             return False
         self.frames += 1
-        # Shown before it is checked: a person has to see what is wrong with a picture.
+        # Shown before it is checked, so that a person can look at a picture with a fault.
         if self._show is not None:
             self._show(frame)
         fault = self._checks.check(frame, self._clock())
@@ -126,16 +126,13 @@ class CameraReport:
     last: CameraFrame | None
 
 
-def watch_camera(
-    name: str, config: CameraConfig, *, seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> CameraReport:
+def watch_camera(name: str, config: CameraConfig, *, seconds: float) -> CameraReport:
     """Run a camera without driving and report its rate and its faults.
 
     Args:
         name: Camera, as in `racer.car.camera.sources`.
         config: Camera of the calibration.
         seconds: Duration [s].
-        sleep: Waits for a time [s].
 
     Raises:
         CameraError: The camera cannot be opened.
@@ -148,12 +145,13 @@ def watch_camera(
     last: CameraFrame | None = None
     start = time.monotonic_ns()
     while time.monotonic_ns() - start < seconds * 1e9:
-        sleep(0.002)
+        time.sleep(0.002)
         if (frame := box.take()) is not None:
             last = frame
             times.append(frame.captured_ns)
     fault = capture.fault or (None if last else DrivingFault("frame_late", "none arrived at all"))
     capture.close()
+    # The rate comes from the capture times, so that the start of the camera does not count.
     gaps = [after - before for before, after in itertools.pairwise(times)]
     rate = 1e9 * len(gaps) / sum(gaps) if gaps else 0.0
     return CameraReport(capture.frames, rate, percentiles(gaps), fault, last)

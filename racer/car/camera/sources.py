@@ -50,11 +50,9 @@ class CameraSource(Protocol):
         Raises:
             OSError: The camera failed.
         """
-        ...
 
     def close(self) -> None:
         """Stop the camera; a `read` that waits in another thread returns."""
-        ...
 
 
 MeasurementCallback = Callable[[int, float, float], None]
@@ -149,6 +147,7 @@ class V4l2Camera:
         if not self._camera.isOpened():
             raise CameraError(f"camera {device} cannot be opened; list the cameras with: ls /dev/video*")
         self._camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # each further buffer adds a frame period to the latency
+        # OpenCV ignores a value that the camera does not support; `_check_size` compares the real picture.
         self._camera.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
         self._camera.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
         if config.rate_hz is not None:

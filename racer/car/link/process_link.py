@@ -52,13 +52,10 @@ class ProcessLink:
     Args:
         setup: Arguments of the pilot's process.
         bundle: First model; None for none.
-        speed_limit: First speed limit, a fraction above 0, up to 1.
     """
 
-    def __init__(
-        self, setup: PilotSetup, *, bundle: Path | None = None, speed_limit: float = SPEED_LIMIT_DEFAULT
-    ) -> None:
-        self._setup, self._bundle, self._limit = setup, bundle, speed_limit
+    def __init__(self, setup: PilotSetup, *, bundle: Path | None = None) -> None:
+        self._setup, self._bundle, self._limit = setup, bundle, SPEED_LIMIT_DEFAULT
         self._folder = tempfile.TemporaryDirectory(prefix="racer-window-")
         window = Path(self._folder.name) / "frame"
         self._window, self._window_options = SharedFrame(window), ["--window", str(window)]
@@ -145,6 +142,7 @@ class ProcessLink:
 
     def stop(self, why: str) -> None:
         """Stop the car: directly at the actuator, and by the pilot as well."""
+        # Both ways, whichever works: a stop may be requested at any time and must not raise.
         with self._lock, contextlib.suppress(ActuatorGone):
             if self._watcher is not None:
                 self._watcher.request(ActuatorRequest.STOP)
@@ -215,6 +213,7 @@ class ProcessLink:
         reason = status.reason_text
         if not record:
             return f"{reason}; {self._problem}" if reason else self._problem
+        # A fault that the record still holds does not stop a car that drives by hand.
         if status.state.name == "DRIVING":
             return reason
         return str(record["why"] or (record["stopped_by"] if status.reason is not StopReason.NONE else "") or reason)
@@ -276,6 +275,7 @@ class ProcessLink:
                 self._watcher.close()
 
     def _turn(self) -> None:
+        # The time-out is for events that no file reports: a pilot that hangs, a start or a connection that is due.
         pilot, watcher = self._pilot, self._watcher
         files = [self._wake, *([pilot.output] if pilot else []), *([watcher.fileno()] if watcher else [])]
         readable, _, _ = select.select(files, [], [], 0.1)
@@ -298,6 +298,7 @@ class ProcessLink:
 
     def _start_pilot_if_due(self) -> None:
         """Start a pilot if there is none, and replace it if a restart was requested."""
+        # The flag is cleared after the old pilot has ended: `_restart_pilot` waits for that.
         if self._restart:
             self._end_pilot("the pilot is starting")
             self._restart = False

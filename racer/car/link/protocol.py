@@ -106,11 +106,9 @@ class PilotLink(Protocol):
 
     def status(self) -> PilotStatus:
         """Return the present state."""
-        ...
 
     def picture(self) -> CameraPicture | None:
         """Return the newest frame as JPEG, encoded at most once per frame; None before the first frame."""
-        ...
 
     def arm(self, driver: DriverMode) -> None:
         """Arm the car.
@@ -119,7 +117,6 @@ class PilotLink(Protocol):
             PilotRefusal: A calibration or a policy for this car is missing, the policy is too slow, or the actuator
                 refuses.
         """
-        ...
 
     def start(self) -> None:
         """Start an armed car.
@@ -127,15 +124,12 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The car is not armed.
         """
-        ...
 
     def disarm(self) -> None:
         """Release the throttle and disarm: a soft stop."""
-        ...
 
     def stop(self, why: str) -> None:
         """Stop hard, at once, from any state; a person must clear the fault afterwards."""
-        ...
 
     def clear(self) -> None:
         """Clear a fault, after a person has looked at the car.
@@ -143,7 +137,6 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The car has no fault, or the cause is still present.
         """
-        ...
 
     def set_speed_limit(self, fraction: float) -> None:
         """Set the speed limit, above 0, up to 1; also while driving.
@@ -151,11 +144,9 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The fraction is outside of that.
         """
-        ...
 
     def manual(self, held: ManualInput) -> None:
         """Send a heartbeat of the operator; ignored unless the driver is `manual`. Heartbeats are not queued."""
-        ...
 
     def use_model(self, path: Path) -> None:
         """Load a verified bundle while the car is disarmed; if this fails, the old one stays loaded.
@@ -164,7 +155,6 @@ class PilotLink(Protocol):
             PilotRefusal: The car is not disarmed.
             BundleError: The bundle does not pass the checks.
         """
-        ...
 
     def reload_calibration(self) -> None:
         """Read the calibration again, after the wizard wrote one, while the car is disarmed.
@@ -173,4 +163,3 @@ class PilotLink(Protocol):
             PilotRefusal: The car is not disarmed.
             CalibrationError: The file does not pass the checks.
         """
-        ...

@@ -24,8 +24,7 @@ from racer.car.actuator.limits import PERSON_DEADLINE_NS
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
 from racer.car.camera.capture import CameraCapture
-from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, LateInferences
-from racer.car.gate import FaultClass
+from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, FaultClass, LateInferences
 from racer.car.link.protocol import DriverMode
 from racer.car.mailbox import CameraFrame, Mailbox
 from racer.car.pilot.inference import DriveOrder, InferenceResult, InferenceThread
@@ -69,7 +68,6 @@ class Pilot:
         inference: Runs the network; None without a model.
         mailbox: Newest frame of the camera.
         camera: Capture thread, for its fault; None for a car without a camera.
-        rest: Pulses of a car at rest, wheels straight.
         period_ns: Control period [ns].
         now_ns: Monotonic time [ns].
         manual: Orders of the operator; without it the policy always drives.
@@ -92,7 +90,6 @@ class Pilot:
         inference: InferenceThread | None,
         mailbox: Mailbox,
         camera: CameraCapture | None,
-        rest: Pulses,
         period_ns: int,
         now_ns: int,
         manual: ManualControl | None = None,
@@ -110,7 +107,6 @@ class Pilot:
         self._inference = inference
         self._mailbox = mailbox
         self._camera = camera
-        self._rest = rest
         self._period_ns = period_ns
         self._pacer = Pacer(period_ns, now_ns)
         self._late = LateInferences()
@@ -329,12 +325,9 @@ class Pilot:
         # The throttle of a result lasts for a limited time. An operator's heartbeat needs no such limit here, because
         # the actuator measures its age.
         fresh = order.source is CommandSource.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
-        if self.fault is not None:
-            pulses = Pulses(order.held.steering_us, self._rest.throttle_us)
-        elif self.state is ActuatorState.DRIVING and fresh:
-            pulses = order.pulses
-        else:
-            pulses = order.held
+        # `held` has no throttle and keeps the steering: straight wheels in a bend would leave the road.
+        driving = self.fault is None and self.state is ActuatorState.DRIVING and fresh
+        pulses = order.pulses if driving else order.held
         self._sent_ns = now_ns
         last = self._sent
         if last is not None and last.source is not order.source and order.captured_ns <= last.captured_ns:

@@ -41,6 +41,7 @@ from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
 from racer.car.link.protocol import DriverMode, ManualInput
 from racer.car.mailbox import Mailbox, SharedFrame
 from racer.car.pilot.inference import InferencePipeline, InferenceThread
+from racer.car.pilot.manual import ManualControl
 from racer.car.pilot.pilot import Pilot, PilotEntry
 from racer.car.pilot.readiness import PilotComponents, make_pilot_components
 from racer.car.pilot.recording import DriveRecordings, StepRecorder
@@ -99,7 +100,7 @@ class PilotProcess:
     ) -> None:
         self.components = components
         self.mailbox = Mailbox()
-        self.manual = components.manual_control()
+        self.manual = ManualControl(components.calibration, speed_limit=components.speed_limit)
         self.over = False
         self.drives = DriveRecordings(record, warn=warn)
         self.capture = self._open_camera(camera, SharedFrame(window) if window else None)
@@ -122,7 +123,6 @@ class PilotProcess:
             inference=self.inference,
             mailbox=self.mailbox,
             camera=self.capture,
-            rest=rest,
             period_ns=round(1e9 / rate_hz),
             now_ns=time.monotonic_ns(),
             manual=self.manual,
@@ -139,7 +139,7 @@ class PilotProcess:
             signal.signal(number, self._quit)
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-        # A full collection of all loaded modules takes longer than a control step on a Pi.
+        # A full collection of all loaded modules would delay a control step.
         gc.collect()
         gc.freeze()
         if self.capture:
@@ -215,7 +215,7 @@ class PilotProcess:
             self._step_recorder.record(recorder, entries, limit=limit, speed_max=speed_max)
 
     def _open_camera(self, spec: str, window: SharedFrame | None) -> CameraCapture | None:
-        config = self.components.camera
+        config = self.components.calibration.camera
         if not spec or config is None:
             return None
         source = open_camera(spec, config, measured=self.drives.measured)

@@ -12,7 +12,6 @@ from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration.calibration import Calibration
 from racer.car.camera.lens import CameraRemap, LensRefusal, make_remap
 from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, MappingName, bundle_refusals, mapping_warning
-from racer.car.pilot.manual import ManualControl
 from racer.car.timing import Percentiles
 from racer.config.base import explain
 from racer.config.env import CameraConfig
@@ -69,17 +68,8 @@ class PilotComponents:
     model: LoadedModel | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def camera(self) -> CameraConfig | None:
-        """Real camera of the car; None where it is not calibrated."""
-        return self.calibration.camera
-
-    def manual_control(self) -> ManualControl:
-        """Make the control of an operator who drives by hand."""
-        return ManualControl(self.calibration, speed_limit=self.speed_limit)
-
     def gate(self, fraction: float) -> Gate:
-        """Make the gate of the model with this speed limit.
+        """Return the gate of the model with this speed limit.
 
         Raises:
             GateRefusal: The fraction is not above 0, up to 1.

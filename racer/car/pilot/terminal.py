@@ -41,6 +41,7 @@ class StatusPrinter:
             line += f"  ({record['answer']})"
         if state in _ENTER:
             line += f"  [{_ENTER[state][1]}]"
+        # The pilot reports ten times a second; a person needs only the changes.
         if line != self._last:
             self._last = line
             self.warn(line)
