@@ -63,13 +63,13 @@ EQUIVALENT = {
         "state_machine",
         "_NO_COMMAND: Final = ActuatorCommand(CommandSource.FRAME, -1, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
         "",
-    ): ("it stands for none: its numbers lie below all others, its pulses are never used"),
+    ): ("placeholder: its numbers lie below all others, its pulses are never used"),
     ("state_machine", "_NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)", ""): (
         "no command fits a low above a high, and steering and throttle refuse each on its own"
     ),
     ("state_machine", "self._half_us = 0", ""): "read in a soft stop alone, which sets it when it begins",
     ("state_machine", "self._fresh_until_ns = 0", ""): (
-        "read before the first command nowhere: without one the command is late, which is told before the frame"
+        "read before the first command nowhere: without one the command is late, which is checked before the frame"
     ),
     (
         "state_machine",
@@ -116,7 +116,7 @@ EQUIVALENT = {
 """Target, line of source, what it became (empty: whatever), and why that means the same."""
 
 PLACES = {("state_machine", "return False", "return None"): 2}
-"""In how many places of the source a listed line may survive; once where it is not told here."""
+"""Number of places in the source where a listed line may survive; 1 if it is not listed here."""
 
 COMPARE = {
     ast.Lt: [ast.LtE, ast.GtE], ast.LtE: [ast.Lt, ast.Gt], ast.Gt: [ast.GtE, ast.LtE], ast.GtE: [ast.Gt, ast.Lt],
@@ -258,6 +258,7 @@ def survives(name, tree, path, tests, patience_s):
 def main(wanted):
     """Run the targets; the number of survivors that are not listed."""
     bad = 0
+    assert {target for target, _, _ in EQUIVALENT} <= set(TARGETS), "EQUIVALENT names a target that does not exist"
     part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
     for target in wanted or TARGETS:
         name, tests = TARGETS[target]

@@ -96,14 +96,14 @@ class CameraRemap:
         top = np.minimum(y.astype(np.int64), real.height - 2)
         right_part = np.rint((x - left) * _FIXED_POINT_ONE).astype(np.int32)
         low_part = np.rint((y - top) * _FIXED_POINT_ONE).astype(np.int32)
-        upper = [
-            (_FIXED_POINT_ONE - right_part) * (_FIXED_POINT_ONE - low_part),
-            right_part * (_FIXED_POINT_ONE - low_part),
+        weights = [
+            across * down
+            for down in (_FIXED_POINT_ONE - low_part, low_part)
+            for across in (_FIXED_POINT_ONE - right_part, right_part)
         ]
-        lower = [(_FIXED_POINT_ONE - right_part) * low_part, right_part * low_part]
         first = top * real.width + left
         self._corners = [first, first + 1, first + real.width, first + real.width + 1]
-        self._weights = [weight[..., None].astype(np.uint32) for weight in (*upper, *lower)]
+        self._weights = [weight[..., None].astype(np.uint32) for weight in weights]
 
 
 def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...] = ()) -> CameraRemap:
