@@ -1,4 +1,4 @@
-"""Measures how fast a bundle's network runs on this machine, checks its golden answers, and keeps the choice.
+"""Measures how fast a bundle's network runs on this machine, checks its golden answers, and saves the choice.
 
 A bundle must not drive where the 99th percentile of the time from a frame to an action exceeds 60 % of the control
 period: the rest is for the camera, the bus and a hot day.
@@ -44,8 +44,8 @@ class SpeedResult:
         bundle: File of the bundle.
         threads: Number of threads.
         period_ms: Control period [ms].
-        times: Times of one answer [ms]; None where it failed.
-        refused: Why it must not drive; empty where it may.
+        times: Times of one answer [ms]; None if it failed.
+        refused: Why it must not drive; empty if it may.
     """
 
     bundle: Path
@@ -55,7 +55,7 @@ class SpeedResult:
     refused: str
 
     @property
-    def p99_share(self) -> float:
+    def p99_fraction(self) -> float:
         """99th percentile as a fraction of the control period."""
         return self.times.p99 / self.period_ms if self.times else float("inf")
 
@@ -77,6 +77,7 @@ def time_network(
     """
     count = len(next(iter(observations.values())))
     rows = [{name: values[k : k + 1] for name, values in observations.items()} for k in range(count)]
+    # The first runs allocate memory and are slower than all later ones.
     for k in range(_WARM_UP_RUNS):
         act(rows[k % count])
     samples: list[int] = []
@@ -86,12 +87,12 @@ def time_network(
         act(rows[len(samples) % count])
         samples.append(clock() - before)
     times = percentiles(samples)
-    assert times is not None
+    assert times is not None  # there are at least _SAMPLES_MIN samples
     return times
 
 
 def speed_refusal(times: Percentiles, control_rate_hz: float) -> str:
-    """Return why a network is too slow for its control rate [Hz]; empty where it is not."""
+    """Return why a network is too slow for its control rate [Hz]; empty if it is fast enough."""
     period_ms = 1e3 / control_rate_hz
     if times.p99 <= P99_FRACTION_MAX * period_ms:
         return ""
@@ -122,7 +123,7 @@ def thread_counts() -> list[int]:
 def bench_bundles(
     paths: Sequence[Path | str], *, threads: Sequence[int] = (), seconds: float = 2.0
 ) -> list[SpeedResult]:
-    """Measure variants of one policy on each number of threads; those that may drive first, fastest first.
+    """Measure variants of one policy on each number of threads; return those that may drive first, fastest first.
 
     Args:
         paths: Files of the bundles.
@@ -136,16 +137,17 @@ def bench_bundles(
     bundles = [(path, read_bundle(path)) for path in paths]
     if len({bundle.contract.control_rate_hz for _, bundle in bundles}) > 1:
         raise RacerError("these bundles were trained with different control rates; compare variants of one policy")
-    found = [
+    results = [
         bench_bundle(path, bundle, threads=count, seconds=seconds)
         for path, bundle in bundles
         for count in threads or thread_counts()
     ]
-    return sorted(found, key=lambda result: (bool(result.refused), result.p99_share, result.threads))
+    # Of equally fast variants the one with fewer threads is first: it leaves cores for the camera and the actuator.
+    return sorted(results, key=lambda result: (bool(result.refused), result.p99_fraction, result.threads))
 
 
 def machine_notes(root: Path = Path("/")) -> list[str]:
-    """Return the machine's governor, temperature and power warnings, one line each; unreadable ones are left out."""
+    """Return the machine's governor, temperature and power warnings, one line each, without those not readable."""
     notes = []
     governor = _read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor:
@@ -154,13 +156,13 @@ def machine_notes(root: Path = Path("/")) -> list[str]:
     heat = _read_text(root / "sys/class/thermal/thermal_zone0/temp")
     if heat.lstrip("-").isdigit():
         notes.append(f"{int(heat) / 1000:.0f} degrees C")
+    # The firmware reports a hexadecimal number: low bits for now, high bits for the time since the start.
     throttled = _read_text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
     try:
         bits = int(throttled, 16)
     except ValueError:
         return notes
-    words = [word for bit, word in _THROTTLED.items() if bits >> bit & 1]
-    notes.append(", ".join(words) if words else "no power or heat warnings")
+    notes.append(", ".join(text for bit, text in _THROTTLED.items() if bits >> bit & 1) or "no power or heat warnings")
     return notes
 
 
@@ -189,15 +191,15 @@ _CHOICES_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class BenchChoice:
-    """A bundle to drive with and its number of threads; `words` give the reason, empty without a measurement."""
+    """Bundle to drive with and its number of threads; the reason as text is empty without a measurement."""
 
     bundle: Path
     threads: int
-    words: str = ""
+    reason: str = ""
 
 
 def save_choice(results: Sequence[SpeedResult], root: Path | None = None) -> Path:
-    """Save the first of the results as the choice for all of their bundles; returns the file.
+    """Save the first of the results as the choice for all of their bundles, and return the file.
 
     Args:
         results: Sorted results of `bench_bundles`.
@@ -217,6 +219,7 @@ def save_choice(results: Sequence[SpeedResult], root: Path | None = None) -> Pat
         "measured": utc_text(),
     }
     choices = _read_choices(path)
+    # Every measured variant leads to the same choice. Entries are removed and added again, so that the newest are last.
     for digest in dict.fromkeys(_sha256(result.bundle) for result in results):
         choices.pop(digest, None)
         choices[digest] = entry
@@ -239,27 +242,29 @@ def load_choice(bundle: Path, *, threads: int | None = None, root: Path | None =
     if entry is None:
         return BenchChoice(bundle, 1)
     use = Path(entry["use"])
+    # The bundle itself may have moved since; another variant must still be the file that was measured.
     other = entry["sha256"] != _sha256(bundle)
     if other and not (use.is_file() and _sha256(use) == entry["sha256"]):
         return BenchChoice(bundle, 1, f"its choice {use} is gone; {bundle.name} on 1 thread, measure again")
     on = "1 thread" if entry["threads"] == 1 else f"{entry['threads']} threads"
-    words = f"{use.name if other else bundle.name} on {on}: p99 {entry['p99_ms']:.1f} ms, measured {entry['measured']}"
-    return BenchChoice(use if other else bundle, entry["threads"], words)
+    chosen = use if other else bundle
+    reason = f"{chosen.name} on {on}: p99 {entry['p99_ms']:.1f} ms, measured {entry['measured']}"
+    return BenchChoice(chosen, entry["threads"], reason)
 
 
 def _read_choices(path: Path) -> dict[str, dict[str, Any]]:
     """Return the saved choices; an unusable file counts as empty, since measuring again costs seconds."""
     try:
-        found = json.loads(path.read_bytes())
-        choices = found["choices"] if found["format"] == _CHOICE_FORMAT else {}
+        data = json.loads(path.read_bytes())
+        choices = data["choices"] if data["format"] == _CHOICE_FORMAT else {}
         return {digest: entry for digest, entry in choices.items() if _is_valid_entry(entry)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def _is_valid_entry(entry: dict[str, Any]) -> bool:
-    words = all(isinstance(entry[key], str) for key in ("use", "sha256", "measured"))
-    return words and 1 <= int(entry["threads"]) <= 16 and float(entry["p99_ms"]) >= 0.0
+    texts = all(isinstance(entry[key], str) for key in ("use", "sha256", "measured"))
+    return texts and 1 <= int(entry["threads"]) <= 16 and float(entry["p99_ms"]) >= 0.0
 
 
 def _sha256(path: Path) -> str:

@@ -38,12 +38,10 @@ class Mailbox:
     """A single slot between the capture thread and the pilot.
 
     Attributes:
-        taken: Number of frames that were taken.
         dropped: Number of frames that were replaced before they were taken.
     """
 
     def __init__(self) -> None:
-        self.taken = 0
         self.dropped = 0
         self._lock = threading.Lock()
         self._frame: CameraFrame | None = None
@@ -56,19 +54,10 @@ class Mailbox:
             self._frame = frame
 
     def take(self) -> CameraFrame | None:
-        """Return the newest frame once; None where none came since."""
+        """Return the newest frame once; None if no frame has arrived since."""
         with self._lock:
             frame, self._frame = self._frame, None
-            if frame is not None:
-                self.taken += 1
             return frame
-
-    def clear(self) -> None:
-        """Drop and count a frame that waits."""
-        with self._lock:
-            if self._frame is not None:
-                self.dropped += 1
-            self._frame = None
 
 
 _FRAME_HEADER: Final = struct.Struct("<QQHHH2x")
@@ -81,7 +70,10 @@ _READ_TRIES: Final = 3
 
 
 class SharedFrame:
-    """Writer and reader of the shared file, which is created where it is missing.
+    """Writer and reader of the shared file, which is created if it does not exist.
+
+    The file begins with two counts, then the header of the frame and its pixels. The writer sets the first count before
+    it writes, and the second one to the same number afterwards.
 
     Args:
         path: The file.
@@ -98,12 +90,13 @@ class SharedFrame:
             os.close(file)
 
     def put(self, frame: CameraFrame) -> None:
-        """Show a frame, with or without a fault; what is not a picture is ignored."""
+        """Write a frame, with or without a fault; ignore one whose pixels are not a picture."""
         pixels = frame.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3:
             return
         if not 0 < pixels.nbytes <= SHARED_PIXELS_MAX or pixels.shape[2] not in (1, 3):
             return
+        # From the file, not from this process: a restarted pilot continues the count, and the reader sees a new frame.
         count = _COUNT.unpack_from(self._map, 0)[0] + 1
         _COUNT.pack_into(self._map, 0, count)
         _FRAME_HEADER.pack_into(self._map, 2 * _COUNT.size, frame.number % (1 << 64), frame.captured_ns, *pixels.shape)
@@ -115,18 +108,20 @@ class SharedFrame:
         return int(_COUNT.unpack_from(self._map, _COUNT.size)[0])
 
     def newest(self) -> CameraFrame | None:
-        """The newest frame; None where there is none, or only halves were met."""
+        """Return the newest frame; None if there is none, or if each try met a half-written one."""
         for _ in range(_READ_TRIES):
             count = self.count()
             number, captured_ns, height, width, channels = _FRAME_HEADER.unpack_from(self._map, 2 * _COUNT.size)
             size = height * width * channels
+            # The header may be half-written too, so its numbers are checked before they select bytes.
             if count == 0 or not 0 < size <= SHARED_PIXELS_MAX or channels not in (1, 3):
                 return None
             data = bytes(self._map[_FRAME_AT : _FRAME_AT + size])
+            # Equal counts after the copy: no write began or ended meanwhile.
             if count == _COUNT.unpack_from(self._map, 0)[0] == self.count():
                 return CameraFrame(number, captured_ns, np.frombuffer(data, np.uint8).reshape(height, width, channels))
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._map.close()

@@ -1,4 +1,4 @@
-"""Times of the pilot's loop: percentiles over the last samples, and counts since the start."""
+"""Measures the pilot's loop: percentiles of times over the last samples, and counts since the start."""
 
 from __future__ import annotations
 
@@ -30,29 +30,15 @@ def percentiles(samples_ns: Iterable[int]) -> Percentiles | None:
     if not len(values):
         return None
 
-    def at(share: float) -> float:
-        return float(values[min(len(values) - 1, int(np.ceil(share * len(values))) - 1)])
+    def at(fraction: float) -> float:
+        # Nearest rank: the smallest sample that at least this fraction of all samples does not exceed.
+        return float(values[min(len(values) - 1, int(np.ceil(fraction * len(values))) - 1)])
 
     return Percentiles(at(0.5), at(0.95), at(0.99), float(values[-1]), len(values))
 
 
-class SampleWindow:
-    """The last samples of one time [ns]."""
-
-    def __init__(self, kept: int = SAMPLES_KEPT) -> None:
-        self._samples: deque[int] = deque(maxlen=kept)
-
-    def add(self, sample_ns: int) -> None:
-        """Add a sample [ns]."""
-        self._samples.append(sample_ns)
-
-    def percentiles(self) -> Percentiles | None:
-        """Return the percentiles of the kept samples."""
-        return percentiles(self._samples)
-
-
 class PilotTiming:
-    """Times and counts of the pilot's loop.
+    """Times and counts of the pilot's loop; of each time [ns] the last `SAMPLES_KEPT` samples are kept.
 
     Attributes:
         inference: Time from the preprocessing of a frame to its action.
@@ -65,10 +51,10 @@ class PilotTiming:
     """
 
     def __init__(self) -> None:
-        self.inference = SampleWindow()
-        self.frame_age = SampleWindow()
-        self.glass_to_wheel = SampleWindow()
-        self.late = SampleWindow()
+        self.inference: deque[int] = deque(maxlen=SAMPLES_KEPT)
+        self.frame_age: deque[int] = deque(maxlen=SAMPLES_KEPT)
+        self.glass_to_wheel: deque[int] = deque(maxlen=SAMPLES_KEPT)
+        self.late: deque[int] = deque(maxlen=SAMPLES_KEPT)
         self.steps = 0
         self.missed = 0
         self.repeated = 0
@@ -81,32 +67,37 @@ class PilotTiming:
 
     def written(self, number: int, written_ns: int) -> None:
         """Note the actuator's report that a command made from this frame is on the bus."""
+        # The actuator repeats the newest command in every status; only the first report of a frame is a sample.
         if number == self._written:
             return
         for sent, captured_ns in self._sent:
             if sent == number and written_ns >= captured_ns:
-                self.glass_to_wheel.add(written_ns - captured_ns)
+                self.glass_to_wheel.append(written_ns - captured_ns)
                 self._written = number
 
     def record(self) -> dict[str, object]:
         """Return times [ms] and counts as plain data, for a status line or a log."""
         out: dict[str, object] = {"steps": self.steps, "missed": self.missed, "repeated": self.repeated}
         for name in ("inference", "frame_age", "glass_to_wheel", "late"):
-            found = getattr(self, name).percentiles()
-            if found is not None:
-                out[f"{name}_ms"] = [round(value, 2) for value in (found.p50, found.p95, found.p99, found.max)]
+            times = percentiles(getattr(self, name))
+            if times is not None:
+                out[f"{name}_ms"] = [round(value, 2) for value in (times.p50, times.p95, times.p99, times.max)]
         return out
 
 
 class Pacer:
-    """Absolute deadlines: step k is due at start + k * period, however late others were; missed ones are skipped."""
+    """Absolute deadlines: step k is due at start + k * period, however late others were; missed ones are skipped.
+
+    Example with a period of 100 ns from time 0: the step of 100 begins at 350, so those of 200 and 300 are skipped, and
+    the next deadline is 400.
+    """
 
     def __init__(self, period_ns: int, now_ns: int) -> None:
         self.period_ns = period_ns
         self.due_ns = now_ns
 
     def next(self, now_ns: int) -> int:
-        """Begin a step: set the next deadline on the grid and return how many were skipped."""
+        """Set the deadline of the next step on the grid and return how many were skipped."""
         self.due_ns += self.period_ns
         if self.due_ns > now_ns:
             return 0

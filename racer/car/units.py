@@ -15,17 +15,19 @@ WATCHDOG_S = 1
 the card."""
 
 
-def actuator_unit(
-    wiring: Wiring, *, python: str = sys.executable, calibration: str = "/var/lib/racer/calibration.json"
-) -> str:
-    """Return the text of `racer-actuator.service`.
+def actuator_unit(wiring: Wiring, *, calibration: str = "/var/lib/racer/calibration.json") -> str:
+    """Return the text of `racer-actuator.service` for the Python environment of this process.
 
     Args:
         wiring: Wiring of the car.
-        python: Interpreter of the environment where racer is installed.
         calibration: Calibration file of the car.
     """
-    command = f"{python} -m racer.car.actuator"
+    # The actuator may open this one device; a PWM chip is a folder of files in /sys, which DevicePolicy does not cover.
+    if wiring.kind == "sysfs_pwm":
+        group, device = "gpio", f"ReadWritePaths={wiring.device}"
+    else:
+        group, device = "i2c", f"DeviceAllow=/dev/i2c-{wiring.device} rw"
+    command = f"{sys.executable} -m racer.car.actuator"
     options = f"--calibration {calibration} --socket /run/racer/actuator.sock"
     return f"""\
 [Unit]
@@ -48,7 +50,7 @@ TimeoutStartSec=10
 TimeoutStopSec=3
 
 User=racer
-SupplementaryGroups={_device_group(wiring)}
+SupplementaryGroups={group}
 RuntimeDirectory=racer
 RuntimeDirectoryMode=0750
 RuntimeDirectoryPreserve=restart
@@ -76,18 +78,9 @@ MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 UMask=0007
-{_device_policy(wiring)}
+DevicePolicy=closed
+{device}
+
 [Install]
 WantedBy=multi-user.target
 """
-
-
-def _device_group(wiring: Wiring) -> str:
-    return "gpio" if wiring.kind == "sysfs_pwm" else "i2c"
-
-
-def _device_policy(wiring: Wiring) -> str:
-    """Return the policy of the one device that the actuator may open; a PWM chip is files of /sys and needs none."""
-    if wiring.kind == "sysfs_pwm":
-        return f"DevicePolicy=closed\nReadWritePaths={wiring.device}\n"
-    return f"DevicePolicy=closed\nDeviceAllow=/dev/i2c-{wiring.device} rw\n"

@@ -55,8 +55,8 @@ def drive(
     from racer.policy.load import find_bundle
 
     choice = load_choice(find_bundle(bundle), threads=threads)
-    if choice.words:
-        typer.echo(f"bench     {choice.words}")
+    if choice.reason:
+        typer.echo(f"bench     {choice.reason}")
     folder = car_options.drives_folder(record, no_record, (Path() if sim else default_store_root()) / "drives")
     if sim:
         _drive_simulated(choice, track, laps, latency_ms, speed_limit, seed, folder)
@@ -166,7 +166,7 @@ def _print_result(result: SpeedResult) -> None:
     figures = (
         "not measured" if times is None else f"p50 {times.p50:.2f} ms, p95 {times.p95:.2f} ms, p99 {times.p99:.2f} ms"
     )
-    share = "" if times is None else f", {result.p99_share:.0%} of the period of {result.period_ms:.0f} ms"
+    share = "" if times is None else f", {result.p99_fraction:.0%} of the period of {result.period_ms:.0f} ms"
     typer.echo(f"{result.bundle.name}, threads {result.threads}: {figures}{share}")
     if result.refused:
         typer.echo(f"refused   {result.refused}")

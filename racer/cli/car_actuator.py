@@ -90,28 +90,25 @@ def _request_status(request: ActuatorRequest | None, socket: str) -> ActuatorSta
     """Connect as a watcher, ask if there is something to ask, and take the status that comes then."""
     from racer.car.actuator.client import ActuatorClient, ActuatorGone
     from racer.car.actuator.protocol import ClientRole
-    from racer.car.actuator.states import REASON_TEXT
 
     try:
         client = ActuatorClient(socket, role=ClientRole.WATCHER)
         try:
-            refused = client.ask(request) if request else None
+            refused = client.request_answer(request) if request else None
             status = client.poll(1.0)
         finally:
             client.close()
     except ActuatorGone as error:
         raise RacerError(f"{error}; is the service racer-actuator running?") from None
     if refused:
-        raise RacerError(f"the actuator refused: {REASON_TEXT[refused]}")
+        raise RacerError(f"the actuator refused: {refused.text}")
     if status is None:
         raise RacerError("the actuator says nothing; stop the car with its power switch")
     return status
 
 
 def _print_status(status: ActuatorStatus) -> None:
-    from racer.car.actuator.states import REASON_TEXT
-
-    why = status.detail or REASON_TEXT[status.reason]
+    why = status.reason_text
     typer.echo(f"state     {status.state.name}{': ' + why if why else ''}")
     on = bool(status.throttle_us)
     typer.echo(f"pulses    {f'steering {status.steering_us} us, throttle {status.throttle_us} us' if on else 'off'}")

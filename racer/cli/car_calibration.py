@@ -15,7 +15,7 @@ from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.car.calibration.calibration import Calibration, DriverConfig
-    from racer.car.calibration.preview import PulsePreview
+    from racer.car.calibration.preview import ActuatorPreview
     from racer.car.calibration.wizard import CalibrationWizard
 
 
@@ -69,7 +69,7 @@ def choose_driver(wiring: str, before: Calibration | None) -> DriverConfig:
     return DriverConfig.model_validate(car_options.driver_fields(wiring or car_options.DEFAULT_WIRING))
 
 
-def _ask_step(asked: CalibrationWizard, bench: PulsePreview) -> None:
+def _ask_step(asked: CalibrationWizard, bench: ActuatorPreview) -> None:
     step = asked.step
     view = asked.view()
     typer.echo(f"\n{view['number']}/{view['count']}  {step.title}\n{step.text}")
@@ -88,7 +88,7 @@ def _ask_step(asked: CalibrationWizard, bench: PulsePreview) -> None:
         typer.echo(f"error: {error}", err=True)
 
 
-def _find_pulse(asked: CalibrationWizard, bench: PulsePreview) -> None:
+def _find_pulse(asked: CalibrationWizard, bench: ActuatorPreview) -> None:
     """Show a pulse for a second after each change, until it is accepted."""
     typer.echo("+10, -10: change; 1480: set; Enter: show again; ok: this is it")
     while True:

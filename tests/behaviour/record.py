@@ -422,7 +422,7 @@ def _scripted(gate: Gate, machine: ActuatorStateMachine, driver: Pca9685, wire: 
             steering = 9999 if "wild" in faults else pulses.steering_us
             captured = now - 30_000_000 if "blind" not in faults else machine.command.captured_ns
             machine.take(
-                ActuatorCommand(seq, CommandSource.FRAME, frame, captured, now, steering, pulses.throttle_us), now
+                ActuatorCommand(CommandSource.FRAME, seq, frame, captured, now, steering, pulses.throttle_us), now
             )
             faults.discard("wild")
         if ms % 20 == 0 or machine.urgent:
@@ -441,7 +441,7 @@ def _scripted(gate: Gate, machine: ActuatorStateMachine, driver: Pca9685, wire: 
 def _happens(what: str, machine: ActuatorStateMachine, wire: _NotedBus, faults: set[str], now: int) -> str:
     """Let one thing of the script happen; the machine's answer to a request."""
     if what.isupper():
-        return machine.ask(ActuatorRequest[what], now).name
+        return machine.request(ActuatorRequest[what], now).name
     if what == "pilot":
         machine.pilot_came(now)
     elif what == "gone":

@@ -33,7 +33,7 @@ def test_choice_is_used_for_every_variant(bundles, tmp_path):
     for asked in bundles:
         choice = load_choice(asked, root=tmp_path)
         assert (choice.bundle, choice.threads) == (bundles[1], 2)
-        assert choice.words.startswith("int8.bundle on 2 threads: p99 3.2 ms, measured 20")
+        assert choice.reason.startswith("int8.bundle on 2 threads: p99 3.2 ms, measured 20")
     assert load_choice(bundles[0], threads=3, root=tmp_path) == BenchChoice(bundles[0], 3)
 
 
@@ -43,7 +43,7 @@ def test_other_bytes_are_another_bundle(bundles, tmp_path):
     bundles[1].write_bytes(b"new")
     assert load_choice(bundles[1], root=tmp_path) == BenchChoice(bundles[1], 1)
     told = load_choice(bundles[0], root=tmp_path)
-    assert (told.bundle, told.threads) == (bundles[0], 1) and "is gone" in told.words
+    assert (told.bundle, told.threads) == (bundles[0], 1) and "is gone" in told.reason
 
 
 def test_newest_measurement_counts(bundles, tmp_path):

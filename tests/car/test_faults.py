@@ -7,16 +7,16 @@ from racer.car.actuator import limits
 from racer.car.faults import (
     BLACK_FRAMES,
     BLACK_LEVEL,
+    FAULT_TABLE,
     FRAME_AGE_MAX_NS,
     FROZEN_FRAMES,
     LATE_MAX,
     LATE_WINDOW_NS,
     DrivingFault,
+    FaultClass,
     FrameChecks,
     LateInferences,
-    fault_table,
 )
-from racer.car.gate import FaultClass
 from racer.car.mailbox import CameraFrame
 from support.recorded_drives import noise as picture
 
@@ -37,7 +37,7 @@ class Camera:
         number = self.number if number is None else number
         captured = 33 * number if captured_ms is None else captured_ms
         now = captured + 5 if now_ms is None else now_ms
-        fault = self.checks.look(CameraFrame(number, captured * MS, pixels), now * MS)
+        fault = self.checks.check(CameraFrame(number, captured * MS, pixels), now * MS)
         return fault.name if fault else None
 
 
@@ -140,7 +140,7 @@ def test_single_late_answers_are_forgiven():
 
 def test_every_fault_has_a_class_and_words():
     """Walk the table: camera faults are soft, the network's are not, and each says why."""
-    for name, (kind, words) in fault_table().items():
+    for name, (kind, words) in FAULT_TABLE.items():
         fault = DrivingFault(name, "more")
         assert fault.fault_class is kind and fault.text == f"{words}: more" and DrivingFault(name).text == words
         if name.startswith(("camera", "frame")):

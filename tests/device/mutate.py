@@ -61,18 +61,18 @@ EQUIVALENT = {
     ("state_machine", "NEVER: Final = (1 << 63) - 1", ""): "any number beyond every clock will do",
     (
         "state_machine",
-        "_NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
+        "_NO_COMMAND: Final = ActuatorCommand(CommandSource.FRAME, -1, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)",
         "",
-    ): ("it stands for none: its numbers lie below all others, its pulses are never used"),
+    ): ("placeholder: its numbers lie below all others, its pulses are never used"),
     ("state_machine", "_NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)", ""): (
         "no command fits a low above a high, and steering and throttle refuse each on its own"
     ),
     ("state_machine", "self._half_us = 0", ""): "read in a soft stop alone, which sets it when it begins",
     ("state_machine", "self._fresh_until_ns = 0", ""): (
-        "read before the first command nowhere: without one the command is late, which is told before the frame"
+        "read before the first command nowhere: without one the command is late, which is checked before the frame"
     ),
     (
-        "machine",
+        "state_machine",
         "if command.captured_ns > self.command.captured_ns:",
         "command.captured_ns >= self.command.captured_ns",
     ): "the same capture from the same source gives the same deadline again; from another source it is refused before",
@@ -86,12 +86,12 @@ EQUIVALENT = {
         "return None",
     ): "asked for its truth alone, and `take`'s own is tested for `is False`",
     (
-        "machine",
+        "state_machine",
         "return command.input_id > last.input_id and command.captured_ns > last.captured_ns",
         "command.input_id >= last.input_id",
     ): "equal numbers were answered two lines before",
     (
-        "wiring",
+        "calibrated_range",
         "fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms",
         "9999999",
     ): "two whole units either way",
@@ -116,7 +116,7 @@ EQUIVALENT = {
 """Target, line of source, what it became (empty: whatever), and why that means the same."""
 
 PLACES = {("state_machine", "return False", "return None"): 2}
-"""In how many places of the source a listed line may survive; once where it is not told here."""
+"""Number of places in the source where a listed line may survive; 1 if it is not listed here."""
 
 COMPARE = {
     ast.Lt: [ast.LtE, ast.GtE], ast.LtE: [ast.Lt, ast.Gt], ast.Gt: [ast.GtE, ast.LtE], ast.GtE: [ast.Gt, ast.Lt],
@@ -258,6 +258,7 @@ def survives(name, tree, path, tests, patience_s):
 def main(wanted):
     """Run the targets; the number of survivors that are not listed."""
     bad = 0
+    assert {target for target, _, _ in EQUIVALENT} <= set(TARGETS), "EQUIVALENT names a target that does not exist"
     part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
     for target in wanted or TARGETS:
         name, tests = TARGETS[target]

@@ -54,5 +54,5 @@ def test_faults_stop_the_car(bundle):
 
 def test_lens_that_sees_too_little_does_not_start(bundle):
     """Give the car a narrow lens: refused before any process starts."""
-    with pytest.raises(HilError, match=r"sees .* of what the policy looks at"):
+    with pytest.raises(HilError, match=r"shows .* of the picture that the policy uses"):
         HilSession(bundle, track=TRACK, camera=CameraConfig(view_deg=40.0))

@@ -93,13 +93,13 @@ class Thinker:
         """True while an answer waits."""
         return self.waiting is not None
 
-    def ask(self, frame, *, reset):
+    def start(self, frame, *, reset):
         """Decide, and keep it back."""
         self.asked.append((self.loop.now_ms, frame.number, reset))
         takes = next(self.takes_ms)
         self.waiting = (self.loop.now_ms + takes, self.brain.decide(frame, reset=reset))
 
-    def answer(self):
+    def take_result(self):
         """The answer, if it is due."""
         if self.waiting is None or self.loop.now_ms < self.waiting[0]:
             return None
@@ -117,11 +117,11 @@ class Link:
         self.sent = []
         self.requests = []
 
-    def send(self, *, steering_us, throttle_us, input_id, captured_ns, source=CommandSource.FRAME):
+    def send(self, pulses, *, input_id, captured_ns, source=CommandSource.FRAME):
         """A command into the machine."""
         self.seq += 1
         now = self.loop.now_ms * MS
-        command = ActuatorCommand(self.seq, source, input_id, captured_ns, now, steering_us, throttle_us)
+        command = ActuatorCommand(source, self.seq, input_id, captured_ns, now, pulses.steering_us, pulses.throttle_us)
         self.sent.append((self.loop.now_ms, command))
         assert self.machine.take(command, now), command
         return True
@@ -130,7 +130,7 @@ class Link:
         """A request into the machine."""
         self.asked += 1
         self.requests.append((self.loop.now_ms, request))
-        self.answer = (self.asked, self.machine.ask(request, self.loop.now_ms * MS))
+        self.answer = (self.asked, self.machine.request(request, self.loop.now_ms * MS))
         return self.asked
 
     def poll(self, timeout_s=0.0):
@@ -163,13 +163,13 @@ class Loop:
         self.mailbox = Mailbox()
         self.pictures = lambda number: self.picture(number)
         self.on_the_way = []
-        self.capture = CameraCapture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, well_after=3)
+        self.capture = CameraCapture(self, self.mailbox, FrameChecks(SHAPE), clock=clock, recovery_frames=3)
         self.machine = ActuatorStateMachine(trim=TRIM, now_ns=clock())
         self.machine.pilot_came(clock())
         self.link = Link(self, self.machine)
         self.thinker = Thinker(self, InferencePipeline(self.network, CameraRemap(CAMERA, CAMERA), gate, clock=clock))
         self.pilot = Pilot(
-            link=self.link, inference=self.thinker, mailbox=self.mailbox, camera=self.capture, rest=gate.rest,
+            link=self.link, inference=self.thinker, mailbox=self.mailbox, camera=self.capture,
             period_ns=PERIOD_MS * MS, now_ns=clock(),
             manual=ManualControl(the_calibration(), speed_limit=1.0, clock=clock),
         )  # fmt: skip
@@ -248,11 +248,11 @@ class Loop:
     def drive(self):
         """Arm and drive for half a second, as a person would."""
         self.run(2200)
-        assert self.pilot.ask(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
+        assert self.pilot.request(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
             self.pilot.answer
         )
         self.run(50)
-        assert self.pilot.ask(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
+        assert self.pilot.request(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
         self.run(500)
         assert self.wire[-1][1] == self.gate.pulses(*ASKED).throttle_us
         return self

@@ -14,7 +14,7 @@ import threading
 import time
 
 from racer.car.actuator.client import ActuatorClient
-from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses
 
 EVERY_NS = {CommandSource.FRAME: 33_000_000, CommandSource.PERSON: 100_000_000}
 STOP_US, FORWARD_US, STEERING_US = 1446, 1350, 1500
@@ -50,8 +50,7 @@ class Pilot:
         if not stale and now - self.captured_ns >= EVERY_NS[self.source]:
             self.input_id, self.captured_ns = self.input_id + 1, now
         self.client.send(
-            steering_us=STEERING_US,
-            throttle_us=self.throttle_us,
+            Pulses(STEERING_US, self.throttle_us),
             input_id=self.input_id,
             captured_ns=self.captured_ns,
             source=self.source,

@@ -1,6 +1,8 @@
-"""Actuator process: a small program that alone owns the servo bus and stops the car if the pilot fails.
+"""Actuator process: a small program that alone writes the servo bus and stops the car if the pilot fails.
 
-This package imports only the standard library and smbus2 (a test and an import contract enforce it).
+Commands of a pilot [µs] and requests of an operator come in over a Unix socket; pulses go to the bus, statuses go back.
+This package imports only the standard library and smbus2 (a test and an import contract enforce it), so it has no lazy
+attributes: import its modules directly.
 
     limits              safety limits, none of them configurable
     states              states, requests, stop reasons, commands

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from racer.car.actuator import limits
-from racer.car.actuator.drivers import BusError, OutputDriver
+from racer.car.actuator.drivers import BusError, OutputDriver, Pca9685, SysfsPwm
 from racer.car.actuator.states import CalibratedRange, Pulses
 
 CALIBRATION_FORMAT = "racer-calibration"
@@ -64,6 +64,7 @@ def read_calibration_json(path: str) -> dict[str, Any]:
         data = json.loads(raw.decode(), object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise CalibrationRefused(f"calibration {path} is not valid JSON: {error}") from None
+    # The hash is checked last, so that a file of another format or version gets the message that helps.
     if not isinstance(data, dict) or data.get("format") != CALIBRATION_FORMAT:
         raise CalibrationRefused(f"{path} is not a racer calibration")
     if data.get("version") != CALIBRATION_VERSION or isinstance(data["version"], bool):
@@ -117,6 +118,7 @@ def _parse_range(data: Mapping[str, Any]) -> CalibratedRange:
         raise ValueError(
             f"steering left {left}, centre {centre}, right {right} µs are not in the order that `invert` requires"
         )
+    # Plateaus are allowed: a reverse that is not known has all its pulses at the stop. Forward needs a real range.
     keys = ("rev_max_us", "rev_start_us", "stop_us", "fwd_start_us", "fwd_max_us")
     row = [_parse_pulse(throttle, key) for key in keys]
     if not _is_monotonic(throttle, row, strict=False) or row[3] == row[4]:
@@ -135,6 +137,7 @@ def _parse_range(data: Mapping[str, Any]) -> CalibratedRange:
 
 def _parse_pulse(data: Mapping[str, Any], key: str) -> int:
     value = data[key]
+    # `type`, not `isinstance`: true and false are instances of int, and JSON's 1500.0 is a float.
     if type(value) is not int or not limits.PULSE_MIN_US <= value <= limits.PULSE_MAX_US:
         raise ValueError(f"{key} is {value!r}; a pulse is {limits.PULSE_MIN_US}..{limits.PULSE_MAX_US} µs")
     return value
@@ -149,6 +152,7 @@ def _is_monotonic(part: Mapping[str, Any], row: list[int], *, strict: bool) -> b
 
 
 def _wiring_of_driver(driver: Mapping[str, Any]) -> Wiring:
+    # The text form is the only parser of a wiring, so that a file and an option are checked by the same code.
     numbers = [driver[key] for key in ("address", "steering_channel", "throttle_channel")]
     if type(driver["device"]) is not str or any(type(number) is not int for number in numbers):
         raise ValueError("the driver's device is text, its address and channels are whole numbers")
@@ -217,6 +221,7 @@ def parse_wiring(text: str) -> Wiring:
     """
     kind, _, rest = text.partition(":")
     parts = rest.split(":")
+    # No operating system opens a path with a NUL; such a text gets the message of a wrong form.
     if not parts[0] or "\0" in rest:
         parts = []
     if kind == "pca9685" and len(parts) in (2, 4):
@@ -240,11 +245,7 @@ def open_driver(wiring: Wiring) -> OutputDriver:
         ImportError: smbus2 is not installed.
     """
     if wiring.kind == "sysfs_pwm":
-        from racer.car.actuator.drivers import SysfsPwm
-
         return SysfsPwm(wiring.device, steering=wiring.steering_channel, throttle=wiring.throttle_channel)
-    from racer.car.actuator.drivers import Pca9685
-
     bus: Any
     if wiring.kind == "sim":
         from racer.car.actuator.sim_chip import SimBus
@@ -256,7 +257,7 @@ def open_driver(wiring: Wiring) -> OutputDriver:
 
 
 def _open_i2c(number: int) -> Any:
-    """Open an I2C bus whose kernel driver gives up within a tick; its default is a second, with several retries."""
+    """Open an I2C bus whose kernel driver gives up within a tick, instead of retrying for a second by default."""
     import fcntl
 
     try:
@@ -265,8 +266,8 @@ def _open_i2c(number: int) -> Any:
         raise ImportError("an I2C bus needs smbus2; install it with: pip install 'racer[car]'") from None
     bus: Any = SMBus(number)  # its `fd` is typed as if the bus could be closed
     try:
-        fcntl.ioctl(bus.fd, 0x0701, 0)  # I2C_RETRIES; ours are counted
+        fcntl.ioctl(bus.fd, 0x0701, 0)  # I2C_RETRIES: `call_with_retries` alone tries again, and counts
         fcntl.ioctl(bus.fd, 0x0702, limits.BUS_SLOW_NS // 10_000_000)  # I2C_TIMEOUT, in units of 10 ms
     except OSError:
-        pass  # adapters without these keep their own; `attempt` still sees that they were slow
+        pass  # an adapter without these settings keeps its own; `ActuatorProcess` still measures slow writes
     return bus

@@ -11,15 +11,14 @@ from racer.car.actuator.protocol import (
     MESSAGE_MAX,
     ActuatorStatus,
     ClientRole,
+    HelloMessage,
     MalformedMessage,
     RequestMessage,
     default_socket,
-    pack_command,
-    pack_hello,
-    pack_request,
+    pack,
     unpack,
 )
-from racer.car.actuator.states import REASON_TEXT, ActuatorCommand, ActuatorRequest, CommandSource, StopReason
+from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, CommandSource, Pulses, StopReason
 
 
 class ActuatorGone(Exception):
@@ -43,31 +42,24 @@ class ActuatorClient:
         self.status: ActuatorStatus | None = None
         self._clock = clock
         self._seq = 0
-        self._asked = 0
+        self._requests = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = path or default_socket()
         try:
             self._socket.connect(path)
-            self._socket.send(pack_hello(role))
+            self._socket.send(pack(HelloMessage(role)))
         except OSError as error:
             self._socket.close()
             raise ActuatorGone(f"no actuator at {path}: {error.strerror}") from None
         self._socket.setblocking(False)
 
     def send(
-        self,
-        *,
-        steering_us: int,
-        throttle_us: int,
-        input_id: int,
-        captured_ns: int,
-        source: CommandSource = CommandSource.FRAME,
+        self, pulses: Pulses, *, input_id: int, captured_ns: int, source: CommandSource = CommandSource.FRAME
     ) -> bool:
         """Send a command; return False if the actuator does not read, in which case the command is dropped.
 
         Args:
-            steering_us: Steering pulse [µs].
-            throttle_us: Throttle pulse [µs].
+            pulses: Pulses of steering and throttle.
             input_id: Number of the frame or heartbeat that the command was computed from.
             captured_ns: Capture time of this input, CLOCK_MONOTONIC [ns].
             source: Kind of this input.
@@ -77,8 +69,9 @@ class ActuatorClient:
             MalformedMessage: A value does not fit into the message.
         """
         self._seq += 1
-        command = ActuatorCommand(self._seq, source, input_id, captured_ns, self._clock(), steering_us, throttle_us)
-        return self._send(pack_command(command))
+        steering_us, throttle_us = pulses.steering_us, pulses.throttle_us
+        command = ActuatorCommand(source, self._seq, input_id, captured_ns, self._clock(), steering_us, throttle_us)
+        return self._send(command)
 
     def request(self, request: ActuatorRequest) -> int:
         """Send an operator's request and return its number, which the answer repeats as `status.answered`.
@@ -86,12 +79,12 @@ class ActuatorClient:
         Raises:
             ActuatorGone: The actuator closed the connection, or does not read.
         """
-        self._asked += 1
-        if not self._send(pack_request(RequestMessage(request, self._asked))):
+        self._requests += 1
+        if not self._send(RequestMessage(request, self._requests)):
             raise ActuatorGone("the actuator does not read its messages")
-        return self._asked
+        return self._requests
 
-    def ask(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
+    def request_answer(self, request: ActuatorRequest, *, timeout_s: float = 1.0) -> StopReason:
         """Send a request and wait for its answer. Not for a pilot's loop, whose commands would wait meanwhile.
 
         Raises:
@@ -113,6 +106,7 @@ class ActuatorClient:
         """
         newest = None
         ready, _, _ = select.select([self._socket], [], [], timeout_s)
+        # All waiting messages are read, so that the newest one is returned and the actuator's send buffer never fills.
         while ready:
             try:
                 data = self._socket.recv(MESSAGE_MAX)
@@ -121,37 +115,29 @@ class ActuatorClient:
             except OSError:
                 data = b""
             if not data:
-                raise ActuatorGone(self._farewell())
-            newest = self._status(data) or newest
-        self.status = newest or self.status
+                # The actuator sends its refusal of a connection before it closes it.
+                if self.status and self.status.answer in (StopReason.BUSY, StopReason.VERSION):
+                    raise ActuatorGone(f"the actuator refused: {self.status.answer.text}")
+                raise ActuatorGone("the actuator is gone")
+            try:
+                message = unpack(data)
+            except MalformedMessage as error:
+                raise ActuatorGone(f"incompatible actuator: {error}") from None
+            if isinstance(message, ActuatorStatus):
+                self.status = newest = message
         return newest
 
-    def _farewell(self) -> str:
-        if self.status and self.status.answer in (StopReason.BUSY, StopReason.VERSION):
-            return f"the actuator refused: {REASON_TEXT[self.status.answer]}"
-        return "the actuator is gone"
-
     def fileno(self) -> int:
-        """For `select`: readable when a status waits."""
+        """Return the socket's descriptor for `select`; it is readable when a status waits."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Hang up; for a pilot that means a hard stop unless the car is disarmed."""
+        """Close the connection; the actuator stops a car hard whose pilot disconnects, unless it is disarmed."""
         self._socket.close()
 
-    def _status(self, data: bytes) -> ActuatorStatus | None:
+    def _send(self, message: ActuatorCommand | RequestMessage) -> bool:
         try:
-            message = unpack(data)
-        except MalformedMessage as error:
-            raise ActuatorGone(f"the actuator speaks another language: {error}") from None
-        if isinstance(message, ActuatorStatus):
-            self.status = message
-            return message
-        return None
-
-    def _send(self, data: bytes) -> bool:
-        try:
-            self._socket.send(data)
+            self._socket.send(pack(message))
         except BlockingIOError:
             return False
         except OSError as error:

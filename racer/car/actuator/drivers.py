@@ -1,11 +1,10 @@
-"""What a driver must do, and how often a write is tried.
+"""Drivers of the two outputs behind one protocol, `OutputDriver`, and the retries of their writes.
 
-The PCA9685 over I2C: sixteen channels, registers as in NXP's data sheet (PCA9685, rev. 4, section 7.3).
+`Pca9685` is the chip of NXP over I2C: sixteen channels, registers as in its data sheet (PCA9685, rev. 4, section 7.3).
+`SysfsPwm` uses two PWM channels of the Linux kernel (`/sys/class/pwm`): text files that hold times [ns].
 
-The chip keeps putting out its last pulses when the program that set them is gone, and also when it goes to sleep and
-wakes again. So the first thing that is written is "all off".
-
-Two PWM channels of the kernel (`/sys/class/pwm`), nanoseconds in text files. They too outlive their process.
+Both continue to output their last pulses after the process that set them has ended, and the PCA9685 also when it
+sleeps and wakes again. `start` therefore switches all outputs off before it does anything else.
 """
 
 from __future__ import annotations
@@ -13,51 +12,56 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVarTuple
 
 from racer.car.actuator import limits
 from racer.car.actuator.states import Pulses
 
+Arguments = TypeVarTuple("Arguments")
+
 
 class BusError(OSError):
-    """A write did not reach the chip, or the chip does not hold what was written."""
+    """Raised if a write did not reach the chip, or if the chip does not hold what was written."""
 
 
 class OutputDriver(Protocol):
-    """Two outputs. Each call tries once, reads back what it wrote, and raises OSError where that differs."""
+    """Two outputs. Each call tries once, reads back what it wrote, and raises OSError if the values differ."""
 
     def start(self) -> None:
-        """Silence the outputs, whatever an earlier process left there, and set the period. Puts out no pulse."""
+        """Switch both outputs off, whatever an earlier process left there, and set the period; output no pulse."""
 
     def write(self, pulses: Pulses | None) -> None:
-        """Put out these pulses from the next period on; None is off."""
+        """Output these pulses from the next period on; None is off."""
 
     def close(self) -> None:
-        """Let go of the device; the outputs stay as they are."""
+        """Close the device; the outputs stay as they are."""
 
 
-def call_with_retries(what: Callable[[], None], clock: Callable[[], int]) -> int:
-    """Call `what` until it comes through, three times at most; none of them begins after a tick.
+def call_with_retries(call: Callable[[*Arguments], None], *arguments: *Arguments, clock: Callable[[], int]) -> int:
+    """Call a method of a driver until it succeeds: at most three times, and no attempt begins after a tick.
+
+    Args:
+        call: Method, which raises OSError if it fails.
+        arguments: Arguments of the method.
+        clock: Monotonic time [ns].
 
     Returns:
-        How many times it was tried again.
+        Number of further attempts after the first.
 
     Raises:
-        BusError: it failed for good.
+        BusError: The last attempt failed.
     """
     start = clock()
     for retries in range(limits.BUS_RETRIES + 1):
         try:
-            what()
+            call(*arguments)
         except OSError as error:
-            failed = str(error)
+            failure = str(error)
+            if clock() - start > limits.BUS_SLOW_NS:
+                break
         else:
-            failed = ""
-        if not failed:
             return retries
-        if clock() - start > limits.BUS_SLOW_NS:
-            break
-    raise BusError(failed)
+    raise BusError(failure)
 
 
 MODE1: Final = 0x00
@@ -71,29 +75,47 @@ FULL_OFF: Final = 0x10
 STEPS: Final = 4096
 OSCILLATOR_HZ: Final = 25_000_000
 PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STEPS) - 1
-_OSCILLATOR_START_S: Final = 0.0006  # the data sheet asks for 500 µs
+"""Prescaler for pulses of 50 Hz (section 7.3.5): f = oscillator / (4096 (prescale + 1)), so 121."""
+_OSCILLATOR_START_S: Final = 0.0006  # the data sheet requires 500 µs
 
+# Rounded inwards, up for the lowest and down for the highest, so that no number of steps exceeds the absolute limits.
 COUNT_MIN: Final = -(-limits.PULSE_MIN_US * STEPS // limits.PERIOD_US)
 COUNT_MAX: Final = limits.PULSE_MAX_US * STEPS // limits.PERIOD_US
 
 
 class I2cBus(Protocol):
-    """The part of smbus2.SMBus that is used here."""
+    """The methods of smbus2.SMBus that `Pca9685` calls."""
 
-    def read_byte_data(self, i2c_addr: int, register: int) -> int: ...
-    def write_byte_data(self, i2c_addr: int, register: int, value: int) -> None: ...
-    def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]: ...
-    def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None: ...
-    def close(self) -> None: ...
+    def read_byte_data(self, i2c_addr: int, register: int) -> int:
+        """Read one register."""
+
+    def write_byte_data(self, i2c_addr: int, register: int, value: int) -> None:
+        """Write one register."""
+
+    def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
+        """Read consecutive registers."""
+
+    def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None:
+        """Write consecutive registers."""
+
+    def close(self) -> None:
+        """Close the bus."""
 
 
 def pulse_to_steps(pulse_us: int) -> int:
-    """Steps of 4.88 µs nearest to a pulse, never outside the absolute limits."""
+    """Return the steps of 4.88 µs nearest to a pulse [µs], never outside the absolute limits."""
     return max(COUNT_MIN, min(COUNT_MAX, (pulse_us * STEPS + limits.PERIOD_US // 2) // limits.PERIOD_US))
 
 
 class Pca9685:
-    """Steering and throttle on two channels of one chip."""
+    """Steering and throttle on two channels of one PCA9685.
+
+    Args:
+        bus: I2C bus of the chip.
+        address: I2C address of the chip.
+        steering: Channel of the steering, 0..15.
+        throttle: Channel of the throttle, 0..15.
+    """
 
     def __init__(self, bus: I2cBus, address: int, *, steering: int, throttle: int) -> None:
         self._bus = bus
@@ -102,7 +124,7 @@ class Pca9685:
         self._throttle = LED0_ON_L + 4 * throttle
 
     def start(self) -> None:
-        """All off; then 50 Hz, which can be set only while the chip sleeps; then awake, still off."""
+        """Switch all outputs off, set 50 Hz, which the chip accepts only while it sleeps, and wake it, still off."""
         write = self._bus.write_byte_data
         write(self._address, ALL_LED_OFF_H, FULL_OFF)
         write(self._address, MODE1, SLEEP | AUTO_INCREMENT)
@@ -112,18 +134,17 @@ class Pca9685:
         self.write(None)
 
     def write(self, pulses: Pulses | None) -> None:
-        """Throttle first, then steering; read back both, and that the chip is awake at 50 Hz."""
+        """Write the throttle first, then the steering; read back both, and check that the chip is awake at 50 Hz."""
         if pulses is None:
             self._bus.write_byte_data(self._address, ALL_LED_OFF_H, FULL_OFF)
             for register in (self._throttle, self._steering):
                 if not self._bus.read_byte_data(self._address, register + 3) & FULL_OFF:
                     raise BusError("the chip did not go off")
         else:
-            wanted = ((self._throttle, pulses.throttle_us), (self._steering, pulses.steering_us))
-            rows = [
-                (register, [0, 0, pulse_to_steps(pulse) & 0xFF, pulse_to_steps(pulse) >> 8])
-                for register, pulse in wanted
-            ]
+            pairs = ((self._throttle, pulses.throttle_us), (self._steering, pulses.steering_us))
+            # The four registers of a channel: the step at which the pulse begins (0) and the one at which it ends, low
+            # byte first. Bit 4 of the last, full off, is 0 because a pulse has fewer than 4096 steps.
+            rows = [(register, [0, 0, *pulse_to_steps(pulse).to_bytes(2, "little")]) for register, pulse in pairs]
             for register, row in rows:
                 self._bus.write_i2c_block_data(self._address, register, row)
             for register, row in rows:
@@ -132,7 +153,7 @@ class Pca9685:
         self._check_mode()
 
     def _check_mode(self) -> None:
-        """A chip that lost its supply for a moment sleeps at another rate."""
+        """Raise BusError if the chip lost its supply for a moment: then it sleeps, at the rate after power-on."""
         if self._bus.read_byte_data(self._address, MODE1) & ~RESTART != AUTO_INCREMENT:
             raise BusError("the chip was reset")
         if self._bus.read_byte_data(self._address, PRESCALE) != PRESCALE_50_HZ:
@@ -147,7 +168,13 @@ _PERIOD_NS: Final = limits.PERIOD_US * 1000
 
 
 class SysfsPwm:
-    """Steering and throttle on two channels of one PWM chip's folder."""
+    """Steering and throttle on two channels of one PWM chip of the kernel.
+
+    Args:
+        folder: Folder of the chip, for example `/sys/class/pwm/pwmchip0`.
+        steering: Channel of the steering.
+        throttle: Channel of the throttle.
+    """
 
     def __init__(self, folder: str, *, steering: int, throttle: int) -> None:
         self._folder = folder
@@ -157,14 +184,20 @@ class SysfsPwm:
                 _write_attribute(f"{folder}/export", channel)
 
     def start(self) -> None:
-        """Silence both channels, then set the period, which must exceed a pulse that is left there."""
+        """Switch both channels off, then set the period.
+
+        The kernel refuses a period below the present pulse, so the pulse of an earlier process is removed first.
+        """
         self.write(None)
         for channel in self._channels:
             self._set(channel, "period", _PERIOD_NS)
 
     def write(self, pulses: Pulses | None) -> None:
-        """Throttle first, then steering; all is read back."""
-        for channel, pulse_us in zip(self._channels, _clamp_pulses(pulses), strict=True):
+        """Write the throttle first, then the steering; read back every value."""
+        pulses_us = (pulses.throttle_us, pulses.steering_us) if pulses else (0, 0)
+        for channel, pulse_us in zip(self._channels, pulses_us, strict=True):
+            if pulses is not None:
+                pulse_us = max(limits.PULSE_MIN_US, min(limits.PULSE_MAX_US, pulse_us))
             self._set(channel, "duty_cycle", pulse_us * 1000)
             self._set(channel, "enable", int(pulses is not None))
 
@@ -176,17 +209,11 @@ class SysfsPwm:
                 raise BusError(f"pwm{channel}/{name} did not take {value}")
 
     def close(self) -> None:
-        """Nothing is held open."""
-
-
-def _clamp_pulses(pulses: Pulses | None) -> tuple[int, int]:
-    if pulses is None:
-        return 0, 0
-    low, high = limits.PULSE_MIN_US, limits.PULSE_MAX_US
-    return max(low, min(high, pulses.throttle_us)), max(low, min(high, pulses.steering_us))
+        """Do nothing: no file stays open between two calls."""
 
 
 def _write_attribute(path: str, value: int) -> None:
+    # `os.write` reports the kernel's error at once; a buffered file would raise it only when it is closed.
     file = os.open(path, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(file, b"%d" % value)

@@ -1,4 +1,4 @@
-"""Brings a car to rest without the state machine: after a failed loop, and from systemd."""
+"""Brings a car to rest without the state machine: after the loop failed, and from systemd."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from racer.car.actuator.states import CalibratedRange, Pulses
 def bring_to_rest(driver: OutputDriver, rest: Pulses | None, *, sleep: Callable[[float], None]) -> bool:
     """Write neutral, hold it for half a second so that the speed controller receives it, then switch all off.
 
-    Every step is tried even where an earlier one failed.
+    Every step is tried even if an earlier one failed.
 
     Returns:
         Whether the outputs are off.
@@ -35,7 +35,7 @@ def bring_to_rest(driver: OutputDriver, rest: Pulses | None, *, sleep: Callable[
 
 def _try_write(driver: OutputDriver, pulses: Pulses | None) -> bool:
     try:
-        call_with_retries(lambda: driver.write(pulses), time.monotonic_ns)
+        call_with_retries(driver.write, pulses, clock=time.monotonic_ns)
     except OSError as error:
         write_log(f"{'neutral' if pulses else 'off'}: {error}")
         return False
@@ -48,11 +48,18 @@ def rest_pulses(trim: CalibratedRange) -> Pulses:
 
 
 def save_rest_note(path: str, wiring: str, rest: Pulses | None) -> None:
-    """Save wiring and rest pulses next to the socket, so that the car can be stopped without its calibration."""
-    fresh = f"{path}.{os.getpid()}.tmp"
-    with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123
+    """Save wiring and rest pulses next to the socket, so that the car can be stopped without its calibration.
+
+    Args:
+        path: File of the note.
+        wiring: Wiring of the driver that is open; `none` if there is none.
+        rest: Pulses of a car at rest; None if the calibration cannot be used.
+    """
+    # A rename replaces the file at once: `neutral` never reads half of a note.
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump({"wiring": wiring, "rest": [rest.steering_us, rest.throttle_us] if rest else None}, file)
-    os.replace(fresh, path)  # noqa: PTH105
+    os.replace(temporary, path)  # noqa: PTH105
 
 
 def _read_rest_note(path: str) -> tuple[str, Pulses | None]:
@@ -62,6 +69,7 @@ def _read_rest_note(path: str) -> tuple[str, Pulses | None]:
 
 
 def _rest_of_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Pulses | None]:
+    """Return wiring and rest pulses from the calibration; a given wiring has priority and needs no calibration."""
     try:
         setup = read_actuator_setup(path, car_id)
     except CalibrationRefused as error:
@@ -75,17 +83,25 @@ def _rest_of_calibration(path: str, car_id: str, wiring: str) -> tuple[str, Puls
 def run_failsafe(*, note: str, calibration: str, wiring: str, car_id: str) -> int:
     """Write neutral, then switch off, after the actuator ended for any reason.
 
+    Args:
+        note: File of `save_rest_note`.
+        calibration: Calibration file, which is read if there is no usable note.
+        wiring: Wiring to use without a note; empty for that of the calibration.
+        car_id: Identifier of the car; empty for that of this machine.
+
     Returns:
-        Exit code: 0 if the outputs are off, or if no actuator had ever opened a driver.
+        Exit code: 0 if the outputs are off, or if the actuator never opened a driver.
     """
     try:
+        # The note comes first: it holds the pulses that the ended actuator used, even if the calibration has changed
+        # since then or is damaged.
         try:
-            words, rest = _read_rest_note(note)
+            wiring_used, rest = _read_rest_note(note)
         except (OSError, ValueError, KeyError, TypeError):
-            words, rest = _rest_of_calibration(calibration, car_id or own_car_id(), wiring)
-        if words == "none":
+            wiring_used, rest = _rest_of_calibration(calibration, car_id or own_car_id(), wiring)
+        if wiring_used == "none":
             return 0
-        driver = open_driver(parse_wiring(words))
+        driver = open_driver(parse_wiring(wiring_used))
     except (OSError, ValueError, ImportError, CalibrationRefused) as error:
         write_log(f"cannot stop the car: {error}")
         return 1

@@ -16,7 +16,9 @@ TICK_NS = 20_000_000
 """Interval of the bus writes [ns]: one in each period of the pulses."""
 
 NEUTRAL_BEFORE_ARMING_NS = 2_000_000_000
-"""Time of neutral throttle before the car may be armed [ns]; speed controllers learn their neutral in that time."""
+"""Time of neutral throttle before the car may be armed [ns].
+
+Speed controllers measure their neutral pulse after power-on and arm themselves only when they have received it."""
 
 COMMAND_DEADLINE_NS = 100_000_000
 """Validity of a command after the pilot sent it [ns]; then the car stops hard."""

@@ -1,4 +1,4 @@
-"""The actuator's log: lines on standard error, which systemd keeps."""
+"""Writes the actuator's log: lines on standard error, which systemd keeps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ STDERR = 2
 
 
 def write_log(text: str) -> None:
-    """Write a text for the log, its last 4096 bytes at most, if it can be written at once.
+    """Write a text to the log without waiting: its last `PIPE_BUF` bytes (4096 on Linux), the end of a traceback.
 
-    The car comes first: a reader that is gone, or so slow that the pipe is full, costs a line. It neither ends the loop
-    nor lets it wait.
+    The car has priority: if the reader has ended, or is so slow that the pipe is full, the text is lost. An error of
+    the log neither ends the actuator's loop nor delays it.
     """
-    if sys.stderr is None:  # started without one, so that its number may be the bus by now
+    # A process that starts without standard error may have opened the bus under descriptor 2.
+    if sys.stderr is None:
         return
+    # Up to PIPE_BUF bytes a pipe that is ready for writing takes a line whole, so that `write` cannot block.
     line = f"actuator: {text}\n".encode(errors="replace")[-select.PIPE_BUF :]
     try:
         if select.select([], [STDERR], [], 0.0)[1]:

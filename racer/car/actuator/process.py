@@ -1,6 +1,8 @@
-"""The actuator's loop: serve, let time pass, write the bus, feed the watchdog. And its last resort.
+"""Runs the actuator: the loop, its signals, its last resort after an error, and the notifications for systemd.
 
-systemd's notification socket: readiness, the watchdog, a line of status. A datagram, no library.
+    serve the socket -> advance the state machine -> write the bus -> feed the watchdog -> send the status
+
+Only a bus write that was read back feeds the watchdog, so that systemd kills an actuator whose writes fail or hang.
 """
 
 from __future__ import annotations
@@ -22,17 +24,32 @@ from racer.car.actuator.log import write_log
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.server import ActuatorServer, machine_status
 from racer.car.actuator.state_machine import ActuatorStateMachine
-from racer.car.actuator.states import REASON_TEXT, ActuatorState, StopReason
+from racer.car.actuator.states import ActuatorState, StopReason
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_BUS = 1
 EXIT_CRASHED = 70
 SLOW_WRITES_MAX = 2
+"""Number of slow writes in a row that count as a failed bus.
+
+A single slow write may be due to this process waiting for a processor; two delay every deadline by more than a tick."""
 _PRIORITY = 20
 
 
 class ActuatorProcess:
-    """One actuator: a machine, a driver, a server."""
+    """One actuator: connects state machine, driver and server.
+
+    Args:
+        machine: State machine of the car.
+        driver: Driver of the outputs, not yet started.
+        socket: Path of the socket.
+        notifier: Connection to systemd.
+        detail: Reason why the calibration cannot be used; empty if it can.
+        clock: Monotonic time [ns].
+
+    Raises:
+        SocketTaken: Another actuator serves this path.
+    """
 
     def __init__(
         self,
@@ -49,7 +66,7 @@ class ActuatorProcess:
         self._notifier = notifier
         self._clock = clock
         self._server = ActuatorServer(socket, machine, clock)
-        self._told = ""
+        self._reported = ""
         self._detail = detail
         self._bus_detail = ""
         self._status: ActuatorStatus = machine_status(machine, clock())
@@ -60,19 +77,21 @@ class ActuatorProcess:
         self._good = False
 
     def run(self) -> int:
-        """Run until a signal; the car is at rest when this returns, unless the bus is broken.
+        """Run until a signal. When this returns, the car is at rest unless the bus is broken.
 
         Returns:
-            The exit status of the process.
+            Exit status of the process.
         """
         try:
             with self._signals():
                 _raise_priority()
                 self._open_bus()
-                while not self._over():
+                # The loop ends with the write in state FAULT: outputs off, after 0.5 s of neutral.
+                while not (self.machine.closing and self.machine.state is self._status.state is ActuatorState.FAULT):
                     self.step()
             return 0 if self._good else EXIT_BUS
         except BaseException:
+            # Whatever failed, the outputs must not keep their last pulses. A second signal must not interrupt this.
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             rest = None if self.machine.blocked else rest_pulses(self.machine.trim)
@@ -80,7 +99,7 @@ class ActuatorProcess:
             write_log(traceback.format_exc())
             return EXIT_CRASHED
         finally:
-            self._notifier.say("STOPPING=1")
+            self._notifier.send("STOPPING=1")
             self._server.close()
             self._driver.close()
             self._notifier.close()
@@ -97,36 +116,30 @@ class ActuatorProcess:
         tick = now >= self._next_tick_ns
         if tick or machine.urgent:
             was = self._status.state
+            # A cleared fault starts the driver again: the chip may have lost its supply meanwhile.
             if was is ActuatorState.FAULT and machine.state is ActuatorState.BOOT:
                 self._open_bus()
             self._write()
-            self._tell()
+            self._report()
         if tick:
             self._schedule(now)
-
-    def _over(self) -> bool:
-        return (
-            self.machine.closing
-            and self.machine.state is ActuatorState.FAULT
-            and self._status.state is ActuatorState.FAULT
-        )
 
     def _open_bus(self) -> None:
         self._bus_detail = ""
         try:
-            call_with_retries(self._driver.start, self._clock)
+            call_with_retries(self._driver.start, clock=self._clock)
         except BusError as error:
             self._failed(error)
 
     def _write(self) -> None:
-        """Write what the machine wants; where that fails, the loop comes back at once to write neutral."""
+        """Write the pulses of the machine; a failure makes it urgent, so that the next step writes neutral at once."""
         machine = self.machine
         now = self._clock()
         out = machine.pulses(now)
         self._status = replace(self._status, state=machine.state, since_ns=machine.since_ns, now_ns=now)
         self._good = False
         try:
-            retries = call_with_retries(lambda: self._driver.write(out), self._clock)
+            retries = call_with_retries(self._driver.write, out, clock=self._clock)
             self._mark_slow(self._clock() - now)
         except BusError as error:
             self._note(retries=self._status.retries + limits.BUS_RETRIES)
@@ -135,18 +148,18 @@ class ActuatorProcess:
         self._good = True
         now = self._clock()
         machine.written(now)
-        self._notifier.fed(now)
+        self._notifier.feed_watchdog(now)
         steering, throttle = (out.steering_us, out.throttle_us) if out else (0, 0)
         self._note(steering_us=steering, throttle_us=throttle, retries=self._status.retries + retries)
         newest = machine.command
         if newest.seq >= 0 and (newest.seq, newest.input_id) != (self._status.seq, self._status.input_id):
             self._note(seq=newest.seq, input_id=newest.input_id, written_ns=now)
 
-    def _mark_slow(self, took_ns: int) -> None:
-        """One slow write may be this process that had to wait for a processor; two in a row break every promise."""
-        self._slow = self._slow + 1 if took_ns > limits.BUS_SLOW_NS else 0
+    def _mark_slow(self, duration_ns: int) -> None:
+        """Count slow writes in a row; raises BusError at `SLOW_WRITES_MAX`."""
+        self._slow = self._slow + 1 if duration_ns > limits.BUS_SLOW_NS else 0
         if self._slow >= SLOW_WRITES_MAX:
-            raise BusError(f"writes take {took_ns // 1_000_000} ms")
+            raise BusError(f"writes take {duration_ns // 1_000_000} ms")
 
     def _note(self, **values: int) -> None:
         self._status = replace(self._status, **values)  # type: ignore[arg-type]
@@ -155,49 +168,57 @@ class ActuatorProcess:
         self._bus_detail = str(error)
         self.machine.bus_failed(self._clock())
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
+        """Send the status to every connection, and each change of state or reason to systemd and to the log."""
         machine = self.machine
-        detail = self._detail if machine.reason is StopReason.NO_CALIBRATION else ""
-        detail = self._bus_detail if machine.reason is StopReason.BUS else detail
-        now = replace(self._status, state=machine.state, since_ns=machine.since_ns, reason=machine.reason)
-        self._server.tell(replace(now, rejected=machine.rejected, detail=detail))
+        detail = {StopReason.NO_CALIBRATION: self._detail, StopReason.BUS: self._bus_detail}.get(machine.reason, "")
+        status = replace(
+            self._status,
+            state=machine.state,
+            since_ns=machine.since_ns,
+            reason=machine.reason,
+            rejected=machine.rejected,
+            detail=detail,
+        )
+        self._server.send_status(status)
         if self._good and not self._ready:
             self._ready = True
-            self._notifier.say("READY=1")
-        words = detail or REASON_TEXT[machine.reason]
-        told = machine.state.name + (f": {words}" if words else "")
-        if told != self._told:
-            self._told = told
-            self._notifier.say(f"STATUS={told}")
-            write_log(told)
+            self._notifier.send("READY=1")
+        reason = detail or machine.reason.text
+        line = machine.state.name + (f": {reason}" if reason else "")
+        if line != self._reported:
+            self._reported = line
+            self._notifier.send(f"STATUS={line}")
+            write_log(line)
 
     def _schedule(self, now_ns: int) -> None:
-        """The next tick on a fixed grid; ticks that were missed are counted and not made up for."""
+        """Set the next tick on a fixed grid; missed ticks are counted and skipped."""
         self._next_tick_ns += limits.TICK_NS
         if self._next_tick_ns <= now_ns:
             missed = (now_ns - self._next_tick_ns) // limits.TICK_NS + 1
             self._next_tick_ns += missed * limits.TICK_NS
             self._note(late=self._status.late + missed)
 
-    def _heard(self, number: int, frame: object) -> None:
-        """A signal came; the loop acts on it, so that no event is handled inside another."""
+    def _on_signal(self, number: int, frame: object) -> None:
+        """Note a signal; the loop acts on it, so that no event is handled inside another."""
         self._signalled = True
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals become a wake-up of the loop and a hard stop."""
+        """Let signals wake the loop, which stops the car hard and ends."""
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._server.wake_on(reader)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in SIGNALS:
-            signal.signal(number, self._heard)
+            signal.signal(number, self._on_signal)
         yield
         signal.set_wakeup_fd(-1)
         os.close(writer)
 
 
 def _raise_priority() -> None:
-    """Go before all ordinary processes where that is allowed, and keep the collector away from what is loaded."""
+    """Run before all ordinary processes where that is permitted, and exclude all loaded objects from collections."""
+    # A full collection of every loaded module may take longer than a tick; later ones visit only new objects.
     gc.collect()
     gc.freeze()
     with contextlib.suppress(OSError, AttributeError):
@@ -205,32 +226,33 @@ def _raise_priority() -> None:
 
 
 class SystemdNotifier:
-    """Talks to the service manager that started this process, where one did.
+    """Sends notifications to systemd, by its datagram socket; does nothing if systemd did not start this process.
 
-    The watchdog's datagram goes out at most four times in its time-out: `fed` is called after every good bus write
-    and nowhere else.
+    Args:
+        environment: Variables that systemd sets: `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         path = environment.get("NOTIFY_SOCKET", "")
-        self._address = "\0" + path[1:] if path.startswith("@") else path
+        self._address = "\0" + path[1:] if path.startswith("@") else path  # `@` marks an abstract socket
+        # A quarter of the watchdog's time-out, so that a lost datagram or a late tick does not kill the actuator.
         self._every_ns = int(environment.get("WATCHDOG_USEC") or 0) * 1000 // 4
         self._last_ns = -self._every_ns
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if path else None
 
-    def say(self, *lines: str) -> None:
-        """Send lines such as `READY=1`; a manager that does not listen must not stop a car's actuator."""
+    def send(self, *lines: str) -> None:
+        """Send lines such as `READY=1`; an error is ignored, because it must not stop the actuator."""
         if self._socket:
             try:
                 self._socket.sendto("\n".join(lines).encode(), self._address)
             except OSError:
-                self._last_ns = -self._every_ns  # say it again at the next write
+                self._last_ns = -self._every_ns  # the next write feeds the watchdog again
 
-    def fed(self, now_ns: int) -> None:
-        """The bus took a write: the watchdog may rest for a while."""
+    def feed_watchdog(self, now_ns: int) -> None:
+        """Feed the watchdog, at most four times in its time-out; called after every successful bus write only."""
         if self._every_ns and now_ns - self._last_ns >= self._every_ns:
             self._last_ns = now_ns
-            self.say("WATCHDOG=1")
+            self.send("WATCHDOG=1")
 
     def close(self) -> None:
         """Close the socket."""

@@ -1,4 +1,4 @@
-"""Messages between a pilot and the actuator: fixed in size, versioned, little endian, no floats.
+"""Messages between a pilot and the actuator: fixed in size, versioned, little endian, without floats.
 
 They travel over a Unix socket of type SOCK_SEQPACKET, which keeps messages whole and in order and reports a closed peer
 at once. Each message begins with magic, version and kind. The path of a command:
@@ -6,29 +6,22 @@ at once. Each message begins with magic, version and kind. The path of a command
     policy -> degrees and m/s -> (calibrated map in the pilot's gate) -> µs -> COMMAND -> clamp, slew, deadlines -> bus
 
 The unit of a command is microseconds, not degrees: the map needs tables and floating point, and the process that must
-never fail should hold neither. Times are CLOCK_MONOTONIC of this machine in nanoseconds, on both sides.
+never fail should hold neither. Times are CLOCK_MONOTONIC of this machine [ns] on both sides.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from racer.car.actuator.states import ActuatorCommand, ActuatorRequest, ActuatorState, CommandSource, StopReason
 
 MAGIC: Final = 0x4352
 VERSION: Final = 1
 DETAIL_BYTES: Final = 160
-
-_HEAD: Final = struct.Struct("<HBBB3x")
-_COMMAND: Final = struct.Struct("<HBBB3xQQQQHH")
-_REQUEST: Final = struct.Struct("<HBBB3xI")
-_STATUS: Final = struct.Struct(f"<HBBBBB1xIQQQQQHHIII{DETAIL_BYTES}s")
-MESSAGE_MAX: Final = _STATUS.size
 
 
 class MessageKind(IntEnum):
@@ -48,7 +41,7 @@ class ClientRole(IntEnum):
 
 
 class MalformedMessage(ValueError):
-    """Raised for bytes that are not a message of this protocol."""
+    """Raised for bytes that are not a message of this protocol, and for values that do not fit into one."""
 
 
 class VersionMismatch(MalformedMessage):
@@ -64,7 +57,7 @@ class HelloMessage:
 
 @dataclass(frozen=True, slots=True)
 class RequestMessage:
-    """A person's request; the answer comes back in a status with the same number."""
+    """Request of an operator; a status with the same number in `answered` holds the answer."""
 
     request: ActuatorRequest
     number: int
@@ -72,16 +65,25 @@ class RequestMessage:
 
 @dataclass(frozen=True, slots=True)
 class ActuatorStatus:
-    """What the actuator does, sent at every tick and after every request.
+    """State of the actuator and its outputs, sent after every bus write.
 
     Attributes:
-        answered: number of the newest request of this connection; `answer` says why it was refused, if it was.
-        now_ns, since_ns: now, and when `state` was entered.
-        seq, input_id: of the newest command that was on the bus.
-        written_ns: when it was first on the bus; with the input's own time this is the latency from glass to wheel.
-        steering_us, throttle_us: what the outputs carry; 0 is off.
-        rejected: commands that were not accepted. retries: bus writes tried again. late: ticks missed.
-        detail: more words on why, such as what is wrong with the calibration.
+        state: State of the state machine.
+        reason: Reason of this state.
+        answer: Why the newest request of this connection was refused; `NONE` if it was granted.
+        answered: Number of that request; 0 before the first.
+        now_ns: Start of the last bus write, whether it succeeded or not [ns].
+        since_ns: Time at which `state` was entered [ns].
+        seq: Sequence number of the newest command that is on the bus.
+        input_id: Frame or heartbeat of that command.
+        written_ns: Time at which that command was first on the bus [ns]. Minus the capture time of the input, it is
+            the latency from glass to wheel.
+        steering_us: Steering pulse on the bus [µs]; 0 is off.
+        throttle_us: Throttle pulse on the bus [µs]; 0 is off.
+        rejected: Number of messages and commands that were not accepted.
+        retries: Number of bus writes that were tried again.
+        late: Number of ticks that were missed.
+        detail: More text on the reason, such as the error in the calibration; at most `DETAIL_BYTES` are sent.
     """
 
     state: ActuatorState
@@ -100,44 +102,46 @@ class ActuatorStatus:
     late: int
     detail: str
 
+    @property
+    def reason_text(self) -> str:
+        """Return the reason of the state for an operator; the detail replaces the general text."""
+        return self.detail or self.reason.text
+
 
 ActuatorMessage = HelloMessage | ActuatorCommand | RequestMessage | ActuatorStatus
 
+_HEAD: Final = struct.Struct("<HBBB3x")  # magic, version, kind, first value
 
-def pack_hello(role: ClientRole) -> bytes:
-    """The first message of a connection."""
-    return _HEAD.pack(MAGIC, VERSION, MessageKind.HELLO, role)
+# Class, layout and enums of each kind. After magic, version and kind, a layout holds the fields of the class in the
+# order of their declaration: first the enums, of one byte each, so that each head ends with the first of them.
+_MESSAGES: Final[dict[MessageKind, tuple[type[Any], struct.Struct, tuple[type[IntEnum], ...]]]] = {
+    MessageKind.HELLO: (HelloMessage, _HEAD, (ClientRole,)),
+    MessageKind.COMMAND: (ActuatorCommand, struct.Struct("<HBBB3xQQQQHH"), (CommandSource,)),
+    MessageKind.REQUEST: (RequestMessage, struct.Struct("<HBBB3xI"), (ActuatorRequest,)),
+    MessageKind.STATUS: (
+        ActuatorStatus,
+        struct.Struct(f"<HBBBBB1xIQQQQQHHIII{DETAIL_BYTES}s"),
+        (ActuatorState, StopReason, StopReason),
+    ),
+}
+_KINDS: Final = {message_type: kind for kind, (message_type, _, _) in _MESSAGES.items()}
+MESSAGE_MAX: Final = _MESSAGES[MessageKind.STATUS][1].size
 
 
-def pack_request(ask: RequestMessage) -> bytes:
-    """A person's request."""
-    return _REQUEST.pack(MAGIC, VERSION, MessageKind.REQUEST, ask.request, ask.number)
-
-
-def pack_command(command: ActuatorCommand) -> bytes:
-    """A pilot's command.
+def pack(message: ActuatorMessage) -> bytes:
+    """Return a message as bytes; the detail of a status is cut to whole characters in `DETAIL_BYTES`.
 
     Raises:
-        Malformed: a number that does not fit, such as a negative pulse.
+        MalformedMessage: A value does not fit, such as a negative pulse.
     """
-    c = command
+    kind = _KINDS[type(message)]
+    values: list[Any] = [getattr(message, field.name) for field in fields(message)]
+    if isinstance(message, ActuatorStatus):
+        values[-1] = message.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
     try:
-        return _COMMAND.pack(
-            MAGIC, VERSION, MessageKind.COMMAND, c.source, c.seq, c.input_id, c.captured_ns, c.sent_ns,
-            c.steering_us, c.throttle_us,
-        )  # fmt: skip
+        return _MESSAGES[kind][1].pack(MAGIC, VERSION, kind, *values)
     except struct.error as error:
-        raise MalformedMessage(f"not a valid command: {error}") from None
-
-
-def pack_status(status: ActuatorStatus) -> bytes:
-    """Return a status as bytes; a detail longer than `DETAIL_BYTES` is cut."""
-    s = status
-    detail = s.detail.encode()[:DETAIL_BYTES].decode(errors="ignore").encode()
-    return _STATUS.pack(
-        MAGIC, VERSION, MessageKind.STATUS, s.state, s.reason, s.answer, s.answered, s.now_ns, s.since_ns,
-        s.seq, s.input_id, s.written_ns, s.steering_us, s.throttle_us, s.rejected, s.retries, s.late, detail,
-    )  # fmt: skip
+        raise MalformedMessage(f"not a valid {kind.name.lower()}: {error}") from None
 
 
 def unpack(data: bytes) -> ActuatorMessage:
@@ -155,37 +159,15 @@ def unpack(data: bytes) -> ActuatorMessage:
     if version != VERSION:
         raise VersionMismatch(f"protocol version {version}; this racer uses version {VERSION}")
     try:
-        return _UNPACK[MessageKind(kind)](data)
+        message_type, layout, enums = _MESSAGES[MessageKind(kind)]
+        values: list[Any] = list(layout.unpack(data)[3:])
+        values[: len(enums)] = [enum(value) for enum, value in zip(enums, values, strict=False)]
+        if message_type is ActuatorStatus:
+            values[-1] = values[-1].rstrip(b"\0").decode()
+        message: ActuatorMessage = message_type(*values)
+        return message
     except (ValueError, struct.error) as error:
         raise MalformedMessage(str(error)) from None
-
-
-def _unpack_hello(data: bytes) -> HelloMessage:
-    return HelloMessage(ClientRole(_HEAD.unpack(data)[3]))
-
-
-def _unpack_command(data: bytes) -> ActuatorCommand:
-    source, seq, input_id, captured_ns, sent_ns, steering_us, throttle_us = _COMMAND.unpack(data)[3:]
-    return ActuatorCommand(seq, CommandSource(source), input_id, captured_ns, sent_ns, steering_us, throttle_us)
-
-
-def _unpack_request(data: bytes) -> RequestMessage:
-    request, number = _REQUEST.unpack(data)[3:]
-    return RequestMessage(ActuatorRequest(request), number)
-
-
-def _unpack_status(data: bytes) -> ActuatorStatus:
-    state, reason, answer, *rest = _STATUS.unpack(data)[3:]
-    rest[-1] = rest[-1].rstrip(b"\0").decode()
-    return ActuatorStatus(ActuatorState(state), StopReason(reason), StopReason(answer), *rest)
-
-
-_UNPACK: Final[dict[MessageKind, Callable[[bytes], ActuatorMessage]]] = {
-    MessageKind.HELLO: _unpack_hello,
-    MessageKind.COMMAND: _unpack_command,
-    MessageKind.REQUEST: _unpack_request,
-    MessageKind.STATUS: _unpack_status,
-}
 
 
 def default_socket() -> str:

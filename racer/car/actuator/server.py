@@ -19,7 +19,7 @@ from racer.car.actuator.protocol import (
     MalformedMessage,
     RequestMessage,
     VersionMismatch,
-    pack_status,
+    pack,
     unpack,
 )
 from racer.car.actuator.state_machine import ActuatorStateMachine
@@ -31,11 +31,19 @@ _WATCHER_REQUESTS: Final = (ActuatorRequest.STOP, ActuatorRequest.CLEAR)
 
 
 class SocketTaken(OSError):
-    """Another actuator runs already."""
+    """Raised if another actuator runs already."""
 
 
 class ClientConnection:
-    """One client. A pilot's process is watched as well: a child of it may hold its socket open."""
+    """One client.
+
+    Attributes:
+        role: Role from its hello; None before.
+        answer: Answer to its newest request.
+        answered: Number of that request.
+        process: Descriptor of a pilot's process (pidfd); -1 if it is not watched. The process is watched besides the
+            socket, because a child of a pilot that was killed may hold the socket open.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -45,17 +53,24 @@ class ClientConnection:
         self.process = -1
 
     def close(self) -> None:
-        """Close the socket and let go of the process."""
+        """Close the socket and the descriptor of the process."""
         self.sock.close()
         if self.process >= 0:
             os.close(self.process)
 
 
 class ActuatorServer:
-    """Listens, reads messages into the machine, and sends the status.
+    """Listens, passes messages to the state machine, and sends the status.
+
+    Each registered file holds a function and its arguments, which `serve` calls when the file is readable.
+
+    Args:
+        path: Path of the socket.
+        machine: State machine of the car.
+        clock: Monotonic time [ns].
 
     Raises:
-        SocketTaken: another process serves this path.
+        SocketTaken: Another process serves this path.
     """
 
     def __init__(self, path: str, machine: ActuatorStateMachine, clock: Callable[[], int]) -> None:
@@ -65,6 +80,8 @@ class ActuatorServer:
         # select() keeps microseconds where poll and epoll round a time-out up to whole milliseconds.
         self._selector = selectors.SelectSelector()
         self._connections: list[ClientConnection] = []
+        # The kernel releases a lock when its process ends, however it ends. A socket file stays after a kill, and its
+        # presence proves nothing.
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,19 +94,20 @@ class ActuatorServer:
         self._listener.bind(path)
         os.chmod(path, 0o660)  # noqa: PTH101
         self._listener.listen(4)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._listener, selectors.EVENT_READ, (self._accept,))
 
     def wake_on(self, file: int) -> None:
         """Also wake when this file is readable, and drain it (the pipe of the signals)."""
-        self._selector.register(file, selectors.EVENT_READ, lambda: os.read(file, 4096))
+        self._selector.register(file, selectors.EVENT_READ, (os.read, file, 4096))
 
     def serve(self, timeout_s: float) -> None:
         """Wait at most this long [s] for input and handle all of it."""
         for key, _ in self._selector.select(timeout_s):
-            if key.fd in self._selector.get_map():  # not dropped by an earlier one
-                key.data()
+            if key.fd in self._selector.get_map():  # an earlier event may have closed this connection
+                handler, *arguments = key.data
+                handler(*arguments)
 
-    def tell(self, status: ActuatorStatus) -> None:
+    def send_status(self, status: ActuatorStatus) -> None:
         """Send the status to every connection; a connection that does not read loses messages and blocks nothing."""
         for connection in list(self._connections):
             self._send(connection, status)
@@ -113,10 +131,10 @@ class ActuatorServer:
                 return
             connection = ClientConnection(sock)
             self._connections.append(connection)
-            self._selector.register(sock, selectors.EVENT_READ, lambda: self._read(connection))
+            self._selector.register(sock, selectors.EVENT_READ, (self._read, connection))
 
     def _read(self, connection: ClientConnection) -> None:
-        """Take what waits, but not for ever: a flood must not keep the loop from its tick."""
+        """Read the waiting messages, a limited number of them: a flood must not delay the next tick."""
         for _ in range(_MESSAGES_PER_READ):
             try:
                 data = connection.sock.recv(MESSAGE_MAX)
@@ -148,7 +166,7 @@ class ActuatorServer:
             allowed = connection.role is ClientRole.PILOT or message.request in _WATCHER_REQUESTS
             connection.answered = message.number
             connection.answer = (
-                self._machine.ask(message.request, self._clock()) if allowed else StopReason.NOT_THE_PILOT
+                self._machine.request(message.request, self._clock()) if allowed else StopReason.NOT_THE_PILOT
             )  # fmt: skip
         else:
             self._machine.rejected += 1
@@ -168,23 +186,24 @@ class ActuatorServer:
     def _watch_process(self, connection: ClientConnection) -> None:
         """Watch the end of the pilot's process; kernels without this still report the closed socket."""
         with contextlib.suppress(OSError, AttributeError):
+            # struct ucred: process, user and group, of 4 bytes each.
             credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             connection.process = os.pidfd_open(int.from_bytes(credentials[:4], "little"))
-            self._selector.register(connection.process, selectors.EVENT_READ, lambda: self._drop(connection))
+            self._selector.register(connection.process, selectors.EVENT_READ, (self._drop, connection))
 
     def _refuse(self, connection: ClientConnection, reason: StopReason) -> None:
         connection.answer = reason
         self._send(connection, machine_status(self._machine, self._clock()))
-        with contextlib.suppress(OSError):  # closing with unread messages would take the answer away again
+        with contextlib.suppress(OSError):  # a close with unread messages would discard the answer
             for _ in range(_MESSAGES_PER_READ):
                 connection.sock.recv(MESSAGE_MAX)
         self._drop(connection)
 
     def _send(self, connection: ClientConnection, status: ActuatorStatus) -> None:
-        mine = replace(status, answer=connection.answer, answered=connection.answered)
+        personal = replace(status, answer=connection.answer, answered=connection.answered)
         try:
-            connection.sock.send(pack_status(mine))
-        except BlockingIOError:
+            connection.sock.send(pack(personal))
+        except BlockingIOError:  # this client does not read; it loses the status
             pass
         except OSError:
             self._drop(connection)
@@ -202,7 +221,7 @@ class ActuatorServer:
 
 
 def machine_status(machine: ActuatorStateMachine, now_ns: int) -> ActuatorStatus:
-    """The machine's state, nothing of the bus."""
+    """Return the status of the machine alone, before anything was written to the bus."""
     return ActuatorStatus(
         machine.state, machine.reason, StopReason.NONE, 0, now_ns, machine.since_ns,
         0, 0, 0, 0, 0, machine.rejected, 0, 0, "",

@@ -13,6 +13,7 @@ import os
 import random
 import struct
 import time
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,10 @@ from racer.car.actuator.drivers import (
 )
 
 _REGISTERS: Final = 256
-_FAULT_RECORD: Final = struct.Struct("<III")
-_LOG_ROW: Final = struct.Struct("<qIBBBx16s")
+_FAULT_RECORD: Final = struct.Struct("<III")  # fault, remaining transactions, amount; after the registers
+_LOG_ROW: Final = struct.Struct("<qIBBBx16s")  # time [ns], process, fault, first register, length, data
 _ALL_LED_ON_L: Final = 0xFA
+# Values after power-on (data sheet, table 4): MODE1 asleep, MODE2 totem pole outputs, prescaler of 200 Hz.
 _RESET_REGISTERS: Final = {MODE1: 0x11, 0x01: 0x04, PRESCALE: 0x1E}
 _CHANNELS: Final = 16
 FOREVER: Final = (1 << 32) - 1
@@ -114,9 +116,21 @@ class SimChip:
         elif register < LED0_ON_L + 4 * _CHANNELS or register == PRESCALE:
             self._map[register] = value
 
+    def store_block(self, register: int, data: Sequence[int]) -> None:
+        """Write consecutive registers; without AUTO_INCREMENT all values go to the first one, as in the chip."""
+        step = 1 if self._map[MODE1] & AUTO_INCREMENT else 0
+        for offset, value in enumerate(data):
+            self.store(register + offset * step, value)
+
     def pulse_us(self, channel: int) -> float | None:
         """Return the pulse of a channel [µs]; None is off."""
-        return _pulse_us(self._map, channel)
+        first = LED0_ON_L + 4 * channel
+        on_low, on_high, off_low, off_high = self._map[first : first + 4]
+        if self._map[MODE1] & SLEEP or off_high & FULL_OFF:
+            return None
+        # The counter has 4096 steps per period; a pulse may begin at any step and wrap around.
+        steps = ((off_high << 8 | off_low) - (on_high << 8 | on_low)) % STEPS
+        return steps * (self._map[PRESCALE] + 1) * 1e6 / OSCILLATOR_HZ
 
     def close(self) -> None:
         """Close the mapped file; its registers stay."""
@@ -141,42 +155,42 @@ class SimBus:
 
     def write_i2c_block_data(self, i2c_addr: int, register: int, data: list[int]) -> None:
         """Write consecutive registers."""
-        fault, amount = self._meet(register)
+        fault, amount = self._apply_fault(register)
         if fault is BusFault.FLIP:
-            data = self._flipped(data, amount)
-        if fault is not BusFault.STUCK:
-            step = 1 if self.chip.load(MODE1) & AUTO_INCREMENT else 0
-            for offset, value in enumerate(data):
-                self.chip.store(register + offset * step, value)
-        self._note(BusFault.STUCK if fault is BusFault.STUCK else BusFault.NONE, register, data)
+            data = self._flip_bit(data, amount)
+        if fault is not BusFault.STUCK:  # a stuck chip acknowledges the write and keeps its registers
+            self.chip.store_block(register, data)
+        self._log_row(BusFault.STUCK if fault is BusFault.STUCK else BusFault.NONE, register, data)
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
         """Read consecutive registers."""
-        fault, amount = self._meet(register)
+        fault, amount = self._apply_fault(register)
         data = [self.chip.load(register + offset) for offset in range(length)]
-        return self._flipped(data, amount) if fault is BusFault.FLIP else data
+        return self._flip_bit(data, amount) if fault is BusFault.FLIP else data
 
     def close(self) -> None:
         """Close the chip's file; the chip continues to output its last pulses."""
         self.chip.close()
         os.close(self._log)
 
-    def _meet(self, register: int) -> tuple[BusFault, int]:
+    def _apply_fault(self, register: int) -> tuple[BusFault, int]:
+        """Wait or raise OSError as the pending fault requires, and return the fault and its amount."""
         fault, amount = self.chip.take_fault()
         if fault is BusFault.SLOW:
             time.sleep(amount / 1e6)
         if number := _ERRNO.get(fault):
-            self._note(fault, register, [])
+            self._log_row(fault, register, [])
             raise OSError(number, os.strerror(number))
         return fault, amount
 
-    def _flipped(self, data: list[int], per_thousand: int) -> list[int]:
+    def _flip_bit(self, data: list[int], per_thousand: int) -> list[int]:
+        """Return the data with one flipped bit in `per_thousand` of 1000 transactions."""
         if self._random.randrange(1000) >= per_thousand:
             return data
         at = self._random.randrange(len(data))
         return [value ^ (1 << self._random.randrange(8)) if k == at else value for k, value in enumerate(data)]
 
-    def _note(self, fault: BusFault, register: int, data: list[int]) -> None:
+    def _log_row(self, fault: BusFault, register: int, data: list[int]) -> None:
         """Append one row to the log by a single write, so that a killed process leaves only whole rows."""
         row = _LOG_ROW.pack(time.monotonic_ns(), os.getpid(), fault, register, len(data), bytes(data))
         os.write(self._log, row)
@@ -188,17 +202,12 @@ def read_log(path: str | Path, channel: int) -> list[tuple[int, int, float | Non
     Returns:
         Monotonic time [ns], writing process and pulse [µs, None is off] of each successful write.
     """
-    registers = bytearray(_REGISTERS)
-    for register, value in _RESET_REGISTERS.items():
-        registers[register] = value
-    chip = _ReplayedChip(registers)
+    chip = _ReplayedChip()
     rows = []
     for time_ns, pid, fault, register, length, data in _LOG_ROW.iter_unpack(Path(f"{path}.log").read_bytes()):
         if fault == BusFault.NONE:
-            step = 1 if registers[MODE1] & AUTO_INCREMENT else 0
-            for offset in range(length):
-                chip.store(register + offset * step, data[offset])
-            rows.append((time_ns, pid, _pulse_us(registers, channel)))
+            chip.store_block(register, data[:length])
+            rows.append((time_ns, pid, chip.pulse_us(channel)))
     return rows
 
 
@@ -211,14 +220,6 @@ def read_fault_log(path: str | Path) -> list[tuple[int, BusFault]]:
 class _ReplayedChip(SimChip):
     """Chip with registers in memory, to which a log is applied again."""
 
-    def __init__(self, registers: bytearray) -> None:
-        self._map = registers  # type: ignore[assignment]
+    def __init__(self) -> None:
+        self._map = bytearray(_REGISTERS)  # type: ignore[assignment]
         self.reset()
-
-
-def _pulse_us(registers: mmap.mmap | bytearray, channel: int) -> float | None:
-    on_low, on_high, off_low, off_high = registers[LED0_ON_L + 4 * channel : LED0_ON_L + 4 * channel + 4]
-    if registers[MODE1] & SLEEP or off_high & FULL_OFF:
-        return None
-    steps = ((off_high << 8 | off_low) - (on_high << 8 | on_low)) % STEPS
-    return steps * (registers[PRESCALE] + 1) * 1e6 / OSCILLATOR_HZ

@@ -35,7 +35,7 @@ _INPUT_DEADLINE_NS: Final = {
 _INPUT_LATE: Final = {CommandSource.FRAME: StopReason.FRAME_LATE, CommandSource.PERSON: StopReason.PERSON_LATE}
 _MOVING: Final = (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
 
-_NO_COMMAND: Final = ActuatorCommand(-1, CommandSource.FRAME, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)
+_NO_COMMAND: Final = ActuatorCommand(CommandSource.FRAME, -1, -1, -1, -limits.COMMAND_DEADLINE_NS, 0, 0)
 """Placeholder before the first command: older than every command, and stale at any time."""
 
 _NO_RANGE: Final = CalibratedRange(1, 0, 0, 1, 0, 0)
@@ -87,16 +87,17 @@ class ActuatorStateMachine:
         if not (self.pilot and self._is_new(command, now_ns) and self._is_allowed(command)):
             self.rejected += 1
             return False
-        # Only a newer input extends the input deadline; a repeated frame does not.
+        # Only a newer input extends the input deadline: a repeated frame does not, however often it is sent.
         if command.captured_ns > self.command.captured_ns:
             self._fresh_until_ns = command.captured_ns + _INPUT_DEADLINE_NS[command.source]
         self.command = command
         return True
 
-    def ask(self, request: ActuatorRequest, now_ns: int) -> StopReason:
+    def request(self, request: ActuatorRequest, now_ns: int) -> StopReason:
         """Handle an operator's request; return `StopReason.NONE` if it is granted, else the reason of the refusal."""
         if request is ActuatorRequest.STOP:
-            return self._stop(now_ns)
+            self._stop_hard(StopReason.STOP_ASKED, now_ns)
+            return StopReason.NONE
         if self.closing:
             return StopReason.CLOSING
         if request is ActuatorRequest.ARM:
@@ -111,6 +112,7 @@ class ActuatorStateMachine:
         """Apply everything that depends on time: deadlines, the end of a stop, the end of boot."""
         age = now_ns - self.since_ns
         if self.state is ActuatorState.BOOT:
+            # Boot outputs neutral, so that the speed controller is ready before a person can arm the car.
             if self._neutral_long_enough(now_ns):
                 self._enter(ActuatorState.DISARMED, StopReason.NONE, now_ns)
         elif self.state is ActuatorState.HARD_STOP:
@@ -122,6 +124,7 @@ class ActuatorStateMachine:
         elif self.state is ActuatorState.DRIVING:
             self._advance_driving(now_ns)
         elif self.state is ActuatorState.SOFT_STOP:
+            # A pilot that becomes silent during a soft stop gets the harder one.
             if self._stale(now_ns) is StopReason.COMMAND_LATE:
                 self._enter(ActuatorState.HARD_STOP, StopReason.COMMAND_LATE, now_ns)
             elif age >= limits.TICK_NS:
@@ -130,14 +133,12 @@ class ActuatorStateMachine:
     def bus_failed(self, now_ns: int) -> None:
         """Record that a bus write failed after all attempts; the pulses on the wire are unknown."""
         self._neutral_since_ns = NEVER
-        if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.BUS, now_ns)
+        self._stop_hard(StopReason.BUS, now_ns)
 
     def close(self, now_ns: int) -> None:
         """Stop hard, then switch everything off, because the process received a signal to end."""
         self.closing = True
-        if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.CLOSING, now_ns)
+        self._stop_hard(StopReason.CLOSING, now_ns)
 
     def written(self, now_ns: int) -> None:
         """Record that the last result of `pulses` is on the wire, and since when the throttle is neutral."""
@@ -150,6 +151,7 @@ class ActuatorStateMachine:
 
     def due_ns(self) -> int:
         """Return the latest time of the next `advance` [ns]; `NEVER` if no deadline is pending."""
+        # The loop wakes at these times besides its ticks, so that no deadline waits for the next tick.
         if self.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
             return min(self._command_until_ns(), self._fresh_until_ns)
         if self.state is ActuatorState.SOFT_STOP:
@@ -195,6 +197,7 @@ class ActuatorStateMachine:
         last = self.command
         if command.seq <= last.seq or command.sent_ns < last.sent_ns:
             return False
+        # The numbers of another source are not comparable; it may take over by a newer input, but never while driving.
         if command.source is not last.source:
             return self.state is not ActuatorState.DRIVING and command.captured_ns > last.captured_ns
         if command.input_id == last.input_id:
@@ -214,6 +217,7 @@ class ActuatorStateMachine:
 
     def _advance_driving(self, now_ns: int) -> None:
         stale = self._stale(now_ns)
+        # Checked first: a loop that was suspended broke its own deadline, whatever fresh input waits.
         if now_ns - self._out_ns >= limits.LOOP_LATE_NS:
             self._enter(ActuatorState.HARD_STOP, StopReason.LOOP_LATE, now_ns)
         elif stale is StopReason.COMMAND_LATE:
@@ -225,10 +229,10 @@ class ActuatorStateMachine:
         self._half_us = (self._out.throttle_us + self.trim.throttle_stop) // 2
         self._enter(ActuatorState.SOFT_STOP, reason, now_ns)
 
-    def _stop(self, now_ns: int) -> StopReason:
+    def _stop_hard(self, reason: StopReason, now_ns: int) -> None:
+        """Stop hard from any state; a stop that is under way keeps its reason and its end."""
         if self.state not in (ActuatorState.HARD_STOP, ActuatorState.FAULT):
-            self._enter(ActuatorState.HARD_STOP, StopReason.STOP_ASKED, now_ns)
-        return StopReason.NONE
+            self._enter(ActuatorState.HARD_STOP, reason, now_ns)
 
     def _arm(self, now_ns: int) -> StopReason:
         if self.blocked:
@@ -267,6 +271,7 @@ class ActuatorStateMachine:
         if self.blocked:
             self._enter(ActuatorState.DISARMED, StopReason.NO_CALIBRATION, now_ns)
         else:
+            # BOOT requires the whole time of neutral again.
             self._neutral_since_ns = NEVER
             self._enter(ActuatorState.BOOT, StopReason.NONE, now_ns)
         return StopReason.NONE

@@ -1,10 +1,9 @@
-"""States, requests, stop reasons and commands of the actuator. All numbers are part of the protocol."""
+"""States, requests, stop reasons and commands of the actuator; all numbers are part of the protocol."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 
 class ActuatorState(IntEnum):
@@ -37,59 +36,51 @@ class CommandSource(IntEnum):
 
 
 class StopReason(IntEnum):
-    """Reason of a stop (1..11) or of a refusal (20..28); the numbers are part of the protocol."""
+    """Reason of a stop (1..11) or of a refusal (20..28); the numbers are part of the protocol.
+
+    Attributes:
+        text: Description for an operator; empty for `NONE`.
+    """
+
+    text: str
+
+    def __new__(cls, number: int, text: str = "") -> StopReason:
+        """Return the member with this number; the text is not part of its value."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.text = text
+        return member
 
     NONE = 0
-    NO_CALIBRATION = 1
-    COMMAND_LATE = 2
-    FRAME_LATE = 3
-    PERSON_LATE = 4
-    PILOT_GONE = 5
-    STOP_ASKED = 6
-    DISARM_ASKED = 7
-    BUS = 8
-    CLOSING = 9
-    LOOP_LATE = 10
-    CRASHED = 11
-    NOT_DISARMED = 20
-    NOT_ARMED = 21
-    NO_FAULT = 22
-    NEUTRAL_TOO_SHORT = 23
-    THROTTLE_NOT_NEUTRAL = 24
-    NO_PILOT = 25
-    BUSY = 26
-    VERSION = 27
-    NOT_THE_PILOT = 28
-
-
-REASON_TEXT: Final[dict[StopReason, str]] = {
-    StopReason.NONE: "",
-    StopReason.NO_CALIBRATION: "no usable calibration",
-    StopReason.COMMAND_LATE: "no fresh command for 100 ms",
-    StopReason.FRAME_LATE: "no fresh camera frame for 200 ms",
-    StopReason.PERSON_LATE: "nothing from the person driving for 300 ms",
-    StopReason.PILOT_GONE: "the pilot is gone",
-    StopReason.STOP_ASKED: "a person stopped the car",
-    StopReason.DISARM_ASKED: "a person disarmed the car",
-    StopReason.BUS: "the servo bus failed",
-    StopReason.CLOSING: "the actuator is closing",
-    StopReason.LOOP_LATE: "the actuator itself was late",
-    StopReason.CRASHED: "the actuator failed",
-    StopReason.NOT_DISARMED: "only a disarmed car can be armed",
-    StopReason.NOT_ARMED: "only an armed car can start",
-    StopReason.NO_FAULT: "the car has no fault to clear",
-    StopReason.NEUTRAL_TOO_SHORT: "throttle must have been neutral for 2 s",
-    StopReason.THROTTLE_NOT_NEUTRAL: "the pilot must ask for neutral throttle while the car is armed",
-    StopReason.NO_PILOT: "no pilot is connected",
-    StopReason.BUSY: "another pilot is connected",
-    StopReason.VERSION: "the pilot speaks another version of the protocol",
-    StopReason.NOT_THE_PILOT: "only the pilot may ask for this",
-}
+    NO_CALIBRATION = 1, "no usable calibration"
+    COMMAND_LATE = 2, "no fresh command for 100 ms"
+    FRAME_LATE = 3, "no fresh camera frame for 200 ms"
+    PERSON_LATE = 4, "no heartbeat of the operator for 300 ms"
+    PILOT_GONE = 5, "the pilot is gone"
+    STOP_ASKED = 6, "a person stopped the car"
+    DISARM_ASKED = 7, "a person disarmed the car"
+    BUS = 8, "the servo bus failed"
+    CLOSING = 9, "the actuator is closing"
+    LOOP_LATE = 10, "the actuator itself was late"
+    CRASHED = 11, "the actuator failed"
+    NOT_DISARMED = 20, "only a disarmed car can be armed"
+    NOT_ARMED = 21, "only an armed car can start"
+    NO_FAULT = 22, "the car has no fault to clear"
+    NEUTRAL_TOO_SHORT = 23, "throttle must have been neutral for 2 s"
+    THROTTLE_NOT_NEUTRAL = 24, "the pilot must command neutral throttle while the car is armed"
+    NO_PILOT = 25, "no pilot is connected"
+    BUSY = 26, "another pilot is connected"
+    VERSION = 27, "the pilot uses another version of the protocol"
+    NOT_THE_PILOT = 28, "only the pilot may request this"
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedRange:
-    """Calibrated range of the pulses of a command [µs]; low is below high, whatever direction the wiring has."""
+    """Calibrated range of a command's pulses [µs].
+
+    `low` is below `high` whichever direction the wiring has: which of the two is left, or forward, is known to the
+    pilot's gate alone.
+    """
 
     steering_low: int
     steering_centre: int
@@ -109,11 +100,11 @@ class Pulses:
 
 @dataclass(frozen=True, slots=True)
 class ActuatorCommand:
-    """Command of a pilot.
+    """Command of a pilot; its fields are in the order of the protocol.
 
     Attributes:
-        seq: Sequence number; rises by at least one with each command of a connection.
         source: Kind of input that the command was computed from.
+        seq: Sequence number; increases with each command of a connection.
         input_id: Number of that camera frame, or of the operator's heartbeat.
         captured_ns: Monotonic capture time of that input [ns].
         sent_ns: Monotonic time at which the command was sent [ns].
@@ -121,8 +112,8 @@ class ActuatorCommand:
         throttle_us: Throttle pulse [µs].
     """
 
-    seq: int
     source: CommandSource
+    seq: int
     input_id: int
     captured_ns: int
     sent_ns: int

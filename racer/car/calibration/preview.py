@@ -1,7 +1,8 @@
-"""Shows a pulse for a moment while the car is on its box: an actuator process of the wizard's own, with a wide draft.
+"""Shows a pulse for a moment while the car is on its box, by a separate actuator process with a wide calibration.
 
-The car's own actuator must not run then: one process alone may write the servo bus. Each showing arms, holds for a
-second or two, and disarms; a stop ends it at once, and the actuator's own limits and deadlines hold as ever.
+The car's own actuator must not run at the same time, because only one process may write the servo bus. Each preview
+arms the actuator, holds the pulses for a second or two and disarms. A stop ends it at once, and the actuator's limits
+and deadlines apply.
 """
 
 from __future__ import annotations
@@ -12,44 +13,29 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ClientRole, default_socket
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses
 from racer.car.calibration.calibration import Calibration, CalibrationError
 from racer.process import ChildProcess
 
 PREVIEW_S = 1.0
-_TICK_S, _TIMEOUT_S = 0.02, 6.0
-"""A showing waits for two seconds of neutral first, or for a slow start."""
-
-
-class PulsePreview(Protocol):
-    """Where the wizard shows its pulses."""
-
-    def show(self, pulses: Pulses, seconds: float = PREVIEW_S) -> None:
-        """Hold these pulses, then let go.
-
-        Raises:
-            CalibrationError: the actuator refused, or it was stopped meanwhile.
-        """
-        ...
-
-    def stop(self) -> None:
-        """End a showing, from any thread."""
-        ...
-
-    def close(self) -> None:
-        """Neutral, off, and gone."""
-        ...
+"""Duration of a preview [s]."""
+_TICK_S = 0.02
+_TIMEOUT_S = 6.0
+"""Longest start of the actuator, and longest wait for a state [s]; it requires two seconds of neutral first."""
 
 
 class ActuatorPreview:
-    """Shows pulses by a separate actuator process, which ends with this one.
+    """Outputs the pulses of the wizard by a separate actuator process, which ends with this process.
+
+    Args:
+        draft: Calibration with a wide range.
+        service: Socket of the car's own actuator; empty for the default.
 
     Raises:
-        CalibrationError: the car's own actuator runs, or this one could not start.
+        CalibrationError: The car's own actuator runs, or the separate one did not start.
     """
 
     def __init__(self, draft: Calibration, *, service: str = "") -> None:
@@ -58,6 +44,7 @@ class ActuatorPreview:
         self._input = 0
         self._folder = tempfile.TemporaryDirectory(prefix="racer-wizard-")
         folder = Path(self._folder.name)
+        # In a temporary folder: neither the car's calibration nor its socket is touched.
         (folder / "draft.json").write_text(draft.to_json(), encoding="utf-8")
         options = ["--calibration", str(folder / "draft.json"), "--socket", str(folder / "s"), "--car-id", draft.car_id]
         self._child = ChildProcess("racer.car.actuator", "run", *options, stdout=None, ends_with_parent=True)
@@ -68,7 +55,11 @@ class ActuatorPreview:
             raise
 
     def show(self, pulses: Pulses, seconds: float = PREVIEW_S) -> None:
-        """Hold two pulses for a while, then release them."""
+        """Hold these pulses for a while [s], then release them.
+
+        Raises:
+            CalibrationError: The actuator refused, or the preview was stopped.
+        """
         self._stop.clear()
         rest = Pulses(1500, 1500)
         try:
@@ -77,28 +68,29 @@ class ActuatorPreview:
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 self._tick(pulses)
-                if self._client.status and self._client.status.state is not ActuatorState.DRIVING:
-                    raise CalibrationError(f"the car was stopped: {REASON_TEXT[self._client.status.reason]}")
+                status = self._client.status
+                if status and status.state is not ActuatorState.DRIVING:
+                    raise CalibrationError(f"the car was stopped: {status.reason.text}")
             self._client.request(ActuatorRequest.DISARM)
         except ActuatorGone as error:
-            raise CalibrationError(f"{error}; begin the wizard again") from None
+            raise CalibrationError(f"{error}; start the wizard again") from None
 
     def stop(self) -> None:
-        """End a showing, from any thread."""
+        """End a preview; may be called from any thread."""
         self._stop.set()
 
     def close(self) -> None:
-        """End the actuator: neutral, then off."""
-        with contextlib.suppress(AttributeError):
+        """Write neutral, switch the outputs off and end the actuator."""
+        with contextlib.suppress(AttributeError):  # there is no client if the connection failed
             self._client.close()
         self._child.end(signal.SIGTERM)  # the actuator writes neutral, then switches off
         self._folder.cleanup()
 
     def _reach(self, state: ActuatorState, request: ActuatorRequest, pulses: Pulses) -> None:
-        """Ask until the actuator is there: it wants two seconds of neutral before."""
+        """Repeat a request until the actuator is in a state; it refuses to arm before two seconds of neutral."""
         until = time.monotonic() + _TIMEOUT_S
-        asked = 0
-        told = "the actuator does not answer"
+        number = 0
+        refusal = "the actuator does not answer"
         while time.monotonic() < until:
             self._tick(pulses)
             status = self._client.status
@@ -106,21 +98,21 @@ class ActuatorPreview:
                 continue
             if status.state is state:
                 return
-            if asked == 0 or status.answered == asked:
-                told = REASON_TEXT[status.answer] or told
-                # A person who asks for a showing after a stop has looked at the car.
-                asked = self._client.request(ActuatorRequest.CLEAR if status.state is ActuatorState.FAULT else request)
-        raise CalibrationError(f"the actuator refused: {told}")
+            if number == 0 or status.answered == number:
+                refusal = status.answer.text or refusal
+                # A person who starts a preview after a stop has looked at the car, so the fault may be cleared.
+                number = self._client.request(ActuatorRequest.CLEAR if status.state is ActuatorState.FAULT else request)
+        raise CalibrationError(f"the actuator refused: {refusal}")
 
     def _tick(self, pulses: Pulses) -> None:
+        """Send one command as an operator, which needs no camera, and read the status."""
         if self._stop.is_set():
+            # A hard stop: a person who stops a preview must not wait for its end.
             self._client.request(ActuatorRequest.STOP)
             raise CalibrationError("stopped")
         self._input += 1
-        self._client.send(
-            steering_us=pulses.steering_us, throttle_us=pulses.throttle_us, input_id=self._input,
-            captured_ns=time.monotonic_ns(), source=CommandSource.PERSON,
-        )  # fmt: skip
+        now = time.monotonic_ns()
+        self._client.send(pulses, input_id=self._input, captured_ns=now, source=CommandSource.PERSON)
         self._client.poll(_TICK_S)
 
     def _connect(self, socket: str) -> ActuatorClient:
@@ -140,6 +132,6 @@ def _require_no_actuator(socket: str) -> None:
     except ActuatorGone:
         return
     raise CalibrationError(
-        "the car's actuator runs, and one process alone may write the servo bus; stop it first: "
+        "the car's actuator runs, and only one process may write the servo bus; stop it first: "
         "systemctl stop racer-actuator"
     )

@@ -12,22 +12,21 @@ from typing import Any, Final, Literal
 
 from racer.car.actuator.states import Pulses
 from racer.car.calibration.calibration import (
-    PULSE_MAX_US,
-    PULSE_MIN_US,
     Calibration,
     CalibrationError,
     DriverConfig,
     make_calibration,
+    pulse_data,
     stamp_calibration,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationField:
-    """A number that the user measures, with its allowed range `low`..`high` and its initial value."""
+    """A number that the user measures, with its label, its allowed range `low`..`high` and its initial value."""
 
     name: str
-    words: str
+    label: str
     low: float
     high: float
     start: float
@@ -73,7 +72,7 @@ CALIBRATION_STEPS: Final = (
     CalibrationStep(
         "stop",
         "Standing still",
-        "Change the pulse until the wheels stand still and the speed controller is quiet. Most want 1500.",
+        "Change the pulse until the wheels stand still and the speed controller is quiet. Usually 1500.",
         "throttle",
     ),
     CalibrationStep(
@@ -106,12 +105,11 @@ CALIBRATION_STEPS: Final = (
 )
 
 
-STEERING_LOW_US, STEERING_HIGH_US = 1000, 2000
-THROTTLE_LOW_US, THROTTLE_HIGH_US = 1250, 1750
-"""Range of the pulses that the wizard may show [µs], before any limit of the car is known.
+_RANGES_US: Final = {"": (1000, 2000), "steering": (1000, 2000), "throttle": (1250, 1750)}
+"""Range of the pulses that the wizard may show [µs] by axis, before any limit of the car is known.
 
 The throttle range is half of a speed controller's usual 1000..2000 µs, so a wrong step cannot reach full speed."""
-_PULSE_DIFFERENCE_MIN_US = 5
+_PULSE_DIFFERENCE_MIN_US = 5  # one step of a PCA9685 at 50 Hz is 4.88 µs
 
 
 class CalibrationWizard:
@@ -134,7 +132,7 @@ class CalibrationWizard:
 
     def change(self, by_us: int) -> int:
         """Change the pulse by `by_us` [µs], within the range that the wizard may show, and return it [µs]."""
-        low, high = self._range()
+        low, high = _RANGES_US[self.step.axis]
         self.pulse = min(high, max(low, self.pulse + by_us))
         return self.pulse
 
@@ -144,16 +142,17 @@ class CalibrationWizard:
 
     def shown(self) -> Pulses | None:
         """Return the pulses to show for this question; None if nothing moves."""
+        # The other output stays at its answer so far, else at the usual neutral.
         centre = self.answers.get("centre", 1500)
         if self.step.axis == "steering":
             return Pulses(self.pulse, self.answers.get("stop", 1500))
         return Pulses(centre, self.pulse) if self.step.axis == "throttle" else None
 
-    def accept(self, given: Mapping[str, Any]) -> None:
+    def accept(self, values: Mapping[str, Any]) -> None:
         """Accept the answer to this question and continue with the next one.
 
         Args:
-            given: Values of the step's fields by name, and `choice`.
+            values: Values of the step's fields by name, and `choice`.
 
         Raises:
             CalibrationError: The answer is not possible; the question stays the current one.
@@ -165,19 +164,22 @@ class CalibrationWizard:
             self._check_pulse(step.name)
             self.answers[step.name] = self.pulse
         for field in step.fields:
-            value = given.get(field.name)
+            value = values.get(field.name)
+            # A page sends JSON, whose true and false are instances of int in Python.
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
             if not numeric or not field.low <= value <= field.high:  # type: ignore[operator]
-                raise CalibrationError(f"{field.words}: {value!r:.20}; it is {field.low:g}..{field.high:g}")
+                raise CalibrationError(f"{field.label}: {value!r:.20}; give {field.low:g}..{field.high:g}")
             self.answers[field.name] = float(value)  # type: ignore[arg-type]
         if step.choices:
-            if given.get("choice") not in step.choices:
+            if values.get("choice") not in step.choices:
                 raise CalibrationError(f"choose one of {', '.join(step.choices)}")
-            self.answers[step.name] = given["choice"]
-        self._go(self._at + (2 if self._skips_reverse(step) else 1))
+            self.answers[step.name] = values["choice"]
+        without_reverse = step.name == "reverse" and self.answers["reverse"] == "none"
+        self._go(self._at + (2 if without_reverse else 1))
 
     def back(self) -> None:
         """Return to the previous question."""
+        # The question for the reverse pulse is skipped in both directions where the car does not reverse.
         at = max(0, self._at - 1)
         if CALIBRATION_STEPS[at].name == "rev_max" and self.answers.get("reverse") == "none":
             at -= 1
@@ -191,35 +193,33 @@ class CalibrationWizard:
         """
         a = self.answers
         if self.step.name != "done":
-            raise CalibrationError(f"the wizard still asks: {self.step.title.lower()}")
-        stop = a["stop"]
-        reverse = a["reverse"] != "none"
+            raise CalibrationError(f"the wizard is not done: {self.step.title.lower()}")
         low, high = a["speed_start"], a["speed_max"]
+        # 0 and 0 mean that no speed was measured; then there is no speed table.
         if high and not low < high:
             raise CalibrationError(f"the fastest speed, {high:g} m/s, must be above {low:g} m/s; go back and fix it")
+        stop = a["stop"]
+        pulses = pulse_data(
+            steering=(a["left"], a["centre"], a["right"]),
+            max_deg=(a["max_deg_left"], a["max_deg_right"]),
+            throttle=(stop, a["fwd_start"], a["fwd_max"], stop if a["reverse"] == "none" else a["rev_max"]),
+            invert=(a["left"] < a["centre"], a["fwd_max"] < stop),
+            reverse=a["reverse"],
+        )
         data: dict[str, Any] = {
             "car_id": self._car_id,
             "driver": self._driver.model_dump(),
-            "steering": {
-                "left_us": a["left"], "centre_us": a["centre"], "right_us": a["right"],
-                "max_deg_left": a["max_deg_left"], "max_deg_right": a["max_deg_right"],
-                "invert": a["left"] < a["centre"],
-            },
-            "throttle": {
-                "stop_us": stop, "fwd_start_us": a["fwd_start"], "fwd_max_us": a["fwd_max"], "rev_start_us": stop,
-                "rev_max_us": a["rev_max"] if reverse else stop, "invert": a["fwd_max"] < stop,
-                "esc": {"reverse": a["reverse"]},
-            },
+            **pulses,
             "speed_table": [[0.0, low], [1.0, high]] if high else [],
             "camera": self._before.camera.model_dump() if self._before and self._before.camera else None,
-        }  # fmt: skip
+        }
         return stamp_calibration(make_calibration(data, "the wizard's calibration"), tool="wizard")
 
     def view(self) -> dict[str, Any]:
         """Return the question as JSON data for the web page."""
         step = self.step
         fields = [
-            {"name": f.name, "words": f.words, "low": f.low, "high": f.high, "value": self.answers.get(f.name, f.start)}
+            {"name": f.name, "words": f.label, "low": f.low, "high": f.high, "value": self.answers.get(f.name, f.start)}
             for f in step.fields
         ]
         return {
@@ -237,23 +237,10 @@ class CalibrationWizard:
     def _start(self, name: str) -> int:
         """Return the initial pulse [µs]: that of the previous calibration, else the nearest pulse answered already."""
         if self._before is not None:
-            steering, throttle = self._before.steering, self._before.throttle
-            known = {
-                "centre": steering.centre_us, "left": steering.left_us, "right": steering.right_us,
-                "stop": throttle.stop_us, "fwd_start": throttle.fwd_start_us, "fwd_max": throttle.fwd_max_us,
-                "rev_max": throttle.rev_max_us,
-            }  # fmt: skip
-            return known[name]
+            # Each question with an axis has the name of a pulse of the calibration.
+            return int(getattr(getattr(self._before, self.step.axis), f"{name}_us"))
         near = {"left": "centre", "right": "centre", "fwd_start": "stop", "fwd_max": "fwd_start", "rev_max": "stop"}
         return int(self.answers.get(near.get(name, ""), 1500))
-
-    def _range(self) -> tuple[int, int]:
-        if self.step.axis == "throttle":
-            return THROTTLE_LOW_US, THROTTLE_HIGH_US
-        return max(PULSE_MIN_US, STEERING_LOW_US), min(PULSE_MAX_US, STEERING_HIGH_US)
-
-    def _skips_reverse(self, step: CalibrationStep) -> bool:
-        return step.name == "reverse" and self.answers["reverse"] == "none"
 
     def _check_pulse(self, name: str) -> None:
         """Check that a new pulse is on the correct side of the earlier ones.
@@ -278,16 +265,13 @@ class CalibrationWizard:
 
 def draft_calibration(*, car_id: str, driver: DriverConfig) -> Calibration:
     """Return the widest range that the wizard may show, for its separate actuator; never drive with it."""
-    data = {
-        "car_id": car_id,
-        "driver": driver.model_dump(),
-        "steering": {
-            "left_us": STEERING_HIGH_US, "centre_us": 1500, "right_us": STEERING_LOW_US, "max_deg_left": 30.0,
-            "max_deg_right": 30.0, "invert": False,
-        },
-        "throttle": {
-            "stop_us": 1500, "fwd_start_us": 1501, "fwd_max_us": THROTTLE_HIGH_US, "rev_start_us": 1499,
-            "rev_max_us": THROTTLE_LOW_US, "invert": False, "esc": {"reverse": "direct"},
-        },
-    }  # fmt: skip
-    return make_calibration(data, "the wizard's draft")
+    # A draft may reverse at once, because a wizard has to find the pulses of reverse as well.
+    (right, left), (back, forward) = _RANGES_US["steering"], _RANGES_US["throttle"]
+    pulses = pulse_data(
+        steering=(left, 1500, right),
+        max_deg=(30.0, 30.0),
+        throttle=(1500, 1501, forward, back),
+        invert=(False, False),
+        reverse="direct",
+    )
+    return make_calibration({"car_id": car_id, "driver": driver.model_dump(), **pulses}, "the wizard's draft")

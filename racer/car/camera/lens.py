@@ -24,50 +24,60 @@ from racer.optics import level_to_camera, pixel_rays, project
 from racer.preprocess.observation import to_grey
 
 VISIBLE_FRACTION_MIN: Final = 0.98
-"""Of the pixels that the network looks at, the real camera must see at least this share."""
+"""Smallest fraction of the pixels that the network uses which the real camera must show."""
 
 _FAR_M: Final = 30.0
-"""Ground further away than this counts as a direction; a car's height makes less than half a pixel there."""
+"""Distance from which a point of the ground counts as a direction [m].
+
+The difference of the heights of two lenses is less than half a pixel there."""
 
 _FIXED_POINT_ONE: Final = 2048
+"""Weight 1 along one axis, 11 bits: the product of two weights and a pixel, 22 + 8 bits, fits into 32 bits."""
 
 Array = NDArray[np.float64]
 
 
 class LensRefusal(RacerError):
-    """A real camera that cannot show what the contract's camera shows."""
+    """Raised for a real camera that cannot show the view of the contract's camera."""
 
 
 class CameraRemap:
-    """Makes the contract's raw picture from the real camera's.
+    """Converts the picture of the real camera to the raw picture of the contract's camera.
+
+    Args:
+        real: The car's camera, as calibrated.
+        wanted: The camera that the policy was trained with.
 
     Attributes:
-        visible: (H, W) bool, what the real camera sees of the contract's picture.
+        shape: Shape of the real camera's picture, (height, width, channels).
+        visible: Pixels of the contract's picture that the real camera shows, shape (H, W), bool.
+
+    Raises:
+        LensRefusal: The contract needs colour and the camera is grey.
     """
 
     def __init__(self, real: CameraConfig, wanted: CameraConfig) -> None:
-        """Make the table.
-
-        Raises:
-            LensRefusal: the contract wants colour and the camera is grey.
-        """
         if wanted.colour == "rgb" and real.colour == "grey":
-            raise LensRefusal("the policy sees in colour, this car's camera is grey")
+            raise LensRefusal("the policy needs a colour picture; this car's camera is grey")
         self.shape = (real.height, real.width, real.channels)
         self._to_grey = real.colour == "rgb" and wanted.colour == "grey"
         self._same = _camera_geometry(real) == _camera_geometry(wanted)
         self.visible = np.ones((wanted.height, wanted.width), np.bool_)
         if not self._same:
-            column, row, seen = _map_pixels(real, wanted)
-            self.visible = seen
-            self._table(column, row, real)
+            column, row, self.visible = _map_pixels(real, wanted)
+            self._make_table(column, row, real)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, channels) of the real camera to that of the contract's; the same array where nothing changes."""
+        """Return the contract's picture, uint8; the same array if nothing changes.
+
+        Args:
+            pixels: Picture of the real camera, shape `self.shape`, uint8.
+        """
         if self._to_grey:
             pixels = to_grey(pixels[None])[0]
         if self._same:
             return pixels
+        # Bilinear interpolation in integers: the sum of four weighted neighbours, plus half for rounding, divided by 1.
         flat = pixels.reshape(-1, pixels.shape[2])
         out = np.take(flat, self._corners[0], axis=0) * self._weights[0]
         for corner, weight in zip(self._corners[1:], self._weights[1:], strict=True):
@@ -76,49 +86,53 @@ class CameraRemap:
         out //= _FIXED_POINT_ONE * _FIXED_POINT_ONE
         return out.astype(np.uint8)
 
-    def _table(self, column: Array, row: Array, real: CameraConfig) -> None:
-        """For each pixel its four neighbours in the real picture, and their weights in fixed point."""
+    def _make_table(self, column: Array, row: Array, real: CameraConfig) -> None:
+        """Compute the four neighbours of each pixel in the real picture, and their weights in fixed point."""
+        # Pixel centres are at half integers. Points outside move to the nearest pixel at the edge, and the last column
+        # and row are the right and lower neighbours of the ones before, with weight 1.
         x = np.clip(column - 0.5, 0.0, real.width - 1.0)
         y = np.clip(row - 0.5, 0.0, real.height - 1.0)
         left = np.minimum(x.astype(np.int64), real.width - 2)
         top = np.minimum(y.astype(np.int64), real.height - 2)
         right_part = np.rint((x - left) * _FIXED_POINT_ONE).astype(np.int32)
         low_part = np.rint((y - top) * _FIXED_POINT_ONE).astype(np.int32)
-        upper = [
-            (_FIXED_POINT_ONE - right_part) * (_FIXED_POINT_ONE - low_part),
-            right_part * (_FIXED_POINT_ONE - low_part),
+        weights = [
+            across * down
+            for down in (_FIXED_POINT_ONE - low_part, low_part)
+            for across in (_FIXED_POINT_ONE - right_part, right_part)
         ]
-        lower = [(_FIXED_POINT_ONE - right_part) * low_part, right_part * low_part]
         first = top * real.width + left
         self._corners = [first, first + 1, first + real.width, first + real.width + 1]
-        self._weights = [weight[..., None].astype(np.uint32) for weight in (*upper, *lower)]
+        self._weights = [weight[..., None].astype(np.uint32) for weight in weights]
 
 
 def make_remap(real: CameraConfig, wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...] = ()) -> CameraRemap:
-    """The table from a car's calibrated camera to a contract's.
+    """Return the conversion from a car's calibrated camera to a contract's.
 
     Args:
-        steps: the contract's preprocessing; what it cuts off or masks need not be seen.
+        real: The car's camera, as calibrated.
+        wanted: The camera that the policy was trained with.
+        steps: The contract's preprocessing; pixels that it crops or masks may be missing.
 
     Raises:
-        LensRefusal: the real camera sees too little of it, with the share and where it is missing.
+        LensRefusal: The real camera shows too little; the message holds the fraction and the side that is missing.
     """
     remap = CameraRemap(real, wanted)
     needed = needed_pixels(wanted, steps)
-    share = float(remap.visible[needed].mean())
-    if share < VISIBLE_FRACTION_MIN:
+    fraction = float(remap.visible[needed].mean())
+    if fraction < VISIBLE_FRACTION_MIN:
         missing = needed & ~remap.visible
         raise LensRefusal(
-            f"this car's camera sees {share:.0%} of what the policy looks at, "
+            f"this car's camera shows {fraction:.0%} of the picture that the policy uses, "
             f"at least {VISIBLE_FRACTION_MIN:.0%} is needed; "
-            f"it is missing {_missing_side(missing)}: use a wider lens, or aim it as the contract says "
+            f"it is missing {_missing_side(missing)}: use a wider lens, or mount it as in the contract "
             f"({wanted.view_deg:g} degrees wide, {wanted.pitch_deg:g} down, {wanted.up:g} m up)"
         )
     return remap
 
 
 def needed_pixels(wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...]) -> NDArray[np.bool_]:
-    """(H, W) bool: the pixels that steps on the raw picture do not cut off or mask; later steps keep all."""
+    """Return the pixels of the raw picture that the preprocessing neither crops nor masks, shape (H, W), bool."""
     needed = np.zeros((wanted.height, wanted.width), np.bool_)
     top, bottom, left, right = 0, wanted.height, 0, wanted.width
     for step in steps:
@@ -127,7 +141,7 @@ def needed_pixels(wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...]) ->
             left, right = left + step.left, right - step.right
         elif isinstance(step, MaskStep):
             top = top + step.rows
-            break
+            break  # a later step works on another picture, whose pixels depend on all that are left
         elif not isinstance(step, GreyStep):
             break
     needed[top:bottom, left:right] = True
@@ -135,24 +149,23 @@ def needed_pixels(wanted: CameraConfig, steps: tuple[AnyPreprocessStep, ...]) ->
 
 
 def _camera_geometry(camera: CameraConfig) -> dict[str, object]:
-    kept = camera.model_dump()
-    for key in ("colour", "walls", "rate_hz", "baseline"):
-        del kept[key]
-    return kept
+    return camera.model_dump(exclude={"colour", "walls", "rate_hz", "baseline"})
 
 
 def _map_pixels(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Where the real camera sees what each pixel of the wanted one shows: column, row, and whether at all."""
+    """Return where the real camera shows the view of each wanted pixel: column, row, and whether it does, (H, W)."""
     level = pixel_rays(wanted.optics) @ _mount(wanted)  # forward, right, up
     from_lens = np.array([wanted.forward, -wanted.left, wanted.up])
     to_lens = np.array([real.forward, -real.left, real.up])
     turn, back = _yaw_matrix(wanted), _yaw_matrix(real).T
     in_car = level @ turn.T
     down = -in_car[..., 2]
+    # A ray meets the ground at `reach` = height / downward component; at or above the horizon it never does.
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(down > 1e-9, wanted.up / np.maximum(down, 1e-9), np.inf)
     near = reach * np.hypot(in_car[..., 0], in_car[..., 1]) < _FAR_M
     ground = from_lens + np.where(near, reach, 0.0)[..., None] * in_car
+    # Far points count as directions, which are the same from both lenses.
     seen_from = np.where(near[..., None], ground - to_lens, in_car)
     camera = (seen_from @ back.T) @ _mount(real).T
     column, row, ahead = project(real.optics, camera)
@@ -161,22 +174,20 @@ def _map_pixels(real: CameraConfig, wanted: CameraConfig) -> tuple[Array, Array,
 
 
 def _yaw_matrix(camera: CameraConfig) -> Array:
-    """Matrix from level axes (forward, right, up) at the camera's heading to those of the car."""
+    """Return the matrix from level axes (forward, right, up) at the camera's heading to those of the car."""
     c, s = math.cos(math.radians(camera.yaw_deg)), math.sin(math.radians(camera.yaw_deg))
     return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _mount(camera: CameraConfig) -> Array:
-    """Matrix from level axes (forward, right, up) to the camera's (right, down, ahead)."""
+    """Return the matrix from level axes (forward, right, up) to the camera's (right, down, ahead)."""
     return np.array(level_to_camera(math.radians(camera.pitch_deg), math.radians(camera.roll_deg)))
 
 
 def _missing_side(missing: NDArray[np.bool_]) -> str:
-    """Where most of the missing pixels are."""
+    """Return the side on which most of the missing pixels are."""
     rows, columns = np.nonzero(missing)
     height, width = missing.shape
     up, across = rows.mean() / height - 0.5, columns.mean() / width - 0.5
-    sides = max(
-        (-up, "above"), (up, "below"), (-across, "on the left"), (across, "on the right"), key=lambda side: side[0]
-    )
-    return sides[1] if sides[0] > 0.1 else "all around"
+    distance, side = max((-up, "above"), (up, "below"), (-across, "on the left"), (across, "on the right"))
+    return side if distance > 0.1 else "all around"

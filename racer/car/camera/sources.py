@@ -50,11 +50,9 @@ class CameraSource(Protocol):
         Raises:
             OSError: The camera failed.
         """
-        ...
 
     def close(self) -> None:
         """Stop the camera; a `read` that waits in another thread returns."""
-        ...
 
 
 MeasurementCallback = Callable[[int, float, float], None]
@@ -83,6 +81,7 @@ class PiCamera:
                 ) from None
         self._grey = config.colour == "grey"
         self._size = (config.height, config.width)
+        # picamera2 names formats by the order of bytes in a word: "BGR888" is an array of red, green, blue.
         try:
             self._camera: Any = make()
             rate = config.rate_hz or 30.0
@@ -107,6 +106,7 @@ class PiCamera:
         """
         if self._closed:
             return None
+        # A request holds one of the camera's few buffers until it is released.
         request = self._camera.capture_request()
         try:
             picture = request.make_array("main")
@@ -145,8 +145,9 @@ class V4l2Camera:
         self._grey = config.colour == "grey"
         self._camera: Any = cv2.VideoCapture(device, cv2.CAP_V4L2)
         if not self._camera.isOpened():
-            raise CameraError(f"camera {device} cannot be opened; see which there are with: ls /dev/video*")
-        self._camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+            raise CameraError(f"camera {device} cannot be opened; list the cameras with: ls /dev/video*")
+        self._camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # each further buffer adds a frame period to the latency
+        # OpenCV ignores a value that the camera does not support; `_check_size` compares the real picture.
         self._camera.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
         self._camera.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
         if config.rate_hz is not None:
@@ -163,10 +164,10 @@ class V4l2Camera:
         self.close()
         if not good:
             raise CameraError(f"camera {device} opens but gives no picture; does another program use it?")
-        (height, width), (asked_height, asked_width) = picture.shape[:2], size
+        (height, width), (wanted_height, wanted_width) = picture.shape[:2], size
         raise CameraError(
-            f"camera {device} gives {width} x {height} pixels and the calibration says {asked_width} x {asked_height}; "
-            "write what it gives there, or a size that it has: v4l2-ctl --list-formats-ext"
+            f"camera {device} gives {width} x {height} pixels, not the {wanted_width} x {wanted_height} of the "
+            "calibration; enter this size there, or one that the camera supports: v4l2-ctl --list-formats-ext"
         )
 
     def read(self) -> CameraFrame | None:
@@ -178,12 +179,12 @@ class V4l2Camera:
         Raises:
             OSError: The camera delivers no more frames.
         """
-        good, picture = self._camera.read()
+        good, picture = self._camera.read()  # waits for the next frame
         now = time.monotonic_ns()
         if self._closed:
             return None
         if not good:
-            raise OSError("no frame came")
+            raise OSError("no frame arrived")
         cv2 = self._cv2
         self._number += 1
         if picture.ndim == 3:
@@ -208,14 +209,15 @@ class ReplayCamera:
 
     def __init__(self, path: str | Path, *, rate_hz: float | None = None) -> None:
         try:
-            with np.load(path, allow_pickle=False) as found:
-                frames = found["frames"]
-                times = found["captured_ns"].astype(np.int64) if "captured_ns" in found else None
+            with np.load(path, allow_pickle=False) as arrays:
+                frames = arrays["frames"]
+                times = arrays["captured_ns"].astype(np.int64) if "captured_ns" in arrays else None
         except (OSError, ValueError, KeyError) as error:
             raise CameraError(f"{path} holds no recorded frames: {error}") from None
         if frames.ndim != 4 or frames.dtype != np.uint8 or not len(frames):
             raise CameraError(f"{path}: `frames` is {frames.dtype} {frames.shape}, not uint8 (K, H, W, channels)")
         self._frames: NDArray[np.uint8] = frames
+        # Times of a recording belong to another clock: only their differences are used, from now on.
         step = 1e9 / (rate_hz or REPLAY_RATE_HZ)
         self._offsets = times - times[0] if times is not None else (np.arange(len(frames)) * step).astype(np.int64)
         self._start_ns = time.monotonic_ns()
@@ -227,6 +229,7 @@ class ReplayCamera:
         if self._at >= len(self._frames):
             return None
         due = self._start_ns + int(self._offsets[self._at])
+        # An event instead of a sleep, so that `close` ends the wait.
         if self._closed.wait(max(0, due - time.monotonic_ns()) / 1e9):
             return None
         frame = CameraFrame(self._at, due, self._frames[self._at])
@@ -303,39 +306,42 @@ class SocketCamera:
 
     def close(self) -> None:
         """Close the connection."""
+        # Closing a socket does not wake a thread that waits in `recv`; the shutdown does.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _exactly(self, count: int) -> bytearray | None:
+        """Receive this many bytes; None if the connection is closed before."""
         data = bytearray(count)
         view, at = memoryview(data), 0
         while at < count:
-            got = self._socket.recv_into(view[at:])
-            if not got:
+            received = self._socket.recv_into(view[at:])
+            if not received:
                 return None
-            at += got
+            at += received
         return data
 
 
-def open_camera(words: str, config: CameraConfig, *, measured: MeasurementCallback | None = None) -> CameraSource:
+def open_camera(name: str, config: CameraConfig, *, measured: MeasurementCallback | None = None) -> CameraSource:
     """Open a camera by its name, with the size, colour and rate of the calibration.
 
     Args:
-        words: Name of the camera as in the module's table, for example `v4l2:/dev/video0`.
+        name: Name of the camera as in the module's table, for example `v4l2:/dev/video0`.
+        config: Camera of the calibration.
         measured: Receives the measurements of the simulator's other sensors; real cameras have none.
 
     Raises:
         CameraError: The name is unknown, or the camera cannot be opened.
         MissingExtra: A package that the camera needs is not installed.
     """
-    kind, _, place = words.partition(":")
+    kind, _, place = name.partition(":")
     if kind == "sim" and place:
         return SocketCamera(place, measured=measured)
     if kind == "replay" and place:
         return ReplayCamera(place, rate_hz=config.rate_hz)
     if kind == "v4l2":
         return V4l2Camera(place or "/dev/video0", config)
-    if words == "picamera2":
+    if name == "picamera2":
         return PiCamera(config)
-    raise CameraError(f"unknown camera `{words}`; use picamera2, v4l2:/dev/video0, replay:FILE or sim:SOCKET")
+    raise CameraError(f"unknown camera `{name}`; use picamera2, v4l2:/dev/video0, replay:FILE or sim:SOCKET")

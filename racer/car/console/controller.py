@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from racer.car.calibration.calibration import Calibration, CalibrationError
-from racer.car.calibration.preview import PulsePreview
+from racer.car.calibration.preview import ActuatorPreview
 from racer.car.calibration.wizard import CalibrationWizard
 from racer.car.console.event_log import EventLog
 from racer.car.console.operator_lock import DEADMAN_NS, PAGE_LOST_NS, ConsoleRefusal, Heartbeat, OperatorLock
@@ -251,11 +251,11 @@ class WizardSession:
     """
 
     def __init__(
-        self, start: Callable[[], tuple[CalibrationWizard, PulsePreview]], save: Callable[[Calibration], None]
+        self, start: Callable[[], tuple[CalibrationWizard, ActuatorPreview]], save: Callable[[Calibration], None]
     ) -> None:
         self._start, self._save = start, save
         self._wizard: CalibrationWizard | None = None
-        self._bench: PulsePreview | None = None
+        self._bench: ActuatorPreview | None = None
         self._saved = False
 
     def do(self, message: Mapping[str, Any]) -> None:

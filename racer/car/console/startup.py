@@ -56,8 +56,8 @@ def chosen_threads(bundle: Path) -> int:
 
 def _install_model(models: ModelStore, spec: Path, report: Callable[[str], None]) -> ModelCard:
     choice = load_choice(find_bundle(spec))
-    if choice.words:
-        report(f"bench     {choice.words}")
+    if choice.reason:
+        report(f"bench     {choice.reason}")
     if not spec.is_dir():
         return models.install(choice.bundle)
     source, name = str(choice.bundle), spec.resolve().name

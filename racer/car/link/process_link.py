@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import ActuatorStatus, ClientRole
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, StopReason
+from racer.car.actuator.states import ActuatorRequest, StopReason
 from racer.car.calibration.calibration import read_calibration
 from racer.car.gate import SPEED_LIMIT_DEFAULT
 from racer.car.link.protocol import (
@@ -43,22 +43,19 @@ _RESTART_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0)
 """Delays before a pilot that ended is started again [s]; each start takes seconds of a Pi's cores."""
 _ANSWER_TIMEOUT_S: Final = 1.5
 _POLL_S: Final = 0.005
-_REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")
+_REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")  # None: there is no actuator
 
 
 class ProcessLink:
     """Implements `PilotLink` over a pilot process.
 
     Args:
-        setup: How the pilot is started.
+        setup: Arguments of the pilot's process.
         bundle: First model; None for none.
-        speed_limit: First speed limit, a fraction above 0, up to 1.
     """
 
-    def __init__(
-        self, setup: PilotSetup, *, bundle: Path | None = None, speed_limit: float = SPEED_LIMIT_DEFAULT
-    ) -> None:
-        self._setup, self._bundle, self._limit = setup, bundle, speed_limit
+    def __init__(self, setup: PilotSetup, *, bundle: Path | None = None) -> None:
+        self._setup, self._bundle, self._limit = setup, bundle, SPEED_LIMIT_DEFAULT
         self._folder = tempfile.TemporaryDirectory(prefix="racer-window-")
         window = Path(self._folder.name) / "frame"
         self._window, self._window_options = SharedFrame(window), ["--window", str(window)]
@@ -97,12 +94,13 @@ class ProcessLink:
         """Return the state of actuator and pilot."""
         with self._lock:
             status, record = self._status, self._record()
+        # The state is that of the actuator. A pilot's record alone does not prove that the outputs have any state.
         if status is None:
             return PilotStatus(reason=self._gone, driver=self._driver, speed_limit=self._limit, model=self._name())
         return PilotStatus(
             state=status.state.name,
             reason=self._reason(status, record),
-            driver=record.get("driver", self._driver) if record else self._driver,
+            driver=record.get("driver", self._driver),
             speed_limit=self._limit,
             model=self._name(),
             steering_deg=record.get("steering_deg"),
@@ -122,6 +120,7 @@ class ProcessLink:
         with self._picture_lock:
             count = self._window.count()
             last = self._picture
+            # Several pages may be open; each frame is encoded once for all of them.
             if (last is None or last.number != count) and (frame := self._window.newest()) is not None:
                 self._picture = CameraPicture(count, frame.captured_ns, jpeg_bytes(frame.pixels))
             return self._picture
@@ -130,19 +129,20 @@ class ProcessLink:
 
     def arm(self, driver: DriverMode) -> None:
         """Arm the car for a driver."""
-        self._ask(f"arm {driver}")
+        self._request(f"arm {driver}")
         self._driver = driver
 
     def start(self) -> None:
         """Start an armed car."""
-        self._ask("drive")
+        self._request("drive")
 
     def disarm(self) -> None:
         """Release the throttle and disarm."""
         self._send("disarm")
 
     def stop(self, why: str) -> None:
-        """Stop the car: directly at the actuator, and through the pilot as well."""
+        """Stop the car: directly at the actuator, and by the pilot as well."""
+        # Both ways, whichever works: a stop may be requested at any time and must not raise.
         with self._lock, contextlib.suppress(ActuatorGone):
             if self._watcher is not None:
                 self._watcher.request(ActuatorRequest.STOP)
@@ -153,6 +153,7 @@ class ProcessLink:
         watcher = self._watcher
         if watcher is None:
             raise PilotRefusal(self._gone)
+        # Not through the pilot: a fault can be cleared while the pilot is starting again.
         try:
             with self._lock:
                 number = watcher.request(ActuatorRequest.CLEAR)
@@ -162,15 +163,15 @@ class ProcessLink:
         if answer is None:
             raise PilotRefusal("the actuator did not answer in time")
         if answer.answer is not StopReason.NONE:
-            raise PilotRefusal(REASON_TEXT[answer.answer])
+            raise PilotRefusal(answer.answer.text)
 
     def set_speed_limit(self, fraction: float) -> None:
         """Set the speed limit of this pilot and of later ones."""
         if not 0.0 < fraction <= 1.0:
             raise PilotRefusal(f"speed limit {fraction:g}; give a fraction above 0, up to 1")
         if self._record():
-            self._ask(f"limit {fraction:g}")
-        self._limit = fraction
+            self._request(f"limit {fraction:g}")
+        self._limit = fraction  # only after the pilot accepted it; a later pilot starts with it
 
     def manual(self, held: ManualInput) -> None:
         """Send a heartbeat of the operator."""
@@ -178,6 +179,7 @@ class ProcessLink:
 
     def use_model(self, path: Path) -> None:
         """Load a bundle: a separate process checks it first, while the old one stays."""
+        # The check takes seconds, in which an operator may arm the car, so the state is checked again after it.
         self._require_still("model")
         check = run_child(*self._setup.arguments(path, self._limit), "--check", timeout_s=PILOT_READY_S)
         if check.code is None:
@@ -185,6 +187,7 @@ class ProcessLink:
         if check.code:
             raise BundleError(check.last_error or f"it crashed (status {check.code})")
         self._require_still("model")
+        # A bundle that passes the check may still fail to start, for example without memory: then the old one returns.
         before, self._bundle = self._bundle, path
         self._restart_pilot()
         if self._until(self._record, PILOT_READY_S) is None:
@@ -206,25 +209,25 @@ class ProcessLink:
         return self._setup.name(self._bundle) if self._bundle else None
 
     def _reason(self, status: ActuatorStatus, record: dict[str, Any]) -> str:
-        """Why the car does not move; a present fault of the pilot comes first."""
-        reason = status.detail or REASON_TEXT[status.reason]
+        """Return why the car does not move; a present fault of the pilot comes first."""
+        reason = status.reason_text
         if not record:
             return f"{reason}; {self._problem}" if reason else self._problem
+        # A fault that the record still holds does not stop a car that drives by hand.
         if status.state.name == "DRIVING":
             return reason
         return str(record["why"] or (record["stopped_by"] if status.reason is not StopReason.NONE else "") or reason)
 
-    def _require_still(self, what: str) -> None:
-        state = self.status().state
-        if state not in _REST_STATES:
-            raise PilotRefusal(f"disarm the car before you change its {what}")
+    def _require_still(self, item: str) -> None:
+        if self.status().state not in _REST_STATES:
+            raise PilotRefusal(f"disarm the car before you change its {item}")
 
     def _send(self, command: str) -> None:
         if (pilot := self._pilot) is not None:
             pilot.send(command)
 
-    def _ask(self, command: str) -> None:
-        """Send a command and wait for its answer."""
+    def _request(self, command: str) -> None:
+        """Send a command and wait for its answer; raises PilotRefusal if it is refused."""
         if self._status is None:
             raise PilotRefusal(f"{self._gone}; start it with `systemctl start racer-actuator`")
         if not self._record():
@@ -232,15 +235,16 @@ class ProcessLink:
         with self._lock:
             self._number += 1
             number = self._number
+        # The newest record may still hold the answer to an earlier request; the number distinguishes them.
         self._send(f"#{number} {command}")
         answered = self._until(lambda: self._record() if self._record().get("answered", [0])[0] == number else None)
         if answered is None:
             raise PilotRefusal("the pilot did not answer in time")
-        if answered["answered"][1]:
-            raise PilotRefusal(answered["answered"][1])
+        if refusal := answered["answered"][1]:
+            raise PilotRefusal(refusal)
 
     def _until(self, result: Callable[[], Any], seconds: float = _ANSWER_TIMEOUT_S) -> Any:
-        """Wait until there is a result that is not empty; None after some time [s]."""
+        """Wait until a result is not empty and return it; None after a time [s]."""
         until = time.monotonic() + seconds
         while not (value := result()) and time.monotonic() < until:
             time.sleep(_POLL_S)
@@ -257,7 +261,7 @@ class ProcessLink:
         with contextlib.suppress(BlockingIOError):
             os.write(self._waker, b"!")
 
-    # The thread.
+    # The thread: it alone starts and ends pilots and watchers.
 
     def _run(self) -> None:
         try:
@@ -271,41 +275,46 @@ class ProcessLink:
                 self._watcher.close()
 
     def _turn(self) -> None:
+        # The time-out is for events that no file reports: a pilot that hangs, a start or a connection that is due.
         pilot, watcher = self._pilot, self._watcher
         files = [self._wake, *([pilot.output] if pilot else []), *([watcher.fileno()] if watcher else [])]
-        news, _, _ = select.select(files, [], [], 0.1)
-        if self._wake in news:
+        readable, _, _ = select.select(files, [], [], 0.1)
+        if self._wake in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 64)
-        if pilot is not None and pilot.output in news and pilot.receive() is None:
+        if pilot is not None and pilot.output in readable and pilot.receive() is None:
             self._end_pilot("")
         elif pilot is not None and pilot.hangs:
             self._end_pilot("the pilot stopped answering and is restarted")
-        if watcher is not None and watcher.fileno() in news:
+        if watcher is not None and watcher.fileno() in readable:
             try:
                 status = watcher.poll()
                 with self._lock:
                     self._status = status or self._status
             except ActuatorGone as error:
-                self._lost(str(error))
+                with self._lock:
+                    self._watcher, self._status, self._gone = None, None, str(error)
+                watcher.close()
 
     def _start_pilot_if_due(self) -> None:
-        """Start a pilot where there is none, and replace it where a restart was requested."""
+        """Start a pilot if there is none, and replace it if a restart was requested."""
+        # The flag is cleared after the old pilot has ended: `_restart_pilot` waits for that.
         if self._restart:
             self._end_pilot("the pilot is starting")
             self._restart = False
         now = time.monotonic()
         if self._pilot is not None:
-            if self._pilot.newest:
+            if self._pilot.newest:  # a first record proves that the start succeeded
                 self._failures = 0
             return
         if now >= self._due_s:
+            # The next start is scheduled before this one: a pilot that fails at once must not be started in a loop.
             self._due_s = now + _RESTART_DELAYS_S[min(self._failures, len(_RESTART_DELAYS_S) - 1)]
             self._failures += 1
             self._pilot = PilotChild(*self._setup.arguments(self._bundle, self._limit), *self._window_options)
 
     def _end_pilot(self, why: str) -> None:
-        """End the pilot; without a reason from here, its last line of standard error is the reason."""
+        """End the pilot; the reason is the given one, else the last line of its standard error."""
         with self._lock:
             pilot, self._pilot = self._pilot, None
         if pilot is not None:
@@ -321,12 +330,6 @@ class ProcessLink:
             except ActuatorGone as error:
                 self._gone = str(error)
 
-    def _lost(self, why: str) -> None:
-        with self._lock:
-            watcher, self._watcher, self._status, self._gone = self._watcher, None, None, why
-        if watcher is not None:
-            watcher.close()
-
 
 def _latency_percentiles(times: list[float] | None) -> LatencyPercentiles | None:
     return LatencyPercentiles(p50_ms=times[0], p95_ms=times[1], p99_ms=times[2]) if times else None
@@ -335,13 +338,15 @@ def _latency_percentiles(times: list[float] | None) -> LatencyPercentiles | None
 PILOT_READY_S: Final = 60.0
 """Longest start of a pilot [s]; a Pi takes seconds to load and measure a network."""
 _HANG_TIMEOUT_S: Final = 3.0
+"""Age of the last record at which a pilot counts as hanging [s]; it reports ten times a second."""
 _END_TIMEOUT_S: Final = 5.0
+"""Time for a pilot to stop the car and close its drive before it is killed [s]."""
 _PILOT_MODULE: Final = "racer.car.pilot.process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotSetup:
-    """How a pilot is started.
+    """Arguments of a pilot's process.
 
     Attributes:
         calibration: Calibration file of the car.
@@ -378,7 +383,7 @@ class PilotChild(JsonLinesChild):
 
     @property
     def hangs(self) -> bool:
-        """Whether its last record is too old; a pilot that starts may be silent for longer."""
+        """Whether the last record is too old; a pilot that starts may be silent for longer."""
         return time.monotonic() - self.received_s > (_HANG_TIMEOUT_S if self.newest else PILOT_READY_S)
 
     def end_reason(self) -> str:

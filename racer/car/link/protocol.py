@@ -1,4 +1,4 @@
-"""The protocol between a pilot and its console: everything that the console knows of a pilot.
+"""Defines the protocol between a pilot and its console: status, camera picture, heartbeats and requests.
 
 The pilot owns the camera, the policy, the gate and the connection to the actuator. The console never waits for it: no
 method of `PilotLink` blocks for longer than a lock, except those that wait for an answer, and each may be called from
@@ -71,7 +71,7 @@ class PilotStatus:
 
 @dataclass(frozen=True, slots=True)
 class CameraPicture:
-    """The newest camera frame, for the page.
+    """Newest camera frame, for the page.
 
     Attributes:
         number: Number of the frame; rises with each new one.
@@ -102,23 +102,21 @@ class ManualInput:
 
 
 class PilotLink(Protocol):
-    """A pilot as the console uses it; `stop` may be called at any time from any thread and never raises."""
+    """Interface of a pilot for the console; `stop` may be called at any time from any thread and never raises."""
 
     def status(self) -> PilotStatus:
         """Return the present state."""
-        ...
 
     def picture(self) -> CameraPicture | None:
         """Return the newest frame as JPEG, encoded at most once per frame; None before the first frame."""
-        ...
 
     def arm(self, driver: DriverMode) -> None:
         """Arm the car.
 
         Raises:
-            PilotRefusal: The calibration or a fitting policy is missing, it is too slow, or the actuator refuses.
+            PilotRefusal: A calibration or a policy for this car is missing, the policy is too slow, or the actuator
+                refuses.
         """
-        ...
 
     def start(self) -> None:
         """Start an armed car.
@@ -126,15 +124,12 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The car is not armed.
         """
-        ...
 
     def disarm(self) -> None:
         """Release the throttle and disarm: a soft stop."""
-        ...
 
     def stop(self, why: str) -> None:
         """Stop hard, at once, from any state; a person must clear the fault afterwards."""
-        ...
 
     def clear(self) -> None:
         """Clear a fault, after a person has looked at the car.
@@ -142,7 +137,6 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The car has no fault, or the cause is still present.
         """
-        ...
 
     def set_speed_limit(self, fraction: float) -> None:
         """Set the speed limit, above 0, up to 1; also while driving.
@@ -150,20 +144,17 @@ class PilotLink(Protocol):
         Raises:
             PilotRefusal: The fraction is outside of that.
         """
-        ...
 
     def manual(self, held: ManualInput) -> None:
         """Send a heartbeat of the operator; ignored unless the driver is `manual`. Heartbeats are not queued."""
-        ...
 
     def use_model(self, path: Path) -> None:
-        """Load a verified bundle while the car is disarmed; the old one stays where this fails.
+        """Load a verified bundle while the car is disarmed; if this fails, the old one stays loaded.
 
         Raises:
             PilotRefusal: The car is not disarmed.
             BundleError: The bundle does not pass the checks.
         """
-        ...
 
     def reload_calibration(self) -> None:
         """Read the calibration again, after the wizard wrote one, while the car is disarmed.
@@ -172,4 +163,3 @@ class PilotLink(Protocol):
             PilotRefusal: The car is not disarmed.
             CalibrationError: The file does not pass the checks.
         """
-        ...

@@ -1,34 +1,19 @@
-"""Manual driving: the newest heartbeat of the held button in the console, and the pulses that it means."""
+"""Drives by hand: converts the heartbeats of the held button in the console to orders."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from racer.car.actuator.states import CommandSource, Pulses
 from racer.car.calibration.calibration import Calibration
 from racer.car.gate import ActionBounds, Gate
 from racer.car.link.protocol import ManualInput
-
-
-@dataclass(frozen=True, slots=True)
-class ManualOrder:
-    """Order of one heartbeat; the fields are those of `racer.car.pilot.inference.DriveOrder`."""
-
-    input_id: int
-    captured_ns: int
-    pulses: Pulses | None
-    held: Pulses | None
-    steering_deg: float
-    speed: float
-    asked_ns: int
-    done_ns: int
-    source: CommandSource = CommandSource.PERSON
+from racer.car.pilot.inference import DriveOrder
 
 
 class ManualControl:
-    """Makes orders of heartbeats; the throttle is a fraction of the speed that the speed limit allows.
+    """Makes orders from heartbeats; the throttle is a fraction of the speed that the speed limit allows.
 
     Args:
         calibration: Calibration of the car.
@@ -50,12 +35,12 @@ class ManualControl:
 
     @property
     def bounds(self) -> ActionBounds:
-        """Everything that the car can do forwards."""
+        """Return the full forward range of the car."""
         return ActionBounds.of_calibration(self.calibration)
 
     @property
     def rest(self) -> Pulses:
-        """Pulses of straight wheels and no throttle."""
+        """Return the pulses for straight wheels and no throttle."""
         return self._gate.rest
 
     def set_speed_limit(self, fraction: float) -> None:
@@ -64,28 +49,30 @@ class ManualControl:
         Raises:
             GateRefusal: The fraction is not above 0, up to 1.
         """
+        # The gate checks the fraction, before anything changes.
         self._gate = Gate(self.calibration, self.bounds, speed_limit=fraction)
         self._speed_max = self.calibration.speed_max * fraction
         self.order = self._make_order(self._held)
 
     def hold(self, held: ManualInput) -> None:
-        """Take a heartbeat; one that is not newer than the last in both number and time is ignored."""
+        """Accept a heartbeat; one that is not newer than the last in both number and time is ignored."""
         if held.number > self._held.number and held.heard_ns > self._held.heard_ns:
             self._held = held
             self.order = self._make_order(held)
 
-    def _make_order(self, held: ManualInput) -> ManualOrder:
-        """Make the order of a heartbeat; raises GateRefusal where an input is not a number in its range."""
+    def _make_order(self, held: ManualInput) -> DriveOrder:
+        """Make the order of a heartbeat; raises GateRefusal if a value is NaN or out of its range."""
+        # Each side has its own full lock; left is positive.
         steering = self.calibration.steering
         angle = held.steering * (steering.max_deg_left if held.steering >= 0.0 else steering.max_deg_right)
         speed = held.throttle * self._speed_max
         pulses, still = self._gate.pulses(angle, speed), self._gate.pulses(angle, 0.0)
         now = self._clock()
-        return ManualOrder(held.number, held.heard_ns, pulses, still, angle, speed, now, now)
+        return DriveOrder(CommandSource.PERSON, held.number, held.heard_ns, pulses, still, angle, speed, now, now)
 
 
 def manual_calibration(calibration: Calibration) -> Calibration:
-    """Return a calibration with a speed table: without a measured one the throttle itself is the unit of speed."""
+    """Return the calibration, with a table of the throttle 0..1 as its own speed if no speed was measured."""
     if calibration.speed_table:
         return calibration
     return calibration.model_copy(update={"speed_table": ((0.0, 0.0), (1.0, 1.0))})

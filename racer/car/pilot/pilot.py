@@ -17,16 +17,17 @@ Events and times are arguments, and each step returns what it received, requeste
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from racer.car.actuator.client import ActuatorClient
 from racer.car.actuator.limits import PERSON_DEADLINE_NS
 from racer.car.actuator.protocol import ActuatorStatus
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
-from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, LateInferences
-from racer.car.gate import FaultClass
+from racer.car.actuator.states import ActuatorRequest, ActuatorState, CommandSource, Pulses, StopReason
+from racer.car.camera.capture import CameraCapture
+from racer.car.faults import FRAME_AGE_MAX_NS, DrivingFault, FaultClass, LateInferences
 from racer.car.link.protocol import DriverMode
 from racer.car.mailbox import CameraFrame, Mailbox
-from racer.car.pilot.inference import DriveOrder, InferenceEngine, InferenceResult
+from racer.car.pilot.inference import DriveOrder, InferenceResult, InferenceThread
 from racer.car.pilot.manual import ManualControl
 from racer.car.timing import Pacer, PilotTiming
 
@@ -38,25 +39,6 @@ HOLD_PERIODS: Final = 1.5
 
 _MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING)
 _REST_STATES: Final = (ActuatorState.BOOT, ActuatorState.DISARMED, ActuatorState.FAULT)
-
-
-class ActuatorLink(Protocol):
-    """The part of `ActuatorClient` that the pilot uses."""
-
-    def send(
-        self, *, steering_us: int, throttle_us: int, input_id: int, captured_ns: int, source: CommandSource
-    ) -> bool: ...
-
-    def request(self, request: ActuatorRequest) -> int: ...
-
-    def poll(self, timeout_s: float = 0.0) -> ActuatorStatus | None: ...
-
-
-class CameraWatch(Protocol):
-    """The part of `CameraCapture` that the pilot reads."""
-
-    @property
-    def fault(self) -> DrivingFault | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +57,28 @@ class SentCommand:
 
 
 PilotEntry = ActuatorStatus | ActuatorRequest | SentCommand
-"""What a step received from the actuator, requested from it, or sent to it."""
+"""Entry of a step: a status that was received, a request or a command that was sent."""
 
 
 class Pilot:
-    """Drives one car; `step` is called at `due_ns` at the latest, and whenever there may be news.
+    """Drives one car; call `step` at `due_ns` at the latest, and whenever a status or a result may have arrived.
 
     Args:
         link: Connection to the actuator.
-        inference: Runs the network.
+        inference: Runs the network; None without a model.
         mailbox: Newest frame of the camera.
-        camera: Reports faults of the camera.
-        rest: Pulses of a car at rest, wheels straight.
+        camera: Capture thread, for its fault; None for a car without a camera.
         period_ns: Control period [ns].
         now_ns: Monotonic time [ns].
         manual: Orders of the operator; without it the policy always drives.
 
     Attributes:
         status: Newest status of the actuator.
-        fault: Present fault; None where there is none.
+        fault: Present fault; None if there is none.
         stopped_by: Reason of the last stop as text; empty after arming.
-        decision: Newest result without a fault.
+        frame: Newest frame that a control step used; None before the first.
         timing: Measured times of this drive.
-        answer: Why the last request was refused; empty where it was granted.
+        answer: Why the last request was refused; empty if it was granted.
         driver: Driver now, or after the next arming.
         answered: Number of the last answered request, and its answer.
     """
@@ -105,11 +86,10 @@ class Pilot:
     def __init__(
         self,
         *,
-        link: ActuatorLink,
-        inference: InferenceEngine,
+        link: ActuatorClient,
+        inference: InferenceThread | None,
         mailbox: Mailbox,
-        camera: CameraWatch,
-        rest: Pulses,
+        camera: CameraCapture | None,
         period_ns: int,
         now_ns: int,
         manual: ManualControl | None = None,
@@ -117,7 +97,7 @@ class Pilot:
         self.status: ActuatorStatus | None = None
         self.fault: DrivingFault | None = None
         self.stopped_by = ""
-        self.decision: InferenceResult | None = None
+        self.frame: CameraFrame | None = None
         self.timing = PilotTiming()
         self.answer = ""
         self.driver: DriverMode = "policy"
@@ -127,49 +107,53 @@ class Pilot:
         self._inference = inference
         self._mailbox = mailbox
         self._camera = camera
-        self._rest = rest
         self._period_ns = period_ns
         self._pacer = Pacer(period_ns, now_ns)
         self._late = LateInferences()
         self._inference_fault: DrivingFault | None = None
-        self._frame: CameraFrame | None = None
-        self._asked_ns = 0
+        self._result: InferenceResult | None = None
+        self._started_ns = 0
         self._now_ns = now_ns
         self._sent_ns = 0
         self._sent: DriveOrder | None = None
         self._reset_network = True
         self._entries: list[PilotEntry] = []
         self._requests: dict[int, tuple[ActuatorRequest, int]] = {}
-        self._stopping: tuple[int, ActuatorRequest] | None = None
+        self._stopping: ActuatorRequest | None = None
 
     @property
     def state(self) -> ActuatorState | None:
-        """State of the actuator; None before its first status."""
+        """Return the state of the actuator; None before its first status."""
         return self.status.state if self.status else None
 
+    @property
+    def _network_busy(self) -> bool:
+        return self._inference is not None and self._inference.busy
+
+    @property
+    def _camera_fault(self) -> DrivingFault | None:
+        return self._camera.fault if self._camera else None
+
     def due_ns(self) -> int:
-        """Time at which `step` must be called next [ns]."""
+        """Return the time at which `step` must be called next [ns]."""
         return min(self._pacer.due_ns, self._sent_ns + SEND_EVERY_NS) if self.order else self._pacer.due_ns
 
     @property
-    def frame(self) -> CameraFrame | None:
-        """Newest frame that a control step used."""
-        return self._frame
-
-    @property
     def order(self) -> DriveOrder | None:
-        """What is sent: the newest result, or the order of the operator's newest heartbeat."""
-        return self._manual.order if self._manual is not None and self.driver == "manual" else self.decision
+        """Order that is sent: that of the newest result without a fault, or of the operator's newest heartbeat."""
+        if self._manual is not None and self.driver == "manual":
+            return self._manual.order
+        return self._result.order if self._result else None
 
-    def ask(self, request: ActuatorRequest, *, number: int = 0) -> str:
-        """Send a request of a person to the actuator, whose answer comes later.
+    def request(self, request: ActuatorRequest, *, number: int = 0) -> str:
+        """Send an operator's request to the actuator, whose answer arrives later.
 
         Args:
-            request: What is requested.
+            request: Request of the operator.
             number: Number of the request; `answered` holds it with the answer.
 
         Returns:
-            Why the pilot refuses the request; empty where it was sent.
+            Why the pilot refuses the request; empty if it was sent.
 
         Raises:
             ActuatorGone: The connection to the actuator is lost.
@@ -178,10 +162,11 @@ class Pilot:
         if request in (ActuatorRequest.ARM, ActuatorRequest.DRIVE) and (why := self.refusal()):
             self.refuse(f"not now: {why}", number=number)
             return self.answer
+        # Arming begins a drive: late results and the last stop belong to the one before.
         if request is ActuatorRequest.ARM:
             self._reset_network, self.stopped_by = True, ""
             self._late.clear()
-        self._requests[self._request(request)] = request, number
+        self._requests[self._send_request(request)] = request, number
         return ""
 
     def refuse(self, why: str, *, number: int = 0) -> None:
@@ -190,7 +175,7 @@ class Pilot:
         self.answered = number, why
 
     def set_driver(self, driver: DriverMode, now_ns: int) -> None:
-        """Set who drives from the next arming on; does nothing unless the car is at rest.
+        """Set the driver from the next arming on; do nothing unless the car is at rest.
 
         Raises:
             ActuatorGone: The connection to the actuator is lost.
@@ -203,42 +188,43 @@ class Pilot:
             self._send(now_ns, self.order)
 
     def refusal(self) -> str:
-        """Why the car cannot be armed now; empty where it can."""
+        """Return why the car cannot be armed now; empty if it can."""
         order = self.order
         if order is not None and order.source is CommandSource.PERSON:
             late = self._now_ns - order.captured_ns > PERSON_DEADLINE_NS
-            return REASON_TEXT[StopReason.PERSON_LATE] if late else ""
+            return StopReason.PERSON_LATE.text if late else ""
         if self.fault is not None:
             return self.fault.text
-        return "" if self.decision else "no camera frame has come yet"
+        return "" if self._result else "no camera frame has arrived yet"
 
     def step(self, now_ns: int) -> list[PilotEntry]:
-        """Read all news, start the control step that is due, and send the command that is due.
+        """Read statuses and results, start the control step that is due, and send the command that is due.
 
         Returns:
-            What was received, requested and sent since the last step, in this order of events.
+            Entries that were received, requested and sent since the last step, in their order.
 
         Raises:
             ActuatorGone: The connection to the actuator is lost.
         """
         self._now_ns = now_ns
         self._read_status()
-        news = self._read_result(now_ns)
+        fresh = self._read_result(now_ns)
         if now_ns >= self._pacer.due_ns:
             self._control_step(now_ns)
-            news = self._read_result(now_ns) or news
+            fresh = self._read_result(now_ns) or fresh
+        # The fault is updated before the command is sent: a command after a fault carries no throttle.
         self._update_fault(now_ns)
         order = self.order
-        if order and (news or now_ns - self._sent_ns >= SEND_EVERY_NS):
+        if order and (fresh or now_ns - self._sent_ns >= SEND_EVERY_NS):
             self._send(now_ns, order)
         return self.take_entries()
 
     def take_entries(self) -> list[PilotEntry]:
-        """Return and forget the entries since the last step: those of a step that failed, too."""
+        """Return and forget the entries since the last step, including those of a step that failed."""
         entries, self._entries = self._entries, []
         return entries
 
-    def _request(self, request: ActuatorRequest) -> int:
+    def _send_request(self, request: ActuatorRequest) -> int:
         self._entries.append(request)
         return self._link.request(request)
 
@@ -251,60 +237,63 @@ class Pilot:
         before, self.status = self.status, status
         if self.driver == "policy":  # in manual driving `input_id` is the number of a heartbeat
             self.timing.written(status.input_id, status.written_ns)
-        asked, number = self._requests.pop(status.answered, (None, 0))
-        if asked is not None:
+        request, number = self._requests.pop(status.answered, (None, 0))
+        if request is not None:
             refused = status.answer is not StopReason.NONE
-            self.refuse(f"{asked.name.lower()} refused: {REASON_TEXT[status.answer]}" if refused else "", number=number)
+            self.refuse(f"{request.name.lower()} refused: {status.answer.text}" if refused else "", number=number)
         if before and before.state is not status.state:
             self._stopping = None
             if before.state in _MOVING_STATES and status.reason is not StopReason.NONE and not self.stopped_by:
                 self.stopped_by = self._why_stopped(status)
             elif status.state is ActuatorState.HARD_STOP and before.state in _REST_STATES:
-                self.stopped_by = status.detail or REASON_TEXT[status.reason]
+                self.stopped_by = status.reason_text
 
     def _why_stopped(self, status: ActuatorStatus) -> str:
-        """Reason of the actuator; a frame that it reports as old may be due to a slow network."""
-        slow = self._inference.busy or self._late.any
-        if status.reason is StopReason.FRAME_LATE and slow and self._camera.fault is None:
-            return DrivingFault("inference_late", "what it answers with is older than 200 ms").text
-        return status.detail or REASON_TEXT[status.reason]
+        """Return the reason of a stop; a frame that the actuator reports as old may be due to a slow network."""
+        slow = self._network_busy or self._late.any
+        if status.reason is StopReason.FRAME_LATE and slow and self._camera_fault is None:
+            return DrivingFault("inference_late", "its result is older than 200 ms").text
+        return status.reason_text
 
     def _read_result(self, now_ns: int) -> bool:
-        """Read the result of the network, if it is ready; returns whether there is a new order."""
-        decision = self._inference.answer()
-        if decision is None:
+        """Read the result of the network, if it is ready; return whether there is a new order."""
+        result = self._inference.take_result() if self._inference else None
+        if result is None:
             return False
-        self.timing.inference.add(decision.done_ns - decision.asked_ns)
-        if decision.fault is not None:
-            self._inference_fault = decision.fault
+        self.timing.inference.append(result.done_ns - result.started_ns)
+        if result.fault is not None:
+            self._inference_fault = result.fault
             return False
-        if now_ns - self._asked_ns > self._period_ns:
+        # Single late results are tolerated. A fault of the network ends with a result in time, but only at rest.
+        if now_ns - self._started_ns > self._period_ns:
             self._inference_fault = self._late.late(now_ns) or self._inference_fault
         elif self._inference_fault and self.state in _REST_STATES:
             self._inference_fault = None
-        if self.decision is None or decision.frame is not self.decision.frame:
-            self.timing.sent(decision.frame.number, decision.frame.captured_ns)
-        self.decision = decision
+        if self._result is None or result.frame is not self._result.frame:
+            self.timing.sent(result.frame.number, result.frame.captured_ns)
+        self._result = result
         return True
 
     def _control_step(self, now_ns: int) -> None:
         """Start the network on the newest frame."""
         timing = self.timing
-        timing.late.add(now_ns - self._pacer.due_ns)
+        timing.late.append(now_ns - self._pacer.due_ns)
         timing.steps += 1
         timing.missed += self._pacer.next(now_ns)
-        if self._inference.busy:
+        if self._network_busy:
             timing.missed += 1
             return
         fresh = self._mailbox.take()
         if fresh is None:
             timing.repeated += 1
-        self._frame = fresh or self._frame
-        if self._frame is None or now_ns - self._frame.captured_ns > FRAME_AGE_MAX_NS:
+        self.frame = fresh or self.frame
+        # The actuator would stop the car for a command from an older frame, so the network need not run.
+        if self.frame is None or now_ns - self.frame.captured_ns > FRAME_AGE_MAX_NS:
             return
-        timing.frame_age.add(now_ns - self._frame.captured_ns)
-        self._asked_ns = now_ns
-        self._inference.ask(self._frame, reset=self._reset_network)
+        timing.frame_age.append(now_ns - self.frame.captured_ns)
+        self._started_ns = now_ns
+        if self._inference:
+            self._inference.start(self.frame, reset=self._reset_network)
         self._reset_network = False
 
     def _update_fault(self, now_ns: int) -> None:
@@ -313,43 +302,36 @@ class Pilot:
             self.fault = None
             return
         # That the camera ended or failed is more precise than the age of its last frame.
-        self.fault = self._inference_fault or self._camera.fault or self._age_fault(now_ns)
+        self.fault = self._inference_fault or self._camera_fault or self._age_fault(now_ns)
         if self.fault is None or self.state not in _MOVING_STATES:
             return
         hard = self.fault.fault_class is FaultClass.IMMEDIATE_DISABLE
         wanted = ActuatorRequest.STOP if hard else ActuatorRequest.DISARM
-        if self._stopping is None or self._stopping[1] is not wanted:
+        # One request for each stop, until the state changes; a hard stop is requested after a soft one as well.
+        if self._stopping is not wanted:
             self.stopped_by = self.fault.text
-            self._stopping = (self._request(wanted), wanted)
+            self._send_request(wanted)
+            self._stopping = wanted
 
     def _age_fault(self, now_ns: int) -> DrivingFault | None:
-        """Fault of a frame that is too old: of the network while it runs, else of the camera."""
-        if self._frame is None or now_ns - self._frame.captured_ns <= FRAME_AGE_MAX_NS:
+        """Return the fault of a frame that is too old: of the network while it runs, else of the camera."""
+        if self.frame is None or now_ns - self.frame.captured_ns <= FRAME_AGE_MAX_NS:
             return None
-        if self._inference.busy:
-            return DrivingFault("inference_late", f"it has not answered for {(now_ns - self._asked_ns) / 1e6:.0f} ms")
+        if self._network_busy:
+            return DrivingFault("inference_late", f"it has not answered for {(now_ns - self._started_ns) / 1e6:.0f} ms")
         return DrivingFault("frame_late")
 
     def _send(self, now_ns: int, order: DriveOrder) -> None:
-        assert order.held is not None and order.pulses is not None
-        # The actuator times the silence of an operator, from the last heartbeat.
+        # The throttle of a result lasts for a limited time. An operator's heartbeat needs no such limit here, because
+        # the actuator measures its age.
         fresh = order.source is CommandSource.PERSON or now_ns - order.done_ns <= HOLD_PERIODS * self._period_ns
-        if self.fault is not None:
-            pulses = Pulses(order.held.steering_us, self._rest.throttle_us)
-        elif self.state is ActuatorState.DRIVING and fresh:
-            pulses = order.pulses
-        else:
-            pulses = order.held
+        # `held` has no throttle and keeps the steering: straight wheels in a bend would leave the road.
+        driving = self.fault is None and self.state is ActuatorState.DRIVING and fresh
+        pulses = order.pulses if driving else order.held
         self._sent_ns = now_ns
         last = self._sent
         if last is not None and last.source is not order.source and order.captured_ns <= last.captured_ns:
             return  # the actuator rejects what is older than its newest command; a newer order comes soon
         self._sent = order
-        self._link.send(
-            steering_us=pulses.steering_us,
-            throttle_us=pulses.throttle_us,
-            input_id=order.input_id,
-            captured_ns=order.captured_ns,
-            source=order.source,
-        )
-        self._entries.append(SentCommand(order, pulses, self._frame))
+        self._link.send(pulses, input_id=order.input_id, captured_ns=order.captured_ns, source=order.source)
+        self._entries.append(SentCommand(order, pulses, self.frame))

@@ -32,57 +32,53 @@ from typing import Final
 from racer.car.actuator.calibrated_range import default_calibration_path, own_car_id
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.protocol import default_socket
-from racer.car.actuator.states import REASON_TEXT, ActuatorRequest, ActuatorState
+from racer.car.actuator.states import ActuatorRequest, ActuatorState
 from racer.car.calibration.calibration import read_calibration
 from racer.car.camera.capture import CameraCapture
 from racer.car.camera.sources import open_camera
-from racer.car.faults import RECOVERY_FRAMES, DrivingFault, FrameChecks
+from racer.car.faults import FrameChecks
 from racer.car.gate import SPEED_LIMIT_DEFAULT, GateRefusal
 from racer.car.link.protocol import DriverMode, ManualInput
 from racer.car.mailbox import Mailbox, SharedFrame
-from racer.car.pilot.inference import InferencePipeline, InferenceThread, NullInference
+from racer.car.pilot.inference import InferencePipeline, InferenceThread
+from racer.car.pilot.manual import ManualControl
 from racer.car.pilot.pilot import Pilot, PilotEntry
 from racer.car.pilot.readiness import PilotComponents, make_pilot_components
-from racer.car.pilot.recording import DriveRecordings, StepRecorder, bounds_tuple
+from racer.car.pilot.recording import DriveRecordings, StepRecorder
 from racer.car.recording.drive_file import DriveHeader
 from racer.errors import RacerError
 
 _LOG = logging.getLogger(__name__)
 
 REPORT_EVERY_NS: Final = 100_000_000
+"""Longest time between two records of the state [ns]."""
 _REQUESTS: Final = {request.name.lower(): request for request in ActuatorRequest}
 _DRIVER_MODES: Final[dict[str, DriverMode]] = {"": "policy", "policy": "policy", "manual": "manual"}
 _MANUAL_RATE_HZ: Final = 15.0
 _LINE_MAX: Final = 4096
-_PRIORITY: Final = -10
+_PRIORITY: Final = -10  # nice value
 _MOVING_STATES: Final = (ActuatorState.ARMED, ActuatorState.DRIVING, ActuatorState.SOFT_STOP)
 
 
 def write_json_line(record: dict[str, object]) -> None:
-    """Write one line to standard output; drop it where the pipe is full."""
+    """Write a record as one line to standard output; drop it if the pipe is full."""
     line = json.dumps(record).encode() + b"\n"
     with contextlib.suppress(BlockingIOError):
-        if len(line) <= _LINE_MAX:  # up to this a pipe takes all of it or nothing
+        if len(line) <= _LINE_MAX:  # PIPE_BUF: up to this length a pipe takes the whole line or nothing
             os.write(sys.stdout.fileno(), line)
 
 
-class _NoCamera:
-    """Camera of a car that has none: without a fault."""
-
-    fault: DrivingFault | None = None
-
-
 class PilotProcess:
-    """A pilot with its camera, threads, connection and recordings.
+    """A pilot with its camera, threads, connection to the actuator, and recordings.
 
     Args:
         components: Checked parts of the pilot.
         socket: Path of the actuator's socket.
-        camera: Camera, as in `racer.car.camera.sources`; empty for a car without one, which only an operator can drive.
+        camera: Camera, as in `racer.car.camera.sources`; empty for a car without one, for an operator alone.
         record: Folder of recorded drives; None records nothing.
         window: File that shows the newest frame to the console.
         report: Receives the state ten times a second and at each change; must not block.
-        warn: Receives one line when a recording goes wrong.
+        warn: Receives one line if a recording fails.
         translate: Maps a line of input and the actuator's state to a command.
 
     Raises:
@@ -104,7 +100,7 @@ class PilotProcess:
     ) -> None:
         self.components = components
         self.mailbox = Mailbox()
-        self.manual = components.manual_control()
+        self.manual = ManualControl(components.calibration, speed_limit=components.speed_limit)
         self.over = False
         self.drives = DriveRecordings(record, warn=warn)
         self.capture = self._open_camera(camera, SharedFrame(window) if window else None)
@@ -114,19 +110,19 @@ class PilotProcess:
             self._pipeline = InferencePipeline(model.network, model.remap, components.gate(components.speed_limit))
             self.inference = InferenceThread(self._pipeline)
             rate_hz, rest = model.network.contract.control_rate_hz, self._pipeline.gate.rest
+        # Connected last: a pilot whose camera or network fails to open never becomes the actuator's pilot.
         self.client = ActuatorClient(socket)
         self._report, self._translate = report, translate
         self._input = b""
         self._reported_ns = 0
         self._reported: tuple[object, ...] = ()
-        self._steps: deque[tuple[int, int]] = deque(maxlen=11)
+        self._steps: deque[tuple[int, int]] = deque(maxlen=11)  # time and count of steps at ten records a second
         self._step_recorder = StepRecorder(rest)
         self.pilot = Pilot(
             link=self.client,
-            inference=self.inference or NullInference(),
+            inference=self.inference,
             mailbox=self.mailbox,
-            camera=self.capture or _NoCamera(),
-            rest=rest,
+            camera=self.capture,
             period_ns=round(1e9 / rate_hz),
             now_ns=time.monotonic_ns(),
             manual=self.manual,
@@ -138,10 +134,12 @@ class PilotProcess:
         Raises:
             ActuatorGone: The connection to the actuator is lost.
         """
+        # A signal only ends the loop, so that the car stops softly and the drive is closed.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._quit)
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+        # A full collection of all loaded modules would delay a control step.
         gc.collect()
         gc.freeze()
         if self.capture:
@@ -151,6 +149,7 @@ class PilotProcess:
                 self.turn()
             self._stop_car()
         finally:
+            # The entries of a step that failed are recorded too; the connection closes before anything that may block.
             self._record(self.pilot.take_entries())
             self.client.close()
             if self.capture:
@@ -164,7 +163,7 @@ class PilotProcess:
         """Wait for news or for the next deadline, and act on it."""
         left = (self.pilot.due_ns() - time.monotonic_ns()) / 1e9
         files = [self.client.fileno(), *([self.inference.wake] if self.inference else [])]
-        if not self.over:  # at its end standard input is always readable
+        if not self.over:  # after its end standard input is always readable, so that `select` would not wait
             files.append(sys.stdin.fileno())
         news, _, _ = select.select(files, [], [], max(0.0, left))
         if sys.stdin.fileno() in news:
@@ -173,6 +172,7 @@ class PilotProcess:
         self._record(self.pilot.step(now))
         state = self.pilot.state
         self.drives.update(moving=state in _MOVING_STATES, now_ns=now)
+        # A new request clears `answer`; `answered` changes only with the answer. Both are reported at once.
         change = (state, self.pilot.answered, self.pilot.answer)
         if now - self._reported_ns >= REPORT_EVERY_NS or change != self._reported:
             self._reported_ns, self._reported = now, change
@@ -186,7 +186,7 @@ class PilotProcess:
         fault = pilot.fault or (self.capture.fault if self.capture else None)
         return {
             "state": status.state.name if status else "UNKNOWN",
-            "reason": (status.detail or REASON_TEXT[status.reason]) if status else "",
+            "reason": status.reason_text if status else "",
             "fault": fault.name if fault else "",
             "why": fault.text if fault else "",
             "stopped_by": pilot.stopped_by,
@@ -215,17 +215,15 @@ class PilotProcess:
             self._step_recorder.record(recorder, entries, limit=limit, speed_max=speed_max)
 
     def _open_camera(self, spec: str, window: SharedFrame | None) -> CameraCapture | None:
-        config = self.components.camera
+        config = self.components.calibration.camera
         if not spec or config is None:
             return None
         source = open_camera(spec, config, measured=self.drives.measured)
         checks = FrameChecks((config.height, config.width, config.channels))
-        return CameraCapture(
-            source, self.mailbox, checks, well_after=RECOVERY_FRAMES, show=window.put if window else None
-        )
+        return CameraCapture(source, self.mailbox, checks, show=window.put if window else None)
 
     def _rate(self) -> float | None:
-        """Control steps per second, over about the last second [Hz]; None without a model, where there are none."""
+        """Return the rate of control steps over about the last second [Hz]; None without a model."""
         if self.inference is None or len(self._steps) < 2:
             return None
         (first, before), (last, after) = self._steps[0], self._steps[-1]
@@ -237,7 +235,7 @@ class PilotProcess:
         return self.pilot.refusal()
 
     def _speed_limits(self) -> tuple[float, float]:
-        """Speed limit as a fraction, and as a speed [m/s]."""
+        """Return the speed limit as a fraction and as a speed [m/s]; infinite if throttle is not a speed."""
         fraction, model = self.components.speed_limit, self.components.model
         if self.pilot.driver == "policy" and model is not None and model.mapping == "deepracer":
             return fraction, float("inf")
@@ -252,7 +250,7 @@ class PilotProcess:
             model=model.name if model else "",
             model_sha256=model.sha256 if model else "",
             mapping=model.mapping if model else "table",
-            bounds=bounds_tuple(model.bounds if model else self.manual.bounds),
+            bounds=model.bounds if model else self.manual.bounds,
             calibration=calibration.model_dump(mode="json"),
         )
 
@@ -263,12 +261,12 @@ class PilotProcess:
         data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             self.over = True
-        *lines, self._input = (self._input + data).split(b"\n")
+        *lines, self._input = (self._input + data).split(b"\n")  # the last part is a line that is not complete yet
         for line in lines:
             self._run_command(self._translate(line.decode(errors="replace").strip().lower(), self.pilot.state))
 
     def _run_command(self, line: str) -> None:
-        """Run a command; a wrong one is answered and changes nothing."""
+        """Run a command; an unknown one gets an answer and changes nothing."""
         number = 0
         if line.startswith("#"):
             first, _, line = line.partition(" ")
@@ -281,7 +279,7 @@ class PilotProcess:
         elif word == "drive" and self.components.model is None and self.pilot.driver == "policy":
             self.pilot.refuse(self._refusal("policy"), number=number)
         elif word in _REQUESTS and not more:
-            self.pilot.ask(_REQUESTS[word], number=number)
+            self.pilot.request(_REQUESTS[word], number=number)
         elif word == "limit" and len(more) == 1:
             self._set_speed_limit(more[0], number)
         elif word == "manual" and len(more) == 4:
@@ -295,14 +293,16 @@ class PilotProcess:
         if driver == "policy" and self.components.model is None:
             self.pilot.refuse(self._refusal(driver), number=number)
             return
+        # The header of a drive holds its model, so a drive never has two drivers.
         if driver != self.pilot.driver:
             self.drives.end()
         self.pilot.set_driver(driver, now)
-        if not self.pilot.ask(ActuatorRequest.ARM, number=number):
+        if not self.pilot.request(ActuatorRequest.ARM, number=number):
             self.drives.begin(self._header(), now)
 
     def _set_speed_limit(self, text: str, number: int) -> None:
         try:
+            # Manual control is first: it checks the fraction, and raises before anything has changed.
             fraction = float(text)
             self.manual.set_speed_limit(fraction)
             if self.components.model is not None:
@@ -314,16 +314,17 @@ class PilotProcess:
         self.pilot.refuse("", number=number)
 
     def _stop_car(self) -> None:
-        """Request a soft stop and wait for it, so that the closed connection does not become a fault."""
+        """Request a soft stop and wait for it: a connection that closes while the car moves is a fault."""
+        # A soft stop takes one period of the pulses; an actuator that does not answer must not keep the pilot alive.
         until = time.monotonic_ns() + 500_000_000
         if self.pilot.state in (ActuatorState.ARMED, ActuatorState.DRIVING):
-            self.pilot.ask(ActuatorRequest.DISARM)
+            self.pilot.request(ActuatorRequest.DISARM)
         while self.pilot.state in _MOVING_STATES and time.monotonic_ns() < until:
             self.turn()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and drive; returns the exit status."""
+    """Read the arguments, drive, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m racer.car.pilot.process", description=__doc__)
     parser.add_argument("bundle", nargs="?", help="bundle to drive with; without it only an operator drives")
     parser.add_argument("--name", default="", help="name of the bundle; default: that of its file")
@@ -337,21 +338,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="folder of recorded drives; default: none")
     parser.add_argument("--window", type=Path, metavar="FILE", help="file of the newest frame, for another process")
     parser.add_argument("--check", action="store_true", help="check all parts and end, without a connection")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    # A console that does not read must not block the pilot.
     os.set_blocking(sys.stdout.fileno(), False)
     try:
-        calibration = read_calibration(given.calibration, car_id=given.car_id or own_car_id())
+        calibration = read_calibration(options.calibration, car_id=options.car_id or own_car_id())
         components = make_pilot_components(
-            given.bundle,
+            options.bundle,
             calibration,
-            mapping=given.mapping,
-            speed_limit=given.speed_limit,
-            threads=given.threads,
-            name=given.name,
+            mapping=options.mapping,
+            speed_limit=options.speed_limit,
+            threads=options.threads,
+            name=options.name,
         )
-        if not given.check:
+        if not options.check:
             PilotProcess(
-                components, socket=given.socket, camera=given.camera, record=given.record, window=given.window
+                components, socket=options.socket, camera=options.camera, record=options.record, window=options.window
             ).run()
     except (RacerError, ActuatorGone) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from racer.bundle import Bundle, check_golden, read_bundle
 from racer.car.bench import speed_refusal, time_network
 from racer.car.calibration.calibration import Calibration
 from racer.car.camera.lens import CameraRemap, LensRefusal, make_remap
-from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, bundle_refusals, mapping_warning
-from racer.car.pilot.manual import ManualControl
+from racer.car.gate import SPEED_LIMIT_DEFAULT, ActionBounds, Gate, MappingName, bundle_refusals, mapping_warning
 from racer.car.timing import Percentiles
 from racer.config.base import explain
 from racer.config.env import CameraConfig
@@ -23,8 +22,7 @@ PILOT_SENSORS: Final = ("camera",)
 """Sensors that the pilot can read on a car."""
 
 _TIMING_S: Final = 0.5
-
-MappingName = Literal["table", "deepracer"]
+"""Duration of the measurement at the start [s]; `racer car bench` measures for longer."""
 
 
 class PilotNotReady(RacerError):
@@ -70,17 +68,8 @@ class PilotComponents:
     model: LoadedModel | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def camera(self) -> CameraConfig | None:
-        """Real camera of the car; None where it is not calibrated."""
-        return self.calibration.camera
-
-    def manual_control(self) -> ManualControl:
-        """Make the control of an operator who drives by hand."""
-        return ManualControl(self.calibration, speed_limit=self.speed_limit)
-
     def gate(self, fraction: float) -> Gate:
-        """Make the gate of the model with this speed limit.
+        """Return the gate of the model with this speed limit.
 
         Raises:
             GateRefusal: The fraction is not above 0, up to 1.
@@ -116,6 +105,7 @@ def make_pilot_components(
         return PilotComponents(calibration, speed_limit)
     bundle = read_bundle(bundle_path)
     bundle = replace(bundle, name=name or bundle.name)
+    # From cheap to expensive: the network runs only if sensors, limits and lens fit.
     if reasons := pilot_refusals(bundle, calibration, mapping=mapping):
         raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {'; '.join(reasons)}")
     network = OnnxPolicy(bundle, threads=threads)
@@ -126,6 +116,7 @@ def make_pilot_components(
     times = time_network(network.act, bundle.golden.inputs, seconds=_TIMING_S)
     if slow := speed_refusal(times, bundle.contract.control_rate_hz):
         raise PilotNotReady(f"bundle {bundle.name} cannot drive this car: {slow}")
+    # The golden answers and the measurement have filled the network's memory of earlier frames.
     network.reset()
     assert calibration.camera is not None
     remap = make_remap(calibration.camera, contract_camera(bundle), bundle.contract.preprocessing)
@@ -147,6 +138,7 @@ def pilot_refusals(bundle: Bundle, calibration: Calibration, *, mapping: Mapping
     reasons = bundle_refusals(bundle.contract, calibration, sensors=PILOT_SENSORS, mapping=mapping)
     if not any(sensor.name == "camera" for sensor in bundle.contract.sensors):
         return reasons
+    # All reasons are collected, so that a user can fix them at once.
     if calibration.camera is None:
         return [*reasons, "the calibration does not describe the camera; add its field of view and lens"]
     try:

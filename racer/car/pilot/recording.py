@@ -1,7 +1,7 @@
-"""Records what a pilot does: which drives become files, and which control steps become rows.
+"""Records the drives of a pilot: selects which drives become files and which control steps become rows.
 
-    entries = pilot.step(now_ns)          what the step received, requested and sent
-    drives.record(entries, limits=...)    into the drive that is recorded now
+    entries = pilot.step(now_ns)                     statuses, requests and commands of this step
+    StepRecorder.record(drives.recorder, entries)    into the present drive
 
 A drive lasts from arming until the car has rested for a while. Opening a file may hang where a disk does, so threads
 open and close the files: until a file is open nothing is recorded, and the car may drive meanwhile.
@@ -20,7 +20,6 @@ from typing import Final
 
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import ActuatorRequest, Pulses
-from racer.car.gate import ActionBounds
 from racer.car.pilot.pilot import PilotEntry, SentCommand
 from racer.car.recording.drive_file import DriveHeader, DriveStorage, create_drive, utc_text
 from racer.car.recording.recorder import ControlStep, DriveRecorder
@@ -30,7 +29,7 @@ REST_NS: Final = 15_000_000_000
 
 
 class StepRecorder:
-    """Writes the entries of a pilot's steps into the drive that is recorded now.
+    """Writes the entries of a pilot's steps into the present drive.
 
     Args:
         rest: Pulses of a car at rest, wheels straight.
@@ -63,9 +62,11 @@ class StepRecorder:
     def _record_command(self, recorder: DriveRecorder, sent: SentCommand, limit: float, speed_max: float) -> None:
         order, pulses, frame = sent.order, sent.pulses, sent.frame
         # Commands are repeated every 30 ms as heartbeats; a repetition is not another control step.
+        # A new drive begins with the present order, even if the last drive holds it as well.
         if self._last and self._last[0] is recorder and self._last[1] is order and self._last[2] == pulses:
             return
         self._last = recorder, order, pulses
+        # A frame that two control steps used, or that was used again, is stored once in each drive.
         if frame is not None and self._last_frame != (recorder, frame.number):
             self._last_frame = recorder, frame.number
             recorder.frame(frame.number, frame.captured_ns, frame.pixels)
@@ -76,7 +77,7 @@ class StepRecorder:
                 number=self._number,
                 input_id=order.input_id,
                 captured_ns=order.captured_ns,
-                started_ns=order.asked_ns,
+                started_ns=order.started_ns,
                 answered_ns=order.done_ns,
                 sent_ns=self._clock(),
                 asked_steering_deg=order.steering_deg,
@@ -92,15 +93,15 @@ class StepRecorder:
 
 
 class DriveRecordings:
-    """Recordings of one pilot, one after the other.
+    """Drives of one pilot, recorded one after the other.
 
     Args:
         folder: Folder of the files; None records nothing.
-        warn: Receives one line when a recording goes wrong.
+        warn: Receives one line if a recording fails.
         open_storage: Creates a file in the folder.
 
     Attributes:
-        recorder: The drive that is recorded now; None where there is none.
+        recorder: Recorder of the present drive; None if there is none.
     """
 
     def __init__(
@@ -118,19 +119,21 @@ class DriveRecordings:
         self._opening: threading.Thread | None = None
 
     def begin(self, header: DriveHeader, now_ns: int) -> None:
-        """Begin a drive when the car is armed; a paused drive with the same header continues.
+        """Begin a drive when the car is armed, or continue a paused one with the same header.
 
         Args:
             header: Header of the drive, without its time.
             now_ns: Monotonic time [ns].
         """
         self._rest_ns = None
+        # An open that hangs blocks later drives, not the car: one waiting thread is enough.
         if self._folder is None or (self._opening and self._opening.is_alive()):
             return
         if self.recorder is not None and header == self._header:
             return
         self.end()
         self._header = header
+        # The time is not part of the header that is compared, else no drive would ever continue.
         dated = header.model_copy(update={"started": utc_text(), "started_ns": now_ns})
         self._opening = threading.Thread(target=self._open, args=(self._folder, dated), name="drive", daemon=True)
         self._opening.start()
@@ -152,7 +155,7 @@ class DriveRecordings:
             threading.Thread(target=recorder.close, name="drive end", daemon=True).start()
 
     def close(self) -> None:
-        """Close the drive and wait for it, two seconds at most where a disk hangs."""
+        """Close the drive and wait for it; the wait has a limit, because a disk may hang."""
         if self._opening is not None:
             self._opening.join(0.5)
         recorder, self.recorder = self.recorder, None
@@ -161,17 +164,17 @@ class DriveRecordings:
             self._last_summary = _summary(recorder)
 
     def measured(self, at_ns: int, speed: float, yaw_rate: float) -> None:
-        """Record what sensors measured: speed [m/s] and yaw rate [rad/s]."""
+        """Record a measurement of the sensors: speed [m/s] and yaw rate [rad/s] at a monotonic time [ns]."""
         if (recorder := self.recorder) is not None:
             recorder.measured(at_ns, speed=speed, yaw_rate=yaw_rate)
 
     def summary(self) -> str:
-        """State of the recording as text; empty where there was none."""
+        """Return the state of the recording as text; empty before the first one."""
         recorder = self.recorder
         return _summary(recorder) if recorder is not None else self._last_summary
 
     def path(self) -> Path | None:
-        """File that is being written."""
+        """Return the file that is being written; None if there is none."""
         return recorder.status().path if (recorder := self.recorder) is not None else None
 
     def _open(self, folder: Path, header: DriveHeader) -> None:
@@ -184,8 +187,3 @@ def _summary(recorder: DriveRecorder) -> str:
         return f"not recorded: {status.failure}"
     lost = status.frames_dropped + status.rows_dropped
     return f"{status.path.name}, {status.written / 1e6:.1f} MB{f', {lost} entries lost' if lost else ''}"
-
-
-def bounds_tuple(bounds: ActionBounds) -> tuple[float, float, float, float]:
-    """Bounds of a gate as a drive's header holds them: steering low and high [deg], speed low and high [m/s]."""
-    return bounds.steering_low, bounds.steering_high, bounds.speed_low, bounds.speed_high

@@ -11,23 +11,18 @@ from racer.car.actuator.states import ActuatorState
 from racer.car.pilot.process import PilotProcess
 from racer.car.pilot.readiness import PilotComponents
 
-_ENTER_COMMANDS: Final = {
-    ActuatorState.DISARMED: "arm",
-    ActuatorState.ARMED: "drive",
-    ActuatorState.DRIVING: "disarm",
-    ActuatorState.FAULT: "clear",
+_ENTER: Final = {
+    "DISARMED": ("arm", "Enter arms"),
+    "ARMED": ("drive", "Enter starts"),
+    "DRIVING": ("disarm", "Enter stops"),
+    "FAULT": ("clear", "look at the car, then Enter clears the fault"),
 }
-_HINTS: Final = {
-    "DISARMED": "Enter arms",
-    "ARMED": "Enter starts",
-    "DRIVING": "Enter stops",
-    "FAULT": "look at the car, then Enter clears the fault",
-}
+"""State of the actuator to the command of an empty line and its hint."""
 
 
 def command_of_line(line: str, state: ActuatorState | None) -> str:
     """Return the command of a line of input; an empty line is the next command in order."""
-    return line or (_ENTER_COMMANDS.get(state, "") if state is not None else "")
+    return line or (_ENTER.get(state.name, ("", ""))[0] if state is not None else "")
 
 
 class StatusPrinter:
@@ -44,8 +39,9 @@ class StatusPrinter:
         line = f"{state:<10}{why}"
         if record["answer"]:
             line += f"  ({record['answer']})"
-        if hint := _HINTS.get(state):
-            line += f"  [{hint}]"
+        if state in _ENTER:
+            line += f"  [{_ENTER[state][1]}]"
+        # The pilot reports ten times a second; a person needs only the changes.
         if line != self._last:
             self._last = line
             self.warn(line)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.car.actuator.states import REASON_TEXT, ActuatorState, CommandSource, StopReason
+from racer.car.actuator.states import ActuatorState, CommandSource, StopReason
 from racer.car.calibration.calibration import make_calibration
 from racer.car.gate import ActionBounds, Gate
 from racer.car.recording.drive_file import DriveError, FrameEntry
@@ -117,7 +117,7 @@ def state_changes(drive: RecordedDrive) -> Iterator[tuple[int, str]]:
 def _state_text(state: int, reason: int) -> str:
     """Names for the numbers; those of a later version stay numbers."""
     name = ActuatorState(state).name if state in list(ActuatorState) else f"state {state}"
-    why = REASON_TEXT.get(StopReason(reason), "") if reason in list(StopReason) else f"reason {reason}"
+    why = StopReason(reason).text if reason in list(StopReason) else f"reason {reason}"
     return f"{name}{': ' + why if why else ''}"
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -126,7 +127,7 @@ def test_turned_bits_are_seen_and_mended(sim, driver):
     retries = 0
     for k in range(500):
         wanted = Pulses(1300 + k % 300, 1400 + k % 100)
-        retries += call_with_retries(lambda wanted=wanted: driver.write(wanted), lambda: 0)
+        retries += call_with_retries(driver.write, wanted, clock=lambda: 0)
         held = tuple(on_chip(us) for us in (wanted.steering_us, wanted.throttle_us))
         assert shown(sim) == held
     assert retries > 0
@@ -186,10 +187,10 @@ def failing(times, clock=None, step=0):
 
 def test_three_attempts_and_no_more():
     """Two retries within a tick; then the bus has failed."""
-    assert call_with_retries(failing(0), lambda: 0) == 0
-    assert call_with_retries(failing(2), lambda: 0) == 2
+    assert call_with_retries(failing(0), clock=lambda: 0) == 0
+    assert call_with_retries(failing(2), clock=lambda: 0) == 2
     with pytest.raises(BusError, match="Input/output"):
-        call_with_retries(failing(3), lambda: 0)
+        call_with_retries(failing(3), clock=lambda: 0)
 
 
 @pytest.mark.parametrize(("step", "good"), [(limits.BUS_SLOW_NS, True), (limits.BUS_SLOW_NS + 1, False)])
@@ -197,10 +198,10 @@ def test_no_attempt_after_a_tick(step, good):
     """A bus that hangs is not tried again in the same tick."""
     clock = [10**12]
     if good:
-        assert call_with_retries(failing(1, clock, step), lambda: clock[0]) == 1
+        assert call_with_retries(failing(1, clock, step), clock=lambda: clock[0]) == 1
     else:
         with pytest.raises(BusError):
-            call_with_retries(failing(1, clock, step), lambda: clock[0])
+            call_with_retries(failing(1, clock, step), clock=lambda: clock[0])
 
 
 def test_slow_bus_takes_its_time(sim, driver, monkeypatch):
@@ -266,6 +267,15 @@ def test_sysfs_pwm_that_does_not_take_a_value(folder, monkeypatch):
     monkeypatch.setattr("racer.car.actuator.drivers._write_attribute", lambda path, value: None)
     with pytest.raises(BusError, match="duty_cycle did not take 1446000"):
         driver.write(REST)
+
+
+def test_sysfs_pwm_closes_the_file_of_a_write_that_failed():
+    """Three attempts at 50 Hz would use up 1024 descriptors within seconds. `/dev/full` refuses every write."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space left"):
+            drivers._write_attribute("/dev/full", 1_446_000)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_sysfs_pwm_exports_its_channels(tmp_path):

@@ -190,7 +190,7 @@ def test_pilot_killed_at_any_time(tmp_path_factory):
             status, _ = stopped_for(car, StopReason.PILOT_GONE, fleet.sleeper)
             assert status.throttle_us == 0
         client = ActuatorClient(car.socket)
-        assert client.ask(ActuatorRequest.ARM) is StopReason.NOT_DISARMED
+        assert client.request_answer(ActuatorRequest.ARM) is StopReason.NOT_DISARMED
         client.close()
         assert len(times) == KILLS
         kept(max(times), KILLED, fleet.sleeper)
@@ -315,7 +315,7 @@ def test_actuator_gone_under_its_service(fleet, name):
         kept(neutral, SERVICE, fleet.sleeper)
     assert car.pilot.wait(40) == 1 and "ActuatorGone" in car.words()
     client = wait_for(lambda: ActuatorClient(car.socket))
-    assert client.ask(ActuatorRequest.ARM, timeout_s=40) is not StopReason.NONE
+    assert client.request_answer(ActuatorRequest.ARM, timeout_s=40) is not StopReason.NONE
     client.close()
     assert {pulse for when, _, pulse in car.log() if when >= at + neutral} == {None, on_chip(STOP_US)}
 
@@ -345,7 +345,7 @@ def test_bus_unplugged_and_back(fleet):
     at = time.monotonic_ns()
     stayed_still(car, at + car.neutral_after(at))
     client = ActuatorClient(car.socket, role=ClientRole.WATCHER)
-    assert client.ask(ActuatorRequest.CLEAR) is StopReason.NONE
+    assert client.request_answer(ActuatorRequest.CLEAR) is StopReason.NONE
     client.close()
     assert car.wait_for_state(ActuatorState.BOOT, ActuatorState.DISARMED).reason is StopReason.NONE
 
@@ -432,7 +432,7 @@ def test_no_calibration_no_pulse(tmp_path):
         assert status.detail.endswith("is not a racer calibration")
         assert not car.chip_path.exists()
         client = ActuatorClient(car.socket)
-        assert client.ask(ActuatorRequest.ARM) is StopReason.NO_CALIBRATION
+        assert client.request_answer(ActuatorRequest.ARM) is StopReason.NO_CALIBRATION
         client.close()
         assert car.neutral_helper() == 0
     finally:

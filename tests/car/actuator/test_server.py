@@ -18,7 +18,7 @@ from racer.car.actuator.calibrated_range import open_driver, parse_wiring
 from racer.car.actuator.client import ActuatorClient, ActuatorGone
 from racer.car.actuator.drivers import BusError
 from racer.car.actuator.process import SIGNALS, ActuatorProcess, SystemdNotifier
-from racer.car.actuator.protocol import MESSAGE_MAX, ClientRole, RequestMessage, pack_hello, pack_request, unpack
+from racer.car.actuator.protocol import MESSAGE_MAX, ClientRole, HelloMessage, RequestMessage, pack, unpack
 from racer.car.actuator.server import SocketTaken
 from racer.car.actuator.sim_chip import read_log
 from racer.car.actuator.state_machine import ActuatorStateMachine
@@ -89,7 +89,7 @@ class Rig:
 
     def send(self, client, throttle=1446, **changes):
         """A fresh command."""
-        given = {"steering_us": 1450, "throttle_us": throttle, "input_id": self.now, "captured_ns": self.now}
+        given = {"pulses": Pulses(1450, throttle), "input_id": self.now, "captured_ns": self.now}
         return client.send(**given | changes)
 
     def drive(self):
@@ -189,16 +189,17 @@ def raw(rig, *messages):
 
 def test_strangers(rig):
     """Another version is told so; no hello is hung up on; rubbish is counted; a flood waits for its turn."""
-    other = bytearray(pack_hello(ClientRole.PILOT))
+    other = bytearray(pack(HelloMessage(ClientRole.PILOT)))
     other[2] = 9
     sock = raw(rig, bytes(other))
     assert unpack(sock.recv(MESSAGE_MAX)).answer in (StopReason.NONE, StopReason.VERSION)
     sock.close()
-    sock = raw(rig, pack_request(RequestMessage(ActuatorRequest.STOP, 1)))
+    sock = raw(rig, pack(RequestMessage(ActuatorRequest.STOP, 1)))
     assert rig.machine.state is ActuatorState.BOOT
     assert not rig.machine.pilot
     sock.close()
-    sock = raw(rig, b"rubbish", pack_hello(ClientRole.PILOT), pack_hello(ClientRole.PILOT), b"more rubbish")
+    hello = pack(HelloMessage(ClientRole.PILOT))
+    sock = raw(rig, b"rubbish", hello, hello, b"more rubbish")
     assert rig.machine.pilot and rig.machine.rejected == 3
     sock.close()
     rig.step()
@@ -325,7 +326,7 @@ def test_silent_actuator(rig):
     client = ActuatorClient(rig.path)
     rig.clients.append(client)
     with pytest.raises(ActuatorGone, match=r"did not answer within 0\.01 s"):
-        client.ask(ActuatorRequest.STOP, timeout_s=0.01)
+        client.request_answer(ActuatorRequest.STOP, timeout_s=0.01)
     assert client.fileno() >= 0
 
 
@@ -354,20 +355,20 @@ def test_watchdog_datagrams(tmp_path, abstract):
     manager = Manager(name.replace("@", "\0"))
     notifier = SystemdNotifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
     for ms in range(0, 1000, 20):
-        notifier.fed(ms * MS)
+        notifier.feed_watchdog(ms * MS)
     assert manager.heard() == ["WATCHDOG=1"] * 4
-    notifier.say("READY=1", "STATUS=x")
+    notifier.send("READY=1", "STATUS=x")
     assert manager.heard() == ["READY=1\nSTATUS=x"]
     manager.sock.close()
-    notifier.fed(2000 * MS)
+    notifier.feed_watchdog(2000 * MS)
     notifier.close()
 
 
 def test_no_manager_no_datagrams():
     """Started by hand, nothing is said."""
     notifier = SystemdNotifier({})
-    notifier.say("READY=1")
-    notifier.fed(0)
+    notifier.send("READY=1")
+    notifier.feed_watchdog(0)
     notifier.close()
 
 
@@ -523,12 +524,12 @@ def test_client_over_what_is_no_actuator(tmp_path):
     listener.listen()
     client = ActuatorClient(str(tmp_path / "s"))
     peer, _ = listener.accept()
-    peer.send(pack_hello(ClientRole.PILOT))
+    peer.send(pack(HelloMessage(ClientRole.PILOT)))
     assert client.poll() is None
     peer.send(b"hello, who is there?")
-    with pytest.raises(ActuatorGone, match="another language"):
+    with pytest.raises(ActuatorGone, match="incompatible actuator"):
         client.poll()
-    while client.send(steering_us=1450, throttle_us=1446, input_id=1, captured_ns=1):
+    while client.send(Pulses(1450, 1446), input_id=1, captured_ns=1):
         pass
     with pytest.raises(ActuatorGone, match="does not read"):
         client.request(ActuatorRequest.STOP)
@@ -587,9 +588,9 @@ def test_a_refused_pilot_that_goes_on_sending(rig):
     stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stranger.connect(rig.path)
     rig.step()
-    stranger.send(pack_hello(ClientRole.PILOT))
+    stranger.send(pack(HelloMessage(ClientRole.PILOT)))
     for number in range(100):
-        stranger.send(pack_request(RequestMessage(ActuatorRequest.STOP, number)))
+        stranger.send(pack(RequestMessage(ActuatorRequest.STOP, number)))
     rig.step()
     assert rig.machine.pilot and rig.machine.state is ActuatorState.BOOT
     assert len(rig.process._server._connections) == 1
@@ -613,7 +614,7 @@ def test_who_is_gone_is_found_out_by_telling(rig):
     connection = server._connections[0]
     key = server._selector.get_key(connection.sock)
     pilot.close()
-    server.tell(rig.process._status)
+    server.send_status(rig.process._status)
     assert not rig.machine.pilot and server._connections == []
     server._drop(connection)
     select, server._selector.select = server._selector.select, lambda timeout: [(key, 1)]
@@ -648,5 +649,5 @@ def test_ask_and_wait(rig, monkeypatch):
     client = rig.client()
     poll = client.poll
     monkeypatch.setattr(client, "poll", lambda timeout: (rig.step(), poll(0.0))[1])
-    assert client.ask(ActuatorRequest.DRIVE) is StopReason.NOT_ARMED
-    assert client.ask(ActuatorRequest.DISARM) is StopReason.NONE
+    assert client.request_answer(ActuatorRequest.DRIVE) is StopReason.NOT_ARMED
+    assert client.request_answer(ActuatorRequest.DISARM) is StopReason.NONE

@@ -7,7 +7,6 @@ import pytest
 from racer.car.actuator import limits
 from racer.car.actuator.state_machine import NEVER, ActuatorStateMachine
 from racer.car.actuator.states import (
-    REASON_TEXT,
     ActuatorCommand,
     ActuatorRequest,
     ActuatorState,
@@ -47,12 +46,12 @@ class Rig:
     def send(self, throttle=1446, steering=1450, **changes):
         """A fresh command from a fresh frame."""
         self.seq += 1
-        command = ActuatorCommand(self.seq, CommandSource.FRAME, self.seq, self.now - AGE, self.now, steering, throttle)
+        command = ActuatorCommand(CommandSource.FRAME, self.seq, self.seq, self.now - AGE, self.now, steering, throttle)
         return self.machine.take(replace(command, **changes), self.now)
 
     def ask(self, request):
         """A person's request now."""
-        return self.machine.ask(request, self.now)
+        return self.machine.request(request, self.now)
 
     def boot(self):
         """Through boot."""
@@ -281,7 +280,7 @@ def test_first_command_of_a_clock_that_just_began():
     """Nothing is older than no command, also right after the clock's own beginning."""
     machine = ActuatorStateMachine(trim=TRIM, now_ns=0)
     machine.pilot_came(0)
-    assert machine.take(ActuatorCommand(1, CommandSource.FRAME, 1, 0, 0, 1450, 1446), 0)
+    assert machine.take(ActuatorCommand(CommandSource.FRAME, 1, 1, 0, 0, 1450, 1446), 0)
 
 
 def test_source_changes_only_while_not_driving(rig):
@@ -373,7 +372,7 @@ def test_a_command_that_travelled_for_long_is_stale(rig):
     rig.now += 90 * MS
     rig.seq += 5
     assert rig.machine.take(
-        ActuatorCommand(rig.seq, CommandSource.FRAME, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
+        ActuatorCommand(CommandSource.FRAME, rig.seq, 99, rig.now - 85 * MS, rig.now - 80 * MS, 1450, 1400), rig.now
     )
     assert rig.machine.due_ns() == rig.now + 20 * MS
 
@@ -563,5 +562,5 @@ def test_without_a_trim_nothing_goes_out():
 
 def test_every_reason_has_words():
     """A status is never without its reason."""
-    assert set(REASON_TEXT) == set(StopReason)
-    assert all(text or reason is StopReason.NONE for reason, text in REASON_TEXT.items())
+    assert all(reason.text or reason is StopReason.NONE for reason in StopReason)
+    assert len({reason.text for reason in StopReason}) == len(StopReason)

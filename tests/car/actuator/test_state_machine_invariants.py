@@ -93,7 +93,7 @@ class Anything(RuleBasedStateMachine):
         self.input_id += 1 if fresh else 0
         source = CommandSource.PERSON if person else CommandSource.FRAME
         captured = self.now - delay - age if fresh else max(self.frame_at, self.person_at)
-        c = ActuatorCommand(self.seq, source, self.input_id, captured, self.now - delay, steering, throttle)
+        c = ActuatorCommand(source, self.seq, self.input_id, captured, self.now - delay, steering, throttle)
         if self.machine.take(c, self.now):
             assert self.seq > self.taken and throttle not in (900, 2100) and steering != 1000
             self.taken = self.seq
@@ -104,7 +104,7 @@ class Anything(RuleBasedStateMachine):
     @rule(request=st.sampled_from(list(ActuatorRequest)))
     def person_asks(self, request):
         """A person's wish; only granted ones count as armed and started."""
-        granted = self.machine.ask(request, self.now) is StopReason.NONE
+        granted = self.machine.request(request, self.now) is StopReason.NONE
         if request is ActuatorRequest.ARM and granted:
             assert self.neutral_since is not None and self.now - self.neutral_since >= 2_000 * MS
             self.armed = True

@@ -85,7 +85,7 @@ def test_starts_from_what_the_car_had(tmp_path):
     [
         ("left", 1452, {"max_deg_left": 30.0}, "is straight ahead"),
         ("right", 1600, {"max_deg_right": 30.0}, "on the side of `furthest left`"),
-        ("left", 1700, {"max_deg_left": 90.0}, "it is 5..60"),
+        ("left", 1700, {"max_deg_left": 90.0}, "give 5..60"),
         ("left", 1700, {}, "None"),
         ("left", 1700, {"max_deg_left": "30"}, "'30'"),
         ("left", 1700, {"max_deg_left": float("nan")}, "nan"),
@@ -106,7 +106,7 @@ def test_wrong_answers(step, pulse, more, word):
 
 def test_unfinished_or_falling_speed():
     """There is no half calibration, and the fastest is faster than the slowest."""
-    with pytest.raises(CalibrationError, match="still asks: lift the car"):
+    with pytest.raises(CalibrationError, match="is not done: lift the car"):
         wizard().result()
     made = answer(wizard(), ANSWERS | {"speed": (None, {"speed_start": 2.0, "speed_max": 1.0})})
     with pytest.raises(CalibrationError, match="must be above"):

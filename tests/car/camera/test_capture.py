@@ -59,7 +59,7 @@ def good(number):
 def capture_of(*acts):
     """A capture over a script, not started, and its mailbox."""
     box = Mailbox()
-    return CameraCapture(Script(*acts), box, FrameChecks(SHAPE), clock=lambda: 10**12, well_after=WELL), box
+    return CameraCapture(Script(*acts), box, FrameChecks(SHAPE), clock=lambda: 10**12, recovery_frames=WELL), box
 
 
 def test_newest_good_frame_is_in_the_mailbox():
@@ -309,7 +309,7 @@ def test_usb_camera_of_another_size(tmp_path):
     """Refuse at once what gives another size than it was asked for, whatever it answers when asked (OpenCV 29254)."""
     cv2 = pytest.importorskip("cv2")
     path = film(tmp_path / "film.avi", cv2, (64, 48), 2)
-    with pytest.raises(CameraError, match="gives 64 x 48 pixels and the calibration says 32 x 24"):
+    with pytest.raises(CameraError, match="gives 64 x 48 pixels, not the 32 x 24"):
         V4l2Camera(str(path), CONFIG, cv2=opencv_with_files())
 
 

@@ -136,7 +136,7 @@ def test_silence_reaches_the_wire(car, tmp_path):
         since = time.monotonic_ns()
         assert car.neutral_after(since) > 0
         wait_for(lambda: link.status().state == "DISARMED")
-        assert link.status().reason == "nothing from the person driving for 300 ms"
+        assert link.status().reason == "no heartbeat of the operator for 300 ms"
 
 
 def test_replayed_heartbeats_reach_nothing(car, tmp_path):

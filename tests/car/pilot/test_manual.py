@@ -28,11 +28,11 @@ class HandLoop(Loop):
         """Arm for the person and start, then half throttle for half a second."""
         self.run(2200)
         self.pilot.set_driver("manual", self.now_ms * MS)
-        assert self.pilot.ask(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
+        assert self.pilot.request(ActuatorRequest.ARM) == "" and self.machine.state is ActuatorState.ARMED, (
             self.pilot.answer
         )
         self.run(200)
-        assert self.pilot.ask(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
+        assert self.pilot.request(ActuatorRequest.DRIVE) == "" and self.machine.state is ActuatorState.DRIVING
         self.throttle = 0.5
         self.run(500)
         return self
@@ -91,7 +91,7 @@ def test_silence_stops_within_the_deadline():
     loop.there, gone = False, loop.now_ms
     loop.run(1000)
     assert loop.neutral_ms() - gone <= 350 and loop.machine.state is ActuatorState.DISARMED
-    assert loop.pilot.stopped_by == "nothing from the person driving for 300 ms"
+    assert loop.pilot.stopped_by == "no heartbeat of the operator for 300 ms"
 
 
 @pytest.mark.parametrize("what", ["camera", "network"])
@@ -111,13 +111,13 @@ def test_the_driver_does_not_change_on_the_way():
     loop = HandLoop().by_hand()
     loop.pilot.set_driver("policy", loop.now_ms * MS)
     assert loop.pilot.driver == "manual"
-    loop.pilot.ask(ActuatorRequest.DISARM)
+    loop.pilot.request(ActuatorRequest.DISARM)
     loop.run(200)
     loop.pilot.set_driver("policy", loop.now_ms * MS)
     loop.run(2300)
-    assert loop.pilot.ask(ActuatorRequest.ARM) == "" and loop.pilot.driver == "policy"
+    assert loop.pilot.request(ActuatorRequest.ARM) == "" and loop.pilot.driver == "policy"
     loop.run(50)
-    loop.pilot.ask(ActuatorRequest.DRIVE)
+    loop.pilot.request(ActuatorRequest.DRIVE)
     loop.run(500)
     assert loop.wire[-1][1] == loop.gate.pulses(*ASKED).throttle_us and loop.machine.rejected == 0
 
@@ -128,8 +128,8 @@ def test_nobody_there_is_not_armed():
     loop.there = False
     loop.run(2200)
     loop.pilot.set_driver("manual", loop.now_ms * MS)
-    loop.pilot.ask(ActuatorRequest.ARM, number=7)
+    loop.pilot.request(ActuatorRequest.ARM, number=7)
     assert loop.link.requests == []
-    assert loop.pilot.answered == (7, "not now: nothing from the person driving for 300 ms")
+    assert loop.pilot.answered == (7, "not now: no heartbeat of the operator for 300 ms")
     loop.run(500)
     assert loop.machine.state is ActuatorState.DISARMED and loop.machine.rejected == 0

@@ -13,6 +13,7 @@ from racer.car.gate import ActionBounds, Gate
 from racer.car.mailbox import CameraFrame
 from racer.car.pilot.inference import InferencePipeline, InferenceThread
 from racer.car.pilot.readiness import PilotNotReady, make_pilot_components, pilot_refusals
+from racer.car.timing import percentiles
 from racer.config.env import CameraConfig
 from racer.contract import camera_sensor, state_sensor
 from racer.policy.onnx import OnnxPolicy
@@ -44,7 +45,7 @@ def test_drives_what_the_network_asks_for():
 def test_throttle_is_neutral_until_driving():
     """Look at every command before the start: the steering may follow, the throttle may not."""
     loop = Loop().run(2200)
-    loop.pilot.ask(ActuatorRequest.ARM)
+    loop.pilot.request(ActuatorRequest.ARM)
     loop.run(300)
     assert loop.machine.state is ActuatorState.ARMED
     assert {command.throttle_us for _, command in loop.link.sent} == {TRIM.throttle_stop}
@@ -108,9 +109,9 @@ def test_memory_of_frames_begins_with_arming():
     loop = Loop().drive()
     anew = [at for at, _, fresh in loop.thinker.asked if fresh]
     assert len(anew) == 2 and loop.network.resets == 2  # the very first, and the arming
-    loop.pilot.ask(ActuatorRequest.DISARM)
+    loop.pilot.request(ActuatorRequest.DISARM)
     loop.run(2500)
-    loop.pilot.ask(ActuatorRequest.ARM)
+    loop.pilot.request(ActuatorRequest.ARM)
     armed = loop.now_ms
     loop.run(200)
     anew = [at for at, _, fresh in loop.thinker.asked if fresh]
@@ -157,7 +158,7 @@ def test_camera_fault_stops_softly_and_is_named(what):
     assert ActuatorState.SOFT_STOP in states and ActuatorState.HARD_STOP not in states
     assert loop.machine.state is ActuatorState.DISARMED
     assert loop.pilot.fault.name == name and loop.pilot.stopped_by
-    assert loop.pilot.ask(ActuatorRequest.ARM).startswith("not now: ")
+    assert loop.pilot.request(ActuatorRequest.ARM).startswith("not now: ")
     assert loop.machine.state is ActuatorState.DISARMED
     rejected_nothing(loop)
 
@@ -181,7 +182,7 @@ def test_car_can_drive_again_once_the_camera_is_well(what):
     loop.pictures = loop.picture
     loop.run(2500)
     assert loop.machine.state is ActuatorState.DISARMED and loop.pilot.fault is None and loop.pilot.stopped_by
-    assert loop.pilot.ask(ActuatorRequest.ARM) == ""
+    assert loop.pilot.request(ActuatorRequest.ARM) == ""
     loop.run(60)
     assert loop.machine.state is ActuatorState.ARMED and loop.pilot.stopped_by == ""
 
@@ -231,7 +232,7 @@ def test_network_that_is_always_slow_stops_softly(takes_ms):
     loop.thinker.takes_ms = itertools.repeat(takes_ms)
     loop.run(2000)
     assert loop.machine.state is ActuatorState.DISARMED and loop.pilot.stopped_by.startswith("the network is too slow")
-    assert loop.pilot.ask(ActuatorRequest.ARM).startswith("not now")
+    assert loop.pilot.request(ActuatorRequest.ARM).startswith("not now")
 
 
 def test_network_that_hangs_stops_softly_and_is_named():
@@ -249,7 +250,7 @@ def test_no_arming_before_the_first_frame(request_):
     loop = Loop()
     loop.pictures = lambda number: None
     loop.run(2500)
-    assert "no camera frame" in loop.pilot.ask(request_)
+    assert "no camera frame" in loop.pilot.request(request_)
     assert loop.link.requests == [] and loop.link.sent == []
 
 
@@ -259,7 +260,7 @@ def test_a_stop_at_rest_tells_its_own_reason():
     loop.pictures = lambda number: None
     loop.run(1000)
     assert "no fresh camera frame" in loop.pilot.stopped_by
-    loop.machine.ask(ActuatorRequest.STOP, loop.now_ms * MS)
+    loop.machine.request(ActuatorRequest.STOP, loop.now_ms * MS)
     loop.run(100)
     assert loop.pilot.stopped_by == "a person stopped the car"
 
@@ -267,7 +268,7 @@ def test_a_stop_at_rest_tells_its_own_reason():
 def test_the_actuators_own_refusal_is_told():
     """Arm before two seconds of neutral: the answer comes with the next status."""
     loop = Loop().run(300)
-    assert loop.pilot.ask(ActuatorRequest.ARM) == ""
+    assert loop.pilot.request(ActuatorRequest.ARM) == ""
     loop.run(50)
     assert loop.pilot.answer.startswith("arm refused: ")
 
@@ -279,14 +280,14 @@ def test_a_person_stops_and_disarms():
         (ActuatorRequest.DISARM, ActuatorState.DISARMED),
     ):
         loop = Loop().drive()
-        loop.pilot.ask(request)
+        loop.pilot.request(request)
         loop.run(700)
         assert loop.machine.state is state and "a person" in loop.pilot.stopped_by
 
 
 def test_glass_to_wheel_counts_from_capture_to_the_bus():
     """Drive: every sample lies between the camera's latency and what a step, an answer and a tick can add."""
-    found = Loop().drive().pilot.timing.glass_to_wheel.percentiles()
+    found = percentiles(Loop().drive().pilot.timing.glass_to_wheel)
     assert found.count > 30 and found.p50 >= 20 and found.max <= 20 + FRAME_MS + PERIOD_MS
 
 
@@ -308,8 +309,8 @@ def test_car_answers_as_the_simulator_does(tmp_path):
     for k in range(30):
         frame = CameraFrame(k, k, Loop.picture(k))
         action = policy.act({"camera": frame.pixels[None]})[0]
-        decision = brain.decide(frame)
-        assert (np.float32(decision.steering_deg), np.float32(decision.speed)) == (action[0], action[1])
+        order = brain.decide(frame).order
+        assert (np.float32(order.steering_deg), np.float32(order.speed)) == (action[0], action[1])
         assert np.allclose(two.act({"camera": frame.pixels[None]})[0], action, atol=1e-4)
 
 
@@ -323,10 +324,10 @@ def test_brain_thread_answers_and_wakes(tmp_path):
     thread = InferenceThread(InferencePipeline(OnnxPolicy(bundle), CameraRemap(camera, camera), gate))
     for k in range(5):
         frame = CameraFrame(k, k, Loop.picture(k))
-        thread.ask(frame, reset=k == 0)
+        thread.start(frame, reset=k == 0)
         assert thread.busy
         assert select.select([thread.wake], [], [], 10.0)[0]
-        assert thread.answer().frame is frame and thread.answer() is None and not thread.busy
+        assert thread.take_result().frame is frame and thread.take_result() is None and not thread.busy
         assert not select.select([thread.wake], [], [], 0.0)[0]
     thread.close()
     assert not thread._thread.is_alive()
@@ -343,7 +344,7 @@ def test_ready_car_is_made(tmp_path):
     ("changes", "words"),
     [
         ({"camera": None}, "does not describe the camera"),
-        ({"camera": {"width": 32, "height": 24, "view_deg": 40.0}}, "sees .* of what the policy looks at"),
+        ({"camera": {"width": 32, "height": 24, "view_deg": 40.0}}, "shows .* of the picture that the policy uses"),
         ({"speed_table": [[0.0, 0.2], [1.0, 0.9]]}, "the speed table ends at 0.9 m/s"),
         ({"speed_table": []}, "no speed table"),
     ],

@@ -190,7 +190,7 @@ CASES = {
 MORE = {
     "black": (SOFT, "DISARMED", "picture is black"),
     "half": (SOFT, "DISARMED", "lower part"),
-    "other size": (SOFT, "DISARMED", "another kind of picture"),
+    "other size": (SOFT, "DISARMED", "another size or type"),
     "backwards": (SOFT, "DISARMED", "times go backwards"),
 }
 """Each takes its two seconds of neutral; without processes they are in `test_car_pilot.py`."""

@@ -7,13 +7,13 @@ import pytest
 
 from racer.car.actuator.client import ActuatorGone
 from racer.car.actuator.protocol import ActuatorStatus
-from racer.car.actuator.states import ActuatorRequest
+from racer.car.actuator.states import ActuatorRequest, CommandSource
 from racer.car.calibration.calibration import Calibration
 from racer.car.gate import ActionBounds, Gate
 from racer.car.mailbox import CameraFrame
-from racer.car.pilot.inference import InferenceResult
+from racer.car.pilot.inference import DriveOrder
 from racer.car.pilot.pilot import SentCommand
-from racer.car.pilot.recording import StepRecorder, bounds_tuple
+from racer.car.pilot.recording import StepRecorder
 from racer.car.recording.drive_file import DriveHeader, FrameEncoding
 from racer.car.recording.recorder import DriveRecorder
 from racer.car.recording.summary import check_pulses
@@ -32,9 +32,9 @@ class Bench:
         data = calibration("chip")
         made = Calibration.model_validate({key: value for key, value in data.items() if key != "sha256"})
         self.gate = Gate(made, BOUNDS, speed_limit=LIMIT)
-        self.disk, self.clock, self.decision = FakeDisk(), FakeClock(), None
+        self.disk, self.clock, self.order = FakeDisk(), FakeClock(), None
         self.speed_max = made.speed_max * LIMIT
-        header = DriveHeader(calibration=data, bounds=bounds_tuple(BOUNDS))
+        header = DriveHeader(calibration=data, bounds=BOUNDS)
         self.recorder = DriveRecorder(lambda: self.disk, header, encoding=FrameEncoding.PNG, clock=self.clock)
         self.steps = StepRecorder(self.gate.rest, clock=self.clock)
 
@@ -43,7 +43,9 @@ class Bench:
         pulses = self.gate.pulses(steering, speed)
         frame = CameraFrame(number, 1000 * number, picture(number))
         held = self.gate.pulses(steering, 0.0)
-        self.decision = InferenceResult(frame, pulses, held, steering, speed, 1000 * number + 5, 1000 * number + 9)
+        times = 1000 * number, 1000 * number + 5, 1000 * number + 9
+        self.frame = frame
+        self.order = DriveOrder(CommandSource.FRAME, number, times[0], pulses, held, steering, speed, *times[1:])
 
     def record(self, *entries):
         """Record the entries of a step."""
@@ -51,7 +53,7 @@ class Bench:
 
     def send(self, pulses):
         """Record a command of the newest decision."""
-        self.record(SentCommand(self.decision, pulses, self.decision.frame))
+        self.record(SentCommand(self.order, pulses, self.frame))
 
     def drive(self, folder):
         """What was recorded."""
@@ -72,7 +74,7 @@ def test_a_step_returns_what_it_did():
     step = loop.pilot.step
     loop.pilot.step = lambda now_ns: entries.extend(step(now_ns))
     loop.drive()
-    loop.pilot.ask(ActuatorRequest.DISARM)
+    loop.pilot.request(ActuatorRequest.DISARM)
     loop.run(100)
     commands = [entry for entry in entries if isinstance(entry, SentCommand)]
     sent = [(command.steering_us, command.throttle_us, command.input_id) for _, command in loop.link.sent]
@@ -95,7 +97,7 @@ def test_what_a_broken_step_did_is_kept():
 
     loop.link.request = lost
     with pytest.raises(ActuatorGone):
-        loop.pilot.ask(ActuatorRequest.ARM)
+        loop.pilot.request(ActuatorRequest.ARM)
     assert loop.pilot.take_entries() == [ActuatorRequest.ARM]
 
 
@@ -103,11 +105,11 @@ def test_one_row_for_each_change(bench, tmp_path):
     """The same command sent again is one row; another pulse or another decision is the next; a frame is kept once."""
     bench.decide(1, 5.0, 2.0)
     for _ in range(3):
-        bench.send(bench.decision.held)
-    bench.send(bench.decision.pulses)
+        bench.send(bench.order.held)
+    bench.send(bench.order.pulses)
     bench.clock.now = 77
     bench.decide(2, -5.0, 0.6)
-    bench.send(bench.decision.pulses)
+    bench.send(bench.order.pulses)
     bench.record(status(1), ActuatorRequest.STOP)
     drive = bench.drive(tmp_path)
     assert drive.steps["number"].tolist() == [1, 2, 3] and drive.steps["input_id"].tolist() == [1, 1, 2]
@@ -123,6 +125,6 @@ def test_a_recorded_drive_gives_the_same_pulses_again(bench, tmp_path):
     """R1 through the pilot's records: every pulse of a drive comes out of this build's gate again."""
     for number in range(60):
         bench.decide(number, 25.0 * math.sin(0.2 * number), 1.5 + math.cos(0.1 * number) / 2)
-        bench.send(bench.decision.pulses if number > 20 else bench.decision.held)
+        bench.send(bench.order.pulses if number > 20 else bench.order.held)
     check = check_pulses(bench.drive(tmp_path))
     assert (check.steps, check.same) == (60, 60)
