@@ -16,7 +16,7 @@ from racer.car.recording.drive_file import (
     DriveError,
     DriveHeader,
     FrameEncoding,
-    jpeg_bytes,
+    picture_bytes,
 )
 from racer.car.recording.legacy import FRAME_BYTES, MAGIC, START_BYTES, Kind
 from racer.car.recording.reader import read_drive
@@ -161,7 +161,7 @@ def test_impossible_frames_are_skipped(tmp_path, width, height, channels, encodi
         (1, zlib.compress(bytes(100_000_000))),
         (1, b"nothing"),
         (2, b"nothing"),
-        (2, jpeg_bytes(np.zeros((8, 4), np.uint8))),
+        (2, picture_bytes(np.zeros((8, 4), np.uint8))),
     ],
 )
 def test_frames_that_lie(tmp_path, encoding, packed):
