@@ -4,3 +4,10 @@
 `parity` computes the recorded answers again in a separate process, `signature` checks who made a bundle, and `deploy`
 sends a bundle to a car.
 """
+
+from racer.lazy import lazy_attributes
+
+_MODULES = {"ModelStore": "store", "Parity": "parity", "sign_bundle": "signature", "verify_signature": "signature"}
+__getattr__ = lazy_attributes(__name__, _MODULES)
+
+__all__ = ["ModelStore", "Parity", "sign_bundle", "verify_signature"]

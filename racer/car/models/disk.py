@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PART_BYTES = 1 << 20
+"""Size of one write [bytes], so that a test can interrupt a file in the middle."""
 
 
 class Disk:
