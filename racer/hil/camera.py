@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,9 +17,10 @@ PIXEL_NOISE = 2.0
 camera's are."""
 
 DEFAULT_RATE_HZ = 30.0
+"""Frame rate of a camera whose calibration states none [Hz]."""
 
 CameraFault = Literal["none", "stall", "freeze", "black", "torn"]
-CAMERA_FAULTS: tuple[CameraFault, ...] = ("none", "stall", "freeze", "black", "torn")
+CAMERA_FAULTS: tuple[CameraFault, ...] = get_args(CameraFault)
 
 
 class SimCamera:

@@ -36,35 +36,11 @@ WorkRule = Callable[[Mapping[str, Any], Sequence[Tensor], int], int]
 """Counts multiply-adds from the attributes, the inputs, and the number of elements of the first output."""
 
 
-def _no_work(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return 0
-
-
-def _each_output(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return size
-
-
-def _each_input(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return inputs[0].size
-
-
-def _broadcast(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return size * len(inputs)
-
-
 def _normalization(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
     """A batch, a layer, or a softmax takes a few passes over the elements."""
     if attributes.get("training_mode"):
         raise UnknownShapeError("training_mode is for training")
     return 4 * size
-
-
-def _matmul(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return size * inputs[0].shape[-1]
-
-
-def _gemm(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return size * inputs[0].shape[0 if attributes.get("transA") else 1]
 
 
 def _conv(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
@@ -73,10 +49,6 @@ def _conv(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) ->
     if picture[1] != weight[1] * attributes.get("group", 1):
         raise ValueError
     return size * math.prod(weight[1:])
-
-
-def _pool(attributes: Mapping[str, Any], inputs: Sequence[Tensor], size: int) -> int:
-    return size * math.prod(attributes["kernel_shape"])
 
 
 _ELEMENTWISE = (
@@ -91,19 +63,22 @@ _BROADCAST = (
 )
 _NORMALIZATION = ("Softmax", "LogSoftmax", "BatchNormalization", "LayerNormalization")
 _REDUCE = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin")
-_WINDOW = ("Conv", "QLinearConv", "MaxPool", "AveragePool")
+_WHOLE_INPUT = ("GlobalAveragePool", "GlobalMaxPool", "Split")
+_CONV, _POOL = ("Conv", "QLinearConv"), ("MaxPool", "AveragePool")
+_WINDOW = _CONV + _POOL
 _VIEW = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 WORK_RULES: dict[str, WorkRule] = {
-    **dict.fromkeys((*_ELEMENTWISE, "Transpose", "Concat", "Slice", "Gather"), _each_output),
-    **dict.fromkeys((*_REDUCE, "GlobalAveragePool", "GlobalMaxPool", "Split"), _each_input),
-    **dict.fromkeys((*_VIEW, "Constant", "Shape"), _no_work),
-    **dict.fromkeys(_BROADCAST, _broadcast),
+    **dict.fromkeys((*_ELEMENTWISE, "Transpose", "Concat", "Slice", "Gather"), lambda attributes, inputs, size: size),
+    **dict.fromkeys((*_REDUCE, *_WHOLE_INPUT), lambda attributes, inputs, size: inputs[0].size),
+    **dict.fromkeys((*_VIEW, "Constant", "Shape"), lambda attributes, inputs, size: 0),
+    **dict.fromkeys(_BROADCAST, lambda attributes, inputs, size: size * len(inputs)),
     **dict.fromkeys(_NORMALIZATION, _normalization),
-    **dict.fromkeys(("MatMul", "QLinearMatMul"), _matmul),
-    **dict.fromkeys(("Conv", "QLinearConv"), _conv),
-    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
-    "Gemm": _gemm,
+    # A product of matrices adds `inner` products for each element.
+    **dict.fromkeys(("MatMul", "QLinearMatMul"), lambda attributes, inputs, size: size * inputs[0].shape[-1]),
+    "Gemm": lambda attributes, inputs, size: size * inputs[0].shape[0 if attributes.get("transA") else 1],
+    **dict.fromkeys(_POOL, lambda attributes, inputs, size: size * math.prod(attributes["kernel_shape"])),
+    **dict.fromkeys(_CONV, _conv),
 }
 """The operators that an entrant's graph may use. None of them branches or loops on a value, draws random numbers, or
 reads anything outside the graph."""
@@ -132,15 +107,16 @@ def count_work(graph: Graph, inputs: Mapping[str, Shape], *, elements_max: int) 
     for node in graph.nodes:
         if missing := [name for name in node.input if name and name not in known]:
             raise UnknownShapeError(f"{node.op_type} reads {missing[0]!r}, which is not an output before it")
+        operands = [known[name] for name in node.input if name]
+        given = {name: known[name] for name in node.input if name}
         try:
             attributes = _read_attributes(node, elements_max)
-            outputs = _infer_outputs(node, known, graph.opset)
+            outputs = _infer_outputs(node, given, graph.opset)
             for name, tensor in outputs.items():
                 if tensor.size > elements_max:
                     raise UnknownShapeError(f"makes a tensor of {tensor.size} numbers, at most {elements_max}")
-                known[name] = _follow_values(node, attributes, known, tensor, graph.opset)
-            given = [known[name] for name in node.input if name]
-            total += WORK_RULES[node.op_type](attributes, given, known[node.output[0]].size)
+                known[name] = _follow_values(node, attributes, given, tensor, graph.opset)
+            total += WORK_RULES[node.op_type](attributes, operands, outputs[node.output[0]].size)
         except UnknownShapeError as error:
             raise UnknownShapeError(f"{node.op_type}: {error}") from None
         except Exception:  # onnx's errors share no base class but Exception
@@ -164,7 +140,7 @@ def _read_attributes(node: NodeProto, elements_max: int) -> dict[str, Any]:
     return attributes
 
 
-def _infer_outputs(node: NodeProto, known: Mapping[str, Tensor], opset: int) -> dict[str, Tensor]:
+def _infer_outputs(node: NodeProto, given: Mapping[str, Tensor], opset: int) -> dict[str, Tensor]:
     """Return the element types and the shapes of a node's outputs.
 
     Raises:
@@ -172,7 +148,6 @@ def _infer_outputs(node: NodeProto, known: Mapping[str, Tensor], opset: int) -> 
     """
     from onnx import defs, helper, numpy_helper, shape_inference
 
-    given = {name: known[name] for name in node.input if name}
     types = shape_inference.infer_node_outputs(
         defs.get_schema(node.op_type, opset, ""),
         node,
@@ -197,10 +172,9 @@ def _infer_outputs(node: NodeProto, known: Mapping[str, Tensor], opset: int) -> 
 
 
 def _follow_values(
-    node: NodeProto, attributes: Mapping[str, Any], known: Mapping[str, Tensor], tensor: Tensor, opset: int
+    node: NodeProto, attributes: Mapping[str, Any], given: Mapping[str, Tensor], tensor: Tensor, opset: int
 ) -> Tensor:
     """Return an output with its values, where they follow from those of the inputs and are few integers."""
-    given = {name: known[name] for name in node.input if name}
     if node.op_type == "Shape":
         values = np.array(given[node.input[0]].shape, np.int64)[attributes.get("start", 0) : attributes.get("end")]
     elif node.op_type == "Reshape" and given[node.input[0]].size != tensor.size:

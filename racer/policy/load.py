@@ -37,8 +37,7 @@ class RandomPolicy:
         if isinstance(self.action_space, DiscreteActions):
             table = np.asarray(self.action_space.table, dtype=np.float32)
             return table[self._random.integers(len(table), size=batch)]
-        drawn = self._random.uniform(self.action_space.low, self.action_space.high, size=(batch, 2))
-        return drawn.astype(np.float32)
+        return self._random.uniform(self.action_space.low, self.action_space.high, (batch, 2)).astype(np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Restart the random stream where all cars start again (`mask` None)."""
@@ -61,7 +60,7 @@ def load_policy(
         action_space: action space of the random policy; None: the default continuous one.
 
     Raises:
-        AssetError: there is not a policy of that name.
+        AssetError: No policy has that name.
         BundleError: the bundle is broken, tampered with or too new.
         MissingExtra: onnxruntime is not installed.
     """

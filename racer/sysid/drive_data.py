@@ -172,6 +172,7 @@ def _make_windows(rows: NDArray[np.void], at: NDArray[np.float64]) -> PoseWindow
     stride = max(round(POSE_WINDOW_S / max(float(np.median(np.diff(at))), 1e-3)), 1)
     first = np.arange(0, len(at) - stride, max(stride // 2, 1))
     last = first + stride
+    # Poses that are missing in between would make a window too long.
     near = at[last] - at[first] < 2.0 * POSE_WINDOW_S + 1e-9
     first, last = first[near], last[near]
     moved = relative_motion(*(rows[name][k] for k in (first, last) for name in ("x", "y", "yaw")))

@@ -199,6 +199,7 @@ class _FitProblem:
         row = self._row.copy()
         named = dict(zip((parameter.name for parameter in FIT_PARAMETERS), values, strict=True))
         latency = named.pop("latency")
+        # The speed controller is first order: dv/dt = speed_gain (target - v), so its lag is 1 / speed_gain.
         row["speed_gain"] = 1.0 / named.pop("throttle_lag")
         for name, value in named.items():
             row[name] = value
@@ -234,6 +235,7 @@ def _span_residuals(
             for part in (motion.x, motion.y, motion.yaw)
         ]
         moved = relative_motion(*poses) - span.windows.moved
+        # The difference of two angles in -pi..pi can be outside; fold it back.
         moved[:, 2] = (moved[:, 2] + np.pi) % (2.0 * np.pi) - np.pi
         differences |= {"pose_along": moved[:, 0], "pose_across": moved[:, 1], "pose_yaw": moved[:, 2]}
     return differences
@@ -292,6 +294,7 @@ def _solve(
         residuals = problem.residuals(all_values(best))
         sigma = {name: max(_spread(rows), 0.1 * _NOISE_START[name]) for name, rows in residuals.items()}
         starts, evaluations = [best], _EVALUATIONS
+    # Covariance of a least-squares solution with residuals of unit variance; the prior's rows keep it regular.
     slopes = jacobian(best)
     covariance = np.asarray(np.linalg.inv(slopes.T @ slopes), np.float64)
     is_time = np.array([FIT_PARAMETERS[k].unit == "s" for k in free])
@@ -331,6 +334,8 @@ def _widening(residuals: dict[str, list[NDArray[np.float64]]], sigma: dict[str, 
     factor = 1.0
     for name, parts in residuals.items():
         rows = np.concatenate(parts)
+        # Correlation at lag one, for residuals of mean 0. n correlated values count as n (1 - rho) / (1 + rho)
+        # independent ones.
         rho = min(max(float(np.mean(rows[1:] * rows[:-1])) / max(_rms(rows) ** 2, 1e-30), 0.0), 0.9)
         factor = max(factor, math.sqrt((1.0 + rho) / (1.0 - rho)) * max(_rms(rows) / sigma[name], 1.0))
     return factor

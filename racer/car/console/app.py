@@ -24,6 +24,7 @@ _MEDIA_TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+# Only the own files run in the page, no page may embed it, and nothing of a car is kept in a cache.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -34,7 +35,7 @@ _HEADERS = {
 _TICK_S, _HELLO_S, _PICTURE_S = 0.05, 5.0, 0.02
 """Time between statuses, longest wait for the token, and time between looks for a new picture [s]."""
 _CLOSE_REFUSED, _CLOSE_POLICY, _CLOSE_TRY_LATER = 4401, 1008, 1013
-"""Close codes of websockets: 4000 to 4999 are free for applications, the others are of RFC 6455."""
+"""Close codes of websockets: 4000 to 4999 are free for applications, the others are registered (RFC 6455, IANA)."""
 _SOCKETS_MAX = 16
 """Number of open websockets, two for each page: a flood of connections must not take the car's memory."""
 _PENDING_MAX = 4
@@ -61,12 +62,13 @@ def create_app(controller: ConsoleController, *, names: Collection[str]) -> Fast
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The watch over the commanding page runs as long as the server does, whichever pages are open.
         ticking = asyncio.create_task(_tick_forever(controller))
         try:
             yield
         finally:
             ticking.cancel()
-            await asyncio.to_thread(controller.link.disarm)
+            await asyncio.to_thread(controller.link.disarm)  # a car without a console must not drive
             if controller.wizard:
                 await asyncio.to_thread(controller.wizard.close)
 
@@ -174,12 +176,13 @@ async def _authenticate(
     """Accept a page whose origin, host and token are right; another one receives the reason and is closed."""
     host = socket.headers.get("host")
     if not host_allowed(host, names) or not origin_allowed(socket.headers.get("origin"), host):
-        await socket.close(_CLOSE_POLICY)  # before the handshake: HTTP 403
+        await socket.close(_CLOSE_POLICY)  # before the handshake, so the answer is HTTP 403
         return None
     await socket.accept()
     try:
         if not free:
             raise RacerError("too many pages are open on this car")
+        # The token is in the first message, not in the address, which servers and browsers log.
         message = await asyncio.wait_for(_receive(socket), _HELLO_S)
         return controller.opened(str(message.get("token", "")))
     except (RacerError, TimeoutError) as error:
@@ -224,8 +227,6 @@ async def _serve_commands(socket: WebSocket, controller: ConsoleController, conn
 def _run_message(controller: ConsoleController, connection: PageConnection, message: dict[str, Any]) -> str | None:
     try:
         controller.take(connection, message)
-    except MessageRateExceeded:
-        raise
     except RacerError as error:
         return " ".join(str(error).split())
     return None
@@ -258,7 +259,7 @@ async def _send_status(socket: WebSocket, controller: ConsoleController, connect
 
 async def _send_pictures(socket: WebSocket, controller: ConsoleController) -> None:
     """Send a new picture for each request of the page: a slow page receives fewer pictures, never older ones."""
-    last = -1
+    last = -1  # no picture was sent yet
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
             await _receive(socket)

@@ -26,8 +26,8 @@ _RATE_MAX, _BURST_MAX = 100.0, 200.0
 """Allowed messages of one connection, per second and at once; a page sends 20 per second."""
 
 
-class MessageRateExceeded(ConsoleRefusal):
-    """A connection sends more than a page ever does, and is closed."""
+class MessageRateExceeded(Exception):
+    """A connection sends more than a page ever does, and is closed; not an error that its page receives."""
 
 
 class PageConnection:
@@ -47,6 +47,7 @@ class PageConnection:
         Raises:
             MessageRateExceeded: The allowance is empty.
         """
+        # The allowance refills at `_RATE_MAX` up to `_BURST_MAX`; each message takes 1.
         self._left = min(_BURST_MAX, self._left + (now_ns - self._at_ns) * 1e-9 * _RATE_MAX) - 1.0
         self._at_ns = now_ns
         if self._left < 0.0:
@@ -88,7 +89,7 @@ class ConsoleController:
         self._token = token.encode()
         self._count = itertools.count(1)
         self._inputs = itertools.count(1)
-        self._press = -1
+        self._press = -1  # newest press of the commanding page; presses up to a stop never move the car again
         self._lock = threading.RLock()
         self._slow_lock = threading.Lock()
         # These may wait for the actuator, read files or load networks. `_slow_lock` lets one run at a time, and
@@ -176,6 +177,7 @@ class ConsoleController:
         with self._lock:
             status, now = self.link.status(), self.clock()
             if status.state in MOVING_STATES:
+                # By hand the button must be held, so silence counts at once; a policy needs no steady input.
                 limit = DEADMAN_NS if status.driver == "manual" else PAGE_LOST_NS
                 if self.seat.holder is None or self.seat.lost(now, limit):
                     self._stop_if_moving("nothing was heard from the page that commands the car")
@@ -219,6 +221,7 @@ class ConsoleController:
         driver = message.get("driver")
         if driver not in ("policy", "manual"):
             raise ConsoleRefusal("choose the driver: `policy` or `manual`")
+        # A page whose heartbeats are late now could not hold the car later.
         if self.seat.lost(self.clock(), DEADMAN_NS):
             raise ConsoleRefusal("this page's heartbeats do not arrive in time; the connection is too slow to drive by")
         self.seat.stopped(self._press)
@@ -247,6 +250,7 @@ class ConsoleController:
             raise ConsoleRefusal("run `racer car calibration wizard` in a terminal on the car")
         self.wizard.do(message)
         if message.get("act") == "save":
+            # The pilot opened the car with the old calibration.
             self.link.reload_calibration()
 
     def _stop_if_moving(self, why: str) -> None:

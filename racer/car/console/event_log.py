@@ -59,7 +59,7 @@ class EventLog:
 
     def csv(self) -> str:
         """Return the samples as a table; a value that could not be measured is empty."""
-        with self._lock:
+        with self._lock:  # copied, so that the pilot's samples do not wait while the table is written
             samples = list(self._samples)
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")

@@ -86,6 +86,7 @@ class OperatorLock:
         """
         if self.holder not in (None, connection):
             raise ConsoleRefusal("another page commands this car; take over there, which stops the car first")
+        # Claiming again must not reset the numbers: that would make old heartbeats fresh.
         if self.holder is None:
             self.holder, self.heard_ns, self._number, self._dead_press = connection, now_ns, -1, -1
 
@@ -128,6 +129,7 @@ class OperatorLock:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
+    # `type` and not `isinstance`, because True is an int.
     return type(value) is int and 0 <= value < 1 << 62
 
 

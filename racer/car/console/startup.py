@@ -59,6 +59,7 @@ def _install_model(models: ModelStore, spec: Path, report: Callable[[str], None]
         report(f"bench     {choice.words}")
     if not spec.is_dir():
         return models.install(choice.bundle)
+    # The checkpoint of a run is called `best` or `last`; the folder says which run.
     source, name = str(choice.bundle), spec.resolve().name
     return models.install_bytes(choice.bundle.read_bytes(), name=name, signature=None, source=source)
 
@@ -95,6 +96,7 @@ def run_server(server: Any) -> None:
         KeyboardInterrupt: After Ctrl-C.
         SystemExit: After SIGTERM.
     """
+    # SIGTERM becomes SystemExit, so that `finally` blocks end the pilot as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     server.run()
 
@@ -118,6 +120,7 @@ def make_server(controller: ConsoleController, *, host: str, port: int, names: S
         from racer.car.console.app import create_app
     except ImportError:
         raise MissingExtra("The console", "car") from None
+    # Limits against a flood: size and number of waiting messages, and connections. Pings find a page that is gone.
     config = uvicorn.Config(
         create_app(controller, names=own_host_names(names)), host=host, port=port, log_level="warning", 
         ws="websockets-sansio",

@@ -96,6 +96,7 @@ def _parse_last_line(text: bytes) -> dict:
 
 def _main(path: str) -> int:
     try:
+        # Before the graph is read, and without a way back: the graph is a foreign program.
         limit_memory(MEMORY_MAX, final=True)
         answer: dict = asdict(check_in_process(Path(path)))
     except RacerError as error:

@@ -112,6 +112,7 @@ def verify_signature(signature: Signature, *, sha256: str, trusted: Mapping[str,
             f"{source} is signed with key {fingerprint(signature.key)}, which this car does not trust (trusted: "
             f"{known}); add it with `racer car models trust`, or delete the signature if you trust the file"
         )
+    # The hash in the file only gives a better message; the signed one is computed from the bundle.
     if signature.sha256 != sha256:
         raise SignatureError(f"the signature of {source} is of another file (sha256 differs)")
     try:
@@ -143,6 +144,7 @@ def create_key(path: Path) -> str:
     key = _ed25519("Making a key").Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # Private from the first moment, and never through an existing file or link.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise SignatureError(f"{path} exists; a key is not overwritten, because cars may trust it") from None
@@ -183,6 +185,7 @@ def _read_key(path: Path, kind: str) -> bytes:
         words = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
     except (OSError, UnicodeDecodeError) as error:
         raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'not a text'}") from None
+    # The kind in the file keeps a private key from being copied to a car as a trusted one.
     if len(words) != 2 or words[0] != kind:
         raise SignatureError(f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`")
     return _from_base64(words[1], 32, str(path))

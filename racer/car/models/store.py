@@ -99,7 +99,7 @@ class ModelStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         with self._locked():
-            self._sweep()
+            self._sweep()  # the lock is held: temporary files are of a killed process, not of another installation
             signed_by = self._signer(signature, sha256, source)
             folder = self.root / "models" / sha256
             if folder.is_dir():
@@ -177,6 +177,7 @@ class ModelStore:
     def current(self) -> str | None:
         """The sha256 of the model in use; None where there is none, or its folder is incomplete."""
         try:
+            # Only the name counts, so that a moved store, or a link that was changed, cannot point outside.
             sha256 = os.readlink(self.root / "current").rpartition("/")[2]  # noqa: PTH115 (text, not a path)
         except OSError:
             return None
@@ -303,6 +304,7 @@ class ModelStore:
     def _signer(self, signature: bytes | None, sha256: str, source: str) -> str:
         """Return the name of the trusted key of a signature; empty for a bundle that needs none."""
         trusted = self.trusted()
+        # A signature is checked even where no key is trusted: it then names an unknown key and is refused.
         if signature is not None:
             parsed = parse_signature(signature, source=source + SIGNATURE_SUFFIX)
             return verify_signature(parsed, sha256=sha256, trusted=trusted, source=source)
@@ -317,7 +319,13 @@ class ModelStore:
         return self.path(sha256).is_file() and (self.path(sha256).parent / CARD_FILE).is_file()
 
     def _card_of(self, sha256: str) -> ModelCard:
-        return read_card(self.root / "models" / sha256 / CARD_FILE, sha256)
+        try:
+            data = json.loads((self.root / "models" / sha256 / CARD_FILE).read_bytes())
+            return ModelCard(**(data | {"sha256": sha256, "parity": Parity(**data["parity"])}))
+        except (OSError, ValueError, TypeError, KeyError):
+            raise ModelStoreError(
+                f"the card of model {sha256[:12]} is damaged; delete its folder and deploy again"
+            ) from None
 
     def _sweep(self) -> None:
         """Remove the temporary files of interrupted installations."""
@@ -330,7 +338,7 @@ class ModelStore:
         self._disk.make_folder(self.root / "models")
         handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX)  # the kernel releases it when the process ends, however that happens
             yield
         finally:
             os.close(handle)
@@ -376,10 +384,12 @@ def _read_signature(bundle: Path) -> bytes | None:
 def _read_limited(path: Path, size_max: int) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(size_max + 1)
+            # The stated size first, so that a huge file is not read into memory; then what was really read.
+            too_large = os.fstat(file.fileno()).st_size > size_max
+            data = b"" if too_large else file.read(size_max + 1)
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(data) > size_max:
+    if too_large or len(data) > size_max:
         raise BundleError(f"{path} has more than {size_max} bytes, too large")
     return data
 
@@ -421,25 +431,6 @@ class ModelCard:
     def to_json(self) -> bytes:
         """Return the content of `card.json`."""
         return (json.dumps(asdict(self), indent=1) + "\n").encode()
-
-
-def read_card(path: Path, sha256: str) -> ModelCard:
-    """Read the card of a bundle.
-
-    Args:
-        path: File of the card.
-        sha256: Hash of the bundle, hexadecimal.
-
-    Raises:
-        ModelStoreError: The card is damaged.
-    """
-    try:
-        data = json.loads(path.read_bytes())
-        return ModelCard(**(data | {"sha256": sha256, "parity": Parity(**data["parity"])}))
-    except (OSError, ValueError, TypeError, KeyError):
-        raise ModelStoreError(
-            f"the card of model {sha256[:12]} is damaged; delete its folder and deploy again"
-        ) from None
 
 
 def policy_summary(contract: PolicyContract) -> dict[str, str]:

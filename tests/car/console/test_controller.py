@@ -259,7 +259,7 @@ def test_short_token_is_refused(tmp_path):
 def test_speed_limit_is_a_share(room, share):
     """Above 0, up to 1, a number."""
     room.do("claim")
-    with pytest.raises(ConsoleRefusal, match="share above 0"):
+    with pytest.raises(ConsoleRefusal, match="fraction above 0"):
         room.do("limit", share=share)
     room.do("limit", share=0.5)
     assert room.pilot.limit == 0.5
