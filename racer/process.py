@@ -154,6 +154,7 @@ class ChildProcess:
             self.process.kill()
             code = self.process.wait()
         self.last_error()
+        # After this, `last_error` returns what was read before.
         for file in (self.process.stdin, self.process.stdout, self._errors):
             if file is not None:
                 file.close()

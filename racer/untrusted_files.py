@@ -196,6 +196,7 @@ def read_protobuf_fields(message: memoryview) -> Iterator[tuple[int, int, int | 
             length = 8 if wire == _FIXED64 else 4
         else:
             raise MalformedOnnxError
+        # Groups (wire types 3 and 4) are obsolete and not in onnx.proto; field numbers start at 1.
         if number == 0 or at + length > len(message):
             raise MalformedOnnxError
         yield number, wire, message[at : at + length]

@@ -55,6 +55,7 @@ class HilSimulation:
         self.chip = SimChip(self.calibration.driver.device)
         self.frames = FrameServer(options.socket, latency_ns=round(options.latency_ms * 1e6))
         rate = self.calibration.camera.rate_hz or DEFAULT_RATE_HZ
+        # A whole number of steps, so the rate is rounded to a divisor of 120 Hz.
         self.steps_a_frame = max(1, round(1.0 / (rate * STEP_S)))
         self.late = 0
         self.over = False
@@ -112,9 +113,11 @@ class HilSimulation:
 
     def report(self, record: dict[str, object]) -> None:
         """Write one JSON line to standard output."""
+        # One write for a whole line, so that records of a killed process are complete.
         os.write(sys.stdout.fileno(), json.dumps(record).encode() + b"\n")
 
     def _read_commands(self) -> None:
+        # Unbuffered, because `select` does not see what Python's own buffer holds.
         data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             self.over = True

@@ -39,6 +39,7 @@ class SimCamera:
     def __init__(self, world: World, config: CameraConfig, *, seed: int = 0) -> None:
         self.fault: CameraFault = "none"
         self.last_ns = 0
+        # Separate from the world's random stream, so that noise does not change the drive.
         self._camera = Camera(world, config)
         self._random = np.random.default_rng([seed, 0xE7E])
         self._number = 0

@@ -73,7 +73,7 @@ class FrameServer:
         while not self._closing:
             try:
                 peer, _ = self._listener.accept()
-            except OSError:
+            except OSError:  # `close` shut the listener down
                 return
             with peer, contextlib.suppress(OSError):
                 self._serve(peer)

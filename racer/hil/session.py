@@ -257,6 +257,7 @@ class HilSession(HilRig):
         opened = read_bundle(bundle)
         camera = camera or bundle_camera(opened)
         super().__init__(track=track, vehicle=vehicle, latency_ms=latency_ms, camera=camera, seed=seed)
+        # Checked before any process starts: compiling the simulator takes longer than this answer.
         if reasons := pilot_refusals(opened, read_calibration(self.calibration, car_id=SIMULATED_CAR_ID)):
             self._folder.cleanup()
             raise HilError(f"bundle {opened.name} cannot drive this car: {'; '.join(reasons)}")
@@ -331,6 +332,7 @@ def simulated_calibration(vehicle: VehicleConfig, camera: CameraConfig, *, chip:
         camera: Camera of the car.
         chip: File of the simulated chip.
     """
+    # Left has the longer pulse, and more throttle the shorter one, which `invert` states.
     full = vehicle.steer_max_deg
     return Calibration(
         car_id=SIMULATED_CAR_ID,
@@ -391,7 +393,7 @@ def serve_console_with_rig(
     closing = threading.Event()
 
     def log_lap(lap: Mapping[str, Any]) -> None:
-        controller.record.event(lap_text(lap))
+        controller.log.event(lap_text(lap))
         on_lap(lap)
 
     def watch() -> None:
@@ -403,6 +405,7 @@ def serve_console_with_rig(
                 errors.append(error)
                 server.should_exit = True
 
+    # The server must run in the main thread, where signals arrive; the rig is watched beside it.
     rig.on_lap = log_lap
     thread = threading.Thread(target=watch, name="rig", daemon=True)
     thread.start()

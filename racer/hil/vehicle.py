@@ -60,6 +60,7 @@ class SimVehicle:
         self._action = np.zeros((1, 1, 2))
         self._time_s = 0.0
         self._started_s: float | None = None
+        # At the start of an open track the rear wheels need road, too.
         self._place(0.0 if track.closed else OPEN_START)
 
     @property
@@ -108,6 +109,7 @@ class SimVehicle:
         return lap
 
     def _end_lap(self, completed: bool, progress: float, status: EpisodeStatus) -> HilLap:
+        # A lap that ended before the car moved, as after a push, took no time.
         started = self._time_s if self._started_s is None else self._started_s
         lap = HilLap(completed, round(self._time_s - started, 3), round(max(0.0, progress), 1), status.word)
         self.laps.append(lap)

@@ -96,6 +96,7 @@ def find_bundle(spec: str | Path) -> Path:
         raise AssetError(f"Folder {path} holds no checkpoint (looked for {' and '.join(CHECKPOINTS)})")
     if path.is_file():
         return path
+    # A mistyped path is compared with the files beside it, a mistyped name with the names.
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, [*POLICY_NAMES, *beside], n=1)
     hint = f" Did you mean `{close[0] if close[0] in POLICY_NAMES else path.parent / close[0]}`?" if close else ""

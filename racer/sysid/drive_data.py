@@ -134,6 +134,7 @@ def _driven_intervals(drive: RecordedDrive, times: NDArray[np.float64], zero: in
 
     Without any actuator status, every span without a gap counts.
     """
+    # Spans between gaps of the commands are intersected with runs of DRIVING below.
     breaks = np.flatnonzero(np.diff(times) > STEP_GAP_MAX_S)
     starts = times[np.concatenate([[0], breaks + 1])]
     ends = times[np.concatenate([breaks, [len(times) - 1]])]

@@ -437,7 +437,7 @@ def vehicle_yaml(fit: VehicleFit, *, source: str, base: str, name: str, glass_to
     """
     lines = [
         f"# Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{base}`.",
-        f"# Measured channels: {', '.join(word.replace('_', ' ') for word in fit.channels)}.",
+        f"# Measured channels: {', '.join(name.replace('_', ' ') for name in fit.channels)}.",
         "# +- is one standard deviation, if the model holds. Values without a comment are those of the base.",
         *(f"# Residual {line}" for line in residual_lines(fit)),
         *(f"# Mind: {warning}." for warning in fit.warnings),

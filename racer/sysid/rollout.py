@@ -79,6 +79,7 @@ def roll_out(
     steps = max(int(np.ceil((end - start) / ROLLOUT_DT)), 1)
     edges: NDArray[np.float64] = start + ROLLOUT_DT * np.arange(steps + 1, dtype=np.float64)
     reaching = edges - latency
+    # The kernel changes its rows, so both are copies.
     car = np.zeros(1, CAR)
     car["vx"] = speed
     row = np.array([vehicle], vehicle.dtype)

@@ -126,7 +126,7 @@ def _serve_files(app: FastAPI) -> None:
 def _serve_data(app: FastAPI, controller: ConsoleController) -> None:
     def require(request: Request) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not controller.knows(token):
+        if kind.lower() != "bearer" or not controller.accepts_token(token):
             raise HTTPException(401, "the token is missing or wrong")
 
     @app.post("/api/stop")
@@ -146,7 +146,7 @@ def _serve_data(app: FastAPI, controller: ConsoleController) -> None:
     @app.get("/api/log")
     def log(request: Request) -> list[dict[str, Any]]:
         require(request)
-        return controller.record.events()
+        return controller.log.events()
 
     @app.get("/api/board")
     def read_health(request: Request) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _serve_data(app: FastAPI, controller: ConsoleController) -> None:
     @app.get("/api/telemetry.csv")
     def telemetry(request: Request) -> Response:
         require(request)
-        return Response(controller.record.csv(), media_type="text/csv")
+        return Response(controller.log.csv(), media_type="text/csv")
 
 
 async def _tick_forever(controller: ConsoleController) -> None:
@@ -184,7 +184,7 @@ async def _authenticate(
             raise RacerError("too many pages are open on this car")
         # The token is in the first message, not in the address, which servers and browsers log.
         message = await asyncio.wait_for(_receive(socket), _HELLO_S)
-        return controller.opened(str(message.get("token", "")))
+        return controller.open_page(str(message.get("token", "")))
     except (RacerError, TimeoutError) as error:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps({"error": str(error) or "no token came"}))
@@ -221,12 +221,12 @@ async def _serve_commands(socket: WebSocket, controller: ConsoleController, conn
         pass
     finally:
         sending.cancel()
-        controller.closed(connection)
+        controller.close_page(connection)
 
 
 def _run_message(controller: ConsoleController, connection: PageConnection, message: dict[str, Any]) -> str | None:
     try:
-        controller.take(connection, message)
+        controller.handle_message(connection, message)
     except RacerError as error:
         return " ".join(str(error).split())
     return None
@@ -245,7 +245,7 @@ async def _run_and_reply(
 
 
 async def _close_flooded(socket: WebSocket, controller: ConsoleController, error: MessageRateExceeded) -> None:
-    controller.record.event(f"a page was closed: {error}")
+    controller.log.event(f"a page was closed: {error}")
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         await socket.close(_CLOSE_POLICY)
 

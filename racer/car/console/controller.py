@@ -65,8 +65,8 @@ class ConsoleController:
         clock: Clock of the car, CLOCK_MONOTONIC [ns], as of the pilot and the actuator.
 
     Attributes:
-        record: Events and samples.
-        seat: The page that commands the car.
+        log: Events and samples.
+        operator: The page that commands the car.
 
     Raises:
         ConsoleRefusal: The token is too short.
@@ -84,8 +84,8 @@ class ConsoleController:
         if len(token) < 16:
             raise ConsoleRefusal(f"a token of {len(token)} characters can be guessed; use at least 16")
         self.link, self.store, self.wizard, self.clock = link, store, wizard, clock
-        self.record = EventLog(clock)
-        self.seat = OperatorLock()
+        self.log = EventLog(clock)
+        self.operator = OperatorLock()
         self._token = token.encode()
         self._count = itertools.count(1)
         self._inputs = itertools.count(1)
@@ -94,7 +94,7 @@ class ConsoleController:
         self._slow_lock = threading.Lock()
         # These may wait for the actuator, read files or load networks. `_slow_lock` lets one run at a time, and
         # `_lock` is free meanwhile, so that heartbeats and the watch over them continue.
-        self._do: dict[str, Callable[[Mapping[str, Any]], None]] = {
+        self._slow_commands: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "arm": self._arm,
             "start": lambda _: self.link.start(),
             "clear": lambda _: self.link.clear(),
@@ -104,41 +104,41 @@ class ConsoleController:
             "wizard": self._wizard,
         }
 
-    def knows(self, token: str) -> bool:
+    def accepts_token(self, token: str) -> bool:
         """Return whether a token is right."""
         return hmac.compare_digest(token.encode(), self._token)
 
-    def opened(self, token: str) -> PageConnection:
+    def open_page(self, token: str) -> PageConnection:
         """Open the connection of a page.
 
         Raises:
             ConsoleRefusal: The token is wrong.
         """
-        if not self.knows(token):
-            self.record.event("a page with a wrong token was refused")
+        if not self.accepts_token(token):
+            self.log.event("a page with a wrong token was refused")
             raise ConsoleRefusal("wrong token; open the address that `racer car console` printed")
         return PageConnection(next(self._count), self.clock())
 
-    def closed(self, connection: PageConnection) -> None:
+    def close_page(self, connection: PageConnection) -> None:
         """Close the connection of a page; if it commanded the car, the car stops at once."""
         with self._lock:
-            if self.seat.leave(connection.number):
+            if self.operator.release(connection.number):
                 self._stop_if_moving("the page that commanded the car is gone")
 
-    def stop(self, who: str) -> None:
+    def stop(self, source: str) -> None:
         """Stop hard; every page may, at any time, without token or command.
 
         Args:
-            who: Origin of the stop, for the log.
+            source: Name of the page or client, for the log.
         """
         # Without a lock: nothing may delay this.
-        self.seat.stopped(self._press)
+        self.operator.note_stop(self._press)
         if self.wizard:
             self.wizard.stop()
-        self.link.stop(f"stopped from the console by {who}")
-        self.record.event(f"STOP from {who}")
+        self.link.stop(f"stopped from the console by {source}")
+        self.log.event(f"STOP from {source}")
 
-    def take(self, connection: PageConnection, message: Mapping[str, Any]) -> None:
+    def handle_message(self, connection: PageConnection, message: Mapping[str, Any]) -> None:
         """Run the command of a message.
 
         Raises:
@@ -156,19 +156,19 @@ class ConsoleController:
             if command == "claim":
                 return self._claim(connection, now, force=message.get("force") is True)
             if command == "release":
-                return self.closed(connection)
-            self.seat.require(connection.number)
+                return self.close_page(connection)
+            self.operator.require(connection.number)
             if command == "disarm":
                 return self._stop_if_moving("a person disarmed it")
-        if not isinstance(command, str) or command not in self._do:
+        if not isinstance(command, str) or command not in self._slow_commands:
             raise ConsoleRefusal(f"the console has no command {command!r:.40}")
         with self._slow_lock:
-            self._do[command](message)
+            self._slow_commands[command](message)
         arguments = (str(message[key])[:40] for key in ("driver", "share", "act") if key in message)
-        self.record.event(" ".join([command, *arguments]))
+        self.log.event(" ".join([command, *arguments]))
         with self._lock:
             # A slow command, such as arming, may end after its page has lost command: then no page watches the car.
-            if self.seat.holder != connection.number:
+            if self.operator.holder != connection.number:
                 self._stop_if_moving("its page lost command meanwhile")
         return None
 
@@ -179,19 +179,19 @@ class ConsoleController:
             if status.state in MOVING_STATES:
                 # By hand the button must be held, so silence counts at once; a policy needs no steady input.
                 limit = DEADMAN_NS if status.driver == "manual" else PAGE_LOST_NS
-                if self.seat.holder is None or self.seat.lost(now, limit):
+                if self.operator.holder is None or self.operator.is_silent(now, limit):
                     self._stop_if_moving("nothing was heard from the page that commands the car")
             # Also a page that commands a car at rest loses command, so that another one can take it.
-            if self.seat.lost(now, PAGE_LOST_NS):
+            if self.operator.is_silent(now, PAGE_LOST_NS):
                 self._stop_if_moving("nothing was heard from the page that commands the car")
-                self.seat.holder = None
-        self.record.sample(status)
+                self.operator.holder = None
+        self.log.sample(status)
         return status
 
     def view(self, connection: PageConnection | None) -> dict[str, Any]:
         """Return what a page shows, as JSON data; the page returns `stamp` [µs] in its heartbeats."""
         status = self.link.status()
-        holder = self.seat.holder
+        holder = self.operator.holder
         mine = connection is not None and holder == connection.number
         return asdict(status) | {
             "stamp": self.clock() // 1000,
@@ -200,31 +200,31 @@ class ConsoleController:
         }
 
     def _beat(self, connection: PageConnection, beat: Heartbeat, now: int) -> None:
-        if not self.seat.hear(connection.number, beat, now):
+        if not self.operator.accept(connection.number, beat, now):
             return
-        held = self.seat.holds(beat)
+        held = self.operator.is_held(beat)
         self._press = max(self._press, beat.press)
         # A fresh heartbeat with a released button is sent, too: the operator is present and asks for no throttle.
         steering, throttle = (beat.steering, beat.throttle) if held else (0.0, 0.0)
         self.link.manual(ManualInput(next(self._inputs), now, steering, throttle))
 
     def _claim(self, connection: PageConnection, now: int, *, force: bool) -> None:
-        if force and self.seat.holder not in (None, connection.number):
+        if force and self.operator.holder not in (None, connection.number):
             self._stop_if_moving("another page took command")
-            self.seat.holder = None
-            self.record.event("another page took command")
-        if self.seat.holder is None:
+            self.operator.holder = None
+            self.log.event("another page took command")
+        if self.operator.holder is None:
             self._press = -1  # each page counts its presses from 0
-        self.seat.take(connection.number, now)
+        self.operator.claim(connection.number, now)
 
     def _arm(self, message: Mapping[str, Any]) -> None:
         driver = message.get("driver")
         if driver not in ("policy", "manual"):
             raise ConsoleRefusal("choose the driver: `policy` or `manual`")
         # A page whose heartbeats are late now could not hold the car later.
-        if self.seat.lost(self.clock(), DEADMAN_NS):
+        if self.operator.is_silent(self.clock(), DEADMAN_NS):
             raise ConsoleRefusal("this page's heartbeats do not arrive in time; the connection is too slow to drive by")
-        self.seat.stopped(self._press)
+        self.operator.note_stop(self._press)
         self.link.arm(driver)
 
     def _limit(self, message: Mapping[str, Any]) -> None:
@@ -254,12 +254,12 @@ class ConsoleController:
             self.link.reload_calibration()
 
     def _stop_if_moving(self, why: str) -> None:
-        self.seat.stopped(self._press)
+        self.operator.note_stop(self._press)
         if self.wizard:
             self.wizard.stop()
         if self.link.status().state in MOVING_STATES:
             self.link.disarm()
-            self.record.event(f"stopped: {why}")
+            self.log.event(f"stopped: {why}")
 
 
 _PULSE_CHANGE_MAX_US = 100

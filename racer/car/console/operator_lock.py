@@ -1,4 +1,4 @@
-"""Decides which page commands the car, and whether it is still alive: one operator, who sends fresh heartbeats.
+"""Decides which page commands the car, and whether it is still alive: one operator, with fresh heartbeats.
 
 A heartbeat is fresh if its number rises, and if the page made it after it had received one of the console's last
 stamps. The second condition matters where the network stalls: buffered heartbeats arrive late, in order and with rising
@@ -78,7 +78,7 @@ class OperatorLock:
         self._number = 0
         self._dead_press = -1
 
-    def take(self, connection: int, now_ns: int) -> None:
+    def claim(self, connection: int, now_ns: int) -> None:
         """Give a connection the command.
 
         Raises:
@@ -90,7 +90,7 @@ class OperatorLock:
         if self.holder is None:
             self.holder, self.heard_ns, self._number, self._dead_press = connection, now_ns, -1, -1
 
-    def leave(self, connection: int) -> bool:
+    def release(self, connection: int) -> bool:
         """Take the command from a connection; returns whether it had it."""
         if self.holder != connection:
             return False
@@ -106,7 +106,7 @@ class OperatorLock:
         if self.holder != connection:
             raise ConsoleRefusal("take command of the car first")
 
-    def hear(self, connection: int, beat: Heartbeat, now_ns: int) -> bool:
+    def accept(self, connection: int, beat: Heartbeat, now_ns: int) -> bool:
         """Return whether a heartbeat is fresh and of the commanding connection; only then it counts."""
         age = now_ns - 1000 * beat.seen
         if connection != self.holder or beat.number <= self._number or not 0 <= age <= STAMP_AGE_MAX_NS:
@@ -115,15 +115,15 @@ class OperatorLock:
         self.heard_ns = now_ns
         return True
 
-    def holds(self, beat: Heartbeat) -> bool:
+    def is_held(self, beat: Heartbeat) -> bool:
         """Return whether the button counts as held; a press that lasted through a stop must be released first."""
         return beat.held and beat.press > self._dead_press
 
-    def stopped(self, press: int) -> None:
+    def note_stop(self, press: int) -> None:
         """Note a stop of the car; the press that was held then never moves the car again."""
         self._dead_press = max(self._dead_press, press)
 
-    def lost(self, now_ns: int, limit_ns: int) -> bool:
+    def is_silent(self, now_ns: int, limit_ns: int) -> bool:
         """Return whether the commanding connection has been silent for longer than a limit [ns]."""
         return self.holder is not None and now_ns - self.heard_ns > limit_ns
 

@@ -120,7 +120,7 @@ def make_server(controller: ConsoleController, *, host: str, port: int, names: S
         from racer.car.console.app import create_app
     except ImportError:
         raise MissingExtra("The console", "car") from None
-    # Limits against a flood: size and number of waiting messages, and connections. Pings find a page that is gone.
+    # Limits against a flood: size and number of waiting messages, and connections. Pings find a lost page.
     config = uvicorn.Config(
         create_app(controller, names=own_host_names(names)), host=host, port=port, log_level="warning", 
         ws="websockets-sansio",

@@ -182,13 +182,13 @@ def fingerprint(key: bytes) -> str:
 
 def _read_key(path: Path, kind: str) -> bytes:
     try:
-        words = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
+        fields = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
     except (OSError, UnicodeDecodeError) as error:
         raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'not a text'}") from None
     # The kind in the file keeps a private key from being copied to a car as a trusted one.
-    if len(words) != 2 or words[0] != kind:
+    if len(fields) != 2 or fields[0] != kind:
         raise SignatureError(f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`")
-    return _from_base64(words[1], 32, str(path))
+    return _from_base64(fields[1], 32, str(path))
 
 
 def _signed_message(sha256: str) -> bytes:

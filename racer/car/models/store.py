@@ -135,6 +135,7 @@ class ModelStore:
         with self._locked():
             card = self.card(which)
             self.verified(card.sha256)
+            # A repeated `use` must not push the model to go back to out of the history.
             if card.sha256 != self.current:
                 # The history first: after a power cut in between it is one entry ahead, which `previous` expects.
                 past = [*self.history(), card.sha256][-_HISTORY_MAX:]
@@ -280,6 +281,7 @@ class ModelStore:
         return {path.stem: read_public_key(path) for path in sorted((self.root / "keys").glob("[!.]*.pub"))}
 
     def _check_staged(self, staged: Path, sha256: str, name: str, signed_by: str, size: int, source: str) -> ModelCard:
+        # From cheap to expensive, and the graph runs last, after all that is known about it was checked.
         bundle = _with_source_name(read_bundle, staged, source)
         self._refuse_unfit(bundle.contract, source)
         parity = _with_source_name(self._check, staged, source)
@@ -310,7 +312,7 @@ class ModelStore:
             return verify_signature(parsed, sha256=sha256, trusted=trusted, source=source)
         if trusted:
             raise SignatureError(
-                f"{source} is not signed, and this car takes only bundles signed by {', '.join(trusted)}; "
+                f"{source} is not signed, and this car accepts only bundles signed by {', '.join(trusted)}; "
                 "sign it with `racer car models sign`"
             )
         return ""
@@ -336,6 +338,7 @@ class ModelStore:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         self._disk.make_folder(self.root / "models")
+        # Between processes: the console and `racer car models` may change the store at the same time.
         handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # the kernel releases it when the process ends, however that happens

@@ -65,7 +65,7 @@ def test_signed_and_trusted(good, store, key):
 def test_unsigned_where_a_key_is_trusted(good, store, key):
     """Leaving the signature away does not get around it."""
     store.trust(key.with_name("team.pub"))
-    with pytest.raises(SignatureError, match="takes only bundles signed by team"):
+    with pytest.raises(SignatureError, match="accepts only bundles signed by team"):
         store.install(good)
     assert store.cards() == []
 
