@@ -195,6 +195,7 @@ def _evaluate(node: NodeProto, values: Mapping[str, NDArray[np.int64] | None], o
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    ends = [[helper.make_empty_tensor_value_info(name) for name in names] for names in (values, node.output)]
-    graph = helper.make_graph([node], "node", *ends)
-    return np.asarray(ReferenceEvaluator(graph, opsets={"": opset}).run(None, values)[0], np.int64)
+    inputs, outputs = ([helper.make_empty_tensor_value_info(name) for name in names] for names in (values, node.output))
+    graph = helper.make_graph([node], "node", inputs, outputs)
+    results: Any = ReferenceEvaluator(graph, opsets={"": opset}).run(None, dict(values))
+    return np.asarray(results[0], np.int64)

@@ -165,16 +165,18 @@ def fit_vehicle(data: DriveData, vehicle: VehicleConfig) -> VehicleFit:
         worst = max(free, key=lambda k: float(errors[k]) / FIT_PARAMETERS[k].enough, default=None)
         if worst is None or errors[worst] <= FIT_PARAMETERS[worst].enough:
             break
-        error = f"{errors[worst] * FIT_PARAMETERS[worst].scale:.2g} {FIT_PARAMETERS[worst].unit}".rstrip()
-        reasons[FIT_PARAMETERS[worst].name] = f"this drive does not determine it (+-{error})"
+        uncertainty = f"{errors[worst] * FIT_PARAMETERS[worst].scale:.2g} {FIT_PARAMETERS[worst].unit}".rstrip()
+        reasons[FIT_PARAMETERS[worst].name] = f"this drive does not determine it (+-{uncertainty})"
     estimates = tuple(
         ParameterEstimate(
             parameter.name,
             parameter.unit,
-            *(float(number) * parameter.scale for number in numbers),
-            why=reasons[parameter.name],
+            float(value) * parameter.scale,
+            float(old) * parameter.scale,
+            float(error) * parameter.scale,
+            reasons[parameter.name],
         )
-        for parameter, *numbers in zip(FIT_PARAMETERS, values, before, errors, strict=True)
+        for parameter, value, old, error in zip(FIT_PARAMETERS, values, before, errors, strict=True)
     )
     return VehicleFit(
         vehicle=_apply_estimates(vehicle, estimates),
