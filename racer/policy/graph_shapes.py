@@ -137,6 +137,9 @@ def _read_attributes(node: NodeProto, elements_max: int) -> dict[str, Any]:
         for name, least in {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0}.items():
             if not all(least <= value <= elements_max for value in attributes.get(name, ())):
                 raise ValueError
+        # The standard forbids both; onnx and onnxruntime read such a node differently.
+        if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" and any(attributes.get("pads", ())):
+            raise ValueError
     return attributes
 
 
@@ -177,7 +180,8 @@ def _follow_values(
     """Return an output with its values, where they follow from those of the inputs and are few integers."""
     if node.op_type == "Shape":
         values = np.array(given[node.input[0]].shape, np.int64)[attributes.get("start", 0) : attributes.get("end")]
-    elif node.op_type == "Reshape" and given[node.input[0]].size != tensor.size:
+    elif node.op_type in (*_VIEW, "Transpose") and given[node.input[0]].size != tensor.size:
+        # onnx checks neither the number of elements of a reshape nor the rank of a permutation.
         raise ValueError
     elif (
         node.op_type not in _FOLLOWED
