@@ -1,4 +1,4 @@
-"""Drives of version 1 still open: every truncation, damage, and files that lie; `test_drive_file` has the round trip."""
+"""Drives of version 1 still open: every truncation, damage, files that lie; the round trip is in `test_drive_file`."""
 
 import struct
 import zlib
