@@ -36,6 +36,7 @@ _ROOT: Final = str(Path(__file__).resolve().parents[1])
 _HARD_END_S: Final = 10.0
 """Time that a child has for its own clean-up after its parent died [s]."""
 _READ_BYTES_MAX: Final = 1 << 16
+"""Largest read from a pipe [bytes]; Linux keeps as much in one."""
 
 
 def python_command(target: str, *arguments: str, ends_with_parent: bool = False) -> list[str]:
@@ -105,6 +106,7 @@ class ChildProcess:
         self._last_error = ""
         self.process = subprocess.Popen(
             python_command(target, *arguments, ends_with_parent=ends_with_parent),
+            # The child sees the end of this pipe however this process ends, also by SIGKILL.
             stdin=subprocess.PIPE if ends_with_parent else stdin,
             stdout=stdout,
             stderr=self._errors,
@@ -152,6 +154,7 @@ class ChildProcess:
             self.process.kill()
             code = self.process.wait()
         self.last_error()
+        # After this, `last_error` returns what was read before.
         for file in (self.process.stdin, self.process.stdout, self._errors):
             if file is not None:
                 file.close()
@@ -188,6 +191,7 @@ class JsonLinesChild(ChildProcess):
     def send(self, command: str) -> None:
         """Send one line; does nothing where the child has closed its input."""
         assert self.process.stdin is not None
+        # The pipe does not block: a full one raises BlockingIOError, an OSError, and the line is dropped.
         with self._lock, contextlib.suppress(OSError):
             if not self.process.stdin.closed:
                 os.write(self.process.stdin.fileno(), f"{command}\n".encode())
@@ -195,6 +199,7 @@ class JsonLinesChild(ChildProcess):
     def receive(self) -> list[dict[str, Any]] | None:
         """Return the objects that came since the last call, or None at the end of output; blocks where none came."""
         data = os.read(self.output, _READ_BYTES_MAX)
+        # The last part is a line that is not complete yet, or empty.
         *lines, self._rest = (self._rest + data).split(b"\n")
         records = [json.loads(line) for line in lines]
         if records:
@@ -264,6 +269,7 @@ def limit_memory(limit: int, *, final: bool = False) -> None:
                 "running a foreign graph needs memory limits, and this system has none; use Linux"
             ) from None
         return
+    # The data segment, not the address space, of which libraries reserve more than they use.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)

@@ -55,12 +55,14 @@ def npz_bytes(arrays: Mapping[str, NDArray]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for key, value in arrays.items():
+            # `ascontiguousarray` makes (1,) of a scalar, hence the reshape. Files are little-endian on every machine.
             array = np.ascontiguousarray(value).reshape(np.shape(value))
             array = array.astype(array.dtype.newbyteorder("<"), copy=False)
             if array.dtype.kind not in "biuf":
                 raise BundleError(f"{key} holds {array.dtype}, a bundle has plain numbers only")
             stream = io.BytesIO()
             np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+            # `ZipInfo` has a fixed date, so that the bytes depend on the arrays alone.
             archive.writestr(zipfile.ZipInfo(f"{key}.npy"), stream.getvalue())
     return buffer.getvalue()
 
@@ -96,6 +98,7 @@ def read_npz(data: bytes, *, size_max: int, source: str) -> dict[str, NDArray]:
             for entry in archive.infolist():
                 if not entry.filename.endswith(".npy"):
                     raise BundleError(f"{source} holds {entry.filename!r}, which is not an array")
+                # The archive's own sizes were checked above; the read is bounded as well.
                 with archive.open(entry) as member:
                     content = member.read(size_max + 1)
                 arrays[entry.filename.removesuffix(".npy")] = _read_npy(content, f"{source}: {entry.filename}")
@@ -135,6 +138,7 @@ _CHILDREN: dict[str, dict[int, str]] = {
 _TENSOR_EXTERNAL_DATA = 13
 _TENSOR_DATA_LOCATION = 14
 _DEPTH_MAX = 24
+"""Largest depth of nested messages, far above that of real graphs and far below Python's limit of recursion."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -150,10 +154,10 @@ def check_no_external_data(onnx: bytes, *, source: str) -> None:
     """
     try:
         external, has_graph = _walk(memoryview(onnx), "model", 0)
+        if not has_graph:
+            raise MalformedOnnxError
     except MalformedOnnxError:
         raise BundleError(f"{source} is not an ONNX graph, or a damaged one") from None
-    if not has_graph:
-        raise BundleError(f"{source} is not an ONNX graph, or a damaged one")
     if external:
         raise BundleError(f"{source} keeps data in other files; a bundle's graph must hold all of its weights")
 
@@ -169,6 +173,7 @@ def _walk(message: memoryview, kind: str, depth: int) -> tuple[bool, bool]:
     children = _CHILDREN[kind]
     has_child = False
     for number, wire, value in read_protobuf_fields(message):
+        # Location 0 is DEFAULT, data in this file; any other value, and any external entry, names another file.
         if kind == "tensor" and (number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)):
             return True, True
         if number in children:
@@ -203,6 +208,7 @@ def read_protobuf_fields(message: memoryview) -> Iterator[tuple[int, int, int | 
             length = 8 if wire == _FIXED64 else 4
         else:
             raise MalformedOnnxError
+        # Groups (wire types 3 and 4) are obsolete and not in onnx.proto; field numbers start at 1.
         if number == 0 or at + length > len(message):
             raise MalformedOnnxError
         yield number, wire, message[at : at + length]
@@ -212,6 +218,7 @@ def read_protobuf_fields(message: memoryview) -> Iterator[tuple[int, int, int | 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     """Return the integer at a position and the position after it; 7 bits a byte, lowest first, at most 10 bytes."""
     value = 0
+    # Example: 0xAC 0x02 is 0x2C + (0x02 << 7) = 300.
     for shift in range(0, 70, 7):
         if at >= len(message):
             raise MalformedOnnxError

@@ -62,7 +62,7 @@ def console(
         return
     from racer.car.actuator.calibrated_range import own_car_id
     from racer.car.actuator.protocol import default_socket
-    from racer.car.console.startup import serve_console
+    from racer.car.console.startup import make_server, run_server
     from racer.car.link.process_link import PilotSetup
     from racer.car.models.store import ModelStore, make_fit_check
 
@@ -77,7 +77,7 @@ def console(
     )
     models = ModelStore(root, fits=make_fit_check(setup.calibration, has))
     with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as desk:
-        serve_console(desk, host=where.host, port=where.port, names=where.names)
+        run_server(make_server(desk, host=where.host, port=where.port, names=where.names))
 
 
 @contextlib.contextmanager

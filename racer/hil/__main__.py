@@ -14,6 +14,7 @@ import select
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
 import numpy as np
@@ -48,11 +49,13 @@ class HilSimulation:
         assert self.calibration.camera is not None
         self.vehicle = SimVehicle(load_tracks([options.track])[0], read_vehicle(options.vehicle), seed=options.seed)
         self.camera = SimCamera(self.vehicle.world, self.calibration.camera, seed=options.seed)
+        # Compiling takes seconds, in which a car that is on the road would not be simulated.
         self.vehicle.step(0.0, 0.0)
-        self.camera.take()  # compiles the renderer before the car moves
+        self.camera.take()
         self.chip = SimChip(self.calibration.driver.device)
         self.frames = FrameServer(options.socket, latency_ns=round(options.latency_ms * 1e6))
         rate = self.calibration.camera.rate_hz or DEFAULT_RATE_HZ
+        # A whole number of steps, so the rate is rounded to a divisor of 120 Hz.
         self.steps_a_frame = max(1, round(1.0 / (rate * STEP_S)))
         self.late = 0
         self.over = False
@@ -66,8 +69,8 @@ class HilSimulation:
         self.report({"event": "ready"})
         while not self.over:
             left = (pacer.due_ns - time.monotonic_ns()) / 1e9
-            news, _, _ = select.select([sys.stdin.fileno()], [], [], max(0.0, left))
-            if news:
+            readable, _, _ = select.select([sys.stdin.fileno()], [], [], max(0.0, left))
+            if readable:
                 self._read_commands()
             now = time.monotonic_ns()
             if now >= pacer.due_ns:
@@ -83,14 +86,12 @@ class HilSimulation:
         pulses = self.chip.pulse_us(driver.steering_channel), self.chip.pulse_us(driver.throttle_channel)
         lap = self.vehicle.step(*action_of_pulses(self.calibration, *pulses))
         if lap is not None:
-            self.report({"event": "lap", **lap.record(), "late": self.late})
+            self.report({"event": "lap", **asdict(lap), "late": self.late})
         self._steps += 1
         if self._steps % MEASUREMENT_STEPS == 0:
             self._sense()
-        if self._steps % self.steps_a_frame == 0:
-            frame = self.camera.take()
-            if frame is not None:
-                self.frames.put(frame)
+        if self._steps % self.steps_a_frame == 0 and (frame := self.camera.take()) is not None:
+            self.frames.put(frame)
 
     def _sense(self) -> None:
         """Send speed and yaw rate with the noise of sensors, for the recording."""
@@ -112,19 +113,21 @@ class HilSimulation:
 
     def report(self, record: dict[str, object]) -> None:
         """Write one JSON line to standard output."""
+        # One write for a whole line, so that records of a killed process are complete.
         os.write(sys.stdout.fileno(), json.dumps(record).encode() + b"\n")
 
     def _read_commands(self) -> None:
+        # Unbuffered, because `select` does not see what Python's own buffer holds.
         data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             self.over = True
         *lines, self._input = (self._input + data).split(b"\n")
         for line in lines:
-            word = line.decode(errors="replace").strip()
-            if word == "where":
+            command = line.decode(errors="replace").strip()
+            if command == "where":
                 self.report(self.where())
             for fault in CAMERA_FAULTS:
-                if word == fault:
+                if command == fault:
                     self.camera.fault = fault
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,9 +17,10 @@ PIXEL_NOISE = 2.0
 camera's are."""
 
 DEFAULT_RATE_HZ = 30.0
+"""Frame rate of a camera whose calibration states none [Hz]."""
 
 CameraFault = Literal["none", "stall", "freeze", "black", "torn"]
-CAMERA_FAULTS: tuple[CameraFault, ...] = ("none", "stall", "freeze", "black", "torn")
+CAMERA_FAULTS: tuple[CameraFault, ...] = get_args(CameraFault)
 
 
 class SimCamera:
@@ -38,6 +39,7 @@ class SimCamera:
     def __init__(self, world: World, config: CameraConfig, *, seed: int = 0) -> None:
         self.fault: CameraFault = "none"
         self.last_ns = 0
+        # Separate from the world's random stream, so that noise does not change the drive.
         self._camera = Camera(world, config)
         self._random = np.random.default_rng([seed, 0xE7E])
         self._number = 0

@@ -8,18 +8,19 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from racer.car.actuator.sim_chip import read_log
 from racer.hil.session import HilSession
 
 HilFault = Literal["kill", "hang", "stall", "freeze", "black", "torn"]
-HIL_FAULTS: Final[tuple[HilFault, ...]] = ("kill", "hang", "stall", "freeze", "black", "torn")
+HIL_FAULTS: Final[tuple[HilFault, ...]] = get_args(HilFault)
 """`kill` and `hang` the pilot (SIGKILL, SIGSTOP); the others spoil the camera, see `racer.hil.camera`."""
 
 _REST_SPEED: Final = 0.02
+"""Speed below which the car counts as at rest [m/s]."""
 _STOP_PULSES_US: Final = 6.0
-"""The simulated stop is at 1446 µs; the chip's steps are 4.9 µs."""
+"""Distance from the stop pulse within which a pulse is neutral [µs]; the chip's steps are 4.9 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0
         session.plant.send(kind)
     session.wait(lambda: session.where()["speed"] < _REST_SPEED, patience_s, "the car to stop")
     after = session.where()
+    # A stalled camera has sent nothing since its last good frame, so the time counts from there.
     if kind == "stall":
         at = min(at, after["camera_ns"])
     neutral = _neutral_ns(session, at)
@@ -74,10 +76,10 @@ def measure_stop(session: HilSession, kind: HilFault, *, patience_s: float = 5.0
 
 
 def _neutral_ns(session: HilSession, since_ns: int) -> int:
-    """Time at which the throttle became neutral or off and stayed so; `since_ns` where it was so already."""
-    rows = [(when, pulse) for when, _, pulse in read_log(session.chip, session.throttle_channel) if when >= since_ns]
-    moving = [when for when, pulse in rows if pulse is not None and abs(pulse - session.stop_us) > _STOP_PULSES_US]
-    return next((when for when, _ in rows if when > max(moving, default=0)), since_ns)
+    """Return the time at which the throttle became neutral or off and stayed so; `since_ns` if it already was [ns]."""
+    rows = [(at_ns, pulse) for at_ns, _, pulse in read_log(session.chip, session.throttle_channel) if at_ns >= since_ns]
+    moving = [at_ns for at_ns, pulse in rows if pulse is not None and abs(pulse - session.stop_us) > _STOP_PULSES_US]
+    return next((at_ns for at_ns, _ in rows if at_ns > max(moving, default=0)), since_ns)
 
 
 def _clear_fault(session: HilSession, kind: HilFault) -> str:

@@ -14,7 +14,9 @@ from racer.car.mailbox import CameraFrame
 
 _FRAMES_MAX = 64
 _MEASUREMENTS_MAX = 512
+"""Lengths of the queues: 2 s of frames at 30 Hz, and 8 s of measurements at 60 Hz; a full queue drops the oldest."""
 _WAIT_S = 0.5
+"""Longest wait for a frame [s], so that `close` is noticed."""
 
 
 class FrameServer:
@@ -40,10 +42,11 @@ class FrameServer:
         self._closing = False
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)  # noqa: PTH108
+        # A file that is left of a killed process would make `bind` fail, so it is removed above.
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(path)
         self._listener.listen(1)
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="frame server", daemon=True)
         self._thread.start()
 
     def put(self, frame: CameraFrame) -> None:
@@ -70,12 +73,13 @@ class FrameServer:
         while not self._closing:
             try:
                 peer, _ = self._listener.accept()
-            except OSError:
+            except OSError:  # `close` shut the listener down
                 return
             with peer, contextlib.suppress(OSError):
                 self._serve(peer)
 
     def _serve(self, peer: socket.socket) -> None:
+        # Frames of the time before this pilot would look like a slow camera.
         self._waiting.clear()
         self._sensed.clear()
         self.connected.set()
@@ -98,6 +102,7 @@ class FrameServer:
         left = frame.captured_ns + self._latency_ns - time.monotonic_ns()
         if left > 0:
             time.sleep(left / 1e9)
+        # More frames can have become due during the sleep, or while the pilot did not read.
         with self._news:
             while self._waiting and self._waiting[0].captured_ns + self._latency_ns <= time.monotonic_ns():
                 frame = self._waiting.popleft()

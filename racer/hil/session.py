@@ -40,7 +40,9 @@ from racer.process import ChildProcess, JsonLinesChild
 START_TIMEOUT_S: Final = 120.0
 """Longest start of a process [s]: the first one compiles the simulator."""
 ARM_TIMEOUT_S: Final = 20.0
+"""Longest time from a stop until the car drives again [s]."""
 STOPS_MAX: Final = 20
+"""Number of stops after which a drive is given up."""
 
 
 class HilError(RacerError):
@@ -122,9 +124,9 @@ class HilRig:
         self.calibration = write_calibration(place / "calibration.json", made)
         self.socket, self.eye = str(place / "actuator"), str(place / "camera")
         common = ["--calibration", str(self.calibration)]
-        self.pilot_words = ["--socket", self.socket, "--car-id", SIMULATED_CAR_ID, *common]
-        self._plant_words = ["racer.hil", "--track", track, "--vehicle", vehicle, *common]
-        self._plant_words += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
+        self.car_options = ["--socket", self.socket, "--car-id", SIMULATED_CAR_ID, *common]
+        self._plant_command = ["racer.hil", "--track", track, "--vehicle", vehicle, *common]
+        self._plant_command += ["--socket", self.eye, "--latency-ms", str(latency_ms), "--seed", str(seed)]
         self.pilot: JsonLinesChild | None = None
         self.drive = HilDrive()
         self.on_lap: Callable[[Mapping[str, Any]], None] = lambda lap: None
@@ -140,8 +142,8 @@ class HilRig:
             raise MissingExtra("A simulated drive", "train")
         # On a real car systemd runs the actuator, and it outlives the pilot; here it ends with this process. Ctrl-C
         # reaches it directly, and the other children through this process.
-        self.actuator = ChildProcess("racer.car.actuator", "run", *self.pilot_words, stdout=None, ends_with_parent=True)
-        self.plant = JsonLinesChild(*self._plant_words)
+        self.actuator = ChildProcess("racer.car.actuator", "run", *self.car_options, stdout=None, ends_with_parent=True)
+        self.plant = JsonLinesChild(*self._plant_command)
         try:
             self.wait(lambda: self.plant.newest.get("event") == "ready", START_TIMEOUT_S, "the simulator to start")
             self.ready()
@@ -152,6 +154,7 @@ class HilRig:
 
     def __exit__(self, *_: object) -> None:
         """End all processes, the pilot first."""
+        # The pilot first: without an actuator it would report a fault.
         if self.pilot is not None:
             self.pilot.end(signal.SIGTERM)
         self.actuator.end(signal.SIGTERM)
@@ -159,7 +162,7 @@ class HilRig:
         self._folder.cleanup()
 
     def ready(self) -> None:
-        """Called when the car is on the road."""
+        """Do what a subclass needs once the car is on the road."""
 
     def turn(self, timeout_s: float = 0.1) -> None:
         """Wait for records of the processes and take them.
@@ -170,15 +173,16 @@ class HilRig:
         Raises:
             HilError: One of the processes has ended.
         """
-        talking = {child.output: child for child in (self.plant, self.pilot) if child is not None}
-        ready, _, _ = select.select(list(talking), [], [], timeout_s)
+        children = {child.output: child for child in (self.plant, self.pilot) if child is not None}
+        ready, _, _ = select.select(list(children), [], [], timeout_s)
         for file in ready:
-            for line in talking[file].receive() or ():
-                if line.get("event") == "lap":
-                    self.drive.laps.append(line)
-                    self.on_lap(line)
-                if (path := str(line.get("drive", ""))) and path not in self.drive.recorded:
+            for record in children[file].receive() or ():
+                if record.get("event") == "lap":
+                    self.drive.laps.append(record)
+                    self.on_lap(record)
+                if (path := str(record.get("drive", ""))) and path not in self.drive.recorded:
                     self.drive.recorded.append(path)
+        # The checks come last: an ended process may have written its last records.
         for name, child in {"actuator": self.actuator, "plant": self.plant, "pilot": self.pilot}.items():
             if child is not None and (code := child.process.poll()) is not None:
                 raise HilError(f"the {name} ended: {child.last_error() or f'status {code}'}")
@@ -213,7 +217,7 @@ class HilRig:
 
     def where(self) -> dict[str, Any]:
         """Return the present state of the simulated car."""
-        self.plant.newest = {}
+        self.plant.newest = {}  # an older answer must not count
         self.plant.send("where")
         self.wait(lambda: self.plant.newest.get("event") == "where", 5.0, "the plant")
         return self.plant.newest
@@ -253,12 +257,13 @@ class HilSession(HilRig):
         opened = read_bundle(bundle)
         camera = camera or bundle_camera(opened)
         super().__init__(track=track, vehicle=vehicle, latency_ms=latency_ms, camera=camera, seed=seed)
+        # Checked before any process starts: compiling the simulator takes longer than this answer.
         if reasons := pilot_refusals(opened, read_calibration(self.calibration, car_id=SIMULATED_CAR_ID)):
             self._folder.cleanup()
             raise HilError(f"bundle {opened.name} cannot drive this car: {'; '.join(reasons)}")
-        self._pilot_words = ["racer.car.pilot.process", str(bundle), *self.pilot_words, "--threads", str(threads)]
-        self._pilot_words += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
-        self._pilot_words += ["--record", str(record.absolute())] if record else []
+        self._pilot_command = ["racer.car.pilot.process", str(bundle), *self.car_options, "--threads", str(threads)]
+        self._pilot_command += ["--camera", f"sim:{self.eye}", "--speed-limit", str(speed_limit)]
+        self._pilot_command += ["--record", str(record.absolute())] if record else []
 
     def ready(self) -> None:
         """Start the pilot."""
@@ -266,7 +271,7 @@ class HilSession(HilRig):
 
     def start_pilot(self) -> None:
         """Start a pilot process and wait until it is ready to be armed."""
-        self.pilot = JsonLinesChild(*self._pilot_words)
+        self.pilot = JsonLinesChild(*self._pilot_command)
         self.wait(lambda: self.record.get("refusal") == "", START_TIMEOUT_S, "the pilot to receive frames")
 
     def go(self) -> None:
@@ -283,6 +288,7 @@ class HilSession(HilRig):
                 raise HilError(f"the car does not start: {self.record.get('answer') or self.record.get('refusal')}")
             if command := commands.get(self.record.get("state", "")):
                 self.pilot.send(command)
+            # Time for the command to take effect, so that it is not sent twice.
             self.turn(0.1)
             self.settle(0.25)
 
@@ -306,7 +312,7 @@ class HilSession(HilRig):
                 if len(self.drive.stops) > STOPS_MAX:
                     raise HilError(f"the car was stopped {STOPS_MAX} times, last by: {self.drive.stops[-1]}")
                 self.go()
-        del self.drive.laps[count:]
+        del self.drive.laps[count:]  # one turn can receive more laps than were missing
         self.drive.pilot = dict(self.record)
         self.drive.memory_mb = peak_memory_mb(self.pilot.process.pid)
         return self.drive
@@ -326,6 +332,7 @@ def simulated_calibration(vehicle: VehicleConfig, camera: CameraConfig, *, chip:
         camera: Camera of the car.
         chip: File of the simulated chip.
     """
+    # Left has the longer pulse, and more throttle the shorter one, which `invert` states.
     full = vehicle.steer_max_deg
     return Calibration(
         car_id=SIMULATED_CAR_ID,
@@ -357,17 +364,15 @@ def action_of_pulses(
     s, t = calibration.steering, calibration.throttle
     angle = 0.0
     if steering_us is not None:
-        share = (steering_us - s.centre_us) / (s.left_us - s.centre_us)
-        angle = share * s.max_deg_left
-        if share < 0.0:
+        # Left and right of the centre have different slopes.
+        angle = (steering_us - s.centre_us) / (s.left_us - s.centre_us) * s.max_deg_left
+        if angle < 0.0:
             angle = -(steering_us - s.centre_us) / (s.right_us - s.centre_us) * s.max_deg_right
-    if throttle_us is None:
-        return angle, 0.0
     # The chip's resolution is 4.9 µs: a pulse within half of it beside the stop is the stop.
-    if abs(throttle_us - t.stop_us) <= 2.5:
+    if throttle_us is None or abs(throttle_us - t.stop_us) <= 2.5:
         return angle, 0.0
-    share = (throttle_us - t.fwd_start_us) / (t.fwd_max_us - t.fwd_start_us)
-    return angle, max(0.0, share) * calibration.speed_max
+    fraction = (throttle_us - t.fwd_start_us) / (t.fwd_max_us - t.fwd_start_us)
+    return angle, max(0.0, fraction) * calibration.speed_max
 
 
 def serve_console_with_rig(
@@ -384,11 +389,11 @@ def serve_console_with_rig(
     Raises:
         HilError: A process of the simulated car has ended.
     """
-    failed: list[HilError] = []
+    errors: list[HilError] = []
     closing = threading.Event()
 
     def log_lap(lap: Mapping[str, Any]) -> None:
-        controller.record.event(lap_text(lap))
+        controller.log.event(lap_text(lap))
         on_lap(lap)
 
     def watch() -> None:
@@ -396,10 +401,11 @@ def serve_console_with_rig(
             while not closing.is_set():
                 rig.turn()
         except HilError as error:
-            if not closing.is_set():
-                failed.append(error)
+            if not closing.is_set():  # while closing, the processes are meant to end
+                errors.append(error)
                 server.should_exit = True
 
+    # The server must run in the main thread, where signals arrive; the rig is watched beside it.
     rig.on_lap = log_lap
     thread = threading.Thread(target=watch, name="rig", daemon=True)
     thread.start()
@@ -408,8 +414,8 @@ def serve_console_with_rig(
     finally:
         closing.set()
         thread.join()
-        if failed:
-            raise failed[0]
+        if errors:
+            raise errors[0]
 
 
 def lap_text(lap: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,10 +35,6 @@ class HilLap:
     progress: float
     ended_by: str
 
-    def record(self) -> dict[str, object]:
-        """Return the lap as plain data."""
-        return asdict(self)
-
 
 class SimVehicle:
     """One car on one track, driven by angles and speeds; time passes in steps of `STEP_S`.
@@ -64,6 +60,7 @@ class SimVehicle:
         self._action = np.zeros((1, 1, 2))
         self._time_s = 0.0
         self._started_s: float | None = None
+        # At the start of an open track the rear wheels need road, too.
         self._place(0.0 if track.closed else OPEN_START)
 
     @property
@@ -81,10 +78,12 @@ class SimVehicle:
         car = self.world.cars[0, 0]
         self._action[0, 0] = angle_deg, speed
         before = car["x"], car["y"]
+        # The rules of episodes that end a training's trial, such as standing still, do not apply here.
         car["status"], car["steps"], car["stuck_steps"], car["backward_steps"] = int(EpisodeStatus.IN_PROGRESS), 2, 0, 0
         self.world.step(self._action)
         self._time_s += STEP_S
         self.distance += float(np.hypot(car["x"] - before[0], car["y"] - before[1]))
+        # A car that waits to be armed loses no time: the lap begins when it moves.
         if self._started_s is None and self.speed > 0.05:
             self._started_s = self._time_s
         return self._ended_lap()
@@ -92,28 +91,27 @@ class SimVehicle:
     def _ended_lap(self) -> HilLap | None:
         car = self.world.cars[0, 0]
         status = EpisodeStatus(int(car["status"]))
-        progress = float(car["progress"])
         if status is EpisodeStatus.LAP_COMPLETE:
-            lap = self._end_lap(True, 100.0, status.word)
+            lap = self._end_lap(True, 100.0, status)
             if self.track.closed:
+                # The car keeps rolling: the next lap starts at the same moment, with the rest of the progress.
                 car["travelled"] -= self.track.length
                 self._started_s = self._time_s
             else:
                 self._place(OPEN_START)
             return lap
-        if status in (EpisodeStatus.OFF_TRACK, EpisodeStatus.CRASHED):
-            lap = self._end_lap(False, progress, status.word)
-            self._place(float(car["s"]))
-            return lap
-        if self._started_s is not None and self._time_s - self._started_s > self.track.length / _LAP_SPEED_MIN:
-            lap = self._end_lap(False, progress, EpisodeStatus.TIME_UP.word)
-            self._place(float(car["s"]))
-            return lap
-        return None
+        if status not in (EpisodeStatus.OFF_TRACK, EpisodeStatus.CRASHED):
+            if self._started_s is None or self._time_s - self._started_s <= self.track.length / _LAP_SPEED_MIN:
+                return None
+            status = EpisodeStatus.TIME_UP
+        lap = self._end_lap(False, float(car["progress"]), status)
+        self._place(float(car["s"]))
+        return lap
 
-    def _end_lap(self, completed: bool, progress: float, word: str) -> HilLap:
+    def _end_lap(self, completed: bool, progress: float, status: EpisodeStatus) -> HilLap:
+        # A lap that ended before the car moved, as after a push, took no time.
         started = self._time_s if self._started_s is None else self._started_s
-        lap = HilLap(completed, round(self._time_s - started, 3), round(max(0.0, progress), 1), word)
+        lap = HilLap(completed, round(self._time_s - started, 3), round(max(0.0, progress), 1), status.word)
         self.laps.append(lap)
         return lap
 

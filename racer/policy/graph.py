@@ -1,8 +1,8 @@
 """Reads an ONNX model, with the `onnx` package, into the few facts that a bound of its work needs.
 
-The facts are operators, attributes, shapes, and the values of small constants of integers; `racer.policy.graph_shapes`
-derives shapes and work from them. Only the check of a race's entrants reads graphs, in the guarded process of the race.
-The package is imported with the first graph, and never on the car (docs/decisions/0016-reading-onnx-graphs.md).
+The facts are nodes, shapes, and the values of small constants of integers; `racer.policy.graph_shapes` derives the
+other shapes and the work from them. Only the check of a race's entrants reads graphs, in the guarded process of the
+race. The package is imported with the first graph, and never on the car (docs/decisions/0016-reading-onnx-graphs.md).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,15 @@ from numpy.typing import NDArray
 from racer.errors import BundleError, MissingExtra
 from racer.untrusted_files import MalformedOnnxError, read_protobuf_fields
 
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
 Dim = int | str | None
 VALUES_MAX = 256
 """Elements of a constant whose values are kept: enough for shapes, axes and the like."""
-_RANK_MAX = 16
+FLOAT_TYPE, INTEGER_TYPES = 1, (2, 3, 6, 7)
+"""ONNX's numbers of the data types float32, and uint8, int8, int32 and int64."""
+RANK_MAX = 16
 """Largest number of dimensions of a tensor."""
 _GRAPH_FIELD = 7
 """Number of the field `graph` in onnx.proto's ModelProto."""
@@ -29,32 +34,22 @@ _GRAPH_FIELD = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A constant: its shape, and its values where they are at most `VALUES_MAX` integers."""
+    """What is known of a tensor.
 
+    Attributes:
+        element_type: ONNX's number of the data type (`onnx.TensorProto.DataType`).
+        shape: number of elements along each dimension.
+        values: the values, where they are at most `VALUES_MAX` integers.
+    """
+
+    element_type: int
     shape: tuple[int, ...]
-    values: NDArray[np.int64] | None
+    values: NDArray[np.int64] | None = None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Attribute:
-    """An attribute of a node; unused fields are empty. `graph` marks an attribute that holds a graph."""
-
-    i: int = 0
-    s: str = ""
-    ints: tuple[int, ...] = ()
-    tensor: Tensor | None = None
-    graph: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """One use of an operator."""
-
-    operator: str
-    domain: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Attribute]
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +57,20 @@ class Graph:
     """The graph of a model.
 
     Attributes:
-        opsets: version of each imported operator set by its domain.
+        opset: version of ONNX's own operator set; 0 where the model imports none.
         nodes: all nodes, in the order of the file.
         constants: initializers by name.
         inputs: shapes of the inputs by name; a dimension is a number, a name, or None for unknown.
+        input_types: element types of the inputs by name.
         outputs: names of the outputs.
         functions: whether the model holds functions, training graphs or sparse constants.
     """
 
-    opsets: Mapping[str, int]
-    nodes: tuple[Node, ...]
+    opset: int
+    nodes: tuple[NodeProto, ...]
     constants: Mapping[str, Tensor]
     inputs: Mapping[str, tuple[Dim, ...]]
+    input_types: Mapping[str, int]
     outputs: tuple[str, ...]
     functions: bool
 
@@ -100,11 +97,16 @@ def read_graph(data: bytes, *, source: str) -> Graph:
             raise MalformedOnnxError
         model = onnx.ModelProto.FromString(data)
         graph = model.graph
+        for attribute in (attribute for node in graph.node for attribute in node.attribute):
+            if attribute.HasField("t"):
+                _read_tensor(attribute.t)  # refuses a damaged tensor before any other reader of the node
+        opsets = {entry.domain: entry.version for entry in model.opset_import}
         return Graph(
-            opsets={entry.domain: entry.version for entry in model.opset_import},
-            nodes=tuple(_read_node(node) for node in graph.node),
+            opset=opsets.get("", opsets.get("ai.onnx", 0)),
+            nodes=tuple(graph.node),
             constants={tensor.name: _read_tensor(tensor) for tensor in graph.initializer},
             inputs={entry.name: _read_dims(entry.type.tensor_type.shape.dim) for entry in graph.input},
+            input_types={entry.name: entry.type.tensor_type.elem_type for entry in graph.input},
             outputs=tuple(entry.name for entry in graph.output),
             functions=bool(model.functions or model.training_info or graph.sparse_initializer),
         )
@@ -112,38 +114,18 @@ def read_graph(data: bytes, *, source: str) -> Graph:
         raise BundleError(f"{source} is not an ONNX graph, or a damaged one") from None
 
 
-def _read_node(node: Any) -> Node:
-    return Node(
-        operator=node.op_type,
-        domain=node.domain,
-        inputs=tuple(node.input),
-        outputs=tuple(node.output),
-        attributes={attribute.name: _read_attribute(attribute) for attribute in node.attribute},
-    )
-
-
-def _read_attribute(attribute: Any) -> Attribute:
-    return Attribute(
-        i=attribute.i,
-        s=attribute.s.decode("utf-8", "replace"),
-        ints=tuple(attribute.ints),
-        tensor=_read_tensor(attribute.t) if attribute.HasField("t") else None,
-        graph=attribute.HasField("g") or bool(attribute.graphs),
-    )
-
-
 def _read_tensor(tensor: Any) -> Tensor:
-    from onnx import TensorProto, numpy_helper
+    from onnx import numpy_helper
 
     shape = tuple(tensor.dims)
     # `to_array` would open the file that an external tensor names.
-    if tensor.data_location or tensor.external_data or len(shape) > _RANK_MAX or any(size < 0 for size in shape):
+    if tensor.data_location or tensor.external_data or len(shape) > RANK_MAX or any(size < 0 for size in shape):
         raise MalformedOnnxError
-    integers = (TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64)
+    values = None
     # The size is checked first: a shape of a few bytes can promise more memory than there is.
-    if tensor.data_type not in integers or math.prod(shape) > VALUES_MAX:
-        return Tensor(shape=shape, values=None)
-    return Tensor(shape=shape, values=numpy_helper.to_array(tensor).astype(np.int64))
+    if tensor.data_type in INTEGER_TYPES and math.prod(shape) <= VALUES_MAX:
+        values = numpy_helper.to_array(tensor).astype(np.int64)
+    return Tensor(element_type=tensor.data_type, shape=shape, values=values)
 
 
 def _read_dims(dims: Iterable[Any]) -> tuple[Dim, ...]:

@@ -37,8 +37,7 @@ class RandomPolicy:
         if isinstance(self.action_space, DiscreteActions):
             table = np.asarray(self.action_space.table, dtype=np.float32)
             return table[self._random.integers(len(table), size=batch)]
-        drawn = self._random.uniform(self.action_space.low, self.action_space.high, size=(batch, 2))
-        return drawn.astype(np.float32)
+        return self._random.uniform(self.action_space.low, self.action_space.high, (batch, 2)).astype(np.float32)
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Restart the random stream where all cars start again (`mask` None)."""
@@ -61,7 +60,7 @@ def load_policy(
         action_space: action space of the random policy; None: the default continuous one.
 
     Raises:
-        AssetError: there is not a policy of that name.
+        AssetError: No policy has that name.
         BundleError: the bundle is broken, tampered with or too new.
         MissingExtra: onnxruntime is not installed.
     """
@@ -97,6 +96,7 @@ def find_bundle(spec: str | Path) -> Path:
         raise AssetError(f"Folder {path} holds no checkpoint (looked for {' and '.join(CHECKPOINTS)})")
     if path.is_file():
         return path
+    # A mistyped path is compared with the files beside it, a mistyped name with the names.
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, [*POLICY_NAMES, *beside], n=1)
     hint = f" Did you mean `{close[0] if close[0] in POLICY_NAMES else path.parent / close[0]}`?" if close else ""

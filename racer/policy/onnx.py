@@ -47,7 +47,7 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
+    options.log_severity_level = 4  # fatal only: errors raise, and warnings would go to the terminal of a race
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
@@ -111,6 +111,7 @@ def _check_outside(session: onnxruntime.InferenceSession, contract: PolicyContra
                 f"{source}: the graph takes `{sensor.name}` as {given.type} {given.shape}, "
                 f"its contract says {sensor.dtype} [B, {', '.join(map(str, sensor.shape))}]"
             )
+    # The order counts: results are paired with the contract's names by position.
     outputs = tuple(each.name for each in session.get_outputs())
     if outputs != contract.onnx.outputs:
         raise BundleError(f"{source}: the graph gives {outputs}, its contract says {contract.onnx.outputs}")

@@ -20,9 +20,10 @@ from racer.errors import BundleError
 
 @dataclass(frozen=True, kw_only=True)
 class PurePursuitSettings:
-    """Settings in metres, seconds and m/s^2; wheelbase and rear axle are those of DeepRacer's URDF."""
+    """Settings of `PurePursuitPolicy`; wheelbase and rear axle are those of DeepRacer's URDF."""
 
     wheelbase: float = 0.164
+    """Distance between the axles [m]."""
     rear: float = 0.082
     """Distance from the car's origin back to the rear axle [m]."""
     delay_s: float = 0.15
@@ -34,9 +35,13 @@ class PurePursuitSettings:
     goal_max: float = 1.2
     """Greatest distance of the goal from the rear axle [m]."""
     lateral_acceleration: float = 2.0
+    """Lateral acceleration in bends [m/s^2]."""
     braking: float = 1.5
+    """Deceleration before bends [m/s^2]."""
     speed_min: float = 0.6
+    """Least target speed [m/s]."""
     speed_max: float = 2.6
+    """Greatest target speed [m/s]."""
     steering_max_deg: float = 30.0
 
 
@@ -57,8 +62,9 @@ class PurePursuitPolicy:
         self.settings = settings or PurePursuitSettings()
         place = {field: k for k, field in enumerate(sensor.fields)}
         count = sum(1 for field in sensor.fields if re.fullmatch(r"ahead\d+_x", field))
-        wanted = ["speed", "yaw_rate", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
-        if missing := [field for field in wanted if field not in place]:
+        # Three points are the fewest that have a curvature.
+        needed = ["speed", "yaw_rate", *(f"ahead{k}_{axis}" for k in range(max(count, 3)) for axis in "xy")]
+        if missing := [field for field in needed if field not in place]:
             raise BundleError(f"Pure pursuit needs the field `{missing[0]}`, which `{sensor.name}` does not have")
         self._speed, self._yaw_rate = place["speed"], place["yaw_rate"]
         self._x = [place[f"ahead{k}_x"] for k in range(count)]
@@ -69,6 +75,7 @@ class PurePursuitPolicy:
         state = np.asarray(observation["state"], dtype=np.float64)
         points = np.stack([state[:, self._x], state[:, self._y]], axis=-1)
         speed = state[:, self._speed]
+        # The circle is chosen for the pose at which the steering takes effect, the speed for the present one.
         later = _predict_motion(points, speed, state[:, self._yaw_rate], self.settings.delay_s)
         action = np.stack([self._steering(later, speed), self._target_speed(points)], axis=-1)
         return action.astype(np.float32)
@@ -82,6 +89,7 @@ class PurePursuitPolicy:
         goal = _point_at_distance(
             from_rear, np.clip(speed * settings.goal_time_s, settings.goal_min, settings.goal_max)
         )
+        # Coulter's 2 y / d^2; the floor keeps a goal at the rear axle finite.
         curvature = 2.0 * goal[:, 1] / np.maximum((goal**2).sum(axis=1), 1e-6)
         angle = np.degrees(np.arctan(settings.wheelbase * curvature))
         return np.clip(angle, -settings.steering_max_deg, settings.steering_max_deg)
@@ -115,8 +123,10 @@ def _point_at_distance(points: NDArray, distance: NDArray) -> NDArray:
     """
     away = np.hypot(points[..., 0], points[..., 1])
     behind = points[..., 0] <= 0.0
+    # Points behind the car are near, too: without the mask the car would turn back to them.
     reached = (away >= distance[:, None]) & ~behind
     after = np.where(reached.any(axis=1), reached.argmax(axis=1), points.shape[1] - 1)
+    # Where the first point is reached at once, both are that point, the gap is 0, and the fraction becomes 1.
     before = np.maximum(after - 1, 0)
     row = np.arange(len(points))
     gap = away[row, after] - away[row, before]

@@ -20,7 +20,7 @@ from racer.config.actions import SPEED_MAX, STEERING_MAX_DEG
 from racer.contract import PolicyContract
 from racer.errors import ConfigError, RacerError
 from racer.policy.graph import Graph, read_graph
-from racer.policy.graph_shapes import OPERATOR_RULES, UnknownShapeError, count_work
+from racer.policy.graph_shapes import WORK_RULES, UnknownShapeError, count_work
 from racer.policy.load import CHECKPOINTS, POLICY_NAMES, find_bundle, load_policy
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
@@ -77,7 +77,7 @@ ELEMENTS_MAX = 16 * 1024 * 1024
 NODES_MAX = 2000
 """Operators in a graph; each takes a microsecond or more, however little it computes."""
 OPSETS = (11, 24)
-"""Versions of ONNX's operator set that the rules of `racer.policy.graph_shapes` describe."""
+"""Versions of ONNX's operator set for which `racer.policy.graph_shapes` was tested."""
 LABEL_MAX = 60
 """Characters of a label."""
 _BATCH_SIZES = (1, 5)
@@ -187,10 +187,9 @@ def check_limits(bundle: Bundle, *, source: str) -> int:
 
 
 def _check_operators(graph: Graph, source: str) -> None:
-    version = graph.opsets.get("", graph.opsets.get("ai.onnx", 0))
-    if not OPSETS[0] <= version <= OPSETS[1]:
+    if not OPSETS[0] <= graph.opset <= OPSETS[1]:
         raise EntrantError(
-            f"{source}: its graph is of operator set {version}; entrants use {OPSETS[0]} to {OPSETS[1]} of ai.onnx"
+            f"{source}: its graph is of operator set {graph.opset}; entrants use {OPSETS[0]} to {OPSETS[1]} of ai.onnx"
         )
     if graph.functions:
         raise EntrantError(f"{source}: its graph holds functions, training or sparse data, which entrants may not use")
@@ -199,12 +198,15 @@ def _check_operators(graph: Graph, source: str) -> None:
     for node in graph.nodes:
         if node.domain not in ("", "ai.onnx"):
             raise EntrantError(
-                f"{source}: operator {node.operator} is of domain {node.domain!r}; entrants use ai.onnx alone"
+                f"{source}: operator {node.op_type} is of domain {node.domain!r}; entrants use ai.onnx alone"
             )
-        if any(attribute.graph for attribute in node.attributes.values()) or node.operator not in OPERATOR_RULES:
-            near = did_you_mean(node.operator, sorted(OPERATOR_RULES))
+        if (
+            any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+            or node.op_type not in WORK_RULES
+        ):
+            near = did_you_mean(node.op_type, sorted(WORK_RULES))
             raise EntrantError(
-                f"{source}: operator {node.operator} is not on the list of operators that entrants may use "
+                f"{source}: operator {node.op_type} is not on the list of operators that entrants may use "
                 f"(docs/leaderboard.md).{near}"
             )
 

@@ -96,12 +96,11 @@ def extract_drive_data(drive: RecordedDrive) -> DriveData:
     zero = int(steps["sent_ns"][0])
     written = _written_times(drive)
     times = np.array([(written.get(int(row["input_id"]), int(row["sent_ns"])) - zero) / 1e9 for row in steps])
-    times = np.maximum.accumulate(times)
+    times = np.maximum.accumulate(times)  # a later command never takes effect before an earlier one
     commands = DriveCommands(
         times, np.radians(steps["applied_steering_deg"]), steps["applied_speed"].astype(np.float64)
     )
-    sound = np.isfinite(commands.steering) & np.isfinite(commands.speed)
-    if not sound.all():
+    if not np.isfinite([commands.steering, commands.speed]).all():
         raise DriveError(f"{drive.path} has control steps whose applied action is not a number")
     spans = tuple(
         _make_span(drive.measured, zero, start, end)
@@ -116,13 +115,13 @@ def extract_drive_data(drive: RecordedDrive) -> DriveData:
 def _written_times(drive: RecordedDrive) -> dict[int, int]:
     """Return when the command of each input was first on the bus, where the actuator reported it."""
     rows = drive.actuator[drive.actuator["written_ns"] > 0]
-    found: dict[int, int] = {}
+    written: dict[int, int] = {}
     sent = {int(row["input_id"]): int(row["sent_ns"]) for row in drive.steps[::-1]}
     for row in rows:
         number, at = int(row["input_id"]), int(row["written_ns"])
         if number in sent and at >= sent[number]:
-            found.setdefault(number, at)
-    return found
+            written.setdefault(number, at)
+    return written
 
 
 def _capture_to_bus(drive: RecordedDrive) -> NDArray[np.float64]:
@@ -135,6 +134,7 @@ def _driven_intervals(drive: RecordedDrive, times: NDArray[np.float64], zero: in
 
     Without any actuator status, every span without a gap counts.
     """
+    # Spans between gaps of the commands are intersected with runs of DRIVING below.
     breaks = np.flatnonzero(np.diff(times) > STEP_GAP_MAX_S)
     starts = times[np.concatenate([[0], breaks + 1])]
     ends = times[np.concatenate([breaks, [len(times) - 1]])]
@@ -143,10 +143,11 @@ def _driven_intervals(drive: RecordedDrive, times: NDArray[np.float64], zero: in
         yield from zip(starts.tolist(), ends.tolist(), strict=True)
         return
     at = (rows["now_ns"].astype(np.int64) - zero) / 1e9
+    # Padded on both sides, so that a run that touches an end of the drive has both edges.
     moving = np.concatenate([[False], rows["state"] == ActuatorState.DRIVING, [False]]).astype(np.int8)
     edges = np.diff(moving)
     for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True):
-        for start, end in zip(starts, ends, strict=True):
+        for start, end in zip(starts, ends, strict=True):  # most intersections are empty, and too short to be used
             yield max(float(start), float(at[first])), min(float(end), float(at[last]))
 
 
@@ -157,7 +158,7 @@ def _make_span(measured: NDArray[np.void], zero: int, start: float, end: float) 
     for name in ("speed", "yaw_rate"):
         use = inside & np.isfinite(measured[name])
         samples[name] = (at[use], measured[name][use].astype(np.float64))
-    first = samples["speed"][1][:3]
+    first = samples["speed"][1][:3]  # the median of three: one slipping wheel must not set the start
     return DrivenSpan(
         start, end, float(np.median(first)) if len(first) else 0.0, samples, _make_windows(measured[inside], at[inside])
     )
@@ -165,13 +166,14 @@ def _make_span(measured: NDArray[np.void], zero: int, start: float, end: float) 
 
 def _make_windows(rows: NDArray[np.void], at: NDArray[np.float64]) -> PoseWindows | None:
     """Return pairs of poses with a distance of about `POSE_WINDOW_S`, each beginning in the middle of the last."""
-    whole = np.isfinite(rows["x"]) & np.isfinite(rows["y"]) & np.isfinite(rows["yaw"])
-    rows, at = rows[whole], at[whole]
+    complete = np.isfinite([rows["x"], rows["y"], rows["yaw"]]).all(axis=0)
+    rows, at = rows[complete], at[complete]
     if len(at) < 3:
         return None
     stride = max(round(POSE_WINDOW_S / max(float(np.median(np.diff(at))), 1e-3)), 1)
     first = np.arange(0, len(at) - stride, max(stride // 2, 1))
     last = first + stride
+    # Poses that are missing in between would make a window too long.
     near = at[last] - at[first] < 2.0 * POSE_WINDOW_S + 1e-9
     first, last = first[near], last[near]
     moved = relative_motion(*(rows[name][k] for k in (first, last) for name in ("x", "y", "yaw")))

@@ -1,22 +1,23 @@
 """Fits parameters of the simulator's vehicle to a recorded drive, by least squares on what sensors measured.
 
-The simulator's own vehicle model is driven by the recorded commands, and its speed, yaw rate and movement over short
+The simulator's vehicle model is driven by the recorded commands, and its speed, yaw rate and movement over short
 windows are compared with the measured ones. Each channel is weighted by the noise that its own residuals show. A weak
-prior (`Parameter.prior`) keeps the problem well posed; a parameter that the drive says too little about keeps the value
-that it had, and is reported as not determined.
+prior (`FitParameter.prior`) keeps the problem well posed. A parameter that the drive does not determine keeps its
+value, and is reported as not determined.
 
 Uncertainty: one standard deviation from the inverse of J^T J at the solution, widened for residuals that are larger
-than their weight and for those that follow each other ((1 + rho) / (1 - rho), rho their correlation at lag one). It
-holds for the model given; it cannot know what the model lacks.
+than their weight and for correlated ones: sqrt((1 + rho) / (1 - rho)), with rho their correlation at lag one. It holds
+for the given model, and cannot include what the model lacks.
 
-The vehicle file of a fit: the fitted values among the others, and in comments how far each is to be believed.
+`vehicle_yaml` writes the vehicle file of a fit, with the uncertainty of each value as a comment.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import yaml
@@ -27,26 +28,32 @@ from racer.car.recording.drive_file import DriveError
 from racer.config.env import VehicleConfig
 from racer.sim.world import vehicle_row
 from racer.sysid.drive_data import STEERING_LEAD_S, DriveData, DrivenSpan, relative_motion
-from racer.sysid.rollout import DriveCommands, SimulatedMotion, roll_out
+from racer.sysid.rollout import DriveCommands, roll_out
 
 _LATENCY_STARTS = (0.02, 0.08, 0.16)
+"""Latencies from which a fit starts [s], because the cost as a function of the latency can have several minima."""
 _PROBE_EVALUATIONS = 6
-"""Number of steps from each start; the best one is continued."""
+"""Evaluations from each start of the latency; only the best result is continued."""
+_EVALUATIONS = 100
+"""Evaluations in each later round."""
 _TIME_ERROR_S = 1.5e-3
-"""s added to the errors of lags and latency, in squares: what steps of 8 ms cost (tests/device/measure_fit.py)."""
+"""Error of lags and latency that steps of 8 ms cause [s], added in squares (tests/device/measure_fit.py)."""
 _ROUNDS = 3
 """Number of rounds; the noise is estimated again after each."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitParameter:
-    """One number that is fitted.
+    """One number that is fitted; values are in inner units (SI, rad) unless stated.
 
     Attributes:
-        unit: as a person reads it; `scale` turns the inner unit (SI, rad) into it.
-        low, high: bounds, and `step` for differences, in inner units.
-        enough: the largest uncertainty with which it counts as determined; the prior's is five times this.
-        needs: Channels that determine it; one is enough.
+        unit: Unit in reports.
+        scale: Factor from the inner unit to `unit`.
+        low: Lower bound.
+        high: Upper bound.
+        step: Step of the finite differences.
+        enough: Largest uncertainty with which the parameter counts as determined.
+        needs: Channels that determine it; one of them is sufficient.
     """
 
     name: str
@@ -60,7 +67,7 @@ class FitParameter:
 
     @property
     def prior(self) -> float:
-        """Width of the prior around the vehicle's own value."""
+        """Standard deviation of the prior around the vehicle's value, in inner units."""
         return 5.0 * self.enough
 
 
@@ -75,19 +82,21 @@ FIT_PARAMETERS = (
     FitParameter("throttle_lag", "s", 1.0, 0.01, 1.0, 1e-3, 0.05, _SPEED_CHANNELS),
     FitParameter("latency", "s", 1.0, 0.0, 0.5, 2e-3, 0.03, ("yaw_rate", "speed", "pose")),
 )
-"""`throttle_lag` is 1 / speed_gain; `latency` is from the bus to servo and motor, beyond their lags."""
+"""`throttle_lag` is 1 / speed_gain; `latency` is from the bus to servo and motor, in addition to their lags."""
 
 _NOISE_START = {"speed": 0.05, "yaw_rate": 0.1, "pose_along": 0.02, "pose_across": 0.02, "pose_yaw": 0.03}
-"""Noise to begin with, in the channels' units; and a tenth of it is the least that is believed."""
+"""Noise of the first round, in the channels' units; estimates below a tenth of it are raised to that."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterEstimate:
-    """What came out for a parameter, in its unit.
+    """Result for a parameter, in its unit.
 
     Attributes:
-        before: what the vehicle had. error: one standard deviation; infinite where it was not fitted.
-        why: why it kept its value; empty where it was fitted.
+        value: Value of the fitted vehicle.
+        before: Value of the vehicle before the fit.
+        error: One standard deviation; infinite where the parameter was not fitted.
+        why: Why it kept its value; empty where it was fitted.
     """
 
     name: str
@@ -100,7 +109,7 @@ class ParameterEstimate:
 
 @dataclass(frozen=True, slots=True)
 class ChannelResidual:
-    """How far the fitted simulator is from a channel, before and after: root mean square in the channel's unit."""
+    """Root mean square of simulated minus measured before and after the fit, in the channel's unit."""
 
     channel: str
     count: int
@@ -110,7 +119,16 @@ class ChannelResidual:
 
 @dataclass(frozen=True, slots=True)
 class VehicleFit:
-    """A fitted vehicle and how far it is to be believed."""
+    """A fitted vehicle, and the quality of the fit.
+
+    Attributes:
+        vehicle: The vehicle with the fitted values.
+        estimates: Result for each of `FIT_PARAMETERS`.
+        residuals: Distance between simulation and measurement for each channel.
+        warnings: Reasons to distrust the fit, as text.
+        channels: Channels that were measured.
+        seconds: Driving time [s].
+    """
 
     vehicle: VehicleConfig
     estimates: tuple[ParameterEstimate, ...]
@@ -120,15 +138,15 @@ class VehicleFit:
     seconds: float
 
     def __getitem__(self, name: str) -> ParameterEstimate:
-        """The estimate of a parameter."""
-        return next(one for one in self.estimates if one.name == name)
+        """Return the estimate of a parameter."""
+        return next(estimate for estimate in self.estimates if estimate.name == name)
 
 
 def fit_vehicle(data: DriveData, vehicle: VehicleConfig) -> VehicleFit:
-    """Fit a vehicle to a drive, beginning with `vehicle`, whose other values stay.
+    """Fit a vehicle to a drive, starting from `vehicle`, whose other values stay.
 
     Raises:
-        DriveError: nothing was measured that a fit could use.
+        DriveError: The drive has no measurements that a fit can use.
     """
     channels = data.channels()
     if not channels:
@@ -136,30 +154,29 @@ def fit_vehicle(data: DriveData, vehicle: VehicleConfig) -> VehicleFit:
             "this drive has no measurements, so there is nothing to fit to; record wheel speed, a gyroscope's yaw "
             "rate, or poses from a mat or another camera (at least 10 of a kind)"
         )
-    before = np.array([_vehicle_value(vehicle, one.name) for one in FIT_PARAMETERS])
-    whys = {one.name: _missing_channels(one, channels) for one in FIT_PARAMETERS}
+    before = np.array([_vehicle_value(vehicle, parameter.name) for parameter in FIT_PARAMETERS])
+    reasons = {parameter.name: _missing_channels(parameter, channels) for parameter in FIT_PARAMETERS}
     problem = _FitProblem(data, vehicle, before)
     sigma = dict(_NOISE_START)
+    # Parameters are fixed one at a time, the least determined first: fixing it can determine those correlated with it.
     while True:
-        free = [k for k, one in enumerate(FIT_PARAMETERS) if not whys[one.name]]
+        free = [k for k, parameter in enumerate(FIT_PARAMETERS) if not reasons[parameter.name]]
         values, errors, sigma = _solve(problem, free, sigma)
         worst = max(free, key=lambda k: float(errors[k]) / FIT_PARAMETERS[k].enough, default=None)
         if worst is None or errors[worst] <= FIT_PARAMETERS[worst].enough:
             break
-        one = FIT_PARAMETERS[worst]
-        whys[one.name] = (
-            f"this drive does not determine it (+-{errors[worst] * one.scale:.2g} {one.unit}".rstrip() + ")"
-        )
+        uncertainty = f"{errors[worst] * FIT_PARAMETERS[worst].scale:.2g} {FIT_PARAMETERS[worst].unit}".rstrip()
+        reasons[FIT_PARAMETERS[worst].name] = f"this drive does not determine it (+-{uncertainty})"
     estimates = tuple(
         ParameterEstimate(
-            one.name,
-            one.unit,
-            float(value) * one.scale,
-            float(old) * one.scale,
-            float(error) * one.scale,
-            whys[one.name],
+            parameter.name,
+            parameter.unit,
+            float(value) * parameter.scale,
+            float(old) * parameter.scale,
+            float(error) * parameter.scale,
+            reasons[parameter.name],
         )
-        for one, value, old, error in zip(FIT_PARAMETERS, values, before, errors, strict=True)
+        for parameter, value, old, error in zip(FIT_PARAMETERS, values, before, errors, strict=True)
     )
     return VehicleFit(
         vehicle=_apply_estimates(vehicle, estimates),
@@ -180,21 +197,22 @@ class _FitProblem:
         self._row = vehicle_row(vehicle)
 
     def residuals(self, values: NDArray[np.float64]) -> dict[str, list[NDArray[np.float64]]]:
-        """Simulated minus measured, for each channel and span, in the channel's unit."""
+        """Return simulated minus measured values of each channel, an array for each span, in the channel's unit."""
         row = self._row.copy()
-        named = dict(zip((one.name for one in FIT_PARAMETERS), values, strict=True))
+        named = dict(zip((parameter.name for parameter in FIT_PARAMETERS), values, strict=True))
         latency = named.pop("latency")
+        # The speed controller is first order: dv/dt = speed_gain (target - v), so its lag is 1 / speed_gain.
         row["speed_gain"] = 1.0 / named.pop("throttle_lag")
         for name, value in named.items():
             row[name] = value
-        found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _NOISE_START}
+        residuals: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _NOISE_START}
         for span in self._data.spans:
-            for name, values_of in _span_residuals(self._data.commands, span, row, latency).items():
-                found[name].append(values_of)
-        return {name: parts for name, parts in found.items() if sum(map(len, parts))}
+            for name, differences in _span_residuals(self._data.commands, span, row, latency).items():
+                residuals[name].append(differences)
+        return {name: parts for name, parts in residuals.items() if sum(map(len, parts))}
 
     def compare(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[ChannelResidual, ...]:
-        """Root mean squares before and after."""
+        """Return the root mean square of each channel for two sets of values."""
         old, new = self.residuals(before), self.residuals(after)
         return tuple(
             ChannelResidual(name, len(rows := np.concatenate(new[name])), _rms(np.concatenate(old[name])), _rms(rows))
@@ -208,7 +226,7 @@ def _span_residuals(
     motion = roll_out(
         commands, row, start=span.start - STEERING_LEAD_S, end=span.end, latency=latency, speed=span.speed_first
     )  # fmt: skip
-    found = {
+    differences = {
         name: np.interp(times, motion.times, getattr(motion, name)) - measured
         for name, (times, measured) in span.samples.items()
     }
@@ -216,22 +234,28 @@ def _span_residuals(
         poses = [
             np.interp(at, motion.times, part)
             for at in (span.windows.first, span.windows.last)
-            for part in _pose(motion)
+            for part in (motion.x, motion.y, motion.yaw)
         ]
         moved = relative_motion(*poses) - span.windows.moved
+        # The difference of two angles in -pi..pi can be outside; fold it back.
         moved[:, 2] = (moved[:, 2] + np.pi) % (2.0 * np.pi) - np.pi
-        found |= {"pose_along": moved[:, 0], "pose_across": moved[:, 1], "pose_yaw": moved[:, 2]}
-    return found
-
-
-def _pose(motion: SimulatedMotion) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    return motion.x, motion.y, motion.yaw
+        differences |= {"pose_along": moved[:, 0], "pose_across": moved[:, 1], "pose_yaw": moved[:, 2]}
+    return differences
 
 
 def _solve(
     problem: _FitProblem, free: list[int], sigma: dict[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, float]]:
-    """Values and errors of all parameters, of which `free` are fitted, and the noise that was found."""
+    """Fit some of the parameters; the others keep their values.
+
+    Args:
+        problem: Residuals of the drive.
+        free: Indices of the fitted parameters.
+        sigma: Noise of each channel at the start.
+
+    Returns:
+        Values and errors of all parameters, each of shape (P,), and the estimated noise of each channel.
+    """
     from scipy.optimize import least_squares
 
     errors = np.full(len(FIT_PARAMETERS), np.inf)
@@ -242,64 +266,78 @@ def _solve(
     )
     before = problem.before[free]
 
-    def full(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    def all_values(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
         values = problem.before.copy()
-        values[free] = part
+        values[free] = fitted
         return values
 
-    def weighted(part: NDArray[np.float64]) -> NDArray[np.float64]:
-        parts = problem.residuals(full(part))
-        rows = [row / sigma[name] for name, found in parts.items() for row in found]
-        return np.concatenate([*rows, (part - before) / prior])
+    def weighted(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
+        # The prior is one more residual for each parameter.
+        residuals = problem.residuals(all_values(fitted))
+        rows = [row / sigma[name] for name, parts in residuals.items() for row in parts]
+        return np.concatenate([*rows, (fitted - before) / prior])
 
-    def slopes(part: NDArray[np.float64]) -> NDArray[np.float64]:
-        columns = []
-        for k in range(len(free)):
-            up, down = part.copy(), part.copy()
-            up[k], down[k] = min(part[k] + step[k], high[k]), max(part[k] - step[k], low[k])
-            columns.append((weighted(up) - weighted(down)) / (up[k] - down[k]))
-        return np.stack(columns, axis=1)
+    def jacobian(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _central_differences(weighted, fitted, step, low, high)
 
-    starts = [np.clip(before, low + 1e-9, high - 1e-9)]
-    if (late := len(FIT_PARAMETERS) - 1) in free:
-        starts = [np.where(np.array(free) == late, delay, starts[0]) for delay in _LATENCY_STARTS]
-    best = starts[0]
-    for turn in range(_ROUNDS):
-        found = [
-            least_squares(
-                weighted,
-                one,
-                jac=slopes,
-                bounds=(low, high),
-                x_scale=prior,
-                loss="soft_l1",
-                f_scale=2.0,
-                max_nfev=_PROBE_EVALUATIONS if turn == 0 else 100,
-            )
-            for one in (starts if turn == 0 else [best])
-        ]
-        best = np.clip(min(found, key=lambda one: one.cost).x, low + 1e-9, high - 1e-9)
-        sigma = {
-            name: max(_spread(rows), 0.1 * _NOISE_START[name]) for name, rows in problem.residuals(full(best)).items()
-        }
-    jacobian = slopes(best)
-    cover = np.asarray(np.linalg.inv(jacobian.T @ jacobian), np.float64)
-    errors[free] = np.sqrt(np.diag(cover)) * _widening(problem.residuals(full(best)), sigma)
-    times = np.array([FIT_PARAMETERS[k].unit == "s" for k in free])
-    errors[free] = np.hypot(errors[free], np.where(times, _TIME_ERROR_S, 0.0))
-    return full(best), errors, sigma
+    # scipy wants starts inside the bounds, not on them.
+    low_start, high_start = low + 1e-9, high - 1e-9
+    starts = [np.clip(before, low_start, high_start)]
+    if (latency := len(FIT_PARAMETERS) - 1) in free:
+        starts = [np.where(np.array(free) == latency, delay, starts[0]) for delay in _LATENCY_STARTS]
+    # The loss is linear beyond two standard deviations, so that outliers do not move the fit.
+    solve = partial(
+        least_squares, weighted, jac=jacobian, bounds=(low, high), x_scale=prior, loss="soft_l1", f_scale=2.0
+    )
+    evaluations = _PROBE_EVALUATIONS
+    for _ in range(_ROUNDS):
+        results = [solve(start, max_nfev=evaluations) for start in starts]
+        best = np.clip(min(results, key=lambda result: result.cost).x, low_start, high_start)
+        residuals = problem.residuals(all_values(best))
+        sigma = {name: max(_spread(rows), 0.1 * _NOISE_START[name]) for name, rows in residuals.items()}
+        starts, evaluations = [best], _EVALUATIONS
+    # Covariance of a least-squares solution with residuals of unit variance; the prior's rows keep it regular.
+    slopes = jacobian(best)
+    covariance = np.asarray(np.linalg.inv(slopes.T @ slopes), np.float64)
+    is_time = np.array([FIT_PARAMETERS[k].unit == "s" for k in free])
+    errors[free] = np.hypot(
+        np.sqrt(np.diag(covariance)) * _widening(residuals, sigma), np.where(is_time, _TIME_ERROR_S, 0.0)
+    )
+    return all_values(best), errors, sigma
+
+
+def _central_differences(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    at: NDArray[np.float64],
+    step: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the Jacobian of a function, shape (R, P), with a fixed step for each parameter inside its bounds.
+
+    The steps of scipy are relative to the value, which may be 0.
+    """
+    columns = []
+    for k in range(len(at)):
+        up, down = at.copy(), at.copy()
+        up[k], down[k] = min(at[k] + step[k], high[k]), max(at[k] - step[k], low[k])
+        columns.append((function(up) - function(down)) / (up[k] - down[k]))
+    return np.stack(columns, axis=1)
 
 
 def _spread(parts: Sequence[NDArray[np.float64]]) -> float:
-    """Standard deviation of residuals, after the median of their sizes, which outliers do not move."""
+    """Return the standard deviation of residuals, estimated from their median size, which outliers do not move."""
+    # 1.4826 = 1 / 0.6745: half of a normal distribution lies within 0.6745 standard deviations.
     return float(1.4826 * np.median(np.abs(np.concatenate(parts))))
 
 
 def _widening(residuals: dict[str, list[NDArray[np.float64]]], sigma: dict[str, float]) -> float:
-    """Factor on the errors for residuals that are too large or follow each other."""
+    """Return the factor on the errors for residuals that are too large or correlated."""
     factor = 1.0
     for name, parts in residuals.items():
         rows = np.concatenate(parts)
+        # Correlation at lag one, for residuals of mean 0. n correlated values count as n (1 - rho) / (1 + rho)
+        # independent ones.
         rho = min(max(float(np.mean(rows[1:] * rows[:-1])) / max(_rms(rows) ** 2, 1e-30), 0.0), 0.9)
         factor = max(factor, math.sqrt((1.0 + rho) / (1.0 - rho)) * max(_rms(rows) / sigma[name], 1.0))
     return factor
@@ -310,7 +348,7 @@ def _rms(rows: NDArray[np.float64]) -> float:
 
 
 def _vehicle_value(vehicle: VehicleConfig, name: str) -> float:
-    """A parameter's value in a vehicle, in inner units."""
+    """Return a parameter's value in a vehicle, in inner units."""
     if name == "latency":
         return 0.0
     if name == "throttle_lag":
@@ -318,22 +356,19 @@ def _vehicle_value(vehicle: VehicleConfig, name: str) -> float:
     return float(vehicle_row(vehicle)[name])
 
 
-def _missing_channels(one: FitParameter, channels: tuple[str, ...]) -> str:
-    if any(need in channels for need in one.needs):
+def _missing_channels(parameter: FitParameter, channels: tuple[str, ...]) -> str:
+    if any(need in channels for need in parameter.needs):
         return ""
-    return f"needs {' or '.join(name.replace('_', ' ') for name in one.needs)}, which was not measured"
+    return f"needs {' or '.join(name.replace('_', ' ') for name in parameter.needs)}, which was not measured"
 
 
 def _apply_estimates(vehicle: VehicleConfig, estimates: Sequence[ParameterEstimate]) -> VehicleConfig:
-    """The vehicle with what was fitted."""
+    """Return the vehicle with the fitted values; `latency` is not a field of a vehicle."""
     changed: dict[str, float] = {}
-    for one in estimates:
-        if one.why or one.name == "latency":
-            continue
-        if one.name == "throttle_lag":
-            changed["speed_gain"] = round(1.0 / one.value, 3)
-        else:
-            changed[one.name + ("_deg" if one.unit == "deg" else "")] = round(one.value, 5)
+    for estimate in estimates:
+        field = _VEHICLE_FIELDS.get(estimate.name, estimate.name)
+        if not estimate.why and field != "latency":
+            changed[field] = round(1.0 / estimate.value, 3) if field == "speed_gain" else round(estimate.value, 5)
     return vehicle.model_copy(update=changed)
 
 
@@ -343,39 +378,46 @@ def _warnings(estimates: Sequence[ParameterEstimate], channels: tuple[str, ...])
         warnings.append(
             "no speed was measured: steering gain and offset are right only as far as the vehicle file's speed map is"
         )
-    for one, estimate in zip(FIT_PARAMETERS, estimates, strict=True):
-        inner = estimate.value / one.scale
-        at_end = min(inner - one.low, one.high - inner) < 1e-6 and inner > 1e-6
-        if not estimate.why and at_end:
-            warnings.append(
-                f"{one.name} ended at its bound of {estimate.value:g} {one.unit}".rstrip() + "; look at the drive"
-            )
+    for parameter, estimate in zip(FIT_PARAMETERS, estimates, strict=True):
+        value = estimate.value / parameter.scale
+        # A deadband or latency of 0 is at its bound, too, but plausible.
+        at_bound = min(value - parameter.low, parameter.high - value) < 1e-6 and value > 1e-6
+        if not estimate.why and at_bound:
+            bound = f"{estimate.value:g} {parameter.unit}".rstrip()
+            warnings.append(f"{parameter.name} ended at its bound of {bound}; look at the drive")
     return warnings
 
 
 _VEHICLE_FIELDS = {"steer_offset": "steer_offset_deg", "throttle_lag": "speed_gain"}
+"""Parameters whose field of a vehicle has another name."""
 _CHANNEL_UNITS = {"speed": "m/s", "yaw_rate": "rad/s", "pose_along": "m", "pose_across": "m", "pose_yaw": "rad"}
 
 
-def estimate_text(one: ParameterEstimate) -> str:
-    """`0.90012 +- 0.00071, was 1`, with the unit."""
-    unit = f" {one.unit}" if one.unit else ""
-    if one.why:
-        return f"{one.before:.4g}{unit}, kept: {one.why}"
-    digits = max(0, min(6, 1 - math.floor(math.log10(max(one.error, 1e-6)))))
-    return f"{one.value:.{digits}f} +- {one.error:.2g}{unit}, was {one.before:.4g}"
+def estimate_text(estimate: ParameterEstimate) -> str:
+    """Return an estimate as text with its unit, such as `0.90012 +- 0.00071, was 1`."""
+    unit = f" {estimate.unit}" if estimate.unit else ""
+    if estimate.why:
+        return f"{estimate.before:.4g}{unit}, kept: {estimate.why}"
+    # As many decimals as the error has with two significant digits.
+    digits = max(0, min(6, 1 - math.floor(math.log10(max(estimate.error, 1e-6)))))
+    return f"{estimate.value:.{digits}f} +- {estimate.error:.2g}{unit}, was {estimate.before:.4g}"
 
 
 def residual_lines(fit: VehicleFit) -> list[str]:
-    """A line for each channel: how far the simulator was and is from it."""
+    """Return a line for each channel with its residual after and before the fit."""
     return [
-        f"{one.channel}: {one.after:.3g} {_CHANNEL_UNITS[one.channel]} rms of {one.count} values, was {one.before:.3g}"
-        for one in fit.residuals
+        f"{r.channel}: {r.after:.3g} {_CHANNEL_UNITS[r.channel]} rms of {r.count} values, was {r.before:.3g}"
+        for r in fit.residuals
     ]
 
 
 def disturbance_lines(fit: VehicleFit, glass_to_wire: NDArray[np.float64]) -> list[str]:
-    """The measured latencies as a training's disturbances; empty where none was measured."""
+    """Return the measured latencies as lines of a training's `disturbances`.
+
+    Args:
+        fit: The fit.
+        glass_to_wire: Times from the capture of a frame to the bus [s], shape (K,); empty where not measured.
+    """
     lines = []
     if not fit["latency"].why:
         lines.append(f"vehicle: {{action_delay: {fit['latency'].value:.3f}}}")
@@ -386,29 +428,32 @@ def disturbance_lines(fit: VehicleFit, glass_to_wire: NDArray[np.float64]) -> li
 
 
 def vehicle_yaml(fit: VehicleFit, *, source: str, base: str, name: str, glass_to_wire: NDArray[np.float64]) -> str:
-    """The text of a vehicle file.
+    """Return the text of a vehicle file.
 
     Args:
-        source: the drive, base: the vehicle that the fit began with.
-        glass_to_wire: s from a frame's capture to the bus, as the drive recorded it.
+        fit: The fit.
+        source: Name of the drive.
+        base: Name of the vehicle from which the fit started.
+        name: Name of the new vehicle.
+        glass_to_wire: Times from the capture of a frame to the bus [s], shape (K,); empty where not measured.
     """
     lines = [
         f"# Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{base}`.",
-        f"# Measured channels: {', '.join(word.replace('_', ' ') for word in fit.channels)}.",
+        f"# Measured channels: {', '.join(name.replace('_', ' ') for name in fit.channels)}.",
         "# +- is one standard deviation, if the model holds. Values without a comment are those of the base.",
-        *(f"# Residual {words}" for words in residual_lines(fit)),
-        *(f"# Mind: {words}." for words in fit.warnings),
+        *(f"# Residual {line}" for line in residual_lines(fit)),
+        *(f"# Mind: {warning}." for warning in fit.warnings),
     ]
     if disturbances := disturbance_lines(fit, glass_to_wire):
         lines.append(
-            "# Latency is not a property of a vehicle. To train with what this drive had, put into `disturbances`:"
+            "# Latency is not a property of a vehicle. To train with that of this drive, put into `disturbances`:"
         )
         lines += [f"#   {line}" for line in disturbances]
-    notes = {_VEHICLE_FIELDS.get(one.name, one.name): one for one in fit.estimates}
+    estimates = {_VEHICLE_FIELDS.get(estimate.name, estimate.name): estimate for estimate in fit.estimates}
     values = fit.vehicle.model_copy(update={"name": name}).model_dump()
     for key, value in values.items():
-        if one := notes.get(key):
-            what = "throttle lag (1 / speed_gain) of " if one.name == "throttle_lag" else ""
-            lines.append(f"# {what}{estimate_text(one)}")
+        if estimate := estimates.get(key):
+            prefix = "throttle lag (1 / speed_gain) of " if key == "speed_gain" else ""
+            lines.append(f"# {prefix}{estimate_text(estimate)}")
         lines.append(yaml.safe_dump({key: value}, default_flow_style=False).strip())
     return "\n".join(lines) + "\n"

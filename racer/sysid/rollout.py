@@ -79,30 +79,26 @@ def roll_out(
     steps = max(int(np.ceil((end - start) / ROLLOUT_DT)), 1)
     edges: NDArray[np.float64] = start + ROLLOUT_DT * np.arange(steps + 1, dtype=np.float64)
     reaching = edges - latency
+    # The kernel changes its rows, so both are copies.
     car = np.zeros(1, CAR)
     car["vx"] = speed
-    row = np.empty(1, vehicle.dtype)
-    row[0] = vehicle
+    row = np.array([vehicle], vehicle.dtype)
     out = np.empty((steps, 5))
-    steering, speeds = (
-        _interval_means(commands, commands.steering, reaching),
-        _interval_means(commands, commands.speed, reaching),
-    )
-    _roll(car, row, steering, speeds, ROLLOUT_DT, out)
+    steering = _interval_means(commands.times, commands.steering, reaching)
+    _roll(car, row, steering, _interval_means(commands.times, commands.speed, reaching), ROLLOUT_DT, out)
     vx, rate, x, y, yaw = out.T
     return SimulatedMotion(edges[1:], vx, rate, x, y, np.unwrap(yaw))
 
 
 def _interval_means(
-    commands: DriveCommands, values: NDArray[np.float64], edges: NDArray[np.float64]
+    times: NDArray[np.float64], values: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the mean of a held signal between neighbouring edges; the signal is zero before the first command.
 
     The integral of a piecewise constant signal is piecewise linear, so interpolating it at the edges is exact.
     """
-    times = np.concatenate(
-        [[min(edges[0], commands.times[0]) - 1.0], commands.times, [max(edges[-1], commands.times[-1]) + 1.0]]
-    )
+    # One second is added at both ends, so that every edge lies inside.
+    times = np.concatenate([[min(edges[0], times[0]) - 1.0], times, [max(edges[-1], times[-1]) + 1.0]])
     held = np.concatenate([[0.0], values])
     integral = np.concatenate([[0.0], np.cumsum(held * np.diff(times))])
     return np.asarray(np.diff(np.interp(edges, times, integral)) / np.diff(edges))

@@ -29,7 +29,7 @@ STALL_SPEED = 1.0
 
 def with_cable(session, loss, seed):
     """Put a bad cable before the pilot's camera; the words that start the pilot name it."""
-    words = session._pilot_words
+    words = session._pilot_command
     at = next(k for k, word in enumerate(words) if word.startswith("sim:"))
     source = words[at].removeprefix("sim:")
     words[at] = f"sim:{source}.cable"

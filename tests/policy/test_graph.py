@@ -25,7 +25,7 @@ def test_facts_of_a_graph():
     ]
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 2], auto_pad="VALID", group=3)
     graph = read_graph(model(*tensors, nodes=[node]).SerializeToString(), source="x")
-    assert graph.opsets == {"": 18}
+    assert graph.opset == 18
     assert graph.inputs == {"x": ("B", None, 3)}
     assert graph.outputs == ("y",)
     assert graph.constants["small"].values.tolist() == [[1, -2]]
@@ -33,9 +33,8 @@ def test_facts_of_a_graph():
     assert graph.constants["large"].values is None
     assert graph.constants["floats"].values is None
     (read,) = graph.nodes
-    assert (read.operator, read.inputs, read.outputs) == ("Conv", ("x", "w"), ("y",))
-    attributes = read.attributes
-    assert (attributes["pads"].ints, attributes["auto_pad"].s, attributes["group"].i) == ((1, 2), "VALID", 3)
+    assert read == node
+    assert graph.input_types == {"x": onnx.TensorProto.FLOAT}
 
 
 def external():

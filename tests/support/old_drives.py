@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
-from racer.car.recording.drive_file import ACTUATOR_DTYPE, STEP_DTYPE, TABLES, DriveHeader, FrameEncoding, jpeg_bytes
+from racer.car.recording.drive_file import ACTUATOR_DTYPE, STEP_DTYPE, TABLES, DriveHeader, FrameEncoding, picture_bytes
 from racer.car.recording.legacy import AT_BYTES, FRAME_BYTES, HEAD_BYTES, MAGIC, START_BYTES, VERSION, Kind
 from support.recorded_drives import picture, status, step
 
@@ -36,7 +36,7 @@ def frame_bytes(number, captured_ns, pixels, encoding):
     height, width = pixels.shape[:2]
     channels = 3 if pixels.shape[2:] == (3,) else 1
     packed = (
-        jpeg_bytes(pixels)
+        picture_bytes(pixels)
         if encoding is FrameEncoding.JPEG
         else zlib.compress(np.ascontiguousarray(pixels).tobytes(), level=1)
     )

@@ -1,11 +1,11 @@
-"""The console over HTTP: static files, one websocket for status and commands, one for pictures, downloads."""
+"""Serves the console over HTTP: static files, a websocket for status and commands, one for pictures, and downloads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _MEDIA_TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+# Only the own files run in the page, no page may embed it, and nothing of a car is kept in a cache.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -32,41 +33,44 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _TICK_S, _HELLO_S, _PICTURE_S = 0.05, 5.0, 0.02
+"""Time between statuses, longest wait for the token, and time between looks for a new picture [s]."""
 _CLOSE_REFUSED, _CLOSE_POLICY, _CLOSE_TRY_LATER = 4401, 1008, 1013
-_PAGES_MAX = 8
+"""Close codes of websockets: 4000 to 4999 are free for applications, the others are registered (RFC 6455, IANA)."""
+_SOCKETS_MAX = 16
+"""Number of open websockets, two for each page: a flood of connections must not take the car's memory."""
 _PENDING_MAX = 4
+"""Number of commands of a page that may run at once."""
 
 
-class _PageSlots:
-    """How many pages are connected; a flood of connections must not take the car's memory."""
+def create_app(controller: ConsoleController, *, names: Collection[str]) -> FastAPI:
+    """Return the application.
 
-    def __init__(self) -> None:
-        self.count = 0
+    Args:
+        controller: Controller of the console.
+        names: Allowed host names of this machine.
+    """
+    sockets: set[WebSocket] = set()
 
     @contextlib.contextmanager
-    def place(self) -> Any:
-        """One page's place; yields whether there was one."""
-        self.count += 1
+    def counted(socket: WebSocket) -> Iterator[bool]:
+        """Count an open websocket; yields whether there is room for it."""
+        sockets.add(socket)
         try:
-            yield self.count <= 2 * _PAGES_MAX
+            yield len(sockets) <= _SOCKETS_MAX
         finally:
-            self.count -= 1
-
-
-def create_app(desk: ConsoleController, *, names: Collection[str]) -> FastAPI:
-    """The application; `names` are those by which this machine may be called."""
-    rooms = _PageSlots()
+            sockets.discard(socket)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        ticking = asyncio.create_task(_tick_forever(desk))
+        # The watch over the commanding page runs as long as the server does, whichever pages are open.
+        ticking = asyncio.create_task(_tick_forever(controller))
         try:
             yield
         finally:
             ticking.cancel()
-            await asyncio.to_thread(desk.link.disarm)
-            if desk.wizard:
-                await asyncio.to_thread(desk.wizard.close)
+            await asyncio.to_thread(controller.link.disarm)  # a car without a console must not drive
+            if controller.wizard:
+                await asyncio.to_thread(controller.wizard.close)
 
     app = FastAPI(title="racer console", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
@@ -74,30 +78,29 @@ def create_app(desk: ConsoleController, *, names: Collection[str]) -> FastAPI:
     async def guarded(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
         host = request.headers.get("host")
         if not host_allowed(host, names):
-            return Response("this car is not called that; start the console with --name", 421, _HEADERS)
-        # Stopping moves nothing: it is never refused.
+            return Response("unknown host name; start the console with --name", 421, _HEADERS)
+        # A stop cannot move the car, so it is never refused.
         if request.url.path != "/api/stop" and not origin_allowed(request.headers.get("origin"), host):
-            return Response("not from another site", 403, _HEADERS)
+            return Response("requests from other sites are refused", 403, _HEADERS)
         response = await call(request)
         for key, value in _HEADERS.items():
             response.headers.setdefault(key, value)
         return response
 
     _serve_files(app)
-    _serve_data(app, desk)
+    _serve_data(app, controller)
 
     @app.websocket("/ws")
     async def command(socket: WebSocket) -> None:
-        with rooms.place() as free:
-            connection = await _authenticate(socket, desk, names, free=free)
-            if connection is not None:
-                await _serve_commands(socket, desk, connection)
+        with counted(socket) as free:
+            if (connection := await _authenticate(socket, controller, names, free=free)) is not None:
+                await _serve_commands(socket, controller, connection)
 
     @app.websocket("/ws/picture")
     async def picture(socket: WebSocket) -> None:
-        with rooms.place() as free:
-            if await _authenticate(socket, desk, names, free=free) is not None:
-                await _send_pictures(socket, desk)
+        with counted(socket) as free:
+            if await _authenticate(socket, controller, names, free=free) is not None:
+                await _send_pictures(socket, controller)
 
     return app
 
@@ -120,67 +123,68 @@ def _serve_files(app: FastAPI) -> None:
         return Response(files[name][0], media_type=files[name][1])
 
 
-def _serve_data(app: FastAPI, desk: ConsoleController) -> None:
+def _serve_data(app: FastAPI, controller: ConsoleController) -> None:
     def require(request: Request) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not desk.knows(token):
+        if kind.lower() != "bearer" or not controller.accepts_token(token):
             raise HTTPException(401, "the token is missing or wrong")
 
     @app.post("/api/stop")
     def stop(request: Request) -> dict[str, bool]:
-        desk.stop(request.client.host if request.client else "an unknown client")
+        controller.stop(request.client.host if request.client else "an unknown client")
         return {"stopped": True}
 
     @app.get("/api/models")
     def models(request: Request) -> dict[str, Any]:
         require(request)
         try:
-            cards = [asdict(card) for card in desk.store.cards()]
+            cards = [asdict(card) for card in controller.store.cards()]
         except RacerError as error:
             return {"error": str(error), "current": None, "previous": None, "models": []}
-        return {"current": desk.store.current, "previous": desk.store.previous, "models": cards}
+        return {"current": controller.store.current, "previous": controller.store.previous, "models": cards}
 
     @app.get("/api/log")
     def log(request: Request) -> list[dict[str, Any]]:
         require(request)
-        return desk.record.events()
+        return controller.log.events()
 
     @app.get("/api/board")
     def read_health(request: Request) -> dict[str, Any]:
         require(request)
-        found = {
+        values = {
             "temperature": health.processor_temperature(),
             "throttling": health.throttling_causes(),
             "load": health.processor_load(),
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
     @app.get("/api/telemetry.csv")
     def telemetry(request: Request) -> Response:
         require(request)
-        return Response(desk.record.csv(), media_type="text/csv")
+        return Response(controller.log.csv(), media_type="text/csv")
 
 
-async def _tick_forever(desk: ConsoleController) -> None:
+async def _tick_forever(controller: ConsoleController) -> None:
     while True:
-        desk.tick()
+        controller.tick()
         await asyncio.sleep(_TICK_S)
 
 
 async def _authenticate(
-    socket: WebSocket, desk: ConsoleController, names: Collection[str], *, free: bool
+    socket: WebSocket, controller: ConsoleController, names: Collection[str], *, free: bool
 ) -> PageConnection | None:
-    """Let a page in whose origin, host and token are right; a refused one learns why and is closed."""
+    """Accept a page whose origin, host and token are right; another one receives the reason and is closed."""
     host = socket.headers.get("host")
     if not host_allowed(host, names) or not origin_allowed(socket.headers.get("origin"), host):
-        await socket.close(_CLOSE_POLICY)  # before the handshake: HTTP 403
+        await socket.close(_CLOSE_POLICY)  # before the handshake, so the answer is HTTP 403
         return None
     await socket.accept()
     try:
         if not free:
             raise RacerError("too many pages are open on this car")
+        # The token is in the first message, not in the address, which servers and browsers log.
         message = await asyncio.wait_for(_receive(socket), _HELLO_S)
-        return desk.opened(str(message.get("token", "")))
+        return controller.open_page(str(message.get("token", "")))
     except (RacerError, TimeoutError) as error:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps({"error": str(error) or "no token came"}))
@@ -190,80 +194,79 @@ async def _authenticate(
     return None
 
 
-async def _serve_commands(socket: WebSocket, desk: ConsoleController, connection: PageConnection) -> None:
-    sending = asyncio.create_task(_send_status(socket, desk, connection))
+async def _serve_commands(socket: WebSocket, controller: ConsoleController, connection: PageConnection) -> None:
+    sending = asyncio.create_task(_send_status(socket, controller, connection))
     pending: set[asyncio.Task[None]] = set()
     try:
         while True:
             message = await _receive(socket)
+            # Heartbeats and stops are handled here: no other message of the page may delay them.
             if message.get("do") == "beat":
-                if problem := _run_message(desk, connection, message):
+                if problem := _run_message(controller, connection, message):
                     await socket.send_text(json.dumps({"error": problem}))
             elif message.get("do") == "stop":
-                desk.stop("a page")
+                controller.stop("a page")
                 await socket.send_text(json.dumps({"done": "stop"}))
             elif len(pending) < _PENDING_MAX:
-                # In a separate task, because it may take seconds, and heartbeats must not wait behind it.
-                task = asyncio.create_task(_run_and_reply(socket, desk, connection, message))
+                # In a separate task, because a command may take seconds, and heartbeats must not wait for it.
+                task = asyncio.create_task(_run_and_reply(socket, controller, connection, message))
                 pending.add(task)
                 task.add_done_callback(pending.discard)
             else:
-                connection.spend(desk.clock())
-                await socket.send_text(json.dumps({"error": "the car is still busy with what was asked before"}))
+                connection.spend(controller.clock())
+                await socket.send_text(json.dumps({"error": "the car is still busy with earlier commands"}))
     except MessageRateExceeded as error:
-        await _close_flooded(socket, desk, error)
+        await _close_flooded(socket, controller, error)
     except (WebSocketDisconnect, RuntimeError):
         pass
     finally:
         sending.cancel()
-        desk.closed(connection)
+        controller.close_page(connection)
 
 
-def _run_message(desk: ConsoleController, connection: PageConnection, message: dict[str, Any]) -> str | None:
+def _run_message(controller: ConsoleController, connection: PageConnection, message: dict[str, Any]) -> str | None:
     try:
-        desk.take(connection, message)
-    except MessageRateExceeded:
-        raise
+        controller.handle_message(connection, message)
     except RacerError as error:
         return " ".join(str(error).split())
     return None
 
 
 async def _run_and_reply(
-    socket: WebSocket, desk: ConsoleController, connection: PageConnection, message: dict[str, Any]
+    socket: WebSocket, controller: ConsoleController, connection: PageConnection, message: dict[str, Any]
 ) -> None:
     try:
-        problem = await asyncio.to_thread(_run_message, desk, connection, message)
+        problem = await asyncio.to_thread(_run_message, controller, connection, message)
         reply = {"error": problem} if problem else {"done": message.get("do")}
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps(reply))
     except MessageRateExceeded as error:
-        await _close_flooded(socket, desk, error)
+        await _close_flooded(socket, controller, error)
 
 
-async def _close_flooded(socket: WebSocket, desk: ConsoleController, error: MessageRateExceeded) -> None:
-    desk.record.event(f"a page was closed: {error}")
+async def _close_flooded(socket: WebSocket, controller: ConsoleController, error: MessageRateExceeded) -> None:
+    controller.log.event(f"a page was closed: {error}")
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         await socket.close(_CLOSE_POLICY)
 
 
-async def _send_status(socket: WebSocket, desk: ConsoleController, connection: PageConnection) -> None:
+async def _send_status(socket: WebSocket, controller: ConsoleController, connection: PageConnection) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
-            await socket.send_text(json.dumps({"status": desk.view(connection)}))
+            await socket.send_text(json.dumps({"status": controller.view(connection)}))
             await asyncio.sleep(_TICK_S)
 
 
-async def _send_pictures(socket: WebSocket, desk: ConsoleController) -> None:
-    """A picture for each request of the page, and only a new one: a slow page gets fewer, never older ones."""
-    last = -1
+async def _send_pictures(socket: WebSocket, controller: ConsoleController) -> None:
+    """Send a new picture for each request of the page: a slow page receives fewer pictures, never older ones."""
+    last = -1  # no picture was sent yet
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
             await _receive(socket)
-            while (found := desk.link.picture()) is None or found.number == last:
+            while (picture := controller.link.picture()) is None or picture.number == last:
                 await asyncio.sleep(_PICTURE_S)
-            last = found.number
-            await socket.send_bytes(found.jpeg)
+            last = picture.number
+            await socket.send_bytes(picture.jpeg)
 
 
 async def _receive(socket: WebSocket) -> dict[str, Any]:
@@ -272,7 +275,7 @@ async def _receive(socket: WebSocket) -> dict[str, Any]:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     try:
-        found = json.loads(message.get("text") or "")
+        content = json.loads(message.get("text") or "")
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

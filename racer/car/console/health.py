@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -21,12 +22,17 @@ _THROTTLED_BITS: Final = {
     18: "was throttled",
     19: "was hot",
 }
-"""Raspberry Pi documentation, `vcgencmd get_throttled`."""
+"""Bits of the firmware's word (Raspberry Pi documentation, `vcgencmd get_throttled`): 0 to 3 hold now, 16 to 19 since
+the start."""
 
 
 def processor_temperature(root: Path = Path("/")) -> float | None:
-    """Degrees Celsius of the processor, from the zone of that kind, else the first that has a plausible value."""
+    """Return the temperature of the processor [°C].
+
+    A thermal zone of the processor comes first, else the first zone with a plausible value.
+    """
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+    # The sort is stable: zones of the processor first, each group by name.
     zones.sort(key=lambda zone: "cpu" not in (_read_text(zone / "type") or "").lower())
     for zone in zones:
         text = _read_text(zone / "temp")
@@ -36,19 +42,16 @@ def processor_temperature(root: Path = Path("/")) -> float | None:
 
 
 def throttling_causes(root: Path = Path("/")) -> list[str] | None:
-    """What the firmware complains of, in words; empty where all is well."""
-    for place in _THROTTLED_FILES:
-        if text := _read_text(root / place):
-            try:
-                bits = int(text, 16)
-            except ValueError:
-                continue
-            return [words for bit, words in _THROTTLED_BITS.items() if bits >> bit & 1]
+    """Return the causes of throttling that the firmware reports, as text; an empty list where there are none."""
+    for file in _THROTTLED_FILES:
+        with contextlib.suppress(ValueError):
+            bits = int(_read_text(root / file) or "", 16)
+            return [cause for bit, cause in _THROTTLED_BITS.items() if bits >> bit & 1]
     return None
 
 
 def processor_load() -> float | None:
-    """Runnable processes for each core, mean of the last minute."""
+    """Return the number of runnable processes for each core, mean of the last minute."""
     try:
         return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
     except OSError:

@@ -1,8 +1,11 @@
-"""Who commands the car, and whether they are still there: one seat, fresh heartbeats, no second chances.
+"""Decides which page commands the car, and whether it is still alive: one operator, with fresh heartbeats.
 
-A heartbeat is fresh if its number rises and if it was made after the page had seen one of our last stamps. The second
-half matters where the network stalls: what lay in its buffers arrives late, in order, with rising numbers, and must not
-look alive. No clock of the page is trusted; times are of this machine's monotonic clock, in nanoseconds.
+A heartbeat is fresh if its number rises, and if the page made it after it had received one of the console's last
+stamps. The second condition matters where the network stalls: buffered heartbeats arrive late, in order and with rising
+numbers, and must not count. Clocks of pages are not trusted; times are of this machine's monotonic clock [ns].
+
+Example: the page receives stamp 7.000 s and sends heartbeat 12 with it. At 7.200 s the heartbeat counts; at 7.301 s, or
+after heartbeat 13, it does not.
 """
 
 from __future__ import annotations
@@ -14,15 +17,15 @@ from typing import Any, TypeGuard
 from racer.errors import RacerError
 
 DEADMAN_NS = 300_000_000
-"""Time for which a held button counts after its last heartbeat; the actuator checks the same limit independently."""
+"""Time for which a held button counts after its last heartbeat [ns]; the actuator checks the same limit separately."""
 PAGE_LOST_NS = 2_000_000_000
-"""While the policy drives, a page that was silent for this long is lost, and the car stops."""
+"""Silence after which a page is lost while the policy drives [ns]; the car then stops."""
 STAMP_AGE_MAX_NS = 300_000_000
-"""A heartbeat must answer a stamp that is not older than this."""
+"""Largest age of the stamp that a heartbeat answers [ns]."""
 
 
 class ConsoleRefusal(RacerError):
-    """What a page asked for and may not have; the text says why."""
+    """A request of a page that is refused; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class Heartbeat:
     """A heartbeat of a page.
 
     Attributes:
-        number: rises with every heartbeat of a connection.
-        seen: the newest stamp that the page got from us, µs (whole numbers of µs are exact in JavaScript).
-        press: rises with every press of the button.
-        held: whether the button is down.
-        steering: -1 (right) .. 1 (left). throttle: 0..1.
+        number: Rises with every heartbeat of a connection.
+        seen: Newest stamp that the page received [µs]; JavaScript represents whole µs exactly.
+        press: Rises with every press of the button.
+        held: Whether the button is down.
+        steering: -1 (right) to 1 (left).
+        throttle: 0 to 1.
     """
 
     number: int
@@ -46,10 +50,10 @@ class Heartbeat:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Heartbeat:
-        """From a message.
+        """Read a heartbeat from a message.
 
         Raises:
-            ConsoleRefusal: a field is missing, or is not what it should be.
+            ConsoleRefusal: A field is missing, or has a wrong type or value.
         """
         number, seen, press, held = (data.get(key) for key in ("number", "seen", "press", "held"))
         steering, throttle = data.get("steering"), data.get("throttle")
@@ -61,7 +65,12 @@ class Heartbeat:
 
 
 class OperatorLock:
-    """The commander's seat. Connections are named by a number that is never used twice."""
+    """Holds the one connection that commands the car. The number of a connection is never used twice.
+
+    Attributes:
+        holder: Number of the commanding connection; None where there is none.
+        heard_ns: Time of its last fresh heartbeat [ns].
+    """
 
     def __init__(self) -> None:
         self.holder: int | None = None
@@ -69,35 +78,36 @@ class OperatorLock:
         self._number = 0
         self._dead_press = -1
 
-    def take(self, connection: int, now_ns: int) -> None:
-        """Sit down.
+    def claim(self, connection: int, now_ns: int) -> None:
+        """Give a connection the command.
 
         Raises:
-            ConsoleRefusal: Another operator has the command.
+            ConsoleRefusal: Another connection has the command.
         """
-        if self.holder is not None and self.holder != connection:
+        if self.holder not in (None, connection):
             raise ConsoleRefusal("another page commands this car; take over there, which stops the car first")
+        # Claiming again must not reset the numbers: that would make old heartbeats fresh.
         if self.holder is None:
             self.holder, self.heard_ns, self._number, self._dead_press = connection, now_ns, -1, -1
 
-    def leave(self, connection: int) -> bool:
-        """Stand up; whether it was this one who sat there."""
+    def release(self, connection: int) -> bool:
+        """Take the command from a connection; returns whether it had it."""
         if self.holder != connection:
             return False
         self.holder = None
         return True
 
     def require(self, connection: int) -> None:
-        """Make sure that it is this one who commands.
+        """Check that a connection has the command.
 
         Raises:
-            ConsoleRefusal: it is not.
+            ConsoleRefusal: It does not.
         """
         if self.holder != connection:
             raise ConsoleRefusal("take command of the car first")
 
-    def hear(self, connection: int, beat: Heartbeat, now_ns: int) -> bool:
-        """Whether a heartbeat is the commander's and fresh; only then it counts."""
+    def accept(self, connection: int, beat: Heartbeat, now_ns: int) -> bool:
+        """Return whether a heartbeat is fresh and of the commanding connection; only then it counts."""
         age = now_ns - 1000 * beat.seen
         if connection != self.holder or beat.number <= self._number or not 0 <= age <= STAMP_AGE_MAX_NS:
             return False
@@ -105,20 +115,21 @@ class OperatorLock:
         self.heard_ns = now_ns
         return True
 
-    def holds(self, beat: Heartbeat) -> bool:
-        """Whether the button counts as held: a press that went on over a stop must be let go of first."""
+    def is_held(self, beat: Heartbeat) -> bool:
+        """Return whether the button counts as held; a press that lasted through a stop must be released first."""
         return beat.held and beat.press > self._dead_press
 
-    def stopped(self, press: int) -> None:
-        """The car stopped; the press that was held then never moves it again."""
+    def note_stop(self, press: int) -> None:
+        """Note a stop of the car; the press that was held then never moves the car again."""
         self._dead_press = max(self._dead_press, press)
 
-    def lost(self, now_ns: int, limit_ns: int) -> bool:
-        """Whether there is a commander of whom nothing fresh was heard for longer than this."""
+    def is_silent(self, now_ns: int, limit_ns: int) -> bool:
+        """Return whether the commanding connection has been silent for longer than a limit [ns]."""
         return self.holder is not None and now_ns - self.heard_ns > limit_ns
 
 
 def _is_count(value: object) -> TypeGuard[int]:
+    # `type` and not `isinstance`, because True is an int.
     return type(value) is int and 0 <= value < 1 << 62
 
 

@@ -1,7 +1,7 @@
-"""Which requests come from our own page: the Host that was asked for, and the Origin of the page that asks.
+"""Checks that a request comes from the console's own page, by its headers Host and Origin.
 
-Without the first a foreign web site could point its own name at the car (DNS rebinding) and would be of the same
-origin; without the second it could open a websocket from the user's browser. Both come before the token.
+Without the check of Host, a foreign web site could point a name at the car (DNS rebinding) and would then have the same
+origin. Without the check of Origin, it could open a websocket from the user's browser. Both come before the token.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from urllib.parse import urlsplit
 
 
 def own_host_names(more: Collection[str] = ()) -> frozenset[str]:
-    """Names by which this machine may be called; addresses need no name."""
+    """Return the allowed host names of this machine, in lower case; addresses are always allowed.
+
+    Args:
+        more: Further names.
+    """
     name = socket.gethostname().lower()
-    return frozenset({"localhost", name, f"{name}.local", *(one.lower() for one in more)})
+    return frozenset({"localhost", name, f"{name}.local", *(extra.lower() for extra in more)})
 
 
 def host_allowed(host: str | None, names: Collection[str]) -> bool:
-    """Whether a Host header is an address, which no foreign site can claim, or one of our names."""
+    """Return whether a Host header is an address, which a foreign site cannot claim, or one of the names."""
     if not host:
         return False
     try:
@@ -34,7 +38,7 @@ def host_allowed(host: str | None, names: Collection[str]) -> bool:
 
 
 def origin_allowed(origin: str | None, host: str | None) -> bool:
-    """Return whether a request comes from our own page; a cross-site request of a browser always has an Origin."""
+    """Return whether a request comes from the own page; a cross-site request of a browser always has an Origin."""
     if origin is None:
         return True
     return host is not None and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")

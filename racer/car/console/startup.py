@@ -1,7 +1,4 @@
-"""What the console begins with: models from files, the one in use, and how long it serves.
-
-Runs the console: where it listens, under which token, and the address to open.
-"""
+"""Starts the console: installs the given models, finds the model in use, reads the token, and runs the web server."""
 
 from __future__ import annotations
 
@@ -23,13 +20,15 @@ from racer.policy.load import find_bundle
 
 
 def install_models(models: ModelStore, specs: Sequence[Path], *, report: Callable[[str], None]) -> None:
-    """Take bundles into the store, and use the first of them; the bench's choice where it measured them here.
+    """Install bundles into the store, and use the first of them; where the bench measured them here, its choice.
 
     Args:
-        specs: bundles, or run folders, which give the model their name.
+        models: Store of the car.
+        specs: Bundles, or run folders, which give the model their name.
+        report: Receives lines for the user.
 
     Raises:
-        BundleError: one is broken, or cannot drive this car.
+        BundleError: A bundle is broken, or cannot drive this car.
     """
     cards = [_install_model(models, spec, report) for spec in specs]
     if cards:
@@ -60,19 +59,20 @@ def _install_model(models: ModelStore, spec: Path, report: Callable[[str], None]
         report(f"bench     {choice.reason}")
     if not spec.is_dir():
         return models.install(choice.bundle)
+    # The checkpoint of a run is called `best` or `last`; the folder says which run.
     source, name = str(choice.bundle), spec.resolve().name
     return models.install_bytes(choice.bundle.read_bytes(), name=name, signature=None, source=source)
 
 
 PAGE_MESSAGE_MAX = 4096
-"""Bytes of a message of a page."""
+"""Largest message of a page [bytes]."""
 
 
 def read_token(path: Path) -> str:
-    """The console's token; made and written (mode 0600) where there is none yet.
+    """Return the console's token; a missing file is created with a new one (mode 0600).
 
     Raises:
-        RacerError: the file holds something else.
+        RacerError: The file does not hold a token.
     """
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(24) + "\n")
@@ -84,33 +84,35 @@ def read_token(path: Path) -> str:
 
 
 def console_address(host: str, port: int, token: str) -> str:
-    """What to open in a browser; the token is behind `#`, which a browser does not send."""
+    """Return the address to open in a browser; the token follows `#`, which a browser does not send."""
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/#token={token}"
 
 
-def serve_console(desk: ConsoleController, *, host: str, port: int, names: Sequence[str] = ()) -> None:
-    """Serve until a signal.
-
-    Raises:
-        MissingExtra: fastapi, uvicorn or websockets is not installed.
-        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
-    """
-    run_server(make_server(desk, host=host, port=port, names=names))
-
-
 def run_server(server: Any) -> None:
-    """Run it until a signal; uvicorn gives the signal back when it has closed, and the caller can clean up.
+    """Run a server until a signal; uvicorn raises the signal again after it has closed, and the caller can clean up.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C; SystemExit after SIGTERM.
+        KeyboardInterrupt: After Ctrl-C.
+        SystemExit: After SIGTERM.
     """
+    # SIGTERM becomes SystemExit, so that `finally` blocks end the pilot as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     server.run()
 
 
-def make_server(desk: ConsoleController, *, host: str, port: int, names: Sequence[str] = ()) -> Any:
-    """A uvicorn server, not running yet."""
+def make_server(controller: ConsoleController, *, host: str, port: int, names: Sequence[str] = ()) -> Any:
+    """Return a uvicorn server that does not run yet.
+
+    Args:
+        controller: Controller of the console.
+        host: Address to listen on.
+        port: Port to listen on.
+        names: Further host names of this machine.
+
+    Raises:
+        MissingExtra: fastapi, uvicorn or websockets is not installed.
+    """
     try:
         import uvicorn
         import websockets  # noqa: F401 (uvicorn's websockets need it)
@@ -118,8 +120,9 @@ def make_server(desk: ConsoleController, *, host: str, port: int, names: Sequenc
         from racer.car.console.app import create_app
     except ImportError:
         raise MissingExtra("The console", "car") from None
+    # Limits against a flood: size and number of waiting messages, and connections. Pings find a lost page.
     config = uvicorn.Config(
-        create_app(desk, names=own_host_names(names)), host=host, port=port, log_level="warning", 
+        create_app(controller, names=own_host_names(names)), host=host, port=port, log_level="warning", 
         ws="websockets-sansio",
         ws_max_size=PAGE_MESSAGE_MAX, ws_max_queue=8, ws_ping_interval=5.0, ws_ping_timeout=5.0,
         ws_per_message_deflate=False, server_header=False, timeout_graceful_shutdown=2, limit_concurrency=64,

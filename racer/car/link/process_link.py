@@ -35,7 +35,7 @@ from racer.car.link.protocol import (
     PilotStatus,
 )
 from racer.car.mailbox import SharedFrame
-from racer.car.recording.drive_file import jpeg_bytes
+from racer.car.recording.drive_file import picture_bytes
 from racer.errors import BundleError
 from racer.process import JsonLinesChild, run_child
 
@@ -122,7 +122,7 @@ class ProcessLink:
             last = self._picture
             # Several pages may be open; each frame is encoded once for all of them.
             if (last is None or last.number != count) and (frame := self._window.newest()) is not None:
-                self._picture = CameraPicture(count, frame.captured_ns, jpeg_bytes(frame.pixels))
+                self._picture = CameraPicture(count, frame.captured_ns, picture_bytes(frame.pixels))
             return self._picture
 
     # Requests of the console.

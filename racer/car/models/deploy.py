@@ -1,8 +1,8 @@
 """Sends a bundle to a car over ssh; the car verifies it before anything changes there.
 
 The file goes through ssh's standard input to `racer car models receive`, which compares its sha256 with the one that
-was announced, installs it, and answers with one line of JSON. So a half-copied file cannot occur, ssh
-is all that is needed, and the store of the car verifies exactly what it received.
+was announced, installs it, and answers with one line of JSON. So a half-copied file cannot occur, ssh is the only
+requirement, and the store of the car verifies exactly the bytes that it received.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from racer.errors import RacerError
 
 RECEIVED = "racer-received"
 """Format of the answer."""
+# A host never begins with `-`, which ssh would read as an option.
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.%a-z]+\])")
 _SSH_FAILED, _NOT_FOUND = 255, 127
+"""Exit statuses of ssh itself, and of a shell that does not find the command."""
 
 
 class DeployError(RacerError):
@@ -76,9 +78,8 @@ def deploy(
     read_bundle(bundle)
     sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
     remote = [racer, "car", "models", "receive", "--sha256", sha256, "--name", bundle.stem]
-    remote += (
-        ["--signature", _encode_signature(bundle)] if bundle.with_name(bundle.name + SIGNATURE_SUFFIX).exists() else []
-    )
+    if (signature := bundle.with_name(bundle.name + SIGNATURE_SUFFIX)).exists():
+        remote += ["--signature", _encode_signature(signature)]
     remote += ["--use"] if use else []
     # ssh passes one string to the shell of the car.
     command = [*ssh, "-T", *(["-p", str(port)] if port else []), "--", host, shlex.join(remote)]
@@ -103,8 +104,7 @@ def decode_signature(text: str) -> bytes:
         raise SignatureError("the signature did not arrive as it was sent") from None
 
 
-def _encode_signature(bundle: Path) -> str:
-    path = bundle.with_name(bundle.name + SIGNATURE_SUFFIX)
+def _encode_signature(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(SIGNATURE_BYTES_MAX + 1)
     parse_signature(data, source=str(path))
@@ -127,6 +127,7 @@ def _parse_answer(done: subprocess.CompletedProcess[bytes], host: str, racer: st
 
 
 def _one_line(text: bytes) -> str:
+    # The text is of another machine: no control characters reach this terminal, and only the end is shown.
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     printable = "".join(char if char.isprintable() else " " for char in " ".join(lines[-3:]))
     return " ".join(printable.split())[:400]

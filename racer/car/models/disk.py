@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PART_BYTES = 1 << 20
+"""Size of one write [bytes], so that a test can interrupt a file in the middle."""
 
 
 class Disk:
@@ -26,6 +27,7 @@ class Disk:
         """Write a new file and flush it; not atomic, so only for files that are not in use yet."""
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         try:
+            # A full disk writes less than asked, without an error, before it raises one.
             rest = memoryview(data)
             while rest:
                 rest = rest[self.write_part(handle, rest[:_PART_BYTES]) :]
@@ -73,6 +75,7 @@ class Disk:
         self._replace(path, lambda fresh: self.link(fresh, target))
 
     def _replace(self, path: Path, make: Callable[[Path], None]) -> None:
+        # Write beside, rename over, flush the folder: before the rename the old file is whole, after it the new one.
         fresh = temporary_path(path)
         try:
             make(fresh)

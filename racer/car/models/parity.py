@@ -72,19 +72,22 @@ def check_in_process(path: Path) -> Parity:
     policy = OnnxPolicy(bundle)
     check_golden(bundle, policy)
     space, recorded = bundle.contract.action_space, bundle.golden.outputs["action"]
-    rows = [{name: values[k : k + 1] for name, values in bundle.golden.inputs.items()} for k in range(len(recorded))]
     policy.reset()
     actions, times = [], []
-    for row in rows:
+    # One observation at a time, as on the car: the median time is that of a single answer.
+    for k in range(len(recorded)):
+        row = {name: values[k : k + 1] for name, values in bundle.golden.inputs.items()}
         begin = time.perf_counter()
         actions.append(policy.act(row)[0])
         times.append(time.perf_counter() - begin)
+    # A constant steering or speed has no range; the floor keeps the fraction finite.
     reach = np.maximum(np.subtract(space.high, space.low), 1e-6)
     difference = float(np.max(np.abs(np.stack(actions) - recorded) / reach))
     return Parity(len(recorded), difference, round(1e3 * float(np.median(times)), 3))
 
 
 def _parse_last_line(text: bytes) -> dict:
+    # The last line, because libraries may print warnings before it.
     with contextlib.suppress(ValueError, IndexError):
         record = json.loads(text.splitlines()[-1])
         return record if isinstance(record, dict) else {}
@@ -93,14 +96,15 @@ def _parse_last_line(text: bytes) -> dict:
 
 def _main(path: str) -> int:
     try:
+        # Before the graph is read, and without a way back: the graph is a foreign program.
         limit_memory(MEMORY_MAX, final=True)
-        said: dict = asdict(check_in_process(Path(path)))
+        answer: dict = asdict(check_in_process(Path(path)))
     except RacerError as error:
-        said = {"error": str(error)}
+        answer = {"error": str(error)}
     except MemoryError:
-        said = {"error": f"{path}: running the graph takes more than {MEMORY_MAX >> 20} MiB"}
-    sys.stdout.write(json.dumps(said) + "\n")
-    return 1 if "error" in said else 0
+        answer = {"error": f"{path}: running the graph takes more than {MEMORY_MAX >> 20} MiB"}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if "error" in answer else 0
 
 
 if __name__ == "__main__":

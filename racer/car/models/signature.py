@@ -1,8 +1,8 @@
-"""Who made a bundle: a detached Ed25519 signature in a small JSON file beside it, and the keys that a car trusts.
+"""Signs bundles and checks their signatures: a detached Ed25519 signature in a small JSON file beside the bundle.
 
-What is signed is the bundle's sha256 behind a fixed prefix, so that a signature of ours can never be taken for one of
-something else. A car with at least one trusted key takes signed bundles only: else leaving the signature away would be
-the attack. Needs the package `cryptography`; without it a signed bundle is refused and never taken as unsigned.
+The signed message is the bundle's sha256 behind a fixed prefix, so that a signature of a bundle is never valid for
+anything else. A car with at least one trusted key accepts signed bundles only: otherwise an attacker would omit the
+signature. Needs the package `cryptography`; without it a signed bundle is refused and never accepted as unsigned.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _KEYS: Final = {"format", "version", "sha256", "key", "signature"}
 
 
 class SignatureError(BundleError):
-    """A signature that is missing, damaged, of another bundle, or by a key that the car does not trust."""
+    """A signature is missing, damaged, of another bundle, or by a key that the car does not trust."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as it was read; nothing of it is verified yet.
+    """Content of a signature's file; `verify_signature` checks it.
 
     Attributes:
-        sha256: of the bundle, hex.
-        key: the public key's 32 bytes.
-        value: 64 bytes.
+        sha256: Hash of the bundle, hexadecimal.
+        key: Public key, 32 bytes.
+        value: Signature, 64 bytes.
     """
 
     sha256: str
@@ -51,53 +51,55 @@ class Signature:
     value: bytes
 
     def to_json(self) -> bytes:
-        """The text of the `.sig` file."""
+        """Return the content of the `.sig` file."""
         data = {
-            "format": SIGNATURE_FORMAT,
-            "version": SIGNATURE_VERSION,
-            "sha256": self.sha256,
-            "key": _to_base64(self.key),
-        }
-        return (json.dumps(data | {"signature": _to_base64(self.value)}, indent=1) + "\n").encode()
+            "format": SIGNATURE_FORMAT, "version": SIGNATURE_VERSION, "sha256": self.sha256,
+            "key": _to_base64(self.key), "signature": _to_base64(self.value),
+        }  # fmt: skip
+        return (json.dumps(data, indent=1) + "\n").encode()
 
 
 def parse_signature(data: bytes, *, source: str) -> Signature:
-    """A signature from the text of a `.sig` file.
+    """Read the content of a `.sig` file.
+
+    Args:
+        data: Content of the file.
+        source: Name of the file for messages.
 
     Raises:
-        SignatureError: it is none, or of a newer version.
+        SignatureError: The content is damaged, not a signature, or of a newer version.
     """
     try:
-        found = json.loads(data) if len(data) <= SIGNATURE_BYTES_MAX else None
+        fields = json.loads(data) if len(data) <= SIGNATURE_BYTES_MAX else None
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or found.get("format") != SIGNATURE_FORMAT:
+        fields = None
+    if not isinstance(fields, dict) or fields.get("format") != SIGNATURE_FORMAT:
         raise SignatureError(f"{source} is not a signature of a bundle")
-    if found.get("version") != SIGNATURE_VERSION or isinstance(found["version"], bool):
-        raise SignatureError(
-            f"{source} has version {found.get('version')!r}; this racer reads version {SIGNATURE_VERSION}"
-        )
-    if set(found) != _KEYS or not all(isinstance(found[key], str) for key in ("sha256", "key", "signature")):
+    version = fields.get("version")
+    if version != SIGNATURE_VERSION or isinstance(version, bool):  # True == 1
+        raise SignatureError(f"{source} has version {version!r}; this racer reads version {SIGNATURE_VERSION}")
+    if set(fields) != _KEYS or not all(isinstance(fields[key], str) for key in ("sha256", "key", "signature")):
         raise SignatureError(f"{source} is damaged: it needs {', '.join(sorted(_KEYS))}")
-    if not re.fullmatch("[0-9a-f]{64}", found["sha256"]):
-        raise SignatureError(f"{source} is damaged: its sha256 is none")
-    return Signature(
-        found["sha256"], _from_base64(found["key"], 32, f"{source}: key"), _from_base64(found["signature"], 64, source)
-    )
+    if not re.fullmatch("[0-9a-f]{64}", fields["sha256"]):
+        raise SignatureError(f"{source} is damaged: its sha256 is not 64 hexadecimal digits")
+    key = _from_base64(fields["key"], 32, f"{source}: key")
+    return Signature(fields["sha256"], key, _from_base64(fields["signature"], 64, source))
 
 
 def verify_signature(signature: Signature, *, sha256: str, trusted: Mapping[str, bytes], source: str) -> str:
-    """Make sure that a trusted key signed the bundle with this sha256.
+    """Check that a trusted key signed a bundle.
 
     Args:
-        trusted: public keys by name.
-        source: what to call the bundle in messages.
+        signature: Signature of the bundle.
+        sha256: Hash of the bundle, hexadecimal.
+        trusted: Public keys by name.
+        source: Name of the bundle for messages.
 
     Returns:
         The name of the key.
 
     Raises:
-        SignatureError: it did not.
+        SignatureError: The key is not trusted, or the signature is not valid for the bundle.
         MissingExtra: `cryptography` is not installed.
     """
     module = _ed25519(f"{source} is signed; checking that")
@@ -110,6 +112,7 @@ def verify_signature(signature: Signature, *, sha256: str, trusted: Mapping[str,
             f"{source} is signed with key {fingerprint(signature.key)}, which this car does not trust (trusted: "
             f"{known}); add it with `racer car models trust`, or delete the signature if you trust the file"
         )
+    # The hash in the file only gives a better message; the signed one is computed from the bundle.
     if signature.sha256 != sha256:
         raise SignatureError(f"the signature of {source} is of another file (sha256 differs)")
     try:
@@ -120,24 +123,28 @@ def verify_signature(signature: Signature, *, sha256: str, trusted: Mapping[str,
 
 
 def sign_bundle(data: bytes, key: ed25519.Ed25519PrivateKey) -> Signature:
-    """The signature of a bundle's bytes."""
+    """Sign the bytes of a bundle."""
     sha256 = hashlib.sha256(data).hexdigest()
     return Signature(sha256, key.public_key().public_bytes_raw(), key.sign(_signed_message(sha256)))
 
 
 def create_key(path: Path) -> str:
-    """Write a new private key (mode 0600), and its public key beside it as `.pub`; never over an older one.
+    """Write a new private key (mode 0600), and its public key beside it as `.pub`; never overwrites a key.
+
+    Args:
+        path: File of the private key.
 
     Returns:
-        The public key's text.
+        The public key in base64.
 
     Raises:
-        SignatureError: there is a key already.
+        SignatureError: The file exists.
         MissingExtra: `cryptography` is not installed.
     """
     key = _ed25519("Making a key").Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # Private from the first moment, and never through an existing file or link.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise SignatureError(f"{path} exists; a key is not overwritten, because cars may trust it") from None
@@ -149,7 +156,7 @@ def create_key(path: Path) -> str:
 
 
 def read_private_key(path: Path) -> ed25519.Ed25519PrivateKey:
-    """A private key that `new_key` wrote.
+    """Read a private key that `create_key` wrote.
 
     Raises:
         SignatureError: The file is not a private key.
@@ -160,7 +167,7 @@ def read_private_key(path: Path) -> ed25519.Ed25519PrivateKey:
 
 
 def read_public_key(path: Path) -> bytes:
-    """The 32 bytes of a `.pub` file.
+    """Read the 32 bytes of a public key from its `.pub` file.
 
     Raises:
         SignatureError: The file is not a public key.
@@ -169,18 +176,19 @@ def read_public_key(path: Path) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """Short name of a public key, to compare by eye."""
+    """Return a short name of a public key that a person can compare."""
     return hashlib.sha256(key).hexdigest()[:16]
 
 
 def _read_key(path: Path, kind: str) -> bytes:
     try:
-        words = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
+        fields = path.read_bytes()[: SIGNATURE_BYTES_MAX + 1].decode("ascii").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'no text'}") from None
-    if len(words) != 2 or words[0] != kind:
+        raise SignatureError(f"key {path} cannot be read: {getattr(error, 'strerror', '') or 'not a text'}") from None
+    # The kind in the file keeps a private key from being copied to a car as a trusted one.
+    if len(fields) != 2 or fields[0] != kind:
         raise SignatureError(f"{path} does not begin with `{kind}`; make a key with `racer car models new-key`")
-    return _from_base64(words[1], 32, str(path))
+    return _from_base64(fields[1], 32, str(path))
 
 
 def _signed_message(sha256: str) -> bytes:
@@ -197,7 +205,7 @@ def _from_base64(text: str, count: int, source: str) -> bytes:
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != count:
-        raise SignatureError(f"{source} is damaged: {count} bytes in base64 should be there")
+        raise SignatureError(f"{source} is damaged: it needs {count} bytes in base64")
     return data
 
 

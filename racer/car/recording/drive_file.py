@@ -1,9 +1,9 @@
-"""What a recorded drive holds, whatever the file's format: rows, header, events and pictures, and the limits of each.
+"""Defines what a recorded drive holds in any file format: rows, header, events and pictures, and the limits of each.
 
-Times are CLOCK_MONOTONIC of the car in nanoseconds, as everywhere on the car. Angles in degrees
-say so in their names; what sensors measured is in SI units and radians.
+Times are CLOCK_MONOTONIC of the car [ns], as everywhere on the car. Angles in degrees have `_deg` in their names;
+measurements of sensors are in SI units and radians.
 
-Where a drive is written to: a new file, or what a test puts in its place.
+`FileStorage` writes a drive to a new file.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from racer.errors import RacerError
 
 DRIVE_FORMAT: Final = "racer-drive"
 DRIVE_VERSION: Final = 2
-"""Of drives that are written now, MCAP files; version 1 is `legacy.py`."""
+"""Version of the drives that are written now, MCAP files; `legacy.py` reads version 1."""
 DRIVE_SUFFIX: Final = ".mcap"
 PIXELS_MAX: Final = 16 * 1024 * 1024
 """Maximum size of a decoded picture [bytes]."""
 KEPT_MAX: Final = 512 * 1024 * 1024
 """Maximum size of the rows, events and frame entries of one drive in memory [bytes]: about 5 hours at 60 Hz."""
 JPEG_QUALITY: Final = 80
-"""About 4 kB for a frame of 160x120."""
+"""Quality of JPEG frames, 0 to 100: a frame of 160x120 takes about 4 kB."""
 
 
 class FrameEncoding(IntEnum):
-    """How a frame is kept."""
+    """Encoding of the pixels of a frame."""
 
-    DEFLATED = 1  # the pixels themselves, packed without loss; in drives of version 1
+    DEFLATED = 1  # raw pixels, packed without loss; only in drives of version 1
     JPEG = 2
     PNG = 3  # without loss
 
@@ -50,60 +50,60 @@ class FrameEncoding(IntEnum):
 STEP_DTYPE = np.dtype(
     [
         ("number", "<u8"),  # counts control steps
-        ("input_id", "<u8"),  # number of the frame, or of the person's heartbeat
-        ("captured_ns", "<u8"),  # when that was taken
-        ("started_ns", "<u8"),  # when the pilot began with it
-        ("answered_ns", "<u8"),  # when the policy had answered
-        ("sent_ns", "<u8"),  # when the command was sent to the actuator
-        ("asked_steering_deg", "<f8"),  # by the policy or the person, left positive
-        ("asked_speed", "<f8"),  # m/s
-        ("applied_steering_deg", "<f8"),  # what the pulses mean
-        ("applied_speed", "<f8"),  # m/s, after the speed limit; 0 while the car does not drive
-        ("speed_limit", "<f8"),  # share, above 0, up to 1
+        ("input_id", "<u8"),  # number of the frame, or of the operator's heartbeat
+        ("captured_ns", "<u8"),  # time of that frame or heartbeat
+        ("started_ns", "<u8"),  # time at which the pilot began to process it
+        ("answered_ns", "<u8"),  # time of the policy's answer
+        ("sent_ns", "<u8"),  # time at which the command was sent to the actuator
+        ("asked_steering_deg", "<f8"),  # action of the policy or the operator, left positive
+        ("asked_speed", "<f8"),  # [m/s]
+        ("applied_steering_deg", "<f8"),  # action that the pulses stand for
+        ("applied_speed", "<f8"),  # [m/s], after the speed limit; 0 while the car does not drive
+        ("speed_limit", "<f8"),  # fraction of the top speed, above 0, up to 1
         ("steering_us", "<u2"),  # pulses that were sent
         ("throttle_us", "<u2"),
-        ("source", "u1"),  # a `racer.car.actuator.words.Source`
+        ("source", "u1"),  # a `racer.car.actuator.states.CommandSource`
     ]
 )
 """One control step of the pilot."""
 
 ACTUATOR_DTYPE = np.dtype(
     [
-        ("now_ns", "<u8"),  # when it was so
-        ("seq", "<u8"),  # the newest command on the bus
-        ("input_id", "<u8"),  # what that was made from
-        ("written_ns", "<u8"),  # when it was first on the bus
-        ("rejected", "<u4"),  # commands that were not accepted, so far
-        ("retries", "<u4"),  # bus writes tried again, so far
-        ("late", "<u4"),  # ticks missed, so far
-        ("steering_us", "<u2"),  # on the wire; 0 is off
+        ("now_ns", "<u8"),  # time of the status
+        ("seq", "<u8"),  # number of the newest command on the bus
+        ("input_id", "<u8"),  # input from which that command was made
+        ("written_ns", "<u8"),  # time at which it was first on the bus
+        ("rejected", "<u4"),  # rejected commands so far
+        ("retries", "<u4"),  # repeated bus writes so far
+        ("late", "<u4"),  # missed ticks so far
+        ("steering_us", "<u2"),  # pulses on the wire; 0 is off
         ("throttle_us", "<u2"),
-        ("state", "u1"),  # a `racer.car.actuator.words.State`
-        ("reason", "u1"),  # a `racer.car.actuator.words.Reason`
+        ("state", "u1"),  # a `racer.car.actuator.states.ActuatorState`
+        ("reason", "u1"),  # a `racer.car.actuator.states.StopReason`
     ]
 )
-"""What the actuator said it does."""
+"""One status of the actuator."""
 
 MEASURED_DTYPE = np.dtype(
     [
         ("at_ns", "<u8"),
-        ("speed", "<f8"),  # m/s, forwards; from a wheel or motor sensor
-        ("yaw_rate", "<f8"),  # rad/s, left positive; from a gyroscope
-        ("x", "<f8"),  # m, y too: where the centre of gravity is, from a mat or another camera
+        ("speed", "<f8"),  # forward speed of a wheel or motor sensor [m/s]
+        ("yaw_rate", "<f8"),  # yaw rate of a gyroscope, left positive [rad/s]
+        ("x", "<f8"),  # position of the centre of gravity, from a mat or another camera [m]
         ("y", "<f8"),
-        ("yaw", "<f8"),  # rad, counter-clockwise from x
+        ("yaw", "<f8"),  # heading, counter-clockwise from x [rad]
     ]
 )
-"""What sensors measured at one time; NaN where there was none."""
+"""Measurements of sensors at one time; NaN where a sensor is missing."""
 
 
 class Table(NamedTuple):
-    """One kind of rows.
+    """Layout of one kind of rows.
 
     Attributes:
-        dtype: what numpy reads, little-endian.
-        packed: the same as a struct, which refuses values out of range.
-        time: name of the field that orders the rows [ns].
+        dtype: Layout for numpy, little-endian.
+        packed: The same layout as a struct, which refuses values out of range.
+        time: Name of the field that orders the rows [ns].
     """
 
     dtype: np.dtype[np.void]
@@ -123,33 +123,35 @@ class DriveError(RacerError):
 
 
 class DriveHeader(BaseModel):
-    """What was driven, by whom, and with which settings."""
+    """Car, policy and settings of a drive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["racer-drive"] = DRIVE_FORMAT
-    racer: str = Field(default=__version__, description="version that recorded it")
+    racer: str = Field(default=__version__, description="version of racer that recorded the drive")
     car_id: str = ""
     started: str = Field(default="", description="date and time, UTC")
-    started_ns: int = Field(default=0, ge=0, description="the same moment on the clock of all rows")
+    started_ns: int = Field(default=0, ge=0, description="the same moment on the clock of all rows [ns]")
     control_rate_hz: float = Field(default=15.0, gt=0.0)
-    model: str = Field(default="", description="name of the policy; empty: a person drove")
+    model: str = Field(default="", description="name of the policy; empty where a person drove")
     model_sha256: str = ""
     mapping: Literal["table", "deepracer"] = "table"
     bounds: tuple[float, float, float, float] | None = Field(
-        default=None, description="what the gate allowed: lowest and highest degrees, lowest and highest m/s"
+        default=None,
+        description="bounds of the gate: lowest and highest angle [degrees], lowest and highest speed [m/s]",
     )
-    calibration: dict[str, JsonValue] | None = Field(default=None, description="the car's calibration, whole")
+    calibration: dict[str, JsonValue] | None = Field(default=None, description="the car's whole calibration")
     notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DriveEvent:
-    """Something that happened once.
+    """An event of a drive.
 
     Attributes:
-        what: one word: `state`, `arm`, `stop`, `model`, `recorder`, `note`, `end` ...
-        text: in plain words.
+        at_ns: Time of the event [ns].
+        what: Kind in one word: `state`, `arm`, `stop`, `model`, `recorder`, `note`, `end` ...
+        text: Description for a person.
     """
 
     at_ns: int
@@ -159,13 +161,13 @@ class DriveEvent:
 
 @dataclass(frozen=True, slots=True)
 class FrameEntry:
-    """Where a frame lies in its file, and what it is.
+    """Position of a frame in its file, and its properties.
 
     Attributes:
         channels: 1 (grey) or 3 (RGB).
-        offset: of the record that holds it [bytes].
-        size: of the encoded picture [bytes].
-        index: position among the messages of that record, where it holds several.
+        offset: Offset of the record that holds the frame [bytes].
+        size: Size of the encoded picture [bytes].
+        index: Position among the messages of that record, where it holds several.
     """
 
     number: int
@@ -180,17 +182,18 @@ class FrameEntry:
 
 
 class DriveDamage(Exception):
-    """Ends the reading of a file at its last good record; the message says what follows it."""
+    """Ends the reading of a file at its last good record; the message describes the rest."""
 
 
 @dataclass(slots=True)
 class DriveContent:
-    """What a reader of one file format returns.
+    """Content of a drive as a reader of one file format returns it.
 
     Attributes:
-        read_picture: returns the encoded picture of an entry from the open file.
-        rows: packed rows by the name of their table.
-        damage: how the file ends, where it does not end as a closed drive; empty: it does.
+        read_picture: Returns the encoded picture of an entry from the open file.
+        rows: Packed rows by the name of their table.
+        damage: How the file ends, where it does not end as a closed drive does; else empty.
+        kept: Memory of all rows, events and entries [bytes].
     """
 
     read_picture: Callable[[BinaryIO, FrameEntry], bytes]
@@ -202,17 +205,17 @@ class DriveContent:
     kept: int = 0
 
     def add_row(self, table: str, packed: bytes) -> None:
-        """Keep one packed row."""
+        """Add one packed row."""
         self._reserve(len(packed))
         self.rows[table] += packed
 
     def add_event(self, event: DriveEvent) -> None:
-        """Keep an event."""
+        """Add an event."""
         self._reserve(256 + len(event.what) + len(event.text))
         self.events.append(event)
 
     def add_frame(self, entry: FrameEntry) -> None:
-        """Keep an entry; skip a picture that is impossible or larger than `PIXELS_MAX`."""
+        """Add an entry; skip a picture that is impossible or larger than `PIXELS_MAX`."""
         pixels = entry.width * entry.height * entry.channels
         times = 0 <= entry.number < 2**64 and 0 <= entry.captured_ns < 2**64
         if times and min(entry.width, entry.height) > 0 and entry.channels in (1, 3) and pixels <= PIXELS_MAX:
@@ -220,17 +223,21 @@ class DriveContent:
             self.frames.append(entry)
 
     def _reserve(self, size: int) -> None:
-        # Counted before anything is kept: a small compressed file can hold very many rows.
+        # The size is counted before anything is added: a small compressed file can hold very many rows.
         self.kept += size
         if self.kept > KEPT_MAX:
             raise DriveDamage(f"holds more than {KEPT_MAX >> 20} MiB of rows and events; the rest is not read")
 
 
 def parse_header(data: bytes | dict[str, JsonValue], path: Path) -> DriveHeader:
-    """Check a drive's header, JSON text or what was read from it.
+    """Check a drive's header.
+
+    Args:
+        data: JSON text, or the object that was read from it.
+        path: File of the drive, for messages.
 
     Raises:
-        DriveError: a field is missing or wrong.
+        DriveError: A field is missing or wrong.
     """
     try:
         if isinstance(data, bytes):
@@ -238,55 +245,51 @@ def parse_header(data: bytes | dict[str, JsonValue], path: Path) -> DriveHeader:
         return DriveHeader.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise DriveError(f"{path}: its header cannot be used: {where}: {first['msg']}") from None
+        field_path = ".".join(map(str, first["loc"])) or "the whole"
+        raise DriveError(f"{path}: its header cannot be used: {field_path}: {first['msg']}") from None
 
 
-def picture_bytes(pixels: NDArray[np.uint8], encoding: FrameEncoding) -> bytes:
-    """Encode a frame of (H, W) or (H, W, 1) grey or (H, W, 3) RGB pixels as JPEG or PNG.
+def picture_bytes(pixels: NDArray[np.uint8], encoding: FrameEncoding = FrameEncoding.JPEG) -> bytes:
+    """Encode a frame as JPEG or PNG.
+
+    Args:
+        pixels: Grey pixels (H, W) or (H, W, 1), or RGB pixels (H, W, 3).
+        encoding: `JPEG` or `PNG`.
 
     Raises:
-        ValueError: pixels of another shape or type.
+        ValueError: The pixels have another shape or type.
     """
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))):
         raise ValueError(f"a frame is (H, W, 1) or (H, W, 3) of uint8, not {pixels.shape} of {pixels.dtype}")
-    if encoding is FrameEncoding.JPEG:
-        return jpeg_bytes(pixels)
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def jpeg_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    """Pixels as JPEG; (H, W), (H, W, 1) or (H, W, 3)."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    # `quality` is an option of JPEG and `compress_level` one of PNG; the other format ignores it.
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels).save(
+        buffer, encoding.name, quality=JPEG_QUALITY, compress_level=1
+    )
     return buffer.getvalue()
 
 
 class DriveStorage(Protocol):
-    """Where a drive goes; every method may raise OSError."""
+    """Destination of a drive; every method may raise OSError."""
 
     path: Path
 
     def write(self, data: bytes) -> None:
-        """All of `data` at the end, or OSError and none of it."""
+        """Append all of `data`, or raise OSError and append nothing."""
         ...
 
     def sync(self) -> None:
-        """Force to the disk what was written."""
+        """Flush the file to the disk."""
         ...
 
     def free(self) -> int:
-        """Bytes free on the disk."""
+        """Return the free space of the disk [bytes]."""
         ...
 
     def close(self) -> None:
-        """No more."""
+        """Close the file."""
         ...
 
 
@@ -294,7 +297,7 @@ class FileStorage:
     """A new file.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: The file exists, or cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -304,7 +307,7 @@ class FileStorage:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """All of `data` at the end; a part that the disk still took is cut off again."""
+        """Append all of `data`; a part that a full disk still took is cut off again."""
         view = memoryview(data)
         try:
             while view:
@@ -316,11 +319,11 @@ class FileStorage:
         self._size += len(data)
 
     def sync(self) -> None:
-        """Force to the disk what was written."""
+        """Flush the file to the disk."""
         os.fdatasync(self._file)
 
     def free(self) -> int:
-        """Bytes free on the disk."""
+        """Return the free space of the disk [bytes]."""
         return shutil.disk_usage(self.path.parent).free
 
     def close(self) -> None:
@@ -329,10 +332,10 @@ class FileStorage:
 
 
 def create_drive(folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> DriveStorage:
-    """A new file in a folder, named after the time; a number follows where that name is taken.
+    """Create a file in a folder, named after the time; a number follows where that name exists.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: The folder cannot be written to.
     """
     name = f"drive-{now():%Y%m%d-%H%M%S}"
     for count in range(1, 1000):
@@ -342,5 +345,5 @@ def create_drive(folder: Path, *, now: Callable[[], datetime] = lambda: datetime
 
 
 def utc_text() -> str:
-    """Date and time for a drive's header."""
+    """Return date and time for a drive's header."""
     return datetime.now(UTC).isoformat(timespec="seconds")

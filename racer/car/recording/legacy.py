@@ -41,7 +41,7 @@ AT_BYTES: Final = struct.Struct("<Q")
 
 
 class Kind(IntEnum):
-    """What a record is; a reader skips kinds that it does not know."""
+    """Kind of a record; a reader skips unknown kinds."""
 
     HEADER = 1
     STEP = 2
@@ -58,7 +58,7 @@ def read_content(file: BinaryIO, path: Path) -> DriveContent:
     """Read all but the pictures, up to the last whole record.
 
     Raises:
-        DriveError: no drive, of another version, or without a whole header.
+        DriveError: The file is not a drive, is of another version, or has no whole header.
     """
     content = DriveContent(read_picture)
     try:
@@ -109,6 +109,7 @@ def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes, int]]:
         if len(head) == HEAD_BYTES.size:
             kind, size, checksum = HEAD_BYTES.unpack(head)
             data = file.read(size) if kind > 0 and size <= RECORD_MAX else b""
+            # A run of zeros, as a file system leaves after a power cut, has a valid checksum: hence kind > 0.
             if len(data) == size and zlib.crc32(data, kind) == checksum and kind:
                 yield kind, data, at + HEAD_BYTES.size
                 at += HEAD_BYTES.size + size
@@ -118,7 +119,7 @@ def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _event(data: bytes) -> DriveEvent:
-    """Return an event; one that cannot be read is shown as it is."""
+    """Return an event; for one that cannot be read, an event with its bytes."""
     try:
         values = json.loads(data[AT_BYTES.size :])
         return DriveEvent(AT_BYTES.unpack_from(data)[0], str(values["what"]), str(values["text"]))

@@ -41,13 +41,13 @@ _ENCODINGS: Final = {"jpeg": FrameEncoding.JPEG, "png": FrameEncoding.PNG}
 _TOPICS: Final = frozenset({DRIVE, CAMERA, EVENT, *ROWS})
 _NOT_CLOSED: Final = "was not closed, as after a crash or on a full disk; the last fraction of a second may be missing"
 _DAMAGES: Final = (McapError, struct.error, ValueError, OverflowError, RuntimeError, zstandard.ZstdError)
-"""What the libraries raise for bytes that are not what they should be; lz4 raises RuntimeError."""
+"""Exceptions of the libraries for damaged bytes; lz4 raises RuntimeError."""
 _UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError, OverflowError, struct.error, RecursionError)
-"""What a message with other content raises."""
+"""Exceptions for a message of unexpected content."""
 
 
 class _LimitedFile:
-    """A file that refuses to read more at once than a record may hold."""
+    """File that refuses to read more at once than a record may hold."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -62,13 +62,14 @@ def read_content(file: BinaryIO, path: Path) -> DriveContent:
     """Read all but the pictures, up to the last good chunk.
 
     Raises:
-        DriveError: a header that cannot be used, a newer version, or an MCAP file of something else.
+        DriveError: The header cannot be used, the version is newer, or the MCAP file is not a drive.
     """
     content = DriveContent(read_picture, damage=_NOT_CLOSED)
     total, good = os.fstat(file.fileno()).st_size, 0
     topics: dict[int, str] = {}
     counts: dict[int, int] = {}
-    why = ""
+    problem = ""
+    # `good` is the end of the last record that was taken whole; everything before it is used, nothing after it.
     try:
         for at, record in _records(file):
             if isinstance(record, DataEnd):
@@ -78,18 +79,18 @@ def read_content(file: BinaryIO, path: Path) -> DriveContent:
                 if isinstance(item, Channel):
                     topics[item.id] = item.topic if item.topic in _TOPICS else ""
                 elif isinstance(item, Message) and (topic := topics.get(item.channel_id)) != "":
-                    # A gap in the count of a topic is a chunk that was lost, e.g. one whose opcode was damaged.
+                    # A gap in the count of a topic is a lost chunk, e.g. one with a damaged opcode.
                     if topic is None or item.sequence != counts.get(item.channel_id, 0):
                         raise DriveDamage("messages before it are missing")
                     counts[item.channel_id] = (item.sequence + 1) & 0xFFFFFFFF
                     _take(content, topic, item, at, index, path)
             good = file.tell()
     except EndOfFile:
-        why = "the file ends in the middle of a record" if good < total else ""
+        problem = "the file ends in the middle of a record" if good < total else ""
     except (DriveDamage, *_DAMAGES) as error:
-        why = f"the record cannot be used ({error})"
-    if why:
-        content.damage = f"is damaged at byte {good}: {why}; the last {total - good} of {total} bytes are not used"
+        problem = f"the record cannot be used ({error})"
+    if problem:
+        content.damage = f"is damaged at byte {good}: {problem}; the last {total - good} of {total} bytes are not used"
     elif content.header is None and not content.damage:
         raise DriveError(f"{path} is an MCAP file but not a recorded drive: it has no {DRIVE} message")
     return content
@@ -99,21 +100,26 @@ def read_picture(file: BinaryIO, entry: FrameEntry) -> bytes:
     """Return the encoded picture of an entry.
 
     Raises:
-        DriveError: the file was changed since the entry was read.
+        DriveError: The file was changed since the entry was read.
     """
     file.seek(entry.offset)
     try:
-        items: list[McapRecord] = next(found for _, record in _records(file, inside=True) if (found := _items(record)))
+        items = next(items for _, record in _records(file, inside=True) if (items := _items(record)))
         message = items[entry.index]
         if not isinstance(message, Message):
-            raise ValueError("there is another record in its place")
+            raise ValueError("its place holds another record")
         return base64.b64decode(json.loads(message.data)["data"], validate=True)
     except (DriveDamage, StopIteration, *_DAMAGES, *_UNREADABLE) as error:
         raise DriveError(f"frame {entry.number} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _records(file: BinaryIO, *, inside: bool = False) -> Iterator[tuple[int, McapRecord]]:
-    """Yield records, chunks still packed, and an offset from which reading finds each of them again."""
+    """Yield records, chunks still packed, each with the offset at which it can be read again.
+
+    Args:
+        file: The file, at its start or at the start of a record.
+        inside: Whether the file is at a record, behind the magic bytes.
+    """
     limited = cast(IO[bytes], _LimitedFile(file))
     reader = StreamReader(limited, skip_magic=inside, emit_chunks=True, record_size_limit=_RECORD_MAX)
     at = file.tell() if inside else 8
@@ -123,33 +129,33 @@ def _records(file: BinaryIO, *, inside: bool = False) -> Iterator[tuple[int, Mca
 
 
 def _items(record: McapRecord) -> list[McapRecord]:
-    """Channels and messages of a record: those of a chunk, or itself."""
+    """Return channels and messages of a record: those of a chunk, or the record itself."""
     if isinstance(record, Chunk):
         return breakup_chunk(_unpacked(record), validate_crc=True)
     return [record] if isinstance(record, Channel | Message) else []
 
 
 def _unpacked(chunk: Chunk) -> Chunk:
-    """Decompress a chunk; its size is checked before, and no more than that is ever decompressed."""
+    """Decompress a chunk; the stated size is checked first, and at most one byte more is ever decompressed."""
     size = chunk.uncompressed_size
     if size > CHUNK_MAX:
         raise DriveDamage(f"a chunk of {size} bytes; at most {CHUNK_MAX}")
     if chunk.compression == "zstd":
-        window = zstandard.ZstdDecompressor(max_window_size=CHUNK_MAX)
-        data = window.stream_reader(chunk.data).read(size + 1)
+        decompressor = zstandard.ZstdDecompressor(max_window_size=CHUNK_MAX)
+        data = decompressor.stream_reader(chunk.data).read(size + 1)
     elif chunk.compression == "lz4":
         data = lz4.frame.LZ4FrameDecompressor().decompress(chunk.data, max_length=size + 1)
     elif chunk.compression == "":
         data = chunk.data
     else:
-        raise DriveDamage(f"compression `{chunk.compression[:20]}`; zstd, lz4 and none are known")
+        raise DriveDamage(f"compression `{chunk.compression[:20]}`; only zstd, lz4 and none are read")
     if len(data) != size:
-        raise DriveDamage(f"a chunk that is not of its {size} bytes")
+        raise DriveDamage(f"a chunk that does not have its {size} bytes")
     return replace(chunk, compression="", data=data)
 
 
 def _take(content: DriveContent, topic: str, message: Message, at: int, index: int, path: Path) -> None:
-    """Keep what a message holds; one that cannot be read becomes an event that shows it."""
+    """Add the content of a message; one that cannot be read becomes an event with its bytes."""
     try:
         if len(message.data) > (PICTURE_MAX if topic == CAMERA else ROW_MAX):
             raise ValueError("too large")
@@ -174,22 +180,23 @@ def _take(content: DriveContent, topic: str, message: Message, at: int, index: i
 
 def _packed(table: str, data: dict[str, Any]) -> bytes:
     dtype, packed, _ = TABLES[table]
-    missing = (math.nan if dtype[name].kind == "f" else None for name in dtype.names or ())
-    return packed.pack(*(data.get(name, other) for name, other in zip(dtype.names or (), missing, strict=True)))
+    # JSON has no NaN, so the writer leaves those fields out; the struct refuses None for a field of another type.
+    default = {name: math.nan if dtype[name].kind == "f" else None for name in dtype.names or ()}
+    return packed.pack(*(data.get(name, value) for name, value in default.items()))
 
 
 def _event(data: dict[str, Any]) -> DriveEvent:
-    stamp = data["timestamp"]
-    at_ns = int(stamp["sec"]) * 10**9 + int(stamp["nsec"])
+    at_ns = _time_ns(data)
     if not 0 <= at_ns < 2**64:
-        raise ValueError("no such time")
+        raise ValueError("a time out of range")
     return DriveEvent(at_ns, str(data["name"]), str(data["message"]))
 
 
 def _entry(data: dict[str, Any], at: int, index: int) -> FrameEntry:
-    stamp = data["timestamp"]
-    captured_ns = int(stamp["sec"]) * 10**9 + int(stamp["nsec"])
-    width, height, channels = (int(data[name]) for name in ("width", "height", "channels"))
-    size = len(data["data"]) * 3 // 4
-    encoding = _ENCODINGS[data["format"]]
-    return FrameEntry(int(data["number"]), captured_ns, width, height, channels, encoding, at, size, index)
+    number, width, height, channels = (int(data[name]) for name in ("number", "width", "height", "channels"))
+    size = len(data["data"]) * 3 // 4  # base64 writes three bytes as four characters
+    return FrameEntry(number, _time_ns(data), width, height, channels, _ENCODINGS[data["format"]], at, size, index)
+
+
+def _time_ns(data: dict[str, Any]) -> int:
+    return int(data["timestamp"]["sec"]) * 10**9 + int(data["timestamp"]["nsec"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,12 @@ from racer.car.recording import legacy
 from racer.car.recording.drive_file import (
     DRIVE_SUFFIX,
     TABLES,
-    DriveContent,
     DriveError,
     DriveEvent,
     DriveHeader,
     FrameEncoding,
     FrameEntry,
-    jpeg_bytes,
+    picture_bytes,
 )
 
 _MCAP_MAGIC: Final = b"\x89MCAP0\r\n"
@@ -29,11 +30,16 @@ _MCAP_MAGIC: Final = b"\x89MCAP0\r\n"
 
 @dataclass(frozen=True, slots=True)
 class RecordedDrive:
-    """A drive that was read.
+    """A drive that was read; everything is in the order in which it was written.
 
     Attributes:
-        steps, actuator, measured: rows of `STEP`, `ACTUATOR` and `MEASURED`, in the order in which they were written.
-        content: the rest; its frames are without their pixels, which `pixels` reads.
+        steps: Control steps, rows of `STEP_DTYPE`, shape (K,).
+        actuator: Statuses of the actuator, rows of `ACTUATOR_DTYPE`, shape (K,).
+        measured: Measurements, rows of `MEASURED_DTYPE`, shape (K,).
+        events: Events.
+        frames: Entries of the frames; `pixels` reads a frame from the file.
+        damage: How the file ends, where it does not end as a closed drive does; else empty.
+        read_picture: Returns the encoded picture of an entry from the open file.
     """
 
     path: Path
@@ -41,22 +47,10 @@ class RecordedDrive:
     steps: NDArray[np.void]
     actuator: NDArray[np.void]
     measured: NDArray[np.void]
-    content: DriveContent
-
-    @property
-    def events(self) -> list[DriveEvent]:
-        """Events in the order in which they were written."""
-        return self.content.events
-
-    @property
-    def frames(self) -> list[FrameEntry]:
-        """Frames in the order in which they were written."""
-        return self.content.frames
-
-    @property
-    def damage(self) -> str:
-        """How the file ends, where it does not end as a closed drive; empty: it does."""
-        return self.content.damage
+    events: list[DriveEvent]
+    frames: list[FrameEntry]
+    damage: str
+    read_picture: Callable[[BinaryIO, FrameEntry], bytes]
 
     @property
     def seconds(self) -> float:
@@ -71,44 +65,42 @@ class RecordedDrive:
         return (max(end for _, end in ends) - min(start for start, _ in ends)) / 1e9 if ends else 0.0
 
     def jpeg(self, entry: FrameEntry) -> bytes:
-        """Return a frame as JPEG, as it was kept or encoded now."""
+        """Return a frame as JPEG; a frame of another encoding is encoded again."""
         if entry.encoding is FrameEncoding.JPEG:
             return self._encoded(entry)
-        return jpeg_bytes(self.pixels(entry))
+        return picture_bytes(self.pixels(entry))
 
     def pixels(self, entry: FrameEntry) -> NDArray[np.uint8]:
-        """Return (H, W, 1) grey or (H, W, 3) RGB pixels.
+        """Return the pixels of a frame: grey (H, W, 1) or RGB (H, W, 3).
 
         Raises:
-            DriveError: the frame is damaged, or not of the size that its entry states.
+            DriveError: The frame is damaged, or does not have the size that its entry states.
         """
         content = self._encoded(entry)
         shape = (entry.height, entry.width, entry.channels)
-        size = entry.width * entry.height * entry.channels
-        if entry.encoding is not FrameEncoding.DEFLATED:
-            made = _decoded(content, entry)
-        else:
+        if entry.encoding is FrameEncoding.DEFLATED:
             try:
-                flat = zlib.decompressobj().decompress(content, size + 1)
+                # One byte more than allowed shows that there are more, and a bomb is not unpacked further.
+                content = zlib.decompressobj().decompress(content, math.prod(shape) + 1)
             except zlib.error as error:
                 raise DriveError(f"{self.path}: frame {entry.number} is damaged ({error})") from None
-            made = np.frombuffer(flat, np.uint8)
-            if made.size == size:
-                made = made.reshape(shape)
-        if made.shape != shape:
+            pixels = np.frombuffer(content, np.uint8)
+        else:
+            pixels = _decoded(content, entry)
+        if pixels.size != math.prod(shape):
             raise DriveError(f"{self.path}: frame {entry.number} is not of {entry.width}x{entry.height}")
-        return made
+        return pixels.reshape(shape)
 
     def _encoded(self, entry: FrameEntry) -> bytes:
         with self.path.open("rb") as file:
-            return self.content.read_picture(file, entry)
+            return self.read_picture(file, entry)
 
 
 def read_drive(path: Path | str) -> RecordedDrive:
     """Read a drive up to its last good record; the frames' pixels stay on the disk.
 
     Raises:
-        DriveError: not a drive, of a newer version, or without a whole header.
+        DriveError: The file is not a drive, is of a newer version, or has no whole header.
     """
     path = Path(path)
     try:
@@ -131,11 +123,14 @@ def read_drive(path: Path | str) -> RecordedDrive:
     if content.header is None:
         raise DriveError(f"{path} ends before its header; nothing was recorded")
     steps, actuator, measured = (np.frombuffer(content.rows[name], table.dtype) for name, table in TABLES.items())
-    return RecordedDrive(path, content.header, steps, actuator, measured, content)
+    return RecordedDrive(
+        path, content.header, steps, actuator, measured, content.events, content.frames, content.damage,
+        content.read_picture,
+    )  # fmt: skip
 
 
 def _decoded(content: bytes, entry: FrameEntry) -> NDArray[np.uint8]:
-    """Pixels of a JPEG or PNG; empty where its size is not that of its entry."""
+    """Return the pixels of a JPEG or PNG; an empty array where its size is not that of its entry."""
     from PIL import Image
 
     name = entry.encoding.name
@@ -144,7 +139,6 @@ def _decoded(content: bytes, entry: FrameEntry) -> NDArray[np.uint8]:
             # The file's own size is checked before its pixels are decoded.
             if picture.size != (entry.width, entry.height):
                 return np.empty(0, np.uint8)
-            made = np.asarray(picture.convert("L" if entry.channels == 1 else "RGB"))
-            return made.reshape(entry.height, entry.width, entry.channels)
+            return np.asarray(picture.convert("L" if entry.channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DriveError(f"frame {entry.number} is not a {name} ({error})") from None

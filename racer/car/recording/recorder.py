@@ -1,9 +1,9 @@
-"""Records a drive without ever holding up the pilot: a bounded queue, a separate thread, a clear message when it fails.
+"""Records a drive without delaying the pilot: a bounded queue, a separate thread, and one message when it fails.
 
-The pilot's side only appends to the queue. What does not fit is dropped and counted, frames long before rows. The
-thread packs items as they come, and writes them as one chunk five times a second. When the disk fails, is full or
-cannot be written to, the recording ends at its last whole chunk, reports it at once, and the car drives on: no stop and
-no arming depends on a recording.
+The pilot's threads only append to the queue. Items that do not fit are dropped and counted, frames long before rows.
+The recorder's thread packs items as they come, and writes them as one chunk five times a second. When the disk fails,
+is full or cannot be written to, the recording ends at its last whole chunk, reports it at once, and the car continues:
+no stop and no arming depends on a recording.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import logging
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,37 +25,38 @@ from numpy.typing import NDArray
 
 from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import CommandSource
-from racer.car.recording.drive_file import DriveHeader, DriveStorage, FrameEncoding
+from racer.car.recording.drive_file import ACTUATOR_DTYPE, STEP_DTYPE, DriveHeader, DriveStorage, FrameEncoding
 from racer.car.recording.writer import DriveWriter
 
 _LOG = logging.getLogger(__name__)
 
 QUEUE_BYTES: Final = 16 * 1024 * 1024
-"""Frames are dropped beyond this: about 50 s of 160x120 grey frames at 15 Hz."""
+"""Size of the queue above which frames are dropped [bytes]: about 50 s of 160x120 grey frames at 15 Hz."""
 QUEUE_ROWS: Final = 8192
-"""Rows are dropped beyond this: about 100 s of a drive."""
+"""Number of queued rows above which rows are dropped: about 100 s of a drive."""
 FREE_FOR_FRAMES: Final = 512 * 1024 * 1024
-"""Bytes free on the disk below which no more frames are kept."""
+"""Free space of the disk below which frames are dropped [bytes]."""
 FREE_FOR_ROWS: Final = 64 * 1024 * 1024
-"""Bytes free on the disk below which the recording ends: the car's own files need room."""
+"""Free space of the disk below which the recording ends [bytes]: the car's own files need room."""
 CHUNK_NS: Final = 200_000_000
-"""Time between chunks [ns]: what a killed pilot may cost. An event is written at once."""
+"""Time between chunks [ns], which a killed pilot may lose; an event is written at once."""
 SYNC_NS: Final = 1_000_000_000
-"""How often the file is forced to the disk: what a power cut may cost."""
+"""Time between flushes to the disk [ns], which a power cut may lose."""
 SLOW_NS: Final = 500_000_000
-"""A disk that takes longer for that is called slow."""
+"""Duration of a flush above which the disk is reported as slow [ns]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderStatus:
-    """How the recording goes.
+    """State of a recording.
 
     Attributes:
-        path: the file; None: there is none.
-        failure: why nothing more is recorded; empty: all is well, or it was closed.
-        written: bytes in the file.
-        frames_dropped, rows_dropped: what did not fit into the queue, came after a failure or found too little room.
-        sync_ms: the longest that the disk took.
+        path: The file; None where it could not be created.
+        failure: Why the recording ended early; empty while it records, and after `close`.
+        written: Size of the file [bytes].
+        frames_dropped: Number of frames that were lost: a full queue, a failure, or too little free space.
+        rows_dropped: Number of rows and events that were lost.
+        sync_ms: Longest flush to the disk [ms].
     """
 
     path: Path | None
@@ -67,7 +69,7 @@ class RecorderStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlStep:
-    """One control step of the pilot; `racer.car.recording.drive_file.STEP_DTYPE` has the units."""
+    """One control step of the pilot; `STEP_DTYPE` in `racer.car.recording.drive_file` describes the same fields."""
 
     number: int
     input_id: int
@@ -99,18 +101,22 @@ class _QueuedFrame(NamedTuple):
 
 
 _EVENT: Final = "event"
+_step_values = attrgetter(*STEP_DTYPE.names or ())
+_actuator_values = attrgetter(*ACTUATOR_DTYPE.names or ())
 
 
 class DriveRecorder:
-    """Takes what happens from the pilot's threads and writes it from its own.
+    """Receives steps, statuses and frames in the pilot's threads, and writes them in a separate one.
 
     `step`, `frame`, `actuator`, `measured` and `event` may be called from any thread, never raise and never wait for
-    the disk. Without `start` nothing is written until `drain` is called, which is what the thread does.
+    the disk. Without `start`, only `drain` writes, which the thread calls otherwise.
 
     Args:
-        open_storage: makes the file; where it raises OSError, this recorder drops everything and says why.
-        encoding: of frames; `PNG` keeps every bit, for a replay through the pilot.
-        warn: Receives one line when something goes wrong, at most once for each kind of problem.
+        open_storage: Creates the file; where it raises OSError, this recorder drops everything and reports why.
+        header: Header of the drive.
+        encoding: Encoding of frames; `PNG` is without loss, for a replay through the pilot.
+        clock: Clock of the car, CLOCK_MONOTONIC [ns].
+        warn: Receives one line about a problem, at most once for each kind.
     """
 
     def __init__(
@@ -127,14 +133,16 @@ class DriveRecorder:
         self._wake = threading.Event()
         self._queue: deque[_QueuedRow | _QueuedFrame] = deque()
         self._queued_bytes = self._queued_rows = 0
-        self._frames_dropped = self._rows_dropped = self._reported_dropped = 0
+        self._dropped: Counter[type] = Counter()
+        self._reported_dropped = 0
         self._written = self._sync_ns = 0
         self._synced_ns = clock()
         self._room_for_frames = True
         self._ending = self._urgent = False
-        self._open_rows = self._open_frames = 0  # in the chunk that is not written yet
+        # Items of the chunk that is not written yet: they are lost when its write fails.
+        self._open: Counter[type] = Counter()
         self._failure = ""
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self._thread: threading.Thread | None = None
         self._storage: DriveStorage | None = None
         self._writer = DriveWriter(header)
@@ -144,23 +152,15 @@ class DriveRecorder:
         except OSError as error:
             self._fail(f"cannot write {error.filename or 'the drive'}: {error.strerror or error}")
 
-    # The pilot's side.
+    # Called in the pilot's threads.
 
     def step(self, step: ControlStep) -> None:
-        """A control step."""
-        s = step
-        pulses = (s.steering_us, s.throttle_us, s.source)
-        times = (s.captured_ns, s.started_ns, s.answered_ns, s.sent_ns)
-        asked = (s.asked_steering_deg, s.asked_speed)
-        applied = (s.applied_steering_deg, s.applied_speed, s.speed_limit)
-        self._put("step", (s.number, s.input_id, *times, *asked, *applied, *pulses))
+        """Record a control step."""
+        self._put("step", _step_values(step))
 
     def actuator(self, status: ActuatorStatus) -> None:
-        """What the actuator says it does."""
-        s = status
-        counts = (s.rejected, s.retries, s.late)
-        wire = (s.steering_us, s.throttle_us, s.state, s.reason)
-        self._put("actuator", (s.now_ns, s.seq, s.input_id, s.written_ns, *counts, *wire))
+        """Record a status of the actuator."""
+        self._put("actuator", _actuator_values(status))
 
     def measured(
         self,
@@ -172,46 +172,59 @@ class DriveRecorder:
         y: float = np.nan,
         yaw: float = np.nan,
     ) -> None:
-        """What sensors measured: m/s, rad/s, m and rad."""
+        """Record measurements of sensors.
+
+        Args:
+            at_ns: Time of the measurements [ns].
+            speed: Forward speed [m/s].
+            yaw_rate: Yaw rate, left positive [rad/s].
+            x: Position [m].
+            y: Position [m].
+            yaw: Heading, counter-clockwise from x [rad].
+        """
         self._put("measured", (at_ns, speed, yaw_rate, x, y, yaw))
 
     def event(self, what: str, text: str = "") -> None:
-        """Something that happened now; it is written at once, with all that is queued."""
+        """Record an event that happens now; it is written at once, with all that is queued."""
         self._put(_EVENT, (self._clock(), what, text))
         self._urgent = True
         self._wake.set()
 
     def frame(self, number: int, captured_ns: int, pixels: NDArray[np.uint8]) -> None:
-        """A frame, (H, W, 1) grey or (H, W, 3) RGB; it is copied, so that the camera may use its buffer again."""
+        """Record a frame of pixels (H, W, 1) grey or (H, W, 3) RGB; it is copied, so that its buffer can be reused."""
         size = pixels.nbytes
         with self._lock:
             if self._failure or self._ending or not self._room_for_frames or self._queued_bytes + size > QUEUE_BYTES:
-                self._frames_dropped += 1
+                self._dropped[_QueuedFrame] += 1
                 return
             self._queued_bytes += size
             self._queue.append(_QueuedFrame(number, captured_ns, pixels.copy()))
         self._wake.set()
 
     def status(self) -> RecorderStatus:
-        """How the recording goes."""
+        """Return the state of the recording."""
         with self._lock:
             return RecorderStatus(
                 path=self._storage.path if self._storage else None,
                 failure=self._failure,
                 written=self._written,
-                frames_dropped=self._frames_dropped,
-                rows_dropped=self._rows_dropped,
+                frames_dropped=self._dropped[_QueuedFrame],
+                rows_dropped=self._dropped[_QueuedRow],
                 sync_ms=self._sync_ns / 1e6,
             )
 
     def start(self) -> DriveRecorder:
-        """Start the thread that writes; itself."""
+        """Start the thread that writes; returns this recorder."""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
         return self
 
     def close(self, *, timeout_s: float = 2.0) -> None:
-        """Write what is queued and end; a disk that takes longer is left alone."""
+        """Write all that is queued and end the drive.
+
+        Args:
+            timeout_s: Longest wait for the disk [s]; the thread then continues alone.
+        """
         self.event("end", "the recording was closed")
         with self._lock:
             self._ending = True
@@ -221,18 +234,18 @@ class DriveRecorder:
         else:
             self._thread.join(timeout_s)
             if self._thread.is_alive():
-                self._say("the disk hangs; the end of this drive may be lost")
+                self._report("the disk hangs; the end of this drive may be lost")
 
     def _put(self, table: str, values: tuple[Any, ...]) -> None:
         with self._lock:
             if self._failure or self._ending or self._queued_rows >= QUEUE_ROWS:
-                self._rows_dropped += 1
+                self._dropped[_QueuedRow] += 1
                 return
             self._queued_rows += 1
             self._queue.append(_QueuedRow(table, values))
         self._wake.set()
 
-    # The thread's side.
+    # Called in the recorder's thread.
 
     def _run(self) -> None:
         try:
@@ -240,8 +253,8 @@ class DriveRecorder:
             while not self._ending:
                 self._wake.wait(max(due_ns - time.monotonic_ns(), 0) / 1e9)
                 self._wake.clear()
-                # Packed one by one, not all at the end of the chunk: Python runs one thread at a time, and the pilot
-                # should never wait for more than the packing of one item.
+                # Items are packed one by one, not all at the end of the chunk: Python runs one thread at a time, and
+                # the pilot should never wait for more than the packing of one item.
                 self._pack_queued()
                 if self._urgent or time.monotonic_ns() >= due_ns:
                     self._urgent = False
@@ -253,7 +266,7 @@ class DriveRecorder:
             raise
 
     def drain(self) -> None:
-        """Write all that is queued now as one chunk; and force it to the disk where that is due."""
+        """Write all that is queued as one chunk, and flush it to the disk where that is due."""
         self._pack_queued()
         if self._failure:
             return
@@ -268,19 +281,19 @@ class DriveRecorder:
         with self._lock:
             batch, self._queue = self._queue, deque()
             self._queued_rows = 0
+        # Each item is counted exactly once: as open, or as lost where it cannot be packed or the recording has failed.
         try:
             while batch and not self._failure:
                 if self._pack(batch[0]):
-                    self._open_rows += isinstance(batch[0], _QueuedRow)
-                    self._open_frames += isinstance(batch[0], _QueuedFrame)
+                    self._open[type(batch[0])] += 1
                 else:
-                    self._lose([batch[0]])
+                    self._count_lost([batch[0]])
                 batch.popleft()
         finally:
-            self._lose(batch)
+            self._count_lost(batch)
 
     def _pack(self, item: _QueuedRow | _QueuedFrame) -> bool:
-        """Pack an item, here, where the pilot does not wait. What cannot be packed is lost, and reported once."""
+        """Pack an item and return whether that was possible; a failure is reported once."""
         try:
             if isinstance(item, _QueuedFrame):
                 with self._lock:
@@ -291,53 +304,49 @@ class DriveRecorder:
             else:
                 self._writer.row(*item)
         except (ValueError, TypeError, OverflowError, struct.error, OSError, ImportError) as error:
-            what = f"a row `{item.table}`" if isinstance(item, _QueuedRow) else f"a frame of shape {item.pixels.shape}"
-            self._say(f"{what} cannot be kept; {error}")
+            name = f"a row `{item.table}`" if isinstance(item, _QueuedRow) else f"a frame of shape {item.pixels.shape}"
+            self._report(f"{name} cannot be kept; {error}")
             return False
         return True
 
-    def _lose(self, items: Iterable[_QueuedRow | _QueuedFrame]) -> None:
+    def _count_lost(self, items: Iterable[_QueuedRow | _QueuedFrame]) -> None:
         with self._lock:
-            rows = [isinstance(item, _QueuedRow) for item in items]
-            self._rows_dropped += sum(rows)
-            self._frames_dropped += len(rows) - sum(rows)
+            self._dropped.update(map(type, items))
 
     def _write(self, data: bytes) -> None:
         assert self._storage is not None
         if data:
             self._storage.write(data)
-        self._open_rows = self._open_frames = 0
+        self._open.clear()
         with self._lock:
             self._written += len(data)
 
     def _sync(self) -> None:
-        """To the disk; then look at how long that took, how much room there is, and what was dropped meanwhile."""
+        """Flush to the disk; then check its duration and the free space, and add an event about dropped items."""
         assert self._storage is not None
         before = self._clock()
         self._storage.sync()
         self._synced_ns = self._clock()
-        took = self._synced_ns - before
-        self._sync_ns = max(self._sync_ns, took)
-        if took > SLOW_NS:
-            self._say("the disk is slow; frames may be lost")
+        duration_ns = self._synced_ns - before
+        self._sync_ns = max(self._sync_ns, duration_ns)
+        if duration_ns > SLOW_NS:
+            self._report("the disk is slow; frames may be lost")
         free = self._storage.free()
         self._room_for_frames = free >= FREE_FOR_FRAMES
         if free < FREE_FOR_ROWS:
             raise OSError(0, f"only {free / 2**20:.0f} MiB are free")
         if not self._room_for_frames:
-            self._say(f"only {free / 2**20:.0f} MiB are free; frames are no longer kept")
+            self._report(f"only {free / 2**20:.0f} MiB are free; frames are no longer kept")
         self._add_dropped()
         self._write(self._writer.take())
 
     def _add_dropped(self) -> None:
-        """Add an event where something was lost since the last one."""
+        """Add an event where items were lost since the last such event."""
         with self._lock:
-            lost, text = self._frames_dropped + self._rows_dropped, ""
-            if lost > self._reported_dropped:
-                text = f"{self._frames_dropped} frames and {self._rows_dropped} rows were lost so far"
-            self._reported_dropped = lost
-        if text:
-            self._writer.event(self._clock(), "recorder", text)
+            frames, rows = self._dropped[_QueuedFrame], self._dropped[_QueuedRow]
+        if frames + rows > self._reported_dropped:
+            self._writer.event(self._clock(), "recorder", f"{frames} frames and {rows} rows were lost so far")
+        self._reported_dropped = frames + rows
 
     def _finish(self) -> None:
         self.drain()
@@ -354,18 +363,17 @@ class DriveRecorder:
             with contextlib.suppress(OSError):
                 self._storage.close()
 
-    def _fail(self, why: str) -> None:
-        """End the recording, count what waits as lost, and say so."""
+    def _fail(self, reason: str) -> None:
+        """End the recording, count waiting and open items as lost, and report the reason."""
         with self._lock:
-            self._failure = why
+            self._failure = reason
             waiting, self._queue = self._queue, deque()
-            self._rows_dropped += self._open_rows
-            self._frames_dropped += self._open_frames
-        self._lose(waiting)
-        self._say(f"this drive is no longer recorded: {why}; the car drives on")
+            self._dropped.update(self._open)
+        self._count_lost(waiting)
+        self._report(f"this drive is no longer recorded: {reason}; the car drives on")
 
-    def _say(self, words: str) -> None:
-        kind = words.partition(";")[0].rstrip("0123456789")
-        if kind not in self._said:
-            self._said.add(kind)
-            self._warn(words)
+    def _report(self, message: str) -> None:
+        kind = message.partition(";")[0].rstrip("0123456789")
+        if kind not in self._reported:
+            self._reported.add(kind)
+            self._warn(message)

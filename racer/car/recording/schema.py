@@ -1,13 +1,13 @@
-"""Topics and JSON schemas of a drive's MCAP file, and the limits of its records, for writer and reader.
+"""Defines topics, JSON schemas and limits of a drive's MCAP file, for writer and reader.
 
 | topic | schema | holds |
 |---|---|---|
-| /drive | racer.Drive | version and header, once; the calibration is a field that the schema does not list |
+| /drive | racer.Drive | version and header, once; the schema does not list the field `calibration` |
 | /step, /actuator, /measured | racer.Step, ... | one row of the table; fields that are NaN are left out |
 | /camera | foxglove.CompressedImage | JPEG or PNG in base64; and number, width, height and channels |
-| /event | foxglove.Log | `name` is the word, `message` the text |
+| /event | foxglove.Log | `name` is the kind of the event, `message` its text |
 
-`foxglove.*` are names by which viewers know how to draw a message; fields beyond theirs are allowed.
+Viewers draw messages of the schemas `foxglove.*`; more fields than theirs are allowed.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ CHUNK_MAX: Final = 8 * 1024 * 1024
 
 
 def _schema(**properties: Any) -> dict[str, Any]:
-    # Viewers know one type for a property, and refuse a topic that has lists of types, `anyOf` or an object without
-    # properties. A value that may be missing is left out of the message.
+    # Viewers accept one type for a property, and refuse a topic that has lists of types, `anyOf` or an object without
+    # properties. So a value that may be missing is left out of the message.
     return {"type": "object", "properties": properties}
 
 

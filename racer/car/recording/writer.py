@@ -1,4 +1,4 @@
-"""Packs a drive into the bytes of an MCAP file. It writes no file: the recorder gives the bytes to its storage."""
+"""Packs a drive into the bytes of an MCAP file; the recorder passes them to its storage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _LOG_INFO: Final = 2
 
 
 class _Outbox(io.BytesIO):
-    """Keeps what the library writes until it is taken; positions count from the start of the file."""
+    """Buffer between the library and the storage; positions count from the start of the file.
+
+    The library writes positions into its index, so `tell` must continue where bytes were taken.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,10 +42,12 @@ class _Outbox(io.BytesIO):
 
 
 class DriveWriter:
-    """One drive as MCAP: chunks of zstd, each with its checksum, whole whenever bytes are taken.
+    """Packs one drive as MCAP: chunks of zstd, each with a checksum, and whole whenever bytes are taken.
 
-    Each topic counts its messages, so that a reader finds out where a chunk is missing. What cannot be packed raises
-    TypeError, ValueError or struct.error and leaves the drive as it was.
+    Each topic counts its messages, so that a reader detects a missing chunk.
+
+    Raises:
+        TypeError, ValueError, struct.error: (all methods) A value cannot be packed; the drive is unchanged.
     """
 
     def __init__(self, header: DriveHeader) -> None:
@@ -64,7 +69,7 @@ class DriveWriter:
     def row(self, table: str, values: tuple[Any, ...]) -> None:
         """Add a row, its values in the order of the table's fields."""
         dtype, packed, time = TABLES[table]
-        # There and back, so that a value that its field cannot hold is refused and numpy's numbers become Python's.
+        # Packing refuses a value that its field cannot hold; unpacking makes Python's numbers of numpy's.
         plain = packed.unpack(packed.pack(*values))
         row = dict(zip(dtype.names or (), plain, strict=True))
         self._add(f"/{table}", row[time], {k: v for k, v in row.items() if math.isfinite(v)})
@@ -89,7 +94,7 @@ class DriveWriter:
         return self._outbox.take()
 
     def finish(self) -> bytes:
-        """Return the end of the file: what `take` would return, and the index by which viewers seek."""
+        """Return the end of the file: the remaining bytes, and the index with which viewers seek."""
         self._writer.finish()
         return self._outbox.take()
 

@@ -73,7 +73,7 @@ def served(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def calm(served):
     """Each test begins with a disarmed car and an empty seat."""
-    wait_for(lambda: served.desk.seat.holder is None)
+    wait_for(lambda: served.desk.operator.holder is None)
     served.pilot.state, served.pilot.asked, served.pilot.inputs = "DISARMED", [], []
 
 
@@ -182,7 +182,7 @@ def test_drive_and_close(served):
         wait_for(lambda: served.pilot.inputs and served.pilot.inputs[-1].throttle == 0.4)
         assert served.pilot.state == "DRIVING"
     wait_for(lambda: served.pilot.state == "DISARMED")
-    assert any("is gone" in event["text"] for event in served.desk.record.events())
+    assert any("is gone" in event["text"] for event in served.desk.log.events())
 
 
 def test_silent_page(served):
@@ -190,7 +190,7 @@ def test_silent_page(served):
     with served.open() as socket:
         drive(socket)
         wait_for(lambda: served.pilot.state == "DISARMED")
-        assert any("nothing was heard" in event["text"] for event in served.desk.record.events())
+        assert any("nothing was heard" in event["text"] for event in served.desk.log.events())
 
 
 def test_two_pages(served):

@@ -70,7 +70,7 @@ class Scene:
     def enter(self):
         """Open the address with the token, and wait for the first status."""
         self.browser.ask("Page.navigate", url="about:blank")
-        wait_for(lambda: self.desk.seat.holder is None)
+        wait_for(lambda: self.desk.operator.holder is None)
         self.pilot.state, self.pilot.asked, self.pilot.inputs = "DISARMED", [], []
         self.browser.ask("Page.navigate", url=f"{self.address}#token={TOKEN}")
         self.browser.until("document.querySelectorAll('#model-list li').length === 2")

@@ -21,7 +21,7 @@ class Room:
         self.now = 10**12
         self.pilot = FakePilot()
         self.desk = ConsoleController(self.pilot, ModelStore(folder), token=TOKEN, clock=lambda: self.now)
-        self.page = self.desk.opened(TOKEN)
+        self.page = self.desk.open_page(TOKEN)
         self.number = 0
 
     def pass_(self, ms):
@@ -33,7 +33,7 @@ class Room:
 
     def do(self, what, page=None, **more):
         """A message of a page."""
-        self.desk.take(page or self.page, {"do": what, **more})
+        self.desk.handle_message(page or self.page, {"do": what, **more})
 
     def beat(self, page=None, *, age=0, number=None, press=1, held=True, throttle=0.5, steering=0.2):
         """A heartbeat that answers a stamp of this age, ms."""
@@ -90,7 +90,7 @@ def test_silence_stops_in_time(room):
     assert room.pilot.state == "DRIVING"
     room.pass_(70)
     assert room.pilot.state == "DISARMED"
-    assert any("nothing was heard" in event["text"] for event in room.desk.record.events())
+    assert any("nothing was heard" in event["text"] for event in room.desk.log.events())
 
 
 def test_held_over_a_stop_never_moves_it_again(room):
@@ -110,8 +110,8 @@ def test_held_over_a_stop_never_moves_it_again(room):
 def test_each_page_counts_its_own_presses(room):
     """A new page's first press drives, however often the button of the page before was pressed."""
     room.drive().beat(press=7)
-    room.desk.closed(room.page)
-    room.page, room.number = room.desk.opened(TOKEN), 0
+    room.desk.close_page(room.page)
+    room.page, room.number = room.desk.open_page(TOKEN), 0
     room.drive().beat(press=1)
     assert room.pilot.inputs[-1].throttle == 0.5
 
@@ -161,7 +161,7 @@ def test_stamp_from_the_future_or_the_past(room, age):
 def test_page_closed_stops_at_once(room, driver):
     """W1, close: no deadline has to run out."""
     room.drive(driver)
-    room.desk.closed(room.page)
+    room.desk.close_page(room.page)
     assert room.pilot.state == "DISARMED" and room.desk.view(None)["command"] == "free"
 
 
@@ -177,7 +177,7 @@ def test_policy_stops_when_its_page_is_lost(room):
 def test_one_commander(room):
     """W1, two clients: the second moves nothing, may stop, and takes over only by stopping the car."""
     room.drive().beat()
-    other = room.desk.opened(TOKEN)
+    other = room.desk.open_page(TOKEN)
     count = len(room.pilot.inputs)
     room.beat(other, number=10**6)
     assert len(room.pilot.inputs) == count
@@ -196,7 +196,7 @@ def test_one_commander(room):
 def test_anybody_may_stop(room):
     """Neither command nor token is needed, from any state."""
     room.drive()
-    other = room.desk.opened(TOKEN)
+    other = room.desk.open_page(TOKEN)
     room.do("stop", other)
     assert room.pilot.state == "FAULT"
     room.do("clear")
@@ -208,7 +208,7 @@ def test_lost_commander_loses_the_seat(room):
     """Another page may take command without force when nothing is heard of the first."""
     room.do("claim")
     room.pass_(2200)
-    room.do("claim", room.desk.opened(TOKEN))
+    room.do("claim", room.desk.open_page(TOKEN))
 
 
 def test_flood_is_closed_and_never_drives_longer(room):
@@ -218,9 +218,9 @@ def test_flood_is_closed_and_never_drives_longer(room):
         for _ in range(1000):
             room.now += MS
             room.beat()
-    room.desk.closed(room.page)
+    room.desk.close_page(room.page)
     assert room.pilot.state == "DISARMED"
-    calm = room.desk.opened(TOKEN)
+    calm = room.desk.open_page(TOKEN)
     for _ in range(2000):
         room.now += 50 * MS
         room.beat(calm)
@@ -246,7 +246,7 @@ def test_slow_page_may_not_arm(room):
 def test_wrong_token(room, token):
     """W1, no token: nothing but the token opens."""
     with pytest.raises(ConsoleRefusal, match="wrong token"):
-        room.desk.opened(token)
+        room.desk.open_page(token)
 
 
 def test_short_token_is_refused(tmp_path):
@@ -259,7 +259,7 @@ def test_short_token_is_refused(tmp_path):
 def test_speed_limit_is_a_share(room, share):
     """Above 0, up to 1, a number."""
     room.do("claim")
-    with pytest.raises(ConsoleRefusal, match="share above 0"):
+    with pytest.raises(ConsoleRefusal, match="fraction above 0"):
         room.do("limit", share=share)
     room.do("limit", share=0.5)
     assert room.pilot.limit == 0.5
@@ -299,13 +299,13 @@ def test_moves_only_with_a_live_commander(tmp_path_factory, events):
             elif event in ("wait", "long"):
                 room.pass_(100 if event == "wait" else 1000)
             elif event == "close":
-                room.desk.closed(room.page)
+                room.desk.close_page(room.page)
             else:
                 room.do(event, driver="manual")
         except Exception as error:
             assert "\n" not in str(error)
         if room.pilot.state == "DRIVING":
-            assert room.desk.seat.holder is not None and room.now - room.desk.seat.heard_ns <= 350 * MS
+            assert room.desk.operator.holder is not None and room.now - room.desk.operator.heard_ns <= 350 * MS
 
 
 def test_telemetry_and_events(room):
@@ -313,7 +313,7 @@ def test_telemetry_and_events(room):
     room.pilot.measured()
     room.drive().beat()
     room.pass_(200)
-    head, *rows = room.desk.record.csv().splitlines()
+    head, *rows = room.desk.log.csv().splitlines()
     assert head.startswith("at_s,state,reason,driver") and "latency_p99_ms" in head and len(rows) == 4
     assert ",DRIVING," in rows[-1] and "52.3" in rows[-1]
-    assert room.desk.record.events()[0]["text"] == "DRIVING"
+    assert room.desk.log.events()[0]["text"] == "DRIVING"

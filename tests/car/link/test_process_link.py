@@ -66,12 +66,12 @@ class Page:
     """A page that a test plays: it beats when told to."""
 
     def __init__(self, desk):
-        self.desk, self.page, self.number = desk, desk.opened(TOKEN), 0
-        desk.take(self.page, {"do": "claim"})
+        self.desk, self.page, self.number = desk, desk.open_page(TOKEN), 0
+        desk.handle_message(self.page, {"do": "claim"})
 
     def do(self, what, **more):
         """A message."""
-        self.desk.take(self.page, {"do": what, **more})
+        self.desk.handle_message(self.page, {"do": what, **more})
 
     def beat(self, *, held=True, press=1, number=None):
         """A heartbeat now, with half throttle."""
@@ -153,7 +153,7 @@ def test_page_closed_reaches_the_wire(car, tmp_path):
     with connected(car) as link:
         desk = ConsoleController(link, ModelStore(tmp_path / "store"), token=TOKEN)
         page = Page(desk).drive(link)
-        desk.closed(page.page)
+        desk.close_page(page.page)
         wait_for(lambda: link.status().state == "DISARMED")
 
 

@@ -30,7 +30,7 @@ from racer.car.recording.drive_file import (
     DriveError,
     DriveHeader,
     FrameEncoding,
-    jpeg_bytes,
+    picture_bytes,
 )
 from racer.car.recording.reader import read_drive
 from racer.car.recording.schema import CHUNK_MAX, PICTURE_MAX, ROW_MAX, topic_schemas
@@ -144,7 +144,7 @@ def test_jpeg_is_near(tmp_path, channels):
     (entry,) = drive.frames
     assert (entry.number, entry.captured_ns, entry.channels) == (3, 5, channels)
     assert np.abs(drive.pixels(entry).astype(int) - smooth).max() <= 6
-    assert drive.jpeg(entry) == jpeg_bytes(smooth) and abs(entry.size - len(jpeg_bytes(smooth))) < 3
+    assert drive.jpeg(entry) == picture_bytes(smooth) and abs(entry.size - len(picture_bytes(smooth))) < 3
 
 
 @pytest.mark.parametrize("pixels", [picture(1)[:, :, 0], picture(1), picture(2, 7, 5, 3)])
