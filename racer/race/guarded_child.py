@@ -40,12 +40,12 @@ def serve(folder: str) -> None:
 
 def drive(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
     """Run the race of a request without a window."""
-    from racer.race.session import make_recorder, run_session
+    from racer.race.session import run_session
     from racer.replay import write_replay
 
     result, replay = run_session(
         session_from_request(request, watch),
-        make_recorder if request["replay"] else None,
+        record=request["replay"] is not None,
         watch=lambda session: watch.report(session.fraction),
     )
     if replay is not None:
@@ -62,10 +62,10 @@ def session_from_request(request: Mapping[str, Any], watch: Stopwatch) -> Any:
     from racer.race.session import RaceSession
 
     entrants = []
-    for k, entry in enumerate(request["entries"]):
+    for k, (path, label) in enumerate(request["entries"]):
         # Opening a model counts as its time, since a graph can make onnxruntime's optimizer slow.
         watch.start(k)
-        entrant = load_entrant(entry["path"], entry["label"])
+        entrant = load_entrant(path, label)
         watch.stop(k)
         entrants.append(replace(entrant, policy=TimedPolicy(entrant.policy, watch, k)))
     return RaceSession(

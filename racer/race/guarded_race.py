@@ -162,7 +162,7 @@ def run_guarded_race(
         RacerError: The race itself failed.
     """
     request = {
-        "entries": [{"path": str(entry.path), "label": entry.label} for entry in entries],
+        "entries": [(str(entry.path), entry.label) for entry in entries],
         "track": track_to_json(track),
         "rules": rules.model_dump_json(),
         "vehicle": vehicle.model_dump_json(),
@@ -172,15 +172,19 @@ def run_guarded_race(
         "threads": threads,
         "drive": drive,
     }
-    labels = [entry.label for entry in entries]
     with tempfile.TemporaryDirectory(prefix="racer_race_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         watch = Stopwatch(folder / "times", len(entries))
-        reason = _wait_for_child(folder, watch, labels, model_s, report)
+        reason = _wait_for_child(folder, watch, [entry.label for entry in entries], model_s, report)
         if reason:
             raise RaceVoid(reason)
-        answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+        return _read_answer(folder)
+
+
+def _read_answer(folder: Path) -> RaceResult:
+    """Return the result that the other process wrote, or raise the error that it met."""
+    answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     if "missing" in answer:
         raise ModuleNotFoundError(f"No module named {answer['missing']!r}", name=answer["missing"])
     if "error" in answer:

@@ -44,6 +44,11 @@ class EntrantCars:
     cars: NDArray[np.int64]
     config: EnvConfig
 
+    @property
+    def spots(self) -> list[tuple[int, int]]:
+        """World and slot of each car, trial by trial."""
+        return list(zip(self.worlds.tolist(), self.cars.tolist(), strict=True))
+
 
 class Heat:
     """A batch of worlds in which entrants race.
@@ -168,7 +173,7 @@ class Heat:
             valid = np.zeros_like(own) if failure else ((actions >= low) & (actions <= high)).all(axis=1)
             for b in np.flatnonzero(own & ~valid).tolist():
                 reason = failure or action_error(actions[b], low, high)
-                referee.end(int(driver.worlds[b]), int(driver.cars[b]), "out", reason)
+                referee.end(*driver.spots[b], "out", reason)
             if not failure:
                 actions[~(own & valid)] = 0.0
                 self._commands[driver.worlds, driver.cars] = actions
@@ -204,10 +209,10 @@ class Heat:
         return placed
 
     def _respawn_pose(self, n: int, c: int) -> tuple[float, float, float, float] | None:
+        """Return the pose at which a waiting car is put back now; None where there is no room yet."""
         rules, row = self.rules.put_back, self.referee.rows[n, c]
-        # `put_back.mercy`: after so many collisions in a row with one box the car is put ahead of it.
-        skip_after = rules.mercy
-        ahead = skip_after is not None and row["hit"] >= 0 and row["hits"] >= skip_after
+        # After `put_back.mercy` collisions in a row with one box the car is put ahead of it.
+        ahead = rules.mercy is not None and row["hit"] >= 0 and row["hits"] >= rules.mercy
         target = respawn_target(
             self.world, self.lanes, rules, n, c, s_before=float(row["s_before"]), hit=int(row["hit"]), ahead=ahead
         )

@@ -311,10 +311,7 @@ class Leaderboard:
         """Return a replay's path from the file's folder, and its sha256."""
         if path is None:
             return None, None
-        try:
-            digest = _sha256(path.read_bytes())
-        except OSError as error:
-            raise LeaderboardError(f"Replay {path} cannot be read: {error.strerror or error}") from None
+        digest = _sha256(_read_bytes(path, "Replay"))
         try:
             return Path(os.path.relpath(path.resolve(), self.path.resolve().parent)).as_posix(), digest
         except ValueError:  # Windows has no relative path to another drive
@@ -332,14 +329,18 @@ def _checked_bundles(result: RaceResult, bundles: Sequence[Path]) -> dict[str, b
         check_label(entrant.label)
         if not entrant.sha256:
             raise LeaderboardError(f"{entrant.label} is not a bundle; a leaderboard keeps races between bundles")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise LeaderboardError(f"Bundle {path} cannot be read: {error.strerror or error}") from None
+        content = _read_bytes(path, "Bundle")
         if _sha256(content) != entrant.sha256 or len(content) > BUNDLE_BYTES_MAX:
             raise LeaderboardError(f"{path} is not the bundle that raced as {entrant.label} (sha256 differs)")
         data[entrant.sha256] = content
     return data
+
+
+def _read_bytes(path: Path, kind: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LeaderboardError(f"{kind} {path} cannot be read: {error.strerror or error}") from None
 
 
 def current_environment() -> dict[str, str]:
