@@ -142,10 +142,6 @@ class Painter:
         self._tags: dict[int, pygame.Surface] = {}
         self._spots: list[tuple[pygame.Rect, int]] = []
 
-    def layout(self, size: tuple[int, int]) -> hud.Layout:
-        """Return the parts of a surface of this size [pixels]."""
-        return hud.make_layout(*size, self.texts.scale)
-
     def prepare(self, moment: Moment) -> Iterator[ViewMode]:
         """Draw each view with all overlays on a small separate surface, so that nothing is compiled later."""
         still = hud.TimelineState(seconds=0.0, length=0.0, speed=1.0, paused=True, growing=False)
@@ -178,7 +174,7 @@ class Painter:
             probabilities: Steering angle [degrees], speed [m/s] and probability of each action of the followed car,
                 shape (A, 3); None where they are unknown.
         """
-        layout = self.layout(surface.get_size())
+        layout = hud.make_layout(*surface.get_size(), self.texts.scale)
         self._spots = []
         follow = min(choices.follow, len(self.stage.cars) - 1)
         choices = replace(choices, follow=follow)
@@ -186,10 +182,10 @@ class Painter:
             self._draw_track(surface, layout.scene, moment, choices, probabilities)
         elif choices.view is ViewMode.CHASE:
             marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
-            image = self._chase.draw(layout.scene[2:], moment, follow, marks)
-            surface.blit(_surface(image), layout.scene[:2])
+            image = self._chase.draw(layout.scene.size, moment, follow, marks)
+            surface.blit(_surface(image), layout.scene)
             if Overlay.NAMES in choices.overlays:
-                places = self._chase.places(layout.scene[2:], moment, follow)
+                places = self._chase.places(layout.scene.size, moment, follow)
                 # The followed car fills the middle of the view; its name is in the panel.
                 places[follow] = np.nan
                 self._draw_names(surface, layout.scene, places)
@@ -199,7 +195,7 @@ class Painter:
         inset = choices.inset and choices.view is not ViewMode.CAMERA
         if layout.side is not None:
             # The list of cars ends above the camera picture.
-            room = layout.side[3] - layout.inset[1] + self.texts.px(14) if inset else 0
+            room = layout.side.height - layout.inset.top + self.texts.px(hud.PAD) if inset else 0
             self._spots += hud.draw_panel(surface, layout.side, self.texts, self.stage, moment, follow, room)
         if inset:
             self._draw_camera(surface, layout.inset, moment, follow)
@@ -213,19 +209,18 @@ class Painter:
     def _draw_track(
         self,
         surface: pygame.Surface,
-        box: hud.Rect,
+        box: pygame.Rect,
         moment: Moment,
         choices: ViewOptions,
         probabilities: NDArray[np.float64] | None,
     ) -> None:
-        row = moment.rows[choices.follow]
-        dot = self.texts.scale
-        view, image = self._ground.cut(box[2:], ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
+        row, dot = moment.rows[choices.follow], self.texts.scale
+        view, image = self._ground.cut(box.size, ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
         # Marks are made in metres, so screen widths are converted by the view's scale.
         line, trail = _LINE_PX * dot * view.scale, _TRAIL_PX * dot * view.scale
         marks = self._marks(moment, choices, probabilities, line, trail)
         draw_topdown(image, view, self.stage, moment, marks, choices.follow, dot)
-        surface.blit(_surface(image), box[:2])
+        surface.blit(_surface(image), box)
         if Overlay.NAMES in choices.overlays:
             places = view.to_pixels(np.stack([moment.rows["x"], moment.rows["y"]], axis=-1))
             places[moment.rows["status"] == ABSENT] = np.nan
@@ -258,7 +253,7 @@ class Painter:
                 parts.append(mark.action_marks(stage, row, probabilities, 1.2 * line))
         return mark.join_marks(parts)
 
-    def _draw_names(self, surface: pygame.Surface, box: hud.Rect, places: NDArray[np.float64]) -> None:
+    def _draw_names(self, surface: pygame.Surface, box: pygame.Rect, places: NDArray[np.float64]) -> None:
         """Draw names beside the cars; a name that would cover another one moves below it.
 
         Args:
@@ -274,7 +269,7 @@ class Painter:
         # From top to bottom, so that names move as little as possible.
         for car in shown[np.argsort(places[shown, 1], kind="stable")].tolist():
             label = self._tag(car)
-            at = label.get_rect(topleft=(box[0] + places[car, 0] + away, box[1] + places[car, 1] - away))
+            at = label.get_rect(topleft=(box.left + places[car, 0] + away, box.top + places[car, 1] - away))
             # Ends, as each move is downwards and there are finitely many names.
             while (hit := at.collidelist(occupied)) >= 0:
                 at.top = occupied[hit].bottom + gap
@@ -288,25 +283,23 @@ class Painter:
         if car not in self._tags:
             text = self.texts.label(self.stage.cars[car].name, 11)
             pad, stripe = self.texts.px(4), self.texts.px(3)
-            tag = pygame.Surface((text.get_width() + 2 * pad + stripe, text.get_height() + pad), pygame.SRCALPHA)
-            tag.fill((*hud.PANEL, 190))
+            tag = hud.make_plate(text.get_width() + 2 * pad + stripe, text.get_height() + pad, 190)
             tag.fill(self.stage.colour(car), (0, 0, stripe, tag.get_height()))
             tag.blit(text, (pad + stripe, pad // 2 + 1))
             self._tags[car] = tag
         return self._tags[car]
 
     def _draw_camera(
-        self, surface: pygame.Surface, box: hud.Rect, moment: Moment, follow: int, *, large: bool = False
+        self, surface: pygame.Surface, box: pygame.Rect, moment: Moment, follow: int, *, large: bool = False
     ) -> None:
         """Draw the picture of the car's own camera, as large as fits."""
-        left, top, width, height = box
         pygame.draw.rect(surface, _BACK, box)
         # The policy's own picture in the corner; in full size with more pixels and in colour.
         image = self.sensors.camera(moment, follow, large=large)
-        scale = min(width / image.shape[1], height / image.shape[0])
-        size = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
-        picture = pygame.transform.smoothscale(_surface(image), size)
-        surface.blit(picture, (left + (width - size[0]) // 2, top + (height - size[1]) // 2))
+        scale = min(box.width / image.shape[1], box.height / image.shape[0])
+        width, height = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+        picture = pygame.transform.smoothscale(_surface(image), (width, height))
+        surface.blit(picture, (box.left + (box.width - width) // 2, box.top + (box.height - height) // 2))
 
 
 def _surface(image: NDArray[np.uint8]) -> pygame.Surface:

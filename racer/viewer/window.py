@@ -27,7 +27,15 @@ from racer.viewer.controls import (
     command_for_key,
     list_keys,
 )
-from racer.viewer.hud import TextRenderer, TimelineState, draw_waiting, event_ticks, timeline_fraction_at
+from racer.viewer.hud import (
+    Layout,
+    TextRenderer,
+    TimelineState,
+    draw_waiting,
+    event_ticks,
+    make_layout,
+    timeline_fraction_at,
+)
 from racer.viewer.playback import Playback, PlaybackSource
 
 SIZE = (1280, 800)
@@ -213,7 +221,7 @@ class ViewerWindow:
                 self._held.clear()
             case pygame.MOUSEBUTTONDOWN if event.button == 1:
                 # A press on the time line starts a drag; a press on a name follows that car.
-                self._dragging = self._on_bar(event.pos)
+                self._dragging = self._layout().bar.collidepoint(event.pos)
                 self._scrub(event.pos)
                 car = self._painter.car_at(event.pos)
                 self.choices.follow = self.choices.follow if car is None else car
@@ -230,17 +238,13 @@ class ViewerWindow:
             case pygame.JOYDEVICEREMOVED:
                 self._pads.pop(event.instance_id, None)
 
-    def _on_bar(self, at: tuple[int, int]) -> bool:
-        left, top, width, height = self._painter.layout(pygame.display.get_surface().get_size()).bar
-        return left <= at[0] < left + width and top <= at[1] < top + height
+    def _layout(self) -> Layout:
+        return make_layout(*pygame.display.get_surface().get_size(), self._painter.texts.scale)
 
     def _scrub(self, at: tuple[int, int]) -> None:
         """Move to the place at which the time line is held."""
-        if not self._dragging:
-            return
-        layout = self._painter.layout(pygame.display.get_surface().get_size())
-        fraction = timeline_fraction_at(layout.bar, at[0], self._painter.texts.scale)
-        if fraction is not None:
+        fraction = timeline_fraction_at(self._layout().bar, at[0], self._painter.texts.scale)
+        if self._dragging and fraction is not None:
             self.playback.seek(fraction * (len(self.playback.source.rows) - 1))
 
     def _drive(self, person: ManualPolicy) -> None:
