@@ -1,4 +1,8 @@
-"""Process in which `guarded_race.py` runs a race: opens the entrants, drives, and writes the result."""
+"""Runs a race in the child process of `guarded_race.py`: opens the entrants, drives, and writes the result.
+
+The request and the answer are JSON files in a folder of both processes. An error that the user can act on becomes part
+of the answer; any other one ends the process, and the parent reports its last line.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ def serve(folder: str) -> None:
     """Run the race of `request.json` in a folder, and write `answer.json` there."""
     place = Path(folder)
     request = json.loads((place / "request.json").read_text(encoding="utf-8"))
+    # Before any model is opened: a graph's weights may ask for more memory than the machine has.
     limit_memory(memory_max())
     module, _, name = request["drive"].partition(":")
     try:

@@ -61,8 +61,8 @@ class EntrantResult:
         off_tracks: Times that it left the road.
         collisions: Times that it ran into something by its own fault.
         resets: Times that it was put back.
-        status: `finished`; else how its first unfinished trial ended: a fault's word, `time_up`, `resets` (too many)
-            or `out`.
+        status: `finished`; else how its first unfinished trial ended: the name of a fault's status, `time_up`, `resets`
+            (too many) or `out`.
         reason: Explanation of the status; empty where it finished.
     """
 

@@ -72,10 +72,7 @@ def leaderboard_page(title: str, boards: Sequence[PageBoard], *, summary: str = 
         MissingExtra: Jinja2, matplotlib or Pillow is not installed.
     """
     maps = [make_map(board.track, f"track{k}") for k, board in enumerate(boards)]
-    sections = [
-        (board, [_classes(k, column) for k, column in enumerate(board.columns)], _card(board, picture))
-        for board, picture in zip(boards, maps, strict=True)
-    ]
+    sections = [(board, _card(board, picture)) for board, picture in zip(boards, maps, strict=True)]
     return render_page(
         "leaderboard.html.j2", kind="leaderboard", title=title, summary=summary, maps=maps, sections=sections
     )
@@ -90,15 +87,6 @@ def _card(board: PageBoard, picture: TrackMap) -> FigureCard:
         caption, alt = f"{caption}: the fastest lap of {board.driver}", f"{alt} with a lap, coloured by speed"
     drawing = path_map(picture, [path for path, _ in laps], speeds, key=f"{picture.key}-lap", alt=alt)
     return FigureCard(drawing=drawing, ramp=ramp_legend(speeds, "m/s") if speeds else None, caption=caption)
-
-
-def _classes(k: int, column: PageColumn) -> str:
-    """Return the style sheet's classes of the cells of column `k`."""
-    # The first column is the place, the second the label.
-    names = [("place", "label")[k]] if k < 2 else []
-    names += ["words"] if column.words else []
-    names += ["minor"] if column.minor else []
-    return " ".join(names)
 
 
 def fastest_lap(replay: Replay, label: str) -> LapTrace | None:

@@ -192,12 +192,12 @@ def heat_chart(
     axes = _add_axes(figure, top=_TOP + _SIDE, right=_RIGHT + _SIDE)
     i, j = np.nonzero(counts)
     corners = np.stack([across[[i, i + 1, i + 1, i]].T, up[[j, j, j + 1, j + 1]].T], axis=-1)
-    held = counts[i, j]
+    filled = counts[i, j]
     # The square root lifts what is rare; at its own share it would not be seen beside the most frequent action.
-    depths = 0.12 + 0.88 * np.sqrt(held / counts.max(initial=1.0))
+    depths = 0.12 + 0.88 * np.sqrt(filled / counts.max(initial=1.0))
     mesh = PolyCollection(list(corners), facecolors=[(SERIES[0], depth) for depth in depths], linewidths=0)
     mesh.set_clip_on(False)
-    set_tooltips(mesh, [f"{100.0 * count / counts.sum():.1f} %" for count in held])
+    set_tooltips(mesh, [f"{100.0 * count / counts.sum():.1f} %" for count in filled])
     axes.add_collection(mesh)
     set_scales(axes, x, y, frame=True)
     bars: dict[str, Any] = {"fill": True, "color": SERIES[0], "alpha": 0.45, "clip_on": False}

@@ -96,6 +96,7 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     driven, notes = [], []
     for track in tracks:
         results = [best.result for best in record.best if best.result.track == track.name]
+        # The seed of the evaluation gives the same starts, so these are the laps of its row in the table.
         laps, seed = (len(results[0].laps), results[0].seed) if results else (_LAPS, _SEED)
         try:
             shown, note = _drive_rewarded(trained, track, laps, seed)
@@ -183,7 +184,8 @@ class _Recorder:
 
     def lap(self, n: int, lap: Lap) -> DrivenLap:
         """Return the lap of world `n`, without what was recorded after its end."""
-        # Worlds that have ended wait for the others, so only the first `steps` rows are of this lap.
+        # Worlds that have ended wait for the others. `steps` is 1 at the start, so a lap of T control steps has its
+        # first T + 1 rows; the first of them is the start, before any action.
         rows = np.stack([row[n] for row in self._rows[: self._steps[n]]])
         return DrivenLap(
             places=rows[:, :2],

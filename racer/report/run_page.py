@@ -203,6 +203,7 @@ def _evaluation_row(evaluation: EvaluationRecord, *, best: bool) -> dict[str, An
 
 def _facts(info: Any) -> Iterable[tuple[str, str]]:
     """Yield name and value of what run.json holds about the circumstances of the training."""
+    # An edited run.json may hold anything under these keys.
     machine, git, packages, command = (info.get(key) for key in ("machine", "git", "packages", "command"))
     if isinstance(command, list):
         yield "command", " ".join(["racer", *map(str, command)])

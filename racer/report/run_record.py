@@ -85,7 +85,7 @@ class RunRecord:
     @property
     def steps(self) -> int:
         """Control steps so far, of all cars together."""
-        # run.json is written at the end; the rows of an interrupted run go further than it says.
+        # run.json receives the steps at the end of a training; those of an interrupted one are in its rows only.
         recorded = (row.steps for row in (*self.updates, *self.evaluations))
         return max(int(_number(self.info.get("steps")) or 0), *recorded, 0)
 
@@ -116,6 +116,7 @@ def read_record(path: Path) -> RunRecord:
         raise RunError(f"{error.filename or path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise RunError(f"{folder.path}: metrics.jsonl is not text") from None
+    # Sorting is stable: rows of the same steps keep the order in which they were written.
     rows.sort(key=lambda row: float(row["steps"]))
     times = [time for row in [info, *rows] if (time := _number(row.get("elapsed_s"))) is not None]
     return RunRecord(
@@ -135,6 +136,7 @@ def _text(path: Path) -> str:
 
 def _number(value: Any) -> float | None:
     """Return a value that is a finite number; None for any other."""
+    # In Python True and False are integers.
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None

@@ -83,6 +83,7 @@ def capture_sheet(
     Raises:
         RacerError: The disturbance does not exist, or it cannot be used.
     """
+    # Without noise of its own the lidar differs by the disturbance alone.
     fields: dict[str, Any] = {"camera": CameraConfig(colour=colour), "lidar": LidarConfig(noise=0.0)}
     config = EnvConfig(sensors=("state", "camera", "lidar"), disturbance=disturbance, **fields)
     trial = TimeTrial([track], vehicle, config, worlds=episodes, seed=seed)
@@ -90,6 +91,7 @@ def capture_sheet(
     trial.start()
     for _ in range(round(_DRIVEN_S / trial.world.control_dt)):
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
+    # A second suite, without the disturbance, reads the same world at the same moment.
     now = SensorSuite(trial.world, EnvConfig(sensors=("camera", "lidar"), **fields))
     now.start()
     camera = trial.sensing.cameras["camera"]

@@ -44,11 +44,11 @@ class ChaseScene:
         track = stage.track
         self._stage = stage
         self._tables = build_courses([track])
-        self._scenes = build_scene_tables([track], [track.walls != "none"])
         look = appearance_row(track.look)
         look["sky"], look["horizon"] = _SKY, _HORIZON
         look["wall_height"] = min(track.look.wall_height, _WALL_SHOWN)
-        self._look = look.reshape(1).view(np.float32).reshape(APPEARANCE_SIZE)
+        numbers = look.reshape(1).view(np.float32).reshape(APPEARANCE_SIZE)
+        self._scene = numbers, self._tables, build_scene_tables([track], [track.walls != "none"])
         self._worlds = np.array([car.world for car in stage.cars])
         self._canvas: Canvas | None = None
 
@@ -90,18 +90,7 @@ class ChaseScene:
         camera["forward"], camera["up"], camera["pitch"] = -_BACK * length, _UP * length, _PITCH
         marks = join_marks([marks, self._shadows(moment)])
         frame = np.empty((size[1], size[0], 3), np.uint8)
-        draw_chase(
-            camera,
-            self.pose(moment, follow),
-            self._look,
-            self._tables,
-            self._scenes,
-            *marks,
-            bodies,
-            paints,
-            canvas,
-            frame,
-        )
+        draw_chase(camera, self.pose(moment, follow), *self._scene, *marks, bodies, paints, canvas, frame)
         return frame
 
     def _shadows(self, moment: Moment) -> Marks:
@@ -115,11 +104,11 @@ class ChaseScene:
     def _bodies(self, moment: Moment, follow: int) -> tuple[NDArray[np.void], NDArray[np.float32]]:
         """Return the cars, boxes and bots, of dtype `BODY_ROW`, and their colours; ghosts are drawn see-through."""
         stage, vehicle = self._stage, self._stage.vehicle
-        things = moment.things_of(stage.cars[follow].world)
+        objects = moment.objects_of(stage.cars[follow].world)
         here = np.flatnonzero(moment.rows["status"] != ABSENT)
-        cars, bots = moment.rows[here], things["kind"] == BOT
-        bodies = np.zeros(len(cars) + len(things), BODY_ROW)
-        for part, rows in ((bodies[: len(cars)], cars), (bodies[len(cars) :], things)):
+        cars, bots = moment.rows[here], objects["kind"] == BOT
+        bodies = np.zeros(len(cars) + len(objects), BODY_ROW)
+        for part, rows in ((bodies[: len(cars)], cars), (bodies[len(cars) :], objects)):
             part["pose"] = np.stack([rows[key] for key in ("x", "y", "yaw")], axis=-1)
         bodies["length"], bodies["width"], bodies["height"] = vehicle.length, vehicle.width, CAR_HEIGHT * vehicle.length
         bodies["front"], bodies["rear"] = vehicle.front, vehicle.rear
@@ -130,6 +119,6 @@ class ChaseScene:
         boxes = len(cars) + np.flatnonzero(~bots)
         bodies["car"][boxes] = 0
         for key in ("length", "width", "height"):
-            bodies[key][boxes] = things[key][~bots]
+            bodies[key][boxes] = objects[key][~bots]
         colours = [stage.colour(int(car)) for car in here] + [BOT_COLOUR if bot else BOX_COLOUR for bot in bots]
         return bodies, np.array(colours, np.float32).reshape(-1, 3)

@@ -88,7 +88,7 @@ def draw_topdown(
         dot: Pixels of the screen for each point.
     """
     paint_polygons(image, view.to_pixels(marks.quads), marks.colours, marks.opacity)
-    objects = moment.things_of(stage.cars[follow].world)
+    objects = moment.objects_of(stage.cars[follow].world)
     bots = objects[objects["kind"] == BOT]
     draw_boxes(image, view, objects[objects["kind"] != BOT])
     poses = np.stack([bots["x"], bots["y"], bots["yaw"], np.zeros(len(bots))], axis=1)
@@ -178,19 +178,14 @@ class Painter:
         self._spots = []
         follow = min(choices.follow, len(self.stage.cars) - 1)
         choices = replace(choices, follow=follow)
-        if choices.view is ViewMode.TRACK:
-            self._draw_track(surface, layout.scene, moment, choices, probabilities)
-        elif choices.view is ViewMode.CHASE:
-            marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
-            image = self._chase.draw(layout.scene.size, moment, follow, marks)
+        if choices.view is ViewMode.CAMERA:
+            self._draw_camera(surface, layout.scene, moment, follow, large=True)
+        else:
+            draw_scene = self._draw_track if choices.view is ViewMode.TRACK else self._draw_chase
+            image, places = draw_scene(layout.scene.size, moment, choices, probabilities)
             surface.blit(_surface(image), layout.scene)
             if Overlay.NAMES in choices.overlays:
-                places = self._chase.places(layout.scene.size, moment, follow)
-                # The followed car fills the middle of the view; its name is in the panel.
-                places[follow] = np.nan
                 self._draw_names(surface, layout.scene, places)
-        else:
-            self._draw_camera(surface, layout.scene, moment, follow, large=True)
         hud.draw_timeline(surface, layout.bar, self.texts, clock)
         inset = choices.inset and choices.view is not ViewMode.CAMERA
         if layout.side is not None:
@@ -207,24 +202,28 @@ class Painter:
             hud.draw_help(surface, layout.scene, self.texts, keys)
 
     def _draw_track(
-        self,
-        surface: pygame.Surface,
-        box: pygame.Rect,
-        moment: Moment,
-        choices: ViewOptions,
-        probabilities: NDArray[np.float64] | None,
-    ) -> None:
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: NDArray[np.float64] | None
+    ) -> tuple[Image, NDArray[np.float64]]:
+        """Return the view from above, and the places of the cars in it [pixels], NaN for absent ones, shape (K, 2)."""
         row, dot = moment.rows[choices.follow], self.texts.scale
-        view, image = self._ground.cut(box.size, ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
+        view, image = self._ground.cut(size, ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
         # Marks are made in metres, so screen widths are converted by the view's scale.
         line, trail = _LINE_PX * dot * view.scale, _TRAIL_PX * dot * view.scale
         marks = self._marks(moment, choices, probabilities, line, trail)
         draw_topdown(image, view, self.stage, moment, marks, choices.follow, dot)
-        surface.blit(_surface(image), box)
-        if Overlay.NAMES in choices.overlays:
-            places = view.to_pixels(np.stack([moment.rows["x"], moment.rows["y"]], axis=-1))
-            places[moment.rows["status"] == ABSENT] = np.nan
-            self._draw_names(surface, box, places)
+        places = view.to_pixels(np.stack([moment.rows["x"], moment.rows["y"]], axis=-1))
+        places[moment.rows["status"] == ABSENT] = np.nan
+        return image, places
+
+    def _draw_chase(
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: NDArray[np.float64] | None
+    ) -> tuple[Image, NDArray[np.float64]]:
+        """Return the view from behind a car, and the places above the other cars [pixels], shape (K, 2)."""
+        marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
+        places = self._chase.places(size, moment, choices.follow)
+        # The followed car fills the middle of the view; its name is in the panel.
+        places[choices.follow] = np.nan
+        return self._chase.draw(size, moment, choices.follow, marks), places
 
     def _marks(
         self,

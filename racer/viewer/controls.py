@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.contract import SensorSpec, state_sensor
-from racer.viewer.playback import SPEEDS, Playback
+from racer.viewer.playback import SPEED_MAX, SPEED_MIN, Playback
 
 SKIP_S = 5.0
 """Simulation time that the arrow keys skip [s]."""
@@ -132,7 +132,7 @@ def apply_command(command: ViewerCommand, choices: ViewOptions, playback: Playba
         case ViewerCommand.STEP | ViewerCommand.STEP_BACK:
             playback.step(sign)
         case ViewerCommand.FASTER | ViewerCommand.SLOWER:
-            playback.gear = min(max(playback.gear + sign, 0), len(SPEEDS) - 1)
+            playback.speed = min(max(playback.speed * 2.0**sign, SPEED_MIN), SPEED_MAX)
         case ViewerCommand.AHEAD | ViewerCommand.BACK:
             playback.skip(sign * SKIP_S)
         case ViewerCommand.FOLLOW_NEXT | ViewerCommand.FOLLOW_PREVIOUS:

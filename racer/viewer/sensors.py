@@ -71,7 +71,7 @@ class CarSensors:
         stage = self._stage
         if self._world is None:
             # The number of objects is the same in all rows of a recording.
-            count = len(moment.things)
+            count = len(moment.objects)
             self._world = World([stage.track], stage.vehicle, 1, cars=len(stage.cars), objects=count, threads=1)
         world, rows = self._world, moment.rows
         cars, objects = world.cars[0], world.objects[0]
@@ -80,8 +80,8 @@ class CarSensors:
         # Cars and objects of other worlds are ghosts: the car's sensors do not detect them.
         cars["active"] = (rows["status"] != ABSENT) & (self._groups == self._groups[car])
         for key in ("x", "y", "yaw", "length", "width", "height", "kind"):
-            objects[key] = moment.things[key]
-        objects["active"] = moment.things["active"] & (moment.things["world"] == self._groups[car])
+            objects[key] = moment.objects[key]
+        objects["active"] = moment.objects["active"] & (moment.objects["world"] == self._groups[car])
         marked = np.zeros(world.cars.shape, np.bool_)
         marked[0, car] = True
         return world, marked

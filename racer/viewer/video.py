@@ -49,7 +49,13 @@ def check_film_path(path: Path) -> None:
 
 
 def render_frames(
-    source: PlaybackSource, *, size: tuple[int, int], frames_per_s: float, speed: float, choices: ViewOptions
+    source: PlaybackSource,
+    *,
+    size: tuple[int, int],
+    frames_per_s: float,
+    speed: float,
+    choices: ViewOptions,
+    report: ProgressCallback = lambda fraction: None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures of a replay, shape (H, W, 3), uint8.
 
@@ -59,12 +65,14 @@ def render_frames(
         frames_per_s: Pictures of each second.
         speed: Speed as a multiple of real time.
         choices: What is shown.
+        report: Called with the fraction that is done after each picture.
     """
     painter = Painter(source.stage, scale=max(size[0] / _POINTS, 0.5))
     playback, surface = Playback(source), pygame.Surface(size)
     dt, steps = source.stage.control_dt, len(source.rows) - 1
     ticks = event_ticks(source.rows, choices.follow)
-    for k in range(frame_count(source, frames_per_s=frames_per_s, speed=speed)):
+    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
+    for k in range(count):
         # Beyond the last row `seek` stays there, which holds the last picture.
         playback.seek(k * speed / frames_per_s / dt)
         clock = TimelineState(
@@ -72,6 +80,7 @@ def render_frames(
         )
         painter.draw(surface, playback.moment(), choices, clock)
         yield np.ascontiguousarray(pygame.surfarray.pixels3d(surface).swapaxes(0, 1))
+        report((k + 1) / count)
 
 
 def frame_count(source: PlaybackSource, *, frames_per_s: float, speed: float) -> int:
@@ -113,19 +122,13 @@ def write_video(
     # H.264 with 4:2:0 colours needs even sizes.
     size = (size[0] // 2 * 2, size[1] // 2 * 2)
     frames_per_s = min(frames_per_s, _GIF_RATE_MAX) if gif else frames_per_s
-    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
-
-    def reported() -> Iterator[NDArray[np.uint8]]:
-        options = choices or ViewOptions()
-        frames = render_frames(source, size=size, frames_per_s=frames_per_s, speed=speed, choices=options)
-        for k, frame in enumerate(frames, 1):
-            yield frame
-            report(k / count)
-
+    options = choices or ViewOptions()
+    frames = render_frames(source, size=size, frames_per_s=frames_per_s, speed=speed, choices=options, report=report)
     if gif:
-        _write_gif(path, reported(), frames_per_s)
+        _write_gif(path, frames, frames_per_s)
     else:
-        _write_mp4(path, reported(), size, frames_per_s)
+        _write_mp4(path, frames, size, frames_per_s)
+    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
     return count, count / frames_per_s
 
 

@@ -16,7 +16,7 @@ from racer.assets import did_you_mean
 from racer.env.batch import DEFAULT_RATE_HZ
 from racer.errors import ConfigError
 from racer.replay import is_replay, merge_replays, read_replay, write_replay
-from racer.trained_policy import TrainedPolicy, find_trained_policy
+from racer.trained_policy import find_trained_policy
 from racer.viewer.controls import ManualPolicy, Overlay, ViewMode, ViewOptions
 from racer.viewer.live import LiveDriver, LiveSource, make_driver
 from racer.viewer.playback import PlaybackSource, ReplaySource
@@ -100,20 +100,13 @@ def open_source(
     ]
     if live and (len(trained) != 1 or trained[0].run is None):
         raise ConfigError("--live follows one run; give its folder")
-    return _open_policies(trained, seed=seed, live=live, me=me)
-
-
-def _open_policies(
-    trained: Sequence[TrainedPolicy], *, seed: int, live: bool, me: bool
-) -> tuple[LiveSource, ManualPolicy | None]:
     drivers = [make_driver(policy, live=live) for policy in trained]
-    track, vehicle = trained[0].track, trained[0].vehicle
-    person = None
+    vehicle, person = trained[0].vehicle, None
     if me:
         rates = (driver.policy.control_rate_hz for driver in drivers)
         person = ManualPolicy(vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
         drivers.append(LiveDriver(policy=person))
-    return LiveSource(track, vehicle, drivers, seed=seed), person
+    return LiveSource(trained[0].track, vehicle, drivers, seed=seed), person
 
 
 def show_source(

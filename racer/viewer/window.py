@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from racer.assets import write_atomically
 from racer.errors import RacerError
+from racer.viewer import hud
 from racer.viewer.compose import Painter
 from racer.viewer.controls import (
     ManualPolicy,
@@ -26,15 +27,6 @@ from racer.viewer.controls import (
     apply_command,
     command_for_key,
     list_keys,
-)
-from racer.viewer.hud import (
-    Layout,
-    TextRenderer,
-    TimelineState,
-    draw_waiting,
-    event_ticks,
-    make_layout,
-    timeline_fraction_at,
 )
 from racer.viewer.playback import Playback, PlaybackSource
 
@@ -137,7 +129,7 @@ class ViewerWindow:
         thread = threading.Thread(target=work, name="racer-prepare")
         thread.start()
         started, shown = time.perf_counter(), -1
-        texts = TextRenderer(self._painter.texts.scale)
+        texts = hud.TextRenderer(self._painter.texts.scale)
         while thread.is_alive():
             # Other events stay in the queue for the first frame.
             for event in pygame.event.get([pygame.QUIT, pygame.KEYDOWN]):
@@ -146,7 +138,7 @@ class ViewerWindow:
             # Drawn once a second, since drawing takes processor time from the compiler.
             waited = int(time.perf_counter() - started)
             if waited != shown:
-                draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
+                hud.draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
                 pygame.display.flip()
                 shown = waited
             thread.join(_PREPARE_POLL_S)
@@ -169,13 +161,13 @@ class ViewerWindow:
         """Draw the current moment."""
         source, playback = self.playback.source, self.playback
         dt, rows = source.stage.control_dt, source.rows
-        clock = TimelineState(
+        clock = hud.TimelineState(
             seconds=playback.at * dt,
             length=(len(rows) - 1) * dt,
             speed=playback.speed,
             paused=playback.paused or playback.ended,
             growing=source.length is None,
-            ticks=event_ticks(rows, min(self.choices.follow, len(source.stage.cars) - 1)),
+            ticks=hud.event_ticks(rows, min(self.choices.follow, len(source.stage.cars) - 1)),
         )
         keys = list_keys(driving=self._person is not None)
         surface, probabilities = pygame.display.get_surface(), self._action_probabilities()
@@ -238,12 +230,12 @@ class ViewerWindow:
             case pygame.JOYDEVICEREMOVED:
                 self._pads.pop(event.instance_id, None)
 
-    def _layout(self) -> Layout:
-        return make_layout(*pygame.display.get_surface().get_size(), self._painter.texts.scale)
+    def _layout(self) -> hud.Layout:
+        return hud.make_layout(*pygame.display.get_surface().get_size(), self._painter.texts.scale)
 
     def _scrub(self, at: tuple[int, int]) -> None:
         """Move to the place at which the time line is held."""
-        fraction = timeline_fraction_at(self._layout().bar, at[0], self._painter.texts.scale)
+        fraction = hud.timeline_fraction_at(self._layout().bar, at[0], self._painter.texts.scale)
         if self._dragging and fraction is not None:
             self.playback.seek(fraction * (len(self.playback.source.rows) - 1))
 

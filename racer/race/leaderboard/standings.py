@@ -74,7 +74,7 @@ def _board(group: Sequence[StoredRace]) -> Board:
         for result in stored.result.entrants:
             by_label.setdefault(result.label, []).append((result, stored))
     # `_order` also breaks ties by age, so the older of two equal races is listed.
-    best = [(*min(own, key=_order), len(own)) for own in by_label.values()]
+    best = [(*min(entries, key=_order), len(entries)) for entries in by_label.values()]
     best.sort(key=lambda row: _order(row[:2]))
     scores = [result.score_s for result, _, _ in best]
     rows = [

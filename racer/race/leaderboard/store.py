@@ -122,24 +122,27 @@ def _check_file(connection: sqlite3.Connection, path: Path, to: Literal["read", 
         raise LeaderboardError(f"{path} has other tables than a leaderboard's; it was changed or damaged")
 
 
+_SQLITE_MESSAGES = {
+    ("SQLITE_FULL", "SQLITE_IOERR"): "could not be written ({}); its contents are unchanged",
+    ("SQLITE_BUSY", "SQLITE_LOCKED"): f"has been locked by another process for more than {WAIT_S:g} s; try again",
+    ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"): (
+        "cannot be opened for this ({}); check its permissions"
+    ),
+    ("SQLITE_NOTADB", "SQLITE_CORRUPT"): "is not a leaderboard, or a damaged one ({})",
+}
+"""Beginnings of SQLite's error names (extended ones add a suffix), and the end of the message."""
+
+
 @contextlib.contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into a `LeaderboardError` of one line."""
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            message = f"{path} could not be written ({error}); its contents are unchanged"
-        elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            message = f"{path} has been locked by another process for more than {WAIT_S:g} s; try again"
-        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            message = f"{path} cannot be opened for this ({error}); check its permissions"
-        elif name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            message = f"{path} is not a leaderboard, or a damaged one ({error})"
-        else:
-            raise
-        raise LeaderboardError(message) from None
+        for names, text in _SQLITE_MESSAGES.items():
+            if getattr(error, "sqlite_errorname", "").startswith(names):
+                raise LeaderboardError(f"{path} {text.format(error)}") from None
+        raise
 
 
 _PACKAGES = ("numpy", "numba", "onnxruntime")

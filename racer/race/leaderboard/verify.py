@@ -91,8 +91,7 @@ def verify(
 
 def environment_changes(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """Return the differences of machine and versions, as texts."""
-    keys = [*then, *(key for key in now if key not in then)]
-    pairs = [(key, then.get(key, "unknown"), now.get(key, "unknown")) for key in keys]
+    pairs = [(key, then.get(key, "unknown"), now.get(key, "unknown")) for key in {**then, **now}]
     return tuple(f"{key}: {before}, now {after}" for key, before, after in pairs if before != after)
 
 
