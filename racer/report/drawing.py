@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import numpy as np
+from numpy.typing import NDArray
+
 from racer.errors import MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.collections import Collection
     from matplotlib.figure import Figure
+
+Values = NDArray[np.float64]
 
 ROLES = {
     name: f"#fe00{k:02x}"

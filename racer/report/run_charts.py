@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from racer.report.drawing import ROLES, SERIES, Drawing, finish, new_figure, set_tooltips
+from racer.report.drawing import ROLES, SERIES, Drawing, Values, finish, new_figure, set_tooltips
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +142,7 @@ def line_chart(lines: Sequence[Series], *, x: Axis, y: Axis, key: str, alt: str)
 
 
 def share_chart(
-    edges: Sequence[float], shares: NDArray[np.float64], colours: Sequence[int], *, x: Axis, key: str, alt: str
+    edges: Sequence[float], shares: Values, colours: Sequence[int], *, x: Axis, key: str, alt: str
 ) -> Drawing:
     """Draw shares of a whole, stacked, over intervals of x.
 
@@ -165,16 +164,7 @@ def share_chart(
     return finish(figure, key=key, alt=alt)
 
 
-def heat_chart(
-    counts: NDArray[np.float64],
-    across: NDArray[np.float64],
-    up: NDArray[np.float64],
-    *,
-    x: Axis,
-    y: Axis,
-    key: str,
-    alt: str,
-) -> Drawing:
+def heat_chart(counts: Values, across: Values, up: Values, *, x: Axis, y: Axis, key: str, alt: str) -> Drawing:
     """Draw a histogram of two quantities, with that of each along its side.
 
     Args:

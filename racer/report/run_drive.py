@@ -7,12 +7,12 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.errors import RacerError
 from racer.evaluate import Lap, evaluate
 from racer.policy.protocol import Policy
+from racer.report.drawing import Values
 from racer.report.run_record import RunRecord
 from racer.reward.protocol import Reward
 from racer.reward.rows import Waypoints
@@ -28,8 +28,6 @@ EPISODES = 60
 EPISODES_SEED = 0
 _LAPS, _SEED = 5, 20_000
 """Number and seed of the laps that are drawn where the run has no evaluation."""
-
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from racer.errors import MissingExtra
 from racer.render.topdown import Viewport, draw_track
-from racer.report.drawing import SERIES, Drawing, finish, new_figure, set_tooltips
+from racer.report.drawing import SERIES, Drawing, Values, finish, new_figure, set_tooltips
 from racer.report.run_charts import format_number
 from racer.track.track import Track
 
@@ -36,8 +36,6 @@ _CASING = "#0b0d10"
 """Dark outline that separates a path or a mark from the road."""
 _PIECES_MAX = 4000
 """Most pieces of a picture; of longer paths, equally spaced places are joined."""
-
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

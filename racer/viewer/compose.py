@@ -26,6 +26,8 @@ from racer.viewer.playback import Moment, Stage
 from racer.viewer.sensors import CarSensors
 
 Image = NDArray[np.uint8]
+Probabilities = mark.Points | None
+"""Steering angle [degrees], speed [m/s] and probability of each action of a policy, shape (A, 3); None for unknown."""
 
 _PIXELS_MAX = 40_000_000
 """Pixels of the picture of a whole track at a magnification."""
@@ -161,7 +163,7 @@ class Painter:
         clock: hud.TimelineState,
         *,
         keys: list[tuple[str, str]] | None = None,
-        probabilities: NDArray[np.float64] | None = None,
+        probabilities: Probabilities = None,
     ) -> None:
         """Draw all parts of the window.
 
@@ -171,8 +173,7 @@ class Painter:
             choices: Chosen view, car and overlays.
             clock: State of the time line.
             keys: Lines of the list of keys; it is drawn where the choices include it.
-            probabilities: Steering angle [degrees], speed [m/s] and probability of each action of the followed car,
-                shape (A, 3); None where they are unknown.
+            probabilities: Probabilities of the actions of the followed car.
         """
         layout = hud.make_layout(*surface.get_size(), self.texts.scale)
         self._spots = []
@@ -202,8 +203,8 @@ class Painter:
             hud.draw_help(surface, layout.scene, self.texts, keys)
 
     def _draw_track(
-        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: NDArray[np.float64] | None
-    ) -> tuple[Image, NDArray[np.float64]]:
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: Probabilities
+    ) -> tuple[Image, mark.Points]:
         """Return the view from above, and the places of the cars in it [pixels], NaN for absent ones, shape (K, 2)."""
         row, dot = moment.rows[choices.follow], self.texts.scale
         view, image = self._ground.cut(size, ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
@@ -216,8 +217,8 @@ class Painter:
         return image, places
 
     def _draw_chase(
-        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: NDArray[np.float64] | None
-    ) -> tuple[Image, NDArray[np.float64]]:
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: Probabilities
+    ) -> tuple[Image, mark.Points]:
         """Return the view from behind a car, and the places above the other cars [pixels], shape (K, 2)."""
         marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
         places = self._chase.places(size, moment, choices.follow)
@@ -226,12 +227,7 @@ class Painter:
         return self._chase.draw(size, moment, choices.follow, marks), places
 
     def _marks(
-        self,
-        moment: Moment,
-        choices: ViewOptions,
-        probabilities: NDArray[np.float64] | None,
-        line: float,
-        trail: float,
+        self, moment: Moment, choices: ViewOptions, probabilities: Probabilities, line: float, trail: float
     ) -> mark.Marks:
         """Return the marks of the chosen overlays; `line` and `trail` are widths [m]."""
         stage, shown = self.stage, choices.overlays
@@ -252,7 +248,7 @@ class Painter:
                 parts.append(mark.action_marks(stage, row, probabilities, 1.2 * line))
         return mark.join_marks(parts)
 
-    def _draw_names(self, surface: pygame.Surface, box: pygame.Rect, places: NDArray[np.float64]) -> None:
+    def _draw_names(self, surface: pygame.Surface, box: pygame.Rect, places: mark.Points) -> None:
         """Draw names beside the cars; a name that would cover another one moves below it.
 
         Args:

@@ -140,7 +140,7 @@ def show_source(
     window.choices = options
     window.run()
     if replay is not None and isinstance(source, LiveSource):
-        write_replay(replay, source.replay())
+        write_replay(replay, source.recorder.replay())
     return len(source.rows)
 
 
@@ -189,7 +189,7 @@ def make_film(
     if isinstance(source, LiveSource):
         for _ in range(round(seconds / source.stage.control_dt)):
             source.step()
-        source = ReplaySource(source.replay())
+        source = ReplaySource(source.recorder.replay())
     options.follow = min(follow, len(source.stage.cars)) - 1
     rate = fps or (15.0 if gif else 30.0)
     return write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, report=report)

@@ -119,12 +119,9 @@ def compare_results(first: RaceResult, second: RaceResult, *, step_s: float | No
 
 
 def _exact_differences(before: EntrantResult, after: EntrantResult) -> Iterator[str]:
-    for key in vars(before):
-        if getattr(before, key) != getattr(after, key):
-            if key == "laps":
-                yield f"{before.label}: its laps"
-            else:
-                yield f"{before.label}: {key} {getattr(before, key)}, now {getattr(after, key)}"
+    for key, value in vars(before).items():
+        if value != (now := getattr(after, key)):
+            yield f"{before.label}: its laps" if key == "laps" else f"{before.label}: {key} {value}, now {now}"
 
 
 def _close_differences(before: EntrantResult, after: EntrantResult, step_s: float) -> Iterator[str]:
