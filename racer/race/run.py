@@ -63,6 +63,7 @@ def run_race(
     """
     chosen = read_rules(rules, settings=settings)
     entries = _find_entries(entrants, bundles_only=leaderboard is not None)
+    # A race takes minutes: everything that may be wrong with its files is found before it.
     for path in filter(None, (replay, leaderboard)):
         check_writable(path)
     driven, car = load_track(track or DEFAULT_TRACK), read_vehicle(vehicle)

@@ -127,16 +127,15 @@ def line_chart(lines: Sequence[Series], *, x: Axis, y: Axis, key: str, alt: str)
     for series in lines:
         colour = SERIES[series.colour]
         if series.line and len(series.x) > 1:
-            across, up = thinned(series.x), thinned(series.y)
-            axes.plot(across, up, color=colour, linewidth=2.25, solid_capstyle="round", clip_on=False)
+            points = thinned(series.x), thinned(series.y)
+            axes.plot(*points, color=colour, linewidth=2.25, solid_capstyle="round", clip_on=False)
         # A single point has no line, so it is always marked.
         if series.dots or len(series.x) == 1:
             every = -(-len(series.x) // _DOTS_MAX)
-            places = list(zip(series.x[::every], series.y[::every], strict=True))
-            dots = axes.scatter(*zip(*places, strict=True), s=_DOT_AREA, color=colour, linewidth=0, clip_on=False)
-            set_tooltips(
-                dots, [f"{format_number(u)} {x.label}: {format_number(v)} {y.label}".strip() for u, v in places]
-            )
+            across, up = series.x[::every], series.y[::every]
+            dots = axes.scatter(across, up, s=_DOT_AREA, color=colour, linewidth=0, clip_on=False)
+            numbers = ((format_number(u), format_number(v)) for u, v in zip(across, up, strict=True))
+            set_tooltips(dots, [f"{u} {x.label}: {v} {y.label}".strip() for u, v in numbers])
     set_scales(axes, x, y)
     return finish(figure, key=key, alt=alt)
 
@@ -217,8 +216,10 @@ def bubble_chart(
     axes = _add_axes(figure, top=_TOP + 26)
     # The area of a disc is in proportion to its share; an action that was never chosen is a dot.
     radii = [max(22.0 * (share / max([*shares, 1e-9])) ** 0.5, 1.5) for share in shares]
+    angles, speeds = np.transpose(places)
     discs = axes.scatter(
-        *zip(*places, strict=True),
+        angles,
+        speeds,
         s=[(2.0 * radius) ** 2 for radius in radii],
         color=[SERIES[0] if share else ROLES["tick"] for share in shares],
         alpha=0.85,

@@ -129,7 +129,8 @@ def plot_sheet(sheet: SensorSheet) -> Figure:
     figure.text(0.012, 0.978, f"{sheet.track}, disturbance {sheet.disturbance}", fontsize=15, weight="bold", color=_INK)
     legend = "left: where the car is now, undisturbed · right: the frame that the policy receives"
     figure.text(0.988, 0.978, legend, fontsize=11, color=_GREY, ha="right")
-    lower.legend(*fans[0].get_legend_handles_labels(), title="lidar, metres", ncols=2, loc="lower left", frameon=False)
+    handles, _ = fans[0].get_legend_handles_labels()
+    lower.legend(handles=handles, title="lidar, metres", alignment="left", ncols=2, loc="lower left", frameon=False)
     return figure
 
 

@@ -122,6 +122,7 @@ _LINE_PX, _TRAIL_PX = 1.6, 3.0
 _LINE_M, _TRAIL_M = 0.012, 0.022
 """Widths of lines and trails in the chase view [m]."""
 _BACK = (14, 16, 20)
+"""Colour beside a camera picture that does not fill its place."""
 
 
 class Painter:

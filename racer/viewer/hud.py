@@ -23,6 +23,7 @@ ALARM: TextColour = (255, 99, 88)
 PANEL: TextColour = (20, 24, 30)
 PANEL_EDGE: TextColour = (40, 47, 57)
 _LABELS_MAX = 2000
+"""Most labels that are kept."""
 
 
 class TextRenderer:

@@ -76,6 +76,7 @@ def _board(group: Sequence[StoredRace]) -> Board:
     # `_order` also breaks ties by age, so the older of two equal races is listed.
     best = [(*min(entries, key=_order), len(entries)) for entries in by_label.values()]
     best.sort(key=lambda row: _order(row[:2]))
+    # A place is one more than the number of better scores: 5, 5 and 7 s take the places 1, 1 and 3.
     scores = [result.score_s for result, _, _ in best]
     rows = [
         Standing(

@@ -233,6 +233,7 @@ class Leaderboard:
             same = "SELECT id FROM race WHERE (track, rules, vehicle, seed, result, circumstances) = (?, ?, ?, ?, ?, ?)"
             if (row := file.execute(same, (*keys, result.seed, result_text, circumstances)).fetchone()) is not None:
                 return int(row[0])
+            # Inputs that an earlier race has stored are kept once.
             new = "INSERT OR IGNORE INTO"
             file.execute(f"{new} track VALUES (?, ?, ?)", (keys[0], track.name, track_text))
             file.execute(f"{new} rules VALUES (?, ?)", (keys[1], rules.model_dump_json()))
@@ -277,6 +278,7 @@ class Leaderboard:
                 raise LeaderboardError(f"{self.path} has no race {number}; it holds {count}")
             query = "SELECT sha256, data FROM entry JOIN bundle ON sha256 = entry.bundle WHERE race = ? ORDER BY slot"
             bundles = file.execute(query, (number,)).fetchall()
+        # A bundle runs as an entrant again, so it must be the one that raced.
         for sha256, data in bundles:
             if not isinstance(data, bytes) or _sha256(data) != sha256:
                 raise LeaderboardError(f"{self.path}: a bundle of race {number} is damaged (its sha256 differs)")
@@ -292,6 +294,7 @@ class Leaderboard:
 
     def _stored(self, row: Sequence[Any]) -> StoredRace:
         number, added, result_text, vehicle, replay, replay_sha256, circumstances = row
+        # SQLite does not enforce the types of columns, so a changed file may hold anything.
         try:
             result = result_from_record(json.loads(result_text))
             if replay is not None:
