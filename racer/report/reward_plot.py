@@ -55,9 +55,11 @@ def plot_rewards(landscapes: Sequence[RewardLandscape], track: Track) -> Figure:
 
     view = Viewport.fit(track, _MAP_PX, margin_m=_MARGIN_M)
     proportion = view.height_px / view.width_px
+    mosaic: list[Any]
     if len(landscapes) == 1:
         size = 13.0, min(max(8.4 * proportion + 1.8, 6.4), 10.0)
-        mosaic, ratios = [["map 0", name] for name in _AXES], {"width_ratios": (2.2, 1.0)}
+        ratios = {"width_ratios": (2.2, 1.0)}
+        mosaic = [["map 0", name] for name in _AXES]
     else:
         high = min(max(6.6 * proportion + 1.5, 2.8), 8.0)
         size = 14.0, high + 2.9
@@ -65,7 +67,7 @@ def plot_rewards(landscapes: Sequence[RewardLandscape], track: Track) -> Figure:
         mosaic = [["map 0"] * 3 + ["map 1"] * 3, [name for name in _AXES for _ in range(2)]]
         ratios = {"height_ratios": (high, 2.9)}
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor="white")
-    axes = figure.subplot_mosaic(mosaic, **ratios)
+    axes = figure.subplot_mosaic(mosaic, gridspec_kw=ratios)
     maps = [axes[f"map {k}"] for k in range(len(landscapes))]
     limits = _limits(landscapes)
     for k, (landscape, where) in enumerate(zip(landscapes, maps, strict=True)):

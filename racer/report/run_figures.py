@@ -214,7 +214,7 @@ def _actions(driven: DrivenRun) -> FigureCard:
         chart = charts.bubble_chart(driven.table, shares, **wide, key="actions", alt=alt)
     else:
         limits = (-STEERING_MAX_DEG, STEERING_MAX_DEG), (0.0, SPEED_MAX)
-        cells, across, up = np.histogram2d(*actions.T, bins=(30, 24), range=limits)
+        cells, across, up = np.histogram2d(actions[:, 0], actions[:, 1], bins=(30, 24), range=limits)
         alt = f"Histogram of steering against speed: {mean}, the mean steering {actions[:, 0].mean():.1f} degrees."
         chart = charts.heat_chart(cells, across, up, x=x, y=y, key="actions", alt=alt)
     return FigureCard(heading="Actions: steering and speed", drawing=chart, caption=f"{mean}.")

@@ -204,5 +204,5 @@ def ends_map(
     for chosen, look in layers:
         if chosen.any():
             marks = axes.scatter(*pixels[chosen].T, capstyle="round", clip_on=False, **look)
-            set_tooltips(marks, [texts[k] for k in np.flatnonzero(chosen)])
+            set_tooltips(marks, [texts[k] for k in np.flatnonzero(chosen).tolist()])
     return finish(figure, key=key, alt=alt, ground=picture.key)

@@ -86,8 +86,8 @@ class RunRecord:
     def steps(self) -> int:
         """Control steps so far, of all cars together."""
         # run.json receives the steps at the end of a training; those of an interrupted one are in its rows only.
-        recorded = (row.steps for row in (*self.updates, *self.evaluations))
-        return max(int(_number(self.info.get("steps")) or 0), *recorded, 0)
+        recorded = [row.steps for row in self.updates] + [evaluation.steps for evaluation in self.evaluations]
+        return max([int(_number(self.info.get("steps")) or 0), *recorded])
 
     @property
     def best(self) -> tuple[EvaluationRecord, ...]:

@@ -114,7 +114,8 @@ def plot_sheet(sheet: SensorSheet) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(17.0, 16.2), dpi=_DPI, facecolor="white")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(4.1, 1.0))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4.1, 1.0))
+    upper, lower = parts
     edges = {"left": 0.014, "right": 0.988}
     frames = upper.subplots(ROWS, 2 * COLUMNS, gridspec_kw=edges | {"top": 0.944, "bottom": 0.04})
     upper.subplots_adjust(wspace=0.03, hspace=0.36)

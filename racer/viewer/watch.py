@@ -101,12 +101,12 @@ def open_source(
     if live and (len(trained) != 1 or trained[0].run is None):
         raise ConfigError("--live follows one run; give its folder")
     drivers = [make_driver(policy, live=live) for policy in trained]
-    vehicle, person = trained[0].vehicle, None
+    first, person = trained[0], None
     if me:
         rates = (driver.policy.control_rate_hz for driver in drivers)
-        person = ManualPolicy(vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
+        person = ManualPolicy(first.vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
         drivers.append(LiveDriver(policy=person))
-    return LiveSource(trained[0].track, vehicle, drivers, seed=seed), person
+    return LiveSource(first.track, first.vehicle, drivers, seed=seed), person
 
 
 def show_source(
