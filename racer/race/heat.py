@@ -203,7 +203,7 @@ class Heat:
         return placed
 
     def _respawn_pose(self, n: int, c: int) -> tuple[float, float, float, float] | None:
-        """Return the pose at which a waiting car is put back now; None where there is no room yet."""
+        """Return the pose at which a waiting car is put back now; None while no place is free."""
         rules, row = self.rules.put_back, self.referee.rows[n, c]
         # After `put_back.mercy` collisions in a row with one box the car is put ahead of it.
         ahead = rules.mercy is not None and row["hit"] >= 0 and row["hits"] >= rules.mercy

@@ -29,7 +29,7 @@ _PAPER = TrackAppearance(
     edge_line_width=0.03,
     center_line_width=0.015,
 )
-"""Pale colours, so that the heat map stands out."""
+"""Pale colours, which leave the contrast to the heat map."""
 _INK, _GREY = "#22272b", "#6b7378"
 _COLOURS = ("#2a6fbb", "#d1642f")
 _AXES = {

@@ -83,7 +83,7 @@ def capture_sheet(
     Raises:
         RacerError: The disturbance does not exist, or it cannot be used.
     """
-    # Without noise of its own the lidar differs by the disturbance alone.
+    # Without its own noise the lidar differs by the disturbance alone.
     fields: dict[str, Any] = {"camera": CameraConfig(colour=colour), "lidar": LidarConfig(noise=0.0)}
     config = EnvConfig(sensors=("state", "camera", "lidar"), disturbance=disturbance, **fields)
     trial = TimeTrial([track], vehicle, config, worlds=episodes, seed=seed)
