@@ -71,12 +71,7 @@ def steady_drive(
         beyond = s > last
         s = s % track.length if track.closed else np.minimum(s, last)
         width = np.where(share > 0.0, np.interp(s, places, left), np.interp(s, places, right))
-        poses = np.stack([np.zeros(cars), s, share * width, np.radians(heading_error)], axis=-1)
-        world.place(poses[:, None])
-        # The heading error counts at the car's point, 0.14 m ahead of the origin that is placed here.
-        poses[:, 3] += np.radians(heading_error - world.telemetry["heading_error"][:, 0])
-        world.place(poses[:, None])
-        row = world.telemetry.copy()[:, 0]
+        row = _place_cars(world, s, share * width, heading_error)
         # The first call of an episode has `steps` = 2, as in DeepRacer; 0 marks a state that is not rewarded.
         row["steps"] = np.where(beyond, 0.0, k + 1.0)
         row["progress"] = np.minimum(100.0 * travelled / goal, 100.0)
@@ -90,6 +85,18 @@ def steady_drive(
         rows.append(row)
     telemetry: NDArray[np.void] = np.stack(rows)[..., None]
     return Sample(track=track.name, where="time_trial", telemetry=telemetry, objects=None, waypoints=world.waypoints())
+
+
+def _place_cars(
+    world: World, s: NDArray[np.float64], lateral: NDArray[np.float64], heading_error: NDArray[np.float64]
+) -> NDArray[np.void]:
+    """Place the cars at arc lengths and lateral offsets [m] with heading errors [degrees]; return their telemetry."""
+    poses = np.stack([np.zeros(len(s)), s, lateral, np.radians(heading_error)], axis=-1)
+    world.place(poses[:, None])
+    # The heading error counts at the car's point, 0.14 m ahead of the origin that is placed here.
+    poses[:, 3] += np.radians(heading_error - world.telemetry["heading_error"][:, 0])
+    world.place(poses[:, None])
+    return world.telemetry.copy()[:, 0]
 
 
 SPEED = 2.0
