@@ -213,7 +213,7 @@ def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoar
     return PageBoard(
         title=title,
         summary=summary[0].upper() + summary[1:],
-        track=leaderboard.inputs(board.number).track,
+        track=leaderboard.inputs(board.first.number).track,
         figures=_figures(board),
         columns=columns,
         rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),

@@ -84,7 +84,8 @@ def race(
     from racer.race.run import check_writable, run_race
 
     if video is not None:
-        from racer.viewer.watch import check_film_path, make_film
+        from racer.viewer.video import check_film_path
+        from racer.viewer.watch import make_film
 
         check_film_path(video)
         check_writable(video)

@@ -192,11 +192,7 @@ def _draw(
     loaded = load_track(name)
     values = [reward_landscape(file, name, speed=speed) for file in files]
     target = check_png_path(output or Path("_".join(one.name for one in values) + ".png"))
-    if len(values) == 1:
-        figure = reward_plot.plot_reward(values[0], loaded)
-    else:
-        figure = reward_plot.plot_rewards(values, loaded)
-    reward_plot.save_png(figure, target)
+    reward_plot.save_png(reward_plot.plot_rewards(values, loaded), target)
     return target, values, loaded.name
 
 

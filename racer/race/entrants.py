@@ -165,68 +165,68 @@ def check_limits(bundle: Bundle, *, source: str) -> int:
         EntrantError: The graph breaks a limit.
     """
     graph = read_graph(bundle.onnx, source=source)
-    _check_operators(graph, source)
-    _check_inputs(graph, bundle.contract, source)
-    # Two batch sizes separate work for each car, which grows with n, from work between cars, which grows with n^2.
-    works = []
-    for batch in _BATCH_SIZES:
-        shapes: dict[str, tuple[int, ...]] = {sensor.name: (batch, *sensor.shape) for sensor in bundle.contract.inputs}
-        try:
-            work, outputs = count_work(graph, shapes, elements_max=ELEMENTS_MAX)
-        except UnknownShapeError as error:
-            raise EntrantError(f"{source}: the work of its graph cannot be computed before it runs: {error}") from None
-        action = outputs[graph.outputs[0]]
-        if action != (batch, 2):
-            raise EntrantError(f"{source}: for {batch} cars its graph gives actions of shape {list(action)}")
-        works.append(work)
-    if works[0] > WORK_MAX:
-        raise EntrantError(f"{source}: an action takes {works[0]:,} multiply-adds, an entrant may take {WORK_MAX:,}")
-    if works[1] > _BATCH_SIZES[1] * works[0]:
-        raise EntrantError(f"{source}: its graph mixes the cars of a batch; each car's action must be its own")
-    return works[0]
+    try:
+        _check_operators(graph)
+        _check_inputs(graph, bundle.contract)
+        return _count_work(graph, bundle.contract)
+    except UnknownShapeError as error:
+        raise EntrantError(f"{source}: the work of its graph cannot be computed before it runs: {error}") from None
+    except EntrantError as error:
+        raise EntrantError(f"{source}: {error}") from None
 
 
-def _check_operators(graph: Graph, source: str) -> None:
+def _check_operators(graph: Graph) -> None:
     if not OPSETS[0] <= graph.opset <= OPSETS[1]:
-        raise EntrantError(
-            f"{source}: its graph is of operator set {graph.opset}; entrants use {OPSETS[0]} to {OPSETS[1]} of ai.onnx"
-        )
+        allowed = f"{OPSETS[0]} to {OPSETS[1]} of ai.onnx"
+        raise EntrantError(f"its graph is of operator set {graph.opset}; entrants use {allowed}")
     if graph.functions:
-        raise EntrantError(f"{source}: its graph holds functions, training or sparse data, which entrants may not use")
+        raise EntrantError("its graph holds functions, training or sparse data, which entrants may not use")
     if len(graph.nodes) > NODES_MAX:
-        raise EntrantError(f"{source}: its graph has {len(graph.nodes)} operators, an entrant has at most {NODES_MAX}")
+        raise EntrantError(f"its graph has {len(graph.nodes)} operators, an entrant has at most {NODES_MAX}")
     for node in graph.nodes:
+        name = node.op_type
         if node.domain not in ("", "ai.onnx"):
-            raise EntrantError(
-                f"{source}: operator {node.op_type} is of domain {node.domain!r}; entrants use ai.onnx alone"
-            )
-        if (
-            any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-            or node.op_type not in WORK_RULES
-        ):
-            near = did_you_mean(node.op_type, sorted(WORK_RULES))
-            raise EntrantError(
-                f"{source}: operator {node.op_type} is not on the list of operators that entrants may use "
-                f"(docs/leaderboard.md).{near}"
-            )
+            raise EntrantError(f"operator {name} is of domain {node.domain!r}; entrants use ai.onnx alone")
+        # A subgraph (`If`, `Loop`) could repeat its work without a bound.
+        has_subgraph = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+        if has_subgraph or name not in WORK_RULES:
+            near = did_you_mean(name, sorted(WORK_RULES))
+            allowed = "the list of operators that entrants may use (docs/leaderboard.md)"
+            raise EntrantError(f"operator {name} is not on {allowed}.{near}")
 
 
-def _check_inputs(graph: Graph, contract: PolicyContract, source: str) -> None:
+def _check_inputs(graph: Graph, contract: PolicyContract) -> None:
     # Exporters list weights among the inputs; those have values already.
     inputs = {name: shape for name, shape in graph.inputs.items() if name not in graph.constants}
     if tuple(inputs) != contract.onnx.inputs or graph.outputs != contract.onnx.outputs:
         raise EntrantError(
-            f"{source}: its graph goes from {', '.join(inputs)} to {', '.join(graph.outputs)}; the contract "
+            f"its graph goes from {', '.join(inputs)} to {', '.join(graph.outputs)}; the contract "
             f"says from {', '.join(contract.onnx.inputs)} to {', '.join(contract.onnx.outputs)}"
         )
     for sensor in contract.inputs:
         shape = inputs[sensor.name]
         # The first dimension must be free: it is the number of cars.
         if not shape or isinstance(shape[0], int) or shape[1:] != sensor.shape:
-            raise EntrantError(
-                f"{source}: its graph takes `{sensor.name}` as {list(shape)}, its contract says "
-                f"[B, {', '.join(map(str, sensor.shape))}]"
-            )
+            expected = f"[B, {', '.join(map(str, sensor.shape))}]"
+            raise EntrantError(f"its graph takes `{sensor.name}` as {list(shape)}, its contract says {expected}")
+
+
+def _count_work(graph: Graph, contract: PolicyContract) -> int:
+    """Return the multiply-adds of one action, checked against their limit."""
+    # Two batch sizes separate work for each car, which grows with n, from work between cars, which grows with n^2.
+    works = []
+    for batch in _BATCH_SIZES:
+        shapes: dict[str, tuple[int, ...]] = {sensor.name: (batch, *sensor.shape) for sensor in contract.inputs}
+        work, outputs = count_work(graph, shapes, elements_max=ELEMENTS_MAX)
+        action = outputs[graph.outputs[0]]
+        if action != (batch, 2):
+            raise EntrantError(f"for {batch} cars its graph gives actions of shape {list(action)}")
+        works.append(work)
+    if works[0] > WORK_MAX:
+        raise EntrantError(f"an action takes {works[0]:,} multiply-adds, an entrant may take {WORK_MAX:,}")
+    if works[1] > _BATCH_SIZES[1] * works[0]:
+        raise EntrantError("its graph mixes the cars of a batch; each car's action must be its own")
+    return works[0]
 
 
 def default_label(path: Path) -> str:
@@ -247,9 +247,9 @@ def parse_entrants(given: Sequence[str]) -> list[tuple[str, str]]:
     files: dict[str, str] = {}
     for text in given:
         label, equals, file = text.partition("=")
-        if equals and (not label.strip() or not file):
-            raise ConfigError(f"`{text}` is not an entrant; give a bundle, or label=bundle")
         if equals:
+            if not label.strip() or not file:
+                raise ConfigError(f"`{text}` is not an entrant; give a bundle, or label=bundle")
             label = check_label(label)
             if label in files:
                 raise ConfigError(f"two entrants are called `{label}`; give each its own label")

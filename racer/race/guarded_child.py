@@ -1,4 +1,8 @@
-"""Process in which `guarded_race.py` runs a race: opens the entrants, drives, and writes the result."""
+"""Runs a race in the child process of `guarded_race.py`: opens the entrants, drives, and writes the result.
+
+The request and the answer are JSON files in a folder of both processes. An error that the user can act on becomes part
+of the answer; any other one ends the process, and the parent reports its last line.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ def serve(folder: str) -> None:
     """Run the race of `request.json` in a folder, and write `answer.json` there."""
     place = Path(folder)
     request = json.loads((place / "request.json").read_text(encoding="utf-8"))
+    # Before any model is opened: a graph's weights may ask for more memory than the machine has.
     limit_memory(memory_max())
     module, _, name = request["drive"].partition(":")
     try:
@@ -40,12 +45,12 @@ def serve(folder: str) -> None:
 
 def drive(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
     """Run the race of a request without a window."""
-    from racer.race.session import make_recorder, run_session
+    from racer.race.session import run_session
     from racer.replay import write_replay
 
     result, replay = run_session(
         session_from_request(request, watch),
-        make_recorder if request["replay"] else None,
+        record=request["replay"] is not None,
         watch=lambda session: watch.report(session.fraction),
     )
     if replay is not None:
@@ -62,10 +67,10 @@ def session_from_request(request: Mapping[str, Any], watch: Stopwatch) -> Any:
     from racer.race.session import RaceSession
 
     entrants = []
-    for k, entry in enumerate(request["entries"]):
+    for k, (path, label) in enumerate(request["entries"]):
         # Opening a model counts as its time, since a graph can make onnxruntime's optimizer slow.
         watch.start(k)
-        entrant = load_entrant(entry["path"], entry["label"])
+        entrant = load_entrant(path, label)
         watch.stop(k)
         entrants.append(replace(entrant, policy=TimedPolicy(entrant.policy, watch, k)))
     return RaceSession(

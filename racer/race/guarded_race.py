@@ -162,7 +162,7 @@ def run_guarded_race(
         RacerError: The race itself failed.
     """
     request = {
-        "entries": [{"path": str(entry.path), "label": entry.label} for entry in entries],
+        "entries": [(str(entry.path), entry.label) for entry in entries],
         "track": track_to_json(track),
         "rules": rules.model_dump_json(),
         "vehicle": vehicle.model_dump_json(),
@@ -172,15 +172,17 @@ def run_guarded_race(
         "threads": threads,
         "drive": drive,
     }
-    labels = [entry.label for entry in entries]
     with tempfile.TemporaryDirectory(prefix="racer_race_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         watch = Stopwatch(folder / "times", len(entries))
-        reason = _wait_for_child(folder, watch, labels, model_s, report)
-        if reason:
-            raise RaceVoid(reason)
-        answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+        _wait_for_child(folder, watch, [entry.label for entry in entries], model_s, report)
+        return _read_answer(folder)
+
+
+def _read_answer(folder: Path) -> RaceResult:
+    """Return the result that the other process wrote, or raise the error that it met."""
+    answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     if "missing" in answer:
         raise ModuleNotFoundError(f"No module named {answer['missing']!r}", name=answer["missing"])
     if "error" in answer:
@@ -190,23 +192,26 @@ def run_guarded_race(
 
 def _wait_for_child(
     folder: Path, watch: Stopwatch, labels: Sequence[str], model_s: float, report: ProgressCallback
-) -> str:
-    """Run the process; return why the race is void, or an empty text."""
+) -> None:
+    """Run the process until it has written its answer.
+
+    Raises:
+        RaceVoid: A model took too long, or the process died.
+    """
     # The child ends with this process, also where this process is killed.
     with ChildProcess(_CHILD_TARGET, str(folder), ends_with_parent=True) as child:
+        # Leaving the block ends the child, also where it is left by an error.
         while (code := child.wait(_POLL_S)) is None:
             report(watch.fraction)
             # A model that hangs is found too, as a running call counts up to now.
             taken = watch.taken()
             slowest = int(np.argmax(taken))
             if taken[slowest] > model_s:
-                return (
-                    f"The race is void: the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time, "
-                    f"an entrant has {model_s:g} s"
-                )
+                took = f"the model of `{labels[slowest]}` took {taken[slowest]:.1f} s of wall time"
+                raise RaceVoid(f"The race is void: {took}, an entrant has {model_s:g} s")
     if code == 0 and (folder / "answer.json").is_file():
-        return ""
+        return
     last = f" ({child.last_error()[:200]})" if child.last_error() else ""
     busy = [label for label, in_call in zip(labels, watch.busy(), strict=True) if in_call]
     when = f"the model of `{'`, `'.join(busy)}` was running" if busy else "no model was running"
-    return f"The race is void: its process ended with code {code} while {when}{last}"
+    raise RaceVoid(f"The race is void: its process ended with code {code} while {when}{last}")

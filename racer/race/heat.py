@@ -44,6 +44,11 @@ class EntrantCars:
     cars: NDArray[np.int64]
     config: EnvConfig
 
+    @property
+    def spots(self) -> list[tuple[int, int]]:
+        """World and slot of each car, trial by trial."""
+        return list(zip(self.worlds.tolist(), self.cars.tolist(), strict=True))
+
 
 class Heat:
     """A batch of worlds in which entrants race.
@@ -153,9 +158,9 @@ class Heat:
                 sensing.start(marked & placed)
         for driver in self.drivers:
             # A policy with a memory (stacked frames) forgets what came before the fault.
-            own = placed[driver.worlds, driver.cars]
-            if own.any():
-                driver.entrant.policy.reset(own)
+            respawned = placed[driver.worlds, driver.cars]
+            if respawned.any():
+                driver.entrant.policy.reset(respawned)
 
     def _act(self) -> None:
         """Write the actions of all racing cars into the commands; end the trials of cars without a valid action."""
@@ -164,13 +169,14 @@ class Heat:
         answers = (map if self._pool is None else self._pool.map)(self._policy_actions, active)
         for k, (actions, failure) in zip(active, list(answers), strict=True):
             driver, (low, high) = self.drivers[k], self._limits[k]
-            own = racing[driver.worlds, driver.cars]
-            valid = np.zeros_like(own) if failure else ((actions >= low) & (actions <= high)).all(axis=1)
-            for b in np.flatnonzero(own & ~valid).tolist():
+            driving = racing[driver.worlds, driver.cars]
+            # NaN compares false with both limits, so it is invalid too.
+            valid = np.zeros_like(driving) if failure else ((actions >= low) & (actions <= high)).all(axis=1)
+            for b in np.flatnonzero(driving & ~valid).tolist():
                 reason = failure or action_error(actions[b], low, high)
-                referee.end(int(driver.worlds[b]), int(driver.cars[b]), "out", reason)
+                referee.end(*driver.spots[b], "out", reason)
             if not failure:
-                actions[~(own & valid)] = 0.0
+                actions[~(driving & valid)] = 0.0
                 self._commands[driver.worlds, driver.cars] = actions
 
     def _policy_actions(self, k: int) -> tuple[NDArray[np.float64], str]:
@@ -188,26 +194,19 @@ class Heat:
     def _respawn(self) -> NDArray[np.bool_]:
         """Put back cars whose wait is over and for which there is room; return their mask, shape (N, C)."""
         placed = np.zeros(self.world.cars.shape, np.bool_)
-        waiting = self.referee.due()
-        # A round places at most one car of each world, so that the next car of that world sees it on the road.
-        while waiting:
-            poses, now = np.zeros((*placed.shape, 4)), np.zeros_like(placed)
-            first = {n: (n, c) for n, c in reversed(waiting)}
-            waiting = [spot for spot in waiting if spot != first[spot[0]]]
-            for n, c in first.values():
-                pose = self._respawn_pose(n, c)
-                if pose is not None:
-                    poses[n, c], now[n, c] = pose, True
-            if now.any():
-                self._place(poses, now)
-                placed |= now
+        # One by one: the search for the next car of a world must find the one before it on the road.
+        for n, c in self.referee.due():
+            pose = self._respawn_pose(n, c)
+            if pose is not None:
+                self._place(n, c, pose)
+                placed[n, c] = True
         return placed
 
     def _respawn_pose(self, n: int, c: int) -> tuple[float, float, float, float] | None:
+        """Return the pose at which a waiting car is put back now; None while no place is free."""
         rules, row = self.rules.put_back, self.referee.rows[n, c]
-        # `put_back.mercy`: after so many collisions in a row with one box the car is put ahead of it.
-        skip_after = rules.mercy
-        ahead = skip_after is not None and row["hit"] >= 0 and row["hits"] >= skip_after
+        # After `put_back.mercy` collisions in a row with one box the car is put ahead of it.
+        ahead = rules.mercy is not None and row["hit"] >= 0 and row["hits"] >= rules.mercy
         target = respawn_target(
             self.world, self.lanes, rules, n, c, s_before=float(row["s_before"]), hit=int(row["hit"]), ahead=ahead
         )
@@ -217,17 +216,18 @@ class Heat:
             self.referee.forget_hits(n, c)
         return pose
 
-    def _place(self, poses: NDArray[np.float64], which: NDArray[np.bool_]) -> None:
-        """Put cars on the road at rest; they keep their laps and the distance that they have driven."""
-        cars = self.world.cars
-        before = {name: cars[name].copy() for name in ("s", "travelled", "start_s", "status")}
+    def _place(self, n: int, c: int, pose: tuple[float, float, float, float]) -> None:
+        """Put a car on the road at rest; it keeps its laps and the distance that it has driven."""
+        cars, before = self.world.cars, self.world.cars[n].copy()
+        poses, which = np.zeros((*cars.shape, 4)), np.zeros(cars.shape, np.bool_)
+        poses[n, c], which[n, c] = pose, True
         self.world.place(poses, which, objects="kept")
-        # `World.place` counts from the new place; laps and distance continue from the fault instead. The status of
-        # cars that only lie in the same world is restored.
-        cars["status"] = np.where(which, cars["status"], before["status"])
-        for n, c in np.argwhere(which).tolist():
-            car = cars[n, c]
-            car["travelled"] = before["travelled"][n, c] + self.lanes.gap(float(before["s"][n, c]), float(car["s"]))
-            car["start_s"] = before["start_s"][n, c]
-            car["progress"] = 100.0 * car["travelled"] / self.referee.length_of(n, c)
-            self.referee.release(n, c)
+        # `World.place` writes the status of the other cars of the world too; theirs is restored.
+        others = np.arange(len(before)) != c
+        cars["status"][n, others] = before["status"][others]
+        # It counts from the new place; laps and distance continue from the fault instead.
+        car = cars[n, c]
+        car["travelled"] = before["travelled"][c] + self.lanes.gap(float(before["s"][c]), float(car["s"]))
+        car["start_s"] = before["start_s"][c]
+        car["progress"] = 100.0 * car["travelled"] / self.referee.length_of(n, c)
+        self.referee.release(n, c)

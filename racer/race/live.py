@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from racer.race.session import RaceSession, make_recorder
+from racer.race.session import RaceSession
 from racer.viewer.playback import RecordedSource, Stage
 
 
@@ -46,7 +46,6 @@ class RaceSource(RecordedSource):
             # From here on `length` is known, and the window stops at the last row.
             self._over = True
             return False
-        self.session.record(self.recorder)
         if self._watch is not None:
             self._watch(self.session)
         return True
@@ -64,6 +63,5 @@ class RaceSource(RecordedSource):
 
     def _start(self) -> None:
         self.session.start()
-        self.recorder = make_recorder(self.session)
-        self.session.record_countdown(self.recorder)
+        self.recorder = self.session.start_recording()
         self._over = False

@@ -241,13 +241,13 @@ class Referee:
         """Count collisions with a box from zero, after the car was put ahead of it."""
         self.rows["hits"][n, c] = 0
 
-    def end(self, n: int, c: int, word: str, reason: str) -> None:
+    def end(self, n: int, c: int, status: str, reason: str) -> None:
         """End the trial of a car and take it off the road.
 
         Args:
             n: World.
             c: Car.
-            word: `finished`, a fault's word, `time_up`, `resets` or `out`.
+            status: `finished`, the name of a fault's status, `time_up`, `resets` or `out`.
             reason: Explanation; empty where the car finished.
         """
         row, car = self.rows[n, c], self.world.cars[n, c]
@@ -255,11 +255,11 @@ class Referee:
             return
         row["state"] = int(TrialState.DONE)
         # A finished car's last lap ended when the next one would have started, between two control steps.
-        row["seconds"] = row["lap_start"] if word == "finished" else self.now
-        self.ended[n][c] = (word, reason)
-        if word != "finished":
+        row["seconds"] = row["lap_start"] if status == "finished" else self.now
+        self.ended[n][c] = (status, reason)
+        if status != "finished":
             self._write_lap(n, c, None)
-            self.messages.append((n, c, word.replace("_", " ")))
+            self.messages.append((n, c, status.replace("_", " ")))
             # An ended status keeps the kernels from driving the car on.
             if car["status"] <= EpisodeStatus.IN_PROGRESS:
                 car["status"] = int(EpisodeStatus.TIME_UP)

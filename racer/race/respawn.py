@@ -7,7 +7,7 @@ takes the first free place: further back, in either lane, with some road behind 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ _MARGIN = 0.1
 """Least distance between a car that is put back and any other car or object [m]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RespawnTarget:
+class RespawnTarget(NamedTuple):
     """Where a car should be put back.
 
     Attributes:
@@ -78,14 +77,13 @@ def find_respawn_pose(
     """Return the pose, for `World.place`, of the first free place at or behind the target; None where none is free.
 
     Args:
-        world: World of the car.
-        lanes: Lanes of the course.
-        rules: Rules of putting cars back.
-        n: World number.
-        c: Car number.
+        world, lanes, rules, n, c: As in `respawn_target`.
         target: Place that is tried first.
         patient: Require road without oncoming cars, and search only near the target.
     """
+    row = world.vehicles[n, c]
+    size = float(row["length"]) + 2.0 * _MARGIN, float(row["width"]) + 2.0 * _MARGIN
+    obstacles = _find_obstacles(world, rules, n, c, clear_m=CLEAR_BEHIND if patient else 0.0)
     # An impatient car searches almost a whole lap back, so that only a full road can refuse it.
     reach = _SEARCH_REACH if patient else 0.9 * lanes.length if lanes.closed else target.s
     lanes_tried = (target.lane, -target.lane) if target.lane != 0.0 else (0.0,)
@@ -97,50 +95,52 @@ def find_respawn_pose(
         s = lanes.wrapped(s)
         for lane in lanes_tried:
             lateral = lanes.lateral(s, lane)
-            if _is_free(world, lanes, rules, n, c, s, lateral, clear=patient):
+            if not any(_blocks(obstacle, lanes, s, lateral, size) for obstacle in obstacles):
                 return (float(COURSE), s, lateral, 0.0)
     return None
 
 
-def _is_free(
-    world: World, lanes: Lanes, rules: RespawnRules, n: int, c: int, s: float, lateral: float, *, clear: bool
-) -> bool:
-    """Return whether a car at a place touches nothing and has free road ahead.
+class _Obstacle(NamedTuple):
+    """A box, a bot or another car.
 
-    Args:
-        world: World of the car.
-        lanes: Lanes of the course.
-        rules: Rules of putting cars back.
-        n: World number.
-        c: Car number.
-        s: Arc length of the car's origin [m].
-        lateral: Lateral offset [m].
-        clear: Require `CLEAR_BEHIND` of road without an oncoming car behind the place.
+    Attributes:
+        row: Its state.
+        size: Length and width [m].
+        s: Arc length of its middle [m].
+        ahead: Road that it needs free ahead of it, beyond touching [m].
+        behind: Road that it needs free behind it [m]; None where not touching is enough.
     """
-    shape = world.vehicles[n, c]
-    length, width = float(shape["length"]) + 2.0 * _MARGIN, float(shape["width"]) + 2.0 * _MARGIN
-    here = (*lanes.pose(s, lateral), length, width)
-    # Each: row, length and width, arc length of its middle, free road that it needs ahead, and that we need before it.
-    others: list[tuple[np.void, tuple[float, float], float, float, float | None]] = []
+
+    row: np.void
+    size: tuple[float, float]
+    s: float
+    ahead: float
+    behind: float | None
+
+
+def _find_obstacles(world: World, rules: RespawnRules, n: int, c: int, *, clear_m: float) -> list[_Obstacle]:
+    """Return all that car `c` must not be put onto; `clear_m` is the free road that other cars need ahead [m]."""
+    obstacles = []
     for row in world.objects[n][world.objects[n]["active"] != 0]:
         margin = BOX_MARGIN if row["kind"] == BOX else 0.0
-        sides = float(row["length"]) + margin, float(row["width"]) + margin
+        size = float(row["length"]) + margin, float(row["width"]) + margin
         # Just below the distance at which `respawn_target` puts a car behind a box, so that this place itself is free.
-        others.append((row, sides, float(row["s"]), 0.0, FRONT_POINT + rules.behind - 1e-9))
+        obstacles.append(_Obstacle(row, size, float(row["s"]), 0.0, FRONT_POINT + rules.behind - 1e-9))
     for k, row in enumerate(world.cars[n]):
         if k != c and row["active"] != 0:
-            sides = float(world.vehicles[n, k]["length"]), float(world.vehicles[n, k]["width"])
-            others.append((row, sides, float(row["s"]) - FRONT_POINT, CLEAR_BEHIND if clear else 0.0, None))
-    for row, sides, middle, ahead, before in others:
-        touching = 0.5 * (length + sides[0])
-        gap = lanes.gap(s, middle)
-        in_lane = abs(float(row["lateral"]) - lateral) < 0.5 * (width + sides[1])
-        if in_lane and -(touching + ahead) < gap < (touching if before is None else before):
-            return False
-        if _overlaps(here, row, sides):
-            return False
-    return True
+            size = float(world.vehicles[n, k]["length"]), float(world.vehicles[n, k]["width"])
+            obstacles.append(_Obstacle(row, size, float(row["s"]) - FRONT_POINT, clear_m, None))
+    return obstacles
 
 
-def _overlaps(here: tuple[float, ...], other: np.void, sides: tuple[float, float]) -> bool:
-    return bool(check_rectangles_overlap(*here, float(other["x"]), float(other["y"]), float(other["yaw"]), *sides))
+def _blocks(obstacle: _Obstacle, lanes: Lanes, s: float, lateral: float, size: tuple[float, float]) -> bool:
+    """Return whether an obstacle keeps a car of a size [m], with margins, from a place given by `s` and `lateral`."""
+    row, touching = obstacle.row, 0.5 * (size[0] + obstacle.size[0])
+    gap = lanes.gap(s, obstacle.s)
+    in_lane = abs(float(row["lateral"]) - lateral) < 0.5 * (size[1] + obstacle.size[1])
+    # A negative gap is an obstacle behind the place, which may be a car that comes along.
+    if in_lane and -(touching + obstacle.ahead) < gap < (touching if obstacle.behind is None else obstacle.behind):
+        return True
+    # Gaps are along the centre line; in a bend rectangles of neighbouring lanes may still overlap.
+    other = float(row["x"]), float(row["y"]), float(row["yaw"])
+    return bool(check_rectangles_overlap(*lanes.pose(s, lateral), *size, *other, *obstacle.size))

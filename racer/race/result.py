@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ class EntrantResult:
         off_tracks: Times that it left the road.
         collisions: Times that it ran into something by its own fault.
         resets: Times that it was put back.
-        status: `finished`; else how its first unfinished trial ended: a fault's word, `time_up`, `resets` (too many)
-            or `out`.
+        status: `finished`; else how its first unfinished trial ended: the name of a fault's status, `time_up`, `resets`
+            (too many) or `out`.
         reason: Explanation of the status; empty where it finished.
     """
 
@@ -126,12 +127,8 @@ class ResultError(RacerError):
     """Data that cannot be read as the result of a race."""
 
 
-def result_from_record(record: Any, *, source: str = "result") -> RaceResult:
+def result_from_record(record: Any) -> RaceResult:
     """Read a result from plain data, as `RaceResult.record` returns it.
-
-    Args:
-        record: The data.
-        source: Name of the data in messages.
 
     Raises:
         ResultError: A field is missing, unknown or of another type.
@@ -141,8 +138,8 @@ def result_from_record(record: Any, *, source: str = "result") -> RaceResult:
         return _RESULT_ADAPTER.validate_json(json.dumps(record), strict=True)
     except (ValidationError, TypeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise ResultError(f"{source} is not the result of a race: {where}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise ResultError(f"result is not the result of a race: {field}: {first['msg']}") from None
 
 
 TIE_TOLERANCE_S = 1e-9
@@ -155,12 +152,9 @@ def best_window(laps: Sequence[LapResult], window: int) -> float | None:
     As DeepRacer's AVG_LAP_TIME. The laps of all trials count one after the other; an incomplete lap interrupts them.
     """
     # Laps 8, 7, None, 6, 6, 6 with a window of 3: only the last three have times in a row, their mean is 6.
-    means = []
-    for first in range(len(laps) - window + 1):
-        times = [lap.time_s for lap in laps[first : first + window]]
-        if all(time is not None for time in times):
-            means.append(sum(time for time in times if time is not None) / window)
-    return min(means, default=None)
+    times = [math.nan if lap.time_s is None else lap.time_s for lap in laps]
+    means = [sum(times[first : first + window]) / window for first in range(len(times) - window + 1)]
+    return min((mean for mean in means if not math.isnan(mean)), default=None)
 
 
 def best_lap(laps: Sequence[LapResult]) -> float | None:

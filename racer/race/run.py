@@ -1,7 +1,7 @@
-"""A race as a user describes it: names are resolved and files checked first, then it runs and its result is kept.
+"""Runs a race as a user describes it: resolves names, checks files, runs the race and keeps its result.
 
 `run_race` is behind `racer race` and `racer leaderboard add`. The race runs in a guarded process, because an entrant's
-bundle is a foreign file: in this process it is found but not loaded.
+bundle is a foreign file: this process finds it but does not load it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def run_race(
         entrants: `label=file` or `file` each: bundles, run folders, or policies that need no training.
         track: Name or file of the track; None for the default.
         vehicle: Name or file of the vehicle of all.
-        seed: Seed of all that happens by chance.
+        seed: Seed of everything that is drawn.
         settings: `key=value` each, on top of the rules.
         leaderboard: File of the leaderboard that keeps the result; None for none.
-        replay: Replay of the first trial, which the result names; None for none.
-        recording: File for the first trial where there is no `replay`, such as a temporary one for a film.
+        replay: File for the replay of the first trial, which the result names; None for none.
+        recording: File for that replay where `replay` is None, such as a temporary one for a film.
         drive: `module:function` that runs the race in its process; None for a race without a window.
         model_s: Wall time that each entrant's model may take [s].
         report: Called with the finished fraction of the race, 0..1, None before it begins.
@@ -58,16 +58,12 @@ def run_race(
         The result, the rules, and the number of the race on the leaderboard, None without a leaderboard.
 
     Raises:
-        RaceVoid: a model took too long, or the race's process died.
-        RacerError: a name cannot be found, a label cannot be used, or a file cannot be written.
+        RaceVoid: A model took too long, or the race's process died.
+        RacerError: A name cannot be found, a label cannot be used, or a file cannot be written.
     """
     chosen = read_rules(rules, settings=settings)
-    entries = []
-    for label, spec in parse_entrants(entrants):
-        file = find_trained_policy(spec).file
-        if file is None and leaderboard is not None:
-            raise ConfigError(f"`{spec}` is not a bundle; a leaderboard keeps races between bundles")
-        entries.append(guarded_race.RaceEntry(path=file or Path(spec), label=label))
+    entries = _find_entries(entrants, bundles_only=leaderboard is not None)
+    # A race takes minutes: everything that may be wrong with its files is found before it.
     for path in filter(None, (replay, leaderboard)):
         check_writable(path)
     driven, car = load_track(track or DEFAULT_TRACK), read_vehicle(vehicle)
@@ -94,11 +90,22 @@ def run_race(
     return result, chosen, board.save(result, track=driven, rules=chosen, vehicle=car, bundles=bundles)
 
 
+def _find_entries(entrants: Sequence[str], *, bundles_only: bool) -> list[guarded_race.RaceEntry]:
+    """Find the file of each entrant, without opening it."""
+    entries = []
+    for label, spec in parse_entrants(entrants):
+        file = find_trained_policy(spec).file
+        if file is None and bundles_only:
+            raise ConfigError(f"`{spec}` is not a bundle; a leaderboard keeps races between bundles")
+        entries.append(guarded_race.RaceEntry(path=file or Path(spec), label=label))
+    return entries
+
+
 def check_writable(path: Path) -> None:
     """Check before a long race that a file can be written after it.
 
     Raises:
-        ConfigError: it is a folder, or lies where nothing may be written.
+        ConfigError: It is a folder, or its own folder is not writable.
     """
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file in it")

@@ -1,6 +1,6 @@
 """Runs a race: makes its heats from entrants and rules, records its first trial, and computes its result.
 
-`race` runs one to its end; `RaceSession` is the same race step by step, for the window and the guarded process.
+`race` runs a race to its end; `RaceSession` is the same race step by step, for the window and the guarded process.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,14 @@ from racer.race.entrants import Entrant
 from racer.race.grid import grid_slots
 from racer.race.heat import EntrantCars, Heat
 from racer.race.referee import TrialState
-from racer.race.result import EntrantResult, LapResult, RaceResult, RulesId, best_lap, rank_scores, score, total_time
+from racer.race.result import EntrantResult, RaceResult, RulesId, best_lap, rank_scores, score, total_time
 from racer.replay import CarHeader, Replay
 from racer.sim.dtypes import EpisodeStatus
 from racer.sim.recorder import GatheredCars, ReplayRecorder
 from racer.track.track import Track
 
 CARS_TOGETHER_MAX = 8
-"""Cars of one world."""
+"""Most cars of one world."""
 
 
 class RaceSession:
@@ -91,9 +92,16 @@ class RaceSession:
                 [k for k, config in enumerate(self._configs) if config == shared]
                 for shared in dict.fromkeys(self._configs)
             ]
-        self._places: dict[int, tuple[Heat, EntrantCars]] = {}
         self.heats = [self._make_heat(group) for group in groups]
+        places = {
+            k: (heat, driver)
+            for heat, group in zip(self.heats, groups, strict=True)
+            for k, driver in zip(group, heat.drivers, strict=True)
+        }
+        # Groups are ordered by sensors; results and replays list the entrants in the order in which they were given.
+        self._places = [places[k] for k in range(len(entrants))]
         self.cars = tuple(self._header(k) for k in range(len(entrants)))
+        self._recorder: ReplayRecorder | None = None
 
     def _make_heat(self, group: list[int]) -> Heat:
         """Make the heat of the entrants of a group, given by their numbers."""
@@ -107,7 +115,7 @@ class RaceSession:
             )
             for position, k in enumerate(group)
         ]
-        heat = Heat(
+        return Heat(
             drivers,
             self.track,
             self.vehicle,
@@ -117,8 +125,6 @@ class RaceSession:
             seed=self.seed,
             pool=self._pool,
         )
-        self._places |= {k: (heat, driver) for k, driver in zip(group, drivers, strict=True)}
-        return heat
 
     def start(self) -> None:
         """Place all cars and start all trials."""
@@ -126,11 +132,13 @@ class RaceSession:
             heat.start()
 
     def step(self) -> bool:
-        """Drive a control step; return False where all trials had ended before."""
+        """Drive a control step, recorded after `start_recording`; return False where all trials had ended before."""
+        # Heats are independent; one that has ended waits for the others.
         running = [heat for heat in self.heats if not heat.referee.over]
         for heat in running:
             heat.step()
-        # Heats are independent; one that has ended waits for the others.
+        if running and self._recorder is not None:
+            self._record(self._recorder)
         return bool(running)
 
     @property
@@ -149,9 +157,28 @@ class RaceSession:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def record(self, recorder: ReplayRecorder) -> None:
-        """Record the cars of the first trial after a control step."""
-        spots = [(heat, *_spots(driver)[0]) for heat, driver in self._ordered()]
+    def start_recording(self) -> ReplayRecorder:
+        """Record the first trial from now on, beginning with the countdown: cars at rest, and an event for each second.
+
+        Call it after `start` and before the first step.
+        """
+        rules = self.rules.model_dump(mode="json")
+        recorder = self._recorder = ReplayRecorder(self.cars, kind="race", seed=self.seed, rules=rules)
+        steps, shown = round(self.rules.countdown_s / self.control_dt), 0
+        for k in range(steps):
+            self._record(recorder)
+            # 3 s of countdown show "3" in its first second; the small term keeps 2.0000000001 from becoming 3.
+            left = math.ceil((steps - k) * self.control_dt - 1e-9)
+            if left != shown:
+                recorder.tell(str(left))
+            shown = left
+        self._record(recorder)
+        recorder.tell("go")
+        return recorder
+
+    def _record(self, recorder: ReplayRecorder) -> None:
+        """Record the cars of the first trial."""
+        spots = [(heat, *driver.spots[0]) for heat, driver in self._places]
         rows = np.array([heat.referee.rows[n, c] for heat, n, c in spots])
         cars = np.array([heat.world.cars[n, c] for heat, n, c in spots])
         # A car that waits off the road is shown where its fault was.
@@ -184,26 +211,10 @@ class RaceSession:
                 if (world, car) == (n, c):
                     recorder.tell(f"{self.entrants[k].label}: {text}", car=k)
 
-    def record_countdown(self, recorder: ReplayRecorder) -> None:
-        """Record the cars at rest for the seconds before the start, with an event for each second."""
-        steps, shown = round(self.rules.countdown_s / self.control_dt), 0
-        for k in range(steps):
-            self.record(recorder)
-            left = math.ceil((steps - k) * self.control_dt - 1e-9)
-            if left != shown:
-                recorder.tell(str(left))
-            shown = left
-        self.record(recorder)
-        recorder.tell("go")
-
     def result(self) -> RaceResult:
         """Return the result of the trials as far as they were driven."""
-        count = self.rules.laps * self.rules.trials
-        laps = [
-            tuple(lap for n, c in _spots(driver) for lap in heat.referee.laps[n][c]) for heat, driver in self._ordered()
-        ]
-        scores = [score(own, self.rules.ranking, count) for own in laps]
-        ranks = rank_scores(scores)
+        entrants = [self._entrant_result(heat, driver) for heat, driver in self._places]
+        ranks = rank_scores([entrant.score_s for entrant in entrants])
         return RaceResult(
             track=self.track.name,
             track_sha256=_track_sha256(self.track),
@@ -211,30 +222,24 @@ class RaceSession:
             seed=self.seed,
             race=self.rules.race,
             vehicle=self.vehicle.name,
-            entrants=tuple(
-                self._entrant_result(*entry) for entry in zip(self._ordered(), laps, scores, ranks, strict=True)
-            ),
+            entrants=tuple(replace(entrant, rank=rank) for entrant, rank in zip(entrants, ranks, strict=True)),
             seconds=max(float(heat.referee.rows["seconds"].max()) for heat in self.heats),
         )
 
-    def _ordered(self) -> list[tuple[Heat, EntrantCars]]:
-        """Return heat and cars of each entrant, in the order of the entrants."""
-        return [self._places[k] for k in range(len(self.entrants))]
-
-    def _entrant_result(
-        self, place: tuple[Heat, EntrantCars], laps: tuple[LapResult, ...], scored: float | None, rank: int | None
-    ) -> EntrantResult:
-        heat, driver = place
+    def _entrant_result(self, heat: Heat, driver: EntrantCars) -> EntrantResult:
+        """Return the result of an entrant, without its rank."""
+        count = self.rules.laps * self.rules.trials
         rows = heat.referee.rows[driver.worlds, driver.cars]
-        ends = [heat.referee.ended[n][c] for n, c in _spots(driver)]
+        laps = tuple(lap for n, c in driver.spots for lap in heat.referee.laps[n][c])
+        ends = [heat.referee.ended[n][c] for n, c in driver.spots]
         # The first trial that did not finish explains the entrant's status.
         status, reason = next((end for end in ends if end is not None and end[0] != "finished"), ("finished", ""))
         return EntrantResult(
             label=driver.entrant.label,
             sha256=driver.entrant.sha256,
-            rank=rank,
-            score_s=scored,
-            total_s=total_time(laps, self.rules.laps * self.rules.trials),
+            rank=None,
+            score_s=score(laps, self.rules.ranking, count),
+            total_s=total_time(laps, count),
             best_lap_s=best_lap(laps),
             laps=laps,
             progress=float(heat.referee.progress()[driver.worlds, driver.cars].sum()),
@@ -257,19 +262,14 @@ class RaceSession:
         )
 
 
-def _spots(driver: EntrantCars) -> list[tuple[int, int]]:
-    """Return world and slot of each car of an entrant, trial by trial."""
-    return list(zip(driver.worlds.tolist(), driver.cars.tolist(), strict=True))
-
-
 def _live_ranks(
     spots: list[tuple[Heat, int, int]], rows: NDArray[Any], finished: NDArray[np.bool_]
 ) -> NDArray[np.int16]:
     """Return ranks during the race: finished cars by time, then the others by progress."""
-    progress = [float(heat.referee.progress()[n, c]) for heat, n, c in spots]
+    # Tuples compare by their first part, so every finished car (0) is ahead of every other one (1).
     keys = [
-        (0.0, float(row["seconds"])) if done else (1.0, -laps)
-        for row, done, laps in zip(rows, finished, progress, strict=True)
+        (0.0, float(row["seconds"])) if done else (1.0, -float(heat.referee.progress()[n, c]))
+        for (heat, n, c), row, done in zip(spots, rows, finished, strict=True)
     ]
     return np.array([1 + sum(other < key for other in keys) for key in keys], np.int16)
 
@@ -317,10 +317,7 @@ def race(
     seed: int,
     vehicle: VehicleConfig | None = None,
     rules_name: str = "",
-    grid: Sequence[int] | None = None,
-    recorder: Callable[[RaceSession], ReplayRecorder] | None = None,
     threads: int | None = 1,
-    watch: Callable[[RaceSession], None] | None = None,
 ) -> RaceResult:
     """Run a race. The same race with the same seed gives the same result, bit for bit, on one machine.
 
@@ -331,10 +328,7 @@ def race(
         seed: Seed of everything that is drawn.
         vehicle: Vehicle of all entrants; None for `deepracer`.
         rules_name: Name of the rules in results.
-        grid: Slot of each entrant in a head-to-head; None for their order.
-        recorder: Makes the recorder of the first trial, such as `make_recorder`; None records nothing.
         threads: Threads that share worlds and policies; None for one for each core. Results do not depend on it.
-        watch: Called after each control step.
 
     Returns:
         The result of all entrants.
@@ -344,21 +338,17 @@ def race(
         BundleError: The simulator lacks a sensor of an entrant.
     """
     car = read_vehicle("deepracer") if vehicle is None else vehicle
-    session = RaceSession(entrants, track, rules, car, seed=seed, rules_name=rules_name, grid=grid, threads=threads)
-    return run_session(session, recorder, watch=watch)[0]
+    return run_session(RaceSession(entrants, track, rules, car, seed=seed, rules_name=rules_name, threads=threads))[0]
 
 
 def run_session(
-    session: RaceSession,
-    recorder: Callable[[RaceSession], ReplayRecorder] | None = None,
-    *,
-    watch: Callable[[RaceSession], None] | None = None,
+    session: RaceSession, *, record: bool = False, watch: Callable[[RaceSession], None] | None = None
 ) -> tuple[RaceResult, Replay | None]:
     """Run a race to its end, and close it.
 
     Args:
         session: The race, not started.
-        recorder: Makes the recorder of the first trial, such as `make_recorder`; None records nothing.
+        record: Record the first trial.
         watch: Called after each control step.
 
     Returns:
@@ -366,19 +356,10 @@ def run_session(
     """
     try:
         session.start()
-        recording = None if recorder is None else recorder(session)
-        if recording is not None:
-            session.record_countdown(recording)
+        recorder = session.start_recording() if record else None
         while session.step():
-            if recording is not None:
-                session.record(recording)
             if watch is not None:
                 watch(session)
-        return session.result(), None if recording is None else recording.replay()
+        return session.result(), None if recorder is None else recorder.replay()
     finally:
         session.close()
-
-
-def make_recorder(session: RaceSession) -> ReplayRecorder:
-    """Make a recorder of the first trial of a race."""
-    return ReplayRecorder(session.cars, kind="race", seed=session.seed, rules=session.rules.model_dump(mode="json"))

@@ -13,20 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import numpy as np
+from numpy.typing import NDArray
+
 from racer.errors import MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.collections import Collection
     from matplotlib.figure import Figure
 
+Values = NDArray[np.float64]
+
 ROLES = {
     name: f"#fe00{k:02x}"
     for k, name in enumerate(("ink", "soft", "rule", "tick", "c0", "c1", "c2", "c3", "c4", "c5", "c6"))
 }
-"""CSS variable of `templates/style.css` -> its placeholder while matplotlib draws."""
+"""CSS variables of `templates/style.css`, each with its placeholder, a colour that no chart uses otherwise."""
 SERIES = tuple(ROLES[f"c{k}"] for k in range(7))
 """Placeholders of the page's series colours."""
 _VARIABLES = {colour: f"var(--{name})" for name, colour in ROLES.items()}
+# Patterns for what makes a page larger without changing how it looks.
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _FONT = re.compile(r"font(-size|-family)?:[^;]*;\s*")
 _NO_ROTATION = re.compile(r"rotate\(-?0 [^)]*\)")
@@ -41,10 +47,11 @@ class Drawing:
     """The content of one `<svg>` element.
 
     Attributes:
-        width, height: size of the view box [user units].
+        width: Width of the view box [user units].
+        height: Height of the view box [user units].
         inside: SVG markup; every text in it is escaped.
-        alt: text for readers who do not see the drawing; plain text, the template escapes it.
-        ground: id of the track image that lies below, empty without one.
+        alt: Text for readers who do not see the drawing; plain text, the template escapes it.
+        ground: Id of the track image that lies below; empty without one.
     """
 
     width: float
@@ -64,14 +71,13 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("A page with charts (package `matplotlib`)", "train") from None
-    return Figure(figsize=(width / 72.0, height / 72.0), dpi=72, frameon=False)  # one point is one unit
+    # With 72 dots per inch one point is one unit.
+    return Figure(figsize=(width / 72.0, height / 72.0), dpi=72, frameon=False)
 
 
 def set_tooltips(collection: Collection, texts: Sequence[str]) -> None:
-    """Attach a text to each element of a collection, which the browser shows while the pointer is on it.
-
-    matplotlib has links for SVG elements, but no titles; `finish` turns the link into a title.
-    """
+    """Attach a text to each element of a collection, which the browser shows while the pointer is on it."""
+    # matplotlib has links for SVG elements, but no titles; `finish` turns each link into a title.
     collection.set_urls(list(texts))
 
 
@@ -79,10 +85,10 @@ def finish(figure: Figure, *, key: str, alt: str, ground: str = "") -> Drawing:
     """Write a figure as a drawing; equal figures give equal text.
 
     Args:
-        figure: made by `new_figure`.
-        key: unique in the page; ids of the drawing's shared shapes are hashed with it.
-        alt: see `Drawing`.
-        ground: see `Drawing`.
+        figure: Figure, made by `new_figure`.
+        key: Unique in the page; ids of the drawing's shared shapes are hashed with it.
+        alt: Text for readers who do not see the drawing.
+        ground: Id of the track image that lies below; empty without one.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -102,10 +108,11 @@ def finish(figure: Figure, *, key: str, alt: str, ground: str = "") -> Drawing:
 
 
 def _adapt(element: ElementTree.Element, used: set[str]) -> None:
-    """Take off what an inline drawing does not need, and put in the page's colours and tooltips."""
+    """Remove what an inline drawing does not need, and insert the page's colours and tooltips."""
     element.tag = element.tag.removeprefix(_SVG)
     attributes = element.attrib
     href = attributes.pop(f"{_XLINK}href", None)
+    # A link is a tooltip (`set_tooltips`); any other reference is to a shape within the drawing.
     if element.tag == "a":
         element.tag = "g"
         attributes.pop("target", None)
@@ -118,6 +125,7 @@ def _adapt(element: ElementTree.Element, used: set[str]) -> None:
         attributes.pop("id", None)
     if _NO_ROTATION.fullmatch(attributes.get("transform", "")):
         del attributes["transform"]
+    # A tenth of a unit is below what a screen shows, and matplotlib writes six decimals.
     for name in ("d", "x", "y", "transform"):
         if name in attributes:
             attributes[name] = _rounded(attributes[name], digits=1)
@@ -125,7 +133,8 @@ def _adapt(element: ElementTree.Element, used: set[str]) -> None:
         attributes["d"] = _COMMAND.sub(r"\1", attributes["d"]).strip()
     if "style" in attributes:
         style = _rounded(_FONT.sub("", attributes["style"]), digits=2)
-        attributes["style"] = _COLOUR.sub(lambda found: _VARIABLES.get(found[0], found[0]), style)
+        attributes["style"] = _COLOUR.sub(lambda match: _VARIABLES.get(match[0], match[0]), style)
+    # White space between elements is matplotlib's indentation.
     if element.tag not in ("text", "title"):
         element.text = None
     element.tail = None
@@ -133,7 +142,7 @@ def _adapt(element: ElementTree.Element, used: set[str]) -> None:
 
 def _rounded(text: str, *, digits: int) -> str:
     """Round the decimal numbers in a text."""
-    return _DECIMALS.sub(lambda found: f"{round(float(found[0]), digits):g}", text)
+    return _DECIMALS.sub(lambda match: f"{round(float(match[0]), digits):g}", text)
 
 
 def _shapes(group: ElementTree.Element) -> Iterator[ElementTree.Element]:

@@ -1,7 +1,7 @@
 """Writes a leaderboard as one HTML page: tables, and tracks with the fastest laps of the leaders.
 
-As in a run's report, the page holds no script, and every text that comes from a leaderboard is escaped. The page is
-given rows of text; `racer.race` makes them.
+As in a run's report, the page holds no script, and every text that comes from a leaderboard is escaped. Rows come in as
+text: `racer.cli.leaderboard` makes them from the boards of `racer.race`, which this room does not import.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LapTrace = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, kw_only=True)
 class PageColumn:
-    """One column; `words` are set to the left, `minor` is left out on a phone."""
+    """One column; `words` aligns it to the left, `minor` leaves it out on a phone."""
 
     head: str
     words: bool = False
@@ -33,7 +33,7 @@ class PageColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class PageRow:
-    """One row under the columns; the leader's is marked. `replay` is a link from the page."""
+    """One row under the columns; `leads` marks the leader's. `replay` is a link from the page; empty for none."""
 
     cells: tuple[str, ...]
     leads: bool = False
@@ -45,10 +45,14 @@ class PageBoard:
     """One table with its track.
 
     Attributes:
-        summary: the line below the title.
-        figures: word, figure and a small line below, each.
-        lap: the leader's fastest lap; None without a replay of it.
-        driver: label of the car that drove the lap.
+        title: Heading of the section.
+        summary: Line below the title.
+        track: Track of the board.
+        figures: Headline figures: name, value and a small line below, each.
+        columns: Columns of the table.
+        rows: Rows of the table.
+        lap: Fastest lap of the leader; None without a replay of it.
+        driver: Label of the car that drove the lap.
     """
 
     title: str
@@ -68,10 +72,7 @@ def leaderboard_page(title: str, boards: Sequence[PageBoard], *, summary: str = 
         MissingExtra: Jinja2, matplotlib or Pillow is not installed.
     """
     maps = [make_map(board.track, f"track{k}") for k, board in enumerate(boards)]
-    sections = [
-        (board, [_classes(k, column) for k, column in enumerate(board.columns)], _card(board, picture))
-        for board, picture in zip(boards, maps, strict=True)
-    ]
+    sections = [(board, _card(board, picture)) for board, picture in zip(boards, maps, strict=True)]
     return render_page(
         "leaderboard.html.j2", kind="leaderboard", title=title, summary=summary, maps=maps, sections=sections
     )
@@ -79,26 +80,13 @@ def leaderboard_page(title: str, boards: Sequence[PageBoard], *, summary: str = 
 
 def _card(board: PageBoard, picture: TrackMap) -> FigureCard:
     """Return the track's picture, with the leader's lap where there is one."""
-    name, key = board.track.name, f"{picture.key}-lap"
-    about = f"{name}, {board.track.length:.1f} m"
-    if board.lap is None:
-        drawing = path_map(picture, [], [], key=key, alt=f"Track {name} from above")
-        return FigureCard(drawing=drawing, caption=about)
-    way, speed = board.lap
-    alt = f"Track {name} from above with a lap, coloured by speed"
-    return FigureCard(
-        drawing=path_map(picture, [way], [speed], key=key, alt=alt),
-        ramp=ramp_legend([speed], "m/s"),
-        caption=f"{about}: the fastest lap of {board.driver}",
-    )
-
-
-def _classes(k: int, column: PageColumn) -> str:
-    """Return the classes of a column's cells; the first column is the place, the second the label."""
-    names = [("place", "label")[k]] if k < 2 else []
-    names += ["words"] if column.words else []
-    names += ["minor"] if column.minor else []
-    return " ".join(names)
+    caption, alt = f"{board.track.name}, {board.track.length:.1f} m", f"Track {board.track.name} from above"
+    laps = [] if board.lap is None else [board.lap]
+    speeds = [speed for _, speed in laps]
+    if laps:
+        caption, alt = f"{caption}: the fastest lap of {board.driver}", f"{alt} with a lap, coloured by speed"
+    drawing = path_map(picture, [path for path, _ in laps], speeds, key=f"{picture.key}-lap", alt=alt)
+    return FigureCard(drawing=drawing, ramp=ramp_legend(speeds, "m/s") if speeds else None, caption=caption)
 
 
 def fastest_lap(replay: Replay, label: str) -> LapTrace | None:
@@ -107,6 +95,7 @@ def fastest_lap(replay: Replay, label: str) -> LapTrace | None:
     if label not in names:
         return None
     rows = replay.rows[:, names.index(label)]
+    # Rows after the last completed lap are of an incomplete one and are dropped.
     ends = np.flatnonzero(np.diff(rows["laps"]) > 0) + 1
     laps = [rows[start:end] for start, end in pairwise([0, *ends.tolist()])]
     # The countdown before the first lap is left out: the lap's clock is zero during it.
@@ -114,6 +103,7 @@ def fastest_lap(replay: Replay, label: str) -> LapTrace | None:
     driven = [lap for lap in driven if len(lap) > 1]
     if not driven:
         return None
+    # The lap's clock rises until its end, so its highest reading ranks the laps.
     best = min(driven, key=lambda lap: float(lap["lap_time"].max()))
-    way = np.stack([best["x"], best["y"]], axis=1).astype(np.float64)
-    return way, best["speed"][1:].astype(np.float64)
+    path = np.stack([best["x"], best["y"]], axis=1).astype(np.float64)
+    return path, best["speed"][1:].astype(np.float64)

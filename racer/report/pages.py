@@ -1,6 +1,7 @@
-"""Fills the page templates: everything a template is given is escaped, except the drawings that matplotlib wrote.
+"""Fills the page templates.
 
-A page holds no script, and its content security policy forbids scripts and requests of any kind.
+Every value is escaped, except the drawings of matplotlib and the sources marked by Pygments, which escape their texts
+themselves. A page holds no script, and its content security policy forbids scripts and requests of any kind.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ class FigureCard:
     """A drawing with its heading, the key of its colours and a caption.
 
     Attributes:
-        keys: word and index of the series colour, each.
-        ramp: legend of a path's colours.
+        drawing: The drawing.
+        heading: Text above it; empty for none.
+        keys: Name and index of each series colour.
+        ramp: Legend of a path's colours; None for a drawing without paths.
+        caption: Text below it; empty for none.
     """
 
     drawing: Drawing
@@ -37,7 +41,7 @@ class FigureCard:
 
 @cache
 def environment() -> Environment:
-    """Return the environment of the templates, with escaping on.
+    """Return Jinja2's environment of the templates, with escaping on.
 
     Raises:
         MissingExtra: Jinja2 is not installed.
@@ -46,6 +50,7 @@ def environment() -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError:
         raise MissingExtra("A page (package `jinja2`)", "train") from None
+    # An undefined name is an error: a page with a gap would go unnoticed.
     return Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,

@@ -1,17 +1,18 @@
-"""Drives a run's best checkpoint again and keeps what an evaluation forgets: paths, speeds, actions, rewards."""
+"""Drives a run's best checkpoint again, and records what an evaluation drops: paths, speeds, actions and rewards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.errors import RacerError
 from racer.evaluate import Lap, evaluate
 from racer.policy.protocol import Policy
+from racer.report.drawing import Values
 from racer.report.run_record import RunRecord
 from racer.reward.protocol import Reward
 from racer.reward.rows import Waypoints
@@ -21,14 +22,12 @@ from racer.track.track import Track
 from racer.trained_policy import TrainedPolicy, find_trained_policy
 
 TRACKS_DRIVEN = 5
-"""Of many tracks, those of the first evaluations."""
+"""Most tracks that are driven: the first ones of the run."""
 EPISODES = 60
-"""Laps that are driven to see where they end and which actions are chosen."""
+"""Laps of each track for the statistics of ends and actions."""
 EPISODES_SEED = 0
 _LAPS, _SEED = 5, 20_000
-"""Of the laps that are drawn, where no evaluation says how many and from which seed."""
-
-Values = NDArray[np.float64]
+"""Number and seed of the laps that are drawn where the run has no evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,12 +35,12 @@ class DrivenLap:
     """One lap of T control steps.
 
     Attributes:
-        places: (T + 1, 2) x, y in metres, from the start on.
-        speed: (T,) m/s, measured after each step.
-        actions: (T, 2) steering in degrees, left positive, and speed in m/s, as the policy chose them.
-        reward: (T,) of each step; None where it was not asked for.
-        status: how it ended.
-        time_s: None where the lap was not completed.
+        places: x and y [m], from the start on, shape (T + 1, 2).
+        speed: Speed after each step [m/s], shape (T,).
+        actions: Steering angle [degrees], left positive, and speed [m/s] that the policy chose, shape (T, 2).
+        reward: Reward of each step, shape (T,); None where no reward function was given.
+        status: Status with which the lap ended.
+        time_s: Time of the lap [s]; None where it was not completed.
     """
 
     places: Values
@@ -54,7 +53,7 @@ class DrivenLap:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DrivenTrack:
-    """What the best checkpoint does on one track: the laps of its evaluation, and many more to count from."""
+    """Laps of the best checkpoint on one track: those of its evaluation, and many more for statistics."""
 
     track: Track
     laps: tuple[DrivenLap, ...]
@@ -63,12 +62,17 @@ class DrivenTrack:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DrivenRun:
-    """The tracks that were driven, and in `notes` what could not be, one sentence each."""
+    """Laps of the best checkpoint on the tracks of a run.
+
+    Attributes:
+        checkpoint: Name of the checkpoint's file, and the control steps after which it was made.
+        table: Steering angle [degrees] and speed [m/s] of each action of a discrete policy; None for a continuous one.
+        tracks: Tracks that were driven.
+        notes: One sentence for each thing that is missing.
+    """
 
     checkpoint: str = ""
-    """File name, and after how many steps it was made."""
     table: tuple[tuple[float, float], ...] | None = None
-    """The actions of a discrete policy, degrees and m/s; None for a continuous one."""
     tracks: tuple[DrivenTrack, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -76,28 +80,29 @@ class DrivenRun:
 def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     """Drive the best checkpoint, else the last, on the run's own tracks with its own vehicle and reward function.
 
-    The laps start as those of the evaluation that chose it, so they are the same. Nothing is raised for what a run
-    lacks: `notes` says so.
+    The laps start as those of the evaluation that chose the checkpoint, so they are the same laps. What a run lacks
+    raises no error but is named in `notes`.
     """
     try:
         trained = find_trained_policy(record.folder.path)
         policy, vehicle = trained.policy, trained.vehicle
-        named = zip(record.track_names, record.folder.tracks, strict=False)  # a file's name may be another
+        # The track's file may hold another name than run.json.
+        named = zip(record.track_names, record.folder.tracks, strict=False)
         tracks = [replace(load_track(file), name=name) for name, file in islice(named, TRACKS_DRIVEN)]
     except RacerError as error:
         return DrivenRun(notes=(f"No laps could be driven: {error}",))
     driven, notes = [], []
     for track in tracks:
-        mine = [one.result for one in record.best if one.result.track == track.name]
-        laps, seed = (len(mine[0].laps), mine[0].seed) if mine else (_LAPS, _SEED)
+        results = [best.result for best in record.best if best.result.track == track.name]
+        # The seed of the evaluation gives the same starts, so these are the laps of its row in the table.
+        laps, seed = (len(results[0].laps), results[0].seed) if results else (_LAPS, _SEED)
         try:
-            reward, note = _reward(trained, laps)
-            shown, failed = _with_reward(policy, track, vehicle, laps=laps, seed=seed, reward=reward)
+            shown, note = _drive_rewarded(trained, track, laps, seed)
             more = drive_laps(policy, track, vehicle, laps=episodes, seed=EPISODES_SEED)
         except RacerError as error:
             return DrivenRun(notes=(f"No laps could be driven: {error}",))
         driven.append(DrivenTrack(track=track, laps=shown, episodes=more))
-        notes += [f"Rewards are not drawn: {told}" for told in (note, failed) if told]
+        notes += note
     left_out = len(record.track_names) - len(tracks)
     if left_out > 0:
         notes.append(f"Only the first {len(tracks)} of {len(record.track_names)} tracks are driven here.")
@@ -109,25 +114,15 @@ def drive_run(record: RunRecord, *, episodes: int = EPISODES) -> DrivenRun:
     )
 
 
-def _reward(trained: TrainedPolicy, laps: int) -> tuple[Reward | None, str]:
+def _drive_rewarded(
+    trained: TrainedPolicy, track: Track, laps: int, seed: int
+) -> tuple[tuple[DrivenLap, ...], list[str]]:
+    """Drive laps with rewards and no note; where the reward function fails, laps without rewards and a note."""
+    drive = partial(drive_laps, trained.policy, track, trained.vehicle, laps=laps, seed=seed)
     try:
-        return trained.load_reward(laps), ""
+        return drive(reward=trained.load_reward(laps)), []
     except RacerError as error:
-        return None, str(error)
-
-
-def _with_reward(
-    policy: Policy, track: Track, vehicle: VehicleConfig, *, laps: int, seed: int, reward: Reward | None
-) -> tuple[tuple[DrivenLap, ...], str]:
-    """Laps with rewards; where the reward function fails, laps without and what went wrong."""
-    if reward is not None:
-        try:
-            return drive_laps(policy, track, vehicle, laps=laps, seed=seed, reward=reward), ""
-        except RacerError as error:
-            failed = str(error)
-    else:
-        failed = ""
-    return drive_laps(policy, track, vehicle, laps=laps, seed=seed), failed
+        return drive(), [f"Rewards are not drawn: {error}"]
 
 
 def _checkpoint(trained: TrainedPolicy) -> str:
@@ -146,11 +141,16 @@ def drive_laps(
     """Drive the laps of `racer.evaluate.evaluate`, and record them.
 
     Args:
-        reward: made for `laps` worlds.
+        policy: Policy that drives.
+        track: Track of all laps.
+        vehicle: Vehicle of all laps.
+        laps: Number of laps, driven side by side.
+        seed: Seed of the starts.
+        reward: Reward function, made for `laps` worlds; None for no rewards.
 
     Raises:
-        BundleError: the policy needs a sensor that the simulator cannot give.
-        RewardError: the reward function failed.
+        BundleError: The policy needs a sensor that the simulator lacks.
+        RewardError: The reward function failed.
     """
     recorder = _Recorder(reward)
     result = evaluate(policy, track, vehicle, laps=laps, seed=seed, watch=recorder)
@@ -158,7 +158,11 @@ def drive_laps(
 
 
 class _Recorder:
-    """Watches an evaluation: a row (N, 6) of x, y, speed, steering, commanded speed and reward at each step."""
+    """Watches an evaluation of N worlds.
+
+    Each control step adds a row of x, y [m], speed [m/s], commanded steering angle [degrees], commanded speed [m/s] and
+    reward, shape (N, 6).
+    """
 
     def __init__(self, reward: Reward | None) -> None:
         self._reward = reward
@@ -177,7 +181,9 @@ class _Recorder:
         self._steps = cars["steps"].tolist()
 
     def lap(self, n: int, lap: Lap) -> DrivenLap:
-        """World n's lap, without what was recorded after its end."""
+        """Return the lap of world `n`, without what was recorded after its end."""
+        # Worlds that have ended wait for the others. `steps` is 1 at the start, so a lap of T control steps has its
+        # first T + 1 rows; the first of them is the start, before any action.
         rows = np.stack([row[n] for row in self._rows[: self._steps[n]]])
         return DrivenLap(
             places=rows[:, :2],

@@ -1,12 +1,13 @@
-"""Splits source text into the lines of a page, with Python's comments, words and strings marked by Pygments.
+"""Writes the report of a run: one HTML page that needs nothing else, not even a network.
 
-Writes the report of a run: one HTML page that needs nothing else, not even a network.
+A `RunRecord` (what the run folder holds) and a `DrivenRun` (laps of its best checkpoint) become texts and figures here;
+`templates/report.html.j2` lays them out. Sources are split into lines, with Python's tokens marked by Pygments.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -21,21 +22,18 @@ from racer.report.run_maps import make_map
 from racer.report.run_record import EvaluationRecord, RunRecord, read_record
 
 LINES_MAX = 2000
-"""More lines are left out of a page, and counted."""
+"""Most lines of a source on a page; the page states how many are left out."""
 _LINE_MAX = 2000
-"""More characters of a line are cut off [characters]."""
+"""Longest line; the rest is cut off [characters]."""
 _CHARACTERS_MAX = 400_000
-"""Size of a source on a page [characters]."""
-
-Line = list[tuple[str, str]]
-"""Class in the style sheet (`com`, `str`, `key`, or none) and text, in order."""
+"""Largest source on a page [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceText:
-    """The lines that a page shows, and the number of those that it leaves out."""
+    """The lines that a page shows, as text or as markup, and the number of those that it leaves out."""
 
-    lines: list[Line]
+    lines: Sequence[str]
     left_out: int = 0
 
 
@@ -47,42 +45,27 @@ def source_text(text: str, *, python: bool) -> SourceText:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
     lines = text.split("\n") if text else []
+    # The limits keep a page readable in a browser, whatever the run folder holds.
     sizes = accumulate(min(len(line), _LINE_MAX) for line in lines[:LINES_MAX])
     shown = [line for line, size in zip(lines, sizes, strict=False) if size <= _CHARACTERS_MAX]
-    cut = [line[:_LINE_MAX] for line in shown]
-    marked = _python_lines("\n".join(cut)) if python and cut else [[("", line)] for line in cut]
-    for whole, line in zip(shown, marked, strict=True):
-        if len(whole) > _LINE_MAX:
-            line.append(("", " …"))
-    return SourceText(lines=marked, left_out=len(lines) - len(shown))
+    cut = [line if len(line) <= _LINE_MAX else f"{line[:_LINE_MAX]} …" for line in shown]
+    return SourceText(lines=_mark_tokens(cut) if python and cut else cut, left_out=len(lines) - len(shown))
 
 
-def _python_lines(text: str) -> list[Line]:
+def _mark_tokens(lines: Sequence[str]) -> Sequence[str]:
+    """Return lines of Python as escaped markup, with a span of Pygments' short class name around each token."""
     try:
+        from markupsafe import Markup
+        from pygments import highlight
+        from pygments.formatters.html import HtmlFormatter
         from pygments.lexers.python import PythonLexer
-        from pygments.token import Comment, Keyword, Operator, String
     except ImportError:
         raise MissingExtra("A page with sources (package `pygments`)", "train") from None
 
-    kinds = ((Comment, "com"), (String, "str"), (Keyword, "key"), (Operator.Word, "key"))
-    lines: list[Line] = [[]]
-    # The unprocessed tokens keep every character; `get_tokens` strips and adds line breaks.
-    for _, token, value in PythonLexer().get_tokens_unprocessed(text):
-        kind = next((name for group, name in kinds if token in group), "")
-        first, *rest = value.split("\n")
-        _append(lines[-1], kind, first)
-        for part in rest:
-            lines.append([])
-            _append(lines[-1], kind, part)
-    return lines
-
-
-def _append(line: Line, kind: str, text: str) -> None:
-    """Add text to a line, joined to its last piece where that is of the same kind."""
-    if line and line[-1][0] == kind:
-        text = line.pop()[1] + text
-    if text:
-        line.append((kind, text))
+    # With these options the lexer keeps every character; the formatter ends spans at each line break.
+    text = "".join(f"{line}\n" for line in lines)
+    html = highlight(text, PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True))
+    return [Markup(line) for line in html.removesuffix("\n").split("\n")]
 
 
 _ROWS_MAX = 200
@@ -93,7 +76,7 @@ def write_report(run: Path, output: Path) -> DrivenRun:
     """Write the report of a run.
 
     Returns:
-        What was driven for it, and what could not be.
+        The laps that were driven for it, with notes on what is missing.
 
     Raises:
         RunError: `run` does not hold a run, or `output` is a folder.
@@ -110,9 +93,8 @@ def write_report(run: Path, output: Path) -> DrivenRun:
 
 def report_page(record: RunRecord, driven: DrivenRun) -> str:
     """Return the whole page as HTML."""
-    maps = [make_map(one.track, f"track{k}") for k, one in enumerate(driven.tracks)]
+    maps = [make_map(track.track, f"track{k}") for k, track in enumerate(driven.tracks)]
     shown = _shown_evaluations(record)
-    best = {id(one) for one in record.best}
     return render_page(
         "report.html.j2",
         kind="report",
@@ -127,7 +109,7 @@ def report_page(record: RunRecord, driven: DrivenRun) -> str:
             ("Learning", "", learning_figures(record)),
             ("Where episodes end", "", ends_figures(record, driven, maps)),
         ],
-        evaluations=[_evaluation_row(one, id(one) in best) for one in shown],
+        evaluations=[_evaluation_row(evaluation, best=evaluation in record.best) for evaluation in shown],
         left_out=len(record.evaluations) - len(shown),
         sources=[
             ("Reward function", source_text(record.reward, python=True)),
@@ -143,7 +125,7 @@ def _title(record: RunRecord) -> str:
 
 
 def _lead(record: RunRecord) -> str:
-    """Return the line below the title: run, reward and start."""
+    """Return the line below the title: run, reward function and start."""
     started = str(record.info.get("started", ""))[:16].replace("T", " ")
     reward = record.info.get("reward")
     name = reward.get("name") if isinstance(reward, dict) else None
@@ -163,14 +145,15 @@ def _missing(record: RunRecord) -> list[str]:
 
 
 def _headline(record: RunRecord) -> list[tuple[str, str, str]]:
-    """Word, figure and a small line below, of each headline figure."""
-    best = [one.result for one in record.best]
+    """Return the headline figures: name, value and a small line below, each."""
+    best = [evaluation.result for evaluation in record.best]
     laps = [lap for result in best for lap in result.laps]
     times = [time for result in best for time in result.times]
     trained = [row.best_lap_s for row in record.updates if row.best_lap_s is not None]
     rate = record.steps / record.elapsed_s if record.elapsed_s else None
     tracks = len(record.track_names)
     done = sum(lap.completed for lap in laps)
+    # A run that was stopped during an evaluation has the best checkpoint's results of some tracks only.
     where = "" if tracks < 2 else f"{len(best)} of {tracks} tracks" if len(best) < tracks else f"{tracks} tracks"
     return [
         (
@@ -189,6 +172,7 @@ def _headline(record: RunRecord) -> list[tuple[str, str, str]]:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
+    # Two digits or more of the smaller unit: 99 s, 99 min, 1 h 40 min.
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -198,26 +182,28 @@ def _duration(seconds: float | None) -> str:
 def _shown_evaluations(record: RunRecord) -> list[EvaluationRecord]:
     """Return the last evaluations, and before them the best where it is older."""
     last = record.evaluations[-_ROWS_MAX:]
-    return [*(one for one in record.best if all(one is not other for other in last)), *last]
+    return [*(best for best in record.best if best not in last), *last]
 
 
-def _evaluation_row(one: EvaluationRecord, best: bool) -> dict[str, Any]:
-    result = one.result
+def _evaluation_row(evaluation: EvaluationRecord, *, best: bool) -> dict[str, Any]:
+    """Return the texts of a row of the table."""
+    result = evaluation.result
     faults = Counter(lap.status.replace("_", " ") for lap in result.laps if not lap.completed)
     return {
         "best": best,
-        "steps": f"{one.steps:,}",
+        "steps": f"{evaluation.steps:,}",
         "track": result.track,
         "laps": f"{sum(lap.completed for lap in result.laps)}/{len(result.laps)}",
         "best_s": "–" if result.best_lap_s is None else f"{result.best_lap_s:.2f}",
         "mean_s": "–" if result.mean_lap_s is None else f"{result.mean_lap_s:.2f}",
         "progress": f"{result.mean_progress:.1f}",
-        "faults": ", ".join(f"{n} {word}" for word, n in faults.items()) or "none",
+        "faults": ", ".join(f"{n} {status}" for status, n in faults.items()) or "none",
     }
 
 
 def _facts(info: Any) -> Iterable[tuple[str, str]]:
-    """Facts of run.json about the environment of the training."""
+    """Yield name and value of what run.json holds about the circumstances of the training."""
+    # An edited run.json may hold anything under these keys.
     machine, git, packages, command = (info.get(key) for key in ("machine", "git", "packages", "command"))
     if isinstance(command, list):
         yield "command", " ".join(["racer", *map(str, command)])

@@ -1,4 +1,4 @@
-"""What a run folder says about its training, read with patience: an unfinished or interrupted run is one too."""
+"""Reads what a run folder says about its training; unfinished and interrupted runs are read as far as they go."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class UpdateRecord:
     """One update of the policy and the episodes that ended before it; None where nothing was recorded.
 
     Attributes:
-        steps: control steps of all cars so far.
-        mean_progress: of the episodes that ended, percent of a lap.
-        mean_reward: summed over an episode.
-        mean_steps: control steps of an episode.
-        best_lap_s: shortest lap of the training so far.
-        ends: status -> how many episodes ended so.
+        steps: Control steps of all cars so far.
+        steps_per_s: Speed of the training [control steps per second].
+        mean_progress: Mean progress of the episodes that ended [% of a lap].
+        mean_reward: Mean of the rewards that each episode collected.
+        mean_steps: Mean length of an episode [control steps].
+        best_lap_s: Time of the shortest lap of the training so far [s].
+        ends: Number of episodes that ended with each status.
     """
 
     steps: int
@@ -37,7 +38,7 @@ class UpdateRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
-    """One evaluation on one track; `best` says that no checkpoint before it was better."""
+    """One evaluation on one track; `best` is True where no earlier checkpoint was better."""
 
     steps: int
     best: bool
@@ -49,12 +50,13 @@ class RunRecord:
     """A run as its folder describes it.
 
     Attributes:
-        info: `run.json`.
-        updates: by rising steps.
-        evaluations: in the same order; of several tracks each has its own at the same steps.
-        config: text of `config.yaml`, empty where it is absent.
-        reward: text of `reward.py`; None where it is missing.
-        elapsed_s: time of the training; None where nothing was recorded.
+        folder: The folder.
+        info: Contents of `run.json`.
+        updates: Updates by rising steps.
+        evaluations: Evaluations by rising steps; each of several tracks has its own at the same steps.
+        config: Text of `config.yaml`; empty where it is absent.
+        reward: Text of `reward.py`; empty where it is absent.
+        elapsed_s: Time of the training [s]; None where nothing was recorded.
     """
 
     folder: RunFolder
@@ -67,37 +69,38 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Name of the folder."""
         return self.folder.path.resolve().name
 
     @property
     def track_names(self) -> list[str]:
-        """Names of the tracks that were trained on."""
+        """Names of the tracks of the training."""
         return [str(entry.get("name", "?")) for entry in _entries(self.info.get("tracks"))]
 
     @property
     def finished(self) -> bool:
-        """False while it runs, and after a stop."""
+        """Whether the training ended by itself: False while it runs, and after a stop."""
         return self.info.get("finished") is True
 
     @property
     def steps(self) -> int:
         """Control steps so far, of all cars together."""
-        told = [row.steps for row in self.updates] + [one.steps for one in self.evaluations]
-        return max([int(_number(self.info.get("steps")) or 0), *told])
+        # run.json receives the steps at the end of a training; those of an interrupted one are in its rows only.
+        recorded = [row.steps for row in self.updates] + [evaluation.steps for evaluation in self.evaluations]
+        return max([int(_number(self.info.get("steps")) or 0), *recorded])
 
     @property
     def best(self) -> tuple[EvaluationRecord, ...]:
-        """The evaluation that made the best checkpoint, one entry for each track; empty before the first."""
-        kept = [one for one in self.evaluations if one.best]
-        return tuple(one for one in kept if one.steps == kept[-1].steps)
+        """Evaluations that chose the best checkpoint, one for each track; empty before the first."""
+        best = [evaluation for evaluation in self.evaluations if evaluation.best]
+        return tuple(evaluation for evaluation in best if evaluation.steps == best[-1].steps)
 
 
 def read_record(path: Path) -> RunRecord:
     """Read a run folder.
 
     Raises:
-        RunError: `path` does not hold a run, or a file of it cannot be read.
+        RunError: The folder does not hold a run, or a file of it cannot be read.
     """
     folder = open_run(path)
     info = folder.info()
@@ -113,6 +116,7 @@ def read_record(path: Path) -> RunRecord:
         raise RunError(f"{error.filename or path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise RunError(f"{folder.path}: metrics.jsonl is not text") from None
+    # Sorting is stable: rows of the same steps keep the order in which they were written.
     rows.sort(key=lambda row: float(row["steps"]))
     times = [time for row in [info, *rows] if (time := _number(row.get("elapsed_s"))) is not None]
     return RunRecord(
@@ -131,7 +135,8 @@ def _text(path: Path) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None."""
+    """Return a value that is a finite number; None for any other."""
+    # In Python True and False are integers.
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None
@@ -143,16 +148,10 @@ def _entries(value: Any) -> list[dict[str, Any]]:
 
 def _update(row: Mapping[str, Any]) -> UpdateRecord:
     ends = row.get("ends")
-    counts = {str(word): int(_number(n) or 0) for word, n in ends.items()} if isinstance(ends, dict) else {}
-    return UpdateRecord(
-        steps=int(row["steps"]),
-        steps_per_s=_number(row.get("steps_per_s")),
-        mean_progress=_number(row.get("mean_progress")),
-        mean_reward=_number(row.get("mean_reward")),
-        mean_steps=_number(row.get("mean_steps")),
-        best_lap_s=_number(row.get("best_lap_s")),
-        ends=counts,
-    )
+    counts = {str(status): int(_number(n) or 0) for status, n in ends.items()} if isinstance(ends, dict) else {}
+    means = {key: _number(row.get(key)) for key in ("mean_progress", "mean_reward", "mean_steps")}
+    rates = {key: _number(row.get(key)) for key in ("steps_per_s", "best_lap_s")}
+    return UpdateRecord(steps=int(row["steps"]), ends=counts, **means, **rates)
 
 
 def _evaluations(rows: list[dict[str, Any]]) -> Iterator[EvaluationRecord]:

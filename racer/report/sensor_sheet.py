@@ -1,11 +1,12 @@
-"""A sheet of what policies see: frames and scans of several episodes, disturbed and as they would be without.
+"""Draws a sheet of what policies receive: frames and scans of several episodes, with and without disturbances.
 
-Each cell is one episode at a separate place, after a second of driving: beside each other the frame without
-disturbances of where the car is now, and the one that the policy was given.
+Each cell is one episode at a separate place, after a second of driving. Its left frame is undisturbed and of the place
+where the car is now; its right frame is the one that the policy received, which may be older.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,32 +24,41 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROWS, COLUMNS, FANS = 6, 4, 6
+"""Rows and columns of cells, and number of scans."""
 _INK, _GREY = "#22272b", "#6b7378"
 _COLOURS = ("#9aa3a9", "#d1642f")
 _DRIVEN_S = 1.0
+"""Time that is driven before the sheet [s]: latencies and motion blur have taken effect."""
 _DPI = 110
 _REACH_M = 6.0
+"""Half of the width of a scan's drawing [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensorSheet:
-    """What was seen in N episodes."""
+    """Frames and scans of N episodes.
+
+    Attributes:
+        track: Name of the track.
+        disturbance: Name of the disturbance.
+        plain: Frames without disturbances, shape (N, H, W, channels).
+        given: Frames that the policy received, shape (N, H, W, channels).
+        scans_plain: Ranges without disturbances [m], shape (N, R).
+        scans_given: Ranges that the policy received [m], shape (N, R).
+        angles: Angles of the rays [rad], left positive, shape (R,).
+        drawn: Values of the disturbances, shape (N,), of dtype `DRAWN`; None where nothing is disturbed.
+        ages: Ages of the given frames [s], shape (N,).
+    """
 
     track: str
     disturbance: str
     plain: NDArray[np.uint8]
-    """(N, H, W, channels), without disturbances."""
     given: NDArray[np.uint8]
-    """(N, H, W, channels), as the policy got it."""
     scans_plain: NDArray[np.float32]
-    """(N, rays) m."""
     scans_given: NDArray[np.float32]
     angles: NDArray[np.float64]
-    """(rays,) rad, left positive."""
     drawn: NDArray[np.void] | None
-    """(N,) DRAWN; None where nothing is disturbed."""
     ages: NDArray[np.float64]
-    """(N,) s, of the frames."""
 
 
 def capture_sheet(
@@ -60,11 +70,20 @@ def capture_sheet(
     seed: int = 0,
     episodes: int = ROWS * COLUMNS,
 ) -> SensorSheet:
-    """Drive some episodes for a second, and keep what was seen then.
+    """Drive some episodes for a second, and return their sensors' measurements then.
+
+    Args:
+        track: Track of all episodes.
+        vehicle: Vehicle of all episodes.
+        disturbance: Name or file of the disturbance.
+        colour: Colours of the camera.
+        seed: Seed of the starts and of the disturbance.
+        episodes: Number of episodes.
 
     Raises:
-        RacerError: the disturbance does not exist, or it cannot be used.
+        RacerError: The disturbance does not exist, or it cannot be used.
     """
+    # Without its own noise the lidar differs by the disturbance alone.
     fields: dict[str, Any] = {"camera": CameraConfig(colour=colour), "lidar": LidarConfig(noise=0.0)}
     config = EnvConfig(sensors=("state", "camera", "lidar"), disturbance=disturbance, **fields)
     trial = TimeTrial([track], vehicle, config, worlds=episodes, seed=seed)
@@ -72,6 +91,7 @@ def capture_sheet(
     trial.start()
     for _ in range(round(_DRIVEN_S / trial.world.control_dt)):
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
+    # A second suite, without the disturbance, reads the same world at the same moment.
     now = SensorSuite(trial.world, EnvConfig(sensors=("camera", "lidar"), **fields))
     now.start()
     camera = trial.sensing.cameras["camera"]
@@ -90,52 +110,41 @@ def capture_sheet(
 
 
 def plot_sheet(sheet: SensorSheet) -> Figure:
-    """The cells, and below them some scans from above."""
+    """Draw the cells, and below them the scans of some episodes from above."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(17.0, 16.2), dpi=_DPI, facecolor="white")
-    grid = figure.add_gridspec(
-        ROWS + 1,
-        1,
-        height_ratios=[1.0] * ROWS + [1.9],
-        left=0.014,
-        right=0.988,
-        top=0.955,
-        bottom=0.03,
-        hspace=0.36,
-    )
-    for row in range(ROWS):
-        line = grid[row].subgridspec(1, 2 * COLUMNS, wspace=0.03)
-        for column in range(COLUMNS):
-            n = row * COLUMNS + column
-            if n < len(sheet.plain):
-                axes = [figure.add_subplot(line[2 * column + k]) for k in range(2)]
-                _draw_cell(axes, sheet, n)
-    fans = grid[ROWS].subgridspec(1, FANS, wspace=0.05)
-    for n in range(min(FANS, len(sheet.plain))):
-        where = figure.add_subplot(fans[n])
-        _draw_fan(where, sheet, n)
-        where.tick_params(labelleft=n == 0)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4.1, 1.0))
+    upper, lower = parts
+    edges = {"left": 0.014, "right": 0.988}
+    frames = upper.subplots(ROWS, 2 * COLUMNS, gridspec_kw=edges | {"top": 0.944, "bottom": 0.04})
+    upper.subplots_adjust(wspace=0.03, hspace=0.36)
+    for axes in frames.flat:
+        axes.set_axis_off()
+    # A cell has two neighbouring frames.
+    for n, cell in zip(range(len(sheet.plain)), frames.reshape(-1, 2), strict=False):
+        _draw_cell(cell, sheet, n)
+    fans = lower.subplots(1, FANS, sharey=True, gridspec_kw=edges | {"top": 0.97, "bottom": 0.16, "wspace": 0.05})
+    for n, axes in zip(range(len(sheet.plain)), fans, strict=False):
+        _draw_fan(axes, sheet, n)
     figure.text(0.012, 0.978, f"{sheet.track}, disturbance {sheet.disturbance}", fontsize=15, weight="bold", color=_INK)
-    told = "left: where the car is now, undisturbed · right: the frame that the policy is given"
-    figure.text(0.988, 0.978, told, fontsize=11, color=_GREY, ha="right")
-    figure.text(0.012, 0.012, "lidar, metres: ", fontsize=10, color=_INK)
-    figure.text(0.075, 0.012, "now, undisturbed", fontsize=10, color=_COLOURS[0])
-    figure.text(0.175, 0.012, "given to the policy", fontsize=10, color=_COLOURS[1])
+    legend = "left: where the car is now, undisturbed · right: the frame that the policy receives"
+    figure.text(0.988, 0.978, legend, fontsize=11, color=_GREY, ha="right")
+    handles, _ = fans[0].get_legend_handles_labels()
+    lower.legend(handles=handles, title="lidar, metres", alignment="left", ncols=2, loc="lower left", frameon=False)
     return figure
 
 
-def _draw_cell(axes: list[Axes], sheet: SensorSheet, n: int) -> None:
-    for one, frames in zip(axes, (sheet.plain, sheet.given), strict=True):
+def _draw_cell(cell: Sequence[Axes], sheet: SensorSheet, n: int) -> None:
+    """Draw both frames of an episode, with captions."""
+    for axes, frames, caption in zip(cell, (sheet.plain, sheet.given), captions(sheet, n), strict=True):
         picture = frames[n] if frames.shape[-1] == 3 else frames[n, :, :, 0]
-        one.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        one.set_axis_off()
-    for one, told in zip(axes, captions(sheet, n), strict=True):
-        one.text(0.0, -0.03, told, transform=one.transAxes, fontsize=7.2, color=_INK, va="top", linespacing=1.2)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.text(0.0, -0.03, caption, transform=axes.transAxes, fontsize=7.2, color=_INK, va="top", linespacing=1.2)
 
 
 def captions(sheet: SensorSheet, n: int) -> tuple[str, str]:
-    """The main values of an episode in a few words, for both frames of its cell."""
+    """Return the main values of an episode's disturbances as text, for the left and the right frame of its cell."""
     if sheet.drawn is None:
         return "", "as it is"
     value = {name: float(sheet.drawn[n][name]) for name in sheet.drawn.dtype.names or ()}
@@ -146,27 +155,27 @@ def captions(sheet: SensorSheet, n: int) -> tuple[str, str]:
         f"steering {value['vehicle_steer_offset_deg']:+.1f}° x{value['vehicle_steer_gain']:.2f}  "
         f"play {value['vehicle_steer_backlash_deg']:.1f}°",
     )
-    eye = (
+    frame = (
         f"{1e3 * sheet.ages[n]:.0f} ms old  view x{value['camera_view']:.2f}  "
         f"quality {value['image_jpeg_quality']:.0f}",
         f"pitch {value['camera_pitch_deg']:+.1f}°  roll {value['camera_roll_deg']:+.1f}°  "
         f"blur {value['image_motion_blur']:.1f}, {value['image_defocus']:.1f}",
         f"light x{value['image_exposure']:.2f}  gamma {value['image_gamma']:.2f}  noise {value['image_noise']:.0f}",
     )
-    return "\n".join(car), "\n".join(eye)
+    return "\n".join(car), "\n".join(frame)
 
 
-def _draw_fan(where: Axes, sheet: SensorSheet, n: int) -> None:
-    """Both scans of an episode from above, the car in the middle heading up."""
-    for ranges, colour in zip((sheet.scans_plain[n], sheet.scans_given[n]), _COLOURS, strict=True):
-        x, y = -ranges * np.sin(sheet.angles), ranges * np.cos(sheet.angles)
-        for k in range(0, len(ranges), 2):
-            where.plot([0.0, x[k]], [0.0, y[k]], color=colour, linewidth=0.4, alpha=0.6)
-        where.plot(x, y, ".", color=colour, markersize=3.5)
-    where.plot(0.0, 0.0, "^", color=_INK, markersize=6)
-    where.set_xlim(-_REACH_M, _REACH_M)
-    where.set_ylim(-0.7 * _REACH_M, 0.9 * _REACH_M)
-    where.set_aspect("equal")
-    where.tick_params(labelsize=7, colors=_GREY, length=2)
-    for side in where.spines.values():
-        side.set_color("#d5dade")
+def _draw_fan(axes: Axes, sheet: SensorSheet, n: int) -> None:
+    """Draw both scans of an episode from above, the car in the middle heading up."""
+    scans = (sheet.scans_plain[n], sheet.scans_given[n])
+    for ranges, colour, label in zip(scans, _COLOURS, ("now, undisturbed", "given to the policy"), strict=True):
+        # Angles are positive to the left, so x to the right takes the negative sine.
+        ends = np.stack([-ranges * np.sin(sheet.angles), ranges * np.cos(sheet.angles)])
+        # Each column of the two arrays, (start, end) along x and along y, is a ray; every second one is drawn.
+        x, y = (np.stack([np.zeros(len(end)), end]) for end in ends[:, ::2])
+        axes.plot(x, y, color=colour, linewidth=0.4, alpha=0.6)
+        axes.plot(*ends, ".", color=colour, markersize=3.5, label=label)
+    axes.plot(0.0, 0.0, "^", color=_INK, markersize=6)
+    axes.set(xlim=(-_REACH_M, _REACH_M), ylim=(-0.7 * _REACH_M, 0.9 * _REACH_M), aspect="equal")
+    axes.tick_params(labelsize=7, colors=_GREY, length=2)
+    axes.spines[:].set_color("#d5dade")

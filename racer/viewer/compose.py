@@ -26,6 +26,8 @@ from racer.viewer.playback import Moment, Stage
 from racer.viewer.sensors import CarSensors
 
 Image = NDArray[np.uint8]
+Probabilities = mark.Points | None
+"""Steering angle [degrees], speed [m/s] and probability of each action of a policy, shape (A, 3); None for unknown."""
 
 _PIXELS_MAX = 40_000_000
 """Pixels of the picture of a whole track at a magnification."""
@@ -88,7 +90,7 @@ def draw_topdown(
         dot: Pixels of the screen for each point.
     """
     paint_polygons(image, view.to_pixels(marks.quads), marks.colours, marks.opacity)
-    objects = moment.things_of(stage.cars[follow].world)
+    objects = moment.objects_of(stage.cars[follow].world)
     bots = objects[objects["kind"] == BOT]
     draw_boxes(image, view, objects[objects["kind"] != BOT])
     poses = np.stack([bots["x"], bots["y"], bots["yaw"], np.zeros(len(bots))], axis=1)
@@ -120,6 +122,7 @@ _LINE_PX, _TRAIL_PX = 1.6, 3.0
 _LINE_M, _TRAIL_M = 0.012, 0.022
 """Widths of lines and trails in the chase view [m]."""
 _BACK = (14, 16, 20)
+"""Colour beside a camera picture that does not fill its place."""
 
 
 class Painter:
@@ -142,10 +145,6 @@ class Painter:
         self._tags: dict[int, pygame.Surface] = {}
         self._spots: list[tuple[pygame.Rect, int]] = []
 
-    def layout(self, size: tuple[int, int]) -> hud.Layout:
-        """Return the parts of a surface of this size [pixels]."""
-        return hud.make_layout(*size, self.texts.scale)
-
     def prepare(self, moment: Moment) -> Iterator[ViewMode]:
         """Draw each view with all overlays on a small separate surface, so that nothing is compiled later."""
         still = hud.TimelineState(seconds=0.0, length=0.0, speed=1.0, paused=True, growing=False)
@@ -165,7 +164,7 @@ class Painter:
         clock: hud.TimelineState,
         *,
         keys: list[tuple[str, str]] | None = None,
-        probabilities: NDArray[np.float64] | None = None,
+        probabilities: Probabilities = None,
     ) -> None:
         """Draw all parts of the window.
 
@@ -175,31 +174,25 @@ class Painter:
             choices: Chosen view, car and overlays.
             clock: State of the time line.
             keys: Lines of the list of keys; it is drawn where the choices include it.
-            probabilities: Steering angle [degrees], speed [m/s] and probability of each action of the followed car,
-                shape (A, 3); None where they are unknown.
+            probabilities: Probabilities of the actions of the followed car.
         """
-        layout = self.layout(surface.get_size())
+        layout = hud.make_layout(*surface.get_size(), self.texts.scale)
         self._spots = []
         follow = min(choices.follow, len(self.stage.cars) - 1)
         choices = replace(choices, follow=follow)
-        if choices.view is ViewMode.TRACK:
-            self._draw_track(surface, layout.scene, moment, choices, probabilities)
-        elif choices.view is ViewMode.CHASE:
-            marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
-            image = self._chase.draw(layout.scene[2:], moment, follow, marks)
-            surface.blit(_surface(image), layout.scene[:2])
-            if Overlay.NAMES in choices.overlays:
-                places = self._chase.places(layout.scene[2:], moment, follow)
-                # The followed car fills the middle of the view; its name is in the panel.
-                places[follow] = np.nan
-                self._draw_names(surface, layout.scene, places)
-        else:
+        if choices.view is ViewMode.CAMERA:
             self._draw_camera(surface, layout.scene, moment, follow, large=True)
+        else:
+            draw_scene = self._draw_track if choices.view is ViewMode.TRACK else self._draw_chase
+            image, places = draw_scene(layout.scene.size, moment, choices, probabilities)
+            surface.blit(_surface(image), layout.scene)
+            if Overlay.NAMES in choices.overlays:
+                self._draw_names(surface, layout.scene, places)
         hud.draw_timeline(surface, layout.bar, self.texts, clock)
         inset = choices.inset and choices.view is not ViewMode.CAMERA
         if layout.side is not None:
             # The list of cars ends above the camera picture.
-            room = layout.side[3] - layout.inset[1] + self.texts.px(14) if inset else 0
+            room = layout.side.height - layout.inset.top + self.texts.px(hud.PAD) if inset else 0
             self._spots += hud.draw_panel(surface, layout.side, self.texts, self.stage, moment, follow, room)
         if inset:
             self._draw_camera(surface, layout.inset, moment, follow)
@@ -211,33 +204,31 @@ class Painter:
             hud.draw_help(surface, layout.scene, self.texts, keys)
 
     def _draw_track(
-        self,
-        surface: pygame.Surface,
-        box: hud.Rect,
-        moment: Moment,
-        choices: ViewOptions,
-        probabilities: NDArray[np.float64] | None,
-    ) -> None:
-        row = moment.rows[choices.follow]
-        dot = self.texts.scale
-        view, image = self._ground.cut(box[2:], ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: Probabilities
+    ) -> tuple[Image, mark.Points]:
+        """Return the view from above, and the places of the cars in it [pixels], NaN for absent ones, shape (K, 2)."""
+        row, dot = moment.rows[choices.follow], self.texts.scale
+        view, image = self._ground.cut(size, ZOOMS[choices.zoom], (float(row["x"]), float(row["y"])))
         # Marks are made in metres, so screen widths are converted by the view's scale.
         line, trail = _LINE_PX * dot * view.scale, _TRAIL_PX * dot * view.scale
         marks = self._marks(moment, choices, probabilities, line, trail)
         draw_topdown(image, view, self.stage, moment, marks, choices.follow, dot)
-        surface.blit(_surface(image), box[:2])
-        if Overlay.NAMES in choices.overlays:
-            places = view.to_pixels(np.stack([moment.rows["x"], moment.rows["y"]], axis=-1))
-            places[moment.rows["status"] == ABSENT] = np.nan
-            self._draw_names(surface, box, places)
+        places = view.to_pixels(np.stack([moment.rows["x"], moment.rows["y"]], axis=-1))
+        places[moment.rows["status"] == ABSENT] = np.nan
+        return image, places
+
+    def _draw_chase(
+        self, size: tuple[int, int], moment: Moment, choices: ViewOptions, probabilities: Probabilities
+    ) -> tuple[Image, mark.Points]:
+        """Return the view from behind a car, and the places above the other cars [pixels], shape (K, 2)."""
+        marks = self._marks(moment, choices, probabilities, _LINE_M, _TRAIL_M)
+        places = self._chase.places(size, moment, choices.follow)
+        # The followed car fills the middle of the view; its name is in the panel.
+        places[choices.follow] = np.nan
+        return self._chase.draw(size, moment, choices.follow, marks), places
 
     def _marks(
-        self,
-        moment: Moment,
-        choices: ViewOptions,
-        probabilities: NDArray[np.float64] | None,
-        line: float,
-        trail: float,
+        self, moment: Moment, choices: ViewOptions, probabilities: Probabilities, line: float, trail: float
     ) -> mark.Marks:
         """Return the marks of the chosen overlays; `line` and `trail` are widths [m]."""
         stage, shown = self.stage, choices.overlays
@@ -258,7 +249,7 @@ class Painter:
                 parts.append(mark.action_marks(stage, row, probabilities, 1.2 * line))
         return mark.join_marks(parts)
 
-    def _draw_names(self, surface: pygame.Surface, box: hud.Rect, places: NDArray[np.float64]) -> None:
+    def _draw_names(self, surface: pygame.Surface, box: pygame.Rect, places: mark.Points) -> None:
         """Draw names beside the cars; a name that would cover another one moves below it.
 
         Args:
@@ -274,7 +265,7 @@ class Painter:
         # From top to bottom, so that names move as little as possible.
         for car in shown[np.argsort(places[shown, 1], kind="stable")].tolist():
             label = self._tag(car)
-            at = label.get_rect(topleft=(box[0] + places[car, 0] + away, box[1] + places[car, 1] - away))
+            at = label.get_rect(topleft=(box.left + places[car, 0] + away, box.top + places[car, 1] - away))
             # Ends, as each move is downwards and there are finitely many names.
             while (hit := at.collidelist(occupied)) >= 0:
                 at.top = occupied[hit].bottom + gap
@@ -288,25 +279,23 @@ class Painter:
         if car not in self._tags:
             text = self.texts.label(self.stage.cars[car].name, 11)
             pad, stripe = self.texts.px(4), self.texts.px(3)
-            tag = pygame.Surface((text.get_width() + 2 * pad + stripe, text.get_height() + pad), pygame.SRCALPHA)
-            tag.fill((*hud.PANEL, 190))
+            tag = hud.make_plate(text.get_width() + 2 * pad + stripe, text.get_height() + pad, 190)
             tag.fill(self.stage.colour(car), (0, 0, stripe, tag.get_height()))
             tag.blit(text, (pad + stripe, pad // 2 + 1))
             self._tags[car] = tag
         return self._tags[car]
 
     def _draw_camera(
-        self, surface: pygame.Surface, box: hud.Rect, moment: Moment, follow: int, *, large: bool = False
+        self, surface: pygame.Surface, box: pygame.Rect, moment: Moment, follow: int, *, large: bool = False
     ) -> None:
         """Draw the picture of the car's own camera, as large as fits."""
-        left, top, width, height = box
         pygame.draw.rect(surface, _BACK, box)
         # The policy's own picture in the corner; in full size with more pixels and in colour.
         image = self.sensors.camera(moment, follow, large=large)
-        scale = min(width / image.shape[1], height / image.shape[0])
-        size = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
-        picture = pygame.transform.smoothscale(_surface(image), size)
-        surface.blit(picture, (left + (width - size[0]) // 2, top + (height - size[1]) // 2))
+        scale = min(box.width / image.shape[1], box.height / image.shape[0])
+        width, height = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+        picture = pygame.transform.smoothscale(_surface(image), (width, height))
+        surface.blit(picture, (box.left + (box.width - width) // 2, box.top + (box.height - height) // 2))
 
 
 def _surface(image: NDArray[np.uint8]) -> pygame.Surface:

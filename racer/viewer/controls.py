@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.contract import SensorSpec, state_sensor
-from racer.viewer.playback import SPEEDS, Playback
+from racer.viewer.playback import SPEED_MAX, SPEED_MIN, Playback
 
 SKIP_S = 5.0
 """Simulation time that the arrow keys skip [s]."""
@@ -32,13 +32,13 @@ class ViewMode(StrEnum):
 
 
 class Overlay(StrEnum):
-    """Optional parts of a picture; the names are those of the commands that switch them."""
+    """Optional parts of a picture: members are named as the commands that switch them, values as in `--show`."""
 
     WAYPOINTS = "waypoints"
     BORDERS = "borders"
-    LIDAR = "lidar rays"
-    HEAT = "reward heat map"
-    WANTS = "probable actions of the policy"
+    LIDAR = "lidar"
+    HEAT = "heat"
+    WANTS = "wants"
     TRAILS = "trails"
     NAMES = "names"
 
@@ -89,6 +89,11 @@ class ViewerCommand(Enum):
 
 
 _OVERLAYS = {ViewerCommand[overlay.name]: overlay for overlay in Overlay}
+_BACKWARDS = {
+    *(ViewerCommand.STEP_BACK, ViewerCommand.SLOWER, ViewerCommand.BACK),
+    *(ViewerCommand.FOLLOW_PREVIOUS, ViewerCommand.ZOOM_OUT),
+}
+"""The second command of each pair of opposite ones."""
 
 
 @dataclass
@@ -116,7 +121,7 @@ class ViewOptions:
 
 def apply_command(command: ViewerCommand, choices: ViewOptions, playback: Playback) -> None:
     """Carry out a command on the options or the playback; commands that need the window have no effect here."""
-    cars = len(playback.source.stage.cars)
+    sign = -1 if command in _BACKWARDS else 1
     match command:
         case ViewerCommand.PAUSE:
             # At the end of a replay the space bar plays it again.
@@ -124,29 +129,19 @@ def apply_command(command: ViewerCommand, choices: ViewOptions, playback: Playba
                 playback.restart()
             else:
                 playback.paused = not playback.paused
-        case ViewerCommand.STEP:
-            playback.step(1)
-        case ViewerCommand.STEP_BACK:
-            playback.step(-1)
-        case ViewerCommand.FASTER:
-            playback.gear = min(playback.gear + 1, len(SPEEDS) - 1)
-        case ViewerCommand.SLOWER:
-            playback.gear = max(playback.gear - 1, 0)
-        case ViewerCommand.AHEAD:
-            playback.skip(SKIP_S)
-        case ViewerCommand.BACK:
-            playback.skip(-SKIP_S)
-        case ViewerCommand.FOLLOW_NEXT:
-            choices.follow = (choices.follow + 1) % cars
-        case ViewerCommand.FOLLOW_PREVIOUS:
-            choices.follow = (choices.follow - 1) % cars
+        case ViewerCommand.STEP | ViewerCommand.STEP_BACK:
+            playback.step(sign)
+        case ViewerCommand.FASTER | ViewerCommand.SLOWER:
+            playback.speed = min(max(playback.speed * 2.0**sign, SPEED_MIN), SPEED_MAX)
+        case ViewerCommand.AHEAD | ViewerCommand.BACK:
+            playback.skip(sign * SKIP_S)
+        case ViewerCommand.FOLLOW_NEXT | ViewerCommand.FOLLOW_PREVIOUS:
+            choices.follow = (choices.follow + sign) % len(playback.source.stage.cars)
         case ViewerCommand.VIEW:
             views = list(ViewMode)
             choices.view = views[(views.index(choices.view) + 1) % len(views)]
-        case ViewerCommand.ZOOM_IN:
-            choices.zoom = min(choices.zoom + 1, len(ZOOMS) - 1)
-        case ViewerCommand.ZOOM_OUT:
-            choices.zoom = max(choices.zoom - 1, 0)
+        case ViewerCommand.ZOOM_IN | ViewerCommand.ZOOM_OUT:
+            choices.zoom = min(max(choices.zoom + sign, 0), len(ZOOMS) - 1)
         case ViewerCommand.RESTART:
             playback.restart()
         case ViewerCommand.INSET:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pygame
 from numpy.typing import NDArray
+from pygame import Rect
 
 from racer.sim.dtypes import EpisodeStatus
 from racer.viewer.playback import Moment, Stage, rank_cars, status_text
@@ -22,6 +23,7 @@ ALARM: TextColour = (255, 99, 88)
 PANEL: TextColour = (20, 24, 30)
 PANEL_EDGE: TextColour = (40, 47, 57)
 _LABELS_MAX = 2000
+"""Most labels that are kept."""
 
 
 class TextRenderer:
@@ -92,9 +94,6 @@ class TextRenderer:
         return wide
 
 
-Rect = tuple[int, int, int, int]
-"""Left, top, width and height [pixels]."""
-
 SIDE, BAR, PAD = 272, 40, 14
 """Width of the panel, height of the time line, and margin around parts [points]."""
 _SIDE_LEAST = 760
@@ -127,26 +126,25 @@ def make_layout(width: int, height: int, scale: float) -> Layout:
     inset_height = max(round(inset_width * _INSET_SHAPE), 1)
     bar_top, inset_top = max(height - bar, 1), pad if narrow else max(height - inset_height - pad, 0)
     return Layout(
-        scene=(0, 0, width - side, bar_top),
-        side=None if narrow else (width - side, 0, side, height),
-        bar=(0, bar_top, width - side, bar),
-        inset=(max(width - inset_width - pad, 0), inset_top, inset_width, inset_height),
+        scene=Rect(0, 0, width - side, bar_top),
+        side=None if narrow else Rect(width - side, 0, side, height),
+        bar=Rect(0, bar_top, width - side, bar),
+        inset=Rect(max(width - inset_width - pad, 0), inset_top, inset_width, inset_height),
     )
 
 
 def timeline_fraction_at(bar: Rect, x: int, scale: float) -> float | None:
     """Return the fraction of the time line at a column `x` [pixels], 0..1; None outside of the line."""
-    left, _, width, _ = timeline_rect(bar, scale)
+    line = timeline_rect(bar, scale)
     # A margin at both ends, so that a drag reaches the first and the last row.
-    return min(max((x - left) / max(width, 1), 0.0), 1.0) if left - PAD <= x <= left + width + PAD else None
+    return min(max((x - line.left) / line.width, 0.0), 1.0) if line.left - PAD <= x <= line.right + PAD else None
 
 
 def timeline_rect(bar: Rect, scale: float) -> Rect:
     """Return the place of the time line inside its bar; `scale` is pixels of a point."""
-    left, top, width, height = bar
-    before, after = round(150 * scale), round(84 * scale)
-    thick = max(round(4 * scale), 2)
-    return left + before, top + (height - thick) // 2, max(width - before - after, 1), thick
+    # Left of the line is room for the state and the position, right of it for the speed.
+    before, after, thick = round(150 * scale), round(84 * scale), max(round(4 * scale), 2)
+    return Rect(bar.left + before, bar.top + (bar.height - thick) // 2, max(bar.width - before - after, 1), thick)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +199,51 @@ def lap_reward(moment: Moment, car: int) -> float:
     return float(moment.past["reward"][first:, car][driven].sum())
 
 
+class _Column:
+    """The panel's content, written row by row from top to bottom.
+
+    Attributes:
+        surface: Surface that is painted.
+        texts: Fonts and labels.
+        left: Left end of the rows [pixels].
+        right: Right end of the rows [pixels].
+        y: Top of the next row [pixels].
+    """
+
+    def __init__(self, surface: pygame.Surface, box: Rect, texts: TextRenderer) -> None:
+        """Begin at the top of a box, within its margins."""
+        pad = texts.px(PAD)
+        self.surface, self.texts, self.px = surface, texts, texts.px
+        self.left, self.right, self.y = box.left + pad, box.right - pad, box.top + pad
+
+    def text(self, text: str, size: int, ink: TextColour = WHITE, *, x: float = 0.0, width: int | None = None) -> int:
+        """Write a text `x` points from the left end, at most up to the right one; return its width [pixels]."""
+        left = self.left + self.px(x)
+        width = self.right - left if width is None else width
+        return self.texts.write(self.surface, text, size, (left, self.y), ink, width=width)
+
+    def text_right(self, text: str, size: int, ink: TextColour = WHITE, *, down: float = 0.0) -> int:
+        """Write a text at the right end, `down` points below the row's top; return its width [pixels]."""
+        return self.texts.write(self.surface, text, size, (self.right, self.y + self.px(down)), ink, anchor="right")
+
+    def pair(self, key: str, value: str) -> None:
+        """Write a key at the left end and its value at the right one."""
+        self.texts.write(self.surface, key, 12, (self.left, self.y), DIM)
+        self.text_right(value, 12)
+
+    def block(self, colour: TextColour, x: float, y: float, width: float, height: float) -> None:
+        """Paint a rectangle at a place in the row [points]."""
+        px = self.px
+        pygame.draw.rect(self.surface, colour, (self.left + px(x), self.y + px(y), px(width), px(height)))
+
+    def advance(self, points: float) -> None:
+        """Move to the next row."""
+        self.y += self.px(points)
+
+
 def draw_panel(
     surface: pygame.Surface, box: Rect, texts: TextRenderer, stage: Stage, moment: Moment, follow: int, room: int
-) -> list[tuple[pygame.Rect, int]]:
+) -> list[tuple[Rect, int]]:
     """Draw the panel: the followed car, and all cars by rank.
 
     Args:
@@ -218,155 +258,116 @@ def draw_panel(
     Returns:
         Place and car of each line of the ranking.
     """
-    left, top, width, height = box
     pygame.draw.rect(surface, PANEL, box)
-    pygame.draw.line(surface, PANEL_EDGE, (left, top), (left, top + height))
-    pad = texts.px(14)
-    x, right, y = left + pad, left + width - pad, top + pad
-    inside = right - x
-    texts.write(surface, stage.track.name, 11, (x, y), DIM, width=inside)
-    y += texts.px(22)
-    row = moment.rows[follow]
-    pygame.draw.rect(surface, stage.colour(follow), (x, y, texts.px(6), texts.px(17)))
-    texts.write(surface, stage.cars[follow].name, 14, (x + texts.px(13), y), width=inside - texts.px(13))
-    y += texts.px(28)
-    y = _draw_facts(surface, texts, (x, right, y), stage, moment, follow)
-    y = _draw_bars(surface, texts, (x, right, y), stage, row)
-    y += texts.px(8)
-    pygame.draw.line(surface, PANEL_EDGE, (x, y), (right, y))
-    return _draw_ranks(surface, texts, (x, right, y + texts.px(12)), stage, moment, follow, top + height - room)
+    pygame.draw.line(surface, PANEL_EDGE, box.topleft, box.bottomleft)
+    column = _Column(surface, box, texts)
+    column.text(stage.track.name, 11, DIM)
+    column.advance(22)
+    column.block(stage.colour(follow), 0, 0, 6, 17)
+    column.text(stage.cars[follow].name, 14, x=13)
+    column.advance(28)
+    _draw_facts(column, stage, moment, follow)
+    _draw_bars(column, stage, moment.rows[follow])
+    column.advance(8)
+    pygame.draw.line(surface, PANEL_EDGE, (column.left, column.y), (column.right, column.y))
+    column.advance(12)
+    return _draw_ranks(column, stage, moment, follow, box.bottom - room)
 
 
-def _draw_facts(
-    surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int, int], stage: Stage, moment: Moment, car: int
-) -> int:
-    """Draw lap time, status, best lap, faults and rewards of a car; return the next free row [pixels]."""
-    x, right, y = span
+def _draw_facts(column: _Column, stage: Stage, moment: Moment, car: int) -> None:
+    """Draw lap time, status, best lap, faults and rewards of a car."""
     row = moment.rows[car]
-    word = status_text(row)
-    texts.write(surface, time_text(float(row["lap_time"])), 26, (x, y))
-    texts.write(
-        surface, f"lap {int(row['laps']) + (word != 'lap complete')}", 13, (right, y + texts.px(1)), anchor="right"
-    )
-    texts.write(
-        surface, word, 11, (right, y + texts.px(19)), ALARM if word != "lap complete" else ACCENT, anchor="right"
-    )
-    y += texts.px(40)
-    best = float(row["best"])
-    facts: list[tuple[str, str]] = [
-        ("best", time_text(best) if best > 0.0 else "-"),
-        ("off-tracks", str(int(row["off_tracks"]))),
-    ]
+    status, best = status_text(row), float(row["best"])
+    done = status == "lap complete"
+    column.text(time_text(float(row["lap_time"])), 26)
+    column.text_right(f"lap {int(row['laps']) + (not done)}", 13, down=1)
+    column.text_right(status, 11, ACCENT if done else ALARM, down=19)
+    column.advance(40)
+    facts = [("best", time_text(best) if best > 0.0 else "-"), ("off-tracks", str(int(row["off_tracks"])))]
     if float(row["penalty"]) > 0.0:
         facts.append(("penalty", f"{float(row['penalty']):.1f} s"))
     if stage.cars[car].rewarded:
         facts.append(("reward", f"{float(row['reward']):.2f}   lap {lap_reward(moment, car):.1f}"))
     for key, value in facts:
-        _write_pair(surface, texts, span[:2], y, key, value)
-        y += texts.px(20)
-    return y + texts.px(2)
+        column.pair(key, value)
+        column.advance(20)
+    column.advance(2)
 
 
-def _write_pair(
-    surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int], y: int, key: str, value: str
-) -> None:
-    """Write a key at the left end of a span and its value at the right end."""
-    texts.write(surface, key, 12, (span[0], y), DIM)
-    texts.write(surface, value, 12, (span[1], y), anchor="right")
-
-
-def _draw_bars(
-    surface: pygame.Surface, texts: TextRenderer, span: tuple[int, int, int], stage: Stage, row: NDArray[np.void]
-) -> int:
-    """Draw bars of speed, progress and steering; return the next free row [pixels]."""
-    x, right, y = span
-    top = max(stage.vehicle.speed_max, 1e-6)
-    steer = stage.vehicle.steer_max_deg
+def _draw_bars(column: _Column, stage: Stage, row: NDArray[np.void]) -> None:
+    """Draw bars of speed, progress and steering, each with a tick at the command."""
+    top, steer = max(stage.vehicle.speed_max, 1e-6), stage.vehicle.steer_max_deg
+    angle, command = float(np.degrees(row["steer"])), float(row["steer_command"])
     bars = (
         ("speed", f"{float(row['speed']):.2f} m/s", 0.0, float(row["speed"]) / top, float(row["speed_command"]) / top),
         ("progress", f"{float(row['progress']):.1f} %", 0.0, float(row["progress"]) / 100.0, None),
-        (
-            "steering",
-            f"{float(np.degrees(row['steer'])):+.0f}°",
-            0.5,
-            # Steering is positive to the left, so a left turn fills the bar from its middle to the left.
-            0.5 - float(np.degrees(row["steer"])) / steer / 2.0,
-            0.5 - float(row["steer_command"]) / steer / 2.0,
-        ),
+        # Steering is positive to the left, so a left turn fills the bar from its middle to the left.
+        ("steering", f"{angle:+.0f}°", 0.5, 0.5 - angle / steer / 2.0, 0.5 - command / steer / 2.0),
     )
-    for key, value, start, end, command in bars:
-        _write_pair(surface, texts, span[:2], y, key, value)
-        y += texts.px(18)
-        _draw_bar(surface, (x, y, right - x, texts.px(5)), start, end, command, texts.px(2))
-        y += texts.px(13)
-    return y
+    for key, value, start, end, tick in bars:
+        column.pair(key, value)
+        column.advance(18)
+        box = Rect(column.left, column.y, column.right - column.left, column.px(5))
+        _draw_bar(column.surface, box, start, end, tick, column.px(2))
+        column.advance(13)
 
 
 def _draw_bar(surface: pygame.Surface, box: Rect, start: float, end: float, command: float | None, tick: int) -> None:
     """Draw a bar from one fraction of its width to another, with a tick at the fraction of the command."""
-    left, top, width, height = box
     pygame.draw.rect(surface, PANEL_EDGE, box)
     # Clipped: measured values may lie slightly beyond the vehicle's limits.
     low, high = sorted((min(max(start, 0.0), 1.0), min(max(end, 0.0), 1.0)))
-    pygame.draw.rect(surface, ACCENT, (left + round(low * width), top, max(round((high - low) * width), 1), height))
+    left, width = box.left + round(low * box.width), max(round((high - low) * box.width), 1)
+    pygame.draw.rect(surface, ACCENT, (left, box.top, width, box.height))
     if command is not None:
-        at = left + round(min(max(command, 0.0), 1.0) * (width - tick))
-        pygame.draw.rect(surface, WHITE, (at, top - tick, tick, height + 2 * tick))
+        at = box.left + round(min(max(command, 0.0), 1.0) * (box.width - tick))
+        pygame.draw.rect(surface, WHITE, (at, box.top - tick, tick, box.height + 2 * tick))
 
 
-def _draw_ranks(
-    surface: pygame.Surface,
-    texts: TextRenderer,
-    span: tuple[int, int, int],
-    stage: Stage,
-    moment: Moment,
-    follow: int,
-    bottom: int,
-) -> list[tuple[pygame.Rect, int]]:
+def _draw_ranks(column: _Column, stage: Stage, moment: Moment, follow: int, bottom: int) -> list[tuple[Rect, int]]:
     """Draw the cars by rank down to `bottom` [pixels]; return place and car of each line."""
-    x, right, y = span
-    step = texts.px(23)
-    lines: list[tuple[pygame.Rect, int]] = []
+    px = column.px
+    lines: list[tuple[Rect, int]] = []
     for place, car in enumerate(rank_cars(moment.rows), 1):
         # Cars that do not fit above the camera picture are left out.
-        if y + step > bottom:
+        if column.y + px(23) > bottom:
             break
-        row = moment.rows[car]
-        lines.append((pygame.Rect(x, y - texts.px(4), right - x, step), car))
-        ink: TextColour = WHITE if car == follow else DIM
-        texts.write(surface, str(place), 12, (x + texts.px(8), y), FAINT if car != follow else WHITE, anchor="middle")
-        pygame.draw.rect(surface, stage.colour(car), (x + texts.px(20), y + texts.px(1), texts.px(5), texts.px(13)))
-        word = status_text(row)
-        value = word or f"{int(row['laps'])} + {float(row['progress']):.0f} %"
-        if word == "lap complete":
-            value = time_text(float(row["best"]))
-        wide = texts.write(
-            surface, value, 12, (right, y), ALARM if word and word != "lap complete" else ink, anchor="right"
-        )
-        name = x + texts.px(32)
-        texts.write(surface, stage.cars[car].name, 12, (name, y), ink, width=right - name - wide - texts.px(8))
-        y += step
+        row, status = moment.rows[car], status_text(moment.rows[car])
+        lines.append((Rect(column.left, column.y - px(4), column.right - column.left, px(23)), car))
+        ink, faint = (WHITE, WHITE) if car == follow else (DIM, FAINT)
+        at = column.left + px(8), column.y
+        column.texts.write(column.surface, str(place), 12, at, faint, anchor="middle")
+        column.block(stage.colour(car), 20, 1, 5, 13)
+        if status == "lap complete":
+            wide = column.text_right(time_text(float(row["best"])), 12, ink)
+        elif status:
+            wide = column.text_right(status, 12, ALARM)
+        else:
+            wide = column.text_right(f"{int(row['laps'])} + {float(row['progress']):.0f} %", 12, ink)
+        name_left = column.left + px(32)
+        column.text(stage.cars[car].name, 12, ink, x=32, width=column.right - name_left - wide - px(8))
+        column.advance(23)
     return lines
 
 
 def draw_timeline(surface: pygame.Surface, box: Rect, texts: TextRenderer, clock: TimelineState) -> None:
     """Draw the time line: position, length and speed of the playback."""
-    left, top, width, _ = box
+    px, line = texts.px, timeline_rect(box, texts.scale)
+    middle = line.top + line.height // 2
+    text_top = middle - px(8)
     pygame.draw.rect(surface, PANEL, box)
-    pygame.draw.line(surface, PANEL_EDGE, (left, top), (left + width, top))
-    x, y, long, thick = timeline_rect(box, texts.scale)
-    middle = y + thick // 2
-    _draw_state_sign(surface, texts, (left + texts.px(14), middle), clock.paused)
+    pygame.draw.line(surface, PANEL_EDGE, box.topleft, box.topright)
+    _draw_state_sign(surface, texts, (box.left + px(14), middle), clock.paused)
     position = time_text(clock.seconds) + ("" if clock.growing else f" / {time_text(clock.length)}")
-    texts.write(surface, position, 12, (left + texts.px(36), middle - texts.px(8)))
-    pygame.draw.rect(surface, PANEL_EDGE, (x, y, long, thick))
+    texts.write(surface, position, 12, (box.left + px(36), text_top))
+    pygame.draw.rect(surface, PANEL_EDGE, line)
     for at, ink in clock.ticks:
-        pygame.draw.rect(surface, ink, (x + round(at * long) - texts.px(1), y - texts.px(6), texts.px(2), texts.px(5)))
-    done = round((clock.seconds / clock.length if clock.length > 0.0 else 1.0) * long)
-    pygame.draw.rect(surface, ACCENT, (x, y, done, thick))
-    pygame.draw.circle(surface, WHITE, (x + done, middle), texts.px(5))
-    texts.write(surface, f"x{clock.speed:g}", 12, (left + width - texts.px(66), middle - texts.px(8)), DIM)
-    texts.write(surface, "F1", 12, (left + width - texts.px(14), middle - texts.px(8)), FAINT, anchor="right")
+        pygame.draw.rect(surface, ink, (line.left + round(at * line.width) - px(1), line.top - px(6), px(2), px(5)))
+    done = round((clock.seconds / clock.length if clock.length > 0.0 else 1.0) * line.width)
+    pygame.draw.rect(surface, ACCENT, (line.left, line.top, done, line.height))
+    pygame.draw.circle(surface, WHITE, (line.left + done, middle), px(5))
+    texts.write(surface, f"x{clock.speed:g}", 12, (box.right - px(66), text_top), DIM)
+    texts.write(surface, "F1", 12, (box.right - px(14), text_top), FAINT, anchor="right")
 
 
 def _draw_state_sign(surface: pygame.Surface, texts: TextRenderer, at: tuple[int, int], paused: bool) -> None:
@@ -380,22 +381,26 @@ def _draw_state_sign(surface: pygame.Surface, texts: TextRenderer, at: tuple[int
         pygame.draw.polygon(surface, WHITE, [(x, y - size), (x, y + size), (x + 2 * size - 2, y)])
 
 
+def make_plate(width: int, height: int, opacity: int) -> pygame.Surface:
+    """Return a dark ground for text, of a size [pixels] and an opacity 0..255."""
+    plate = pygame.Surface((width, height), pygame.SRCALPHA)
+    plate.fill((*PANEL, opacity))
+    return plate
+
+
 def draw_help(surface: pygame.Surface, box: Rect, texts: TextRenderer, lines: list[tuple[str, str]]) -> None:
     """Draw the list of keys over the scene; `lines` holds the names of keys and what they do."""
-    step, pad = texts.px(22), texts.px(22)
+    step, pad, keys = texts.px(22), texts.px(22), texts.px(104)
     # Two columns of equal length, rounded up.
-    rows = -(-len(lines) // 2)
-    keys = texts.px(104)
-    column = keys + texts.px(210)
-    width, height = min(2 * column + 2 * pad, box[2]), min(rows * step + 2 * pad + texts.px(26), box[3])
-    panel = pygame.Surface((width, height), pygame.SRCALPHA)
-    panel.fill((*PANEL, 235))
-    texts.write(panel, "Keys", 15, (pad, pad - texts.px(4)))
+    rows, column = -(-len(lines) // 2), keys + texts.px(210)
+    width, height = min(2 * column + 2 * pad, box.width), min(rows * step + 2 * pad + texts.px(26), box.height)
+    plate = make_plate(width, height, 235)
+    texts.write(plate, "Keys", 15, (pad, pad - texts.px(4)))
     for k, (key, text) in enumerate(lines):
         x, y = pad + column * (k // rows), pad + texts.px(26) + step * (k % rows)
-        texts.write(panel, key, 12, (x, y), ACCENT)
-        texts.write(panel, text, 12, (x + keys, y))
-    surface.blit(panel, (box[0] + (box[2] - width) // 2, box[1] + (box[3] - height) // 2))
+        texts.write(plate, key, 12, (x, y), ACCENT)
+        texts.write(plate, text, 12, (x + keys, y))
+    surface.blit(plate, (box.left + (box.width - width) // 2, box.top + (box.height - height) // 2))
 
 
 def draw_waiting(surface: pygame.Surface, texts: TextRenderer, seconds: int, *, closing: bool) -> None:
@@ -409,10 +414,8 @@ def draw_waiting(surface: pygame.Surface, texts: TextRenderer, seconds: int, *, 
 
 def draw_note(surface: pygame.Surface, box: Rect, texts: TextRenderer, note: str, *, top: bool = False) -> None:
     """Draw a line of text at the bottom of the scene, or at its top."""
-    label = texts.label(note, 13, WHITE)
-    pad = texts.px(10)
-    panel = pygame.Surface((label.get_width() + 2 * pad, label.get_height() + pad), pygame.SRCALPHA)
-    panel.fill((*PANEL, 225))
-    panel.blit(label, (pad, pad // 2))
-    y = box[1] + pad if top else box[1] + box[3] - panel.get_height() - pad
-    surface.blit(panel, (box[0] + (box[2] - panel.get_width()) // 2, y))
+    label, pad = texts.label(note, 13), texts.px(10)
+    width, height = label.get_width() + 2 * pad, label.get_height() + pad
+    plate = make_plate(width, height, 225)
+    plate.blit(label, (pad, pad // 2))
+    surface.blit(plate, (box.left + (box.width - width) // 2, box.top + pad if top else box.bottom - height - pad))

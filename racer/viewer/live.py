@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.config.env import ObjectsConfig, VehicleConfig
+from racer.config.env import VehicleConfig
 from racer.env.batch import TimeTrial, policy_env_config, shared_control_rate
 from racer.evaluate import training_objects
 from racer.policy.protocol import Policy
-from racer.replay import CarHeader, Replay
+from racer.replay import CarHeader
 from racer.reward.protocol import Reward
 from racer.sim.dtypes import EpisodeStatus
 from racer.sim.recorder import GatheredCars, ReplayRecorder
@@ -52,22 +52,13 @@ class LiveDriver:
 class LiveSource(RecordedSource):
     """A `racer.viewer.playback.PlaybackSource` of policies that drive; it never ends."""
 
-    def __init__(
-        self,
-        track: Track,
-        vehicle: VehicleConfig,
-        drivers: Sequence[LiveDriver],
-        *,
-        objects: ObjectsConfig | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, track: Track, vehicle: VehicleConfig, drivers: Sequence[LiveDriver], *, seed: int = 0) -> None:
         """Place the cars.
 
         Args:
             track: Track of all cars.
             vehicle: Vehicle of all cars.
             drivers: One for each car.
-            objects: Boxes or bots on the road; None for those that the first policy was trained with.
             seed: Seed of sensor noise and of everything else that is drawn.
 
         Raises:
@@ -75,13 +66,14 @@ class LiveSource(RecordedSource):
         """
         self._drivers = list(drivers)
         rate = shared_control_rate([(driver.policy.name, driver.policy) for driver in drivers])
-        beside = training_objects(drivers[0].policy) if objects is None else objects
+        # On the road are the boxes or bots that the first policy was trained with.
+        objects = training_objects(drivers[0].policy)
         # One world for each car, so cars drive through each other; with one seed all of them meet the same boxes.
         self._trials = [
             TimeTrial(
                 [track],
                 vehicle,
-                policy_env_config(driver.policy, rate).model_copy(update={"objects": beside}),
+                policy_env_config(driver.policy, rate).model_copy(update={"objects": objects}),
                 worlds=1,
                 reward=driver.reward,
                 seed=seed,
@@ -152,10 +144,6 @@ class LiveSource(RecordedSource):
         # Softmax; the largest logit is subtracted so that no exponential overflows.
         weights = np.exp(logits - logits.max())
         return np.column_stack([np.asarray(table, np.float64), weights / weights.sum()])
-
-    def replay(self) -> Replay:
-        """Return what was driven so far."""
-        return self.recorder.replay()
 
     def _renew(self, k: int) -> None:
         fresh = self._drivers[k].fresh

@@ -17,6 +17,8 @@ from racer.viewer.playback import JUMP_DISTANCE, Moment, Stage
 
 Points = NDArray[np.float64]
 
+PATH_S = 0.8
+"""Time ahead for which the paths of actions are drawn [s]."""
 TRAIL_S = 4.0
 """Length of a trail [s of simulation]."""
 _RAMP = np.array([(64, 96, 255), (36, 190, 240), (80, 220, 110), (250, 222, 60), (255, 112, 40)], np.float64)
@@ -24,7 +26,7 @@ _HEAT_STEP = 0.2
 """Length of a cell of the heat map along the centre line, about [m]."""
 _HEAT_LANES = 9
 """Cells of the heat map across the road."""
-_SQUARE = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+SQUARE = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
 """Corners of a square."""
 
 
@@ -101,7 +103,7 @@ def trail_marks(stage: Stage, moment: Moment, width: float) -> Marks:
 
 def waypoint_marks(track: Track, width: float) -> Marks:
     """Return a square at each row of the centre line; every tenth is larger. `width` is that of lines [m]."""
-    half = _SQUARE * 0.5
+    half = SQUARE * 0.5
     tenth = np.arange(len(track.center)) % 10 == 0
     size = np.where(tenth, 4.0 * width, 2.2 * width)
     quads = track.center[:, None, :] + half * size[:, None, None]
@@ -127,7 +129,7 @@ def ray_marks(start: Points, ends: Points, width: float) -> Marks:
         ends: Ends of the rays [m], shape (P, 2).
         width: Width of lines [m].
     """
-    half = _SQUARE * (1.6 * width)
+    half = SQUARE * (1.6 * width)
     beams = _uniform_marks(line_quads(np.broadcast_to(start, ends.shape), ends, 0.6 * width), (255, 90, 90), 0.45)
     return join_marks([beams, _uniform_marks(ends[:, None, :] + half, (255, 220, 120), 1.0)])
 
@@ -152,9 +154,7 @@ def predicted_path(row: NDArray[np.void], wheelbase: float, seconds: float, stee
     return np.array([float(row["x"]), float(row["y"])]) + np.vstack([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def action_marks(
-    stage: Stage, row: NDArray[np.void], probabilities: NDArray[np.float64] | None, width: float, seconds: float = 0.8
-) -> Marks:
+def action_marks(stage: Stage, row: NDArray[np.void], probabilities: NDArray[np.float64] | None, width: float) -> Marks:
     """Return the path of the current action, and the paths of other actions with an opacity by their probability.
 
     Args:
@@ -163,12 +163,11 @@ def action_marks(
         probabilities: Steering angle [degrees], speed [m/s] and probability of each action, shape (A, 3); None where
             only the current action is known.
         width: Width of the lines [m].
-        seconds: Time ahead [s].
     """
     base = stage.vehicle.front + stage.vehicle.rear
 
     def path(angle: float, speed: float, line: float) -> Points:
-        points = predicted_path(row, base, seconds, math.radians(angle), speed)
+        points = predicted_path(row, base, PATH_S, math.radians(angle), speed)
         return line_quads(points[:-1], points[1:], line)
 
     others = [] if probabilities is None else probabilities.tolist()

@@ -1,4 +1,4 @@
-"""What a viewer shows, as plain data, and the clock that moves through it.
+"""Holds what a viewer shows as plain data, and the clock that moves through it.
 
 `Stage` stays the same while something is watched; `Moment` is what changes. A `PlaybackSource` gives the rows of a
 replay, or of a simulation that is still driven; `Playback` turns clock time into a place in them, forwards and back.
@@ -56,20 +56,20 @@ class Moment:
     Attributes:
         at: Control steps since the start, with a fraction.
         rows: Cars, positions interpolated between two control steps, shape (K,), of dtype `CAR_ROW`.
-        things: Boxes and bots, shape (M,), of dtype `OBJECT_ROW`.
+        objects: Boxes and bots, shape (M,), of dtype `OBJECT_ROW`.
         past: Cars up to this moment, for trails and averages, shape (T, K), of dtype `CAR_ROW`.
         event: Text of the newest event; empty for none.
     """
 
     at: float
     rows: NDArray[np.void]
-    things: NDArray[np.void]
+    objects: NDArray[np.void]
     past: NDArray[np.void]
     event: str = ""
 
-    def things_of(self, world: int) -> NDArray[np.void]:
+    def objects_of(self, world: int) -> NDArray[np.void]:
         """Return the boxes and bots of one world; cars of other worlds (ghosts) do not meet them."""
-        return self.things[(self.things["active"] != 0) & (self.things["world"] == world)]
+        return self.objects[(self.objects["active"] != 0) & (self.objects["world"] == world)]
 
 
 def stage_from_replay(replay: Replay) -> Stage:
@@ -224,9 +224,8 @@ class RecordedSource:
         return self.recorder.things[step]
 
 
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Playback speeds, as multiples of real time."""
-NORMAL = SPEEDS.index(1.0)
+SPEED_MIN, SPEED_MAX = 0.25, 64.0
+"""Slowest and fastest playback, as multiples of real time."""
 _EVENT_S = 2.5
 """Simulation time for which an event is shown [s]."""
 _WORK_S = 0.012
@@ -240,7 +239,7 @@ class Playback:
         source: What is played.
         at: Control steps since the start, with a fraction.
         paused: True while the clock has no effect.
-        gear: Index into `SPEEDS`.
+        speed: Speed as a multiple of real time.
     """
 
     def __init__(self, source: PlaybackSource, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -248,13 +247,8 @@ class Playback:
         self.source = source
         self.at = 0.0
         self.paused = False
-        self.gear = NORMAL
+        self.speed = 1.0
         self._clock = clock
-
-    @property
-    def speed(self) -> float:
-        """Speed as a multiple of real time."""
-        return SPEEDS[self.gear]
 
     @property
     def ended(self) -> bool:
@@ -294,7 +288,7 @@ class Playback:
         return Moment(
             at=self.at,
             rows=interpolate_rows(rows[first], rows[after], self.at - first) if after > first else rows[first],
-            things=self.source.things_at(first),
+            objects=self.source.things_at(first),
             past=rows[: first + 1],
             event=self._newest_event(first),
         )

@@ -43,12 +43,10 @@ class CarSensors:
             times = max(_LARGE // config.width, 1)
             size = {"width": times * config.width, "height": times * config.height}
             config = config.model_copy(update=size | {"colour": "rgb"})
-        world = self._posed(moment, car)
+        world, marked = self._posed(moment, car)
         if config not in self._cameras:
             self._cameras[config] = Camera(world, config)
         camera = self._cameras[config]
-        marked = np.zeros(world.cars.shape, np.bool_)
-        marked[0, car] = True
         # Poses of all cars, as others are in the picture; only one frame is drawn.
         camera.look()
         camera.render(marked)
@@ -58,11 +56,9 @@ class CarSensors:
 
     def lidar(self, moment: Moment, car: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the place of a lidar at a car's origin [m], shape (2,), and the ends of its rays [m], shape (R, 2)."""
-        world = self._posed(moment, car)
+        world, marked = self._posed(moment, car)
         if self._lidar is None:
             self._lidar = LidarSensor(world, _LIDAR, past=None, disturbances=None)
-        marked = np.zeros(world.cars.shape, np.bool_)
-        marked[0, car] = True
         self._lidar.observe(marked)
         row, half = world.cars[0, car], 0.5 * math.radians(_LIDAR.view_deg)
         start = np.array([row["x"], row["y"]])
@@ -70,12 +66,12 @@ class CarSensors:
         angle = float(row["yaw"]) - half + 2.0 * half / (_LIDAR.rays - 1) * np.arange(_LIDAR.rays)
         return start, start + np.stack([np.cos(angle), np.sin(angle)], axis=1) * self._lidar.ranges[0, car, :, None]
 
-    def _posed(self, moment: Moment, car: int) -> World:
-        """Return the world with the poses of a moment, without the cars and objects of other worlds than the car's."""
+    def _posed(self, moment: Moment, car: int) -> tuple[World, NDArray[np.bool_]]:
+        """Return the world of a car with the poses of a moment, and a mask of the car, shape (1, C)."""
         stage = self._stage
         if self._world is None:
             # The number of objects is the same in all rows of a recording.
-            count = len(moment.things)
+            count = len(moment.objects)
             self._world = World([stage.track], stage.vehicle, 1, cars=len(stage.cars), objects=count, threads=1)
         world, rows = self._world, moment.rows
         cars, objects = world.cars[0], world.objects[0]
@@ -84,6 +80,8 @@ class CarSensors:
         # Cars and objects of other worlds are ghosts: the car's sensors do not detect them.
         cars["active"] = (rows["status"] != ABSENT) & (self._groups == self._groups[car])
         for key in ("x", "y", "yaw", "length", "width", "height", "kind"):
-            objects[key] = moment.things[key]
-        objects["active"] = moment.things["active"] & (moment.things["world"] == self._groups[car])
-        return world
+            objects[key] = moment.objects[key]
+        objects["active"] = moment.objects["active"] & (moment.objects["world"] == self._groups[car])
+        marked = np.zeros(world.cars.shape, np.bool_)
+        marked[0, car] = True
+        return world, marked

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,39 @@ from racer.viewer.controls import ViewOptions
 from racer.viewer.hud import TimelineState, event_ticks
 from racer.viewer.playback import Playback, PlaybackSource
 
-SUFFIXES = (".mp4", ".gif")
+_PACKAGES = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}
+"""Ending of a film's name: package that writes it."""
 _HOLD_S = 1.0
 """Time for which the last picture stays [s]."""
 _POINTS = 1280
 """Width of a film whose text has the size of the window's text [pixels]."""
+_GIF_RATE_MAX = 50.0
+"""Most pictures of a second of a GIF: it stores times in hundredths, and players slow down those below 2."""
 ProgressCallback = Callable[[float], None]
 
 
+def check_film_path(path: Path) -> None:
+    """Check that a film can be written, before the race that it shows is driven.
+
+    Raises:
+        ConfigError: The file is neither .mp4 nor .gif.
+        MissingExtra: The package that writes it is not installed.
+    """
+    package = _PACKAGES.get(path.suffix.lower())
+    if package is None:
+        raise ConfigError(f"A film is {' or '.join(_PACKAGES)}, not `{path.name}`; give a name such as race.mp4")
+    if find_spec(package) is None:
+        raise MissingExtra(f"Making a film (package `{package}`)", "view")
+
+
 def render_frames(
-    source: PlaybackSource, *, size: tuple[int, int], frames_per_s: float, speed: float, choices: ViewOptions
+    source: PlaybackSource,
+    *,
+    size: tuple[int, int],
+    frames_per_s: float,
+    speed: float,
+    choices: ViewOptions,
+    report: ProgressCallback = lambda fraction: None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures of a replay, shape (H, W, 3), uint8.
 
@@ -40,12 +65,14 @@ def render_frames(
         frames_per_s: Pictures of each second.
         speed: Speed as a multiple of real time.
         choices: What is shown.
+        report: Called with the fraction that is done after each picture.
     """
     painter = Painter(source.stage, scale=max(size[0] / _POINTS, 0.5))
     playback, surface = Playback(source), pygame.Surface(size)
     dt, steps = source.stage.control_dt, len(source.rows) - 1
     ticks = event_ticks(source.rows, choices.follow)
-    for k in range(frame_count(source, frames_per_s=frames_per_s, speed=speed)):
+    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
+    for k in range(count):
         # Beyond the last row `seek` stays there, which holds the last picture.
         playback.seek(k * speed / frames_per_s / dt)
         clock = TimelineState(
@@ -53,6 +80,7 @@ def render_frames(
         )
         painter.draw(surface, playback.moment(), choices, clock)
         yield np.ascontiguousarray(pygame.surfarray.pixels3d(surface).swapaxes(0, 1))
+        report((k + 1) / count)
 
 
 def frame_count(source: PlaybackSource, *, frames_per_s: float, speed: float) -> int:
@@ -70,7 +98,7 @@ def write_video(
     speed: float = 1.0,
     choices: ViewOptions | None = None,
     report: ProgressCallback = lambda fraction: None,
-) -> None:
+) -> tuple[int, float]:
     """Write a film, whole or not at all.
 
     Args:
@@ -82,38 +110,31 @@ def write_video(
         choices: What is shown; None for the default view.
         report: Called with the fraction that is done after each picture.
 
+    Returns:
+        Number of pictures, and length of the film [s].
+
     Raises:
         ConfigError: The path has another ending.
         MissingExtra: imageio-ffmpeg or Pillow is not installed.
     """
-    kind = path.suffix.lower()
-    if kind not in SUFFIXES:
-        raise ConfigError(f"A film is {' or '.join(SUFFIXES)}, not `{path.name}`; name one with -o race.mp4")
+    check_film_path(path)
+    gif = path.suffix.lower() == ".gif"
     # H.264 with 4:2:0 colours needs even sizes.
     size = (size[0] // 2 * 2, size[1] // 2 * 2)
-    if kind == ".gif":
-        # GIF stores frame times in hundredths of a second, and players slow down those below 2.
-        frames_per_s = min(frames_per_s, 50.0)
-    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
-
-    def reported() -> Iterator[NDArray[np.uint8]]:
-        options = choices or ViewOptions()
-        frames = render_frames(source, size=size, frames_per_s=frames_per_s, speed=speed, choices=options)
-        for k, frame in enumerate(frames, 1):
-            yield frame
-            report(k / count)
-
-    if kind == ".gif":
-        _write_gif(path, reported(), frames_per_s)
+    frames_per_s = min(frames_per_s, _GIF_RATE_MAX) if gif else frames_per_s
+    options = choices or ViewOptions()
+    frames = render_frames(source, size=size, frames_per_s=frames_per_s, speed=speed, choices=options, report=report)
+    if gif:
+        _write_gif(path, frames, frames_per_s)
     else:
-        _write_mp4(path, reported(), size, frames_per_s)
+        _write_mp4(path, frames, size, frames_per_s)
+    count = frame_count(source, frames_per_s=frames_per_s, speed=speed)
+    return count, count / frames_per_s
 
 
 def _write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int], frames_per_s: float) -> None:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise MissingExtra("Making an mp4", "view") from None
+    import imageio_ffmpeg
+
     path.parent.mkdir(parents=True, exist_ok=True)
     # A separate name in the same folder, so that the finished film appears at once.
     fresh = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp.mp4")
@@ -146,11 +167,7 @@ def _write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], size: tuple[int,
 
 
 def _write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], frames_per_s: float) -> None:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtra("Making a GIF", "view") from None
-    import io
+    from PIL import Image
 
     # One palette for all pictures, from the first: without it colours flicker.
     first = Image.fromarray(next(frames)).quantize(255, dither=Image.Dither.NONE)

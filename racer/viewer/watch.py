@@ -1,4 +1,4 @@
-"""From what a user types after `racer watch` and `racer video` to a window or a film.
+"""Turns the arguments of `racer watch` and `racer video` into a window or a film.
 
 Several replays play together as ghosts. Several policies drive together on the track of the first one.
 """
@@ -8,46 +8,47 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from racer.assets import did_you_mean
 from racer.env.batch import DEFAULT_RATE_HZ
-from racer.errors import ConfigError, MissingExtra
+from racer.errors import ConfigError
 from racer.replay import is_replay, merge_replays, read_replay, write_replay
-from racer.trained_policy import TrainedPolicy, find_trained_policy
+from racer.trained_policy import find_trained_policy
 from racer.viewer.controls import ManualPolicy, Overlay, ViewMode, ViewOptions
 from racer.viewer.live import LiveDriver, LiveSource, make_driver
 from racer.viewer.playback import PlaybackSource, ReplaySource
-from racer.viewer.video import SUFFIXES, ProgressCallback, frame_count, write_video
+from racer.viewer.video import ProgressCallback, check_film_path, write_video
 from racer.viewer.window import ViewerWindow
 
 SIZE_MIN = 64
 """Smallest width and height of a film [pixels]."""
-GIF_RATE_MAX = 50.0
-"""Most pictures per second that a GIF can have."""
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 def parse_view_options(view: str, show: str) -> ViewOptions:
     """Return the options that `--view` and `--show` name.
 
     Raises:
-        ConfigError: a view or an overlay is unknown.
+        ConfigError: A view or an overlay is unknown.
     """
-    views = {mode.value: mode for mode in ViewMode}
-    if view not in views:
-        raise ConfigError(f"--view is `{view}`; allowed are {', '.join(views)}.{did_you_mean(view, list(views))}")
-    overlays = {overlay.name.lower(): overlay for overlay in Overlay}
     names = [name.strip() for name in show.split(",") if name.strip()]
-    for name in names:
-        if name not in overlays:
-            hint = did_you_mean(name, list(overlays))
-            raise ConfigError(f"--show has `{name}`; allowed are {', '.join(overlays)}.{hint}")
-    return ViewOptions(view=views[view], overlays={overlays[name] for name in names})
+    overlays = {_parse_choice(Overlay, name, "--show has") for name in names}
+    return ViewOptions(view=_parse_choice(ViewMode, view, "--view is"), overlays=overlays)
+
+
+def _parse_choice(kind: type[_Choice], name: str, given: str) -> _Choice:
+    """Return the member of an enum; `given` begins the message about a name that it lacks."""
+    allowed = [member.value for member in kind]
+    if name not in allowed:
+        raise ConfigError(f"{given} `{name}`; allowed are {', '.join(allowed)}.{did_you_mean(name, allowed)}")
+    return kind(name)
 
 
 def is_replay_file(spec: str) -> bool:
-    """Return whether an argument of the user means a replay file, not a policy."""
+    """Return whether an argument of a command names a replay file, not a policy."""
     return Path(spec).suffix == ".replay" or (Path(spec).is_file() and is_replay(spec))
 
 
@@ -55,7 +56,7 @@ def read_replays(files: Sequence[str | Path]) -> ReplaySource:
     """Read replay files; several play together, each under its file's name.
 
     Raises:
-        ReplayError: a file is not a replay, or they are of different tracks.
+        ReplayError: A file is not a replay, or they are of different tracks.
     """
     paths = [Path(file) for file in files]
     return ReplaySource(merge_replays([read_replay(path) for path in paths], [path.stem for path in paths]))
@@ -78,7 +79,7 @@ def open_source(
         track: Track instead of the first policy's own.
         vehicle: Vehicle instead of the first policy's own.
         reward: Reward function instead of each run's own.
-        seed: Seed of all that happens by chance.
+        seed: Seed of everything that is drawn.
         live: Follow the training of a run: drive its newest checkpoint.
         me: Add a car that the user drives.
 
@@ -86,7 +87,7 @@ def open_source(
         The source, and the policy that the keyboard drives; None where there is none.
 
     Raises:
-        ConfigError: replays and policies are mixed, or the options do not fit them.
+        ConfigError: Replays and policies are mixed, or the options do not fit them.
     """
     if any(map(is_replay_file, specs)):
         if live or me:
@@ -99,20 +100,13 @@ def open_source(
     ]
     if live and (len(trained) != 1 or trained[0].run is None):
         raise ConfigError("--live follows one run; give its folder")
-    return _open_policies(trained, seed=seed, live=live, me=me)
-
-
-def _open_policies(
-    trained: Sequence[TrainedPolicy], *, seed: int, live: bool, me: bool
-) -> tuple[LiveSource, ManualPolicy | None]:
-    drivers = [make_driver(one, live=live) for one in trained]
-    track, vehicle = trained[0].track, trained[0].vehicle
-    person = None
+    drivers = [make_driver(policy, live=live) for policy in trained]
+    first, person = trained[0], None
     if me:
         rates = (driver.policy.control_rate_hz for driver in drivers)
-        person = ManualPolicy(vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
+        person = ManualPolicy(first.vehicle, control_dt=1.0 / next(filter(None, rates), DEFAULT_RATE_HZ))
         drivers.append(LiveDriver(policy=person))
-    return LiveSource(track, vehicle, drivers, seed=seed), person
+    return LiveSource(first.track, first.vehicle, drivers, seed=seed), person
 
 
 def show_source(
@@ -137,7 +131,7 @@ def show_source(
 
     Raises:
         ConfigError: `replay` was given for a source that is a replay itself.
-        RacerError: the machine has no display.
+        RacerError: The machine has no display.
     """
     if replay is not None and not isinstance(source, LiveSource):
         raise ConfigError("--replay writes what policies drive; these are replays already")
@@ -146,7 +140,7 @@ def show_source(
     window.choices = options
     window.run()
     if replay is not None and isinstance(source, LiveSource):
-        write_replay(replay, source.replay())
+        write_replay(replay, source.recorder.replay())
     return len(source.rows)
 
 
@@ -183,8 +177,8 @@ def make_film(
         Number of pictures, and length of the film [s].
 
     Raises:
-        ConfigError: an option cannot be used.
-        MissingExtra: a package that makes films is not installed.
+        ConfigError: An option cannot be used.
+        MissingExtra: A package that makes films is not installed.
     """
     # A film needs surfaces and fonts, not a screen.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -195,26 +189,10 @@ def make_film(
     if isinstance(source, LiveSource):
         for _ in range(round(seconds / source.stage.control_dt)):
             source.step()
-        source = ReplaySource(source.replay())
+        source = ReplaySource(source.recorder.replay())
     options.follow = min(follow, len(source.stage.cars)) - 1
-    rate = min(fps or 15.0, GIF_RATE_MAX) if gif else fps or 30.0
-    write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, report=report)
-    count = frame_count(source, frames_per_s=rate, speed=speed)
-    return count, count / rate
-
-
-def check_film_path(path: Path) -> None:
-    """Check that a film can be written, before the race that it shows is driven.
-
-    Raises:
-        ConfigError: the file is neither .mp4 nor .gif.
-        MissingExtra: the package that writes it is not installed.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"A film is {' or '.join(SUFFIXES)}, not `{path.name}`; give a name such as race.mp4")
-    package = "PIL" if path.suffix.lower() == ".gif" else "imageio_ffmpeg"
-    if find_spec(package) is None:
-        raise MissingExtra(f"Making a film (package `{package}`)", "view")
+    rate = fps or (15.0 if gif else 30.0)
+    return write_video(out, source, size=pixels, frames_per_s=rate, speed=speed, choices=options, report=report)
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from racer.assets import write_atomically
 from racer.errors import RacerError
+from racer.viewer import hud
 from racer.viewer.compose import Painter
 from racer.viewer.controls import (
     ManualPolicy,
@@ -27,7 +28,6 @@ from racer.viewer.controls import (
     command_for_key,
     list_keys,
 )
-from racer.viewer.hud import TextRenderer, TimelineState, draw_waiting, event_ticks, timeline_fraction_at
 from racer.viewer.playback import Playback, PlaybackSource
 
 SIZE = (1280, 800)
@@ -129,7 +129,7 @@ class ViewerWindow:
         thread = threading.Thread(target=work, name="racer-prepare")
         thread.start()
         started, shown = time.perf_counter(), -1
-        texts = TextRenderer(self._painter.texts.scale)
+        texts = hud.TextRenderer(self._painter.texts.scale)
         while thread.is_alive():
             # Other events stay in the queue for the first frame.
             for event in pygame.event.get([pygame.QUIT, pygame.KEYDOWN]):
@@ -138,7 +138,7 @@ class ViewerWindow:
             # Drawn once a second, since drawing takes processor time from the compiler.
             waited = int(time.perf_counter() - started)
             if waited != shown:
-                draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
+                hud.draw_waiting(pygame.display.get_surface(), texts, waited, closing=self.closed)
                 pygame.display.flip()
                 shown = waited
             thread.join(_PREPARE_POLL_S)
@@ -161,13 +161,13 @@ class ViewerWindow:
         """Draw the current moment."""
         source, playback = self.playback.source, self.playback
         dt, rows = source.stage.control_dt, source.rows
-        clock = TimelineState(
+        clock = hud.TimelineState(
             seconds=playback.at * dt,
             length=(len(rows) - 1) * dt,
             speed=playback.speed,
             paused=playback.paused or playback.ended,
             growing=source.length is None,
-            ticks=event_ticks(rows, min(self.choices.follow, len(source.stage.cars) - 1)),
+            ticks=hud.event_ticks(rows, min(self.choices.follow, len(source.stage.cars) - 1)),
         )
         keys = list_keys(driving=self._person is not None)
         surface, probabilities = pygame.display.get_surface(), self._action_probabilities()
@@ -213,7 +213,7 @@ class ViewerWindow:
                 self._held.clear()
             case pygame.MOUSEBUTTONDOWN if event.button == 1:
                 # A press on the time line starts a drag; a press on a name follows that car.
-                self._dragging = self._on_bar(event.pos)
+                self._dragging = self._layout().bar.collidepoint(event.pos)
                 self._scrub(event.pos)
                 car = self._painter.car_at(event.pos)
                 self.choices.follow = self.choices.follow if car is None else car
@@ -230,17 +230,13 @@ class ViewerWindow:
             case pygame.JOYDEVICEREMOVED:
                 self._pads.pop(event.instance_id, None)
 
-    def _on_bar(self, at: tuple[int, int]) -> bool:
-        left, top, width, height = self._painter.layout(pygame.display.get_surface().get_size()).bar
-        return left <= at[0] < left + width and top <= at[1] < top + height
+    def _layout(self) -> hud.Layout:
+        return hud.make_layout(*pygame.display.get_surface().get_size(), self._painter.texts.scale)
 
     def _scrub(self, at: tuple[int, int]) -> None:
         """Move to the place at which the time line is held."""
-        if not self._dragging:
-            return
-        layout = self._painter.layout(pygame.display.get_surface().get_size())
-        fraction = timeline_fraction_at(layout.bar, at[0], self._painter.texts.scale)
-        if fraction is not None:
+        fraction = hud.timeline_fraction_at(self._layout().bar, at[0], self._painter.texts.scale)
+        if self._dragging and fraction is not None:
             self.playback.seek(fraction * (len(self.playback.source.rows) - 1))
 
     def _drive(self, person: ManualPolicy) -> None:

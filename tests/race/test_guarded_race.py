@@ -91,7 +91,7 @@ def test_the_process_ends_with_the_one_that_asked(entries, elsewhere, tmp_path, 
 
     def without_waiting(place, watch, labels, model_s, report):
         shutil.copytree(place, folder)
-        return "not run"
+        raise RaceVoid("not run")
 
     monkeypatch.setattr(guarded_race, "_wait_for_child", without_waiting)
     with pytest.raises(RaceVoid):

@@ -6,7 +6,7 @@ import pytest
 from racer.race.grid import Lanes, grid_slots
 from racer.race.referee import TrialState
 from racer.race.respawn import find_respawn_pose, respawn_target
-from racer.race.session import RaceSession, make_recorder
+from racer.race.session import RaceSession
 from racer.sim.contact import BEHIND, NO_CONTACT
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
@@ -128,12 +128,11 @@ def test_the_replay_holds_the_race():
     field = [entrant("slow", speed=0.6), entrant("fast", Scripted(swerve(60), speed=1.5))]
     contest = RaceSession(field, ring(), rules(**TOGETHER, countdown_s=2.0), VEHICLE, seed=0)
     contest.start()
-    recorder = make_recorder(contest)
-    contest.record_countdown(recorder)
+    recorder = contest.start_recording()
     assert len(recorder.rows) == round(2.0 / DT) + 1
     assert [event.text for event in recorder.events] == ["2", "1", "go"]
     while contest.step():
-        contest.record(recorder)
+        pass
     replay, result = recorder.replay(), contest.result()
     assert [car.name for car in replay.header.cars] == ["slow", "fast"] and replay.header.kind == "race"
     last = replay.rows[-1]

@@ -10,7 +10,7 @@ import pytest
 
 from racer.errors import RewardError
 from racer.report import reward_values
-from racer.report.reward_plot import _corners, plot_reward, plot_rewards, save_png
+from racer.report.reward_plot import _corners, plot_rewards, save_png
 from racer.report.reward_values import CONTROL_DT, RewardLandscape, measure_landscape, reward_landscape, steady_drive
 from racer.reward.file_watch import watch_file
 from racer.track.load import load_track
@@ -134,7 +134,7 @@ def test_pictures(seen: Callable[..., RewardLandscape], tmp_path: Path) -> None:
     assert len(clims) == 1
     (low, high) = clims.pop()
     assert low == pytest.approx(0.0, abs=0.1) and high == pytest.approx(2.0)
-    for name, figure in [("one.png", plot_reward(one, track)), ("both.png", both)]:
+    for name, figure in [("one.png", plot_rewards([one], track)), ("both.png", both)]:
         path = save_png(figure, tmp_path / name)
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 20_000
@@ -146,7 +146,7 @@ def test_a_name_is_not_a_formula(seen: Callable[..., RewardLandscape], tmp_path:
     body = 'return 1.0 if params["is_left_of_center"] else 1 / 0 if params["x"] > 1e9 else int("$\\\\frac$")'
     odd = seen(body, name="$\\frac$.py")
     assert odd.failed and "$" in odd.problem
-    for figure in (plot_reward(odd, track), plot_rewards([odd, odd], track)):
+    for figure in (plot_rewards([odd], track), plot_rewards([odd, odd], track)):
         assert save_png(figure, tmp_path / "odd.png").stat().st_size > 20_000
         titles = [axes.get_title(loc="left") for axes in figure.axes]
         assert f"$\\frac$ on {TRACK}" in titles

@@ -151,7 +151,8 @@ def test_what_comes_from_the_run_is_escaped(tmp_path):
     driven = drive_run(record, episodes=2)
     assert driven.tracks[0].track.name == EVIL
     text = report_page(record, DrivenRun(tracks=driven.tracks, checkpoint=EVIL, notes=(EVIL,)))
-    assert "<script" not in text and "<img" not in text and "onerror=" in text and '"alert(2)"' not in text
+    # Quotes may stay as they are between tags, where Pygments leaves them; the reader below finds no attribute of them.
+    assert "<script" not in text and "<img" not in text and "onerror=" in text
     reader = Reader(text)
     assert {"script", "img", "b"} & set(reader.tags) == {"b"}  # ours: swatches of keys
     assert reader.text.count("<script>alert(1)</script>") >= 14 and not [
@@ -281,12 +282,10 @@ def test_source_is_shown_letter_by_letter(text):
 def test_python_is_coloured():
     """Tell words, strings and comments apart."""
     shown = source_block("def f():\n    return '<'  # why\n", label="")
-    assert re.findall(r'<i class="(\w+)">([^<]*)</i>', shown) == [
-        ("key", "def"),
-        ("key", "return"),
-        ("str", "&#39;&lt;&#39;"),
-        ("com", "# why"),
-    ]
+    tokens = re.findall(r'<span class="([cks]\w*)">([^<]*)</span>', shown)
+    assert [(kind[0], text) for kind, text in tokens] == [
+        ("k", "def"), ("k", "return"), ("s", "'&lt;'"), ("c", "# why"),
+    ]  # fmt: skip
 
 
 def browse(file, folder, *, width=1200, dark=False):

@@ -7,7 +7,7 @@ import numpy as np
 from racer.config.read import read_vehicle, validate
 from racer.config.rules import Rules
 from racer.race.entrants import Entrant
-from racer.race.session import race
+from racer.race.session import RaceSession, run_session
 from support.policies import at_speed
 from support.tracks import ring
 
@@ -26,10 +26,10 @@ def rules(**fields):
     return validate(Rules, {"laps": 1, "countdown_s": 0.0} | fields, "test")
 
 
-def run(entrants, given=None, *, track=None, seed=0, **options):
+def run(entrants, given=None, *, track=None, seed=0, watch=None, **options):
     """A race on the ring."""
     track = ring() if track is None else track
-    return race(entrants, track, given or rules(), seed=seed, vehicle=VEHICLE, **options)
+    return run_session(RaceSession(entrants, track, given or rules(), VEHICLE, seed=seed, **options), watch=watch)[0]
 
 
 def swerve(at=20, steps=12):

@@ -288,7 +288,7 @@ def test_layout_covers_the_window(size, scale):
 
 def test_places_on_the_time_line():
     """Turn columns of the time line into shares, and leave the rest of the bar alone."""
-    bar = (0, 760, 1008, 40)
+    bar = pygame.Rect(0, 760, 1008, 40)
     left, _, width, _ = timeline_rect(bar, 1.0)
     got = [timeline_fraction_at(bar, x, 1.0) for x in (0, left, left + width // 2, left + width, 1000)]
     assert got == [None, 0.0, pytest.approx(0.5, abs=0.01), 1.0, None]

@@ -106,16 +106,18 @@ def test_faults_wait_and_start_anew():
     assert rows["off_tracks"][-1] == off.sum() > 1
 
 
-def test_the_same_seed_drives_the_same(tmp_path):
+def test_the_same_seed_drives_the_same(tmp_path, monkeypatch):
     """Start anew and drive the same, bit for bit; a recording of it plays the same."""
-    source = live(PurePursuitPolicy(), RandomPolicy(seed=3), objects=ObjectsConfig(race="head_to_bot", count=2), seed=5)
+    bots = ObjectsConfig(race="head_to_bot", count=2)
+    monkeypatch.setattr("racer.viewer.live.training_objects", lambda policy: bots)
+    source = live(PurePursuitPolicy(), RandomPolicy(seed=3), seed=5)
     first = go(source, 80)[:, 0].copy()
-    again = live(PurePursuitPolicy(), RandomPolicy(seed=3), objects=ObjectsConfig(race="head_to_bot", count=2), seed=5)
+    again = live(PurePursuitPolicy(), RandomPolicy(seed=3), seed=5)
     assert np.array_equal(go(again, 80)[:, 0], first)
     source.reset()
     assert len(source.rows) == 1
     assert np.array_equal(go(source, 80)[:, 0], first)
-    write_replay(tmp_path / "a.replay", source.replay())
+    write_replay(tmp_path / "a.replay", source.recorder.replay())
     back = read_replay(tmp_path / "a.replay")
     assert np.abs(back.rows["x"][:, 0] - first["x"]).max() < 1e-4 and back.things.shape[1] == 4
 
@@ -179,7 +181,7 @@ def test_a_newer_checkpoint_drives_from_the_next_lap_on(tmp_path):
     assert driver.policy is not old and [event.text for event in source.events] == [
         "run/last: a newer checkpoint drives"
     ]
-    assert source.replay().header.events[0].car == 0
+    assert source.recorder.replay().header.events[0].car == 0
 
 
 def test_a_checkpoint_that_is_gone_changes_nothing(tmp_path):

@@ -19,7 +19,7 @@ from racer.viewer.controls import (
     list_keys,
 )
 from racer.viewer.hud import draw_waiting
-from racer.viewer.playback import NORMAL, ReplaySource
+from racer.viewer.playback import ReplaySource
 from racer.viewer.window import FRAMES_PER_S, ViewerWindow
 from support.replays import ring_replay
 
@@ -233,7 +233,7 @@ def test_a_window_answers_while_kernels_are_compiled(open_window, monkeypatch):
         told.append((seconds, closing, len(np.unique(pixels().reshape(-1, 3), axis=0))))
         source.may.set()
 
-    monkeypatch.setattr("racer.viewer.window.draw_waiting", draw)
+    monkeypatch.setattr("racer.viewer.hud.draw_waiting", draw)
     window.prepare()
     assert told[0][:2] == (0, False) and told[0][2] > 3 and source.asked == 1
     window.frame(0.0)
@@ -245,7 +245,7 @@ def test_a_window_can_be_closed_while_kernels_are_compiled(open_window, monkeypa
     source = Slow(ring_replay())
     window = open_window(source)
     monkeypatch.setattr(window._painter, "prepare", lambda moment: iter((source.may.wait(60.0), True)))
-    monkeypatch.setattr("racer.viewer.window.draw_waiting", lambda *_, closing: closing and source.may.set())
+    monkeypatch.setattr("racer.viewer.hud.draw_waiting", lambda *_, closing: closing and source.may.set())
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, mod=0))
     window.run()
     assert window.closed and source.asked == 0
@@ -381,6 +381,6 @@ def test_a_gamepad_drives(open_window, axes, expected):
     assert person.pad == (None if expected is None else pytest.approx(expected))
 
 
-def test_gears_start_at_real_time(window):
+def test_playback_starts_at_real_time(window):
     """Start at normal speed."""
-    assert window.playback.gear == NORMAL and window.playback.speed == 1.0
+    assert window.playback.speed == 1.0

@@ -16,10 +16,13 @@ from racer.race.leaderboard.store import StoredRace
 from racer.race.result import EntrantResult
 
 Format = Literal["csv", "json", "md"]
+_RESULT_COLUMNS = (
+    *("label", "score_s", "total_s", "best_lap_s", "penalty_s", "off_tracks", "collisions", "resets", "status"),
+)
+"""Columns that are fields of an `EntrantResult`."""
 _COLUMNS = (
-    *("track", "race", "rules", "vehicle", "place", "label", "score_s", "total_s", "best_lap_s", "penalty_s"),
-    *("off_tracks", "collisions", "resets", "status", "races", "number", "seed", "added", "bundle", "rules_sha256"),
-    "replay",
+    *("track", "race", "rules", "vehicle", "place", *_RESULT_COLUMNS),
+    *("races", "number", "seed", "added", "bundle", "rules_sha256", "replay"),
 )
 
 
@@ -45,21 +48,11 @@ class Board:
     """Races that can be compared: on one track, under the same rules, with the same vehicle.
 
     Attributes:
-        track: Name of the track.
-        race: Kind of race.
-        rules: Name of the rules.
-        rules_sha256: Hash of their contents.
-        vehicle: Name of the vehicle.
-        number: Number of its first race, from which the track can be read.
+        first: Its oldest race, which names the track, the kind of race, the rules and the vehicle of all.
         rows: Rows by place.
     """
 
-    track: str
-    race: str
-    rules: str
-    rules_sha256: str
-    vehicle: str
-    number: int
+    first: StoredRace
     rows: tuple[Standing, ...]
 
 
@@ -81,8 +74,9 @@ def _board(group: Sequence[StoredRace]) -> Board:
         for result in stored.result.entrants:
             by_label.setdefault(result.label, []).append((result, stored))
     # `_order` also breaks ties by age, so the older of two equal races is listed.
-    best = [(*min(own, key=_order), len(own)) for own in by_label.values()]
+    best = [(*min(entries, key=_order), len(entries)) for entries in by_label.values()]
     best.sort(key=lambda row: _order(row[:2]))
+    # A place is one more than the number of better scores: 5, 5 and 7 s take the places 1, 1 and 3.
     scores = [result.score_s for result, _, _ in best]
     rows = [
         Standing(
@@ -93,16 +87,7 @@ def _board(group: Sequence[StoredRace]) -> Board:
         )
         for result, stored, races in best
     ]
-    first = group[0]
-    return Board(
-        track=first.result.track,
-        race=first.result.race,
-        rules=first.result.rules.name,
-        rules_sha256=first.result.rules.sha256,
-        vehicle=first.result.vehicle,
-        number=first.number,
-        rows=tuple(rows),
-    )
+    return Board(first=group[0], rows=tuple(rows))
 
 
 def _order(row: tuple[EntrantResult, StoredRace]) -> tuple[bool, float, float, int]:
@@ -115,18 +100,18 @@ def board_records(boards: Sequence[Board]) -> list[dict[str, Any]]:
     """Return the rows of all boards as plain data; numbers are not rounded."""
     return [
         {
-            "track": board.track,
-            "race": board.race,
-            "rules": board.rules,
-            "vehicle": board.vehicle,
+            "track": board.first.result.track,
+            "race": board.first.result.race,
+            "rules": board.first.result.rules.name,
+            "vehicle": board.first.result.vehicle,
             "place": row.place,
-            **{key: getattr(row.result, key) for key in _COLUMNS[5:14]},
+            **{key: getattr(row.result, key) for key in _RESULT_COLUMNS},
             "races": row.races,
             "number": row.stored.number,
             "seed": row.stored.result.seed,
             "added": row.stored.added,
             "bundle": row.result.sha256,
-            "rules_sha256": board.rules_sha256,
+            "rules_sha256": board.first.result.rules.sha256,
             "replay": None if row.stored.result.replay is None else row.stored.result.replay.as_posix(),
         }
         for board in boards
@@ -149,8 +134,9 @@ def export_boards(boards: Sequence[Board], form: Format) -> str:
 
 def board_title(board: Board) -> str:
     """Return the title of a board: track, kind of race, rules, and the vehicle where it is not the default."""
-    car = "" if board.vehicle == "deepracer" else f", {board.vehicle}"
-    return f"{board.track}: {board.race.replace('_', ' ')}, rules {board.rules or board.rules_sha256[:8]}{car}"
+    race = board.first.result
+    car = "" if race.vehicle == "deepracer" else f", {race.vehicle}"
+    return f"{race.track}: {race.race.replace('_', ' ')}, rules {race.rules.name or race.rules.sha256[:8]}{car}"
 
 
 COLUMN_TITLES = ("place", "label", "time s", "best lap s", "penalty s", "faults", "races", "race", "seed")

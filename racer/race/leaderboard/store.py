@@ -122,24 +122,27 @@ def _check_file(connection: sqlite3.Connection, path: Path, to: Literal["read", 
         raise LeaderboardError(f"{path} has other tables than a leaderboard's; it was changed or damaged")
 
 
+_SQLITE_MESSAGES = {
+    ("SQLITE_FULL", "SQLITE_IOERR"): "could not be written ({}); its contents are unchanged",
+    ("SQLITE_BUSY", "SQLITE_LOCKED"): f"has been locked by another process for more than {WAIT_S:g} s; try again",
+    ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"): (
+        "cannot be opened for this ({}); check its permissions"
+    ),
+    ("SQLITE_NOTADB", "SQLITE_CORRUPT"): "is not a leaderboard, or a damaged one ({})",
+}
+"""Beginnings of SQLite's error names (extended ones add a suffix), and the end of the message."""
+
+
 @contextlib.contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into a `LeaderboardError` of one line."""
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            message = f"{path} could not be written ({error}); its contents are unchanged"
-        elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            message = f"{path} has been locked by another process for more than {WAIT_S:g} s; try again"
-        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            message = f"{path} cannot be opened for this ({error}); check its permissions"
-        elif name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            message = f"{path} is not a leaderboard, or a damaged one ({error})"
-        else:
-            raise
-        raise LeaderboardError(message) from None
+        for names, text in _SQLITE_MESSAGES.items():
+            if getattr(error, "sqlite_errorname", "").startswith(names):
+                raise LeaderboardError(f"{path} {text.format(error)}") from None
+        raise
 
 
 _PACKAGES = ("numpy", "numba", "onnxruntime")
@@ -230,6 +233,7 @@ class Leaderboard:
             same = "SELECT id FROM race WHERE (track, rules, vehicle, seed, result, circumstances) = (?, ?, ?, ?, ?, ?)"
             if (row := file.execute(same, (*keys, result.seed, result_text, circumstances)).fetchone()) is not None:
                 return int(row[0])
+            # Inputs that an earlier race has stored are kept once.
             new = "INSERT OR IGNORE INTO"
             file.execute(f"{new} track VALUES (?, ?, ?)", (keys[0], track.name, track_text))
             file.execute(f"{new} rules VALUES (?, ?)", (keys[1], rules.model_dump_json()))
@@ -274,6 +278,7 @@ class Leaderboard:
                 raise LeaderboardError(f"{self.path} has no race {number}; it holds {count}")
             query = "SELECT sha256, data FROM entry JOIN bundle ON sha256 = entry.bundle WHERE race = ? ORDER BY slot"
             bundles = file.execute(query, (number,)).fetchall()
+        # A bundle runs as an entrant again, so it must be the one that raced.
         for sha256, data in bundles:
             if not isinstance(data, bytes) or _sha256(data) != sha256:
                 raise LeaderboardError(f"{self.path}: a bundle of race {number} is damaged (its sha256 differs)")
@@ -289,6 +294,7 @@ class Leaderboard:
 
     def _stored(self, row: Sequence[Any]) -> StoredRace:
         number, added, result_text, vehicle, replay, replay_sha256, circumstances = row
+        # SQLite does not enforce the types of columns, so a changed file may hold anything.
         try:
             result = result_from_record(json.loads(result_text))
             if replay is not None:
@@ -311,10 +317,7 @@ class Leaderboard:
         """Return a replay's path from the file's folder, and its sha256."""
         if path is None:
             return None, None
-        try:
-            digest = _sha256(path.read_bytes())
-        except OSError as error:
-            raise LeaderboardError(f"Replay {path} cannot be read: {error.strerror or error}") from None
+        digest = _sha256(_read_bytes(path, "Replay"))
         try:
             return Path(os.path.relpath(path.resolve(), self.path.resolve().parent)).as_posix(), digest
         except ValueError:  # Windows has no relative path to another drive
@@ -332,14 +335,18 @@ def _checked_bundles(result: RaceResult, bundles: Sequence[Path]) -> dict[str, b
         check_label(entrant.label)
         if not entrant.sha256:
             raise LeaderboardError(f"{entrant.label} is not a bundle; a leaderboard keeps races between bundles")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise LeaderboardError(f"Bundle {path} cannot be read: {error.strerror or error}") from None
+        content = _read_bytes(path, "Bundle")
         if _sha256(content) != entrant.sha256 or len(content) > BUNDLE_BYTES_MAX:
             raise LeaderboardError(f"{path} is not the bundle that raced as {entrant.label} (sha256 differs)")
         data[entrant.sha256] = content
     return data
+
+
+def _read_bytes(path: Path, kind: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LeaderboardError(f"{kind} {path} cannot be read: {error.strerror or error}") from None
 
 
 def current_environment() -> dict[str, str]:

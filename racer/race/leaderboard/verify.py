@@ -46,7 +46,6 @@ def verify(
     stored: StoredRace,
     *,
     model_s: float = MODEL_TIME_MAX_S,
-    threads: int | None = 1,
     report: ProgressCallback = lambda fraction: None,
 ) -> Verification:
     """Run a race again from the leaderboard's file.
@@ -55,7 +54,6 @@ def verify(
         board: Leaderboard that holds the race.
         stored: The race.
         model_s: Wall time of each entrant's model [s].
-        threads: Threads that share worlds and policies; None for one for each core.
         report: Called every 0.05 s with the fraction that is driven.
 
     Raises:
@@ -85,7 +83,6 @@ def verify(
             seed=stored.result.seed,
             rules_name=stored.result.rules.name,
             model_s=model_s,
-            threads=threads,
             report=report,
         )
     differences = compare_results(stored.result, again, step_s=step_s)
@@ -94,40 +91,37 @@ def verify(
 
 def environment_changes(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """Return the differences of machine and versions, as texts."""
-    keys = [*then, *(key for key in now if key not in then)]
-    pairs = [(key, then.get(key, "unknown"), now.get(key, "unknown")) for key in keys]
+    pairs = [(key, then.get(key, "unknown"), now.get(key, "unknown")) for key in {**then, **now}]
     return tuple(f"{key}: {before}, now {after}" for key, before, after in pairs if before != after)
 
 
-def compare_results(one: RaceResult, other: RaceResult, *, step_s: float | None) -> Iterator[str]:
+def compare_results(first: RaceResult, second: RaceResult, *, step_s: float | None) -> Iterator[str]:
     """Yield the differences between two runs of one race, as texts.
 
     Args:
-        one: Result of the first run.
-        other: Result of the second run.
+        first: Result of the first run.
+        second: Result of the second run.
         step_s: Largest allowed difference of times [s]; None requires every bit to be equal.
     """
-    if [entrant.label for entrant in one.entrants] != [entrant.label for entrant in other.entrants]:
+    if [entrant.label for entrant in first.entrants] != [entrant.label for entrant in second.entrants]:
         yield "other entrants"
         return
-    for before, after in zip(one.entrants, other.entrants, strict=True):
+    for before, after in zip(first.entrants, second.entrants, strict=True):
         if step_s is None:
             yield from _exact_differences(before, after)
         elif before.status != after.status:
             yield f"{before.label}: status {before.status}, now {after.status}"
         else:
             yield from _close_differences(before, after, step_s)
-    if step_s is None and replace(one, replay=None, entrants=()) != replace(other, replay=None, entrants=()):
+    # Entrants were compared one by one above; a rerun writes no replay.
+    if step_s is None and replace(first, replay=None, entrants=()) != replace(second, replay=None, entrants=()):
         yield "the race's own figures"
 
 
 def _exact_differences(before: EntrantResult, after: EntrantResult) -> Iterator[str]:
-    for key in vars(before):
-        if getattr(before, key) != getattr(after, key):
-            if key == "laps":
-                yield f"{before.label}: its laps"
-            else:
-                yield f"{before.label}: {key} {getattr(before, key)}, now {getattr(after, key)}"
+    for key, value in vars(before).items():
+        if value != (now := getattr(after, key)):
+            yield f"{before.label}: its laps" if key == "laps" else f"{before.label}: {key} {value}, now {now}"
 
 
 def _close_differences(before: EntrantResult, after: EntrantResult, step_s: float) -> Iterator[str]:
@@ -137,11 +131,11 @@ def _close_differences(before: EntrantResult, after: EntrantResult, step_s: floa
     # Laps that only one run has were reported above; the common ones are compared.
     for lap, again in zip(before.laps, after.laps, strict=False):
         times.append((f"lap {lap.number} of trial {lap.trial}", lap.time_s, again.time_s))
-    for word, first, second in times:
+    for name, first, second in times:
         if (first is None) != (second is None) or (
             first is not None and second is not None and abs(first - second) > step_s + _ROUNDING
         ):
-            yield f"{before.label}: {word} {_format_time(first)}, now {_format_time(second)}"
+            yield f"{before.label}: {name} {_format_time(first)}, now {_format_time(second)}"
 
 
 def _format_time(value: float | None) -> str:

@@ -215,7 +215,7 @@ def test_what_cannot_be_compared_has_its_own_board(tmp_path, monkeypatch):
         result(entrant("a"), track="u", track_sha256="9"),
         result(entrant("b")),
     )
-    assert [(board.track, [row.result.label for row in board.rows]) for board in boards] == [
+    assert [(board.first.result.track, [row.result.label for row in board.rows]) for board in boards] == [
         ("t", ["a", "b"]),
         ("u", ["a"]),
     ]
