@@ -48,6 +48,8 @@ POSES_CI, POSES_ALL = 20, 500
 TOLERANCE = 1e-6
 CLOSE_CALL = 1e-7
 """A yes or no within this of its limit may fall either way [m]; arc lengths of rows carry less rounding."""
+FAULT_MARGIN = 0.1
+"""Arc length by which racer's place of a bot's front point may be off in a bend or a lane change [m]."""
 CONTROL_DT = 1.0 / 15.0
 
 PROJECTED = (
@@ -80,7 +82,7 @@ DEVIATIONS = {
     "is_offtrack": "as `all_wheels_on_track`: decision 3",
     "is_crashed": "is a point that both rectangles share, where the source looks for a corner of the car within the "
     "object; of two that drive, the one behind is found the short way round, where the source compares progress "
-    "from the first row. No decision yet",
+    "from the first row (where the end of the line counts as its start). No decision yet",
     "sim_time": "starts with the episode, where the clock of the source runs on between episodes. No decision yet",
     "object_in_camera": "is of the next object, as the source's comment says; its code looks up the object before "
     "(`SourceRoute.params`). No decision yet",
@@ -93,9 +95,12 @@ GAPS = {
     "object_in_camera": ("willow_bend", "only the centre is tested, in a view without the camera's pitch"),
     "objects_distance": ("willow_bend", "the planned arc length is reported, not the projection of the place"),
     "objects_distance_from_center": ("willow_bend", "the planned offset is reported, not the distance to the line"),
+    "fault": ("thimble", "a bot's front point is taken 0.14 m of arc ahead of its planned place, not projected"),
     "closest_objects": ("river_run", "an open track has no wrap; the order on a loop is by planned arc lengths"),
 }
 """Keys or groups of keys that differ without a decision: a track where it shows, and the cause in racer."""
+RARE = ("fault",)
+"""Gaps that 20 poses of each case do not show."""
 
 
 class Difference(NamedTuple):
@@ -246,18 +251,21 @@ def compare(route, car, things, ours, oracle, elsewhere):
     out = [key for key in (*CHECKED["number"], *CHECKED["numbers"]) if not is_near(ours[key], oracle[key])]
     out += [key for key in CHECKED["exact"] if ours[key] != oracle[key]]
     return [
-        Difference(key, cause(key, route, elsewhere), ours[key], oracle[key])
+        Difference(key, cause(key, route, car, things, elsewhere), ours[key], oracle[key])
         for key in out
         if not is_close_call(key, route, car, things, ours, oracle)
     ]
 
 
-def cause(key, route, elsewhere):
+def cause(key, route, car, things, elsewhere):
     """The gap that a difference belongs to, or its key."""
     if key in PROJECTED and elsewhere:
         return "projection"
     if key in ("track_width", "is_left_of_center") and route.crosses_itself:
         return "borders"
+    if key == "is_crashed":
+        gaps = [np.subtract(*front_distances(route, car, bot)) for bot in met_objects(car, things) if bot.is_bot]
+        return "fault" if gaps and min(np.abs(gaps)) < FAULT_MARGIN else key
     return "wheels" if key in ("all_wheels_on_track", "is_offtrack") else key
 
 
@@ -278,19 +286,40 @@ def is_close_call(key, route, car, things, ours, oracle):
 
 def is_other_crash(route, car, things, ours):
     """True where crashes differ as `DEVIATIONS` says: an overlap without a corner inside, or two at the first row."""
-    met = [thing for thing in things if overlap_depth(car, thing) > -CLOSE_CALL]
-    own = route.place(car.front, car.near).distance
-    for thing in met:
-        bot = CarState(thing.x, thing.y, thing.yaw, wheels=None, near=thing.near)
-        if thing.is_bot and abs(route.place(bot.front, bot.near).distance - own) > 0.5 * route.center.length:
-            return True
-    close = any(abs(overlap_depth(car, thing)) < CLOSE_CALL for thing in met)
-    return close or (ours and not all(touches(car, thing) for thing in met))
+    met = met_objects(car, things)
+    if ours and not all(touches(car, thing) for thing in met):
+        return True
+    at_line = any(is_at_first_row(route, car, thing) for thing in met)
+    return at_line or any(abs(overlap_depth(car, thing)) < CLOSE_CALL for thing in met)
+
+
+def met_objects(car, things):
+    """The objects whose rectangle shares a point with the car's."""
+    return [thing for thing in things if overlap_depth(car, thing) > -CLOSE_CALL]
+
+
+def front_distances(route, car, thing):
+    """Arc lengths of the front points of the car and of a bot."""
+    bot = CarState(thing.x, thing.y, thing.yaw, wheels=None, near=thing.near)
+    return route.place(car.front, car.near).distance, route.place(bot.front, bot.near).distance
+
+
+def is_at_first_row(route, car, thing):
+    """True for a bot across the first row from the car; the source counts the end of the line as its start."""
+    own, other = front_distances(route, car, thing)
+    length = route.center.length
+    return thing.is_bot and (abs(own - other) > 0.5 * length or max(own, other) > length - TOLERANCE)
 
 
 def track_folder(name, request):
     """The folder of a shared track, where it is there; None for a shipped one."""
     return request.getfixturevalue("shared_tracks") if name in SHARED else None
+
+
+def gap_param(gap):
+    """The parameter of a gap: expected to fail, and slow where a difference is rare."""
+    marks = [pytest.mark.xfail(strict=True, reason=GAPS[gap][1])]
+    return pytest.param(gap, marks=[*marks, pytest.mark.slow] if gap in RARE else marks)
 
 
 def check(name, request, count):
@@ -314,13 +343,11 @@ def test_params_agree_with_the_source_in_many_poses(name, request):
     check(name, request, POSES_ALL)
 
 
-@pytest.mark.parametrize(
-    "gap", [pytest.param(gap, marks=pytest.mark.xfail(strict=True, reason=reason)) for gap, (_, reason) in GAPS.items()]
-)
+@pytest.mark.parametrize("gap", [gap_param(gap) for gap in GAPS])
 def test_gap_is_closed(gap, request):
     """Expect a difference of each gap; without one the gap is closed and its row has to go."""
     name = GAPS[gap][0]
-    found = compare_track(name, track_folder(name, request), POSES_CI)
+    found = compare_track(name, track_folder(name, request), POSES_ALL if gap in RARE else POSES_CI)
     assert not [d for d in found.differences if d.cause == gap]
 
 
@@ -338,7 +365,7 @@ def test_every_deepracer_key_is_compared():
     assert sorted(keys) == sorted(param.name for param in PARAMS if not param.ours)
     assert len(keys) == 27
     assert set(DEVIATIONS) <= set(keys)
-    assert set(GAPS) <= {*keys, "projection", "wheels", "borders"}
+    assert set(GAPS) <= {*keys, "projection", "wheels", "borders", "fault"}
 
 
 def test_repeated_rows_change_indices_alone():
