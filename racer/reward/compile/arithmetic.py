@@ -10,12 +10,20 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from racer.reward.compile.coercion import as_number, contents_of, is_sequence
+from racer.reward.compile.coercion import (
+    as_number,
+    comparable_pair,
+    contents_of,
+    is_sequence,
+    require_value,
+    type_of,
+)
 from racer.reward.compile.control_flow import Context
 from racer.reward.compile.errors import UNCOVERED
 from racer.reward.compile.values import (
     INT_LIMIT,
     ArraySequence,
+    Builtin,
     Constant,
     FixedSequence,
     RecordShape,
@@ -53,7 +61,9 @@ _FOLDED_EXPONENT_MAX = 1000
 # A whole power is written as multiplications; from 2 ** 53 on it traps anyway.
 _WHOLE_EXPONENT_MAX, _SHIFT_MAX = 60, 52
 _TOO_LARGE = "a number that the kernel does not hold"
-_STDLIB_SUFFIXES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
+ARRAY_SYMBOLS = ("+", "-", "*", "/", "**")
+"""Operators that are covered on arrays; `Builtin("racer.+")` is the operator `+` of two items as a function."""
+ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def checked_int(context: Context, expr: str, bound: float, numpy: bool = False) -> Scalar:
@@ -236,6 +246,19 @@ def unary_op(context: Context, symbol: str, value: Value) -> Value:
     return Scalar(a.kind, f"({symbol}{a.expr})", a.numpy)
 
 
+def compare_order(context: Context, symbol: str, left: Value, right: Value) -> Value:
+    """Return `left <symbol> right` for `<`, `<=`, `>` or `>=`."""
+    if "ndarray" in (type_of(context, left), type_of(context, right)):
+        raise context.unsupported("a comparison of arrays")
+    left, right = require_value(context, left), require_value(context, right)
+    if is_sequence(context, left) and is_sequence(context, right):
+        raise context.unsupported("an order of lists")
+    a, b = as_number(context, left), as_number(context, right)
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return Constant(ORDERS[symbol](a.value, b.value))
+    return Scalar("b", f"({comparable_pair(a, b)} {symbol} {comparable_pair(b, a)})", any_numpy(a, b))
+
+
 def array_op(context: Context, symbol: str, left: Value, right: Value) -> Value:
     """Return `left <symbol> right` where one side is an array, and the other an array, a list or a number."""
     values = (left, right)
@@ -248,12 +271,12 @@ def array_op(context: Context, symbol: str, left: Value, right: Value) -> Value:
         rows = [s.items if isinstance(s, FixedSequence) else (v,) * count for s, v in zip(sides, values, strict=True)]
         items = tuple(as_numpy(item_op(context, symbol, a, b)) for a, b in zip(*rows, strict=True))
         return TupleValue(items, "ndarray")
-    # "left": the left side has the rows, and the right side is the same for each of them.
+    # `mapped_left`: the left side has the rows, and the right side is the same for each of them.
     tables = [s is not None and _is_table(context, s) for s in sides]
-    name = "row_left" if sides[0] else "row_right"
+    name = "mapped_left" if sides[0] else "mapped_right"
     if sides[0] and sides[1]:
-        name = "rows" if tables[0] == tables[1] else "row_left" if tables[0] else "row_right"
-    return context.call_stdlib(f"{name}_{_STDLIB_SUFFIXES[symbol]}", left, right)
+        name = "mapped_two" if tables[0] == tables[1] else "mapped_left" if tables[0] else "mapped_right"
+    return context.call_stdlib(name, Builtin(f"racer.{symbol}"), left, right)
 
 
 def _is_table(context: Context, side: FixedSequence | ArraySequence) -> bool:
@@ -264,7 +287,7 @@ def _is_table(context: Context, side: FixedSequence | ArraySequence) -> bool:
 
 def item_op(context: Context, symbol: str, a: Value, b: Value) -> Value:
     """Return `a <symbol> b` for two items of arrays, which may be arrays."""
-    if symbol not in _STDLIB_SUFFIXES:
+    if symbol not in ARRAY_SYMBOLS:
         raise context.unsupported(f"the operator {symbol} on arrays")
     if is_sequence(context, a) or is_sequence(context, b):
         return array_op(context, symbol, a, b)

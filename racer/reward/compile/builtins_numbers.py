@@ -6,7 +6,9 @@ infinity. So each function has a test of its argument, or of its result, that tr
 
 from __future__ import annotations
 
-from racer.reward.compile.arithmetic import binary_op, power
+from collections.abc import Callable
+
+from racer.reward.compile.arithmetic import ARRAY_SYMBOLS, ORDERS, binary_op, compare_order, item_op, power
 from racer.reward.compile.builtins_sequences import BuiltinHandler, flat_row, fold_call, over_row, stdlib_handler
 from racer.reward.compile.coercion import (
     as_number,
@@ -214,6 +216,11 @@ def _math_pow(context: Context, args: list[Value], named: dict[str, Value]) -> V
     return power(context, a, b)
 
 
+def _operator(apply: Callable[[Context, str, Value, Value], Value], symbol: str) -> BuiltinHandler:
+    """Return the handler of an operator as a function of two values."""
+    return lambda context, args, named: apply(context, symbol, *args)
+
+
 NUMBER_BUILTINS: dict[str, BuiltinHandler] = {
     **{f"math.{name}": _function(name, False) for name in MATH_FUNCTIONS},
     **{f"numpy.{name}": _function(name, True) for name in MATH_FUNCTIONS},
@@ -224,6 +231,8 @@ NUMBER_BUILTINS: dict[str, BuiltinHandler] = {
     "math.fsum": stdlib_handler("total", Constant(0.0)),
     "math.gcd": stdlib_handler("gcd"),
     "math.prod": stdlib_handler("product", Constant(1)),
+    **{f"racer.{symbol}": _operator(item_op, symbol) for symbol in ARRAY_SYMBOLS},
+    **{f"racer.{symbol}": _operator(compare_order, symbol) for symbol in ORDERS},
     "racer.as_numpy": lambda context, args, named: as_numpy(args[0]),
 }
 
@@ -341,15 +350,16 @@ CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
 
 def _extreme(name: str) -> BuiltinHandler:
     """Return the handler of `min` or `max`."""
-    symbol, routine = ("<", "least") if name == "min" else (">", "greatest")
+    symbol = "<" if name == "min" else ">"
+    before = Builtin(f"racer.{symbol}")
 
     def extreme(context: Context, items: Value, key: Value) -> Value:
         if key != NONE:
-            return context.call_stdlib(f"{routine}_by", items, key)
+            return context.call_stdlib("extreme_by", items, before, key)
         contents = contents_of(context, items) if is_sequence(context, items) else None
         if isinstance(contents, FixedSequence) and contents.items and all(map(_may_be_number, contents.items)):
             return extreme_of(context, [as_number(context, v) for v in contents.items], symbol)
-        return context.call_stdlib(routine, items)
+        return context.call_stdlib("extreme", items, before)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - {"key", "default"}:
@@ -390,9 +400,9 @@ def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -
     return best
 
 
-def _of_row(name: str, symbol: str) -> BuiltinHandler:
-    """Return the handler of `numpy.min` or `numpy.max`; `name` is the function of the runtime library."""
-    over = over_row(name, numpy=True)
+def _of_row(symbol: str) -> BuiltinHandler:
+    """Return the handler of `numpy.min` (`<`) or `numpy.max` (`>`)."""
+    over = over_row("extreme", Builtin(f"racer.{symbol}"), numpy=True)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) == 1 and not named and is_sequence(context, args[0]):
@@ -451,10 +461,10 @@ def _pairwise(symbol: str) -> BuiltinHandler:
 EXTREME_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.min": _extreme("min"),
     "builtins.max": _extreme("max"),
-    "numpy.max": _of_row("greatest", ">"),
-    "numpy.amax": _of_row("greatest", ">"),
-    "numpy.min": _of_row("least", "<"),
-    "numpy.amin": _of_row("least", "<"),
+    "numpy.max": _of_row(">"),
+    "numpy.amax": _of_row(">"),
+    "numpy.min": _of_row("<"),
+    "numpy.amin": _of_row("<"),
     "numpy.clip": _clip,
     "numpy.maximum": _pairwise(">"),
     "numpy.fmax": _pairwise(">"),

@@ -25,6 +25,7 @@ from racer.reward.compile.values import (
     INT_LIMIT,
     NONE,
     ArraySequence,
+    Builtin,
     Constant,
     DictContents,
     FixedSequence,
@@ -214,9 +215,10 @@ def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Val
         raise context.unsupported("this `sorted`")
     down = named.get("reverse") == _BOOLS[1]
     # Descending order is sorted with the comparison turned round, which keeps equal items in their order.
+    before = Builtin("racer.>" if down else "racer.<")
     if named.get("key", NONE) != NONE:
-        return context.call_stdlib("sorted_down_by" if down else "sorted_by", args[0], named["key"])
-    return context.call_stdlib("sorted_down" if down else "sorted_list", args[0])
+        return context.call_stdlib("sorted_by", args[0], before, named["key"])
+    return context.call_stdlib("sorted_list", args[0], before)
 
 
 def _list(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -269,13 +271,6 @@ def _map(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     return as_plain(context, [context.call_stdlib("mapped", *args)], {})
 
 
-def _as_tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    contents = contents_of(context, args[0])
-    if isinstance(contents, FixedSequence):
-        return TupleValue(contents.items)
-    return context.new_object(view_of(contents, "tuple"))
-
-
 def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """Return `next` of a generator expression in its place, which is used once: the first of the list of its items."""
     # An iterator in a variable remembers how far it is, which a list does not.
@@ -323,7 +318,7 @@ LIST_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.frozenset": _set,
     "builtins.dict": _dict_call,
     "builtins.map": _map,
-    "racer.as_tuple": _as_tuple,
+    "racer.as_tuple": _tuple,
 }
 
 
@@ -428,7 +423,7 @@ def _any_or_all(name: str) -> BuiltinHandler:
 
 
 def _array_sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return make_array(context, [context.call_stdlib("sorted_list", flat_row(context, args[0]))], {})
+    return make_array(context, [context.call_builtin("builtins.sorted", [flat_row(context, args[0])], {})], {})
 
 
 def _power(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -441,8 +436,8 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.std": over_row("deviation"),
     "numpy.var": over_row("variance"),
     "numpy.median": over_row("median"),
-    "numpy.argmin": over_row("index_of_least", numpy=True),
-    "numpy.argmax": over_row("index_of_greatest", numpy=True),
+    "numpy.argmin": over_row("index_of_extreme", Builtin("racer.<"), numpy=True),
+    "numpy.argmax": over_row("index_of_extreme", Builtin("racer.>"), numpy=True),
     "numpy.sum": _array_sum,
     "numpy.prod": over_row("product", Constant(1), numpy=True),
     # Tests of a row

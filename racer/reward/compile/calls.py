@@ -376,7 +376,8 @@ def _list_method(context: Context, receiver: Value, name: str, args: list[Value]
     elif name in ("extend", "insert", "remove", "reverse"):
         _change_list(context, receiver, name, args)
     elif name == "sort" and not args:
-        _sort(context, receiver, named)
+        result = context.call_builtin("builtins.sorted", [receiver], named)
+        set_contents(context, receiver, contents_of(context, result))
     else:
         raise context.unsupported(f"the method `{name}` of a list")
     return NONE
@@ -399,18 +400,6 @@ def _change_list(context: Context, receiver: Value, name: str, args: list[Value]
         context.state.heap[ref.id] = FixedSequence("list", tuple(items))
         return
     context.call_stdlib(name, receiver, *args)
-
-
-def _sort(context: Context, receiver: Value, named: dict[str, Value]) -> None:
-    reverse = named.get("reverse", Constant(False))
-    if set(named) - {"key", "reverse"} or reverse not in (Constant(False), Constant(True)):
-        raise context.unsupported("this `sort`")
-    if named.get("key", NONE) != NONE:
-        set_contents(
-            context, receiver, contents_of(context, context.call_builtin("builtins.sorted", [receiver], named))
-        )
-    else:
-        context.call_stdlib("sort_down" if reverse == Constant(True) else "sort_numbers", receiver)
 
 
 def _pop(context: Context, receiver: Value, index: Value) -> Value:

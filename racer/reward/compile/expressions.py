@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-import operator
 
 from racer.reward.compile import object_ops
-from racer.reward.compile.arithmetic import SYMBOLS, array_op, binary_op, unary_op
+from racer.reward.compile.arithmetic import SYMBOLS, array_op, binary_op, compare_order, unary_op
 from racer.reward.compile.coercion import (
     as_number,
-    comparable_pair,
     contents_of,
     format_value,
-    is_sequence,
     is_text,
     join_text,
     make_sequence,
@@ -240,7 +237,6 @@ def _ifexp(context: Context, node: ast.IfExp) -> Value:
 
 
 _SYMBOLS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
-_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _compare(context: Context, node: ast.Compare) -> Value:
@@ -273,25 +269,12 @@ def _compare_values(context: Context, name: str, left: Value, right: Value) -> V
     elif name in ("Eq", "NotEq"):
         test = test_equal(context, left, right)
     else:
-        return _compare_order(context, _SYMBOLS[name], left, right)
+        return compare_order(context, _SYMBOLS[name], left, right)
     if name in ("IsNot", "NotIn", "NotEq"):
         test = (not test) if isinstance(test, bool) else f"(not {test})"
     # `is` and `in` give a bool of Python for numpy numbers too.
     numpy = name in ("Eq", "NotEq") and any(isinstance(v, Scalar) and v.numpy for v in (left, right))
     return Constant(test) if isinstance(test, bool) else Scalar("b", test, numpy)
-
-
-def _compare_order(context: Context, symbol: str, left: Value, right: Value) -> Value:
-    if "ndarray" in (type_of(context, left), type_of(context, right)):
-        raise context.unsupported("a comparison of arrays")
-    left, right = require_value(context, left), require_value(context, right)
-    if is_sequence(context, left) and is_sequence(context, right):
-        raise context.unsupported("an order of lists")
-    a, b = as_number(context, left), as_number(context, right)
-    if isinstance(a, Constant) and isinstance(b, Constant):
-        return Constant(_ORDERS[symbol](a.value, b.value))
-    numpy = any(isinstance(v, Scalar) and v.numpy for v in (a, b))
-    return Scalar("b", f"({comparable_pair(a, b)} {symbol} {comparable_pair(b, a)})", numpy)
 
 
 def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:

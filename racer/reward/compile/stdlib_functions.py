@@ -4,8 +4,8 @@
 them by name. A trap leaves the call to plain Python, so `raise ValueError` means "Python raises here, or its result is
 one that is not computed here", and an index out of range needs no check.
 
-The four parts: lists (join, search, change), order (sort, least, greatest), rows of numbers, item by item (arithmetic
-of arrays), and one number from many or from a few.
+The four parts: lists (join, search, change), order (sort, least, greatest), rows of numbers (item by item), and one
+number from many or from a few.
 """
 
 # ruff: noqa
@@ -161,81 +161,52 @@ def all_of(items):
     return True
 
 
-def bisect_left(items, x):
-    """Return `bisect.bisect_left(items, x)`."""
+def first_index(items, is_below):
+    """Return the number of items at the start of a sorted list for which `is_below(item)` holds."""
     low = 0
     high = len(items)
-    # items[:low] are below x, items[high:] are not.
+    # Invariant: `is_below` holds for items[:low] and does not hold for items[high:].
     while low < high:
         middle = (low + high) // 2
-        if items[middle] < x:
+        if is_below(items[middle]):
             low = middle + 1
         else:
             high = middle
     return low
+
+
+def bisect_left(items, x):
+    """Return `bisect.bisect_left(items, x)`."""
+    return first_index(items, lambda item: item < x)
 
 
 def bisect_right(items, x):
     """Return `bisect.bisect_right(items, x)`."""
-    low = 0
-    high = len(items)
-    # items[:low] are not above x, items[high:] are.
-    while low < high:
-        middle = (low + high) // 2
-        if x < items[middle]:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return first_index(items, lambda item: not x < item)
 
 
-# Order. Insertion sort is stable, as Python's is, and fast on lists of about ten items.
+# Order. `before(a, b)` is `a < b`, or `a > b` for a descending order and for the greatest item.
+# Insertion sort is stable, as Python's is, and fast on lists of about ten items.
 # A NaN raises: where it ends up depends on the order of the comparisons, which differs from Python's.
 
 
-def sort_numbers(items):
-    """Do `items.sort()`."""
-    for k in range(1, len(items)):
-        value = items[k]
-        j = k
-        while j > 0 and value < items[j - 1]:
-            items[j] = items[j - 1]
-            j -= 1
-        items[j] = value
-    for value in items:
-        if value != value:
-            raise ValueError
-
-
-def sort_down(items):
-    """Do `items.sort(reverse=True)`."""
-    for k in range(1, len(items)):
-        value = items[k]
-        j = k
-        while j > 0 and items[j - 1] < value:
-            items[j] = items[j - 1]
-            j -= 1
-        items[j] = value
-    for value in items:
-        if value != value:
-            raise ValueError
-
-
-def sorted_list(items):
+def sorted_list(items, before):
     """Return `sorted(items)`."""
     out = [item for item in items]
-    sort_numbers(out)
+    for k in range(1, len(out)):
+        value = out[k]
+        j = k
+        while j > 0 and before(value, out[j - 1]):
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = value
+    for value in out:
+        if value != value:
+            raise ValueError
     return out
 
 
-def sorted_down(items):
-    """Return `sorted(items, reverse=True)`."""
-    out = [item for item in items]
-    sort_down(out)
-    return out
-
-
-def sorted_by(items, key):
+def sorted_by(items, before, key):
     """Return `sorted(items, key=key)`."""
     out = [item for item in items]
     keys = [key(item) for item in items]
@@ -243,27 +214,7 @@ def sorted_by(items, key):
         value = out[k]
         rank = keys[k]
         j = k
-        while j > 0 and rank < keys[j - 1]:
-            out[j] = out[j - 1]
-            keys[j] = keys[j - 1]
-            j -= 1
-        out[j] = value
-        keys[j] = rank
-    for rank in keys:
-        if rank != rank:
-            raise ValueError
-    return out
-
-
-def sorted_down_by(items, key):
-    """Return `sorted(items, key=key, reverse=True)`."""
-    out = [item for item in items]
-    keys = [key(item) for item in items]
-    for k in range(1, len(out)):
-        value = out[k]
-        rank = keys[k]
-        j = k
-        while j > 0 and keys[j - 1] < rank:
+        while j > 0 and before(rank, keys[j - 1]):
             out[j] = out[j - 1]
             keys[j] = keys[j - 1]
             j -= 1
@@ -277,80 +228,45 @@ def sorted_down_by(items, key):
 
 def argsort(items):
     """Return `numpy.argsort(items, kind='stable')`."""
-    return as_array(sorted_by(range(len(items)), lambda k: items[k]))
+    return as_array(sorted_by(range(len(items)), lambda a, b: a < b, lambda k: items[k]))
 
 
-def least(items):
-    """Return `min(items)`."""
+def extreme(items, before):
+    """Return `min(items)` or `max(items)`."""
     best = items[0]
     for item in items:
-        if item < best:
+        if before(item, best):
             best = item
     return best
 
 
-def greatest(items):
-    """Return `max(items)`."""
+def extreme_by(items, before, key):
+    """Return `min(items, key=key)` or `max(items, key=key)`."""
     best = items[0]
-    for item in items:
-        if item > best:
-            best = item
-    return best
-
-
-def least_by(items, key):
-    """Return `min(items, key=key)`."""
-    best = items[0]
-    low = key(best)
+    best_rank = key(best)
     for item in items:
         rank = key(item)
-        if rank < low:
+        if before(rank, best_rank):
             best = item
-            low = rank
+            best_rank = rank
     return best
 
 
-def greatest_by(items, key):
-    """Return `max(items, key=key)`."""
-    best = items[0]
-    high = key(best)
-    for item in items:
-        rank = key(item)
-        if rank > high:
-            best = item
-            high = rank
-    return best
-
-
-def index_of_least(items):
-    """Return `numpy.argmin(items)`."""
+def index_of_extreme(items, before):
+    """Return `numpy.argmin(items)` or `numpy.argmax(items)`."""
     at = 0
     best = items[0]
     for k in range(len(items)):
         item = items[k]
         if item != item:
             raise ValueError
-        if item < best:
+        if before(item, best):
             best = item
             at = k
     return at
 
 
-def index_of_greatest(items):
-    """Return `numpy.argmax(items)`."""
-    at = 0
-    best = items[0]
-    for k in range(len(items)):
-        item = items[k]
-        if item != item:
-            raise ValueError
-        if item > best:
-            best = item
-            at = k
-    return at
-
-
-# Rows of numbers: numpy's arithmetic, item by item. A table is a row whose items are rows.
+# Rows of numbers: functions and operators of numpy, item by item. A table is a row whose items are rows.
 
 
 def mapped(function, items):
@@ -373,81 +289,6 @@ def mapped_left(function, one, two):
 def mapped_right(function, one, two):
     """Return an array of `function(one, item)`."""
     return as_array([function(one, item) for item in two])
-
-
-def rows_add(one, two):
-    """Return `one + two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a + b, one, two)
-
-
-def row_left_add(one, two):
-    """Return `one + two` of a row and a number, or of a table and a row."""
-    return as_array([item + two for item in one])
-
-
-def row_right_add(one, two):
-    """Return `one + two` of a number and a row, or of a row and a table."""
-    return as_array([one + item for item in two])
-
-
-def rows_subtract(one, two):
-    """Return `one - two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a - b, one, two)
-
-
-def row_left_subtract(one, two):
-    """Return `one - two` of a row and a number, or of a table and a row."""
-    return as_array([item - two for item in one])
-
-
-def row_right_subtract(one, two):
-    """Return `one - two` of a number and a row, or of a row and a table."""
-    return as_array([one - item for item in two])
-
-
-def rows_multiply(one, two):
-    """Return `one * two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a * b, one, two)
-
-
-def row_left_multiply(one, two):
-    """Return `one * two` of a row and a number, or of a table and a row."""
-    return as_array([item * two for item in one])
-
-
-def row_right_multiply(one, two):
-    """Return `one * two` of a number and a row, or of a row and a table."""
-    return as_array([one * item for item in two])
-
-
-def rows_divide(one, two):
-    """Return `one / two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a / b, one, two)
-
-
-def row_left_divide(one, two):
-    """Return `one / two` of a row and a number, or of a table and a row."""
-    return as_array([item / two for item in one])
-
-
-def row_right_divide(one, two):
-    """Return `one / two` of a number and a row, or of a row and a table."""
-    return as_array([one / item for item in two])
-
-
-def rows_power(one, two):
-    """Return `one ** two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a**b, one, two)
-
-
-def row_left_power(one, two):
-    """Return `one ** two` of a row and a number, or of a table and a row."""
-    return as_array([item**two for item in one])
-
-
-def row_right_power(one, two):
-    """Return `one ** two` of a number and a row, or of a row and a table."""
-    return as_array([one**item for item in two])
 
 
 def differences(items):
@@ -521,7 +362,7 @@ def deviation(items):
 
 def median(items):
     """Return `numpy.median(items)`."""
-    out = sorted_list(items)
+    out = sorted_list(items, lambda a, b: a < b)
     n = len(out)
     if n % 2 == 1:
         return as_numpy(float(out[n // 2]))
