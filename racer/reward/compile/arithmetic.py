@@ -39,7 +39,7 @@ from racer.reward.compile.values import (
     number_kind,
 )
 
-_FOLD: dict[str, Any] = {
+FOLD: dict[str, Any] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -54,10 +54,10 @@ _FOLD: dict[str, Any] = {
     ">>": operator.rshift,
 }
 _AST_NAMES = ("Add", "Sub", "Mult", "Div", "FloorDiv", "Mod", "Pow", "BitAnd", "BitOr", "BitXor", "LShift", "RShift")
-SYMBOLS = dict(zip(_AST_NAMES, _FOLD, strict=True))
+SYMBOLS = dict(zip(_AST_NAMES, FOLD, strict=True))
 """Symbol of each operator, by its name in Python's syntax tree."""
 # Largest exponents and shifts of constants that are folded: Python would take minutes for 9 ** 9 ** 9.
-_FOLDED_EXPONENT_MAX = 1000
+FOLDED_EXPONENT_MAX = 1000
 # A whole power is written as multiplications; from 2 ** 53 on it traps anyway.
 _WHOLE_EXPONENT_MAX, _SHIFT_MAX = 60, 52
 _TOO_LARGE = "a number that the kernel does not hold"
@@ -93,10 +93,10 @@ def binary_op(context: Context, symbol: str, left: Value, right: Value) -> Value
     """Return `left <symbol> right` for numbers."""
     a, b = as_number(context, left), as_number(context, right)
     if isinstance(a, Constant) and isinstance(b, Constant):
-        if symbol in ("**", "<<") and abs(b.value) > _FOLDED_EXPONENT_MAX:
+        if symbol in ("**", "<<") and abs(b.value) > FOLDED_EXPONENT_MAX:
             raise context.trap(_TOO_LARGE, UNCOVERED)
         try:
-            return folded_constant(context, _FOLD[symbol](a.value, b.value))
+            return folded_constant(context, FOLD[symbol](a.value, b.value))
         except (ArithmeticError, ValueError, TypeError) as error:
             raise context.trap("an operation that Python refuses", error=type(error).__name__) from None
     # numpy adds truth values as `or` and refuses to subtract them; Python computes with 0 and 1.

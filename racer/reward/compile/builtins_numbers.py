@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from racer.reward.compile.arithmetic import ARRAY_SYMBOLS, ORDERS, binary_op, compare_order, item_op, power
-from racer.reward.compile.builtins_sequences import BuiltinHandler, flat_row, fold_call, over_row, stdlib_handler
+from racer.reward.compile.builtins_sequences import (
+    BuiltinHandler,
+    flat_row,
+    fold_call,
+    numpy_handler,
+    over_row,
+    stdlib_handler,
+)
 from racer.reward.compile.coercion import (
     as_number,
     contents_of,
@@ -325,10 +332,6 @@ def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -
     return Scalar("f", name, True)
 
 
-def _float64(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.call_builtin("builtins.float", args, named))
-
-
 def _numpy_abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or len(args) != 1:
         raise context.unsupported("this `abs`")
@@ -343,7 +346,7 @@ CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.round": _round,
     "numpy.round": _numpy_round,
     "numpy.around": _numpy_round,
-    "numpy.double": _float64,
+    "numpy.double": numpy_handler("builtins.float"),
     "numpy.abs": _numpy_abs,
 }
 

@@ -62,6 +62,11 @@ def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
     return run
 
 
+def numpy_handler(name: str) -> BuiltinHandler:
+    """Return the handler that makes a numpy scalar of the result of another built-in."""
+    return lambda context, args, named: as_numpy(context.call_builtin(name, args, named))
+
+
 def fold_call(context: Context, function: Callable[..., object], *values: object) -> Value:
     """Call a function of Python with known values, now."""
     # The values are constants, so Python itself gives the result, or refuses as it will at run time.
@@ -426,10 +431,6 @@ def _array_sorted(context: Context, args: list[Value], named: dict[str, Value]) 
     return make_array(context, [context.call_builtin("builtins.sorted", [flat_row(context, args[0])], {})], {})
 
 
-def _power(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.call_builtin("builtins.pow", args, named))
-
-
 ROW_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.mean": over_row("mean"),
     "numpy.average": over_row("mean"),
@@ -453,9 +454,9 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     # Functions of numbers that need their own checks
     "numpy.mod": _remainder,
     "numpy.remainder": _remainder,
-    "numpy.pow": _power,
-    "numpy.power": _power,
-    "numpy.float_power": _power,
+    "numpy.pow": numpy_handler("builtins.pow"),
+    "numpy.power": numpy_handler("builtins.pow"),
+    "numpy.float_power": numpy_handler("builtins.pow"),
     # Arrays of a row
     "numpy.diff": row_handler("differences"),
     "numpy.cumsum": row_handler("cumulated"),

@@ -36,6 +36,13 @@ _ATTRIBUTES = {
 }
 
 
+# Type of a number of Python and of numpy, by its kind.
+_NUMBER_TYPES: dict[str, tuple[Any, Any]] = {
+    **{"b": (bool, np.bool_), "i": (int, np.int64)},
+    **{"f": (float, np.float64), "n": (float, np.float64)},
+}
+
+
 class StateMismatch(Exception):
     """A module holds something that the row has no place for."""
 
@@ -179,10 +186,7 @@ def _as_type(items: list[Any], type: str) -> Any:
 
 
 def _build_number(kind: str, numpy: bool, value: float) -> Any:
-    number: Any = bool(value) if kind == "b" else int(value) if kind == "i" else value
-    if not numpy:
-        return number
-    return np.bool_(number) if kind == "b" else np.int64(number) if kind == "i" else np.float64(number)
+    return _NUMBER_TYPES[kind][numpy](value)
 
 
 def _shape_size(shape: Any) -> int:

@@ -19,7 +19,6 @@ from racer.reward.compile.values import (
     Constant,
     DictContents,
     FixedSequence,
-    InvalidContents,
     LazyIterable,
     Maybe,
     NumberShape,
@@ -163,7 +162,7 @@ def contents_of(context: Context, value: Value) -> FixedSequence | ArraySequence
         content = context.content(value.id)
         if isinstance(content, (FixedSequence, ArraySequence)):
             return content
-        if isinstance(content, InvalidContents):
+        if isinstance(content, Unreadable):
             raise context.unsupported(content.reason)
     raise context.unsupported("a value that is not a list where one is needed")
 

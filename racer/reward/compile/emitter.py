@@ -73,8 +73,8 @@ LINES_MAX = 30_000
 LIST_CAPACITY = 16_384
 # A list that grows and is kept between calls: each car has it in its state row.
 STATE_CAPACITY = 128
-# Numbers (8 B each) in the memory of a call, and in the lists of a car's state.
-MEMORY_MAX, STATE_MAX = 4_000_000, 4096
+# Numbers (8 B each) in the memory of a call (`M`), and in the lists of a car's state (`S`).
+MEMORY_MAX = {"M": 4_000_000, "S": 4096}
 # Numbers in the table.
 TABLE_MAX = 2_000_000
 
@@ -98,8 +98,7 @@ class Emitter:
         current_frame: Number of the frame of the call that is being translated.
         frames: Scope and parent of each frame.
         positions: Position in its function that each frame has reached.
-        memory: Numbers of the memory of a call that are in use.
-        state_memory: Numbers of a car's state row that lists use.
+        memory: Numbers in use by lists, in the memory of a call (`M`) and in a car's state row (`S`).
     """
 
     def __init__(self, module_env: ModuleEnv) -> None:
@@ -116,8 +115,7 @@ class Emitter:
         self.current_frame = 0
         self.frames: dict[int, CallFrame] = {}
         self.positions: dict[int, Position] = {}
-        self.memory = 0
-        self.state_memory = 0
+        self.memory = {"M": 0, "S": 0}
         self._name_count = 0
         self._last_id = MODULE_OBJECTS_MAX
         self._line_count = 0
@@ -169,13 +167,9 @@ class Emitter:
         """
         key = (self.path, site, numbers, array)
         if key not in self._regions:
-            if array == "M":
-                self._regions[key] = self.memory
-                self.memory += numbers
-            else:
-                self._regions[key] = self.state_memory
-                self.state_memory += numbers
-            if self.memory > MEMORY_MAX or self.state_memory > STATE_MAX:
+            self._regions[key] = self.memory[array]
+            self.memory[array] += numbers
+            if self.memory[array] > MEMORY_MAX[array]:
                 raise UnsupportedFunction("its lists need too much memory", self.line)
         return self._regions[key]
 

@@ -11,7 +11,7 @@ import ast
 import builtins
 
 from racer.reward.compile import object_ops
-from racer.reward.compile.arithmetic import SYMBOLS, array_op, binary_op, compare_order, unary_op
+from racer.reward.compile.arithmetic import FOLD, SYMBOLS, array_op, binary_op, compare_order, unary_op
 from racer.reward.compile.coercion import (
     as_number,
     contents_of,
@@ -45,6 +45,7 @@ from racer.reward.compile.values import (
     UnknownString,
     UserFunction,
     Value,
+    any_numpy,
     number_kind,
 )
 
@@ -163,14 +164,9 @@ def _set_operation(context: Context, symbol: str, left: Value, right: Value) -> 
     ]
     if len(keys) < 2 or symbol not in "|&-^":
         raise context.unsupported("an operator on sets")
-    a, b = (dict.fromkeys(k) for k in keys)  # dicts keep the order, so that a second pass writes the same code
-    result = {
-        "|": [*a, *(x for x in b if x not in a)],
-        "&": [x for x in a if x in b],
-        "-": [x for x in a if x not in b],
-        "^": [*(x for x in a if x not in b), *(x for x in b if x not in a)],
-    }[symbol]
-    return TupleValue(tuple(Constant(x) for x in result), "set")
+    result = FOLD[symbol](set(keys[0]), set(keys[1]))
+    # In the order of the operands, not of the set, so that a second pass writes the same code.
+    return TupleValue(tuple(Constant(key) for key in dict.fromkeys(keys[0] + keys[1]) if key in result), "set")
 
 
 def _concatenate(context: Context, left: Value, right: Value) -> Value:
@@ -254,7 +250,7 @@ def _compare(context: Context, node: ast.Compare) -> Value:
             return rest(right, k + 1) if test else result
         test = context.temp(test, "test")
         # Where the test is False, the chain's value is that of the comparison that failed.
-        failed = Scalar("b", test, isinstance(result, Scalar) and result.numpy)
+        failed = Scalar("b", test, any_numpy(result))
         return context.choose(test, lambda: rest(right, k + 1), lambda: failed)
 
     return rest(as_atom(context, context.evaluate(node.left)), 0)
@@ -273,7 +269,7 @@ def _compare_values(context: Context, name: str, left: Value, right: Value) -> V
     if name in ("IsNot", "NotIn", "NotEq"):
         test = (not test) if isinstance(test, bool) else f"(not {test})"
     # `is` and `in` give a bool of Python for numpy numbers too.
-    numpy = name in ("Eq", "NotEq") and any(isinstance(v, Scalar) and v.numpy for v in (left, right))
+    numpy = name in ("Eq", "NotEq") and any_numpy(left, right)
     return Constant(test) if isinstance(test, bool) else Scalar("b", test, numpy)
 
 

@@ -62,7 +62,6 @@ from racer.reward.compile.values import (
     Content,
     DictContents,
     FixedSequence,
-    InvalidContents,
     Maybe,
     NumberShape,
     ObjectFields,
@@ -226,9 +225,12 @@ class Joiner:
             return present[0]
         return Unreadable(_SEVERAL_TYPES)
 
+    def _variable(self, assumed: str, hint: str) -> str:
+        """Return the variable that the last pass assumed, if the joins of this loop made it; else a new one."""
+        return assumed if assumed in self.loop_variables.names else self.paths.new_variable(hint)
+
     def _join_maybe(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
-        reused = isinstance(head, Maybe) and head.tag in self.loop_variables.names
-        tag = head.tag if isinstance(head, Maybe) and reused else self.paths.new_variable("tag")
+        tag = self._variable(head.tag if isinstance(head, Maybe) else "", "tag")
         tagged = [v for v in (*present, head) if isinstance(v, Maybe)]
         none = any(v.none for v in tagged) or NONE in present
         unbound = any(v.unbound for v in tagged) or UNBOUND in present
@@ -280,8 +282,7 @@ class Joiner:
             options.extend(o for o in new if o not in options)
         if isinstance(head, UnknownString) or len(options) > _OPTIONS_MAX:
             return UnknownString()
-        reused = isinstance(head, StringChoice) and head.expr in self.loop_variables.names
-        name = head.expr if isinstance(head, StringChoice) and reused else self.paths.new_variable(self.hint)
+        name = self._variable(head.expr if isinstance(head, StringChoice) else "", self.hint)
         for index, text in enumerate(values):
             self.paths.assign(index, name, _option_index(text, options))
         return StringChoice(tuple(options), name)
@@ -388,7 +389,7 @@ def join_contents(joiner: Joiner, contents: ContentsByPath, head: Content | None
     lists = [c for c in present if isinstance(c, (FixedSequence, ArraySequence))]
     if len(lists) == len(present):
         return _join_lists(joiner, contents, lists, head, same)
-    return InvalidContents("an object is of several types")
+    return Unreadable("an object is of several types")
 
 
 def _keep_assumed_contents(joiner: Joiner, n_paths: int, head: Content) -> Content:
@@ -425,7 +426,7 @@ def _join_lists(
 ) -> Content:
     type = present[0].type
     if any(c.type != type for c in present):
-        return InvalidContents("a sequence is of several types")
+        return Unreadable("a sequence is of several types")
     frozen = any(c.frozen for c in present)
     # -1 marks a list in an array, whose length may not be known.
     lengths = {len(c.items) if isinstance(c, FixedSequence) else -1 for c in present}
@@ -452,7 +453,7 @@ def _join_in_memory(
         for element in _element_shapes(joiner.emitter, content, state):
             shape = element if shape is None else join_shapes(shape, element)
             if shape is None:
-                return InvalidContents("the items of a list have several shapes")
+                return Unreadable("the items of a list have several shapes")
     shape = shape or NumberShape("f")
     size = shape_width(shape)
     base = _list_region(joiner, contents, head, size, same)
@@ -531,4 +532,4 @@ def _freeze(emitter: Emitter, state: ProgramState, id: int) -> None:
     if isinstance(content, (FixedSequence, ArraySequence)):
         state.heap[id] = replace(content, frozen=True)
     elif isinstance(content, (DictContents, ObjectFields)):
-        state.heap[id] = InvalidContents("an object with two names was joined with another")
+        state.heap[id] = Unreadable("an object with two names was joined with another")

@@ -310,10 +310,10 @@ def make_translation(
         head: values at the beginning of a call.
         kinds: kind of each kept variable, in the order of the state row.
     """
-    regions = context.state_memory
+    regions = context.memory["S"]
     names = {name: regions + k for k, name in enumerate(kinds)}
     text = "\n".join(flatten_lines(body))
-    start = _prologue(text, context.memory)
+    start = _prologue(text, context.memory["M"])
     start += [f"{name} = {_load_expr(kinds[name], f'S[{place}]')}" for name, place in names.items()]
     # Every way to a valid reward ends with the marker; a trap returns earlier and leaves the variables as they were.
     marker = "    P[0] += prints"
@@ -332,7 +332,7 @@ def make_translation(
     return Translation(
         text=f"{_MODULE_HEADER}{one}\n\n{_kernel_function(regions)}",
         table=table,
-        memory=context.memory,
+        memory=context.memory["M"],
         initial=initial,
         regions=regions,
         traps=sorted(set(context.traps)),

@@ -19,6 +19,7 @@ import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ from racer.reward.compile.values import (
     Content,
     DictContents,
     FixedSequence,
-    InvalidContents,
     NumberShape,
     ObjectFields,
     ObjectRef,
@@ -254,14 +254,8 @@ def same_layout(a: Shape | None, b: Shape | None) -> bool:
 
 def table_shape(rows: Sequence[Any]) -> Shape | None:
     """Return the shape that holds each of the rows of a table; None where they differ in more than number kinds."""
-    first = row_shape(rows[0])
-    shape = first
-    for row in rows[1:]:
-        other = row_shape(row)
-        if not same_layout(first, other):
-            return None
-        shape = join_shapes(shape, other)
-    return shape
+    shapes = [row_shape(row) for row in rows]
+    return reduce(join_shapes, shapes) if all(same_layout(shapes[0], shape) for shape in shapes) else None
 
 
 def flat_numbers(row: Any) -> list[Any]:
@@ -345,7 +339,7 @@ class ModuleEnv:
         """Return the contents of an object of the module."""
         if id not in self._contents:
             if id not in self.objects:
-                return InvalidContents("an object that is not known here")
+                return Unreadable("an object that is not known here")
             self._contents[id] = self._content(*self.objects[id])
         return self._contents[id]
 
@@ -437,18 +431,18 @@ class ModuleEnv:
             return FixedSequence(type(obj).__name__, self._items(obj, path))
         if isinstance(obj, (set, frozenset)):
             if not obj or not _is_plain_set(obj) or any(isinstance(item, str) for item in obj):
-                return InvalidContents("a set of what is not all numbers")
+                return Unreadable("a set of what is not all numbers")
             # A set is only searched, so the order is free.
             rows = sorted(obj)
             return self._table(rows, join_shapes(NumberShape("i"), table_shape(rows)) or NumberShape("n"), "set")
         if isinstance(obj, dict):
             if not all(type(key) in (str, int, float, bool) for key in obj):
-                return InvalidContents("a dict with keys that are neither strings nor numbers")
+                return Unreadable("a dict with keys that are neither strings nor numbers")
             return DictContents(self._members(obj, path, "key"))
         if isinstance(obj, type):
             hooks = [name for name in _FORBIDDEN_HOOKS if name in vars(obj)]
             if hooks:
-                return InvalidContents(f"the class `{obj.__name__}` has `{hooks[0]}`")
+                return Unreadable(f"the class `{obj.__name__}` has `{hooks[0]}`")
             members = {name: item for name, item in vars(obj).items() if name not in _HIDDEN_MEMBERS}
             fields = self._members(members, path, "attr")
             bases = tuple(self._part(b, path, "base", k) for k, b in enumerate(obj.__bases__) if b is not object)
@@ -458,10 +452,10 @@ class ModuleEnv:
 
     def _array(self, obj: Any) -> Content:
         if obj.ndim not in (1, 2) or obj.dtype.kind not in "bif" or obj.size == 0:
-            return InvalidContents("an array that is neither a row nor a table of numbers")
+            return Unreadable("an array that is neither a row nor a table of numbers")
         # Arithmetic of float32 rounds differently.
         if obj.dtype.kind == "f" and obj.dtype != np.float64:
-            return InvalidContents(f"an array of {obj.dtype}")
+            return Unreadable(f"an array of {obj.dtype}")
         shape: Shape = NumberShape(obj.dtype.kind, True)
         if obj.ndim == 1 and len(obj) <= ITEMWISE_MAX:
             return FixedSequence("ndarray", tuple(numpy_scalar(x) for x in obj))

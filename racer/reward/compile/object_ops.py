@@ -18,13 +18,13 @@ from racer.reward.compile.values import (
     Constant,
     DictContents,
     FixedSequence,
-    InvalidContents,
     Maybe,
     NumberShape,
     ObjectFields,
     ObjectRef,
     Scalar,
     TupleValue,
+    Unreadable,
     UserFunction,
     Value,
 )
@@ -59,7 +59,7 @@ def get_attribute(context: Context, target: Value, name: str) -> Value:
     content = context.content(target.id) if isinstance(target, ObjectRef) else target
     if isinstance(target, ObjectRef) and isinstance(content, ObjectFields):
         return _field(context, target, content, name)
-    if isinstance(content, InvalidContents):
+    if isinstance(content, Unreadable):
         raise context.unsupported(content.reason)
     if isinstance(content, (FixedSequence, ArraySequence, TupleValue)):
         if content.type == "ndarray" and name in ("size", "shape", "ndim"):
@@ -86,9 +86,7 @@ def _field(context: Context, target: ObjectRef, content: ObjectFields, name: str
         member = class_member(context, target, name)
         if member is None:
             raise context.trap(f"no attribute `{name}`", error="AttributeError")
-        if isinstance(member, TupleValue) and member.type in ("staticmethod", "classmethod"):
-            return member.items[0] if member.type == "staticmethod" else BoundMethod(member.items[0], target)
-        return require_bound(context, member, "AttributeError")
+        return _bind_member(context, member, target)
     member = class_member(context, content.cls, name)
     if isinstance(member, TupleValue) and member.type == "property":
         return context.call_value(BoundMethod(member.items[0], target), [], {})
@@ -101,24 +99,22 @@ def _field(context: Context, target: ObjectRef, content: ObjectFields, name: str
             return context.choose(
                 f"{own.tag} != 2",
                 lambda: require_bound(context, own),
-                lambda: _bind_member(context, target, content, member),
+                lambda: _bind_member(context, member, content.cls, target),
             )
         return require_bound(context, own, "AttributeError")
     if member is not None:
-        return _bind_member(context, target, content, member)
+        return _bind_member(context, member, content.cls, target)
     if name == "__class__":
         return content.cls
     raise context.trap(f"no attribute `{name}`", error="AttributeError")
 
 
-def _bind_member(context: Context, target: ObjectRef, content: ObjectFields, member: Value) -> Value:
-    if isinstance(member, TupleValue) and member.type == "staticmethod":
-        return member.items[0]
-    if isinstance(member, TupleValue) and member.type == "classmethod":
-        assert content.cls is not None
-        return BoundMethod(member.items[0], content.cls)
-    if isinstance(member, UserFunction):
-        return BoundMethod(member, target)
+def _bind_member(context: Context, member: Value, cls: Value, instance: ObjectRef | None = None) -> Value:
+    """Return a member of a class as an attribute of the class, or of an instance of it."""
+    if isinstance(member, TupleValue) and member.type in ("staticmethod", "classmethod"):
+        return member.items[0] if member.type == "staticmethod" else BoundMethod(member.items[0], cls)
+    if isinstance(member, UserFunction) and instance is not None:
+        return BoundMethod(member, instance)
     return require_bound(context, member, "AttributeError")
 
 
@@ -127,7 +123,7 @@ def class_member(context: Context, cls: Value, name: str) -> Value | None:
     if not isinstance(cls, ObjectRef):
         return None
     content = context.content(cls.id)
-    if isinstance(content, InvalidContents):
+    if isinstance(content, Unreadable):
         raise context.unsupported(content.reason)
     if not isinstance(content, ObjectFields):
         raise context.unsupported("a class that is not known")
@@ -146,7 +142,7 @@ def set_attribute(context: Context, target: Value, name: str, value: Value) -> N
         context.state.variables[(FUNCTION_FRAME - target.serial, name)] = value
         return
     content = context.content(target.id) if isinstance(target, ObjectRef) else None
-    if isinstance(content, InvalidContents):
+    if isinstance(content, Unreadable):
         raise context.unsupported(content.reason)
     if not isinstance(target, ObjectRef) or not isinstance(content, ObjectFields):
         raise context.unsupported(f"a change of the attribute `{name}`")

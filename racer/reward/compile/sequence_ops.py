@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 from racer.reward.compile.coercion import (
     as_index,
@@ -59,11 +60,7 @@ UNROLL_MAX = 16
 
 def _common_shape(context: Context, items: tuple[Value, ...]) -> Shape | None:
     """Return the shape that holds all items; None where there is none, or there are no items."""
-    shapes = [shape_of(item, context) for item in items]
-    shape = shapes[0] if shapes else None
-    for other in shapes[1:]:
-        shape = join_shapes(shape, other)
-    return shape
+    return reduce(join_shapes, [shape_of(item, context) for item in items]) if items else None
 
 
 def in_table(context: Context, sequence: FixedSequence) -> ArraySequence | None:
@@ -220,9 +217,7 @@ def _load_shape(context: Context, seq: ArraySequence, base: str, shift: int, sha
         return Scalar(shape.kind, context.temp(read) if seq.array in "MS" else read, shape.numpy)
     if len(shape.items) > _ROW_ITEMS_MAX:
         # Only a sequence of one element shape can be a view.
-        common: Shape | None = shape.items[0]
-        for other in shape.items[1:]:
-            common = join_shapes(common, other)
+        common = reduce(join_shapes, shape.items)
         if common is None:
             raise context.unsupported("a wide row of several shapes")
         offset, count = context.temp(at, "row"), Constant(len(shape.items))

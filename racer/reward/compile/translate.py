@@ -40,40 +40,39 @@ from racer.reward.protocol import REWARD_MAX
 EXPRESSIONS: HandlerTable = {**expressions.HANDLERS, ast.ListComp: comprehension, ast.GeneratorExp: comprehension}
 
 
-def evaluate(context: Context, node: ast.expr) -> Value:
-    """Translate an expression."""
-    saved = context.node
-    context.node = node
+@contextmanager
+def _at_node(context: Context, node: ast.expr | ast.stmt) -> Iterator[None]:
+    """Translate what follows as a part of a node; errors and traps get its line."""
+    saved, context.node = context.node, node
     # Inside the standard library the line stays that of the user's call.
     if not context.stdlib_depth:
-        context.line = getattr(node, "lineno", context.line)
+        context.line = node.lineno
     try:
+        yield
+    finally:
+        context.node = saved
+
+
+def evaluate(context: Context, node: ast.expr) -> Value:
+    """Translate an expression."""
+    with _at_node(context, node):
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
             raise context.unsupported(f"`{type(node).__name__}` expressions")
         value: Value = handler(context, node)
         return value
-    finally:
-        context.node = saved
 
 
 def execute(context: Context, statements: list[ast.stmt]) -> None:
     """Translate statements; a statement that is not covered becomes a trap, and what follows it is unreachable."""
     for statement in statements:
-        saved = context.node
-        context.node = statement
-        if not context.stdlib_depth:
-            context.line = getattr(statement, "lineno", context.line)
-        # The position decides which names are read later; only those are merged where branches meet.
-        context.positions[context.current_frame] = node_span(statement)[0]
-        try:
-            with _trap_where_uncovered(context):
-                handler = HANDLERS.get(type(statement))
-                if handler is None:
-                    raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
-                handler(context, statement)
-        finally:
-            context.node = saved
+        with _at_node(context, statement), _trap_where_uncovered(context):
+            # The position decides which names are read later; only those are merged where branches meet.
+            context.positions[context.current_frame] = node_span(statement)[0]
+            handler = HANDLERS.get(type(statement))
+            if handler is None:
+                raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
+            handler(context, statement)
 
 
 @contextmanager

@@ -166,7 +166,11 @@ class LazyIterable:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A value that the translator does not cover: reading it leaves to plain Python."""
+    """A value, or the contents of an object, that the translator does not cover; a read of it traps.
+
+    Two paths of a program may leave a name or an object in shapes that do not fit together; that is no error until
+    the name or object is read.
+    """
 
     reason: str
 
@@ -412,14 +416,7 @@ class ObjectFields:
     bases: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidContents:
-    """Contents that two paths of the program left in shapes that do not fit together."""
-
-    reason: str
-
-
-Content = FixedSequence | ArraySequence | DictContents | ObjectFields | InvalidContents
+Content = FixedSequence | ArraySequence | DictContents | ObjectFields | Unreadable
 # Number of the frame and name; frame 0 is the module, frames below 0 hold closures and attributes of functions.
 VariableKey = tuple[int, str]
 
