@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from racer.reward.compile import expressions
+from racer.reward.compile import values as ir
 from racer.reward.compile.calls import call, call_value, routine
 from racer.reward.compile.coercion import as_number, require_value
 from racer.reward.compile.control_flow import PASSES_MAX, Context, HandlerTable, TranslatorParts
@@ -23,17 +24,7 @@ from racer.reward.compile.joins import Joiner
 from racer.reward.compile.kernel_source import Translation, make_translation, param_value
 from racer.reward.compile.module_env import ModuleEnv, check_forbidden, node_span
 from racer.reward.compile.statements import HANDLERS, comprehension
-from racer.reward.compile.values import (
-    ArraySequence,
-    DictContents,
-    Maybe,
-    ProgramState,
-    Scalar,
-    StringChoice,
-    Value,
-    as_float,
-    is_number,
-)
+from racer.reward.compile.values import Value
 from racer.reward.params import PARAMS
 from racer.reward.protocol import REWARD_MAX
 
@@ -111,13 +102,13 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     return make_translation(context, body, entry, head, _kept_kinds(context, head))
 
 
-def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ProgramState]:
+def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ir.ProgramState]:
     """Translate until the state between calls no longer changes.
 
     Returns:
         The lines of a call, the lines that compute the first state, and the state at the beginning of a call.
     """
-    head = ProgramState()
+    head = ir.ProgramState()
     loop_variables = LoopVariables()
     for _ in range(PASSES_MAX):
         buffer: Buffer = []
@@ -134,7 +125,7 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
         }
         entry: Buffer = []
         # An empty state is the module as it was loaded: a lookup falls through to `ModuleEnv`.
-        inputs = [(ProgramState(), entry), (end, slot)]
+        inputs = [(ir.ProgramState(), entry), (end, slot)]
         joiner = Joiner(context, inputs, head=head, loop_variables=loop_variables, array="S")
         new = joiner.run()
         if not joiner.changed:
@@ -143,16 +134,16 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
     raise CannotCompile("the types of what it keeps between calls do not settle")
 
 
-def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ProgramState | None:
+def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ir.ProgramState | None:
     """Write one call and return the state at its end, None where the end is not reached; `slot` precedes the end."""
-    params = context.new_object(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
+    params = context.new_object(ir.DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
     function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
         with _trap_where_uncovered(context):
             value = require_value(context, context.call_value(function, [params], {}))
-            if not is_number(value):
+            if not ir.is_number(value):
                 raise context.trap("it does not return a number", NO_REWARD)
-            context.write(f"reward = {as_float(as_number(context, value))}")
+            context.write(f"reward = {ir.as_float(as_number(context, value))}")
             context.trap_if(f"not {-REWARD_MAX!r} <= reward <= {REWARD_MAX!r}", NO_REWARD)  # NaN traps too
     except Unreachable:
         return None
@@ -160,19 +151,19 @@ def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> P
     return context.state
 
 
-def _kept_kinds(context: Context, head: ProgramState) -> dict[str, str]:
+def _kept_kinds(context: Context, head: ir.ProgramState) -> dict[str, str]:
     """Return the kind of each variable of the kernel that is kept between calls."""
     kinds: dict[str, str] = {}
 
     def visit(value: Any) -> None:
-        if isinstance(value, Scalar) and value.expr in context.join_vars:
+        if isinstance(value, ir.Scalar) and value.expr in context.join_vars:
             kinds[value.expr] = value.kind
-        elif isinstance(value, Maybe):
+        elif isinstance(value, ir.Maybe):
             kinds[value.tag] = "i"
             visit(value.value)
-        elif isinstance(value, StringChoice):
+        elif isinstance(value, ir.StringChoice):
             kinds[value.expr] = "i"
-        elif isinstance(value, ArraySequence):
+        elif isinstance(value, ir.ArraySequence):
             visit(value.length)
         elif hasattr(value, "items"):
             for item in value.items:

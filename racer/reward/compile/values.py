@@ -1,4 +1,7 @@
-"""The translator's knowledge: values, element shapes, object contents, and the state at one point of the program.
+"""The intermediate representation: values, element shapes, object contents, and the state at a point of the program.
+
+The other modules of the compiler import this one as `ir`, so that `ast.X` is always the user's syntax and `ir.X` what
+the translator has made of it.
 
 A `Value` describes what an expression of the user's program has: a known constant, a number that the kernel computes,
 an object, a function, or one of several. A number has a kind, which is a letter:
