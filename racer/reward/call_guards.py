@@ -58,7 +58,12 @@ class Deadline:
         self.seconds = seconds
 
     def __enter__(self) -> Deadline:
-        _start_deadline(threading.get_ident(), time.monotonic() + self.seconds)
+        global _thread
+        with _lock:
+            _due[threading.get_ident()] = time.monotonic() + self.seconds
+            if _thread is None or not _thread.is_alive():
+                _thread = threading.Thread(target=_check_deadlines, name="racer-deadline", daemon=True)
+                _thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -69,15 +74,6 @@ _lock = threading.Lock()
 _due: dict[int, float] = {}
 _fired: set[int] = set()
 _thread: threading.Thread | None = None
-
-
-def _start_deadline(thread: int, due: float) -> None:
-    global _thread
-    with _lock:
-        _due[thread] = due
-        if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_check_deadlines, name="racer-deadline", daemon=True)
-            _thread.start()
 
 
 def _end_deadline(thread: int) -> None:
@@ -117,7 +113,7 @@ def _check_deadlines() -> None:
                 if now > due:
                     _fired.add(thread)
                     _raise_timeout(thread)
-            # Under the lock: `_start_deadline` either sees this thread alive before its last check, or starts another.
+            # Under the lock: `Deadline` either sees this thread alive before its last check, or starts another.
             if idle >= _IDLE_CHECKS_MAX:
                 _thread = None
 

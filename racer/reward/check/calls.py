@@ -51,9 +51,9 @@ class SampleCalls:
 
     values: NDArray[np.float64]
     failed: NDArray[np.bool_]
-    us_per_call: float
-    done: int
-    floats: bool
+    us_per_call: float = 0.0
+    done: int = 0
+    floats: bool = True
 
 
 _FAILURES_MAX = 200
@@ -114,9 +114,7 @@ class RewardCaller:
         """
         rows = list(range(len(sample.telemetry)) if steps is None else steps)
         shape = sample.telemetry.shape[:2]
-        calls = SampleCalls(
-            values=np.full(shape, np.nan), failed=np.zeros(shape, bool), us_per_call=0.0, done=0, floats=True
-        )
+        calls = SampleCalls(values=np.full(shape, np.nan), failed=np.zeros(shape, bool))
         functions = self.functions(shape[1])
         costs: list[float] = []
         start = time.perf_counter()
@@ -130,7 +128,8 @@ class RewardCaller:
                 costs.append(cost)
             if calls.failed.sum() >= _FAILURES_MAX and not np.isfinite(calls.values).any():
                 break
-        calls.us_per_call = float(np.median(costs)) if costs else 0.0
+        if costs:
+            calls.us_per_call = float(np.median(costs))
         return calls
 
     def _step(

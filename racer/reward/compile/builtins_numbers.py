@@ -34,27 +34,22 @@ from racer.reward.compile.values import Value
 
 _FINITE = "not abs({x}) < INF"
 _OUTSIDE = "not -1.0 <= {x} <= 1.0"
+_NOT_POSITIVE = "not 0.0 < {x} < INF"
+# Functions that Python and the kernel call by the same name: test of the argument, and whether the result is tested.
+_SAME_NAME = (
+    ("sin cos tan", _FINITE, False),
+    ("asin acos", _OUTSIDE, False),
+    ("log log10", _NOT_POSITIVE, False),
+    ("atan tanh erf", "", False),
+    ("sinh cosh asinh exp expm1", "", True),
+)
 # Test of the argument that traps, the expression, and whether an infinite or undefined result traps. The empty
 # expressions have functions below. A value of pi / 180 or its inverse is the one that CPython multiplies with.
 MATH_FUNCTIONS: dict[str, tuple[str, str, bool]] = {
+    **{name: (test, f"math.{name}({{x}})", check) for names, test, check in _SAME_NAME for name in names.split()},
     "sqrt": ("not {x} >= 0.0", "math.sqrt({x})", False),
-    "sin": (_FINITE, "math.sin({x})", False),
-    "cos": (_FINITE, "math.cos({x})", False),
-    "tan": (_FINITE, "math.tan({x})", False),
-    "asin": (_OUTSIDE, "math.asin({x})", False),
-    "acos": (_OUTSIDE, "math.acos({x})", False),
-    "atan": ("", "math.atan({x})", False),
-    "sinh": ("", "math.sinh({x})", True),
-    "cosh": ("", "math.cosh({x})", True),
-    "tanh": ("", "math.tanh({x})", False),
-    "asinh": ("", "math.asinh({x})", True),
-    "exp": ("", "math.exp({x})", True),
-    "expm1": ("", "math.expm1({x})", True),
-    "log": ("not 0.0 < {x} < INF", "math.log({x})", False),
-    "log2": ("not 0.0 < {x} < INF", "np.log2({x})", False),
-    "log10": ("not 0.0 < {x} < INF", "math.log10({x})", False),
+    "log2": (_NOT_POSITIVE, "np.log2({x})", False),
     "log1p": ("not -1.0 < {x} < INF", "math.log1p({x})", False),
-    "erf": ("", "math.erf({x})", False),
     "fabs": ("", "abs({x})", False),
     "degrees": ("", "({x} * 57.29577951308232)", True),
     "radians": ("", "({x} * 0.017453292519943295)", False),
@@ -397,9 +392,7 @@ def _of_row(symbol: str) -> BuiltinHandler:
             contents = contents_of(context, flat_row(context, args[0]))
             if isinstance(contents, ir.FixedSequence) and contents.items:
                 numbers = [as_number(context, v) for v in contents.items]
-                for x in numbers:
-                    if ir.number_kind(x) in "fn" and isinstance(x, ir.Scalar):
-                        context.trap_if(f"{context.atom(x).expr} != {context.atom(x).expr}", UNCOVERED)
+                _trap_nan(context, numbers)
                 return _array_number(extreme_of(context, numbers, symbol))
         return over(context, args, named)
 

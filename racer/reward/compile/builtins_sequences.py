@@ -18,6 +18,7 @@ from racer.reward.compile.coercion import (
     is_sequence,
     length_of,
     require_value,
+    test_equal,
     truth_of,
 )
 from racer.reward.compile.control_flow import Context
@@ -281,9 +282,9 @@ def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value
 
 
 def _filter(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if args[0] == ir.NONE:
-        return context.call_stdlib("those_true", args[1])
-    return context.call_stdlib("those_for_which", *args)
+    # `filter(None, items)` keeps the items that are true.
+    test = ir.Builtin("builtins.bool") if args[0] == ir.NONE else args[0]
+    return context.call_stdlib("those_for_which", test, args[1])
 
 
 LIST_BUILTINS: dict[str, BuiltinHandler] = {
@@ -326,7 +327,9 @@ def flat_row(context: Context, value: Value) -> Value:
     return value
 
 
-def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: bool = False) -> BuiltinHandler:
+def row_handler(
+    name: str, *more: Value, rows: int = 1, others: int = 0, numpy: bool = False, nonempty: bool = False
+) -> BuiltinHandler:
     """Return the handler that calls a function of the runtime library with rows of numbers.
 
     Args:
@@ -335,12 +338,15 @@ def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: 
         rows: Number of rows that the function takes first.
         others: Number of arguments after the rows.
         numpy: Whether to make the result a numpy scalar.
+        nonempty: Whether an empty first row traps.
     """
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != rows + others or named:
             raise context.unsupported("these arguments")
         values = [flat_row(context, row) for row in args[:rows]] + args[rows:]
+        if nonempty:
+            context.trap_where(test_equal(context, length_of(context, values[0]), ir.Constant(0)), "an empty array")
         result = context.call_stdlib(name, *values, *more)
         return ir.as_numpy(result) if numpy else result
 
@@ -349,20 +355,7 @@ def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: 
 
 def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
     """Return the handler that makes one number of a row; an empty row traps, as Python raises or returns NaN."""
-    call = row_handler(name, *more, numpy=numpy)
-
-    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if len(args) != 1 or named:
-            raise context.unsupported("these arguments")
-        row = flat_row(context, args[0])
-        count = length_of(context, row)
-        if isinstance(count, ir.Scalar):
-            context.trap_if(f"{count.expr} == 0")
-        elif count.value == 0:
-            raise context.trap("an empty array")
-        return call(context, [row], {})
-
-    return run
+    return row_handler(name, *more, numpy=numpy, nonempty=True)
 
 
 def _norm(context: Context, args: list[Value], named: dict[str, Value]) -> Value:

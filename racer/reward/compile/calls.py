@@ -17,6 +17,7 @@ in `builtins_table`.
 from __future__ import annotations
 
 import ast
+from functools import cache
 
 from racer.reward.compile import values as ir
 from racer.reward.compile.builtins_table import BUILTINS
@@ -40,15 +41,12 @@ from racer.reward.compile.values import Value
 
 _TAIL_DEPTH = 12
 """Depth of nested `if`s up to which early returns are rewritten."""
-_tail_forms: dict[int, tuple[ast.FunctionDef, list[ast.stmt] | None]] = {}
 
 
+@cache
 def tail_form(node: ast.FunctionDef) -> list[ast.stmt] | None:
     """Return the body with every `return` at the end of a branch; None where that would double code."""
-    # The node is kept and compared: an id may belong to a later node after the first one is gone.
-    if id(node) not in _tail_forms or _tail_forms[id(node)][0] is not node:
-        _tail_forms[id(node)] = (node, _tail(node.body, node, _TAIL_DEPTH))
-    return _tail_forms[id(node)][1]
+    return _tail(node.body, node, _TAIL_DEPTH)
 
 
 def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt] | None:

@@ -166,6 +166,19 @@ class Context(Emitter):
         self.write(f"return {self.trap_code(kind)}")
         return Unreachable()
 
+    def trap_where(self, test: bool | str, reason: str, error: str = "") -> None:
+        """Write a trap for where a test holds; the test may be known now.
+
+        Args:
+            test: Condition: known, or as code.
+            reason: For the user, where the test always holds.
+            error: Name of the exception that Python raises; empty where it is not known.
+        """
+        if test is True:
+            raise self.trap(reason, error=error)
+        if test:
+            self.trap_if(str(test), error=error)
+
     def _handler_of(self, error: str) -> ExceptTarget | None:
         """Return the user's handler that catches an exception; None where there is none, or it is not known."""
         if not error or self.stdlib_depth:
@@ -244,14 +257,8 @@ class Context(Emitter):
         return self.state.variables.pop(key)
 
     def _join_ends(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
-        if len(ends) == 1:
-            return ends[0][0]
-        slots: list[tuple[ProgramState, Buffer]] = []
-        for state, buffer in ends:
-            slot: Buffer = []
-            buffer.append(slot)
-            slots.append((state, slot))
-        return Joiner(self, slots).run()
+        """Return the joined state of paths, given as the state at the end of each and the buffer to write to."""
+        return ends[0][0] if len(ends) == 1 else Joiner(self, ends).run()
 
     # -- loops and blocks
 
@@ -325,7 +332,7 @@ class Context(Emitter):
                 outer.pending.append((flag, target, keyword))
         if not exits.exits:
             raise Unreachable
-        self.state = exits.exits[0][0] if len(exits.exits) == 1 else Joiner(self, exits.exits).run()
+        self.state = self._join_ends(exits.exits)
 
     def leave(self, target: BlockExits, keyword: str = "break") -> Unreachable:
         """Jump to the end of a loop or block, or to a loop's head; the caller raises what is returned.

@@ -264,12 +264,9 @@ class Joiner:
         if same and not isinstance(head, ir.ObjectRef):
             first = tuples[0]
             old = head if isinstance(head, ir.TupleValue) and len(head.items) == len(first.items) else None
-            items = []
-            for k in range(len(first.items)):
-                column = [v.items[k] if isinstance(v, ir.TupleValue) else None for v in values]
-                items.append(self.join(column, old.items[k] if old else None))
+            items = self.join_items(values, old, len(first.items))
             unreadable = next((item for item in items if isinstance(item, ir.Unreadable)), None)
-            return unreadable or ir.TupleValue(tuple(items), first.type)
+            return unreadable or ir.TupleValue(items, first.type)
         ids: list[int | None] = []
         # A tuple, or a small array, meets a list: give it an id on its path, and join objects.
         for state, value in zip(self._states, values, strict=True):
@@ -280,6 +277,14 @@ class Joiner:
             else:
                 ids.append(value.id if isinstance(value, ir.ObjectRef) else None)
         return self._merge_objects(ids, head)
+
+    def join_items(self, sequences: Sequence[Any], head: Any, count: int) -> tuple[Value, ...]:
+        """Join sequences of `count` items, item by item; a path or head without such a sequence has no items."""
+
+        def item(sequence: Any, k: int) -> Value | None:
+            return sequence.items[k] if isinstance(sequence, (ir.TupleValue, ir.FixedSequence)) else None
+
+        return tuple(self.join([item(s, k) for s in sequences], item(head, k)) for k in range(count))
 
     def _merge_objects(self, ids: list[int | None], head: Value | None) -> Value:
         """Return the joined object for the objects of the paths."""
@@ -404,11 +409,8 @@ def _join_lists(
     count = lengths.pop()
     if lengths or count < 0 or not (head is None or (isinstance(head, ir.FixedSequence) and len(head.items) == count)):
         return _join_in_memory(joiner, type, contents, head, frozen, same)
-    items = []
-    for k in range(count):
-        column = [c.items[k] if isinstance(c, ir.FixedSequence) else None for c in contents]
-        items.append(joiner.join(column, head.items[k] if isinstance(head, ir.FixedSequence) else None))
-    return ir.FixedSequence(type, tuple(items), frozen or (isinstance(head, ir.FixedSequence) and head.frozen))
+    items = joiner.join_items(contents, head, count)
+    return ir.FixedSequence(type, items, frozen or (isinstance(head, ir.FixedSequence) and head.frozen))
 
 
 def _join_in_memory(

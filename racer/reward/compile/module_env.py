@@ -19,7 +19,7 @@ import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -95,14 +95,10 @@ class CallFrame:
     is_comprehension: bool = False
 
 
-# By the identity of the node, which is kept too, so that no other node gets the same identity.
-_scopes: dict[int, tuple[ast.AST, Scope]] = {}
-
-
+# Nodes are hashed by identity, and the cache keeps them, so that no other node gets the same identity.
+@cache
 def scope_of(node: ScopeNode) -> Scope:
     """Return the scope of a function, class body or comprehension."""
-    if id(node) in _scopes and _scopes[id(node)][0] is node:
-        return _scopes[id(node)][1]
     scope = Scope()
     body: list[ast.AST] = []
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
@@ -119,7 +115,6 @@ def scope_of(node: ScopeNode) -> Scope:
     for child in body:
         _collect_names(child, scope, in_loop=False)
     scope.local_names -= scope.global_names | scope.nonlocal_names
-    _scopes[id(node)] = (node, scope)
     return scope
 
 

@@ -62,11 +62,9 @@ def _unpack(context: Context, target: ast.Tuple | ast.List, value: Value) -> Non
     if not is_sequence(context, value) and not isinstance(value, (ir.LazyIterable, ir.RangeValue)):
         raise context.unsupported("unpacking of this value")
     length = length_of(context, value)
-    if isinstance(length, ir.Constant):
-        if length.value != len(target.elts):
-            raise context.trap("another number of values to unpack", error="ValueError")
-    else:
-        context.trap_if(f"{length.expr} != {len(target.elts)}", error="ValueError")
+    count = len(target.elts)
+    differs = length.value != count if isinstance(length, ir.Constant) else f"{length.expr} != {count}"
+    context.trap_where(differs, "another number of values to unpack", "ValueError")
     # All items are read before the first assignment, which may change one of them: `a, b = b, a`.
     items = [element_at(context, value, ir.Constant(k)) for k in range(len(target.elts))]
     items = [as_atom(context, item) for item in items]
@@ -418,10 +416,7 @@ def _raise(context: Context, node: ast.Raise) -> None:
 
 def _assert(context: Context, node: ast.Assert) -> None:
     test = truth_of(context, context.evaluate(node.test))
-    if test is False:
-        raise context.trap("an assertion fails", error="AssertionError")
-    if isinstance(test, str):
-        context.trap_if(f"not {test}", error="AssertionError")
+    context.trap_where(not test if isinstance(test, bool) else f"not {test}", "an assertion fails", "AssertionError")
 
 
 def _function(context: Context, node: ast.FunctionDef) -> None:

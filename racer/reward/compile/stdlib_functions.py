@@ -19,11 +19,8 @@ import math
 
 def concatenated(one, two):
     """Return `one + two` of lists."""
-    out = []
-    for item in one:
-        out.append(item)
-    for item in two:
-        out.append(item)
+    out = [item for item in one]
+    extend(out, two)
     return out
 
 
@@ -41,19 +38,13 @@ def repeated(items, times):
     """Return `items * times`."""
     out = []
     for _ in range(times):
-        for item in items:
-            out.append(item)
+        extend(out, items)
     return out
 
 
 def those_for_which(function, items):
     """Return `filter(function, items)` as a list."""
     return [item for item in items if function(item)]
-
-
-def those_true(items):
-    """Return `filter(None, items)` as a list."""
-    return [item for item in items if item]
 
 
 def extend(target, items):
@@ -97,11 +88,11 @@ def index_of(items, value):
 
 def count_of(items, value):
     """Return `items.count(value)`."""
-    found = 0
+    count = 0
     for item in items:
         if item == value:
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 def pop_at(items, index):
@@ -371,10 +362,7 @@ def median(items):
 
 def norm(items):
     """Return `numpy.linalg.norm(items)`."""
-    result = 0.0
-    for item in items:
-        result += item * item
-    return as_numpy(math.sqrt(result))
+    return as_numpy(math.sqrt(dot(items, items)))
 
 
 def norms(rows):
@@ -495,7 +483,5 @@ def gcd(a, b):
     a = abs(a)
     b = abs(b)
     while b:
-        rest = a % b
-        a = b
-        b = rest
+        a, b = b, a % b
     return a
