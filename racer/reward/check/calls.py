@@ -119,6 +119,7 @@ class RewardCaller:
         costs: list[float] = []
         start = time.perf_counter()
         for t in rows:
+            # Between control steps only: in a step that has begun all cars are called, so their histories stay equal.
             if time.perf_counter() - start > budget_s:
                 break
             with self._user_code():
@@ -126,6 +127,7 @@ class RewardCaller:
             calls.done += 1
             if cost is not None:
                 costs.append(cost)
+            # A function that always fails would cost an exception and a verdict in every state.
             if calls.failed.sum() >= _FAILURES_MAX and not np.isfinite(calls.values).any():
                 break
         if costs:
@@ -230,6 +232,7 @@ def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -
     def differs(states: Sample, order: Iterable[int]) -> bool:
         return _differ(caller.call(states, steps=order, quiet=True, budget_s=_BUDGET_S), calls)
 
+    # The same states in the same order, with new functions: only chance is left to differ.
     if differs(sample, steps):
         return "random"
     # A function without state gives each state its reward in any order.
@@ -242,6 +245,7 @@ def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -
 
 def _differ(calls: SampleCalls, other: SampleCalls) -> bool:
     """Return whether both gave a reward for some state and the two rewards differ."""
+    # Where one side has no reward, the call failed or was not made, so there is nothing to compare.
     both = np.isfinite(calls.values) & np.isfinite(other.values)
     a, b = calls.values[both], other.values[both]
     return bool((np.abs(a - b) > 1e-9 * np.maximum(1.0, np.abs(b))).any())
@@ -255,5 +259,5 @@ def _without_first_episodes(sample: Sample, steps: int) -> Sample | None:
         starts = np.flatnonzero(telemetry["steps"][:steps, n, 0] == 2.0)
         first_end = int(starts[1]) if len(starts) > 1 else steps
         has_second |= len(starts) > 1
-        telemetry["steps"][:first_end, n] = 0.0
+        telemetry["steps"][:first_end, n] = 0.0  # rows below step 2 are not called
     return replace(sample, telemetry=telemetry) if has_second else None

@@ -88,14 +88,7 @@ def number_function(context: Context, name: str, args: list[ir.Scalar | ir.Const
     if name == "hypot" and len(args) != 2 and not numpy:
         return _hypot_many(context, args)
     if name == "log" and len(args) == 2 and not numpy:
-        # log(x, base) is log(x) / log(base) in CPython too; base 1 divides by zero.
-        top = number_function(context, name, args[:1], False)
-        base = number_function(context, name, args[1:], False)
-        assert isinstance(top, ir.Scalar)
-        assert isinstance(base, ir.Scalar)
-        base = context.atom(base)
-        context.trap_if(f"{base.expr} == 0.0")
-        return ir.Scalar("f", f"({top.expr} / {base.expr})")
+        return _log_to_base(context, *args)
     if len(args) != (2 if "{y}" in expr else 1):
         raise context.unsupported(f"`{name}` with {len(args)} arguments")
     whole = ir.number_kind(args[0]) in "bi"
@@ -139,6 +132,16 @@ def _rounded(context: Context, name: str, value: ir.Scalar | ir.Constant, numpy:
 def _trap_beyond_limit(context: Context, name: str) -> None:
     """Write a trap for a float that does not fit a whole number of the kernel; NaN and infinity do not either."""
     context.trap_if(f"not abs({name}) < {ir.INT_LIMIT}", UNCOVERED)
+
+
+def _log_to_base(context: Context, value: ir.Scalar | ir.Constant, base: ir.Scalar | ir.Constant) -> Value:
+    """Return `math.log(value, base)`, which is log(value) / log(base) in CPython too; base 1 divides by zero."""
+    top, bottom = (number_function(context, "log", [number], False) for number in (value, base))
+    assert isinstance(top, ir.Scalar)
+    assert isinstance(bottom, ir.Scalar)
+    bottom = context.atom(bottom)
+    context.trap_if(f"{bottom.expr} == 0.0")
+    return ir.Scalar("f", f"({top.expr} / {bottom.expr})")
 
 
 def _hypot_many(context: Context, args: list[ir.Scalar | ir.Constant]) -> Value:

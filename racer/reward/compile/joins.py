@@ -309,9 +309,9 @@ class Joiner:
 
     # -- objects
 
-    def keep_objects(self, thing: Any) -> None:
+    def keep_objects(self, holder: Any) -> None:
         """Join the contents of the objects that a value, or a content, refers to, under the same ids."""
-        for id in ir.refs_of(thing):
+        for id in ir.refs_of(holder):
             key = (id,) * len(self._states)
             if key not in self._joined_ids:
                 self._joined_ids[key] = id

@@ -1,8 +1,8 @@
 """The text of a kernel: from the lines of one translated call to a module that numba compiles.
 
-The module has two functions. `one` is a call for car i; it returns 0, or the code of a trap. `kernel` calls it for a
-range of cars, gives 0 to cars without a reward, and restores the lists of a car's state where its call ended in a
-trap. Both read and write arrays that the caller owns; their names in the text are:
+The module has two functions. `call` makes the call of car i; it returns 0, or the code of a trap. `kernel` calls it
+for a range of cars, gives 0 to cars without a reward, and restores the lists of a car's state where its call ended in
+a trap. Both read and write arrays that the caller owns; their names in the text are:
 
     TF TI TB    telemetry as float64, int32 and uint8 views of the same bytes
     OF OB kn    objects as float64 and uint8 views, and slots for objects of each car
@@ -215,7 +215,7 @@ class Translation:
     """A translated reward function.
 
     Attributes:
-        text: Python source of `one` and `kernel`.
+        text: Python source of `call` and `kernel`.
         table: constant numbers that the kernel reads.
         memory: numbers in the memory of a call, without those of objects.
         initial: state of a car before its first call.
@@ -248,7 +248,7 @@ class Translation:
 #
 # keeps `last`, which is None or a float: a tag and a number of the state row. It becomes
 #
-#     def one(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):
+#     def call(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):
 #         prints = 0
 #         budget = 10000000
 #         tf = i * 24
@@ -305,8 +305,8 @@ def make_translation(
     marker = "    P[0] += prints"
     stores = "".join(f"    S[{place}] = {_store_expr(kinds[name], name)}\n" for name, place in names.items())
     text = text.replace(marker, stores + marker)
-    one = "def one(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):\n"
-    one += "".join(f"    {line}\n" for line in start) + text + "\n"
+    function = "def call(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):\n"
+    function += "".join(f"    {line}\n" for line in start) + text + "\n"
     table = np.array(context.table or [0.0])
     initial = np.zeros(max(1, regions + len(names)))
     # The first state is computed here, once: `entry` assigns the loaded values to the variables of the kernel.
@@ -316,7 +316,7 @@ def make_translation(
     for name, place in names.items():
         initial[place] = float(space[name])
     return Translation(
-        text=f"{_MODULE_HEADER}{one}\n\n{_kernel_function(regions)}",
+        text=f"{_MODULE_HEADER}{function}\n\n{_kernel_function(regions)}",
         table=table,
         memory=context.memory["M"],
         initial=initial,
@@ -336,7 +336,7 @@ def _store_expr(kind: str, name: str) -> str:
 
 
 def _prologue(text: str, memory: int) -> list[str]:
-    """Return the first lines of `one`: only those that compute a name which the text uses."""
+    """Return the first lines of `call`: only those that compute a name which the text uses."""
     used = set(re.findall(r"[A-Za-z_]\w*", text))
     size = TELEMETRY.itemsize
     lines = ["prints = 0", f"budget = {BUDGET}"]
@@ -377,7 +377,7 @@ def _kernel_function(regions: int) -> str:
     # A trapped call may have written half of its lists; plain Python repeats it from the state before.
     if regions:
         lines += [f"        for k in range({regions}):", "            B[k] = SS[i, k]"]
-    lines.append("        codes[i] = one(i, TF, TI, TB, OF, OB, kn, W, WO, SS[i], T, M, R, P)")
+    lines.append("        codes[i] = call(i, TF, TI, TB, OF, OB, kn, W, WO, SS[i], T, M, R, P)")
     if regions:
         lines += [
             "        if codes[i] != 0:",

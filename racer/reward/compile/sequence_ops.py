@@ -402,10 +402,14 @@ def set_contents(context: Context, target: Value, content: ir.Content) -> None:
     context.state.heap[ref.id] = content
 
 
+# Translates one round of a loop: item, target of `break`, target of `continue`.
+LoopBody = Callable[[Value, BlockExits, BlockExits], None]
+
+
 def for_each(
     context: Context,
     iterable: Value,
-    body: Callable[[Value, BlockExits, BlockExits], None],
+    body: LoopBody,
     *,
     jumps: bool,
     orelse: Callable[[], None] | None = None,
@@ -437,7 +441,19 @@ def for_each(
         return
     if differ:
         raise context.unsupported("a loop over values of several types")
-    count = ir.as_kind(length, "i")
+    _write_loop(context, iterable, items, ir.as_kind(length, "i"), body, orelse, drop)
+
+
+def _write_loop(
+    context: Context,
+    iterable: Value,
+    items: Value,
+    count: str,
+    body: LoopBody,
+    orelse: Callable[[], None] | None,
+    drop: set[tuple[int, str]] | None,
+) -> None:
+    """Write a loop of the kernel over items of one shape; `count` is the code of their number before the loop."""
     # The rounds of all loops of a call are counted, so that it cannot run for ever.
     context.write(f"budget -= {count}")
     context.trap_if("budget < 0", ENDLESS)
@@ -471,7 +487,7 @@ def _unroll(
     iterable: Value,
     items: Value,
     length: ir.Constant,
-    body: Callable[[Value, BlockExits, BlockExits], None],
+    body: LoopBody,
     jumps: bool,
     orelse: Callable[[], None] | None,
 ) -> None:

@@ -17,16 +17,16 @@ import math
 # Lists: joining, searching and changing them.
 
 
-def concatenated(one, two):
-    """Return `one + two` of lists."""
-    out = [item for item in one]
-    extend(out, two)
+def concatenated(left, right):
+    """Return `left + right` of lists."""
+    out = [item for item in left]
+    extend(out, right)
     return out
 
 
-def concatenated_tuple(one, two):
-    """Return `one + two` of tuples."""
-    return as_tuple(concatenated(one, two))
+def concatenated_tuple(left, right):
+    """Return `left + right` of tuples."""
+    return as_tuple(concatenated(left, right))
 
 
 def as_list(items):
@@ -58,12 +58,12 @@ def column(rows, index):
     return as_array([row[index] for row in rows])
 
 
-def equal_lists(one, two):
-    """Return `one == two` of lists."""
-    if len(one) != len(two):
+def equal_lists(left, right):
+    """Return `left == right` of lists."""
+    if len(left) != len(right):
         return False
-    for k in range(len(one)):
-        if one[k] != two[k]:
+    for k in range(len(left)):
+        if left[k] != right[k]:
             return False
     return True
 
@@ -265,21 +265,21 @@ def mapped(function, items):
     return as_array([function(item) for item in items])
 
 
-def mapped_two(function, one, two):
+def mapped_two(function, left, right):
     """Return an array of `function(a, b)` of the items of two rows."""
-    if len(one) != len(two):
+    if len(left) != len(right):
         raise ValueError
-    return as_array([function(one[k], two[k]) for k in range(len(one))])
+    return as_array([function(left[k], right[k]) for k in range(len(left))])
 
 
-def mapped_left(function, one, two):
-    """Return an array of `function(item, two)`."""
-    return as_array([function(item, two) for item in one])
+def mapped_left(function, left, right):
+    """Return an array of `function(item, right)`."""
+    return as_array([function(item, right) for item in left])
 
 
-def mapped_right(function, one, two):
-    """Return an array of `function(one, item)`."""
-    return as_array([function(one, item) for item in two])
+def mapped_right(function, left, right):
+    """Return an array of `function(left, item)`."""
+    return as_array([function(left, item) for item in right])
 
 
 def differences(items):
@@ -370,28 +370,28 @@ def norms(rows):
     return as_array([norm(row) for row in rows])
 
 
-def dot(one, two):
-    """Return `numpy.dot(one, two)` of rows."""
-    if len(one) != len(two):
+def dot(left, right):
+    """Return `numpy.dot(left, right)` of rows."""
+    if len(left) != len(right):
         raise ValueError
     result = 0.0
-    for k in range(len(one)):
-        result += one[k] * two[k]
+    for k in range(len(left)):
+        result += left[k] * right[k]
     return as_numpy(result)
 
 
-def cross(one, two):
+def cross(left, right):
     """Return `numpy.cross(one, two)` of two-dimensional vectors."""
-    return as_numpy(one[0] * two[1] - one[1] * two[0])
+    return as_numpy(left[0] * right[1] - left[1] * right[0])
 
 
-def distance(one, two):
-    """Return `math.dist(one, two)`."""
-    if len(one) != len(two):
+def distance(left, right):
+    """Return `math.dist(left, right)`."""
+    if len(left) != len(right):
         raise ValueError
     result = 0.0
-    for k in range(len(one)):
-        result += (one[k] - two[k]) * (one[k] - two[k])
+    for k in range(len(left)):
+        result += (left[k] - right[k]) * (left[k] - right[k])
     return math.sqrt(result)
 
 

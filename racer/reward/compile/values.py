@@ -442,28 +442,28 @@ class ProgramState:
         return ProgramState(dict(self.variables), dict(self.heap))
 
 
-def refs_of(thing: Any) -> list[int]:
+def refs_of(holder: Any) -> list[int]:
     """Return the ids of the objects that a value, or the contents of an object, refers to."""
     parts: Sequence[Any]
-    match thing:
+    match holder:
         case ObjectRef():
-            return [thing.id]
+            return [holder.id]
         case TupleValue() | FixedSequence():
-            parts = thing.items
+            parts = holder.items
         case DictContents():
-            parts = [value for _, value in thing.items]
+            parts = [value for _, value in holder.items]
         case ObjectFields():
-            parts = [thing.cls, *(value for _, value in thing.items)]
+            parts = [holder.cls, *(value for _, value in holder.items)]
         case Maybe():
-            parts = [thing.value]
+            parts = [holder.value]
         case BoundMethod():
-            parts = [thing.function, thing.receiver]
+            parts = [holder.function, holder.receiver]
         case BuiltinMethod():
-            parts = [thing.receiver]
+            parts = [holder.receiver]
         case LazyIterable():
-            parts = thing.parts
+            parts = holder.parts
         case UserFunction():
-            parts = [*thing.defaults, *(value for _, value in thing.keyword_defaults)]
+            parts = [*holder.defaults, *(value for _, value in holder.keyword_defaults)]
         case _:
             return []
     # With repetitions: a join counts the references to an object.
