@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,6 +180,17 @@ class Context(Emitter):
         if test:
             self.trap_if(str(test), error=error)
 
+    @contextmanager
+    def trap_uncovered(self) -> Iterator[None]:
+        """Write a trap for a piece that is not covered, and raise `Unreachable` in place of its error."""
+        try:
+            yield
+        except UnsupportedFunction:
+            raise
+        except CannotCompile as error:
+            self.line = error.line or self.line
+            raise self.trap(error.reason, UNCOVERED) from None
+
     def _handler_of(self, error: str) -> ExceptTarget | None:
         """Return the user's handler that catches an exception; None where there is none, or it is not known."""
         if not error or self.stdlib_depth:
@@ -210,17 +222,11 @@ class Context(Emitter):
         saved = self.state, self.buffer
         self.state, self.buffer = self.state.clone(), []
         try:
-            action()
+            # The trap stays inside this branch: calls that take the other one are still compiled.
+            with self.trap_uncovered():
+                action()
             return self.state, self.buffer
         except Unreachable:
-            return None, self.buffer
-        # The trap stays inside this branch: calls that take the other one are still compiled.
-        except UnsupportedFunction:
-            raise
-        except CannotCompile as error:
-            line, self.line = self.line, error.line or self.line
-            self.trap(error.reason, UNCOVERED)
-            self.line = line
             return None, self.buffer
         finally:
             self.state, self.buffer = saved
@@ -255,6 +261,16 @@ class Context(Emitter):
 
         self.branch(test, lambda: assign(then), lambda: assign(orelse))
         return self.state.variables.pop(key)
+
+    def choose_number(self, expr: str, count: int, value_of: Callable[[int], Value]) -> Value:
+        """Return `value_of(k)` for the number k below `count` that `expr` gives, as a chain of tests."""
+
+        def rest(k: int) -> Value:
+            if k == count - 1:
+                return value_of(k)
+            return self.choose(f"{expr} == {k}", lambda: value_of(k), lambda: rest(k + 1))
+
+        return rest(0)
 
     def _join_ends(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
         """Return the joined state of paths, given as the state at the end of each and the buffer to write to."""

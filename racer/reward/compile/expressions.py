@@ -349,7 +349,8 @@ def get_subscript(context: Context, target: Value, index: Value) -> Value:
 def _get_key(context: Context, content: ir.DictContents, index: Value) -> Value:
     """Translate `a_dict[index]`."""
     if isinstance(index, ir.StringChoice):
-        return _get_chosen_key(context, content, index, 0)
+        options = [ir.Constant(option) for option in index.options]
+        return context.choose_number(index.expr, len(options), lambda k: _get_key(context, content, options[k]))
     # A dict has its known keys in order; only a constant, one of a few strings, or a whole number can be looked up.
     if isinstance(index, ir.Scalar) and index.kind in "bi" and content.items:
         return _get_number_key(context, content, index)
@@ -359,17 +360,6 @@ def _get_key(context: Context, content: ir.DictContents, index: Value) -> Value:
     if item == ir.UNBOUND:
         raise context.trap(f"no key `{index.value}`", error="KeyError")
     return require_bound(context, item, "KeyError")
-
-
-def _get_chosen_key(context: Context, content: ir.DictContents, index: ir.StringChoice, k: int) -> Value:
-    """Translate a dict's item by one of several known strings, from option `k` on, as a chain of tests."""
-
-    def get_option() -> Value:
-        return _get_key(context, content, ir.Constant(index.options[k]))
-
-    if k == len(index.options) - 1:
-        return get_option()
-    return context.choose(f"{index.expr} == {k}", get_option, lambda: _get_chosen_key(context, content, index, k + 1))
 
 
 def _get_number_key(context: Context, content: ir.DictContents, index: ir.Scalar) -> Value:

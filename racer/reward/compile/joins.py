@@ -164,13 +164,10 @@ class Joiner:
     def _keep_assumed(self, head: Value) -> Value:
         """Return what the last pass assumed and no path leads to: its variables still have to exist."""
         name = ""
+        for part in ir.parts_of(head):
+            self._keep_assumed(part)
         if isinstance(head, ir.Maybe):
             name = head.tag
-            if head.value is not None:
-                self._keep_assumed(head.value)
-        elif isinstance(head, ir.TupleValue):
-            for item in head.items:
-                self._keep_assumed(item)
         elif isinstance(head, ir.ObjectRef):
             self.keep_objects(head)
         elif isinstance(head, (ir.Scalar, ir.StringChoice)):
@@ -370,14 +367,7 @@ def join_contents(joiner: Joiner, contents: ContentsByPath, head: ir.Content | N
 
 def _keep_assumed_contents(joiner: Joiner, n_paths: int, head: ir.Content) -> ir.Content:
     """Return what the last pass assumed and no path leads to: its variables still have to exist."""
-    values: Sequence[Value] = ()
-    if isinstance(head, ir.FixedSequence):
-        values = head.items
-    elif isinstance(head, (ir.DictContents, ir.ObjectFields)):
-        values = [value for _, value in head.items]
-    elif isinstance(head, ir.ArraySequence):
-        values = [head.length]
-    for value in values:
+    for value in ir.parts_of(head):
         joiner.join([None] * n_paths, value)
     return head
 

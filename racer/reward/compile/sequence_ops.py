@@ -218,13 +218,7 @@ def _choose_item(context: Context, sequence: ir.FixedSequence, index: ir.Scalar)
     items = sequence.items
     if not 0 < len(items) <= CHAIN_ITEMS_MAX:
         raise context.unsupported("an index into a list of several types")
-
-    def pick(k: int) -> Value:
-        if k == len(items) - 1:
-            return items[k]
-        return context.choose(f"{index.expr} == {k}", lambda: items[k], lambda: pick(k + 1))
-
-    return pick(0)
+    return context.choose_number(index.expr, len(items), items.__getitem__)
 
 
 def _items_differ(context: Context, value: Value) -> bool:

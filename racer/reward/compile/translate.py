@@ -19,7 +19,7 @@ from racer.reward.compile.calls import call, call_value, routine
 from racer.reward.compile.coercion import as_number, require_value
 from racer.reward.compile.control_flow import PASSES_MAX, Context, HandlerTable, TranslatorParts
 from racer.reward.compile.emitter import Buffer, LoopVariables
-from racer.reward.compile.errors import NO_REWARD, UNCOVERED, CannotCompile, Unreachable, UnsupportedFunction
+from racer.reward.compile.errors import NO_REWARD, CannotCompile, Unreachable
 from racer.reward.compile.joins import Joiner
 from racer.reward.compile.kernel_source import Translation, make_translation, param_value
 from racer.reward.compile.module_env import ModuleEnv, check_forbidden, node_span
@@ -57,25 +57,13 @@ def evaluate(context: Context, node: ast.expr) -> Value:
 def execute(context: Context, statements: list[ast.stmt]) -> None:
     """Translate statements; a statement that is not covered becomes a trap, and what follows it is unreachable."""
     for statement in statements:
-        with _at_node(context, statement), _trap_where_uncovered(context):
+        with _at_node(context, statement), context.trap_uncovered():
             # The position decides which names are read later; only those are merged where branches meet.
             context.positions[context.current_frame] = node_span(statement)[0]
             handler = HANDLERS.get(type(statement))
             if handler is None:
                 raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
             handler(context, statement)
-
-
-@contextmanager
-def _trap_where_uncovered(context: Context) -> Iterator[None]:
-    """Write a trap for a piece that is not covered, and raise `Unreachable` in place of its error."""
-    try:
-        yield
-    except UnsupportedFunction:
-        raise
-    except CannotCompile as error:
-        context.line = error.line or context.line
-        raise context.trap(error.reason, UNCOVERED) from None
 
 
 PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, call_stdlib=routine)
@@ -139,7 +127,7 @@ def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> i
     params = context.new_object(ir.DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
     function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
-        with _trap_where_uncovered(context):
+        with context.trap_uncovered():
             value = require_value(context, context.call_value(function, [params], {}))
             if not ir.is_number(value):
                 raise context.trap("it does not return a number", NO_REWARD)
@@ -158,16 +146,10 @@ def _kept_kinds(context: Context, head: ir.ProgramState) -> dict[str, str]:
     def visit(value: Any) -> None:
         if isinstance(value, ir.Scalar) and value.expr in context.join_vars:
             kinds[value.expr] = value.kind
-        elif isinstance(value, ir.Maybe):
-            kinds[value.tag] = "i"
-            visit(value.value)
-        elif isinstance(value, ir.StringChoice):
-            kinds[value.expr] = "i"
-        elif isinstance(value, ir.ArraySequence):
-            visit(value.length)
-        elif hasattr(value, "items"):
-            for item in value.items:
-                visit(item[1] if isinstance(item, tuple) else item)
+        elif isinstance(value, (ir.Maybe, ir.StringChoice)):
+            kinds[value.tag if isinstance(value, ir.Maybe) else value.expr] = "i"
+        for part in ir.parts_of(value):
+            visit(part)
 
     for value in (*head.variables.values(), *head.heap.values()):
         visit(value)

@@ -442,29 +442,33 @@ class ProgramState:
         return ProgramState(dict(self.variables), dict(self.heap))
 
 
-def refs_of(holder: Any) -> list[int]:
-    """Return the ids of the objects that a value, or the contents of an object, refers to."""
-    parts: Sequence[Any]
+def parts_of(holder: Any) -> Sequence[Any]:
+    """Return the values that a value, or the contents of an object, consists of; they do not include `holder`."""
     match holder:
-        case ObjectRef():
-            return [holder.id]
         case TupleValue() | FixedSequence():
-            parts = holder.items
+            return holder.items
+        case ArraySequence():
+            return [holder.length]
         case DictContents():
-            parts = [value for _, value in holder.items]
+            return [value for _, value in holder.items]
         case ObjectFields():
-            parts = [holder.cls, *(value for _, value in holder.items)]
+            return [holder.cls, *(value for _, value in holder.items)]
         case Maybe():
-            parts = [holder.value]
+            return [holder.value]
         case BoundMethod():
-            parts = [holder.function, holder.receiver]
+            return [holder.function, holder.receiver]
         case BuiltinMethod():
-            parts = [holder.receiver]
+            return [holder.receiver]
         case LazyIterable():
-            parts = holder.parts
+            return holder.parts
         case UserFunction():
-            parts = [*holder.defaults, *(value for _, value in holder.keyword_defaults)]
+            return [*holder.defaults, *(value for _, value in holder.keyword_defaults)]
         case _:
             return []
+
+
+def refs_of(holder: Any) -> list[int]:
+    """Return the ids of the objects that a value, or the contents of an object, refers to."""
     # With repetitions: a join counts the references to an object.
-    return [ref for part in parts for ref in refs_of(part)]
+    inner = [ref for part in parts_of(holder) for ref in refs_of(part)]
+    return [holder.id, *inner] if isinstance(holder, ObjectRef) else inner
