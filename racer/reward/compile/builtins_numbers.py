@@ -25,6 +25,7 @@ from racer.reward.compile.coercion import (
     is_sequence,
     length_of,
     require_value,
+    test_equal,
     truth_of,
     truth_value,
 )
@@ -355,10 +356,8 @@ def _extreme(name: str) -> BuiltinHandler:
         if "default" not in named:
             return extreme(context, items, key)
         # The default is used where there are no items.
-        count = length_of(context, items)
-        if isinstance(count, ir.Constant):
-            return extreme(context, items, key) if count.value else named["default"]
-        return context.choose(f"{count.expr} > 0", lambda: extreme(context, items, key), lambda: named["default"])
+        empty = test_equal(context, length_of(context, items), ir.Constant(0))
+        return context.choose(empty, lambda: named["default"], lambda: extreme(context, items, key))
 
     return run
 

@@ -268,17 +268,11 @@ def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value
     def first() -> Value:
         return element_at(context, args[0], ir.Constant(0))
 
-    count = length_of(context, args[0])
-    if isinstance(count, ir.Constant):
-        if count.value:
-            return first()
-        if len(args) < 2:
-            raise context.trap("`next` of nothing", error="StopIteration")
-        return args[1]
+    empty = test_equal(context, length_of(context, args[0]), ir.Constant(0))
     if len(args) < 2:
-        context.trap_if(f"{count.expr} == 0", error="StopIteration")
+        context.trap_where(empty, "`next` of nothing", "StopIteration")
         return first()
-    return context.choose(f"{count.expr} > 0", first, lambda: args[1])
+    return context.choose(empty, lambda: args[1], first)
 
 
 def _filter(context: Context, args: list[Value], named: dict[str, Value]) -> Value:

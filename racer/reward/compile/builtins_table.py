@@ -82,11 +82,7 @@ def _known_text(context: Context, value: Value) -> str:
 def _getattr(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) == 3:
         test = truth_of(context, _hasattr(context, args[:2], {}))
-        if test is False:
-            return args[2]
-        if isinstance(test, str):
-            name = _known_text(context, args[1])
-            return context.choose(test, lambda: get_attribute(context, args[0], name), lambda: args[2])
+        return context.choose(test, lambda: _getattr(context, args[:2], {}), lambda: args[2])
     return get_attribute(context, require_value(context, args[0]), _known_text(context, args[1]))
 
 

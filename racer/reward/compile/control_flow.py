@@ -231,17 +231,20 @@ class Context(Emitter):
         finally:
             self.state, self.buffer = saved
 
-    def branch(self, test: str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
-        """Write an `if` and continue with the joined state of both branches.
+    def branch(self, test: bool | str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
+        """Write an `if` and continue with the joined state of both branches; a known test needs no `if`.
 
         Args:
-            test: Condition, as code.
+            test: Condition: known, or as code.
             then: Translates the first branch.
             orelse: Translates the second branch; empty by default.
 
         Raises:
             Unreachable: Neither branch reaches its end.
         """
+        if isinstance(test, bool):
+            (then if test else orelse or (lambda: None))()
+            return
         branches = [self.translate_block(then), self.translate_block(orelse or (lambda: None))]
         ends = [(state, buffer) for state, buffer in branches if state is not None]
         merged = self._join_ends(ends) if ends else None
@@ -250,8 +253,10 @@ class Context(Emitter):
             raise Unreachable
         self.state = merged
 
-    def choose(self, test: str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
-        """Return the value of one of two expressions, by a test."""
+    def choose(self, test: bool | str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
+        """Return the value of one of two expressions, by a test: known, or as code."""
+        if isinstance(test, bool):
+            return then() if test else orelse()
         # A hidden variable carries the value through the join.
         key = (0, f"${self.new_name()}")
 

@@ -211,8 +211,6 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
 
 def _ifexp(context: Context, node: ast.IfExp) -> Value:
     test = truth_of(context, context.evaluate(node.test))
-    if isinstance(test, bool):
-        return context.evaluate(node.body if test else node.orelse)
     return context.choose(test, lambda: context.evaluate(node.body), lambda: context.evaluate(node.orelse))
 
 

@@ -173,9 +173,6 @@ def _if(context: Context, node: ast.If) -> None:
         rest = rest[0].orelse
     if len(chain) < CHAIN_MIN:
         test = truth_of(context, context.evaluate(node.test))
-        if isinstance(test, bool):
-            context.execute(node.body if test else node.orelse)
-            return
         context.branch(test, lambda: context.execute(node.body), lambda: context.execute(node.orelse))
         return
 
@@ -190,10 +187,6 @@ def _if(context: Context, node: ast.If) -> None:
         for condition, statements in chain:
             context.line = condition.lineno
             test = truth_of(context, context.evaluate(condition))
-            if test is False:
-                continue
-            if test is True:
-                _execute_and_leave(context, statements, block)
             context.branch(test, lambda s=statements: _execute_and_leave(context, s, block))  # type: ignore[misc]
         context.execute(rest)
 
@@ -336,10 +329,7 @@ def _filtered(context: Context, tests: list[ast.expr], action: Callable[[], None
         action()
         return
     test = truth_of(context, context.evaluate(tests[0]))
-    if test is True:
-        _filtered(context, tests[1:], action)
-    elif test is not False:
-        context.branch(test, lambda: _filtered(context, tests[1:], action))
+    context.branch(test, lambda: _filtered(context, tests[1:], action))
 
 
 def _try(context: Context, node: ast.Try) -> None:
