@@ -22,7 +22,7 @@ FAILURE_FILE = "reward_failure.json"
 
 
 class FailureVerdict(NamedTuple):
-    """What went wrong in a call."""
+    """Description of a failed call."""
 
     line: int | None
     """Line of the statement that raised or returned; None where Python does not report it."""

@@ -18,7 +18,7 @@ from racer.reward.source import RewardCallable, RewardSource, check_function, co
 
 
 class UserCodeReward:
-    """What rewards that call user code share: its guards, its output and the errors of its calls.
+    """Base of rewards that call user code: its guards, its output and the errors of its calls.
 
     Args:
         file: the user's file; empty where a callable has none.

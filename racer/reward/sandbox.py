@@ -51,7 +51,7 @@ class SandboxResult:
 
 
 class SandboxProcess:
-    """The sandbox process as the function in it uses it: watchdog, stage and result."""
+    """Interface of the sandbox process for the function that runs in it: watchdog, stage and result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,7 +1,7 @@
 """Built-in functions over sequences: arrays of numpy, lists and tuples, and rows of numbers.
 
-A handler receives the positional and the named arguments of a call and returns the value of the call. What needs a loop
-is a function of the runtime library, called by name; a handler checks the arguments and picks it.
+A handler receives the positional and the named arguments of a call and returns the value of the call. A handler
+checks the arguments; where a loop is needed, it calls a function of the runtime library by name.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def numpy_handler(name: str) -> BuiltinHandler:
 
 
 def fold_call(context: Context, function: Callable[..., object], *values: object) -> Value:
-    """Call a function of Python with known values, now."""
+    """Call a function of Python with known values at translation time."""
     # The values are constants, so Python itself gives the result, or refuses as it will at run time.
     try:
         result = function(*values)
@@ -201,7 +201,7 @@ def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Val
     if set(named) - {"key", "reverse"} or named.get("reverse", _BOOLS[0]) not in _BOOLS:
         raise context.unsupported("this `sorted`")
     down = named.get("reverse") == _BOOLS[1]
-    # Descending order is sorted with the comparison turned round, which keeps equal items in their order.
+    # Descending order is sorted with the opposite comparison, which keeps equal items in their order.
     before = ir.Builtin("racer.>" if down else "racer.<")
     if named.get("key", ir.NONE) != ir.NONE:
         return context.call_stdlib("sorted_by", args[0], before, named["key"])

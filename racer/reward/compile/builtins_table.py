@@ -1,7 +1,7 @@
-"""All built-in functions that the translator knows, by their dotted names.
+"""All built-in functions that the translator covers, by their dotted names.
 
-The handlers of numbers and of sequences come from `builtins_numbers` and `builtins_sequences`. Here are those that ask
-what a value is or reach its attributes by name, and those that print or make strings.
+The handlers of numbers and of sequences come from `builtins_numbers` and `builtins_sequences`. This module has
+those that test the type of a value or reach attributes by name, and those that print or make strings.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def inline_call(context: Context, function: ir.UserFunction, args: list[Value], 
     if any(entry is node for entry in context.call_stack):
         raise context.unsupported("recursion")
     if len(context.call_stack) >= DEPTH_MAX:
-        raise context.unsupported("calls nested too deep")
+        raise context.unsupported("calls nested too deeply")
     # The path of call sites names the frame. A second pass over a loop takes the same path, and so gets the same frame
     # and the same memory for its lists.
     path = (*context.path, context.site(), function.serial)
@@ -367,7 +367,7 @@ def _list_method(context: Context, receiver: Value, name: str, args: list[Value]
 
 
 def _change_list(context: Context, receiver: Value, name: str, args: list[Value]) -> None:
-    """Translate `extend`, `insert`, `remove` or `reverse`: now where the items are known, else in the kernel."""
+    """Translate `extend`, `insert`, `remove` or `reverse`: in the kernel where the items are not known."""
     ref, content = require_writable(context, receiver)
     if name == "extend" and isinstance(content, ir.FixedSequence) and is_sequence(context, args[0]):
         more = contents_of(context, args[0])

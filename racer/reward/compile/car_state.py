@@ -48,7 +48,7 @@ class StateMismatch(Exception):
 
 
 def get_at_path(module: dict[str, Any], path: list[Any], default: Any = None) -> Any:
-    """Return what lies at a path.
+    """Return the object at a path.
 
     Args:
         module: Globals of a module.
@@ -85,7 +85,7 @@ def _closure_cell(function: Any, name: str) -> types.CellType:
 
 
 def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
-    """Set what lies at a path; `UNBOUND` deletes it.
+    """Set the object at a path; `UNBOUND` deletes it.
 
     Raises:
         StateMismatch: The last step of the path leads to something that cannot be set.
@@ -113,7 +113,7 @@ def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
 
 
 def restore_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.float64]) -> None:
-    """Give a module the state of a car.
+    """Restore the state of a car in a module.
 
     Args:
         module: Globals of the module.
@@ -274,7 +274,7 @@ def _checked_number(kind: str, numpy: bool, value: Any) -> float:
 
 
 def fingerprint(module: dict[str, Any]) -> str:
-    """Return a text that differs where two modules of the same source hold different values."""
+    """Return a text that is different for two modules of the same source that hold different values."""
     seen: dict[int, Any] = {}  # keeps the objects, so that their identities are not used again
 
     def members(values: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""What operations demand of a value, whatever syntax or function uses it: that it exists, is a number, an index, true.
+"""Conversions of a value to what an operation needs: a present value, a number, an index, a truth value.
 
 Also here, because most operations need them: the contents and length of sequences, strings (they are made only to be
 printed, but making them can raise, and that must not be lost), and the tests `==`, `is` and `in`. A test is a bool
-where the translator knows the result, and an expression of the kernel otherwise.
+where the result is known at translation time, and an expression of the kernel otherwise.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def as_index(context: Context, value: Value) -> ir.Scalar | ir.Constant:
 
 
 def truth_of(context: Context, value: Value) -> bool | str:
-    """Return whether Python takes a value for true: known, or as an expression."""
+    """Return the truth value of a value: known, or as an expression."""
     if isinstance(value, ir.Unreadable):
         raise context.unsupported(value.reason)
     if isinstance(value, ir.Constant):
@@ -110,14 +110,14 @@ def truth_of(context: Context, value: Value) -> bool | str:
 
 
 def any_test(tests: Sequence[bool | str]) -> bool | str:
-    """Return `or` of tests."""
+    """Return the disjunction of tests."""
     # Known tests need no code: a true one decides, and false ones add nothing.
     open_tests = [test for test in tests if isinstance(test, str)]
     return True if True in tests else f"({' or '.join(open_tests)})" if open_tests else False
 
 
 def _when_present(value: ir.Maybe, test: bool | str) -> bool | str:
-    """Return a test of a value that may be missing, and then is not met."""
+    """Return a test of a value that may be missing; it is false where the value is missing."""
     if isinstance(test, bool):
         return f"({value.tag} == 0)" if test else False
     return f"({value.tag} == 0 and {test})"

@@ -19,13 +19,13 @@ from racer.reward.compile.joins import Joiner
 from racer.reward.compile.module_env import ModuleEnv
 from racer.reward.compile.values import Builtin, ProgramState, Value, VariableKey
 
-# Kinds widen at most three times (b, i, n) and lists move to memory once, so a loop settles in a few passes.
+# Kinds widen at most three times (b, i, n) and lists move to memory once, so a loop converges in a few passes.
 PASSES_MAX = 16
 
 
 @dataclass(eq=False)
 class BlockExits:
-    """A loop or block of the written code, while its inside is written.
+    """An open loop or block of the generated code.
 
     Attributes:
         exits: State and slot of each jump to its end.
@@ -73,7 +73,7 @@ class TranslatorParts:
 
 
 class Context(Emitter):
-    """The emitter and all that shapes the written code; each part of the translator receives it.
+    """The emitter with traps, branches, loops and blocks; each part of the translator receives it.
 
     Attributes:
         traps: Line and reason of what was not covered.
@@ -135,7 +135,7 @@ class Context(Emitter):
     # -- traps
 
     def trap_if(self, test: str, kind: int = RAISED, error: str = "") -> None:
-        """Leave the call to plain Python where `test` holds, or jump to the handler that catches `error`.
+        """Write a trap for where `test` holds: a return to plain Python, or a jump to the handler of `error`.
 
         Args:
             test: Condition, as code.
@@ -149,10 +149,10 @@ class Context(Emitter):
             self.write(f"if {test}: return {self.trap_code(kind)}")
 
     def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
-        """Leave the call to plain Python here, always; the caller raises what is returned.
+        """Write a trap that always holds; the caller raises the returned exception.
 
         Args:
-            reason: In words, for the user.
+            reason: Text for the user.
             kind: Kind of the trap.
             error: Name of the exception that Python raises; empty where it is not known.
         """
@@ -168,7 +168,7 @@ class Context(Emitter):
         return Unreachable()
 
     def trap_where(self, test: bool | str, reason: str, error: str = "") -> None:
-        """Write a trap for where a test holds; the test may be known now.
+        """Write a trap for where a test holds; the test may be known at translation time.
 
         Args:
             test: Condition: known, or as code.
@@ -289,7 +289,7 @@ class Context(Emitter):
         The body is translated again until the state at the loop's head no longer changes; see `joins`.
 
         Args:
-            body: Translates one round.
+            body: Translates one iteration.
             drop: Names whose value at the head is never read.
         """
         entry = self.state
@@ -309,7 +309,7 @@ class Context(Emitter):
                 break
             head = joined
         else:
-            raise UnsupportedFunction("the types in a loop do not settle", self.line)
+            raise UnsupportedFunction("the types in a loop do not converge", self.line)
         self.buffer.append(slot)
         self._close(exits, buffer)
 
@@ -332,7 +332,7 @@ class Context(Emitter):
             buffer.append(slot)
             if once:
                 buffer.append("break")
-            # Falling out of the inside ends a block, and begins the next round of a loop.
+            # Falling out of the inside ends a block, and begins the next iteration of a loop.
             (exits.exits if once else exits.back_edges).append((self.state, slot))
         except Unreachable:
             pass
@@ -356,7 +356,7 @@ class Context(Emitter):
         self.state = self._join_ends(exits.exits)
 
     def leave(self, target: BlockExits, keyword: str = "break") -> Unreachable:
-        """Jump to the end of a loop or block, or to a loop's head; the caller raises what is returned.
+        """Jump to the end of a loop or block, or to a loop's head; the caller raises the returned exception.
 
         Python's `break` leaves one loop only. A jump across several sets a flag and breaks out of the innermost; each
         block on the way tests the flag behind its end and breaks too.

@@ -1,4 +1,4 @@
-"""The code that is being written, and what lies before it: names, objects, memory, and the position in the program.
+"""The emitter of kernel code, and the state of a translation: names, objects, memory, and position in the program.
 
 `Emitter` is the part of the translator's `Context` that writes lines. Below it are the rules for names (which variable
 a name means, and how long its value is needed), values as elements of lists, and `JoinInputs`, which collects what a
@@ -49,7 +49,7 @@ def flatten_lines(buffer: Buffer, indent: int = 1) -> list[str]:
     return lines
 
 
-# All passes over loops write lines; nested loops whose types settle slowly multiply them.
+# All passes over loops write lines; nested loops whose types converge slowly multiply them.
 LINES_MAX = 30_000
 # A list that grows: a centre line of 250 points may be drawn sixty times finer.
 LIST_CAPACITY = 16_384
@@ -107,7 +107,7 @@ class Emitter:
     # -- names, objects and memory
 
     def new_name(self, hint: str = "t") -> str:
-        """Return the name of a new variable of the written code; `hint` is what it begins with."""
+        """Return the name of a new variable of the generated code; `hint` is what it begins with."""
         self._name_count += 1
         # Python's names may hold any letters, and a hint may be the key of a dict.
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
@@ -244,7 +244,7 @@ def is_live(emitter: Emitter, key: ir.VariableKey) -> bool:
     position = emitter.positions.get(number)
     if position is None:
         return True
-    # Inside a loop the next round reads what lies before this point, too: count from the start of the outermost loop.
+    # Inside a loop the next iteration reads what lies before this point, too: count from the start of the outermost one.
     start = next((first for first, last in scope.loops if first <= position <= last), position)
     return any(load >= start for load in loads)
 

@@ -1,8 +1,8 @@
 """Translates each kind of expression; calls are in `calls`, comprehensions in `statements`.
 
 A handler takes the context and a node of the user's syntax tree and returns the value of the expression: a constant
-where it is known now, else a number with its Python expression, an object, or one of the other values of `values`.
-Code that the value needs is written on the way. `HANDLERS` is the table of all kinds.
+where it is known at translation time, else a number with its Python expression, an object, or another value of
+`values`. The handler writes the code that the value needs. `HANDLERS` is the table of all kinds.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
     is_and = isinstance(node.op, ast.And)
 
     # Python evaluates an operand only where those before it leave the result open. So operand k + 1 is translated
-    # inside a branch on operand k; a test that is known now needs no branch.
+    # inside a branch on operand k; a known test needs no branch.
     def rest(k: int) -> Value:
         value = context.evaluate(node.values[k])
         if k == len(node.values) - 1:

@@ -1,4 +1,4 @@
-"""Where paths of the program meet: the values of names and objects there, and the code on each path that makes them so.
+"""Joins: the values of names and objects where paths of the program meet, and the code on each path that assigns them.
 
 **After an if/else**, a name has one value on each path. Equal constants stay what they are. Of different numbers the
 join makes a variable that both paths assign, of the kind that holds both:
@@ -19,18 +19,18 @@ A name that may be None, or may have no value, becomes a `Maybe`: a second varia
 Objects are joined under their ids: members one by one, lists item by item while their lengths agree; otherwise each
 path copies its list into one region of memory, and the length becomes a variable.
 
-**At a loop's head** the paths are the entry and the end of every round, but the rounds are not translated yet. So the
-body is translated for an assumed head, and the join says whether the assumption holds; if not, its result is the next
-assumption. Kinds only widen and lists only move to memory, so a few passes settle it:
+**At a loop's head** the paths are the entry and the end of every iteration, which is not translated yet. So the
+body is translated for an assumed head, and the join checks whether the assumption holds; if not, its result is the next
+assumption. Kinds only widen and lists only move to memory, so it converges in a few passes:
 
     x = 1                           x_6 = 1.0             # entry
     for k in range(n):              while True:
         x = x * 0.5                     ...
                                         t_8 = (x_6 * 0.5)
-                                        x_6 = t_8         # end of a round
+                                        x_6 = t_8         # end of an iteration
 
-    pass 1 assumes x = Constant(1)       the round ends with Constant(0.5)   join: Scalar("n", "x_6"), changed
-    pass 2 assumes x = Scalar("n", x_6)  the round ends with t_8, kind f     join: Scalar("n", "x_6"), as assumed
+    pass 1 assumes x = Constant(1)       it ends with Constant(0.5)    join: Scalar("n", "x_6"), changed
+    pass 2 assumes x = Scalar("n", x_6)  it ends with t_8, kind f      join: Scalar("n", "x_6"), as assumed
 
 State that is kept between calls is found in the same way: the whole function is the body of a loop over calls.
 """
@@ -230,7 +230,7 @@ class Joiner:
         kind, numpy = ir.join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
         result = old
         if result is None or (result.kind, result.numpy) != (kind, numpy):
-            # In a loop the bound may grow with each round.
+            # In a loop the bound may grow with each iteration.
             bound = ir.INT_LIMIT if self.head is not None else max(_int_bound(v) for v in present)
             result = ir.Scalar(kind, self.paths.new_variable(self.hint), numpy, bound)
         for index, value in enumerate(values):

@@ -179,7 +179,7 @@ def param_value(context: Context, param: Param) -> Value:
         values = tuple(_field(name) for name in param.fields)
         return values[0] if len(values) == 1 else context.new_object(ir.FixedSequence("list", values))
     column = OBJECT_COLUMNS[param.name]
-    # The number of objects is not known now, so a key of objects is an array of `on` items in M.
+    # The number of objects is not known at translation time, so a key of objects is an array of `on` items in M.
     width = len(param.fields)
     number = ir.NumberShape("b" if OBJECT_TELEMETRY[param.fields[0]].kind == "b" else "f")
     shape = number if width == 1 else ir.RecordShape("list", (number, number))
@@ -197,7 +197,7 @@ def _field(name: str) -> ir.Scalar:
 
 
 BUDGET = 10_000_000
-"""Maximum number of rounds of all loops in one call."""
+"""Maximum number of iterations of all loops in one call."""
 _MODULE_HEADER = '''"""Made by racer from a reward function; it is made again whenever that or racer changes."""
 import math
 
@@ -222,7 +222,7 @@ class Translation:
         regions: numbers at the start of a state row that are lists.
         traps: line and reason of each piece that is left to plain Python.
         names: place in the state row of each kept variable.
-        layout: where the state of a module is in a row.
+        layout: places of the state of a module in a row.
     """
 
     text: str

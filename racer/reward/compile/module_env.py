@@ -1,4 +1,4 @@
-"""The user's module after it was run: what its names mean to the translator.
+"""The user's module after it was run: its names and objects as values of the translator.
 
 `check_forbidden` refuses files that use what a kernel must not depend on. `scope_of` lists the names of a function's
 body, as Python's scoping rules say. `ModuleEnv` turns the module's real objects into values of the translator on

@@ -120,7 +120,7 @@ def class_member(context: Context, cls: Value, name: str) -> Value | None:
 
 
 def set_attribute(context: Context, target: Value, name: str, value: Value) -> None:
-    """Do `target.name = value`."""
+    """Translate `target.name = value`."""
     if isinstance(target, ir.UserFunction):
         context.state.variables[(FUNCTION_FRAME - target.serial, name)] = value
         return

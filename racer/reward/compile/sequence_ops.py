@@ -1,8 +1,8 @@
-"""Sequences: items, slices, changes, and one round for each item.
+"""Operations on sequences: items, slices, changes, and loops over the items.
 
 A sequence of known length is a tuple of values while the translator can keep it so. Where an index is not known, it
 moves: constants of one shape into the kernel's table, other items into a region of memory. A slice of an array is a
-view of it, with another offset, length and stride; of memory, which may be written later, it is a copy.
+view with another offset, length and stride; a slice of memory, which may be written later, is a copy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from racer.reward.compile.values import Value
 CHAIN_ITEMS_MAX = 12
 # Numbers of a row that are read one by one; a wider row is a view.
 _ROW_ITEMS_MAX = 8
-# Rounds of a loop over items of several types, which is written out round by round.
+# Iterations up to which a loop over items of several types is unrolled.
 UNROLL_MAX = 16
 
 
@@ -186,7 +186,7 @@ def load_element(context: Context, seq: ir.ArraySequence, index: str) -> Value:
 def _load_shape(context: Context, seq: ir.ArraySequence, base: str, shift: int, shape: ir.Shape) -> Value:
     at = f"{base} + {shift}" if shift else base
     if isinstance(shape, ir.NumberShape):
-        # Arrays hold floats; the shape knows what they were.
+        # Arrays hold floats; the shape holds the kind in Python.
         read = f"{seq.array}[{at}]"
         if shape.kind == "i":
             read = f"int({read})"
@@ -222,7 +222,7 @@ def _choose_item(context: Context, sequence: ir.FixedSequence, index: ir.Scalar)
 
 
 def _items_differ(context: Context, value: Value) -> bool:
-    """Check whether items differ so much that a loop over them has to be written out."""
+    """Check whether items differ so much that a loop over them has to be unrolled."""
     if isinstance(value, ir.LazyIterable):
         parts = [p for p in value.parts if not (isinstance(p, ir.Constant) and isinstance(p.value, int))]
         return any(_items_differ(context, part) for part in parts)
@@ -315,7 +315,7 @@ def freeze_inner(context: Context, value: Value) -> None:
 
 
 def set_item(context: Context, target: Value, index: Value, value: Value) -> None:
-    """Do `target[index] = value`."""
+    """Translate `target[index] = value`."""
     target = require_value(context, target)
     if isinstance(target, ir.ObjectRef) and (content := dict_of(context, target)) is not None:
         if not isinstance(index, ir.Constant):
@@ -361,7 +361,7 @@ def _store_element(context: Context, seq: ir.ArraySequence, at: str, value: Valu
 
 
 def append(context: Context, target: Value, value: Value) -> None:
-    """Do `target.append(value)`."""
+    """Translate `target.append(value)`."""
     ref, sequence = require_writable(context, target)
     if isinstance(sequence, ir.FixedSequence):
         context.state.heap[ref.id] = ir.FixedSequence(sequence.type, (*sequence.items, value))
@@ -374,7 +374,7 @@ def append(context: Context, target: Value, value: Value) -> None:
 
 
 def pop_last(context: Context, target: Value) -> Value:
-    """Do `target.pop()` and return the item."""
+    """Translate `target.pop()` and return the item."""
     ref, sequence = require_writable(context, target)
     if isinstance(sequence, ir.FixedSequence):
         if not sequence.items:
@@ -391,12 +391,12 @@ def pop_last(context: Context, target: Value) -> Value:
 
 
 def set_contents(context: Context, target: Value, content: ir.Content) -> None:
-    """Give a list other contents."""
+    """Replace the contents of a list."""
     ref, _ = require_writable(context, target)
     context.state.heap[ref.id] = content
 
 
-# Translates one round of a loop: item, target of `break`, target of `continue`.
+# Translates one iteration of a loop: item, target of `break`, target of `continue`.
 LoopBody = Callable[[Value, BlockExits, BlockExits], None]
 
 
@@ -410,7 +410,7 @@ def for_each(
     drop: set[tuple[int, str]] | None = None,
     small: int = 0,
 ) -> None:
-    """Write a loop over anything; a loop of few rounds over items of several types is written out round by round.
+    """Write a loop over anything; a short loop over items of several types is unrolled.
 
     Args:
         context: The translator.
@@ -419,7 +419,7 @@ def for_each(
         jumps: Whether the body may jump.
         orelse: Translates what runs where the loop ends by itself.
         drop: Names whose value at the loop's head is never read.
-        small: Known number of rounds up to which the loop is written out in any case.
+        small: Known number of iterations up to which the loop is unrolled in any case.
     """
     iterable = require_value(context, iterable)
     items = iterable
@@ -448,11 +448,11 @@ def _write_loop(
     drop: set[tuple[int, str]] | None,
 ) -> None:
     """Write a loop of the kernel over items of one shape; `count` is the code of their number before the loop."""
-    # The rounds of all loops of a call are counted, so that it cannot run for ever.
+    # The iterations of all loops of a call are counted, so that every call ends.
     context.write(f"budget -= {count}")
     context.trap_if("budget < 0", ENDLESS)
     line = context.line
-    # The counter moves before the round, so that `continue` needs no extra code; the body reads a copy.
+    # The counter moves before the iteration, so that `continue` needs no extra code; the body reads a copy.
     counter = context.new_name("k")
     context.write(f"{counter} = -1")
 
@@ -465,12 +465,12 @@ def _write_loop(
         at = context.new_name("k")
         context.write(f"{counter} += 1")
         context.write(f"{at} = {counter}")
-        now = count if isinstance(iterable, ir.RangeValue) else ir.as_kind(length_of(context, iterable), "i")
+        length_now = count if isinstance(iterable, ir.RangeValue) else ir.as_kind(length_of(context, iterable), "i")
         context.line = line
-        if now != count:  # the body changes the length of the list that it loops over
+        if length_now != count:  # the body changes the length of the list that it loops over
             context.write("budget -= 1")
             context.trap_if("budget < 0", ENDLESS)
-        context.branch(f"{at} >= {now}", lambda: end(target))
+        context.branch(f"{at} >= {length_now}", lambda: end(target))
         body(element_at(context, items, ir.index_scalar(at)), target, target)
 
     context.loop(run, drop)
@@ -485,16 +485,16 @@ def _unroll(
     jumps: bool,
     orelse: Callable[[], None] | None,
 ) -> None:
-    """Write a loop out, round by round."""
+    """Unroll a loop: translate its body once for each iteration."""
     path = context.path
 
     def check_length() -> None:
         if length_of(context, iterable) != length:
             raise context.unsupported("a loop that changes the list that it loops over")
 
-    def rounds(leave: BlockExits) -> None:
+    def iterations(leave: BlockExits) -> None:
         for k in range(length.value):
-            # Each round has its path, so that lists made in it lie in separate regions.
+            # Each iteration has its path, so that lists made in it lie in separate regions.
             context.path = (*path, ("round", k))
             check_length()
             value = element_at(context, items, ir.Constant(k))
@@ -508,8 +508,8 @@ def _unroll(
 
     try:
         if jumps:
-            context.breakable(rounds)
+            context.breakable(iterations)
         else:
-            rounds(BlockExits())
+            iterations(BlockExits())
     finally:
         context.path = path

@@ -217,7 +217,7 @@ def _while(context: Context, node: ast.While) -> None:
 
 
 def _loop_body(context: Context, statements: list[ast.stmt], leave: BlockExits, again: BlockExits) -> None:
-    """Translate one round of a user's loop; `break` leaves `leave`, `continue` leaves or repeats `again`."""
+    """Translate one iteration of a user's loop; `break` leaves `leave`, `continue` leaves or repeats `again`."""
     context.user_loops = [*context.user_loops, (leave, again)]
     try:
         context.execute(statements)
@@ -232,7 +232,7 @@ def _for(context: Context, node: ast.For) -> None:
         assign(context, node.target, value)
         _loop_body(context, node.body, leave, again)
 
-    # A target that is read only inside the loop need not be merged at its head: each round assigns it first.
+    # A target that is read only inside the loop need not be merged at its head: each iteration assigns it first.
     keys = {resolve_name(context, name) for name in _target_names(node.target)}
     drop = {key for key in keys if key[0] > 0 and not _read_outside(context, key, node)}
     for_each(
@@ -263,8 +263,8 @@ def _break(context: Context, node: ast.stmt) -> None:
 
 
 def _continue(context: Context, node: ast.stmt) -> None:
-    # A loop is one block, continued at its head. A `for` that is written out, round by round, has a block for each
-    # round: `continue` leaves that one.
+    # A loop is one block, continued at its head. An unrolled `for` has a block for each iteration:
+    # `continue` leaves that one.
     leave, again = context.user_loops[-1]
     raise context.leave(again, "continue" if leave is again else "break")
 

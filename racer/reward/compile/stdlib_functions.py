@@ -48,7 +48,7 @@ def those_for_which(function, items):
 
 
 def extend(target, items):
-    """Do `target.extend(items)`."""
+    """Execute `target.extend(items)`."""
     for item in items:
         target.append(item)
 
@@ -96,7 +96,7 @@ def count_of(items, value):
 
 
 def pop_at(items, index):
-    """Do `items.pop(index)`."""
+    """Execute `items.pop(index)`."""
     # Read with the index as it was given, which is checked: counted from the start, -n - 1 would become -1 and pass.
     value = items[index]
     n = len(items)
@@ -109,7 +109,7 @@ def pop_at(items, index):
 
 
 def insert(items, index, value):
-    """Do `items.insert(index, value)`."""
+    """Execute `items.insert(index, value)`."""
     n = len(items)
     # Python takes an index outside the list for its nearest end.
     at = max(0, index + n) if index < 0 else min(index, n)
@@ -123,12 +123,12 @@ def insert(items, index, value):
 
 
 def remove(items, value):
-    """Do `items.remove(value)`."""
+    """Execute `items.remove(value)`."""
     pop_at(items, index_of(items, value))
 
 
 def reverse(items):
-    """Do `items.reverse()`."""
+    """Execute `items.reverse()`."""
     n = len(items)
     for k in range(n // 2):
         other = items[n - 1 - k]

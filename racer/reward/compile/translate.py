@@ -1,6 +1,6 @@
 """Translates the `reward_function` of a loaded module: the tables of handlers, and the passes over the function.
 
-What a function keeps between calls makes the call like the body of a loop: its state at the beginning is the join of
+State that a function keeps between calls makes a call the body of a loop: the state at its beginning is the join of
 the module as it was loaded and of the state at its end. So the call is translated again and again until that state no
 longer changes. Example: `last = None` in the module and `last = params["x"]` in the call give `last` as None in the
 first pass, as None or a float in the second, and the third changes nothing.
@@ -86,7 +86,7 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     try:
         body, entry, head = _translate_to_fixpoint(context, module)
     except RecursionError:
-        raise CannotCompile("it is nested too deep") from None
+        raise CannotCompile("it is nested too deeply") from None
     return make_translation(context, body, entry, head, _kept_kinds(context, head))
 
 
@@ -119,7 +119,7 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
         if not joiner.changed:
             return buffer, entry, head
         head = new
-    raise CannotCompile("the types of what it keeps between calls do not settle")
+    raise CannotCompile("the types of its state between calls do not converge")
 
 
 def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ir.ProgramState | None:

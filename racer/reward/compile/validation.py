@@ -389,7 +389,7 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
         folder: receives the translation and the verdict.
 
     Returns:
-        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` says why.
+        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause.
     """
     file = str(source.path)
     request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}

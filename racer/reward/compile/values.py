@@ -59,7 +59,7 @@ class Scalar:
     kind: str
     expr: str
     numpy: bool = False
-    # Not compared: a loop's head would settle only when the bounds do, and those of a counter never do.
+    # Not compared: a loop's head would converge only when the bounds do, and those of a counter never do.
     bound: float = field(default=INT_LIMIT, compare=False)
 
 
@@ -231,7 +231,7 @@ def any_numpy(*values: Value) -> bool:
 
 
 def join_kinds(kinds: set[str]) -> str:
-    """Return the kind that holds all of these."""
+    """Return the narrowest kind that holds all of these."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "i" if kinds <= {"b", "i"} else "n"
