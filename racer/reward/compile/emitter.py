@@ -244,7 +244,7 @@ def is_live(emitter: Emitter, key: ir.VariableKey) -> bool:
     position = emitter.positions.get(number)
     if position is None:
         return True
-    # Inside a loop the next iteration reads what lies before this point, too: count from the start of the outermost one.
+    # The next iteration of a loop reads what lies before this point too: count from the start of the outermost loop.
     start = next((first for first, last in scope.loops if first <= position <= last), position)
     return any(load >= start for load in loads)
 

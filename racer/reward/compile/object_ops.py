@@ -65,12 +65,13 @@ def _array_size(context: Context, content: ir.FixedSequence | ir.ArraySequence |
 
 def _field(context: Context, target: ir.ObjectRef, content: ir.ObjectFields, name: str) -> Value:
     """Return an attribute of an instance or class, in Python's order: property, own attribute, member of the class."""
-    if content.cls is None:
+    cls = content.cls
+    if cls is None:
         member = class_member(context, target, name)
         if member is None:
             raise context.trap(f"no attribute `{name}`", error="AttributeError")
         return _bind_member(context, member, target)
-    member = class_member(context, content.cls, name)
+    member = class_member(context, cls, name)
     if isinstance(member, ir.TupleValue) and member.type == "property":
         return context.call_value(ir.BoundMethod(member.items[0], target), [], {})
     own = dict(content.items).get(name, ir.UNBOUND)
@@ -82,13 +83,13 @@ def _field(context: Context, target: ir.ObjectRef, content: ir.ObjectFields, nam
             return context.choose(
                 f"{own.tag} != 2",
                 lambda: require_bound(context, own),
-                lambda: _bind_member(context, member, content.cls, target),
+                lambda: _bind_member(context, member, cls, target),
             )
         return require_bound(context, own, "AttributeError")
     if member is not None:
-        return _bind_member(context, member, content.cls, target)
+        return _bind_member(context, member, cls, target)
     if name == "__class__":
-        return content.cls
+        return cls
     raise context.trap(f"no attribute `{name}`", error="AttributeError")
 
 

@@ -196,7 +196,8 @@ def _load_shape(context: Context, seq: ir.ArraySequence, base: str, shift: int, 
         return ir.Scalar(shape.kind, context.temp(read) if seq.array in "MS" else read, shape.numpy)
     if len(shape.items) > _ROW_ITEMS_MAX:
         # Only a sequence of one element shape can be a view.
-        common = reduce(ir.join_shapes, shape.items)
+        shapes: tuple[ir.Shape | None, ...] = shape.items
+        common = reduce(ir.join_shapes, shapes)
         if common is None:
             raise context.unsupported("a wide row of several shapes")
         offset, count = context.temp(at, "row"), ir.Constant(len(shape.items))
