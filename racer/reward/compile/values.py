@@ -171,7 +171,7 @@ class LazyIterable:
 class Unreadable:
     """A value, or the contents of an object, that the translator does not cover; a read of it traps.
 
-    Two paths of a program may leave a name or an object in shapes that do not fit together; that is no error until
+    Two paths of a program may leave a name or an object in shapes that do not fit together; that is not an error until
     the name or object is read.
     """
 
