@@ -1,6 +1,6 @@
 """Rewards gates: there is one at every metre of the road, and each pays more the faster it is reached.
 
-A sparse reward: most steps pay nothing, and nothing says how to drive. Only the result counts, so the car cannot
+A sparse reward: most steps pay nothing, and nothing prescribes how to drive. Only the result counts, so the car cannot
 collect reward in any other way, but learning takes longer. Classes and their objects are kept for each car
 separately.
 """

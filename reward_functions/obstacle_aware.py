@@ -6,8 +6,8 @@ them: that is the mistake that ends most trainings with objects.
 """
 
 METRE = 10.0  # reward for a metre along the centre line
-CAREFUL = 1.6  # metres before an object from which on it matters
-GAP = 0.45  # metres to the side from which on an object does not matter: half a box, half a car, and some air
+CAREFUL = 1.6  # metres: an object matters from this distance ahead on
+GAP = 0.45  # metres: with this gap to its side an object does not matter: half a box, half a car and a margin
 PENALTY = 2.0  # penalty in a step right before an object, straight behind it
 FAULT = 20.0  # penalty where the episode ends off the road or in a crash
 

@@ -1,8 +1,8 @@
 """Rewards the racing line, from the shape of the road alone: swing out before a bend, touch its inside in the middle.
 
 The fastest line is the one that bends least. It need not be computed: how much the road turns here and how much it
-turns a little later give it approximately. The inside of the bend that is here pulls, the inside of the next one
-pushes away. The function rewards being near that place, times the speed.
+turns a little later give it approximately. The inside of the present bend attracts the car, the inside of the next
+one repels it. The reward is the closeness to that place, times the speed.
 """
 
 import math

@@ -58,26 +58,24 @@ class Deadline:
         self.seconds = seconds
 
     def __enter__(self) -> Deadline:
-        _start_deadline(threading.get_ident(), time.monotonic() + self.seconds)
+        global _thread
+        with _lock:
+            _due[threading.get_ident()] = time.monotonic() + self.seconds
+            if _thread is None or not _thread.is_alive():
+                _thread = threading.Thread(target=_check_deadlines, name="racer-deadline", daemon=True)
+                _thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         _end_deadline(threading.get_ident())
 
 
+# State of the one thread that checks all deadlines: the end of the deadline of each thread [s, monotonic], and the
+# threads in which the exception was raised since.
 _lock = threading.Lock()
 _due: dict[int, float] = {}
 _fired: set[int] = set()
 _thread: threading.Thread | None = None
-
-
-def _start_deadline(thread: int, due: float) -> None:
-    global _thread
-    with _lock:
-        _due[thread] = due
-        if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_check_deadlines, name="racer-deadline", daemon=True)
-            _thread.start()
 
 
 def _end_deadline(thread: int) -> None:
@@ -102,6 +100,7 @@ def _end_deadline(thread: int) -> None:
 
 
 def _raise_timeout(thread: int) -> None:
+    # No other call stops Python code in a thread; a signal reaches the main thread only.
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(RewardTimeout))
 
 
@@ -117,7 +116,7 @@ def _check_deadlines() -> None:
                 if now > due:
                     _fired.add(thread)
                     _raise_timeout(thread)
-            # Under the lock: `_start_deadline` either sees this thread alive before its last check, or starts another.
+            # Under the lock: `Deadline` either sees this thread alive before its last check, or starts another.
             if idle >= _IDLE_CHECKS_MAX:
                 _thread = None
 
@@ -161,6 +160,7 @@ class PrintCapture:
 
     def add(self, text: str) -> None:
         """Add a piece of output, which may hold no line end, one or several."""
+        # `print(x, end="")` writes pieces of a line; what is longer than a kept line is dropped at once.
         if "\n" not in text:
             self._unfinished += text[: _LINE_LENGTH - len(self._unfinished)]
             return
@@ -190,6 +190,7 @@ class _CapturedStream:
         self._thread = threading.get_ident()
 
     def write(self, text: str) -> int:
+        # A progress bar in another thread stays visible.
         if threading.get_ident() != self._thread:
             return self._original.write(text)
         if not isinstance(text, str):
@@ -243,6 +244,7 @@ class SharedNamesGuard:
         self._before: list[dict[str, Any]] = []
 
     def __enter__(self) -> SharedNamesGuard:
+        # Shallow copies: each name keeps its object, so the comparison on exit is one of identities.
         self._before = [space.copy() for _, space, _ in _NAMESPACES]
         return self
 
@@ -263,6 +265,7 @@ def _restore_names(before: list[dict[str, Any]], zip: Any = zip, Exception: Any 
     changed = ""
     for (module, space, free), old in zip(_NAMESPACES, before):
         try:
+            # Dicts compare items by identity first, so this calls `__eq__` of changed values only.
             if space == old:
                 continue
         except Exception:  # a user's value that cannot be compared
@@ -285,6 +288,7 @@ def watched_user_code(process: SandboxProcess, seconds: float, file: str, output
         output: receives what user code prints.
     """
     process.watch(seconds)
+    # The guard is the inner one: it compares the names before the output is restored.
     try:
         with output, SharedNamesGuard(file):
             yield

@@ -22,7 +22,7 @@ FAILURE_FILE = "reward_failure.json"
 
 
 class FailureVerdict(NamedTuple):
-    """What went wrong in a call."""
+    """Description of a failed call."""
 
     line: int | None
     """Line of the statement that raised or returned; None where Python does not report it."""
@@ -38,6 +38,7 @@ def as_reward(value: object) -> float | None:
     Numbers of Python and numpy count, bool included. Complex numbers, strings and arrays do not, nor does a number
     that is not finite or larger than `REWARD_MAX`.
     """
+    # An array without axes, such as `np.array(1.0)`, counts as its number.
     if isinstance(value, np.ndarray) and value.shape == ():
         value = value[()]
     if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
@@ -46,6 +47,7 @@ def as_reward(value: object) -> float | None:
         number = float(value)
     except Exception:  # an integer too large for a float, or a user's class
         return None
+    # NaN fails both comparisons.
     return number if -REWARD_MAX <= number <= REWARD_MAX else None
 
 
@@ -112,6 +114,7 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
         return on_return
 
     def on_call(frame: types.FrameType, event: str, argument: object) -> Any:
+        # Helper functions return other values: only the outermost frame of the user's file is traced.
         if outer or frame.f_code.co_filename != file:
             return None
         outer.append(frame)
@@ -128,6 +131,7 @@ def _return_line(function: Callable[..., Any], file: str, params: dict[str, Any]
         return None
     finally:
         sys.settrace(before)
+    # A repeated call that gives a reward took another branch, so its line is not the one in question.
     return lines[0] if lines and as_reward(again) is None else None
 
 
@@ -153,6 +157,7 @@ def reward_error(
         content = {"file": file, "line": line, "problem": problem, "car": car, "step": step, "params": params}
         text = json.dumps(content, indent=1, default=_json_value) + "\n"
         saved = f" Its params are in {write_atomically(Path(folder) / FAILURE_FILE, text)}"
+    # A callable from the prompt has no file, and C code has no line.
     where = "".join(f"{part}:" for part in (file, line) if part)
     return RewardError(f"{where} {FUNCTION} {problem} ({car}, step {step}).{advice}{saved}".lstrip())
 

@@ -22,8 +22,10 @@ def watch_file(path: Path, wait: Callable[[], object]) -> Iterator[str]:
     stamp_yielded: tuple[int, int] | None = None
     while True:
         stamp = _file_stamp(path)
+        # An unchanged stamp saves reading the file.
         if stamp is not None and (stamp != stamp_yielded or yielded is None):
             text = _file_text(path)
+            # Equal in two reads: the editor has finished. An empty text is one that is still to be written.
             if (stamp, text) == previous and text:
                 stamp_yielded = stamp
                 if text != yielded:

@@ -13,7 +13,7 @@ __all__ = ["RewardSource", "load_reward", "read_source"]
 
 
 def load_reward(
-    what: str | Path | RewardSource | RewardCallable,
+    reward: str | Path | RewardSource | RewardCallable,
     *,
     n_worlds: int,
     n_cars: int = 1,
@@ -23,7 +23,7 @@ def load_reward(
     """Load a reward function for a batch of N worlds of C cars.
 
     Args:
-        what: a name (`default`), a path to a Python file, its source, or a callable, which all cars share.
+        reward: a name (`default`), a path to a Python file, its source, or a callable, which all cars share.
         n_worlds: number of worlds, N.
         n_cars: cars in each world, C.
         failure_folder: folder for `reward_failure.json`, the params of a call that failed; None saves nothing.
@@ -31,15 +31,16 @@ def load_reward(
             seconds, because another process validates it. `python` compiles nothing.
 
     Returns:
-        The reward. Its `path` says how it runs, and its `reason` why it is not compiled.
+        The reward. Its `path` is the way it runs, its `reason` the cause where it is not compiled.
 
     Raises:
         RewardError: the function cannot be found, read, compiled or run, or the file has no usable
             `reward_function`.
     """
-    if not isinstance(what, (str, Path, RewardSource)):
-        return PythonReward(what, n_worlds, n_cars, failure_folder=failure_folder)
-    source = what if isinstance(what, RewardSource) else read_source(what)
+    # A callable is one object for all cars, so it stays as it is; only the text of a file is compiled.
+    if not isinstance(reward, (str, Path, RewardSource)):
+        return PythonReward(reward, n_worlds, n_cars, failure_folder=failure_folder)
+    source = reward if isinstance(reward, RewardSource) else read_source(reward)
     reason = ""
     if path == "auto":
         # Imported here: a reward in plain Python needs none of the compiler's modules.

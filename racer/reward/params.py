@@ -17,7 +17,7 @@ from typing import Literal
 Fill = Literal["telemetry", "objects", "waypoints"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Param:
     """One key of the dict.
 
@@ -27,10 +27,10 @@ class Param:
         unit: unit of the value or of the list's items; empty where there is none.
         range: the values that can occur; empty where it is not limited.
         meaning: what the value is, in plain words.
+        fields: the fields that it is filled from; for telemetry the field of the same name by default.
         fill: `telemetry`: from fields of `TELEMETRY`, two fields make a new list; `objects`: a new list with
             one item for each active row of `OBJECT_TELEMETRY`, two fields make an item that is a new list;
             `waypoints`: the centre line of the car's own track.
-        fields: the fields that it is filled from.
         ours: True for a key that DeepRacer does not have.
     """
 
@@ -39,128 +39,118 @@ class Param:
     unit: str
     range: str
     meaning: str
-    fill: Fill
-    fields: tuple[str, ...]
-    ours: bool
+    fields: tuple[str, ...] = ()
+    fill: Fill = "telemetry"
+    ours: bool = False
 
-
-def _param(
-    name: str,
-    type: str,
-    unit: str,
-    range: str,
-    meaning: str,
-    *fields: str,
-    fill: Fill = "telemetry",
-    ours: bool = False,
-) -> Param:
-    """Make a row of the table; a key of telemetry without fields is filled from the field of the same name."""
-    fields = fields or ((name,) if fill == "telemetry" else ())
-    return Param(name=name, type=type, unit=unit, range=range, meaning=meaning, fill=fill, fields=fields, ours=ours)
+    def __post_init__(self) -> None:
+        if self.fill == "telemetry" and not self.fields:
+            object.__setattr__(self, "fields", (self.name,))  # the class is frozen
 
 
 # fmt: off
 _DEEPRACER = (
-    _param("all_wheels_on_track", "bool", "", "", "All four wheel centres are on the road."),
-    _param("x", "float", "m", "", "World coordinate x of the car's point, 0.14 m ahead of the chassis origin."),
-    _param("y", "float", "m", "", "World coordinate y of the car's point, 0.14 m ahead of the chassis origin."),
-    _param("heading", "float", "degrees", "-180..180", "Direction of the car; 0 is +x, counter-clockwise positive."),
-    _param(
+    Param("all_wheels_on_track", "bool", "", "", "All four wheel centres are on the road."),
+    Param("x", "float", "m", "", "World coordinate x of the car's point, 0.14 m ahead of the chassis origin."),
+    Param("y", "float", "m", "", "World coordinate y of the car's point, 0.14 m ahead of the chassis origin."),
+    Param("heading", "float", "degrees", "-180..180", "Direction of the car; 0 is +x, counter-clockwise positive."),
+    Param(
         "closest_waypoints", "list[int]", "index", "0..rows - 1",
         "`[previous, next]`: the rows of `waypoints` behind and ahead, by arc length along the centre line.",
-        "closest_waypoint_prev", "closest_waypoint_next",
+        ("closest_waypoint_prev", "closest_waypoint_next"),
     ),
-    _param(
+    Param(
         "waypoints", "list[tuple[float, float]]", "m", "",
         "The centre line: `(x, y)` of each row of the car's own track file in the direction of travel. "
         "On a loop the last row repeats the first.", fill="waypoints",
     ),
-    _param(
+    Param(
         "distance_from_center", "float", "m", ">= 0",
         "Distance of the point (`x`, `y`) from the centre line. The side is in `is_left_of_center`.",
     ),
-    _param("is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."),
-    _param("track_width", "float", "m", "> 0", "Distance between the borders beside the car; it varies along a track."),
-    _param("track_length", "float", "m", "> 0", "Length of the centre line."),
-    _param(
+    Param("is_left_of_center", "bool", "", "", "The point is left of the centre line, by direction of travel."),
+    Param("track_width", "float", "m", "> 0", "Distance between the borders beside the car; it varies along a track."),
+    Param("track_length", "float", "m", "> 0", "Length of the centre line."),
+    Param(
         "progress", "float", "%", "<= 100",
         "Percentage of the track driven in this episode, from where the episode started. A little below 0 after "
         "rolling backwards from the start.",
     ),
-    _param(
+    Param(
         "steps", "float", "steps", ">= 2",
         "Control steps of this episode. It is 2.0 in the first call of an episode: step 1 is the placing of the car, "
         "which gets no reward.",
     ),
-    _param("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
-    _param(
+    Param("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
+    Param(
         "steering_angle", "float", "degrees", "-30..30",
         "The commanded steering angle; left is positive, right negative.",
     ),
-    _param(
+    Param(
         "is_reversed", "bool", "", "",
         "The episode runs against the order of the track file. It does not mean that the car drives the wrong way.",
     ),
-    _param("is_crashed", "bool", "", "", "The car hit an object, another car or a wall."),
-    _param("is_offtrack", "bool", "", "", "All four wheel centres are off the road."),
-    _param(
+    Param("is_crashed", "bool", "", "", "The car hit an object, another car or a wall."),
+    Param("is_offtrack", "bool", "", "", "All four wheel centres are off the road."),
+    Param(
         "closest_objects", "list[int]", "index", "0..objects - 1",
         "`[previous, next]`: indices of the objects behind and ahead along the centre line; `[0, 0]` without objects.",
-        "closest_object_prev", "closest_object_next",
+        ("closest_object_prev", "closest_object_next"),
     ),
-    _param(
+    Param(
         "objects_location", "list[list[float]]", "m", "",
         "`[x, y]` of each other object on the road: boxes and bots first, then the other cars; never the car itself.",
-        "x", "y", fill="objects",
+        ("x", "y"), fill="objects",
     ),
-    _param(
+    Param(
         "objects_distance", "list[float]", "m", "0..track_length",
-        "Distance of each object along the centre line from the first waypoint.", "distance", fill="objects",
+        "Distance of each object along the centre line from the first waypoint.", ("distance",), fill="objects",
     ),
-    _param(
+    Param(
         "objects_heading", "list[float]", "radians", "-pi..pi",
-        "Direction of each object; 0 for boxes. Radians, although `heading` is in degrees.", "heading", fill="objects",
+        "Direction of each object; 0 for boxes. Radians, although `heading` is in degrees.",
+        ("heading",), fill="objects",
     ),
-    _param(
+    Param(
         "objects_left_of_center", "list[bool]", "", "",
-        "Each object is left of the centre line, by direction of travel.", "is_left_of_center", fill="objects",
+        "Each object is left of the centre line, by direction of travel.", ("is_left_of_center",), fill="objects",
     ),
-    _param(
-        "objects_speed", "list[float]", "m/s", ">= 0", "Speed of each object; 0 for boxes.", "speed", fill="objects",
+    Param(
+        "objects_speed", "list[float]", "m/s", ">= 0", "Speed of each object; 0 for boxes.", ("speed",), fill="objects",
     ),
-    _param("object_in_camera", "bool", "", "", "The next object is inside the camera's field of view."),
-    _param(
+    Param("object_in_camera", "bool", "", "", "The next object is inside the camera's field of view."),
+    Param(
         "objects_distance_from_center", "list[float]", "m", ">= 0",
-        "Distance of each object from the centre line.", "distance_from_center", fill="objects",
+        "Distance of each object from the centre line.", ("distance_from_center",), fill="objects",
     ),
-    _param(
+    Param(
         "projection_distance", "float", "m", "0..track_length",
         "Distance of the car along the centre line from the first waypoint.",
     ),
-    _param("sim_time", "float", "s", ">= 0", "Clock of the simulation."),
+    Param("sim_time", "float", "s", ">= 0", "Clock of the simulation."),
 )
 
 _EXTRA = (
-    _param("speed_measured", "float", "m/s", ">= 0", "Speed over ground at the centre of gravity.", ours=True),
-    _param(
+    Param("speed_measured", "float", "m/s", ">= 0", "Speed over ground at the centre of gravity.", ours=True),
+    Param(
         "steering_angle_measured", "float", "degrees", "",
         "Angle that the front wheels have reached; left is positive.", ours=True,
     ),
-    _param(
+    Param(
         "slip_angle", "float", "degrees", "-180..180",
         "Angle between the direction of the car and the velocity of its centre of gravity; positive when it moves to "
         "the left.", ours=True,
     ),
-    _param("yaw_rate", "float", "degrees/s", "", "Rate of turn of the car; counter-clockwise positive.", ours=True),
-    _param("acceleration_forward", "float", "m/s^2", "", "Acceleration along the car; negative in braking.", ours=True),
-    _param("acceleration_left", "float", "m/s^2", "", "Acceleration across the car, to its left.", ours=True),
-    _param(
+    Param("yaw_rate", "float", "degrees/s", "", "Rate of turn of the car; counter-clockwise positive.", ours=True),
+    Param("acceleration_forward", "float", "m/s^2", "", "Acceleration along the car; negative in braking.", ours=True),
+    Param("acceleration_left", "float", "m/s^2", "", "Acceleration across the car, to its left.", ours=True),
+    Param(
         "heading_error", "float", "degrees", "-180..180",
         "Direction of the car minus the direction of the centre line here; positive when it points to the left.",
         ours=True,
     ),
-    _param("curvature", "float", "1/m", "", "Curvature of the centre line here; positive in a left turn.", ours=True),
-    _param("wheels_on_track", "int", "wheels", "0..4", "Number of wheel centres on the road.", ours=True),
+    Param("curvature", "float", "1/m", "", "Curvature of the centre line here; positive in a left turn.", ours=True),
+    Param("wheels_on_track", "int", "wheels", "0..4", "Number of wheel centres on the road.", ours=True),
 )
 # fmt: on
 

@@ -76,6 +76,7 @@ class KernelReward:
         if not out.flags.c_contiguous:
             raise ValueError("out must be C-contiguous: the kernel writes through a flat view of it")
         rewards, rows = out.reshape(-1), telemetry.reshape(-1)
+        # The function computes all rows; those that get no reward are overwritten.
         self._function(rows, rewards)
         rewards[rows["steps"] < FIRST_STEP] = 0.0
         valid = np.abs(rewards) <= REWARD_MAX  # False for NaN

@@ -18,7 +18,7 @@ from racer.reward.source import RewardCallable, RewardSource, check_function, co
 
 
 class UserCodeReward:
-    """What rewards that call user code share: its guards, its output and the errors of its calls.
+    """Base of rewards that call user code: its guards, its output and the errors of its calls.
 
     Args:
         file: the user's file; empty where a callable has none.
@@ -106,11 +106,13 @@ class PythonReward(UserCodeReward):
         else:
             self.path, self.source = "callable", read_source(reward)
             check_function(reward, self.source.name)
+            # Tracebacks name the file of the wrapped function, not that of its decorator.
             file = getattr(getattr(inspect.unwrap(reward), "__code__", None), "co_filename", "")
         super().__init__(file, (n_worlds, n_cars), failure_folder, output, time_limit_s)
         if isinstance(reward, RewardSource):
             code = compile_source(reward)
             with self._output, self._deadline, self._shared_names:
+                # Functions that are given come from a kernel that plain Python replaces, with the state of each car.
                 self._functions = functions or [new_module(reward, code)[1] for _ in range(count)]
         else:
             self._functions = [reward] * count
@@ -152,5 +154,7 @@ class PythonReward(UserCodeReward):
                         again = params_of(index, rows, object_rows, waypoints)
                         verdict = verdict_of_value(value, self._file, function, again)
                 if verdict is not None:
+                    # Another dict: the function may have changed the one that it received.
                     raise self._error(index, verdict, params_of(index, rows, object_rows, waypoints))
+        # Written at the end, so that a failed call leaves `out` as it was.
         out[...] = np.array(rewards).reshape(self._shape)

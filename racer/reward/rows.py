@@ -54,6 +54,7 @@ def params_of(index: int, telemetry: Records, objects: Records | None, waypoints
 def _fields(telemetry: Records) -> dict[str, Sequence[Any]]:
     """Convert each field to Python objects: column by column, or row by row for a few rows."""
     names = telemetry.dtype.names or ()
+    # `tolist` of a structured row gives a tuple in the order of the fields.
     if len(telemetry) < _ROWWISE_MAX:
         return dict(zip(names, zip(*telemetry.tolist(), strict=True), strict=False))
     return {name: telemetry[name].tolist() for name in names}
@@ -83,8 +84,10 @@ def _column(
 ) -> Iterable[Any]:
     """Return the values of one key for all cars; lists are built one by one while the column is read."""
     names = param.fields
+    # A key of one field has its value; a key of several, such as `closest_waypoints`, has a new list of them.
     if param.fill == "telemetry":
         return fields[names[0]] if len(names) == 1 else map(list, zip(*(fields[name] for name in names), strict=True))
+    # A new list of the same points for each car: user code may change a list, but not a point.
     if param.fill == "waypoints":
         return map(list, map(waypoints.__getitem__, fields["course"]))
     return map(list, repeat((), count)) if objects is None else objects.column(names)

@@ -51,7 +51,7 @@ class SandboxResult:
 
 
 class SandboxProcess:
-    """The sandbox process as the function in it uses it: watchdog, stage and result."""
+    """Interface of the sandbox process for the function that runs in it: watchdog, stage and result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,15 +97,18 @@ def run_sandboxed(
 
 def _read_result(folder: Path, ended: str, file: str, complaint: str) -> SandboxResult:
     result = _read_json(folder / "result.json")
+    # A RacerError and a lack of memory are results too; the exit code of their process is 0.
     if "racer_error" in result:
         raise RewardError(result["racer_error"])
     if "ended" in result:
         return SandboxResult(result={}, ended_early=str(result["ended"]), stage=_read_json(folder / "stage.json"))
     if ended == "exit 0" and result.pop("finished", False):
         return SandboxResult(result=result, stage={})
+    # Without `finished` an exit code of 0 is early too, such as after `os._exit(0)` in user code.
     result.pop("finished", None)
+    # Only the watchdog writes a dump. It lists the innermost frame first.
     dump = _read_text(folder / "hang.txt")
-    lines = [int(found["line"]) for found in _DUMP_LINE.finditer(dump) if found["file"] == file]
+    lines = [int(frame["line"]) for frame in _DUMP_LINE.finditer(dump) if frame["file"] == file]
     return SandboxResult(
         result=result,
         ended_early="hang" if dump else ended,
@@ -144,10 +147,10 @@ def serve_request(folder: str) -> None:
 
     process = SandboxProcess(Path(folder))
     limit_memory(memory_max())
-    asked = _read_json(Path(folder) / "request.json")
-    module, _, name = asked["function"].partition(":")
+    call = _read_json(Path(folder) / "request.json")
+    module, _, name = call["function"].partition(":")
     try:
-        result = getattr(importlib.import_module(module), name)(asked["request"], process)
+        result = getattr(importlib.import_module(module), name)(call["request"], process)
     except RacerError as error:
         result = {"racer_error": str(error)}
     except MemoryError:  # one in user code is reported where it is raised; this one is racer's, short of what is left

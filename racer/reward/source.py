@@ -46,27 +46,28 @@ class RewardSource:
     sha256: str
 
 
-def read_source(what: str | Path | RewardCallable) -> RewardSource:
+def read_source(reward: str | Path | RewardCallable) -> RewardSource:
     """Read the text of a reward function.
 
     Args:
-        what: a path, a name (`default`), or a callable.
+        reward: a path, a name (`default`), or a callable.
 
     Raises:
         RewardError: the file does not exist, or it is not text.
     """
-    if not isinstance(what, (str, Path)):
+    if not isinstance(reward, (str, Path)):
         try:
-            text = inspect.getsource(what)
+            text = inspect.getsource(reward)
         except (OSError, TypeError):
             text = ""
-        return _source(getattr(what, "__name__", type(what).__name__), None, text)
+        return _source(getattr(reward, "__name__", type(reward).__name__), None, text)
     try:
-        path = find_asset("reward", what)
+        path = find_asset("reward", reward)
     except AssetError as error:
         raise RewardError(str(error)) from None
     try:
         data = path.read_bytes()
+        # The encoding as Python finds it: by a byte order mark, or a comment such as `# coding: latin-1`.
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
     except OSError as error:
@@ -121,6 +122,7 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
     except BaseException as error:
         raise RewardError(_import_message(source, error)) from None
     finally:
+        # There is one module for each car; kept here, they would never be freed.
         del sys.modules[module.__name__]
     return vars(module), _find_function(source, module)
 
@@ -160,6 +162,7 @@ def check_function(function: object, where: str) -> None:
     except (ValueError, TypeError):
         return  # a builtin without a signature: only a call can show whether it fits
     try:
+        # Binding tests the signature without running user code.
         signature.bind({})
     except TypeError:
         raise RewardError(

@@ -7,7 +7,7 @@ one car: its rows follow each other in time, episode after episode, and an episo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -120,9 +120,9 @@ class _StateSampler:
         self._place_objects(world)
         world.place(self._start_poses(world, first=True))
         noise = np.zeros((len(drivers), 2))
-        controller = _PursuitController(world)
+        pursue = _pursuit_controller(world)
         for _ in range(steps):
-            self._step(world, self._actions(drivers, controller.actions(), noise))
+            self._step(world, self._actions(drivers, pursue(), noise))
             ended = world.ended
             if ended.any():
                 world.place(self._start_poses(world), ended)
@@ -232,16 +232,14 @@ class _StateSampler:
         return actions
 
 
-class _PursuitController:
-    """Pure pursuit for every car of a world."""
+def _pursuit_controller(world: World) -> Callable[[], NDArray[np.float64]]:
+    """Return pure pursuit for every car of a world: its actions (steering [degrees], speed [m/s]), shape (N, 2)."""
+    policy = PurePursuitPolicy()
+    distances = np.array(policy.sensors[0].settings["look_ahead_m"], np.float64)
+    observed = np.zeros((len(world.cars), 1, policy.sensors[0].size), np.float32)
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._policy = PurePursuitPolicy()
-        self._distances = np.array(self._policy.sensors[0].settings["look_ahead_m"], np.float64)
-        self._observed = np.zeros((len(world.cars), 1, self._policy.sensors[0].size), np.float32)
+    def actions() -> NDArray[np.float64]:
+        world.observe_state(distances, observed)
+        return np.asarray(policy.act({"state": observed[:, 0]}), np.float64)
 
-    def actions(self) -> NDArray[np.float64]:
-        """Return the actions of pure pursuit, (steering [degrees], speed [m/s]), shape (N, 2)."""
-        self._world.observe_state(self._distances, self._observed)
-        return np.asarray(self._policy.act({"state": self._observed[:, 0]}), np.float64)
+    return actions

@@ -55,8 +55,9 @@ def write_template(name: str) -> Path:
     Raises:
         RewardError: the name cannot be one of a Python file, or the file exists.
     """
-    given = Path(name).expanduser()
-    path = given if given.suffix == ".py" or len(given.parts) > 1 else Path(FOLDER) / f"{name}.py"
+    target = Path(name).expanduser()
+    # A bare word is a name for `racer train --reward NAME`; anything else is a path.
+    path = target if target.suffix == ".py" or len(target.parts) > 1 else Path(FOLDER) / f"{name}.py"
     if path.suffix != ".py":
         raise RewardError(f"`{path}` is not a Python file; end its name with .py.")
     if not re.fullmatch(r"\w[\w-]*", path.stem):

@@ -51,9 +51,9 @@ class SampleCalls:
 
     values: NDArray[np.float64]
     failed: NDArray[np.bool_]
-    us_per_call: float
-    done: int
-    floats: bool
+    us_per_call: float = 0.0
+    done: int = 0
+    floats: bool = True
 
 
 _FAILURES_MAX = 200
@@ -114,13 +114,12 @@ class RewardCaller:
         """
         rows = list(range(len(sample.telemetry)) if steps is None else steps)
         shape = sample.telemetry.shape[:2]
-        calls = SampleCalls(
-            values=np.full(shape, np.nan), failed=np.zeros(shape, bool), us_per_call=0.0, done=0, floats=True
-        )
+        calls = SampleCalls(values=np.full(shape, np.nan), failed=np.zeros(shape, bool))
         functions = self.functions(shape[1])
         costs: list[float] = []
         start = time.perf_counter()
         for t in rows:
+            # Between control steps only: in a step that has begun all cars are called, so their histories stay equal.
             if time.perf_counter() - start > budget_s:
                 break
             with self._user_code():
@@ -128,9 +127,11 @@ class RewardCaller:
             calls.done += 1
             if cost is not None:
                 costs.append(cost)
+            # A function that always fails would cost an exception and a verdict in every state.
             if calls.failed.sum() >= _FAILURES_MAX and not np.isfinite(calls.values).any():
                 break
-        calls.us_per_call = float(np.median(costs)) if costs else 0.0
+        if costs:
+            calls.us_per_call = float(np.median(costs))
         return calls
 
     def _step(
@@ -231,6 +232,7 @@ def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -
     def differs(states: Sample, order: Iterable[int]) -> bool:
         return _differ(caller.call(states, steps=order, quiet=True, budget_s=_BUDGET_S), calls)
 
+    # The same states in the same order, with new functions: only chance is left to differ.
     if differs(sample, steps):
         return "random"
     # A function without state gives each state its reward in any order.
@@ -243,6 +245,7 @@ def classify_history(caller: RewardCaller, sample: Sample, calls: SampleCalls) -
 
 def _differ(calls: SampleCalls, other: SampleCalls) -> bool:
     """Return whether both gave a reward for some state and the two rewards differ."""
+    # Where one side has no reward, the call failed or was not made, so there is nothing to compare.
     both = np.isfinite(calls.values) & np.isfinite(other.values)
     a, b = calls.values[both], other.values[both]
     return bool((np.abs(a - b) > 1e-9 * np.maximum(1.0, np.abs(b))).any())
@@ -256,5 +259,5 @@ def _without_first_episodes(sample: Sample, steps: int) -> Sample | None:
         starts = np.flatnonzero(telemetry["steps"][:steps, n, 0] == 2.0)
         first_end = int(starts[1]) if len(starts) > 1 else steps
         has_second |= len(starts) > 1
-        telemetry["steps"][:first_end, n] = 0.0
+        telemetry["steps"][:first_end, n] = 0.0  # rows below step 2 are not called
     return replace(sample, telemetry=telemetry) if has_second else None

@@ -28,6 +28,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
         source: text of the file.
         driven: the samples with the results of plain Python.
     """
+    # This one shows which path runs; each sample then gets a reward for its number of cars.
     reward = load_reward(source, n_worlds=1)
     reason = str(getattr(reward, "reason", ""))
     if reward.path != "compiled":
@@ -62,6 +63,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
 def _until_first_fault(sample: Sample, calls: SampleCalls) -> Records:
     """Return the sample's telemetry without rewards from each car's first fault on."""
     telemetry = sample.telemetry.copy()
+    # `accumulate` keeps a car failed from its first fault to the end of the drive.
     telemetry["steps"][np.maximum.accumulate(calls.failed, axis=0)] = 0.0
     return telemetry
 
@@ -72,6 +74,7 @@ def _compiled_cost_us(source: RewardSource, sample: Sample, calls: SampleCalls) 
     rows = rows[rows["steps"][:, 0] >= 2.0]
     if not len(rows):
         return None
+    # `resize` repeats the rows until the batch is full.
     batch = np.resize(rows, (_CARS, 1))
     reward = load_reward(source, n_worlds=_CARS)
     out = np.zeros((_CARS, 1))

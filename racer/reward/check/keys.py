@@ -105,10 +105,12 @@ def _key_of(node: ast.AST, names: set[str]) -> str | None:
     """Return the key that a node reads or sets on one of the names; None for any other node."""
     base: ast.AST | None = None
     key: ast.AST | None = None
-    if isinstance(node, ast.Subscript):
+    if isinstance(node, ast.Subscript):  # params["speed"]
         base, key = node.value, node.slice
+    # params.get("speed", 0.0)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
         base, key = node.func.value, node.args[0]
+    # "speed" in params
     elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
         base, key = node.comparators[0], node.left
     if isinstance(base, ast.Name) and base.id in names and isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -157,6 +159,7 @@ def strict_problems(text: str, keys: dict[str, int]) -> list[tuple[int | None, s
     if not 1 <= len(text) <= LENGTH_MAX:
         problems.append((None, f"The file has {len(text)} characters; the console takes 1 to {LENGTH_MAX}."))
     tree = ast.parse(text)
+    # `ast.walk` does not report the level of a node.
     top = {id(node) for node in tree.body}
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -170,6 +173,7 @@ def strict_problems(text: str, keys: dict[str, int]) -> list[tuple[int | None, s
                 problems.append((node.lineno, "The console takes imports at the top of the file only."))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BUILTINS:
             problems.append((node.lineno, f"The console refuses `{node.func.id}`."))
+    # The console searches the lines for these texts, so names and comments that contain one count too.
     for number, content in enumerate(text.splitlines(), 1):
         refused = next((word for word in SUBSTRINGS if word in content), None)
         if refused:

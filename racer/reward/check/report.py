@@ -111,14 +111,16 @@ def check_reward(
         "budget_s": budget_s,
         "compile_s": compile_s,
     }
-    answer = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path))
-    facts: dict[str, Any] = {"errors": [], "reason": ""} | answer.result
+    outcome = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path))
+    # A process that ended early leaves its last saved result, which may lack these.
+    facts: dict[str, Any] = {"errors": [], "reason": ""} | outcome.result
     # All calls in plain Python were made by then, so a hang in the compiler is not an error of the function.
-    if answer.ended_early and answer.stage.get("where") == "compile":
-        facts |= {"path": "python", "reason": f"compiling it failed ({_ending(answer)})"}
-    elif answer.ended_early:
-        facts["errors"].append(_ended_error(answer, str(source.path), hang_s))
+    if outcome.ended_early and outcome.stage.get("where") == "compile":
+        facts |= {"path": "python", "reason": f"compiling it failed ({_ending(outcome)})"}
+    elif outcome.ended_early:
+        facts["errors"].append(_ended_error(outcome, str(source.path), hang_s))
         facts["reason"] = facts["reason"] or "the check ended before it was compiled"
+    # An unknown key alone stops no training: `params.get` returns its default.
     stops = [error for error in facts["errors"] if error["where"] in _STOPPING and error["kind"] != "unknown_key"]
     return CheckReport(ok=not stops, **facts)
 
@@ -138,21 +140,21 @@ def make_error(
     }
 
 
-def _ending(answer: SandboxResult) -> str:
-    if answer.ended_early == "hang":
+def _ending(outcome: SandboxResult) -> str:
+    if outcome.ended_early == "hang":
         return "it took too long"
-    if answer.ended_early == "memory":
+    if outcome.ended_early == "memory":
         return "it took more memory than allowed"
-    return f"{answer.ended_early}{': ' if answer.complaint else ''}{answer.complaint}"
+    return f"{outcome.ended_early}{': ' if outcome.complaint else ''}{outcome.complaint}"
 
 
-def _ended_error(answer: SandboxResult, file: str, hang_s: float) -> dict[str, Any]:
+def _ended_error(outcome: SandboxResult, file: str, hang_s: float) -> dict[str, Any]:
     """Make the error of a process that user code has stopped or broken."""
-    stage = answer.stage.get("where", "load")
+    stage = outcome.stage.get("where", "load")
     when = {"load": "while the file was loaded"}.get(stage) or SCENARIO_TEXTS.get(stage, SCENARIO_TEXTS["time_trial"])
-    if answer.ended_early == "hang":
+    if outcome.ended_early == "hang":
         kind, message = "timeout", f"does not return within {hang_s:g} s ({when})."
     else:
-        kind, message = "process", f"ended the process that ran it ({_ending(answer)}; {when})."
+        kind, message = "process", f"ended the process that ran it ({_ending(outcome)}; {when})."
     where = stage if stage in ("backward", "objects") else "time_trial"
-    return make_error(kind, message, file, answer.line, track=answer.stage.get("track", ""), where=where)
+    return make_error(kind, message, file, outcome.line, track=outcome.stage.get("track", ""), where=where)

@@ -76,6 +76,7 @@ class _CheckRun:
 
     def failed_result(self, message: str, kind: str, reason: str) -> dict[str, Any]:
         """Add the error of a file that cannot be used further, and return the result."""
+        # Messages begin with `file:line: `; the report has file and line in separate fields.
         prefix = re.match(re.escape(self._file) + r":(?:(\d+):)? ?", message)
         line = int(prefix[1]) if prefix and prefix[1] else None
         text = message[prefix.end() :] if prefix else message
@@ -107,7 +108,9 @@ class _CheckRun:
             self._update(called)
         first, calls = self._driven[0]
         self._process.stage(where="history", track=first.track)
+        # Time trials come first, so this is the drive of all driving styles on the first track.
         self.result["history"] = classify_history(self._caller, first, calls)
+        # Saved before the compiler runs: a hang there must not lose the findings.
         self._process.save(self.result)
         self._process.stage(where="compile", track="")
         self._process.watch(self._request["compile_s"])
@@ -120,6 +123,7 @@ class _CheckRun:
         faults = list(self._caller.faults.values())
         problems = {fault.verdict.problem for fault in faults}
         errors = [self._fault_error(fault) for fault in faults]
+        # A KeyError and the unknown key in the text are one mistake: the error that has a state is kept.
         errors += [e for e in self._text_errors if not any(_same_key(e["message"], problem) for problem in problems)]
         if self._request["strict"] and not all(calls.floats for _, calls in self._driven):
             errors.append(make_error("strict", "The console takes a float; write return float(...).", self._file, None))

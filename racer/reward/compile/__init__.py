@@ -1,7 +1,7 @@
 """Compiles a user's `reward_function(params)` from its Python text to a numba kernel over the batch.
 
 In flows a `RewardSource`, out flows a `CompiledReward`, or the reason why the function stays in plain Python
-(`compiled_reward` of `validation`). `docs/decisions/0007-reward-compiler.md` says why it is built like this.
+(`compiled_reward` of `validation`). `docs/decisions/0007-reward-compiler.md` gives the reasons for this design.
 
 How a function becomes a kernel, step by step:
 

@@ -6,8 +6,18 @@ infinity. So each function has a test of its argument, or of its result, that tr
 
 from __future__ import annotations
 
-from racer.reward.compile.arithmetic import binary_op, power
-from racer.reward.compile.builtins_sequences import BuiltinHandler, flat_row, fold_call, over_row, stdlib_handler
+from collections.abc import Callable
+
+from racer.reward.compile import values as ir
+from racer.reward.compile.arithmetic import ARRAY_SYMBOLS, ORDERS, binary_op, compare_order, item_op, power
+from racer.reward.compile.builtins_sequences import (
+    BuiltinHandler,
+    flat_row,
+    fold_call,
+    numpy_handler,
+    over_row,
+    stdlib_handler,
+)
 from racer.reward.compile.coercion import (
     as_number,
     contents_of,
@@ -15,54 +25,32 @@ from racer.reward.compile.coercion import (
     is_sequence,
     length_of,
     require_value,
+    test_equal,
     truth_of,
     truth_value,
 )
 from racer.reward.compile.control_flow import Context
 from racer.reward.compile.errors import UNCOVERED
-from racer.reward.compile.values import (
-    INT_LIMIT,
-    NONE,
-    Builtin,
-    Constant,
-    FixedSequence,
-    Maybe,
-    Scalar,
-    TupleValue,
-    Value,
-    any_numpy,
-    as_float,
-    as_kind,
-    as_numpy,
-    bound_of,
-    join_kinds,
-    kind_of,
-    number_kind,
-)
+from racer.reward.compile.values import Value
 
 _FINITE = "not abs({x}) < INF"
 _OUTSIDE = "not -1.0 <= {x} <= 1.0"
+_NOT_POSITIVE = "not 0.0 < {x} < INF"
+# Functions that Python and the kernel call by the same name: test of the argument, and whether the result is tested.
+_SAME_NAME = (
+    ("sin cos tan", _FINITE, False),
+    ("asin acos", _OUTSIDE, False),
+    ("log log10", _NOT_POSITIVE, False),
+    ("atan tanh erf", "", False),
+    ("sinh cosh asinh exp expm1", "", True),
+)
 # Test of the argument that traps, the expression, and whether an infinite or undefined result traps. The empty
 # expressions have functions below. A value of pi / 180 or its inverse is the one that CPython multiplies with.
 MATH_FUNCTIONS: dict[str, tuple[str, str, bool]] = {
+    **{name: (test, f"math.{name}({{x}})", check) for names, test, check in _SAME_NAME for name in names.split()},
     "sqrt": ("not {x} >= 0.0", "math.sqrt({x})", False),
-    "sin": (_FINITE, "math.sin({x})", False),
-    "cos": (_FINITE, "math.cos({x})", False),
-    "tan": (_FINITE, "math.tan({x})", False),
-    "asin": (_OUTSIDE, "math.asin({x})", False),
-    "acos": (_OUTSIDE, "math.acos({x})", False),
-    "atan": ("", "math.atan({x})", False),
-    "sinh": ("", "math.sinh({x})", True),
-    "cosh": ("", "math.cosh({x})", True),
-    "tanh": ("", "math.tanh({x})", False),
-    "asinh": ("", "math.asinh({x})", True),
-    "exp": ("", "math.exp({x})", True),
-    "expm1": ("", "math.expm1({x})", True),
-    "log": ("not 0.0 < {x} < INF", "math.log({x})", False),
-    "log2": ("not 0.0 < {x} < INF", "np.log2({x})", False),
-    "log10": ("not 0.0 < {x} < INF", "math.log10({x})", False),
+    "log2": (_NOT_POSITIVE, "np.log2({x})", False),
     "log1p": ("not -1.0 < {x} < INF", "math.log1p({x})", False),
-    "erf": ("", "math.erf({x})", False),
     "fabs": ("", "abs({x})", False),
     "degrees": ("", "({x} * 57.29577951308232)", True),
     "radians": ("", "({x} * 0.017453292519943295)", False),
@@ -88,7 +76,7 @@ _ROUNDED = ("floor", "ceil", "trunc")
 _DIGITS_MAX = 15
 
 
-def number_function(context: Context, name: str, args: list[Scalar | Constant], numpy: bool) -> Value:
+def number_function(context: Context, name: str, args: list[ir.Scalar | ir.Constant], numpy: bool) -> Value:
     """Return a function of `MATH_FUNCTIONS`.
 
     Args:
@@ -101,67 +89,70 @@ def number_function(context: Context, name: str, args: list[Scalar | Constant], 
     if name == "hypot" and len(args) != 2 and not numpy:
         return _hypot_many(context, args)
     if name == "log" and len(args) == 2 and not numpy:
-        # log(x, base) is log(x) / log(base) in CPython too; base 1 divides by zero.
-        top = number_function(context, name, args[:1], False)
-        base = number_function(context, name, args[1:], False)
-        assert isinstance(top, Scalar)
-        assert isinstance(base, Scalar)
-        base = context.atom(base)
-        context.trap_if(f"{base.expr} == 0.0")
-        return Scalar("f", f"({top.expr} / {base.expr})")
+        return _log_to_base(context, *args)
     if len(args) != (2 if "{y}" in expr else 1):
         raise context.unsupported(f"`{name}` with {len(args)} arguments")
-    whole = number_kind(args[0]) in "bi"
+    whole = ir.number_kind(args[0]) in "bi"
     if name in _ROUNDED:
         return _rounded(context, name, args[0], numpy)
     if name == "sign":
         if not numpy:
             raise context.unsupported("`math.sign`")
         # numpy's sign keeps the kind of its argument.
-        result = as_numpy(context.call_stdlib("sign", args[0]))
-        return Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, Scalar) else result
+        result = ir.as_numpy(context.call_stdlib("sign", args[0]))
+        return ir.Scalar("i", f"int({result.expr})", True, 1.0) if whole and isinstance(result, ir.Scalar) else result
     # It would be a whole number, which may outgrow 53 bits.
     if name == "square" and whole:
         raise context.unsupported("`square` of a whole number")
-    names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
+    names = [context.atom(ir.Scalar("f", ir.as_float(a))).expr for a in args]
     operands = {"x": names[0], "y": names[-1]}
     if before:
         context.trap_if(before.format(**operands))
     code = expr.format(**operands)
     # These are defined for all numbers, so that there is nothing to trap.
     if name in _TRUTHS:
-        return Scalar("b", code, numpy)
+        return ir.Scalar("b", code, numpy)
     # A name: the test of the result and its use must not compute it twice.
     result_name = context.temp(code)
     if check_result:
         context.trap_if(f"not abs({result_name}) < INF", UNCOVERED)
-    return Scalar("f", result_name, numpy)
+    return ir.Scalar("f", result_name, numpy)
 
 
-def _rounded(context: Context, name: str, value: Scalar | Constant, numpy: bool) -> Value:
-    if number_kind(value) in "bi":
-        return Scalar("i", as_kind(value, "i"), numpy)
-    x = context.atom(Scalar("f", as_float(value))).expr
+def _rounded(context: Context, name: str, value: ir.Scalar | ir.Constant, numpy: bool) -> Value:
+    if ir.number_kind(value) in "bi":
+        return ir.Scalar("i", ir.as_kind(value, "i"), numpy)
+    x = context.atom(ir.Scalar("f", ir.as_float(value))).expr
     # numpy's floor and ceil return floats, those of `math` whole numbers.
     if numpy:
-        return Scalar("f", f"np.{name}({x})", True)
+        return ir.Scalar("f", f"np.{name}({x})", True)
     _trap_beyond_limit(context, x)
-    return Scalar("i", f"int({x})" if name == "trunc" else f"int(math.{name}({x}))")
+    return ir.Scalar("i", f"int({x})" if name == "trunc" else f"int(math.{name}({x}))")
 
 
 def _trap_beyond_limit(context: Context, name: str) -> None:
     """Write a trap for a float that does not fit a whole number of the kernel; NaN and infinity do not either."""
-    context.trap_if(f"not abs({name}) < {INT_LIMIT}", UNCOVERED)
+    context.trap_if(f"not abs({name}) < {ir.INT_LIMIT}", UNCOVERED)
 
 
-def _hypot_many(context: Context, args: list[Scalar | Constant]) -> Value:
+def _log_to_base(context: Context, value: ir.Scalar | ir.Constant, base: ir.Scalar | ir.Constant) -> Value:
+    """Return `math.log(value, base)`, which is log(value) / log(base) in CPython too; base 1 divides by zero."""
+    top, bottom = (number_function(context, "log", [number], False) for number in (value, base))
+    assert isinstance(top, ir.Scalar)
+    assert isinstance(bottom, ir.Scalar)
+    bottom = context.atom(bottom)
+    context.trap_if(f"{bottom.expr} == 0.0")
+    return ir.Scalar("f", f"({top.expr} / {bottom.expr})")
+
+
+def _hypot_many(context: Context, args: list[ir.Scalar | ir.Constant]) -> Value:
     if not args:
-        return Constant(0.0)
+        return ir.Constant(0.0)
     # Without the scaling of `math.hypot`, so that squares beyond 1e308 trap instead.
-    names = [context.atom(Scalar("f", as_float(a))).expr for a in args]
+    names = [context.atom(ir.Scalar("f", ir.as_float(a))).expr for a in args]
     result = context.temp(f"math.sqrt({' + '.join(f'{n} * {n}' for n in names)})")
     context.trap_if(f"not abs({result}) < INF", UNCOVERED)
-    return Scalar("f", result)
+    return ir.Scalar("f", result)
 
 
 def _function(name: str, numpy: bool) -> BuiltinHandler:
@@ -177,7 +168,7 @@ def _function(name: str, numpy: bool) -> BuiltinHandler:
             return map_items(f"numpy.{name}")(context, args, {})
         # One side may be a number, which is used for each item.
         routine = "mapped_two" if all(arrays) else "mapped_left" if arrays[0] else "mapped_right"
-        return context.call_stdlib(routine, Builtin(f"numpy.{name}"), *args)
+        return context.call_stdlib(routine, ir.Builtin(f"numpy.{name}"), *args)
 
     return run
 
@@ -188,18 +179,18 @@ def map_items(name: str) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         value = require_value(context, args[0])
         contents = contents_of(context, value)
-        if isinstance(contents, FixedSequence):
+        if isinstance(contents, ir.FixedSequence):
             items = [context.call_builtin(name, [item, *args[1:]], named) for item in contents.items]
-            return TupleValue(tuple(as_numpy(x) for x in items), "ndarray")
+            return ir.TupleValue(tuple(ir.as_numpy(x) for x in items), "ndarray")
         if len(args) > 1 or named:
             raise context.unsupported("this function of an array")
-        return context.call_stdlib("mapped", Builtin(name), value)
+        return context.call_stdlib("mapped", ir.Builtin(name), value)
 
     return run
 
 
 def _divmod(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return TupleValue((binary_op(context, "//", args[0], args[1]), binary_op(context, "%", args[0], args[1])))
+    return ir.TupleValue((binary_op(context, "//", args[0], args[1]), binary_op(context, "%", args[0], args[1])))
 
 
 def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -210,8 +201,13 @@ def _pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 
 def _math_pow(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     # `math.pow` converts to floats first, where `**` of ints stays whole.
-    a, b = (Scalar("f", as_float(as_number(context, x))) for x in args)
+    a, b = (ir.Scalar("f", ir.as_float(as_number(context, x))) for x in args)
     return power(context, a, b)
+
+
+def _operator(apply: Callable[[Context, str, Value, Value], Value], symbol: str) -> BuiltinHandler:
+    """Return the handler of an operator as a function of two values."""
+    return lambda context, args, named: apply(context, symbol, *args)
 
 
 NUMBER_BUILTINS: dict[str, BuiltinHandler] = {
@@ -221,10 +217,12 @@ NUMBER_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.pow": _pow,
     "math.pow": _math_pow,
     "math.dist": stdlib_handler("distance"),
-    "math.fsum": stdlib_handler("total", Constant(0.0)),
+    "math.fsum": stdlib_handler("total", ir.Constant(0.0)),
     "math.gcd": stdlib_handler("gcd"),
-    "math.prod": stdlib_handler("product", Constant(1)),
-    "racer.as_numpy": lambda context, args, named: as_numpy(args[0]),
+    "math.prod": stdlib_handler("product", ir.Constant(1)),
+    **{f"racer.{symbol}": _operator(item_op, symbol) for symbol in ARRAY_SYMBOLS},
+    **{f"racer.{symbol}": _operator(compare_order, symbol) for symbol in ORDERS},
+    "racer.as_numpy": lambda context, args, named: ir.as_numpy(args[0]),
 }
 
 
@@ -233,97 +231,93 @@ def _abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if is_sequence(context, value):
         return map_items("builtins.abs")(context, args, named)
     x = as_number(context, value)
-    if isinstance(x, Constant):
-        return Constant(abs(x.value))
+    if isinstance(x, ir.Constant):
+        return ir.Constant(abs(x.value))
     if x.kind in "bi":
-        return Scalar("i", f"abs({as_kind(x, 'i')})", x.numpy, x.bound)
-    return Scalar(x.kind, f"abs({x.expr})", x.numpy)
+        return ir.Scalar("i", f"abs({ir.as_kind(x, 'i')})", x.numpy, x.bound)
+    return ir.Scalar(x.kind, f"abs({x.expr})", x.numpy)
 
 
 def _int(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
-        return Constant(0)
+        return ir.Constant(0)
     # int('12', 8)
     if len(args) > 1:
         raise context.unsupported("`int` with a base")
     x = as_number(context, args[0])
-    if isinstance(x, Constant):
+    if isinstance(x, ir.Constant):
         return fold_call(context, int, x.value)
     if x.kind in "bi":
-        return Scalar("i", as_kind(x, "i"), False, x.bound)
+        return ir.Scalar("i", ir.as_kind(x, "i"), False, x.bound)
     name = context.atom(x).expr
     _trap_beyond_limit(context, name)
-    return Scalar("i", f"int({name})")
+    return ir.Scalar("i", f"int({name})")
 
 
 def _float(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args:
-        return Constant(0.0)
+        return ir.Constant(0.0)
     # float('inf') is a common start value of a minimum.
-    if isinstance(args[0], Constant) and isinstance(args[0].value, str):
+    if isinstance(args[0], ir.Constant) and isinstance(args[0].value, str):
         return fold_call(context, float, args[0].value)
     x = as_number(context, args[0])
-    return Constant(float(x.value)) if isinstance(x, Constant) else Scalar("f", as_float(x))
+    return ir.Constant(float(x.value)) if isinstance(x, ir.Constant) else ir.Scalar("f", ir.as_float(x))
 
 
 def _bool(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return truth_value(truth_of(context, args[0])) if args else Constant(False)
+    return truth_value(truth_of(context, args[0])) if args else ir.Constant(False)
 
 
 def _round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     x = as_number(context, args[0])
-    digits = args[1] if len(args) > 1 else named.get("ndigits", NONE)
-    if digits == NONE:
-        if number_kind(x) in "bi":
+    digits = args[1] if len(args) > 1 else named.get("ndigits", ir.NONE)
+    if digits == ir.NONE:
+        if ir.number_kind(x) in "bi":
             return _int(context, [x], {})
-        if isinstance(x, Constant):
+        if isinstance(x, ir.Constant):
             return fold_call(context, round, x.value)
         name = context.atom(x).expr
         _trap_beyond_limit(context, name)
         # Python rounds halves to the even neighbour, and so does `rint`.
-        return Scalar("i", f"int(np.rint({name}))")
-    if not isinstance(digits, Constant) or type(digits.value) is not int or not 0 <= digits.value <= _DIGITS_MAX:
+        return ir.Scalar("i", f"int(np.rint({name}))")
+    if not isinstance(digits, ir.Constant) or type(digits.value) is not int or not 0 <= digits.value <= _DIGITS_MAX:
         raise context.unsupported("`round` to a number of digits that is not known")
-    if isinstance(x, Constant):
+    if isinstance(x, ir.Constant):
         return fold_call(context, round, x.value, digits.value)
     if x.kind in "bi":
-        return Scalar("i", as_kind(x, "i"), x.numpy, x.bound)
+        return ir.Scalar("i", ir.as_kind(x, "i"), x.numpy, x.bound)
     if x.numpy:
         return _numpy_round(context, [x, digits], {})
     if digits.value == 0:
         name = context.atom(x).expr
         _trap_beyond_limit(context, name)
-        return Scalar(x.kind, f"np.rint({name})")
+        return ir.Scalar(x.kind, f"np.rint({name})")
     result = context.call_stdlib("round_to", context.atom(x), digits)
-    return Scalar(x.kind, result.expr) if isinstance(result, Scalar) else result
+    return ir.Scalar(x.kind, result.expr) if isinstance(result, ir.Scalar) else result
 
 
 def _numpy_round(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """Return `numpy.round(x, digits)`, which scales, rounds and scales back; Python's `round` is exact instead."""
-    digits = args[1] if len(args) > 1 else named.get("decimals", Constant(0))
+    digits = args[1] if len(args) > 1 else named.get("decimals", ir.Constant(0))
     if is_sequence(context, args[0]):
         raise context.unsupported("rounding of an array")
     x = as_number(context, args[0])
-    if not isinstance(digits, Constant) or not 0 <= digits.value <= _DIGITS_MAX:
+    if not isinstance(digits, ir.Constant) or not 0 <= digits.value <= _DIGITS_MAX:
         raise context.unsupported("`round` to a number of digits that is not known")
-    if number_kind(x) in "bi":
-        return as_numpy(x)
+    if ir.number_kind(x) in "bi":
+        return ir.as_numpy(x)
     # The product is rounded before halves are found: numpy.round(0.35, 1) is 0.4, and round(0.35, 1) is 0.3.
     scale = repr(10.0**digits.value)
-    expr = f"np.rint({as_float(x)})" if digits.value == 0 else f"(np.rint({as_float(x)} * {scale}) / {scale})"
+    expr = f"np.rint({ir.as_float(x)})" if digits.value == 0 else f"(np.rint({ir.as_float(x)} * {scale}) / {scale})"
     name = context.temp(expr)
     context.trap_if(f"not abs({name}) < INF", UNCOVERED)
-    return Scalar("f", name, True)
-
-
-def _float64(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.call_builtin("builtins.float", args, named))
+    return ir.Scalar("f", name, True)
 
 
 def _numpy_abs(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if named or len(args) != 1:
         raise context.unsupported("this `abs`")
-    return as_numpy(context.call_builtin("builtins.abs", args, {}))
+    return ir.as_numpy(context.call_builtin("builtins.abs", args, {}))
 
 
 CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
@@ -334,74 +328,73 @@ CONVERSION_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.round": _round,
     "numpy.round": _numpy_round,
     "numpy.around": _numpy_round,
-    "numpy.double": _float64,
+    "numpy.double": numpy_handler("builtins.float"),
     "numpy.abs": _numpy_abs,
 }
 
 
 def _extreme(name: str) -> BuiltinHandler:
     """Return the handler of `min` or `max`."""
-    symbol, routine = ("<", "least") if name == "min" else (">", "greatest")
+    symbol = "<" if name == "min" else ">"
+    before = ir.Builtin(f"racer.{symbol}")
 
     def extreme(context: Context, items: Value, key: Value) -> Value:
-        if key != NONE:
-            return context.call_stdlib(f"{routine}_by", items, key)
+        if key != ir.NONE:
+            return context.call_stdlib("extreme_by", items, before, key)
         contents = contents_of(context, items) if is_sequence(context, items) else None
-        if isinstance(contents, FixedSequence) and contents.items and all(map(_may_be_number, contents.items)):
+        if isinstance(contents, ir.FixedSequence) and contents.items and all(map(_may_be_number, contents.items)):
             return extreme_of(context, [as_number(context, v) for v in contents.items], symbol)
-        return context.call_stdlib(routine, items)
+        return context.call_stdlib("extreme", items, before)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - {"key", "default"}:
             raise context.unsupported(f"`{name}` with these keywords")
-        items = require_value(context, args[0] if len(args) == 1 else TupleValue(tuple(args)))
+        items = require_value(context, args[0] if len(args) == 1 else ir.TupleValue(tuple(args)))
         if dict_of(context, items) is not None:
             raise context.unsupported(f"`{name}` of a dict")
-        key = named.get("key", NONE)
+        key = named.get("key", ir.NONE)
         if "default" not in named:
             return extreme(context, items, key)
         # The default is used where there are no items.
-        count = length_of(context, items)
-        if isinstance(count, Constant):
-            return extreme(context, items, key) if count.value else named["default"]
-        return context.choose(f"{count.expr} > 0", lambda: extreme(context, items, key), lambda: named["default"])
+        empty = test_equal(context, length_of(context, items), ir.Constant(0))
+        return context.choose(empty, lambda: named["default"], lambda: extreme(context, items, key))
 
     return run
 
 
 def _may_be_number(value: Value) -> bool:
-    return kind_of(value.value if isinstance(value, Maybe) and value.value is not None else value) is not None
+    return ir.kind_of(value.value if isinstance(value, ir.Maybe) and value.value is not None else value) is not None
 
 
-def extreme_of(context: Context, values: list[Scalar | Constant], symbol: str) -> Scalar | Constant:
+def extreme_of(context: Context, values: list[ir.Scalar | ir.Constant], symbol: str) -> ir.Scalar | ir.Constant:
     """Return the least (`<`) or greatest (`>`) of a few numbers, the first one where several are equal."""
     best = values[0]
     for value in values[1:]:
-        if isinstance(best, Constant) and isinstance(value, Constant):
+        if isinstance(best, ir.Constant) and isinstance(value, ir.Constant):
             better = value.value < best.value if symbol == "<" else value.value > best.value
             best = value if better else best
             continue
         # Written as Python compares, so that NaN and equal numbers of other kinds come out as there.
-        pair = [context.atom(v) if isinstance(v, Scalar) else v for v in (best, value)]
-        kind = join_kinds({number_kind(v) for v in pair})
-        a, b = (as_kind(v, kind) for v in pair)
-        bound = max(v.bound if isinstance(v, Scalar) else bound_of(v) for v in pair) if kind == "i" else INT_LIMIT
-        best = Scalar(kind, context.temp(f"{b} if {b} {symbol} {a} else {a}"), any_numpy(*pair), bound)
+        pair = [context.atom(v) if isinstance(v, ir.Scalar) else v for v in (best, value)]
+        kind = ir.join_kinds({ir.number_kind(v) for v in pair})
+        a, b = (ir.as_kind(v, kind) for v in pair)
+        bound = (
+            max(v.bound if isinstance(v, ir.Scalar) else ir.bound_of(v) for v in pair) if kind == "i" else ir.INT_LIMIT
+        )
+        best = ir.Scalar(kind, context.temp(f"{b} if {b} {symbol} {a} else {a}"), ir.any_numpy(*pair), bound)
     return best
 
 
-def _of_row(name: str, symbol: str) -> BuiltinHandler:
-    """Return the handler of `numpy.min` or `numpy.max`; `name` is the function of the runtime library."""
-    over = over_row(name, numpy=True)
+def _of_row(symbol: str) -> BuiltinHandler:
+    """Return the handler of `numpy.min` (`<`) or `numpy.max` (`>`)."""
+    over = over_row("extreme", ir.Builtin(f"racer.{symbol}"), numpy=True)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) == 1 and not named and is_sequence(context, args[0]):
             contents = contents_of(context, flat_row(context, args[0]))
-            if isinstance(contents, FixedSequence) and contents.items:
+            if isinstance(contents, ir.FixedSequence) and contents.items:
                 numbers = [as_number(context, v) for v in contents.items]
-                for x in numbers:
-                    if number_kind(x) in "fn" and isinstance(x, Scalar):
-                        context.trap_if(f"{context.atom(x).expr} != {context.atom(x).expr}", UNCOVERED)
+                _trap_nan(context, numbers)
                 return _array_number(extreme_of(context, numbers, symbol))
         return over(context, args, named)
 
@@ -410,15 +403,15 @@ def _of_row(name: str, symbol: str) -> BuiltinHandler:
 
 def _array_number(value: Value) -> Value:
     """Return a number as a numpy scalar; one of an array that held ints and floats is a float."""
-    value = as_numpy(value)
-    return Scalar("f", value.expr, True) if isinstance(value, Scalar) and value.kind == "n" else value
+    value = ir.as_numpy(value)
+    return ir.Scalar("f", value.expr, True) if isinstance(value, ir.Scalar) and value.kind == "n" else value
 
 
-def _trap_nan(context: Context, numbers: list[Scalar | Constant]) -> None:
+def _trap_nan(context: Context, numbers: list[ir.Scalar | ir.Constant]) -> None:
     """Write traps for NaN: numpy returns NaN where a comparison would take the other number."""
     for x in numbers:
-        if isinstance(x, Scalar) and x.kind in "fn":
-            context.trap_if(f"{as_float(x)} != {as_float(x)}", UNCOVERED)
+        if isinstance(x, ir.Scalar) and x.kind in "fn":
+            context.trap_if(f"{ir.as_float(x)} != {ir.as_float(x)}", UNCOVERED)
 
 
 def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -426,7 +419,7 @@ def _clip(context: Context, args: list[Value], named: dict[str, Value]) -> Value
     values = dict(zip(names, args, strict=False))
     # numpy 2 has both names of each bound.
     values.update({{"min": "a_min", "max": "a_max"}.get(k, k): v for k, v in named.items()})
-    if set(values) != set(names) or NONE in values.values():
+    if set(values) != set(names) or ir.NONE in values.values():
         raise context.unsupported("this `clip`")
     if is_sequence(context, values["a"]):
         return map_items("numpy.clip")(context, [values[n] for n in names], {})
@@ -451,10 +444,10 @@ def _pairwise(symbol: str) -> BuiltinHandler:
 EXTREME_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.min": _extreme("min"),
     "builtins.max": _extreme("max"),
-    "numpy.max": _of_row("greatest", ">"),
-    "numpy.amax": _of_row("greatest", ">"),
-    "numpy.min": _of_row("least", "<"),
-    "numpy.amin": _of_row("least", "<"),
+    "numpy.max": _of_row(">"),
+    "numpy.amax": _of_row(">"),
+    "numpy.min": _of_row("<"),
+    "numpy.amin": _of_row("<"),
     "numpy.clip": _clip,
     "numpy.maximum": _pairwise(">"),
     "numpy.fmax": _pairwise(">"),

@@ -1,7 +1,7 @@
 """Built-in functions over sequences: arrays of numpy, lists and tuples, and rows of numbers.
 
-A handler receives the positional and the named arguments of a call and returns the value of the call. What needs a loop
-is a function of the runtime library, called by name; a handler checks the arguments and picks it.
+A handler receives the positional and the named arguments of a call and returns the value of the call. A handler
+checks the arguments; where a loop is needed, it calls a function of the runtime library by name.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.arithmetic import binary_op, folded_constant
 from racer.reward.compile.coercion import (
     as_index,
@@ -17,37 +18,17 @@ from racer.reward.compile.coercion import (
     is_sequence,
     length_of,
     require_value,
+    test_equal,
     truth_of,
 )
 from racer.reward.compile.control_flow import Context
 from racer.reward.compile.sequence_ops import element_at
-from racer.reward.compile.values import (
-    INT_LIMIT,
-    NONE,
-    ArraySequence,
-    Constant,
-    DictContents,
-    FixedSequence,
-    LazyIterable,
-    NumberShape,
-    RangeValue,
-    RecordShape,
-    Scalar,
-    Shape,
-    TupleValue,
-    Value,
-    as_kind,
-    as_numpy,
-    kind_of,
-    leaf_kinds,
-    number_kind,
-    view_of,
-)
+from racer.reward.compile.values import Value
 
 BuiltinHandler = Callable[[Context, list[Value], dict[str, Value]], Value]
 # Items of `numpy.zeros` and `numpy.ones`, which are written out, and of a sum that is written without a loop.
 _FILLED_MAX, _SUM_ITEMS_MAX = 256, 16
-_BOOLS = (Constant(False), Constant(True))
+_BOOLS = (ir.Constant(False), ir.Constant(True))
 
 
 def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
@@ -61,8 +42,13 @@ def stdlib_handler(name: str, *more: Value) -> BuiltinHandler:
     return run
 
 
+def numpy_handler(name: str) -> BuiltinHandler:
+    """Return the handler that makes a numpy scalar of the result of another built-in."""
+    return lambda context, args, named: ir.as_numpy(context.call_builtin(name, args, named))
+
+
 def fold_call(context: Context, function: Callable[..., object], *values: object) -> Value:
-    """Call a function of Python with known values, now."""
+    """Call a function of Python with known values at translation time."""
     # The values are constants, so Python itself gives the result, or refuses as it will at run time.
     try:
         result = function(*values)
@@ -73,35 +59,37 @@ def fold_call(context: Context, function: Callable[..., object], *values: object
 
 def make_array(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """Return `numpy.array(...)`: numbers of one kind, or rows of them."""
-    dtype = named.get("dtype", args[1] if len(args) > 1 else NONE)
+    dtype = named.get("dtype", args[1] if len(args) > 1 else ir.NONE)
     if set(named) - {"dtype"} or getattr(dtype, "name", "") not in ("", "builtins.float", "numpy.double"):
         raise context.unsupported("an array of this type")
     # `numpy.array(1.0)` has no axis; functions over rows do not expect that.
     value = require_value(context, args[0])
-    if kind_of(value) is not None:
+    if ir.kind_of(value) is not None:
         raise context.unsupported("an array without a length")
     contents = contents_of(context, value if is_sequence(context, value) else context.call_stdlib("as_list", value))
-    return _as_array(context, contents, floats=dtype != NONE)
+    return _as_array(context, contents, floats=dtype != ir.NONE)
 
 
-def _as_array(context: Context, contents: FixedSequence | ArraySequence, floats: bool = False) -> Value:
+def _as_array(context: Context, contents: ir.FixedSequence | ir.ArraySequence, floats: bool = False) -> Value:
     if contents.type == "set":
         raise context.unsupported("an array of a set")
-    if isinstance(contents, ArraySequence):
-        kind = _array_kind(set(leaf_kinds(contents.shape)), floats)
-        return context.new_object(view_of(contents, "ndarray", _retyped_shape(contents.shape, "ndarray", kind)))
+    if isinstance(contents, ir.ArraySequence):
+        kind = _array_kind(set(ir.leaf_kinds(contents.shape)), floats)
+        return context.new_object(ir.view_of(contents, "ndarray", _retyped_shape(contents.shape, "ndarray", kind)))
     if not contents.items:
         raise context.unsupported("an empty array")
     # Rows become arrays themselves; their lengths must be known and equal.
     if all(is_sequence(context, v) for v in contents.items):
         rows = [_as_array(context, contents_of(context, v), floats) for v in contents.items]
-        if len({length_of(context, row) for row in rows}) > 1 or not all(isinstance(row, TupleValue) for row in rows):
+        if len({length_of(context, row) for row in rows}) > 1 or not all(
+            isinstance(row, ir.TupleValue) for row in rows
+        ):
             raise context.unsupported("an array of several lengths")
-        return TupleValue(tuple(rows), "ndarray")
+        return ir.TupleValue(tuple(rows), "ndarray")
     numbers = [as_number(context, v) for v in contents.items]
     # An array has one kind: ints among floats become floats.
-    kind = _array_kind({number_kind(x) for x in numbers}, floats)
-    return TupleValue(tuple(Scalar(kind, as_kind(x, kind), True, INT_LIMIT) for x in numbers), "ndarray")
+    kind = _array_kind({ir.number_kind(x) for x in numbers}, floats)
+    return ir.TupleValue(tuple(ir.Scalar(kind, ir.as_kind(x, kind), True, ir.INT_LIMIT) for x in numbers), "ndarray")
 
 
 def _array_kind(kinds: set[str], floats: bool) -> str:
@@ -109,25 +97,25 @@ def _array_kind(kinds: set[str], floats: bool) -> str:
     return "f" if floats or kinds & {"f", "n"} else "i" if "i" in kinds else "b"
 
 
-def _retyped_shape(shape: Shape, type: str, kind: str | None = None) -> Shape:
+def _retyped_shape(shape: ir.Shape, type: str, kind: str | None = None) -> ir.Shape:
     """Return a shape as one of an array, with numpy scalars of one kind, or as one of lists of Python's numbers."""
-    if isinstance(shape, NumberShape):
-        return NumberShape(kind or shape.kind, type == "ndarray")
-    return RecordShape(type, tuple(_retyped_shape(item, type, kind) for item in shape.items))
+    if isinstance(shape, ir.NumberShape):
+        return ir.NumberShape(kind or shape.kind, type == "ndarray")
+    return ir.RecordShape(type, tuple(_retyped_shape(item, type, kind) for item in shape.items))
 
 
 def as_plain(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     """Return an array as a list of Python's numbers."""
 
     def plain(value: Value) -> Value:
-        if isinstance(value, Scalar):
-            return Scalar(value.kind, value.expr, False, value.bound)
-        return TupleValue(tuple(map(plain, value.items)), "list") if isinstance(value, TupleValue) else value
+        if isinstance(value, ir.Scalar):
+            return ir.Scalar(value.kind, value.expr, False, value.bound)
+        return ir.TupleValue(tuple(map(plain, value.items)), "list") if isinstance(value, ir.TupleValue) else value
 
     contents = contents_of(context, args[0])
-    if isinstance(contents, FixedSequence):
-        return TupleValue(tuple(map(plain, contents.items)), "list")
-    return context.new_object(view_of(contents, "list", _retyped_shape(contents.shape, "list")))
+    if isinstance(contents, ir.FixedSequence):
+        return ir.TupleValue(tuple(map(plain, contents.items)), "list")
+    return context.new_object(ir.view_of(contents, "list", _retyped_shape(contents.shape, "list")))
 
 
 def _filled(number: float) -> BuiltinHandler:
@@ -136,16 +124,16 @@ def _filled(number: float) -> BuiltinHandler:
             raise context.unsupported("this array")
         count = as_number(context, args[0])
         # The items are written out, so their number must be known, and not large.
-        if not isinstance(count, Constant) or type(count.value) is not int or not 0 < count.value <= _FILLED_MAX:
+        if not isinstance(count, ir.Constant) or type(count.value) is not int or not 0 < count.value <= _FILLED_MAX:
             raise context.unsupported("an array of a length that is not known")
-        items = (Scalar("f", repr(number), True),) * count.value
-        return context.new_object(FixedSequence("ndarray", items))
+        items = (ir.Scalar("f", repr(number), True),) * count.value
+        return context.new_object(ir.FixedSequence("ndarray", items))
 
     return run
 
 
 def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    count = args[2] if len(args) > 2 else named.get("num", Constant(50))
+    count = args[2] if len(args) > 2 else named.get("num", ir.Constant(50))
     # `endpoint=False` and `dtype` give other numbers.
     if set(named) - {"num"}:
         raise context.unsupported("this `linspace`")
@@ -153,7 +141,7 @@ def _spaced(context: Context, args: list[Value], named: dict[str, Value]) -> Val
 
 
 def _arange(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if named or not all(kind_of(a) and number_kind(as_number(context, a)) in "bi" for a in args):
+    if named or not all(ir.kind_of(a) and ir.number_kind(as_number(context, a)) in "bi" for a in args):
         raise context.unsupported("this `arange`")
     items = context.call_builtin("builtins.list", [context.call_builtin("builtins.range", args, {})], {})
     return context.call_builtin("racer.as_array", [items], {})
@@ -173,10 +161,10 @@ ARRAY_BUILTINS: dict[str, BuiltinHandler] = {
 
 def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     # Added from the left, as Python 3.11 does; Python 3.12 and numpy differ from it in the last digits.
-    result = args[1] if len(args) > 1 else named.get("start", Constant(0))
+    result = args[1] if len(args) > 1 else named.get("start", ir.Constant(0))
     items = require_value(context, args[0])
     contents = contents_of(context, items) if is_sequence(context, items) else None
-    if not isinstance(contents, FixedSequence) or len(contents.items) > _SUM_ITEMS_MAX:
+    if not isinstance(contents, ir.FixedSequence) or len(contents.items) > _SUM_ITEMS_MAX:
         return context.call_stdlib("total", items, result)
     for value in contents.items:
         result = binary_op(context, "+", result, value)
@@ -186,45 +174,46 @@ def _sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
 def _range(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     values = [as_index(context, a) for a in args]
     # range(stop), range(start, stop), range(start, stop, step)
-    start: Value = Constant(0) if len(values) == 1 else values[0]
+    start: Value = ir.Constant(0) if len(values) == 1 else values[0]
     stop = values[0] if len(values) == 1 else values[1]
-    step = values[2] if len(values) == 3 else Constant(1)
-    if not isinstance(step, Constant):
+    step = values[2] if len(values) == 3 else ir.Constant(1)
+    if not isinstance(step, ir.Constant):
         raise context.unsupported("`range` with a step that is not known")
     if step.value == 0:
         raise context.trap("`range` with step 0")
-    return RangeValue(start, stop, step.value)
+    return ir.RangeValue(start, stop, step.value)
 
 
 def _enumerate(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    start = args[1] if len(args) > 1 else named.get("start", Constant(0))
-    if not isinstance(start, Constant):
+    start = args[1] if len(args) > 1 else named.get("start", ir.Constant(0))
+    if not isinstance(start, ir.Constant):
         raise context.unsupported("`enumerate` with a start that is not known")
-    return LazyIterable("enumerate", (args[0], start))
+    return ir.LazyIterable("enumerate", (args[0], start))
 
 
 def _zip(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if not args or named:
         raise context.unsupported("this `zip`")
-    return LazyIterable("zip", tuple(require_value(context, a) for a in args))
+    return ir.LazyIterable("zip", tuple(require_value(context, a) for a in args))
 
 
 def _sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if set(named) - {"key", "reverse"} or named.get("reverse", _BOOLS[0]) not in _BOOLS:
         raise context.unsupported("this `sorted`")
     down = named.get("reverse") == _BOOLS[1]
-    # Descending order is sorted with the comparison turned round, which keeps equal items in their order.
-    if named.get("key", NONE) != NONE:
-        return context.call_stdlib("sorted_down_by" if down else "sorted_by", args[0], named["key"])
-    return context.call_stdlib("sorted_down" if down else "sorted_list", args[0])
+    # Descending order is sorted with the opposite comparison, which keeps equal items in their order.
+    before = ir.Builtin("racer.>" if down else "racer.<")
+    if named.get("key", ir.NONE) != ir.NONE:
+        return context.call_stdlib("sorted_by", args[0], before, named["key"])
+    return context.call_stdlib("sorted_list", args[0], before)
 
 
 def _list(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return _retyped(context, args[0], "list") if args else context.new_object(FixedSequence("list", ()))
+    return _retyped(context, args[0], "list") if args else context.new_object(ir.FixedSequence("list", ()))
 
 
 def _tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return _retyped(context, args[0], "tuple") if args else TupleValue(())
+    return _retyped(context, args[0], "tuple") if args else ir.TupleValue(())
 
 
 def _retyped(context: Context, value: Value, type: str) -> Value:
@@ -236,44 +225,37 @@ def _retyped(context: Context, value: Value, type: str) -> Value:
     contents = contents_of(context, value)
     if contents.type == "set":
         raise context.unsupported("the order of a set")
-    if isinstance(contents, FixedSequence):
+    if isinstance(contents, ir.FixedSequence):
         if type == "tuple":
-            return TupleValue(contents.items)
-        return context.new_object(FixedSequence("list", contents.items))
+            return ir.TupleValue(contents.items)
+        return context.new_object(ir.FixedSequence("list", contents.items))
     # The copy may be changed and so may the original; both need memory.
     if contents.array in "MS" and type == "list":
         return context.call_stdlib("as_list", value)
     # The table and the waypoints are constant: the copy can be a view.
-    return context.new_object(view_of(contents, type))
+    return context.new_object(ir.view_of(contents, type))
 
 
 def _set(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    contents = contents_of(context, args[0]) if args else FixedSequence("list", ())
+    contents = contents_of(context, args[0]) if args else ir.FixedSequence("list", ())
     # Whether two unknown items are equal, and so how many there are, is not known.
-    if isinstance(contents, FixedSequence) and all(isinstance(v, Constant) for v in contents.items):
-        return TupleValue(contents.items, "set")
-    if isinstance(contents, ArraySequence) and contents.array == "T":
-        return context.new_object(view_of(contents, "set"))
+    if isinstance(contents, ir.FixedSequence) and all(isinstance(v, ir.Constant) for v in contents.items):
+        return ir.TupleValue(contents.items, "set")
+    if isinstance(contents, ir.ArraySequence) and contents.array == "T":
+        return context.new_object(ir.view_of(contents, "set"))
     raise context.unsupported("a set of values that are not known")
 
 
 def _dict_call(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if args:
         raise context.unsupported("`dict` of a value")
-    return context.new_object(DictContents(tuple(named.items())))
+    return context.new_object(ir.DictContents(tuple(named.items())))
 
 
 def _map(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 2:
         raise context.unsupported("`map` over several lists")
     return as_plain(context, [context.call_stdlib("mapped", *args)], {})
-
-
-def _as_tuple(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    contents = contents_of(context, args[0])
-    if isinstance(contents, FixedSequence):
-        return TupleValue(contents.items)
-    return context.new_object(view_of(contents, "tuple"))
 
 
 def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
@@ -284,25 +266,19 @@ def _next(context: Context, args: list[Value], named: dict[str, Value]) -> Value
         raise context.unsupported("`next`")
 
     def first() -> Value:
-        return element_at(context, args[0], Constant(0))
+        return element_at(context, args[0], ir.Constant(0))
 
-    count = length_of(context, args[0])
-    if isinstance(count, Constant):
-        if count.value:
-            return first()
-        if len(args) < 2:
-            raise context.trap("`next` of nothing", error="StopIteration")
-        return args[1]
+    empty = test_equal(context, length_of(context, args[0]), ir.Constant(0))
     if len(args) < 2:
-        context.trap_if(f"{count.expr} == 0", error="StopIteration")
+        context.trap_where(empty, "`next` of nothing", "StopIteration")
         return first()
-    return context.choose(f"{count.expr} > 0", first, lambda: args[1])
+    return context.choose(empty, lambda: args[1], first)
 
 
 def _filter(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if args[0] == NONE:
-        return context.call_stdlib("those_true", args[1])
-    return context.call_stdlib("those_for_which", *args)
+    # `filter(None, items)` keeps the items that are true.
+    test = ir.Builtin("builtins.bool") if args[0] == ir.NONE else args[0]
+    return context.call_stdlib("those_for_which", test, args[1])
 
 
 LIST_BUILTINS: dict[str, BuiltinHandler] = {
@@ -313,7 +289,7 @@ LIST_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.range": _range,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
-    "builtins.reversed": lambda context, args, named: LazyIterable("reversed", (require_value(context, args[0]),)),
+    "builtins.reversed": lambda context, args, named: ir.LazyIterable("reversed", (require_value(context, args[0]),)),
     "builtins.sorted": _sorted,
     "builtins.any": stdlib_handler("any_of"),
     "builtins.all": stdlib_handler("all_of"),
@@ -323,7 +299,7 @@ LIST_BUILTINS: dict[str, BuiltinHandler] = {
     "builtins.frozenset": _set,
     "builtins.dict": _dict_call,
     "builtins.map": _map,
-    "racer.as_tuple": _as_tuple,
+    "racer.as_tuple": _tuple,
 }
 
 
@@ -331,21 +307,23 @@ def flat_row(context: Context, value: Value) -> Value:
     """Return a row of numbers; tables are not covered."""
     value = require_value(context, value)
     if not is_sequence(context, value):
-        if kind_of(value) is not None:
+        if ir.kind_of(value) is not None:
             raise context.unsupported("a number where an array is expected")
         # `range`, `zip` and the like are written into a list first.
         value = context.call_stdlib("as_list", value)
     contents = contents_of(context, value)
-    if isinstance(contents, ArraySequence):
-        flat = isinstance(contents.shape, NumberShape)
+    if isinstance(contents, ir.ArraySequence):
+        flat = isinstance(contents.shape, ir.NumberShape)
     else:
-        flat = all(kind_of(v) for v in contents.items)
+        flat = all(ir.kind_of(v) for v in contents.items)
     if not flat or contents.type == "set":
         raise context.unsupported("a function over a table")
     return value
 
 
-def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: bool = False) -> BuiltinHandler:
+def row_handler(
+    name: str, *more: Value, rows: int = 1, others: int = 0, numpy: bool = False, nonempty: bool = False
+) -> BuiltinHandler:
     """Return the handler that calls a function of the runtime library with rows of numbers.
 
     Args:
@@ -354,38 +332,28 @@ def row_handler(name: str, *more: Value, rows: int = 1, others: int = 0, numpy: 
         rows: Number of rows that the function takes first.
         others: Number of arguments after the rows.
         numpy: Whether to make the result a numpy scalar.
+        nonempty: Whether an empty first row traps.
     """
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if len(args) != rows + others or named:
             raise context.unsupported("these arguments")
         values = [flat_row(context, row) for row in args[:rows]] + args[rows:]
+        if nonempty:
+            context.trap_where(test_equal(context, length_of(context, values[0]), ir.Constant(0)), "an empty array")
         result = context.call_stdlib(name, *values, *more)
-        return as_numpy(result) if numpy else result
+        return ir.as_numpy(result) if numpy else result
 
     return run
 
 
 def over_row(name: str, *more: Value, numpy: bool = False) -> BuiltinHandler:
     """Return the handler that makes one number of a row; an empty row traps, as Python raises or returns NaN."""
-    call = row_handler(name, *more, numpy=numpy)
-
-    def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        if len(args) != 1 or named:
-            raise context.unsupported("these arguments")
-        row = flat_row(context, args[0])
-        count = length_of(context, row)
-        if isinstance(count, Scalar):
-            context.trap_if(f"{count.expr} == 0")
-        elif count.value == 0:
-            raise context.trap("an empty array")
-        return call(context, [row], {})
-
-    return run
+    return row_handler(name, *more, numpy=numpy, nonempty=True)
 
 
 def _norm(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    if len(args) == 1 and set(named) == {"axis"} and named["axis"] in (Constant(1), Constant(-1)):
+    if len(args) == 1 and set(named) == {"axis"} and named["axis"] in (ir.Constant(1), ir.Constant(-1)):
         return context.call_stdlib("norms", args[0])
     return row_handler("norm")(context, args, named)
 
@@ -400,7 +368,7 @@ def _is_close(name: str, keywords: dict[str, float]) -> BuiltinHandler:
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
         if set(named) - set(keywords) or len(args) != 2:
             raise context.unsupported("this `isclose`")
-        tolerances = [named.get(keyword, Constant(default)) for keyword, default in keywords.items()]
+        tolerances = [named.get(keyword, ir.Constant(default)) for keyword, default in keywords.items()]
         return context.call_stdlib(name, *args, *tolerances)
 
     return run
@@ -409,30 +377,26 @@ def _is_close(name: str, keywords: dict[str, float]) -> BuiltinHandler:
 def _remainder(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if any(is_sequence(context, a) for a in args):
         raise context.unsupported("this function of arrays")
-    return as_numpy(binary_op(context, "%", args[0], args[1]))
+    return ir.as_numpy(binary_op(context, "%", args[0], args[1]))
 
 
 def _array_sum(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
     if len(args) != 1 or named:
         raise context.unsupported("this `sum`")
-    return as_numpy(context.call_builtin("builtins.sum", [flat_row(context, args[0])], {}))
+    return ir.as_numpy(context.call_builtin("builtins.sum", [flat_row(context, args[0])], {}))
 
 
 def _any_or_all(name: str) -> BuiltinHandler:
     call = row_handler(name)
 
     def run(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-        return Scalar("b", str(truth_of(context, call(context, args, named))), True)
+        return ir.Scalar("b", str(truth_of(context, call(context, args, named))), True)
 
     return run
 
 
 def _array_sorted(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return make_array(context, [context.call_stdlib("sorted_list", flat_row(context, args[0]))], {})
-
-
-def _power(context: Context, args: list[Value], named: dict[str, Value]) -> Value:
-    return as_numpy(context.call_builtin("builtins.pow", args, named))
+    return make_array(context, [context.call_builtin("builtins.sorted", [flat_row(context, args[0])], {})], {})
 
 
 ROW_BUILTINS: dict[str, BuiltinHandler] = {
@@ -441,10 +405,10 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     "numpy.std": over_row("deviation"),
     "numpy.var": over_row("variance"),
     "numpy.median": over_row("median"),
-    "numpy.argmin": over_row("index_of_least", numpy=True),
-    "numpy.argmax": over_row("index_of_greatest", numpy=True),
+    "numpy.argmin": over_row("index_of_extreme", ir.Builtin("racer.<"), numpy=True),
+    "numpy.argmax": over_row("index_of_extreme", ir.Builtin("racer.>"), numpy=True),
     "numpy.sum": _array_sum,
-    "numpy.prod": over_row("product", Constant(1), numpy=True),
+    "numpy.prod": over_row("product", ir.Constant(1), numpy=True),
     # Tests of a row
     "numpy.any": _any_or_all("any_of"),
     "numpy.all": _any_or_all("all_of"),
@@ -458,9 +422,9 @@ ROW_BUILTINS: dict[str, BuiltinHandler] = {
     # Functions of numbers that need their own checks
     "numpy.mod": _remainder,
     "numpy.remainder": _remainder,
-    "numpy.pow": _power,
-    "numpy.power": _power,
-    "numpy.float_power": _power,
+    "numpy.pow": numpy_handler("builtins.pow"),
+    "numpy.power": numpy_handler("builtins.pow"),
+    "numpy.float_power": numpy_handler("builtins.pow"),
     # Arrays of a row
     "numpy.diff": row_handler("differences"),
     "numpy.cumsum": row_handler("cumulated"),

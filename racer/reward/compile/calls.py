@@ -17,7 +17,9 @@ in `builtins_table`.
 from __future__ import annotations
 
 import ast
+from functools import cache
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.builtins_table import BUILTINS
 from racer.reward.compile.coercion import (
     as_number,
@@ -35,37 +37,16 @@ from racer.reward.compile.module_env import CallFrame, scope_of
 from racer.reward.compile.object_ops import class_member
 from racer.reward.compile.sequence_ops import append, freeze_inner, pop_last, require_writable, set_contents
 from racer.reward.compile.stdlib import STDLIB_FRAME, STDLIB_FUNCTIONS
-from racer.reward.compile.values import (
-    NONE,
-    UNBOUND,
-    BoundMethod,
-    Builtin,
-    BuiltinMethod,
-    Constant,
-    DictContents,
-    FixedSequence,
-    Maybe,
-    ObjectFields,
-    ObjectRef,
-    Scalar,
-    TupleValue,
-    UnknownString,
-    UserFunction,
-    Value,
-    kind_of,
-)
+from racer.reward.compile.values import Value
 
 _TAIL_DEPTH = 12
 """Depth of nested `if`s up to which early returns are rewritten."""
-_tail_forms: dict[int, tuple[ast.FunctionDef, list[ast.stmt] | None]] = {}
 
 
+@cache
 def tail_form(node: ast.FunctionDef) -> list[ast.stmt] | None:
     """Return the body with every `return` at the end of a branch; None where that would double code."""
-    # The node is kept and compared: an id may belong to a later node after the first one is gone.
-    if id(node) not in _tail_forms or _tail_forms[id(node)][0] is not node:
-        _tail_forms[id(node)] = (node, _tail(node.body, node, _TAIL_DEPTH))
-    return _tail_forms[id(node)][1]
+    return _tail(node.body, node, _TAIL_DEPTH)
 
 
 def _tail(statements: list[ast.stmt], end: ast.AST, depth: int) -> list[ast.stmt] | None:
@@ -130,7 +111,7 @@ DEPTH_MAX = 24
 """Maximum number of nested calls."""
 
 
-def inline_call(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> Value:
+def inline_call(context: Context, function: ir.UserFunction, args: list[Value], named: dict[str, Value]) -> Value:
     """Translate a function's body in place.
 
     Args:
@@ -143,7 +124,7 @@ def inline_call(context: Context, function: UserFunction, args: list[Value], nam
     if any(entry is node for entry in context.call_stack):
         raise context.unsupported("recursion")
     if len(context.call_stack) >= DEPTH_MAX:
-        raise context.unsupported("calls nested too deep")
+        raise context.unsupported("calls nested too deeply")
     # The path of call sites names the frame. A second pass over a loop takes the same path, and so gets the same frame
     # and the same memory for its lists.
     path = (*context.path, context.site(), function.serial)
@@ -195,10 +176,10 @@ def _body(context: Context, node: ast.FunctionDef, number: int) -> Value:
         def body(jumps: BlockExits) -> None:
             context.return_target = (jumps, key)
             context.execute(node.body)
-            context.state.variables[key] = NONE
+            context.state.variables[key] = ir.NONE
 
         context.breakable(body)
-    return context.state.variables.pop(key, NONE)
+    return context.state.variables.pop(key, ir.NONE)
 
 
 def check_decorators(context: Context, node: ast.FunctionDef) -> list[str]:
@@ -213,7 +194,7 @@ def check_decorators(context: Context, node: ast.FunctionDef) -> list[str]:
     return names
 
 
-def _bind(context: Context, function: UserFunction, args: list[Value], named: dict[str, Value]) -> dict[str, Value]:
+def _bind(context: Context, function: ir.UserFunction, args: list[Value], named: dict[str, Value]) -> dict[str, Value]:
     """Return the values of a function's parameters, bound as Python binds them."""
     arguments = function.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
@@ -223,7 +204,7 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
     if rest and not arguments.vararg:
         raise context.trap("too many arguments")
     if arguments.vararg:
-        bound[arguments.vararg.arg] = TupleValue(tuple(rest))
+        bound[arguments.vararg.arg] = ir.TupleValue(tuple(rest))
     keyword_only = [a.arg for a in arguments.kwonlyargs]
     extra: dict[object, Value] = {}
     for name, value in named.items():
@@ -236,7 +217,7 @@ def _bind(context: Context, function: UserFunction, args: list[Value], named: di
         else:
             raise context.trap(f"an unknown argument `{name}`")
     if arguments.kwarg:
-        bound[arguments.kwarg.arg] = context.new_object(DictContents(tuple(extra.items())))
+        bound[arguments.kwarg.arg] = context.new_object(ir.DictContents(tuple(extra.items())))
     # Defaults belong to the last positional parameters, and were evaluated where the function was defined.
     defaults = dict(zip(names[len(names) - len(function.defaults) :], function.defaults, strict=True))
     defaults.update(function.keyword_defaults)
@@ -267,7 +248,7 @@ def call_method(context: Context, receiver: Value, name: str, args: list[Value],
     receiver = require_value(context, receiver)
     if is_text(receiver):
         return _string_method(context, receiver, name, args)
-    if isinstance(receiver, ObjectRef) and isinstance(content := context.content(receiver.id), DictContents):
+    if isinstance(receiver, ir.ObjectRef) and isinstance(content := context.content(receiver.id), ir.DictContents):
         return _dict_method(context, receiver, content, name, args)
     if is_sequence(context, receiver):
         if contents_of(context, receiver).type == "ndarray":
@@ -275,76 +256,76 @@ def call_method(context: Context, receiver: Value, name: str, args: list[Value],
         if named and name != "sort":
             raise context.unsupported(f"`{name}` with keywords")
         return _list_method(context, receiver, name, args, named)
-    if kind_of(receiver) is not None and not args and not named:
+    if ir.kind_of(receiver) is not None and not args and not named:
         return _number_method(context, receiver, name)
     raise context.unsupported(f"the method `{name}`")
 
 
 def _number_method(context: Context, receiver: Value, name: str) -> Value:
-    kind = kind_of(receiver)
+    kind = ir.kind_of(receiver)
     assert kind is not None
     # `kind[1]` is True for a numpy scalar; `item()` makes the Python number of it.
-    if name == "item" and kind[1] and isinstance(receiver, Scalar):
-        return Scalar(receiver.kind, receiver.expr, False, receiver.bound)
-    if name == "is_integer" and isinstance(receiver, Scalar) and kind[0] == "f" and not kind[1]:
+    if name == "item" and kind[1] and isinstance(receiver, ir.Scalar):
+        return ir.Scalar(receiver.kind, receiver.expr, False, receiver.bound)
+    if name == "is_integer" and isinstance(receiver, ir.Scalar) and kind[0] == "f" and not kind[1]:
         # math.floor of infinity or NaN is not defined in the kernel; in Python `is_integer` is False for them.
         context.trap_if(f"not abs({receiver.expr}) < INF", UNCOVERED)
-        return Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
+        return ir.Scalar("b", f"({receiver.expr} == math.floor({receiver.expr}))")
     raise context.unsupported(f"the method `{name}` of a number")
 
 
 def _string_method(context: Context, receiver: Value, name: str, args: list[Value]) -> Value:
-    values = [a.value for a in args if isinstance(a, Constant)]
+    values = [a.value for a in args if isinstance(a, ir.Constant)]
     known = ("startswith", "endswith") if args else ("upper", "lower", "strip")
-    if isinstance(receiver, Constant) and len(values) == len(args) and name in known:
-        return Constant(getattr(receiver.value, name)(*values))
+    if isinstance(receiver, ir.Constant) and len(values) == len(args) and name in known:
+        return ir.Constant(getattr(receiver.value, name)(*values))
     if name in _TEXT_METHODS and not args:
-        return UnknownString()
+        return ir.UnknownString()
     if name == "join" and len(args) == 1:
         parts = contents_of(context, args[0])
-        if isinstance(parts, FixedSequence) and all(is_text(x) for x in parts.items):
-            return UnknownString()
+        if isinstance(parts, ir.FixedSequence) and all(is_text(x) for x in parts.items):
+            return ir.UnknownString()
     raise context.unsupported(f"the method `{name}` of a string")
 
 
-def _dict_method(context: Context, ref: ObjectRef, content: DictContents, name: str, args: list[Value]) -> Value:
+def _dict_method(context: Context, ref: ir.ObjectRef, content: ir.DictContents, name: str, args: list[Value]) -> Value:
     """Translate a method of a dict, whose keys are all known."""
     items = dict(content.items)
-    key = args[0].value if args and isinstance(args[0], Constant) else None
-    has_key = bool(args) and isinstance(args[0], Constant)
-    item = items.get(key, UNBOUND) if has_key else UNBOUND
+    key = args[0].value if args and isinstance(args[0], ir.Constant) else None
+    has_key = bool(args) and isinstance(args[0], ir.Constant)
+    item = items.get(key, ir.UNBOUND) if has_key else ir.UNBOUND
 
     def store() -> None:
-        context.state.heap[ref.id] = DictContents(tuple(items.items()))
+        context.state.heap[ref.id] = ir.DictContents(tuple(items.items()))
 
     if name == "get" and has_key:
-        default = args[1] if len(args) > 1 else NONE
+        default = args[1] if len(args) > 1 else ir.NONE
         # A key that exists on some paths only: tag 2 means that it is missing.
-        if isinstance(item, Maybe) and item.unbound:
-            inner = Maybe(item.tag, item.value, True, False) if item.none else item.value
-            return context.choose(f"{item.tag} != 2", lambda: inner or NONE, lambda: default)
-        return default if item == UNBOUND else item
+        if isinstance(item, ir.Maybe) and item.unbound:
+            inner = ir.Maybe(item.tag, item.value, True, False) if item.none else item.value
+            return context.choose(f"{item.tag} != 2", lambda: inner or ir.NONE, lambda: default)
+        return default if item == ir.UNBOUND else item
     if name in ("keys", "values", "items") and not args:
         values = {key: require_bound(context, value) for key, value in items.items()}
         if name == "keys":
-            return TupleValue(tuple(Constant(key) for key in values))
+            return ir.TupleValue(tuple(ir.Constant(key) for key in values))
         if name == "values":
-            return TupleValue(tuple(values.values()))
-        return TupleValue(tuple(TupleValue((Constant(key), value)) for key, value in values.items()))
+            return ir.TupleValue(tuple(values.values()))
+        return ir.TupleValue(tuple(ir.TupleValue((ir.Constant(key), value)) for key, value in values.items()))
     if name == "copy" and not args:
         return context.new_object(content)
-    if name == "pop" and item != UNBOUND:
+    if name == "pop" and item != ir.UNBOUND:
         value = require_bound(context, items.pop(key))
         store()
         return value
-    if name == "update" and len(args) == 1 and isinstance(args[0], ObjectRef):
+    if name == "update" and len(args) == 1 and isinstance(args[0], ir.ObjectRef):
         other = context.content(args[0].id)
-        if isinstance(other, DictContents):
+        if isinstance(other, ir.DictContents):
             items.update(dict(other.items))
             store()
-            return NONE
-    if name == "setdefault" and len(args) == 2 and has_key and not isinstance(item, Maybe):
-        if item == UNBOUND:
+            return ir.NONE
+    if name == "setdefault" and len(args) == 2 and has_key and not isinstance(item, ir.Maybe):
+        if item == ir.UNBOUND:
             item = items[key] = args[1]
             store()
         return item
@@ -363,65 +344,56 @@ def _list_method(context: Context, receiver: Value, name: str, args: list[Value]
     if name in ("index", "count") and len(args) == 1:
         return context.call_stdlib("index_of" if name == "index" else "count_of", receiver, args[0])
     # From here on the methods change the list, and a tuple has none of them.
-    if isinstance(receiver, TupleValue) and receiver.type == "tuple":
+    if isinstance(receiver, ir.TupleValue) and receiver.type == "tuple":
         raise context.trap(f"a tuple has no `{name}`")
     if name == "pop":
-        return pop_last(context, receiver) if not args or args[0] == Constant(-1) else _pop(context, receiver, args[0])
+        return (
+            pop_last(context, receiver) if not args or args[0] == ir.Constant(-1) else _pop(context, receiver, args[0])
+        )
     if name == "copy" and not args:
         return context.call_stdlib("as_list", receiver)
     if name == "append" and len(args) == 1:
         append(context, receiver, as_atom(context, args[0]))
     elif name == "clear" and not args:
-        set_contents(context, receiver, FixedSequence("list", ()))
+        set_contents(context, receiver, ir.FixedSequence("list", ()))
     elif name in ("extend", "insert", "remove", "reverse"):
         _change_list(context, receiver, name, args)
     elif name == "sort" and not args:
-        _sort(context, receiver, named)
+        result = context.call_builtin("builtins.sorted", [receiver], named)
+        set_contents(context, receiver, contents_of(context, result))
     else:
         raise context.unsupported(f"the method `{name}` of a list")
-    return NONE
+    return ir.NONE
 
 
 def _change_list(context: Context, receiver: Value, name: str, args: list[Value]) -> None:
-    """Translate `extend`, `insert`, `remove` or `reverse`: now where the items are known, else in the kernel."""
+    """Translate `extend`, `insert`, `remove` or `reverse`: in the kernel where the items are not known."""
     ref, content = require_writable(context, receiver)
-    if name == "extend" and isinstance(content, FixedSequence) and is_sequence(context, args[0]):
+    if name == "extend" and isinstance(content, ir.FixedSequence) and is_sequence(context, args[0]):
         more = contents_of(context, args[0])
-        if isinstance(more, FixedSequence) and more.type != "set":
+        if isinstance(more, ir.FixedSequence) and more.type != "set":
             # The items of an inner list become part of the outer one, so the inner list must not change afterwards.
             for value in more.items:
                 freeze_inner(context, value)
-            context.state.heap[ref.id] = FixedSequence("list", content.items + more.items)
+            context.state.heap[ref.id] = ir.FixedSequence("list", content.items + more.items)
             return
-    if name == "insert" and isinstance(content, FixedSequence) and isinstance(args[0], Constant):
+    if name == "insert" and isinstance(content, ir.FixedSequence) and isinstance(args[0], ir.Constant):
         items = list(content.items)
         items.insert(args[0].value, args[1])
-        context.state.heap[ref.id] = FixedSequence("list", tuple(items))
+        context.state.heap[ref.id] = ir.FixedSequence("list", tuple(items))
         return
     context.call_stdlib(name, receiver, *args)
-
-
-def _sort(context: Context, receiver: Value, named: dict[str, Value]) -> None:
-    reverse = named.get("reverse", Constant(False))
-    if set(named) - {"key", "reverse"} or reverse not in (Constant(False), Constant(True)):
-        raise context.unsupported("this `sort`")
-    if named.get("key", NONE) != NONE:
-        set_contents(
-            context, receiver, contents_of(context, context.call_builtin("builtins.sorted", [receiver], named))
-        )
-    else:
-        context.call_stdlib("sort_down" if reverse == Constant(True) else "sort_numbers", receiver)
 
 
 def _pop(context: Context, receiver: Value, index: Value) -> Value:
     ref, content = require_writable(context, receiver)
     position = as_number(context, index)
-    if isinstance(content, FixedSequence) and isinstance(position, Constant) and type(position.value) is int:
+    if isinstance(content, ir.FixedSequence) and isinstance(position, ir.Constant) and type(position.value) is int:
         items = list(content.items)
         if not -len(items) <= position.value < len(items):
             raise context.trap("pop from outside a list")
         value = items.pop(position.value)
-        context.state.heap[ref.id] = FixedSequence("list", tuple(items))
+        context.state.heap[ref.id] = ir.FixedSequence("list", tuple(items))
         return value
     return context.call_stdlib("pop_at", receiver, index)
 
@@ -436,8 +408,8 @@ def call(context: Context, node: ast.Call) -> Value:
         if keyword.arg is not None:
             named[keyword.arg] = value
             continue
-        content = context.content(value.id) if isinstance(value, ObjectRef) else None
-        if not isinstance(content, DictContents) or not all(isinstance(key, str) for key, _ in content.items):
+        content = context.content(value.id) if isinstance(value, ir.ObjectRef) else None
+        if not isinstance(content, ir.DictContents) or not all(isinstance(key, str) for key, _ in content.items):
             raise context.unsupported("`**` in a call")
         named.update(dict(content.items))
     return call_value(context, function, args, named)
@@ -452,45 +424,45 @@ def call_value(context: Context, function: Value, args: list[Value], named: dict
         args: positional arguments.
         named: keyword arguments.
     """
-    if isinstance(function, BoundMethod):
+    if isinstance(function, ir.BoundMethod):
         return call_value(context, function.function, [function.receiver, *args], named)
-    if isinstance(function, UserFunction):
+    if isinstance(function, ir.UserFunction):
         return inline_call(context, function, args, named)
-    if isinstance(function, Builtin):
+    if isinstance(function, ir.Builtin):
         handler = BUILTINS.get(function.name)
         if handler is None:
             raise context.unsupported(f"`{function.name.removeprefix('builtins.')}`")
         return handler(context, args, named)
-    if isinstance(function, BuiltinMethod):
-        if isinstance(function.receiver, Constant) and function.name == "format":
+    if isinstance(function, ir.BuiltinMethod):
+        if isinstance(function.receiver, ir.Constant) and function.name == "format":
             return format_method(context, function.receiver, args, named)
         return call_method(context, function.receiver, function.name, args, named)
-    if isinstance(function, ObjectRef):
+    if isinstance(function, ir.ObjectRef):
         content = context.content(function.id)
         # An object without a class is a class itself.
-        if isinstance(content, ObjectFields) and content.cls is None:
+        if isinstance(content, ir.ObjectFields) and content.cls is None:
             return _instance(context, function, args, named)
-        if isinstance(content, ObjectFields):
+        if isinstance(content, ir.ObjectFields):
             member = class_member(context, content.cls, "__call__") if content.cls else None
             if member is not None:
-                return call_value(context, BoundMethod(member, function), args, named)
+                return call_value(context, ir.BoundMethod(member, function), args, named)
     raise context.unsupported("a call of this value")
 
 
-def _instance(context: Context, cls: ObjectRef, args: list[Value], named: dict[str, Value]) -> Value:
-    ref = context.new_object(ObjectFields((), cls))
+def _instance(context: Context, cls: ir.ObjectRef, args: list[Value], named: dict[str, Value]) -> Value:
+    ref = context.new_object(ir.ObjectFields((), cls))
     start = class_member(context, cls, "__init__")
     if start is None:
         if args or named:
             raise context.trap("a class that takes no arguments")
         return ref
-    if not isinstance(start, UserFunction):
+    if not isinstance(start, ir.UserFunction):
         raise context.unsupported("a class whose `__init__` is not in the file")
-    call_value(context, BoundMethod(start, ref), args, named)
+    call_value(context, ir.BoundMethod(start, ref), args, named)
     return ref
 
 
 def routine(context: Context, name: str, *args: Value) -> Value:
     """Translate a function of the translator's standard library in place."""
     node, serial = STDLIB_FUNCTIONS[name]
-    return inline_call(context, UserFunction(node, STDLIB_FRAME, (), (), serial), [*args], {})
+    return inline_call(context, ir.UserFunction(node, STDLIB_FRAME, (), (), serial), [*args], {})

@@ -36,12 +36,19 @@ _ATTRIBUTES = {
 }
 
 
+# Type of a number of Python and of numpy, by its kind.
+_NUMBER_TYPES: dict[str, tuple[Any, Any]] = {
+    **{"b": (bool, np.bool_), "i": (int, np.int64)},
+    **{"f": (float, np.float64), "n": (float, np.float64)},
+}
+
+
 class StateMismatch(Exception):
     """A module holds something that the row has no place for."""
 
 
 def get_at_path(module: dict[str, Any], path: list[Any], default: Any = None) -> Any:
-    """Return what lies at a path.
+    """Return the object at a path.
 
     Args:
         module: Globals of a module.
@@ -78,7 +85,7 @@ def _closure_cell(function: Any, name: str) -> types.CellType:
 
 
 def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
-    """Set what lies at a path; `UNBOUND` deletes it.
+    """Set the object at a path; `UNBOUND` deletes it.
 
     Raises:
         StateMismatch: The last step of the path leads to something that cannot be set.
@@ -106,7 +113,7 @@ def set_at_path(module: dict[str, Any], path: list[Any], value: Any) -> None:
 
 
 def restore_state(module: dict[str, Any], layout: StateLayout, row: NDArray[np.float64]) -> None:
-    """Give a module the state of a car.
+    """Restore the state of a car in a module.
 
     Args:
         module: Globals of the module.
@@ -179,10 +186,7 @@ def _as_type(items: list[Any], type: str) -> Any:
 
 
 def _build_number(kind: str, numpy: bool, value: float) -> Any:
-    number: Any = bool(value) if kind == "b" else int(value) if kind == "i" else value
-    if not numpy:
-        return number
-    return np.bool_(number) if kind == "b" else np.int64(number) if kind == "i" else np.float64(number)
+    return _NUMBER_TYPES[kind][numpy](value)
 
 
 def _shape_size(shape: Any) -> int:
@@ -270,7 +274,7 @@ def _checked_number(kind: str, numpy: bool, value: Any) -> float:
 
 
 def fingerprint(module: dict[str, Any]) -> str:
-    """Return a text that differs where two modules of the same source hold different values."""
+    """Return a text that is different for two modules of the same source that hold different values."""
     seen: dict[int, Any] = {}  # keeps the objects, so that their identities are not used again
 
     def members(values: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ from racer.reward.rows import Records, Waypoints, params_of
 from racer.reward.source import RewardCallable, RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
-BUDGET_TEXT = "went round its loops 10,000,000 times in one call"
+BUDGET_TEXT = "ran 10,000,000 loop iterations in one call"
 REPLAYS_MAX = 2000
 """Calls in plain Python below which their fraction of all calls is not judged."""
 REPLAY_FRACTION_MAX = 0.02

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +19,13 @@ from racer.reward.compile.joins import Joiner
 from racer.reward.compile.module_env import ModuleEnv
 from racer.reward.compile.values import Builtin, ProgramState, Value, VariableKey
 
-# Kinds widen at most three times (b, i, n) and lists move to memory once, so a loop settles in a few passes.
+# Kinds widen at most three times (b, i, n) and lists move to memory once, so a loop converges in a few passes.
 PASSES_MAX = 16
 
 
 @dataclass(eq=False)
 class BlockExits:
-    """A loop or block of the written code, while its inside is written.
+    """An open loop or block of the generated code.
 
     Attributes:
         exits: State and slot of each jump to its end.
@@ -72,7 +73,7 @@ class TranslatorParts:
 
 
 class Context(Emitter):
-    """The emitter and all that shapes the written code; each part of the translator receives it.
+    """The emitter with traps, branches, loops and blocks; each part of the translator receives it.
 
     Attributes:
         traps: Line and reason of what was not covered.
@@ -134,7 +135,7 @@ class Context(Emitter):
     # -- traps
 
     def trap_if(self, test: str, kind: int = RAISED, error: str = "") -> None:
-        """Leave the call to plain Python where `test` holds, or jump to the handler that catches `error`.
+        """Write a trap for where `test` holds: a return to plain Python, or a jump to the handler of `error`.
 
         Args:
             test: Condition, as code.
@@ -148,10 +149,10 @@ class Context(Emitter):
             self.write(f"if {test}: return {self.trap_code(kind)}")
 
     def trap(self, reason: str, kind: int = RAISED, error: str = "") -> Unreachable:
-        """Leave the call to plain Python here, always; the caller raises what is returned.
+        """Write a trap that always holds; the caller raises the returned exception.
 
         Args:
-            reason: In words, for the user.
+            reason: Text for the user.
             kind: Kind of the trap.
             error: Name of the exception that Python raises; empty where it is not known.
         """
@@ -165,6 +166,30 @@ class Context(Emitter):
                 return end
         self.write(f"return {self.trap_code(kind)}")
         return Unreachable()
+
+    def trap_where(self, test: bool | str, reason: str, error: str = "") -> None:
+        """Write a trap for where a test holds; the test may be known at translation time.
+
+        Args:
+            test: Condition: known, or as code.
+            reason: For the user, where the test always holds.
+            error: Name of the exception that Python raises; empty where it is not known.
+        """
+        if test is True:
+            raise self.trap(reason, error=error)
+        if test:
+            self.trap_if(str(test), error=error)
+
+    @contextmanager
+    def trap_uncovered(self) -> Iterator[None]:
+        """Write a trap for a piece that is not covered, and raise `Unreachable` in place of its error."""
+        try:
+            yield
+        except UnsupportedFunction:
+            raise
+        except CannotCompile as error:
+            self.line = error.line or self.line
+            raise self.trap(error.reason, UNCOVERED) from None
 
     def _handler_of(self, error: str) -> ExceptTarget | None:
         """Return the user's handler that catches an exception; None where there is none, or it is not known."""
@@ -197,32 +222,29 @@ class Context(Emitter):
         saved = self.state, self.buffer
         self.state, self.buffer = self.state.clone(), []
         try:
-            action()
+            # The trap stays inside this branch: calls that take the other one are still compiled.
+            with self.trap_uncovered():
+                action()
             return self.state, self.buffer
         except Unreachable:
-            return None, self.buffer
-        # The trap stays inside this branch: calls that take the other one are still compiled.
-        except UnsupportedFunction:
-            raise
-        except CannotCompile as error:
-            line, self.line = self.line, error.line or self.line
-            self.trap(error.reason, UNCOVERED)
-            self.line = line
             return None, self.buffer
         finally:
             self.state, self.buffer = saved
 
-    def branch(self, test: str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
-        """Write an `if` and continue with the joined state of both branches.
+    def branch(self, test: bool | str, then: Callable[[], object], orelse: Callable[[], object] | None = None) -> None:
+        """Write an `if` and continue with the joined state of both branches; a known test needs no `if`.
 
         Args:
-            test: Condition, as code.
+            test: Condition: known, or as code.
             then: Translates the first branch.
             orelse: Translates the second branch; empty by default.
 
         Raises:
             Unreachable: Neither branch reaches its end.
         """
+        if isinstance(test, bool):
+            (then if test else orelse or (lambda: None))()
+            return
         branches = [self.translate_block(then), self.translate_block(orelse or (lambda: None))]
         ends = [(state, buffer) for state, buffer in branches if state is not None]
         merged = self._join_ends(ends) if ends else None
@@ -231,8 +253,10 @@ class Context(Emitter):
             raise Unreachable
         self.state = merged
 
-    def choose(self, test: str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
-        """Return the value of one of two expressions, by a test."""
+    def choose(self, test: bool | str, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
+        """Return the value of one of two expressions, by a test: known, or as code."""
+        if isinstance(test, bool):
+            return then() if test else orelse()
         # A hidden variable carries the value through the join.
         key = (0, f"${self.new_name()}")
 
@@ -243,15 +267,19 @@ class Context(Emitter):
         self.branch(test, lambda: assign(then), lambda: assign(orelse))
         return self.state.variables.pop(key)
 
+    def choose_number(self, expr: str, count: int, value_of: Callable[[int], Value]) -> Value:
+        """Return `value_of(k)` for the number k below `count` that `expr` gives, as a chain of tests."""
+
+        def rest(k: int) -> Value:
+            if k == count - 1:
+                return value_of(k)
+            return self.choose(f"{expr} == {k}", lambda: value_of(k), lambda: rest(k + 1))
+
+        return rest(0)
+
     def _join_ends(self, ends: list[tuple[ProgramState, Buffer]]) -> ProgramState:
-        if len(ends) == 1:
-            return ends[0][0]
-        slots: list[tuple[ProgramState, Buffer]] = []
-        for state, buffer in ends:
-            slot: Buffer = []
-            buffer.append(slot)
-            slots.append((state, slot))
-        return Joiner(self, slots).run()
+        """Return the joined state of paths, given as the state at the end of each and the buffer to write to."""
+        return ends[0][0] if len(ends) == 1 else Joiner(self, ends).run()
 
     # -- loops and blocks
 
@@ -261,7 +289,7 @@ class Context(Emitter):
         The body is translated again until the state at the loop's head no longer changes; see `joins`.
 
         Args:
-            body: Translates one round.
+            body: Translates one iteration.
             drop: Names whose value at the head is never read.
         """
         entry = self.state
@@ -281,7 +309,7 @@ class Context(Emitter):
                 break
             head = joined
         else:
-            raise UnsupportedFunction("the types in a loop do not settle", self.line)
+            raise UnsupportedFunction("the types in a loop do not converge", self.line)
         self.buffer.append(slot)
         self._close(exits, buffer)
 
@@ -304,7 +332,7 @@ class Context(Emitter):
             buffer.append(slot)
             if once:
                 buffer.append("break")
-            # Falling out of the inside ends a block, and begins the next round of a loop.
+            # Falling out of the inside ends a block, and begins the next iteration of a loop.
             (exits.exits if once else exits.back_edges).append((self.state, slot))
         except Unreachable:
             pass
@@ -325,10 +353,10 @@ class Context(Emitter):
                 outer.pending.append((flag, target, keyword))
         if not exits.exits:
             raise Unreachable
-        self.state = exits.exits[0][0] if len(exits.exits) == 1 else Joiner(self, exits.exits).run()
+        self.state = self._join_ends(exits.exits)
 
     def leave(self, target: BlockExits, keyword: str = "break") -> Unreachable:
-        """Jump to the end of a loop or block, or to a loop's head; the caller raises what is returned.
+        """Jump to the end of a loop or block, or to a loop's head; the caller raises the returned exception.
 
         Python's `break` leaves one loop only. A jump across several sets a flag and breaks out of the innermost; each
         block on the way tests the flag behind its end and breaks too.

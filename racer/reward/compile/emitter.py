@@ -1,4 +1,4 @@
-"""The code that is being written, and what lies before it: names, objects, memory, and the position in the program.
+"""The emitter of kernel code, and the state of a translation: names, objects, memory, and position in the program.
 
 `Emitter` is the part of the translator's `Context` that writes lines. Below it are the rules for names (which variable
 a name means, and how long its value is needed), values as elements of lists, and `JoinInputs`, which collects what a
@@ -12,29 +12,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.errors import KINDS, UNCOVERED, CannotCompile, UnsupportedFunction
 from racer.reward.compile.module_env import CallFrame, ModuleEnv, Position
 from racer.reward.compile.stdlib import STDLIB_FRAME
-from racer.reward.compile.values import (
-    MODULE_OBJECTS_MAX,
-    ArraySequence,
-    Constant,
-    Content,
-    FixedSequence,
-    NumberShape,
-    ObjectRef,
-    ProgramState,
-    Scalar,
-    Shape,
-    TupleValue,
-    Value,
-    VariableKey,
-    as_kind,
-    kind_of,
-    leaf_kinds,
-    record_shape,
-    shape_width,
-)
+from racer.reward.compile.values import Value
 
 # Lines of code. A list inside is a slot that is filled later: the code of a join is known only when all paths to it
 # are. A tuple is ("while", test, buffer) or ("if", test, buffer, buffer).
@@ -67,14 +49,14 @@ def flatten_lines(buffer: Buffer, indent: int = 1) -> list[str]:
     return lines
 
 
-# All passes over loops write lines; nested loops whose types settle slowly multiply them.
+# All passes over loops write lines; nested loops whose types converge slowly multiply them.
 LINES_MAX = 30_000
 # A list that grows: a centre line of 250 points may be drawn sixty times finer.
 LIST_CAPACITY = 16_384
 # A list that grows and is kept between calls: each car has it in its state row.
 STATE_CAPACITY = 128
-# Numbers (8 B each) in the memory of a call, and in the lists of a car's state.
-MEMORY_MAX, STATE_MAX = 4_000_000, 4096
+# Numbers (8 B each) in the memory of a call (`M`), and in the lists of a car's state (`S`).
+MEMORY_MAX = {"M": 4_000_000, "S": 4096}
 # Numbers in the table.
 TABLE_MAX = 2_000_000
 
@@ -98,13 +80,12 @@ class Emitter:
         current_frame: Number of the frame of the call that is being translated.
         frames: Scope and parent of each frame.
         positions: Position in its function that each frame has reached.
-        memory: Numbers of the memory of a call that are in use.
-        state_memory: Numbers of a car's state row that lists use.
+        memory: Numbers in use by lists, in the memory of a call (`M`) and in a car's state row (`S`).
     """
 
     def __init__(self, module_env: ModuleEnv) -> None:
         self.module_env = module_env
-        self.state = ProgramState()
+        self.state = ir.ProgramState()
         self.buffer: Buffer = []
         self.node: ast.AST | None = None
         self.line = 0
@@ -116,10 +97,9 @@ class Emitter:
         self.current_frame = 0
         self.frames: dict[int, CallFrame] = {}
         self.positions: dict[int, Position] = {}
-        self.memory = 0
-        self.state_memory = 0
+        self.memory = {"M": 0, "S": 0}
         self._name_count = 0
-        self._last_id = MODULE_OBJECTS_MAX
+        self._last_id = ir.MODULE_OBJECTS_MAX
         self._line_count = 0
         self._frames: dict[tuple[Any, ...], int] = {}
         self._regions: dict[tuple[Any, ...], int] = {}
@@ -127,7 +107,7 @@ class Emitter:
     # -- names, objects and memory
 
     def new_name(self, hint: str = "t") -> str:
-        """Return the name of a new variable of the written code; `hint` is what it begins with."""
+        """Return the name of a new variable of the generated code; `hint` is what it begins with."""
         self._name_count += 1
         # Python's names may hold any letters, and a hint may be the key of a dict.
         clean = re.sub(r"\W", "", hint, flags=re.ASCII)[:20] or "t"
@@ -142,11 +122,11 @@ class Emitter:
         # The same path has the same frame on each pass, so that names of a loop's head are found again.
         return self._frames.setdefault(path, len(self._frames) + 1)
 
-    def new_object(self, content: Content) -> ObjectRef:
+    def new_object(self, content: ir.Content) -> ir.ObjectRef:
         """Make an object."""
         id = self.new_object_id()
         self.state.heap[id] = content
-        return ObjectRef(id)
+        return ir.ObjectRef(id)
 
     def new_object_id(self) -> int:
         """Return an id that no object has."""
@@ -169,22 +149,18 @@ class Emitter:
         """
         key = (self.path, site, numbers, array)
         if key not in self._regions:
-            if array == "M":
-                self._regions[key] = self.memory
-                self.memory += numbers
-            else:
-                self._regions[key] = self.state_memory
-                self.state_memory += numbers
-            if self.memory > MEMORY_MAX or self.state_memory > STATE_MAX:
+            self._regions[key] = self.memory[array]
+            self.memory[array] += numbers
+            if self.memory[array] > MEMORY_MAX[array]:
                 raise UnsupportedFunction("its lists need too much memory", self.line)
         return self._regions[key]
 
-    def lookup(self, key: VariableKey, state: ProgramState | None = None) -> Value:
+    def lookup(self, key: ir.VariableKey, state: ir.ProgramState | None = None) -> Value:
         """Return the value of a name, from a state (this one by default) or from the module as it was loaded."""
         value = (state or self.state).variables.get(key)
         return self.module_env.variable(key) if value is None else value
 
-    def content(self, id: int, state: ProgramState | None = None) -> Content:
+    def content(self, id: int, state: ir.ProgramState | None = None) -> ir.Content:
         """Return the contents of an object, from a state or from the module as it was loaded."""
         content = (state or self.state).heap.get(id)
         return self.module_env.content(id) if content is None else content
@@ -212,13 +188,13 @@ class Emitter:
         self.write(f"{name} = {expr}")
         return name
 
-    def atom(self, value: Scalar, hint: str = "t") -> Scalar:
+    def atom(self, value: ir.Scalar, hint: str = "t") -> ir.Scalar:
         """Return the same number as a name, so that using it twice does not compute it twice."""
         if ATOM.match(value.expr):
             return value
-        return Scalar(value.kind, self.temp(value.expr, hint), value.numpy, value.bound)
+        return ir.Scalar(value.kind, self.temp(value.expr, hint), value.numpy, value.bound)
 
-    def address(self, seq: ArraySequence, index: str) -> str:
+    def address(self, seq: ir.ArraySequence, index: str) -> str:
         """Return the code of the index in its array at which element `index` of a sequence starts."""
         step = index if seq.stride == 1 else f"{seq.stride} * {index}"
         return step if seq.offset == "0" else f"{seq.offset} + {step}"
@@ -232,7 +208,7 @@ class Emitter:
         return CannotCompile(reason, self.line)
 
 
-def resolve_name(emitter: Emitter, name: str) -> VariableKey:
+def resolve_name(emitter: Emitter, name: str) -> ir.VariableKey:
     """Return the variable that a name means in the current frame, by Python's scoping rules."""
     number = emitter.current_frame
     # Names of a class body are visible in the body itself and in its comprehensions, not in its methods.
@@ -252,7 +228,7 @@ def resolve_name(emitter: Emitter, name: str) -> VariableKey:
     return (0, name)
 
 
-def is_live(emitter: Emitter, key: VariableKey) -> bool:
+def is_live(emitter: Emitter, key: ir.VariableKey) -> bool:
     """Check whether a name's value may be read after this point; joins leave out the others."""
     number, name = key
     frame = emitter.frames.get(number)
@@ -268,36 +244,36 @@ def is_live(emitter: Emitter, key: VariableKey) -> bool:
     position = emitter.positions.get(number)
     if position is None:
         return True
-    # Inside a loop the next round reads what lies before this point, too: count from the start of the outermost loop.
+    # The next iteration of a loop reads what lies before this point too: count from the start of the outermost loop.
     start = next((first for first, last in scope.loops if first <= position <= last), position)
     return any(load >= start for load in loads)
 
 
-def shape_of(value: Value, emitter: Emitter, state: ProgramState | None = None) -> Shape | None:
+def shape_of(value: Value, emitter: Emitter, state: ir.ProgramState | None = None) -> ir.Shape | None:
     """Return the shape of a value as an element of a list; None where it cannot lie in an array."""
-    kind = kind_of(value)
+    kind = ir.kind_of(value)
     if kind is not None:
-        return NumberShape(*kind)
-    sequence: Value | Content = value
-    if isinstance(value, ObjectRef):
+        return ir.NumberShape(*kind)
+    sequence: Value | ir.Content = value
+    if isinstance(value, ir.ObjectRef):
         sequence = emitter.content(value.id, state)
-    if not isinstance(sequence, (TupleValue, FixedSequence)) or not sequence.items:
+    if not isinstance(sequence, (ir.TupleValue, ir.FixedSequence)) or not sequence.items:
         return None
-    return record_shape(sequence.type, [shape_of(item, emitter, state) for item in sequence.items])
+    return ir.record_shape(sequence.type, [shape_of(item, emitter, state) for item in sequence.items])
 
 
-def leaf_values(value: Value, emitter: Emitter, state: ProgramState | None = None) -> list[Value]:
+def leaf_values(value: Value, emitter: Emitter, state: ir.ProgramState | None = None) -> list[Value]:
     """Return the numbers of an element."""
-    if isinstance(value, ObjectRef):
+    if isinstance(value, ir.ObjectRef):
         content = emitter.content(value.id, state)
-        assert isinstance(content, FixedSequence)
-        value = TupleValue(content.items)
-    if isinstance(value, TupleValue):
+        assert isinstance(content, ir.FixedSequence)
+        value = ir.TupleValue(content.items)
+    if isinstance(value, ir.TupleValue):
         return [leaf for item in value.items for leaf in leaf_values(item, emitter, state)]
     return [value]
 
 
-def copy_elements(emitter: Emitter, content: Content, seq: ArraySequence, state: ProgramState) -> None:
+def copy_elements(emitter: Emitter, content: ir.Content, seq: ir.ArraySequence, state: ir.ProgramState) -> None:
     """Write code that copies a sequence's elements to the beginning of a region.
 
     Args:
@@ -306,19 +282,21 @@ def copy_elements(emitter: Emitter, content: Content, seq: ArraySequence, state:
         seq: The region, as a sequence.
         state: State in which the contents of the elements are read.
     """
-    size = shape_width(seq.shape)
-    if isinstance(content, FixedSequence):
+    size = ir.shape_width(seq.shape)
+    if isinstance(content, ir.FixedSequence):
         if len(content.items) > seq.capacity:
             raise emitter.unsupported("a list is too long")
         base = int(seq.offset)
         for k, item in enumerate(content.items):
-            for j, (leaf, _) in enumerate(zip(leaf_values(item, emitter, state), leaf_kinds(seq.shape), strict=True)):
-                emitter.write(f"{seq.array}[{base + k * size + j}] = {as_kind(leaf, 'f')}")
+            for j, (leaf, _) in enumerate(
+                zip(leaf_values(item, emitter, state), ir.leaf_kinds(seq.shape), strict=True)
+            ):
+                emitter.write(f"{seq.array}[{base + k * size + j}] = {ir.as_kind(leaf, 'f')}")
         return
     # The lists may differ in stride and shape, so each number is copied by its place in the element.
-    assert isinstance(content, ArraySequence)
-    length = as_kind(content.length, "i")
-    if not isinstance(content.length, Constant):
+    assert isinstance(content, ir.ArraySequence)
+    length = ir.as_kind(content.length, "i")
+    if not isinstance(content.length, ir.Constant):
         emitter.write(f"if {length} > {seq.capacity}: return {emitter.trap_code(UNCOVERED)}")
     elif content.length.value > seq.capacity:
         raise emitter.unsupported("a list is too long")
@@ -353,14 +331,14 @@ class JoinInputs:
     """
 
     def __init__(
-        self, emitter: Emitter, inputs: list[tuple[ProgramState, Buffer]], loop_variables: LoopVariables
+        self, emitter: Emitter, inputs: list[tuple[ir.ProgramState, Buffer]], loop_variables: LoopVariables
     ) -> None:
         self.emitter = emitter
         self.loop_variables = loop_variables
         self.states = [state for state, _ in inputs]
         self._slots = [slot for _, slot in inputs]
         self._assigns: list[list[tuple[str, str]]] = [[] for _ in inputs]
-        self._copies: list[list[tuple[Content, ArraySequence]]] = [[] for _ in inputs]
+        self._copies: list[list[tuple[ir.Content, ir.ArraySequence]]] = [[] for _ in inputs]
 
     def new_variable(self, hint: str) -> str:
         """Return a new variable, to which the join assigns a value on every path."""
@@ -374,7 +352,7 @@ class JoinInputs:
         if name != expr:
             self._assigns[index].append((name, expr))
 
-    def copy(self, index: int, content: Content, seq: ArraySequence) -> None:
+    def copy(self, index: int, content: ir.Content, seq: ir.ArraySequence) -> None:
         """On path `index`: copy a sequence's elements into a region."""
         self._copies[index].append((content, seq))
 
@@ -397,7 +375,7 @@ class JoinInputs:
         # Copies are not buffered: one that reads what another overwrites would read the new elements.
         targets = {(seq.array, seq.offset) for _, seq in self._copies[index]}
         for content, seq in self._copies[index]:
-            if isinstance(content, ArraySequence) and (content.array, content.offset) in targets:
+            if isinstance(content, ir.ArraySequence) and (content.array, content.offset) in targets:
                 raise emitter.unsupported("lists change places")
             copy_elements(emitter, content, seq, self.states[index])
         names = {name for name, _ in self._assigns[index]}

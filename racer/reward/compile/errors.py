@@ -1,4 +1,4 @@
-"""How translating a piece of a program ends early, and the codes of the traps of a kernel.
+"""Exceptions that end the translation of a piece of a program early, and the codes of the traps of a kernel.
 
 A trap is a place where a kernel returns a code instead of a reward; plain Python then makes that one call. The code is
 `line * KINDS + kind`, with the line of the user's file and one of the kinds below.
@@ -6,7 +6,7 @@ A trap is a place where a kernel returns a code instead of a reward; plain Pytho
 
 from __future__ import annotations
 
-# Python would raise; the translator does not cover it; too many loop rounds; the value is not a reward.
+# Python would raise; the translator does not cover it; too many loop iterations; the value is not a reward.
 RAISED, UNCOVERED, ENDLESS, NO_REWARD = 1, 2, 3, 4
 # More than there are kinds, so that a code gives its line and its kind back; 0 means that there is a reward.
 KINDS = 8
@@ -16,7 +16,7 @@ class CannotCompile(Exception):
     """A piece of a program that the translator does not cover.
 
     Attributes:
-        reason: In words, for the user.
+        reason: Text for the user.
         line: Line of the user's file; None where it is not known.
     """
 

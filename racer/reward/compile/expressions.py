@@ -1,24 +1,22 @@
 """Translates each kind of expression; calls are in `calls`, comprehensions in `statements`.
 
 A handler takes the context and a node of the user's syntax tree and returns the value of the expression: a constant
-where it is known now, else a number with its Python expression, an object, or one of the other values of `values`.
-Code that the value needs is written on the way. `HANDLERS` is the table of all kinds.
+where it is known at translation time, else a number with its Python expression, an object, or another value of
+`values`. The handler writes the code that the value needs. `HANDLERS` is the table of all kinds.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import operator
 
 from racer.reward.compile import object_ops
-from racer.reward.compile.arithmetic import SYMBOLS, array_op, binary_op, unary_op
+from racer.reward.compile import values as ir
+from racer.reward.compile.arithmetic import FOLD, SYMBOLS, array_op, binary_op, compare_order, unary_op
 from racer.reward.compile.coercion import (
     as_number,
-    comparable_pair,
     contents_of,
     format_value,
-    is_sequence,
     is_text,
     join_text,
     make_sequence,
@@ -33,28 +31,12 @@ from racer.reward.compile.coercion import (
 from racer.reward.compile.control_flow import Context, HandlerTable
 from racer.reward.compile.emitter import resolve_name
 from racer.reward.compile.sequence_ops import get_item, get_slice
-from racer.reward.compile.values import (
-    UNBOUND,
-    BoundMethod,
-    Builtin,
-    Constant,
-    DictContents,
-    FixedSequence,
-    ObjectFields,
-    ObjectRef,
-    Scalar,
-    StringChoice,
-    TupleValue,
-    UnknownString,
-    UserFunction,
-    Value,
-    number_kind,
-)
+from racer.reward.compile.values import Value
 
 
 def as_atom(context: Context, value: Value, hint: str = "t") -> Value:
     """Return a number under a name, so that using it twice computes it once; other values stay as they are."""
-    return context.atom(value, hint) if isinstance(value, Scalar) else value
+    return context.atom(value, hint) if isinstance(value, ir.Scalar) else value
 
 
 def _constant(context: Context, node: ast.Constant) -> Value:
@@ -62,7 +44,7 @@ def _constant(context: Context, node: ast.Constant) -> Value:
         # The kernel holds a whole number as int64 or float64; only below 2**53 do both hold it exactly.
         if type(node.value) is int and abs(node.value) >= 2**53:
             raise context.unsupported("a whole number beyond 2**53")
-        return Constant(node.value)
+        return ir.Constant(node.value)
     raise context.unsupported(f"a constant of type {type(node.value).__name__}")
 
 
@@ -70,11 +52,11 @@ def _name(context: Context, node: ast.Name) -> Value:
     key = resolve_name(context, node.id)
     value = context.lookup(key)
     # A name that no scope and no global binds is a builtin, as in Python.
-    if value == UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
+    if value == ir.UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
         return context.module_env.value(getattr(builtins, node.id), ())
     # Frames from 1 on are calls: their names are local.
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
-    if value == UNBOUND:
+    if value == ir.UNBOUND:
         raise context.trap(f"the name `{node.id}` has no value", error=error)
     return require_bound(context, value, error)
 
@@ -82,7 +64,7 @@ def _name(context: Context, node: ast.Name) -> Value:
 def _attribute(context: Context, node: ast.Attribute) -> Value:
     # `super()` is not a value that can be passed on: only `super().name` is covered.
     called = node.value
-    if isinstance(called, ast.Call) and context.evaluate(called.func) == Builtin("builtins.super"):
+    if isinstance(called, ast.Call) and context.evaluate(called.func) == ir.Builtin("builtins.super"):
         return _inherited(context, node.attr)
     return object_ops.get_attribute(context, require_value(context, context.evaluate(node.value)), node.attr)
 
@@ -97,16 +79,16 @@ def _inherited(context: Context, name: str) -> Value:
     if not isinstance(method, ast.FunctionDef) or not method.args.args:
         raise context.unsupported("`super` in this place")
     receiver = context.lookup((context.current_frame, method.args.args[0].arg))
-    content = context.content(receiver.id) if isinstance(receiver, ObjectRef) else None
-    cls = content.cls if isinstance(content, ObjectFields) else None
+    content = context.content(receiver.id) if isinstance(receiver, ir.ObjectRef) else None
+    cls = content.cls if isinstance(content, ir.ObjectFields) else None
     # One base for each class: with several, `super` depends on the order of the whole family.
-    while isinstance(cls, ObjectRef) and isinstance(members := context.content(cls.id), ObjectFields):
+    while isinstance(cls, ir.ObjectRef) and isinstance(members := context.content(cls.id), ir.ObjectFields):
         base = members.bases[0] if len(members.bases) == 1 else None
-        holds_method = any(isinstance(value, UserFunction) and value.node is method for _, value in members.items)
+        holds_method = any(isinstance(value, ir.UserFunction) and value.node is method for _, value in members.items)
         if holds_method and base is not None:
             inherited = object_ops.class_member(context, base, name)
-            if isinstance(inherited, UserFunction):
-                return BoundMethod(inherited, receiver)
+            if isinstance(inherited, ir.UserFunction):
+                return ir.BoundMethod(inherited, receiver)
             break
         cls = base
     raise context.unsupported("`super` in this place")
@@ -151,7 +133,7 @@ def binary_operation(context: Context, name: str, left: Value, right: Value) -> 
         return _concatenate(context, left, right)
     if any(types) and symbol == "*" and "" in types:
         return _repeat(context, *((left, right) if types[0] else (right, left)))
-    if isinstance(left, ObjectRef) and isinstance(context.content(left.id), ObjectFields):
+    if isinstance(left, ir.ObjectRef) and isinstance(context.content(left.id), ir.ObjectFields):
         raise context.unsupported("an operator on an object")
     return binary_op(context, symbol, left, right)
 
@@ -160,25 +142,20 @@ def _set_operation(context: Context, symbol: str, left: Value, right: Value) -> 
     """Translate an operator on two sets of constants; the result is known."""
     sides = [contents_of(context, side) for side in (left, right)]
     keys = [
-        [item.value for item in side.items if isinstance(item, Constant)]
+        [item.value for item in side.items if isinstance(item, ir.Constant)]
         for side in sides
-        if isinstance(side, FixedSequence) and all(isinstance(item, Constant) for item in side.items)
+        if isinstance(side, ir.FixedSequence) and all(isinstance(item, ir.Constant) for item in side.items)
     ]
     if len(keys) < 2 or symbol not in "|&-^":
         raise context.unsupported("an operator on sets")
-    a, b = (dict.fromkeys(k) for k in keys)  # dicts keep the order, so that a second pass writes the same code
-    result = {
-        "|": [*a, *(x for x in b if x not in a)],
-        "&": [x for x in a if x in b],
-        "-": [x for x in a if x not in b],
-        "^": [*(x for x in a if x not in b), *(x for x in b if x not in a)],
-    }[symbol]
-    return TupleValue(tuple(Constant(x) for x in result), "set")
+    result = FOLD[symbol](set(keys[0]), set(keys[1]))
+    # In the order of the operands, not of the set, so that a second pass writes the same code.
+    return ir.TupleValue(tuple(ir.Constant(key) for key in dict.fromkeys(keys[0] + keys[1]) if key in result), "set")
 
 
 def _concatenate(context: Context, left: Value, right: Value) -> Value:
     a, b = contents_of(context, left), contents_of(context, right)
-    if isinstance(a, FixedSequence) and isinstance(b, FixedSequence):
+    if isinstance(a, ir.FixedSequence) and isinstance(b, ir.FixedSequence):
         return make_sequence(context, a.type, a.items + b.items)
     return context.call_stdlib("concatenated" if a.type == "list" else "concatenated_tuple", left, right)
 
@@ -190,11 +167,11 @@ _REPEATED_MAX = 64
 def _repeat(context: Context, sequence: Value, times: Value) -> Value:
     content = contents_of(context, sequence)
     count = as_number(context, times)
-    if number_kind(count) not in "bi":
+    if ir.number_kind(count) not in "bi":
         raise context.trap("a list times a float")
     if (
-        isinstance(content, FixedSequence)
-        and isinstance(count, Constant)
+        isinstance(content, ir.FixedSequence)
+        and isinstance(count, ir.Constant)
         and len(content.items) * max(0, count.value) <= _REPEATED_MAX
     ):
         return make_sequence(context, content.type, content.items * count.value)
@@ -205,9 +182,9 @@ def _unary(context: Context, node: ast.UnaryOp) -> Value:
     value = context.evaluate(node.operand)
     if isinstance(node.op, ast.Not):
         test = truth_of(context, value)
-        return Constant(not test) if isinstance(test, bool) else Scalar("b", f"(not {test})")
+        return ir.Constant(not test) if isinstance(test, bool) else ir.Scalar("b", f"(not {test})")
     if type_of(context, value) == "ndarray":
-        return array_op(context, "*", value, Constant(-1)) if isinstance(node.op, ast.USub) else value
+        return array_op(context, "*", value, ir.Constant(-1)) if isinstance(node.op, ast.USub) else value
     return unary_op(context, {"USub": "-", "UAdd": "+", "Invert": "~"}[type(node.op).__name__], value)
 
 
@@ -215,7 +192,7 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
     is_and = isinstance(node.op, ast.And)
 
     # Python evaluates an operand only where those before it leave the result open. So operand k + 1 is translated
-    # inside a branch on operand k; a test that is known now needs no branch.
+    # inside a branch on operand k; a known test needs no branch.
     def rest(k: int) -> Value:
         value = context.evaluate(node.values[k])
         if k == len(node.values) - 1:
@@ -225,8 +202,8 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
             return rest(k + 1) if test == is_and else value
         test = context.temp(test, "test")
         # A bool is its own test: the result of the branch can be the name of the test.
-        if isinstance(value, Scalar) and value.kind == "b":
-            value = Scalar("b", test, value.numpy)
+        if isinstance(value, ir.Scalar) and value.kind == "b":
+            value = ir.Scalar("b", test, value.numpy)
         return context.choose(test if is_and else f"not {test}", lambda: rest(k + 1), lambda: value)
 
     return rest(0)
@@ -234,13 +211,10 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
 
 def _ifexp(context: Context, node: ast.IfExp) -> Value:
     test = truth_of(context, context.evaluate(node.test))
-    if isinstance(test, bool):
-        return context.evaluate(node.body if test else node.orelse)
     return context.choose(test, lambda: context.evaluate(node.body), lambda: context.evaluate(node.orelse))
 
 
 _SYMBOLS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
-_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _compare(context: Context, node: ast.Compare) -> Value:
@@ -258,7 +232,7 @@ def _compare(context: Context, node: ast.Compare) -> Value:
             return rest(right, k + 1) if test else result
         test = context.temp(test, "test")
         # Where the test is False, the chain's value is that of the comparison that failed.
-        failed = Scalar("b", test, isinstance(result, Scalar) and result.numpy)
+        failed = ir.Scalar("b", test, ir.any_numpy(result))
         return context.choose(test, lambda: rest(right, k + 1), lambda: failed)
 
     return rest(as_atom(context, context.evaluate(node.left)), 0)
@@ -273,25 +247,12 @@ def _compare_values(context: Context, name: str, left: Value, right: Value) -> V
     elif name in ("Eq", "NotEq"):
         test = test_equal(context, left, right)
     else:
-        return _compare_order(context, _SYMBOLS[name], left, right)
+        return compare_order(context, _SYMBOLS[name], left, right)
     if name in ("IsNot", "NotIn", "NotEq"):
         test = (not test) if isinstance(test, bool) else f"(not {test})"
     # `is` and `in` give a bool of Python for numpy numbers too.
-    numpy = name in ("Eq", "NotEq") and any(isinstance(v, Scalar) and v.numpy for v in (left, right))
-    return Constant(test) if isinstance(test, bool) else Scalar("b", test, numpy)
-
-
-def _compare_order(context: Context, symbol: str, left: Value, right: Value) -> Value:
-    if "ndarray" in (type_of(context, left), type_of(context, right)):
-        raise context.unsupported("a comparison of arrays")
-    left, right = require_value(context, left), require_value(context, right)
-    if is_sequence(context, left) and is_sequence(context, right):
-        raise context.unsupported("an order of lists")
-    a, b = as_number(context, left), as_number(context, right)
-    if isinstance(a, Constant) and isinstance(b, Constant):
-        return Constant(_ORDERS[symbol](a.value, b.value))
-    numpy = any(isinstance(v, Scalar) and v.numpy for v in (a, b))
-    return Scalar("b", f"({comparable_pair(a, b)} {symbol} {comparable_pair(b, a)})", numpy)
+    numpy = name in ("Eq", "NotEq") and ir.any_numpy(left, right)
+    return ir.Constant(test) if isinstance(test, bool) else ir.Scalar("b", test, numpy)
 
 
 def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:
@@ -300,7 +261,7 @@ def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:
     for node in nodes:
         if isinstance(node, ast.Starred):
             content = contents_of(context, context.evaluate(node.value))
-            if not isinstance(content, FixedSequence):
+            if not isinstance(content, ir.FixedSequence):
                 raise context.unsupported("`*` with a list of unknown length")
             items.extend(content.items)
         else:
@@ -311,8 +272,8 @@ def evaluate_items(context: Context, nodes: list[ast.expr]) -> list[Value]:
 def _sequence_display(context: Context, node: ast.List | ast.Tuple | ast.Set) -> Value:
     items = tuple(evaluate_items(context, node.elts))
     if isinstance(node, ast.List):
-        return context.new_object(FixedSequence("list", items))
-    return TupleValue(items, "set" if isinstance(node, ast.Set) else "tuple")
+        return context.new_object(ir.FixedSequence("list", items))
+    return ir.TupleValue(items, "set" if isinstance(node, ast.Set) else "tuple")
 
 
 def _dict(context: Context, node: ast.Dict) -> Value:
@@ -322,11 +283,11 @@ def _dict(context: Context, node: ast.Dict) -> Value:
             raise context.unsupported("`**` in a dict")
         name = context.evaluate(key)
         item = context.evaluate(value)
-        if not isinstance(name, Constant):
+        if not isinstance(name, ir.Constant):
             raise context.unsupported("a dict with a key that is not known")
         # A name for each number: an item that is read twice is computed once.
         items[name.value] = as_atom(context, item)
-    return context.new_object(DictContents(tuple(items.items())))
+    return context.new_object(ir.DictContents(tuple(items.items())))
 
 
 def _fstring(context: Context, node: ast.JoinedStr) -> Value:
@@ -340,7 +301,7 @@ def _fstring(context: Context, node: ast.JoinedStr) -> Value:
                     raise context.unsupported("a format that is not known")
                 spec = "".join(str(v.value) for v in part.format_spec.values if isinstance(v, ast.Constant))
             format_value(context, value, "" if part.conversion != -1 else spec)
-    return UnknownString()
+    return ir.UnknownString()
 
 
 def _slice_ends(context: Context, node: ast.Slice) -> tuple[Value | None, Value | None]:
@@ -378,44 +339,34 @@ def _column(context: Context, target: Value, index: ast.Tuple) -> Value:
 
 def get_subscript(context: Context, target: Value, index: Value) -> Value:
     """Translate `target[index]` without a slice."""
-    if isinstance(target, ObjectRef) and isinstance(content := context.content(target.id), DictContents):
+    if isinstance(target, ir.ObjectRef) and isinstance(content := context.content(target.id), ir.DictContents):
         return _get_key(context, content, index)
     return get_item(context, target, index)
 
 
-def _get_key(context: Context, content: DictContents, index: Value) -> Value:
+def _get_key(context: Context, content: ir.DictContents, index: Value) -> Value:
     """Translate `a_dict[index]`."""
-    if isinstance(index, StringChoice):
-        return _get_chosen_key(context, content, index, 0)
+    if isinstance(index, ir.StringChoice):
+        options = [ir.Constant(option) for option in index.options]
+        return context.choose_number(index.expr, len(options), lambda k: _get_key(context, content, options[k]))
     # A dict has its known keys in order; only a constant, one of a few strings, or a whole number can be looked up.
-    if isinstance(index, Scalar) and index.kind in "bi" and content.items:
+    if isinstance(index, ir.Scalar) and index.kind in "bi" and content.items:
         return _get_number_key(context, content, index)
-    if not isinstance(index, Constant):
+    if not isinstance(index, ir.Constant):
         raise context.unsupported("a key that is not known")
-    item = dict(content.items).get(index.value, UNBOUND)
-    if item == UNBOUND:
+    item = dict(content.items).get(index.value, ir.UNBOUND)
+    if item == ir.UNBOUND:
         raise context.trap(f"no key `{index.value}`", error="KeyError")
     return require_bound(context, item, "KeyError")
 
 
-def _get_chosen_key(context: Context, content: DictContents, index: StringChoice, k: int) -> Value:
-    """Translate a dict's item by one of several known strings, from option `k` on, as a chain of tests."""
-
-    def get_option() -> Value:
-        return _get_key(context, content, Constant(index.options[k]))
-
-    if k == len(index.options) - 1:
-        return get_option()
-    return context.choose(f"{index.expr} == {k}", get_option, lambda: _get_chosen_key(context, content, index, k + 1))
-
-
-def _get_number_key(context: Context, content: DictContents, index: Scalar) -> Value:
+def _get_number_key(context: Context, content: ir.DictContents, index: ir.Scalar) -> Value:
     """Translate a dict's item by a number, where all keys are ints or bools: find the position among the keys."""
     keys = [key for key, _ in content.items]
     if not all(type(key) in (int, bool) for key in keys):
         raise context.unsupported("a key that is not known")
-    position = context.call_stdlib("index_of", TupleValue(tuple(Constant(key) for key in keys)), index)
-    return get_item(context, TupleValue(tuple(value for _, value in content.items)), position)
+    position = context.call_stdlib("index_of", ir.TupleValue(tuple(ir.Constant(key) for key in keys)), index)
+    return get_item(context, ir.TupleValue(tuple(value for _, value in content.items)), position)
 
 
 HANDLERS: HandlerTable = {

@@ -1,4 +1,4 @@
-"""Where paths of the program meet: the values of names and objects there, and the code on each path that makes them so.
+"""Joins: the values of names and objects where paths of the program meet, and the code on each path that assigns them.
 
 **After an if/else**, a name has one value on each path. Equal constants stay what they are. Of different numbers the
 join makes a variable that both paths assign, of the kind that holds both:
@@ -19,18 +19,18 @@ A name that may be None, or may have no value, becomes a `Maybe`: a second varia
 Objects are joined under their ids: members one by one, lists item by item while their lengths agree; otherwise each
 path copies its list into one region of memory, and the length becomes a variable.
 
-**At a loop's head** the paths are the entry and the end of every round, but the rounds are not translated yet. So the
-body is translated for an assumed head, and the join says whether the assumption holds; if not, its result is the next
-assumption. Kinds only widen and lists only move to memory, so a few passes settle it:
+**At a loop's head** the paths are the entry and the end of every iteration, which is not translated yet. So the
+body is translated for an assumed head, and the join checks whether the assumption holds; if not, its result is the next
+assumption. Kinds only widen and lists only move to memory, so it converges in a few passes:
 
     x = 1                           x_6 = 1.0             # entry
     for k in range(n):              while True:
         x = x * 0.5                     ...
                                         t_8 = (x_6 * 0.5)
-                                        x_6 = t_8         # end of a round
+                                        x_6 = t_8         # end of an iteration
 
-    pass 1 assumes x = Constant(1)       the round ends with Constant(0.5)   join: Scalar("n", "x_6"), changed
-    pass 2 assumes x = Scalar("n", x_6)  the round ends with t_8, kind f     join: Scalar("n", "x_6"), as assumed
+    pass 1 assumes x = Constant(1)       it ends with Constant(0.5)    join: Scalar("n", "x_6"), changed
+    pass 2 assumes x = Scalar("n", x_6)  it ends with t_8, kind f      join: Scalar("n", "x_6"), as assumed
 
 State that is kept between calls is found in the same way: the whole function is the body of a loop over calls.
 """
@@ -41,6 +41,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.emitter import (
     LIST_CAPACITY,
     STATE_CAPACITY,
@@ -51,43 +52,10 @@ from racer.reward.compile.emitter import (
     is_live,
     shape_of,
 )
-from racer.reward.compile.values import (
-    INT_LIMIT,
-    MODULE_OBJECTS_MAX,
-    NONE,
-    UNBOUND,
-    ArraySequence,
-    Builtin,
-    Constant,
-    Content,
-    DictContents,
-    FixedSequence,
-    InvalidContents,
-    Maybe,
-    NumberShape,
-    ObjectFields,
-    ObjectRef,
-    ProgramState,
-    Scalar,
-    Shape,
-    StringChoice,
-    TupleValue,
-    Unbound,
-    UnknownString,
-    Unreadable,
-    UserFunction,
-    Value,
-    VariableKey,
-    as_kind,
-    join_kinds,
-    join_shapes,
-    kind_of,
-    refs_of,
-    shape_width,
-)
+from racer.reward.compile.values import Value
 
 # Contents of one object at the end of each path; None where the object does not exist on a path.
-ContentsByPath = Sequence[Content | None]
+ContentsByPath = Sequence[ir.Content | None]
 # One value at the end of each path; None where a path does not have it, as the payload of a name that is None there.
 ValuesByPath = Sequence[Value | None]
 _SEVERAL_TYPES = "its value is of several types"
@@ -117,10 +85,10 @@ class Joiner:
     def __init__(
         self,
         emitter: Emitter,
-        inputs: list[tuple[ProgramState, Buffer]],
-        head: ProgramState | None = None,
+        inputs: list[tuple[ir.ProgramState, Buffer]],
+        head: ir.ProgramState | None = None,
         loop_variables: LoopVariables | None = None,
-        drop: set[VariableKey] | None = None,
+        drop: set[ir.VariableKey] | None = None,
         array: str = "M",
     ) -> None:
         self.emitter = emitter
@@ -132,13 +100,13 @@ class Joiner:
         self.hint = "t"
         self._states = self.paths.states
         self._drop = drop or set()
-        self._result = ProgramState()
+        self._result = ir.ProgramState()
         # Objects whose contents are still to be joined: new id, id on each path, id in the head.
         self._pending: list[tuple[int, list[int | None], int | None]] = []
         # Ids on each path -> id of the joined object. Two names of one object stay two names of one object.
         self._joined_ids: dict[tuple[int | None, ...], int] = {}
 
-    def run(self) -> ProgramState:
+    def run(self) -> ir.ProgramState:
         """Join, write the code of each path, and return the state after the join."""
         states = [self.head, *self._states] if self.head else self._states
         # Dicts, not sets: the order of the names decides the names of new variables.
@@ -148,12 +116,12 @@ class Joiner:
             self.hint = key[1]
             values = [self.emitter.lookup(key, state) for state in self._states]
             value = self.join(values, self.emitter.lookup(key, self.head) if self.head else None)
-            if value != UNBOUND:
+            if value != ir.UNBOUND:
                 self._result.variables[key] = value
         # Objects of the module exist without a name of this state; pinned ones are in use by an open comprehension.
         for id in {id for state in states for id in state.heap}:
-            if id < MODULE_OBJECTS_MAX or id in self.emitter.pinned:
-                self.keep_objects(ObjectRef(id))
+            if id < ir.MODULE_OBJECTS_MAX or id in self.emitter.pinned:
+                self.keep_objects(ir.ObjectRef(id))
         self._join_objects()
         # Objects that no name refers to may be in use by the expression that is being translated.
         first, *others = states
@@ -174,13 +142,15 @@ class Joiner:
         """
         present = [v for v in values if v is not None]
         if not present:
-            return NONE if head is None else self._keep_assumed(head)
+            return ir.NONE if head is None else self._keep_assumed(head)
         first = present[0]
         # Equal values. A constant needs no code even where a path does not have it; an expression must be the same
         # variable on all paths, and in a loop the one that the head assumed.
         if all(v == first for v in present):
-            needs_no_code = isinstance(first, (Constant, Builtin, UserFunction, UnknownString, Unbound, Unreadable))
-            if needs_no_code and not refs_of(first):
+            needs_no_code = isinstance(
+                first, (ir.Constant, ir.Builtin, ir.UserFunction, ir.UnknownString, ir.Unbound, ir.Unreadable)
+            )
+            if needs_no_code and not ir.refs_of(first):
                 if head is None or head == first:
                     return first
             elif (head is None and len(present) == len(values)) or (head is not None and head == first):
@@ -194,127 +164,131 @@ class Joiner:
     def _keep_assumed(self, head: Value) -> Value:
         """Return what the last pass assumed and no path leads to: its variables still have to exist."""
         name = ""
-        if isinstance(head, Maybe):
+        for part in ir.parts_of(head):
+            self._keep_assumed(part)
+        if isinstance(head, ir.Maybe):
             name = head.tag
-            if head.value is not None:
-                self._keep_assumed(head.value)
-        elif isinstance(head, TupleValue):
-            for item in head.items:
-                self._keep_assumed(item)
-        elif isinstance(head, ObjectRef):
+        elif isinstance(head, ir.ObjectRef):
             self.keep_objects(head)
-        elif isinstance(head, (Scalar, StringChoice)):
+        elif isinstance(head, (ir.Scalar, ir.StringChoice)):
             name = head.expr
         if name in self.loop_variables.names:
             for index in range(len(self._states)):
-                self.paths.assign(index, name, _DEFAULTS[head.kind] if isinstance(head, Scalar) else "0")
+                self.paths.assign(index, name, _DEFAULTS[head.kind] if isinstance(head, ir.Scalar) else "0")
         return head
 
     def _join_different(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
-        unreadable = next((v for v in present if isinstance(v, Unreadable)), None)
+        unreadable = next((v for v in present if isinstance(v, ir.Unreadable)), None)
         if unreadable is not None:
             return unreadable
-        if isinstance(head, Maybe) or any(isinstance(v, (Maybe, Unbound)) or v == NONE for v in present):
+        if isinstance(head, ir.Maybe) or any(isinstance(v, (ir.Maybe, ir.Unbound)) or v == ir.NONE for v in present):
             return self._join_maybe(values, present, head)
-        if all(kind_of(v) is not None for v in present):
+        if all(ir.kind_of(v) is not None for v in present):
             return self._join_numbers(values, present, head)
-        if all(isinstance(v, (StringChoice, Constant, UnknownString)) for v in present):
+        if all(isinstance(v, (ir.StringChoice, ir.Constant, ir.UnknownString)) for v in present):
             return self._join_strings(values, present, head)
-        if all(isinstance(v, (ObjectRef, TupleValue)) for v in present):
+        if all(isinstance(v, (ir.ObjectRef, ir.TupleValue)) for v in present):
             return self._join_sequences(values, present, head)
-        if all(v == present[0] for v in present) and not isinstance(present[0], (Scalar, ObjectRef)):
+        if all(v == present[0] for v in present) and not isinstance(present[0], (ir.Scalar, ir.ObjectRef)):
             return present[0]
-        return Unreadable(_SEVERAL_TYPES)
+        return ir.Unreadable(_SEVERAL_TYPES)
+
+    def _variable(self, assumed: str, hint: str) -> str:
+        """Return the variable that the last pass assumed, if the joins of this loop made it; else a new one."""
+        return assumed if assumed in self.loop_variables.names else self.paths.new_variable(hint)
 
     def _join_maybe(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
-        reused = isinstance(head, Maybe) and head.tag in self.loop_variables.names
-        tag = head.tag if isinstance(head, Maybe) and reused else self.paths.new_variable("tag")
-        tagged = [v for v in (*present, head) if isinstance(v, Maybe)]
-        none = any(v.none for v in tagged) or NONE in present
-        unbound = any(v.unbound for v in tagged) or UNBOUND in present
+        tag = self._variable(head.tag if isinstance(head, ir.Maybe) else "", "tag")
+        tagged = [v for v in (*present, head) if isinstance(v, ir.Maybe)]
+        none = any(v.none for v in tagged) or ir.NONE in present
+        unbound = any(v.unbound for v in tagged) or ir.UNBOUND in present
         payloads: list[Value | None] = []
         for index, value in enumerate(values):
             payload, code = value, "0"
-            if isinstance(value, Maybe):
+            if isinstance(value, ir.Maybe):
                 payload, code = value.value, value.tag
-            elif value == NONE or isinstance(value, Unbound):
-                payload, code = None, "1" if value == NONE else "2"
+            elif value == ir.NONE or isinstance(value, ir.Unbound):
+                payload, code = None, "1" if value == ir.NONE else "2"
             payloads.append(payload)
             self.paths.assign(index, tag, code)
         # The payloads are joined like any values; paths on which the tag is not 0 have none.
-        assumed = head.value if isinstance(head, Maybe) else head
-        assumed = None if assumed == NONE or isinstance(assumed, Unbound) else assumed
+        assumed = head.value if isinstance(head, ir.Maybe) else head
+        assumed = None if assumed == ir.NONE or isinstance(assumed, ir.Unbound) else assumed
         if assumed is None and all(p is None for p in payloads):
-            return Maybe(tag, None, none, unbound)
+            return ir.Maybe(tag, None, none, unbound)
         inner = self.join(payloads, assumed)
-        return inner if isinstance(inner, Unreadable) else Maybe(tag, inner, none, unbound)
+        return inner if isinstance(inner, ir.Unreadable) else ir.Maybe(tag, inner, none, unbound)
 
     def _join_numbers(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
-        kinds = [k for v in present if (k := kind_of(v)) is not None]
-        old = head if isinstance(head, Scalar) and head.expr in self.loop_variables.names else None
+        kinds = [k for v in present if (k := ir.kind_of(v)) is not None]
+        old = head if isinstance(head, ir.Scalar) and head.expr in self.loop_variables.names else None
         if old:
             kinds.append((old.kind, old.numpy))
         if ("b", True) in kinds and {k for k, _ in kinds} != {"b"}:
             # Python refuses minus of the first and not of the second; a joined number may be either.
-            return Unreadable("it is a numpy truth value or a number")
-        kind, numpy = join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
+            return ir.Unreadable("it is a numpy truth value or a number")
+        kind, numpy = ir.join_kinds({k for k, _ in kinds}), any(n for _, n in kinds)
         result = old
         if result is None or (result.kind, result.numpy) != (kind, numpy):
-            # In a loop the bound may grow with each round.
-            bound = INT_LIMIT if self.head is not None else max(_int_bound(v) for v in present)
-            result = Scalar(kind, self.paths.new_variable(self.hint), numpy, bound)
+            # In a loop the bound may grow with each iteration.
+            bound = ir.INT_LIMIT if self.head is not None else max(_int_bound(v) for v in present)
+            result = ir.Scalar(kind, self.paths.new_variable(self.hint), numpy, bound)
         for index, value in enumerate(values):
-            self.paths.assign(index, result.expr, _DEFAULTS[kind] if value is None else as_kind(value, kind))
+            self.paths.assign(index, result.expr, _DEFAULTS[kind] if value is None else ir.as_kind(value, kind))
         return result
 
     def _join_strings(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
         # The head's options come first, so that their numbers stay.
-        options: list[str] = list(head.options) if isinstance(head, StringChoice) else []
+        options: list[str] = list(head.options) if isinstance(head, ir.StringChoice) else []
         for value in present:
-            if isinstance(value, StringChoice):
+            if isinstance(value, ir.StringChoice):
                 new = value.options
-            elif isinstance(value, Constant) and isinstance(value.value, str):
+            elif isinstance(value, ir.Constant) and isinstance(value.value, str):
                 new = (value.value,)
             else:
-                return value if isinstance(value, UnknownString) else Unreadable(_SEVERAL_TYPES)
+                return value if isinstance(value, ir.UnknownString) else ir.Unreadable(_SEVERAL_TYPES)
             options.extend(o for o in new if o not in options)
-        if isinstance(head, UnknownString) or len(options) > _OPTIONS_MAX:
-            return UnknownString()
-        reused = isinstance(head, StringChoice) and head.expr in self.loop_variables.names
-        name = head.expr if isinstance(head, StringChoice) and reused else self.paths.new_variable(self.hint)
+        if isinstance(head, ir.UnknownString) or len(options) > _OPTIONS_MAX:
+            return ir.UnknownString()
+        name = self._variable(head.expr if isinstance(head, ir.StringChoice) else "", self.hint)
         for index, text in enumerate(values):
             self.paths.assign(index, name, _option_index(text, options))
-        return StringChoice(tuple(options), name)
+        return ir.StringChoice(tuple(options), name)
 
     def _join_sequences(self, values: ValuesByPath, present: list[Value], head: Value | None) -> Value:
-        tuples = [v for v in present if isinstance(v, TupleValue)]
+        tuples = [v for v in present if isinstance(v, ir.TupleValue)]
         same = len(tuples) == len(present) and len({(v.type, len(v.items)) for v in tuples}) == 1
-        if same and not isinstance(head, ObjectRef):
+        if same and not isinstance(head, ir.ObjectRef):
             first = tuples[0]
-            old = head if isinstance(head, TupleValue) and len(head.items) == len(first.items) else None
-            items = []
-            for k in range(len(first.items)):
-                column = [v.items[k] if isinstance(v, TupleValue) else None for v in values]
-                items.append(self.join(column, old.items[k] if old else None))
-            unreadable = next((item for item in items if isinstance(item, Unreadable)), None)
-            return unreadable or TupleValue(tuple(items), first.type)
+            old = head if isinstance(head, ir.TupleValue) and len(head.items) == len(first.items) else None
+            items = self.join_items(values, old, len(first.items))
+            unreadable = next((item for item in items if isinstance(item, ir.Unreadable)), None)
+            return unreadable or ir.TupleValue(items, first.type)
         ids: list[int | None] = []
         # A tuple, or a small array, meets a list: give it an id on its path, and join objects.
         for state, value in zip(self._states, values, strict=True):
-            if isinstance(value, TupleValue):
+            if isinstance(value, ir.TupleValue):
                 id = self.emitter.new_object_id()
-                state.heap[id] = FixedSequence(value.type, value.items)
+                state.heap[id] = ir.FixedSequence(value.type, value.items)
                 ids.append(id)
             else:
-                ids.append(value.id if isinstance(value, ObjectRef) else None)
+                ids.append(value.id if isinstance(value, ir.ObjectRef) else None)
         return self._merge_objects(ids, head)
+
+    def join_items(self, sequences: Sequence[Any], head: Any, count: int) -> tuple[Value, ...]:
+        """Join sequences of `count` items, item by item; a path or head without such a sequence has no items."""
+
+        def item(sequence: Any, k: int) -> Value | None:
+            return sequence.items[k] if isinstance(sequence, (ir.TupleValue, ir.FixedSequence)) else None
+
+        return tuple(self.join([item(s, k) for s in sequences], item(head, k)) for k in range(count))
 
     def _merge_objects(self, ids: list[int | None], head: Value | None) -> Value:
         """Return the joined object for the objects of the paths."""
-        old = head.id if isinstance(head, ObjectRef) else None
+        old = head.id if isinstance(head, ir.ObjectRef) else None
         known = {i for i in ids if i is not None}
         if len(known) == 1 and (self.head is None or old in known):
-            ref = ObjectRef(known.pop())
+            ref = ir.ObjectRef(known.pop())
             self.keep_objects(ref)
             return ref
         key = tuple(ids)
@@ -328,13 +302,13 @@ class Joiner:
             self.loop_variables.ids.add(merged)
             self._joined_ids[key] = merged
             self._pending.append((merged, ids, merged if reused else None))
-        return ObjectRef(self._joined_ids[key])
+        return ir.ObjectRef(self._joined_ids[key])
 
     # -- objects
 
-    def keep_objects(self, thing: Any) -> None:
+    def keep_objects(self, holder: Any) -> None:
         """Join the contents of the objects that a value, or a content, refers to, under the same ids."""
-        for id in refs_of(thing):
+        for id in ir.refs_of(holder):
             key = (id,) * len(self._states)
             if key not in self._joined_ids:
                 self._joined_ids[key] = id
@@ -355,13 +329,13 @@ class Joiner:
             if content is not None:
                 self._result.heap[id] = content
 
-    def _content(self, id: int | None, state: ProgramState) -> Content | None:
-        if id is None or (id not in state.heap and id >= MODULE_OBJECTS_MAX):
+    def _content(self, id: int | None, state: ir.ProgramState) -> ir.Content | None:
+        if id is None or (id not in state.heap and id >= ir.MODULE_OBJECTS_MAX):
             return None
         return self.emitter.content(id, state)
 
 
-def join_contents(joiner: Joiner, contents: ContentsByPath, head: Content | None, same: bool) -> Content | None:
+def join_contents(joiner: Joiner, contents: ContentsByPath, head: ir.Content | None, same: bool) -> ir.Content | None:
     """Join the contents of one object.
 
     Args:
@@ -378,96 +352,86 @@ def join_contents(joiner: Joiner, contents: ContentsByPath, head: Content | None
     if all(c == first for c in present) and (head == first if joiner.head is not None else whole):
         joiner.keep_objects(first)
         return first
-    if isinstance(first, DictContents) and all(isinstance(c, DictContents) for c in present):
-        return DictContents(_join_members(joiner, contents, head))
-    if isinstance(first, ObjectFields) and all(
-        isinstance(c, ObjectFields) and (c.cls, c.name) == (first.cls, first.name) for c in present
+    if isinstance(first, ir.DictContents) and all(isinstance(c, ir.DictContents) for c in present):
+        return ir.DictContents(_join_members(joiner, contents, head))
+    if isinstance(first, ir.ObjectFields) and all(
+        isinstance(c, ir.ObjectFields) and (c.cls, c.name) == (first.cls, first.name) for c in present
     ):
         joiner.keep_objects(first.cls)
         return replace(first, items=_join_members(joiner, contents, head))
-    lists = [c for c in present if isinstance(c, (FixedSequence, ArraySequence))]
+    lists = [c for c in present if isinstance(c, (ir.FixedSequence, ir.ArraySequence))]
     if len(lists) == len(present):
         return _join_lists(joiner, contents, lists, head, same)
-    return InvalidContents("an object is of several types")
+    return ir.Unreadable("an object is of several types")
 
 
-def _keep_assumed_contents(joiner: Joiner, n_paths: int, head: Content) -> Content:
+def _keep_assumed_contents(joiner: Joiner, n_paths: int, head: ir.Content) -> ir.Content:
     """Return what the last pass assumed and no path leads to: its variables still have to exist."""
-    values: Sequence[Value] = ()
-    if isinstance(head, FixedSequence):
-        values = head.items
-    elif isinstance(head, (DictContents, ObjectFields)):
-        values = [value for _, value in head.items]
-    elif isinstance(head, ArraySequence):
-        values = [head.length]
-    for value in values:
+    for value in ir.parts_of(head):
         joiner.join([None] * n_paths, value)
     return head
 
 
-def _join_members(joiner: Joiner, contents: ContentsByPath, head: Content | None) -> tuple[tuple[Any, Value], ...]:
-    tables = [dict(c.items) if isinstance(c, (DictContents, ObjectFields)) else None for c in contents]
-    old: dict[Any, Value] = dict(head.items) if isinstance(head, (DictContents, ObjectFields)) else {}
+def _join_members(joiner: Joiner, contents: ContentsByPath, head: ir.Content | None) -> tuple[tuple[Any, Value], ...]:
+    tables = [dict(c.items) if isinstance(c, (ir.DictContents, ir.ObjectFields)) else None for c in contents]
+    old: dict[Any, Value] = dict(head.items) if isinstance(head, (ir.DictContents, ir.ObjectFields)) else {}
     members = []
     for name in {name: None for table in (*tables, old) for name in table or ()}:
         joiner.hint = str(name)
-        values = [None if table is None else table.get(name, UNBOUND) for table in tables]
-        members.append((name, joiner.join(values, old.get(name, UNBOUND) if head is not None else None)))
+        values = [None if table is None else table.get(name, ir.UNBOUND) for table in tables]
+        members.append((name, joiner.join(values, old.get(name, ir.UNBOUND) if head is not None else None)))
     return tuple(members)
 
 
 def _join_lists(
     joiner: Joiner,
     contents: ContentsByPath,
-    present: list[FixedSequence | ArraySequence],
-    head: Content | None,
+    present: list[ir.FixedSequence | ir.ArraySequence],
+    head: ir.Content | None,
     same: bool,
-) -> Content:
+) -> ir.Content:
     type = present[0].type
     if any(c.type != type for c in present):
-        return InvalidContents("a sequence is of several types")
+        return ir.Unreadable("a sequence is of several types")
     frozen = any(c.frozen for c in present)
     # -1 marks a list in an array, whose length may not be known.
-    lengths = {len(c.items) if isinstance(c, FixedSequence) else -1 for c in present}
+    lengths = {len(c.items) if isinstance(c, ir.FixedSequence) else -1 for c in present}
     count = lengths.pop()
-    if lengths or count < 0 or not (head is None or (isinstance(head, FixedSequence) and len(head.items) == count)):
+    if lengths or count < 0 or not (head is None or (isinstance(head, ir.FixedSequence) and len(head.items) == count)):
         return _join_in_memory(joiner, type, contents, head, frozen, same)
-    items = []
-    for k in range(count):
-        column = [c.items[k] if isinstance(c, FixedSequence) else None for c in contents]
-        items.append(joiner.join(column, head.items[k] if isinstance(head, FixedSequence) else None))
-    return FixedSequence(type, tuple(items), frozen or (isinstance(head, FixedSequence) and head.frozen))
+    items = joiner.join_items(contents, head, count)
+    return ir.FixedSequence(type, items, frozen or (isinstance(head, ir.FixedSequence) and head.frozen))
 
 
 def _join_in_memory(
-    joiner: Joiner, type: str, contents: ContentsByPath, head: Content | None, frozen: bool, same: bool
-) -> Content:
+    joiner: Joiner, type: str, contents: ContentsByPath, head: ir.Content | None, frozen: bool, same: bool
+) -> ir.Content:
     """Join a list whose length differs: it moves into memory on every path that does not have it there."""
     paths = joiner.paths
-    shape: Shape | None = None
+    shape: ir.Shape | None = None
     inputs = [*zip(contents, paths.states, strict=True)]
     if joiner.head is not None and head is not None:
         inputs.append((head, joiner.head))
     for content, state in inputs:
         for element in _element_shapes(joiner.emitter, content, state):
-            shape = element if shape is None else join_shapes(shape, element)
+            shape = element if shape is None else ir.join_shapes(shape, element)
             if shape is None:
-                return InvalidContents("the items of a list have several shapes")
-    shape = shape or NumberShape("f")
-    size = shape_width(shape)
+                return ir.Unreadable("the items of a list have several shapes")
+    shape = shape or ir.NumberShape("f")
+    size = ir.shape_width(shape)
     base = _list_region(joiner, contents, head, size, same)
     length = base.length
-    if not isinstance(length, Scalar) or length.expr not in joiner.loop_variables.names:
-        length = Scalar("i", paths.new_variable("length"), bound=float(base.capacity))
+    if not isinstance(length, ir.Scalar) or length.expr not in joiner.loop_variables.names:
+        length = ir.Scalar("i", paths.new_variable("length"), bound=float(base.capacity))
     frozen = frozen or base.frozen
     result = replace(base, type=type, length=length, stride=size, shape=shape, frozen=frozen)
     for index, content in enumerate(contents):
         count = "0"
-        if isinstance(content, ArraySequence):
-            count = as_kind(content.length, "i")
+        if isinstance(content, ir.ArraySequence):
+            count = ir.as_kind(content.length, "i")
             if (content.array, content.offset) != (result.array, result.offset):
                 paths.copy(index, content, result)
-        elif isinstance(content, FixedSequence):
+        elif isinstance(content, ir.FixedSequence):
             count = str(len(content.items))
             paths.copy(index, content, result)
         paths.assign(index, length.expr, count)
@@ -475,37 +439,42 @@ def _join_in_memory(
 
 
 def _list_region(
-    joiner: Joiner, contents: ContentsByPath, head: Content | None, size: int, same: bool
-) -> ArraySequence:
+    joiner: Joiner, contents: ContentsByPath, head: ir.Content | None, size: int, same: bool
+) -> ir.ArraySequence:
     """Return a region where the joined list can lie: the head's, the one that all paths share, or a new one."""
     arrays = (joiner.array, "S")
-    if isinstance(head, ArraySequence) and head.array in arrays and head.capacity and shape_width(head.shape) == size:
+    if (
+        isinstance(head, ir.ArraySequence)
+        and head.array in arrays
+        and head.capacity
+        and ir.shape_width(head.shape) == size
+    ):
         return head
     seqs = [c for c in contents if c is not None]
     first = seqs[0]
-    if same and isinstance(first, ArraySequence) and first.capacity and joiner.array == "M":
+    if same and isinstance(first, ir.ArraySequence) and first.capacity and joiner.array == "M":
         place = (first.array, first.offset, size)
-        if all(isinstance(c, ArraySequence) and (c.array, c.offset, shape_width(c.shape)) == place for c in seqs):
+        if all(isinstance(c, ir.ArraySequence) and (c.array, c.offset, ir.shape_width(c.shape)) == place for c in seqs):
             return first
     capacity = LIST_CAPACITY if joiner.array == "M" else STATE_CAPACITY
     # The new name makes a site that no other join has.
     offset = joiner.emitter.region(joiner.paths.new_variable("region"), capacity * size, joiner.array)
-    return ArraySequence("list", joiner.array, str(offset), NONE, size, NumberShape("f"), capacity)
+    return ir.ArraySequence("list", joiner.array, str(offset), ir.NONE, size, ir.NumberShape("f"), capacity)
 
 
-def _element_shapes(emitter: Emitter, content: Content | None, state: ProgramState) -> list[Shape | None]:
-    if isinstance(content, ArraySequence):
+def _element_shapes(emitter: Emitter, content: ir.Content | None, state: ir.ProgramState) -> list[ir.Shape | None]:
+    if isinstance(content, ir.ArraySequence):
         return [content.shape]
-    if isinstance(content, FixedSequence):
+    if isinstance(content, ir.FixedSequence):
         return [shape_of(item, emitter, state) for item in content.items]
     return []
 
 
 def _option_index(value: Value | None, options: list[str]) -> str:
     """Return the number of a string among the options of a join, as code."""
-    if isinstance(value, Constant):
+    if isinstance(value, ir.Constant):
         return str(options.index(value.value))
-    if not isinstance(value, StringChoice):
+    if not isinstance(value, ir.StringChoice):
         return "0"
     # Its numbers are those of the join already.
     if tuple(options[: len(value.options)]) == value.options:
@@ -516,19 +485,19 @@ def _option_index(value: Value | None, options: list[str]) -> str:
 
 
 def _int_bound(value: Value) -> float:
-    if isinstance(value, Scalar):
+    if isinstance(value, ir.Scalar):
         return value.bound
-    return float(abs(value.value)) if isinstance(value, Constant) and isinstance(value.value, int) else INT_LIMIT
+    return float(abs(value.value)) if isinstance(value, ir.Constant) and isinstance(value.value, int) else ir.INT_LIMIT
 
 
-def _count_refs(state: ProgramState, id: int) -> int:
+def _count_refs(state: ir.ProgramState, id: int) -> int:
     """Return the number of places of a state that refer to an object."""
-    return sum(refs_of(place).count(id) for place in (*state.variables.values(), *state.heap.values()))
+    return sum(ir.refs_of(place).count(id) for place in (*state.variables.values(), *state.heap.values()))
 
 
-def _freeze(emitter: Emitter, state: ProgramState, id: int) -> None:
+def _freeze(emitter: Emitter, state: ir.ProgramState, id: int) -> None:
     content = emitter.content(id, state)
-    if isinstance(content, (FixedSequence, ArraySequence)):
+    if isinstance(content, (ir.FixedSequence, ir.ArraySequence)):
         state.heap[id] = replace(content, frozen=True)
-    elif isinstance(content, (DictContents, ObjectFields)):
-        state.heap[id] = InvalidContents("an object with two names was joined with another")
+    elif isinstance(content, (ir.DictContents, ir.ObjectFields)):
+        state.heap[id] = ir.Unreadable("an object with two names was joined with another")

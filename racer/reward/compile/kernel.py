@@ -150,7 +150,8 @@ def _compile_kernel(module: Any, folder: Path) -> Callable[..., None]:
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:
-        module.one = numba.njit(nogil=True, error_model="numpy")(module.one)
+        # `kernel` looks `call` up among the globals of the module when it is compiled.
+        module.call = numba.njit(nogil=True, error_model="numpy")(module.call)
         kernel = numba.njit(SIGNATURE, nogil=True, cache=True, error_model="numpy")(module.kernel)
     finally:
         numba.config.CACHE_DIR = before  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """The text of a kernel: from the lines of one translated call to a module that numba compiles.
 
-The module has two functions. `one` is a call for car i; it returns 0, or the code of a trap. `kernel` calls it for a
-range of cars, gives 0 to cars without a reward, and restores the lists of a car's state where its call ended in a
-trap. Both read and write arrays that the caller owns; their names in the text are:
+The module has two functions. `call` makes the call of car i; it returns 0, or the code of a trap. `kernel` calls it
+for a range of cars, gives 0 to cars without a reward, and restores the lists of a car's state where its call ended in
+a trap. Both read and write arrays that the caller owns; their names in the text are:
 
     TF TI TB    telemetry as float64, int32 and uint8 views of the same bytes
     OF OB kn    objects as float64 and uint8 views, and slots for objects of each car
@@ -26,33 +26,13 @@ from typing import Any
 
 import numpy as np
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.car_state import StateLayout
 from racer.reward.compile.control_flow import Context
 from racer.reward.compile.emitter import Buffer, flatten_lines
 from racer.reward.compile.errors import UnsupportedFunction
 from racer.reward.compile.module_env import FUNCTION_FRAME, ModuleEnv
-from racer.reward.compile.values import (
-    MODULE_OBJECTS_MAX,
-    UNBOUND,
-    ArraySequence,
-    Builtin,
-    Constant,
-    Content,
-    DictContents,
-    FixedSequence,
-    Maybe,
-    NumberShape,
-    ObjectFields,
-    ObjectRef,
-    ProgramState,
-    RecordShape,
-    Scalar,
-    Shape,
-    StringChoice,
-    TupleValue,
-    UserFunction,
-    Value,
-)
+from racer.reward.compile.values import Value
 from racer.reward.params import PARAMS, Param
 from racer.reward.protocol import FIRST_STEP
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
@@ -67,7 +47,7 @@ class _LayoutMaker:
         places: place in the state row of each kept variable of the kernel.
     """
 
-    def __init__(self, module_env: ModuleEnv, head: ProgramState, places: dict[str, int]) -> None:
+    def __init__(self, module_env: ModuleEnv, head: ir.ProgramState, places: dict[str, int]) -> None:
         self._module_env, self._head, self._places = module_env, head, places
 
     def layout(self) -> StateLayout:
@@ -79,7 +59,7 @@ class _LayoutMaker:
         env, entries = self._module_env, []
         for (frame, name), value in self._head.variables.items():
             # A value that equals the loaded one at the beginning of every call was never changed.
-            if value == env.variable((frame, name)) or value == UNBOUND:
+            if value == env.variable((frame, name)) or value == ir.UNBOUND:
                 continue
             # Frame 0 is the module; functions with attributes and closures have negative numbers, see `ModuleEnv`.
             if frame == 0:
@@ -91,56 +71,62 @@ class _LayoutMaker:
             entries.append({"path": path, "value": self._value(value, name)})
         # Objects of the module have low numbers; objects that calls make are kept only as values of names or items.
         for id, content in self._head.heap.items():
-            if id < MODULE_OBJECTS_MAX and content != env.content(id):
+            if id < ir.MODULE_OBJECTS_MAX and content != env.content(id):
                 entries.extend(self._object(_as_lists(env.objects[id][1]), content, env.content(id)))
         return entries
 
-    def _object(self, path: list[Any], content: Content, before: Content) -> StateLayout:
-        if isinstance(content, (DictContents, ObjectFields)) and isinstance(before, (DictContents, ObjectFields)):
-            step = "key" if isinstance(content, DictContents) else "attr"
+    def _object(self, path: list[Any], content: ir.Content, before: ir.Content) -> StateLayout:
+        if isinstance(content, (ir.DictContents, ir.ObjectFields)) and isinstance(
+            before, (ir.DictContents, ir.ObjectFields)
+        ):
+            step = "key" if isinstance(content, ir.DictContents) else "attr"
             old = dict(before.items)
             return [
                 {"path": [*path, [step, name]], "value": self._value(value, str(name))}
                 for name, value in content.items
-                if value != old.get(name, UNBOUND)
+                if value != old.get(name, ir.UNBOUND)
             ]
-        if isinstance(content, (FixedSequence, ArraySequence)) and content.type == "list":
+        if isinstance(content, (ir.FixedSequence, ir.ArraySequence)) and content.type == "list":
             return [{"path": path, "contents": self._contents(content, "a list")}]
         raise UnsupportedFunction("an object is kept between calls in a shape that is not covered")
 
     def _value(self, value: Value, name: str) -> dict[str, Any]:
-        if isinstance(value, Constant):
+        if isinstance(value, ir.Constant):
             return {"is": "const", "value": value.value}
-        if isinstance(value, Scalar) and value.expr in self._places:
+        if isinstance(value, ir.Scalar) and value.expr in self._places:
             return {"is": "number", "kind": value.kind, "numpy": value.numpy, "at": self._places[value.expr]}
-        if isinstance(value, Maybe):
+        if isinstance(value, ir.Maybe):
             inner = None if value.value is None else self._value(value.value, name)
             return {"is": "maybe", "at": self._places[value.tag], "value": inner}
-        if isinstance(value, StringChoice):
+        if isinstance(value, ir.StringChoice):
             return {"is": "choice", "options": list(value.options), "at": self._places[value.expr]}
-        if isinstance(value, TupleValue) and value.type in ("tuple", "list", "ndarray"):
+        if isinstance(value, ir.TupleValue) and value.type in ("tuple", "list", "ndarray"):
             return {"is": "items", "type": value.type, "items": [self._value(item, name) for item in value.items]}
-        if isinstance(value, ObjectRef) and value.id < MODULE_OBJECTS_MAX:
+        if isinstance(value, ir.ObjectRef) and value.id < ir.MODULE_OBJECTS_MAX:
             return {"is": "object", "path": _as_lists(self._module_env.objects[value.id][1])}
-        if isinstance(value, ObjectRef):
+        if isinstance(value, ir.ObjectRef):
             content = self._head.heap[value.id]
-            if isinstance(content, (FixedSequence, ArraySequence)):
+            if isinstance(content, (ir.FixedSequence, ir.ArraySequence)):
                 return self._contents(content, name)
-            if isinstance(content, DictContents):
+            if isinstance(content, ir.DictContents):
                 return {"is": "dict", "items": self._items(content, name)}
-            cls = content.cls if isinstance(content, ObjectFields) else None
-            if isinstance(content, ObjectFields) and isinstance(cls, ObjectRef) and cls.id < MODULE_OBJECTS_MAX:
+            cls = content.cls if isinstance(content, ir.ObjectFields) else None
+            if (
+                isinstance(content, ir.ObjectFields)
+                and isinstance(cls, ir.ObjectRef)
+                and cls.id < ir.MODULE_OBJECTS_MAX
+            ):
                 path = _as_lists(self._module_env.objects[cls.id][1])
                 return {"is": "instance", "class": path, "items": self._items(content, name)}
-        if isinstance(value, (UserFunction, Builtin)):
+        if isinstance(value, (ir.UserFunction, ir.Builtin)):
             raise UnsupportedFunction(f"`{name}` keeps a function between calls")
         raise UnsupportedFunction(f"`{name}` keeps something between calls that is not a number")
 
-    def _items(self, content: DictContents | ObjectFields, name: str) -> list[Any]:
+    def _items(self, content: ir.DictContents | ir.ObjectFields, name: str) -> list[Any]:
         return [[key, self._value(value, name)] for key, value in content.items]
 
-    def _contents(self, content: FixedSequence | ArraySequence, name: str) -> dict[str, Any]:
-        if isinstance(content, FixedSequence):
+    def _contents(self, content: ir.FixedSequence | ir.ArraySequence, name: str) -> dict[str, Any]:
+        if isinstance(content, ir.FixedSequence):
             if content.type not in ("list", "tuple", "ndarray"):
                 raise UnsupportedFunction(f"`{name}` keeps a {content.type} between calls")
             return {"is": "items", "type": content.type, "items": [self._value(item, name) for item in content.items]}
@@ -161,8 +147,8 @@ def _as_lists(path: tuple[tuple[str, Any], ...]) -> list[Any]:
     return [list(step) for step in path]
 
 
-def _shape_layout(shape: Shape) -> Any:
-    if isinstance(shape, NumberShape):
+def _shape_layout(shape: ir.Shape) -> Any:
+    if isinstance(shape, ir.NumberShape):
         return [shape.kind, shape.numpy]
     return {"type": shape.type, "items": [_shape_layout(item) for item in shape.items]}
 
@@ -187,31 +173,31 @@ def _offset(dtype: np.dtype[np.void], name: str, size: int = 1) -> int:
 def param_value(context: Context, param: Param) -> Value:
     """Return the value of a key of params, as the kernel reads it."""
     if param.fill == "waypoints":
-        row = RecordShape("tuple", (NumberShape("f"), NumberShape("f")))
-        return context.new_object(ArraySequence("list", "W", "w0", Scalar("i", "wn", bound=2.0**31), 2, row))
+        row = ir.RecordShape("tuple", (ir.NumberShape("f"), ir.NumberShape("f")))
+        return context.new_object(ir.ArraySequence("list", "W", "w0", ir.Scalar("i", "wn", bound=2.0**31), 2, row))
     if param.fill == "telemetry":
         values = tuple(_field(name) for name in param.fields)
-        return values[0] if len(values) == 1 else context.new_object(FixedSequence("list", values))
+        return values[0] if len(values) == 1 else context.new_object(ir.FixedSequence("list", values))
     column = OBJECT_COLUMNS[param.name]
-    # The number of objects is not known now, so a key of objects is an array of `on` items in M.
+    # The number of objects is not known at translation time, so a key of objects is an array of `on` items in M.
     width = len(param.fields)
-    number = NumberShape("b" if OBJECT_TELEMETRY[param.fields[0]].kind == "b" else "f")
-    shape = number if width == 1 else RecordShape("list", (number, number))
+    number = ir.NumberShape("b" if OBJECT_TELEMETRY[param.fields[0]].kind == "b" else "f")
+    shape = number if width == 1 else ir.RecordShape("list", (number, number))
     offset = f"mo + {column} * kn" if column else "mo"
-    return context.new_object(ArraySequence("list", "M", offset, Scalar("i", "on", bound=2.0**31), width, shape))
+    return context.new_object(ir.ArraySequence("list", "M", offset, ir.Scalar("i", "on", bound=2.0**31), width, shape))
 
 
-def _field(name: str) -> Scalar:
+def _field(name: str) -> ir.Scalar:
     kind = TELEMETRY[name].kind
     if kind == "b":
-        return Scalar("b", f"(TB[tb + {_offset(TELEMETRY, name)}] != 0)")
+        return ir.Scalar("b", f"(TB[tb + {_offset(TELEMETRY, name)}] != 0)")
     if kind == "i":
-        return Scalar("i", f"int(TI[ti + {_offset(TELEMETRY, name, 4)}])", bound=2.0**31)
-    return Scalar("f", f"TF[tf + {_offset(TELEMETRY, name, 8)}]")
+        return ir.Scalar("i", f"int(TI[ti + {_offset(TELEMETRY, name, 4)}])", bound=2.0**31)
+    return ir.Scalar("f", f"TF[tf + {_offset(TELEMETRY, name, 8)}]")
 
 
 BUDGET = 10_000_000
-"""Maximum number of rounds of all loops in one call."""
+"""Maximum number of iterations of all loops in one call."""
 _MODULE_HEADER = '''"""Made by racer from a reward function; it is made again whenever that or racer changes."""
 import math
 
@@ -229,14 +215,14 @@ class Translation:
     """A translated reward function.
 
     Attributes:
-        text: Python source of `one` and `kernel`.
+        text: Python source of `call` and `kernel`.
         table: constant numbers that the kernel reads.
         memory: numbers in the memory of a call, without those of objects.
         initial: state of a car before its first call.
         regions: numbers at the start of a state row that are lists.
         traps: line and reason of each piece that is left to plain Python.
         names: place in the state row of each kept variable.
-        layout: where the state of a module is in a row.
+        layout: places of the state of a module in a row.
     """
 
     text: str
@@ -262,7 +248,7 @@ class Translation:
 #
 # keeps `last`, which is None or a float: a tag and a number of the state row. It becomes
 #
-#     def one(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):
+#     def call(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):
 #         prints = 0
 #         budget = 10000000
 #         tf = i * 24
@@ -299,7 +285,7 @@ class Translation:
 #
 # and the first state of a car is [1.0, 0.0].
 def make_translation(
-    context: Context, body: Buffer, entry: Buffer, head: ProgramState, kinds: dict[str, str]
+    context: Context, body: Buffer, entry: Buffer, head: ir.ProgramState, kinds: dict[str, str]
 ) -> Translation:
     """Make the text and the numbers of a kernel.
 
@@ -310,17 +296,17 @@ def make_translation(
         head: values at the beginning of a call.
         kinds: kind of each kept variable, in the order of the state row.
     """
-    regions = context.state_memory
+    regions = context.memory["S"]
     names = {name: regions + k for k, name in enumerate(kinds)}
     text = "\n".join(flatten_lines(body))
-    start = _prologue(text, context.memory)
+    start = _prologue(text, context.memory["M"])
     start += [f"{name} = {_load_expr(kinds[name], f'S[{place}]')}" for name, place in names.items()]
     # Every way to a valid reward ends with the marker; a trap returns earlier and leaves the variables as they were.
     marker = "    P[0] += prints"
     stores = "".join(f"    S[{place}] = {_store_expr(kinds[name], name)}\n" for name, place in names.items())
     text = text.replace(marker, stores + marker)
-    one = "def one(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):\n"
-    one += "".join(f"    {line}\n" for line in start) + text + "\n"
+    function = "def call(i, TF, TI, TB, OF, OB, kn, W, WO, S, T, M, R, P):\n"
+    function += "".join(f"    {line}\n" for line in start) + text + "\n"
     table = np.array(context.table or [0.0])
     initial = np.zeros(max(1, regions + len(names)))
     # The first state is computed here, once: `entry` assigns the loaded values to the variables of the kernel.
@@ -330,9 +316,9 @@ def make_translation(
     for name, place in names.items():
         initial[place] = float(space[name])
     return Translation(
-        text=f"{_MODULE_HEADER}{one}\n\n{_kernel_function(regions)}",
+        text=f"{_MODULE_HEADER}{function}\n\n{_kernel_function(regions)}",
         table=table,
-        memory=context.memory,
+        memory=context.memory["M"],
         initial=initial,
         regions=regions,
         traps=sorted(set(context.traps)),
@@ -350,7 +336,7 @@ def _store_expr(kind: str, name: str) -> str:
 
 
 def _prologue(text: str, memory: int) -> list[str]:
-    """Return the first lines of `one`: only those that compute a name which the text uses."""
+    """Return the first lines of `call`: only those that compute a name which the text uses."""
     used = set(re.findall(r"[A-Za-z_]\w*", text))
     size = TELEMETRY.itemsize
     lines = ["prints = 0", f"budget = {BUDGET}"]
@@ -391,7 +377,7 @@ def _kernel_function(regions: int) -> str:
     # A trapped call may have written half of its lists; plain Python repeats it from the state before.
     if regions:
         lines += [f"        for k in range({regions}):", "            B[k] = SS[i, k]"]
-    lines.append("        codes[i] = one(i, TF, TI, TB, OF, OB, kn, W, WO, SS[i], T, M, R, P)")
+    lines.append("        codes[i] = call(i, TF, TI, TB, OF, OB, kn, W, WO, SS[i], T, M, R, P)")
     if regions:
         lines += [
             "        if codes[i] != 0:",

@@ -1,4 +1,4 @@
-"""The user's module after it was run: what its names mean to the translator.
+"""The user's module after it was run: its names and objects as values of the translator.
 
 `check_forbidden` refuses files that use what a kernel must not depend on. `scope_of` lists the names of a function's
 body, as Python's scoping rules say. `ModuleEnv` turns the module's real objects into values of the translator on
@@ -19,39 +19,15 @@ import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.errors import CannotCompile, UnsupportedFunction
 from racer.reward.compile.stdlib import STDLIB_FRAME, STDLIB_LAMBDAS, stdlib_value
-from racer.reward.compile.values import (
-    INT_LIMIT,
-    UNBOUND,
-    ArraySequence,
-    BoundMethod,
-    Builtin,
-    Constant,
-    Content,
-    DictContents,
-    FixedSequence,
-    InvalidContents,
-    NumberShape,
-    ObjectFields,
-    ObjectRef,
-    RecordShape,
-    Scalar,
-    Shape,
-    TupleValue,
-    Unreadable,
-    UserFunction,
-    Value,
-    VariableKey,
-    join_shapes,
-    literal,
-    record_shape,
-    shape_width,
-)
+from racer.reward.compile.values import Value
 
 # They reach files, or names that are made from text while the function runs.
 FORBIDDEN_NAMES = "open exec eval compile input globals locals vars __import__ delattr breakpoint"
@@ -119,14 +95,10 @@ class CallFrame:
     is_comprehension: bool = False
 
 
-# By the identity of the node, which is kept too, so that no other node gets the same identity.
-_scopes: dict[int, tuple[ast.AST, Scope]] = {}
-
-
+# Nodes are hashed by identity, and the cache keeps them, so that no other node gets the same identity.
+@cache
 def scope_of(node: ScopeNode) -> Scope:
     """Return the scope of a function, class body or comprehension."""
-    if id(node) in _scopes and _scopes[id(node)][0] is node:
-        return _scopes[id(node)][1]
     scope = Scope()
     body: list[ast.AST] = []
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
@@ -143,7 +115,6 @@ def scope_of(node: ScopeNode) -> Scope:
     for child in body:
         _collect_names(child, scope, in_loop=False)
     scope.local_names -= scope.global_names | scope.nonlocal_names
-    _scopes[id(node)] = (node, scope)
     return scope
 
 
@@ -221,47 +192,41 @@ def known_builtins() -> dict[int, str]:
 def numpy_scalar(obj: Any) -> Value:
     """Return a numpy scalar as a value."""
     if isinstance(obj, np.floating) and not isinstance(obj, np.float64):
-        return Unreadable(f"a number of type {type(obj).__name__}")
+        return ir.Unreadable(f"a number of type {type(obj).__name__}")
     kind = "b" if isinstance(obj, np.bool_) else "i" if isinstance(obj, np.integer) else "f"
-    if kind == "i" and abs(int(obj)) >= INT_LIMIT:
-        return Unreadable("a whole number beyond 2**53")
-    return Scalar(kind, literal(obj.item()), True, float(abs(obj.item())) if kind == "i" else INT_LIMIT)
+    if kind == "i" and abs(int(obj)) >= ir.INT_LIMIT:
+        return ir.Unreadable("a whole number beyond 2**53")
+    return ir.Scalar(kind, ir.literal(obj.item()), True, float(abs(obj.item())) if kind == "i" else ir.INT_LIMIT)
 
 
-def row_shape(obj: Any) -> Shape | None:
+def row_shape(obj: Any) -> ir.Shape | None:
     """Return the shape of a row of a table; None where it does not consist of numbers."""
     kind = {bool: "b", int: "i", float: "f"}.get(type(obj))
     if kind:
-        return NumberShape(kind)
+        return ir.NumberShape(kind)
     if isinstance(obj, (np.float64, np.integer)):
-        return NumberShape("f" if isinstance(obj, np.float64) else "i", True)
+        return ir.NumberShape("f" if isinstance(obj, np.float64) else "i", True)
     if isinstance(obj, np.ndarray) and obj.ndim == 1 and obj.dtype.kind in "if" and len(obj):
-        return RecordShape("ndarray", (NumberShape(obj.dtype.kind, True),) * len(obj))
+        return ir.RecordShape("ndarray", (ir.NumberShape(obj.dtype.kind, True),) * len(obj))
     if type(obj) in (list, tuple) and obj:
-        return record_shape(type(obj).__name__, [row_shape(item) for item in obj])
+        return ir.record_shape(type(obj).__name__, [row_shape(item) for item in obj])
     return None
 
 
-def same_layout(a: Shape | None, b: Shape | None) -> bool:
+def same_layout(a: ir.Shape | None, b: ir.Shape | None) -> bool:
     """Check whether two shapes are equal but for the kinds of their numbers."""
-    if isinstance(a, NumberShape) and isinstance(b, NumberShape):
+    if isinstance(a, ir.NumberShape) and isinstance(b, ir.NumberShape):
         return a.numpy == b.numpy
-    if not isinstance(a, RecordShape) or not isinstance(b, RecordShape):
+    if not isinstance(a, ir.RecordShape) or not isinstance(b, ir.RecordShape):
         return False
     alike = (a.type, len(a.items)) == (b.type, len(b.items))
     return alike and all(same_layout(x, y) for x, y in zip(a.items, b.items, strict=True))
 
 
-def table_shape(rows: Sequence[Any]) -> Shape | None:
+def table_shape(rows: Sequence[Any]) -> ir.Shape | None:
     """Return the shape that holds each of the rows of a table; None where they differ in more than number kinds."""
-    first = row_shape(rows[0])
-    shape = first
-    for row in rows[1:]:
-        other = row_shape(row)
-        if not same_layout(first, other):
-            return None
-        shape = join_shapes(shape, other)
-    return shape
+    shapes = [row_shape(row) for row in rows]
+    return reduce(ir.join_shapes, shapes) if all(same_layout(shapes[0], shape) for shape in shapes) else None
 
 
 def flat_numbers(row: Any) -> list[Any]:
@@ -307,8 +272,8 @@ class ModuleEnv:
         self.functions: dict[int, tuple[Any, ObjectPath]] = {}
         self.serials: dict[int, int] = dict(STDLIB_LAMBDAS)
         self._numbers: dict[int, int] = {}
-        self._contents: dict[int, Content] = {}
-        self._variables: dict[VariableKey, Value] = {}
+        self._contents: dict[int, ir.Content] = {}
+        self._variables: dict[ir.VariableKey, Value] = {}
         self._builtins = known_builtins()
         self._nodes: dict[tuple[int, str], list[ast.FunctionDef | ast.Lambda]] = {}
         for node in ast.walk(tree):
@@ -320,12 +285,12 @@ class ModuleEnv:
                     self._nodes.setdefault((line, name), []).append(node)
                 self.serials[id(node)] = len(self.serials) + 1
 
-    def variable(self, key: VariableKey) -> Value:
+    def variable(self, key: ir.VariableKey) -> Value:
         """Return the value of a global, of a variable of a closure, or of an attribute of a function."""
         if key not in self._variables:
             frame, name = key
             if frame == STDLIB_FRAME:
-                self._variables[key] = stdlib_value(name) or UNBOUND
+                self._variables[key] = stdlib_value(name) or ir.UNBOUND
                 return self._variables[key]
             if frame <= FUNCTION_FRAME:
                 function, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
@@ -335,17 +300,17 @@ class ModuleEnv:
             elif frame < 0:
                 (names, path), step = self.cells[frame], "cell"
             else:
-                return UNBOUND
+                return ir.UNBOUND
             if name not in names:
-                return UNBOUND
+                return ir.UNBOUND
             self._variables[key] = self.value(names[name], (*path, (step, name)))
         return self._variables[key]
 
-    def content(self, id: int) -> Content:
+    def content(self, id: int) -> ir.Content:
         """Return the contents of an object of the module."""
         if id not in self._contents:
             if id not in self.objects:
-                return InvalidContents("an object that is not known here")
+                return ir.Unreadable("an object that is not known here")
             self._contents[id] = self._content(*self.objects[id])
         return self._contents[id]
 
@@ -359,34 +324,34 @@ class ModuleEnv:
         kind = type(obj)
         # By the exact type: a subclass may have other operators.
         if obj is None or kind in (bool, float, str):
-            return Constant(obj)
+            return ir.Constant(obj)
         if kind is int:
-            return Constant(obj) if abs(obj) < INT_LIMIT else Unreadable("a whole number beyond 2**53")
+            return ir.Constant(obj) if abs(obj) < ir.INT_LIMIT else ir.Unreadable("a whole number beyond 2**53")
         if isinstance(obj, (np.bool_, np.integer, np.floating)):
             return numpy_scalar(obj)
         if id(obj) in self._builtins:
-            return Builtin(self._builtins[id(obj)])
+            return ir.Builtin(self._builtins[id(obj)])
         if isinstance(obj, types.ModuleType):
             known = obj.__name__ in KNOWN_MODULES and sys.modules.get(obj.__name__) is obj
-            return Builtin(obj.__name__) if known else Unreadable(f"the module `{obj.__name__}`")
+            return ir.Builtin(obj.__name__) if known else ir.Unreadable(f"the module `{obj.__name__}`")
         if kind is types.FunctionType:
             return self._function(obj, path)
         if kind is types.MethodType:
             function, receiver = self._part(obj.__func__, path, "func", 0), self._part(obj.__self__, path, "self", 0)
-            return BoundMethod(function, receiver)
+            return ir.BoundMethod(function, receiver)
         if kind in (staticmethod, classmethod):
-            return TupleValue((self._part(obj.__func__, path, "func", 0),), kind.__name__)
+            return ir.TupleValue((self._part(obj.__func__, path, "func", 0),), kind.__name__)
         if kind is property:
-            return TupleValue((self._part(obj.fget, path, "fget", 0),), "property")
+            return ir.TupleValue((self._part(obj.fget, path, "fget", 0),), "property")
         if kind is tuple and len(obj) <= ITEMWISE_MAX:
-            return TupleValue(self._items(obj, path))
+            return ir.TupleValue(self._items(obj, path))
         if kind in (set, frozenset) and len(obj) <= ITEMWISE_MAX and _is_plain_set(obj):
-            return TupleValue(tuple(Constant(item) for item in sorted(obj)), "set")
+            return ir.TupleValue(tuple(ir.Constant(item) for item in sorted(obj)), "set")
         if kind in (list, tuple, dict, np.ndarray, set, frozenset) or self._is_users(obj):
             number = self._numbers.setdefault(id(obj), len(self._numbers) + 1)
             self.objects.setdefault(number, (obj, path))
-            return ObjectRef(number)
-        return Unreadable(f"a value of type {kind.__name__}")
+            return ir.ObjectRef(number)
+        return ir.Unreadable(f"a value of type {kind.__name__}")
 
     def _part(self, obj: Any, path: ObjectPath, step: str, name: Any) -> Value:
         return self.value(obj, (*path, (step, name)))
@@ -410,7 +375,7 @@ class ModuleEnv:
         nodes = self._nodes.get((obj.__code__.co_firstlineno, obj.__name__), [])
         # Two lambdas on one line share a key, so neither of them is found.
         if obj.__code__.co_filename != self.file or len(nodes) != 1 or obj.__globals__ is not self.module:
-            return Unreadable(f"the function `{obj.__name__}`")
+            return ir.Unreadable(f"the function `{obj.__name__}`")
         frame = 0
         if obj.__closure__:
             frame = -len(self.cells) - 1
@@ -425,57 +390,59 @@ class ModuleEnv:
         keywords = self._members(obj.__kwdefaults__ or {}, path, "kwdefault")
         serial = self.serials[id(nodes[0])]
         self.functions.setdefault(serial, (obj, path))
-        return UserFunction(nodes[0], frame, defaults, keywords, serial)
+        return ir.UserFunction(nodes[0], frame, defaults, keywords, serial)
 
-    def _content(self, obj: Any, path: ObjectPath) -> Content:
+    def _content(self, obj: Any, path: ObjectPath) -> ir.Content:
         if isinstance(obj, np.ndarray):
             return self._array(obj)
         if isinstance(obj, (list, tuple)):
             shape = table_shape(obj) if len(obj) > ITEMWISE_MAX else None
             if shape is not None:
                 return self._table(list(obj), shape, type(obj).__name__)
-            return FixedSequence(type(obj).__name__, self._items(obj, path))
+            return ir.FixedSequence(type(obj).__name__, self._items(obj, path))
         if isinstance(obj, (set, frozenset)):
             if not obj or not _is_plain_set(obj) or any(isinstance(item, str) for item in obj):
-                return InvalidContents("a set of what is not all numbers")
+                return ir.Unreadable("a set of what is not all numbers")
             # A set is only searched, so the order is free.
             rows = sorted(obj)
-            return self._table(rows, join_shapes(NumberShape("i"), table_shape(rows)) or NumberShape("n"), "set")
+            return self._table(
+                rows, ir.join_shapes(ir.NumberShape("i"), table_shape(rows)) or ir.NumberShape("n"), "set"
+            )
         if isinstance(obj, dict):
             if not all(type(key) in (str, int, float, bool) for key in obj):
-                return InvalidContents("a dict with keys that are neither strings nor numbers")
-            return DictContents(self._members(obj, path, "key"))
+                return ir.Unreadable("a dict with keys that are neither strings nor numbers")
+            return ir.DictContents(self._members(obj, path, "key"))
         if isinstance(obj, type):
             hooks = [name for name in _FORBIDDEN_HOOKS if name in vars(obj)]
             if hooks:
-                return InvalidContents(f"the class `{obj.__name__}` has `{hooks[0]}`")
+                return ir.Unreadable(f"the class `{obj.__name__}` has `{hooks[0]}`")
             members = {name: item for name, item in vars(obj).items() if name not in _HIDDEN_MEMBERS}
             fields = self._members(members, path, "attr")
             bases = tuple(self._part(b, path, "base", k) for k, b in enumerate(obj.__bases__) if b is not object)
-            return ObjectFields(fields, None, obj.__name__, bases)
+            return ir.ObjectFields(fields, None, obj.__name__, bases)
         fields = self._members(vars(obj), path, "attr")
-        return ObjectFields(fields, self._part(type(obj), path, "class", 0))
+        return ir.ObjectFields(fields, self._part(type(obj), path, "class", 0))
 
-    def _array(self, obj: Any) -> Content:
+    def _array(self, obj: Any) -> ir.Content:
         if obj.ndim not in (1, 2) or obj.dtype.kind not in "bif" or obj.size == 0:
-            return InvalidContents("an array that is neither a row nor a table of numbers")
+            return ir.Unreadable("an array that is neither a row nor a table of numbers")
         # Arithmetic of float32 rounds differently.
         if obj.dtype.kind == "f" and obj.dtype != np.float64:
-            return InvalidContents(f"an array of {obj.dtype}")
-        shape: Shape = NumberShape(obj.dtype.kind, True)
+            return ir.Unreadable(f"an array of {obj.dtype}")
+        shape: ir.Shape = ir.NumberShape(obj.dtype.kind, True)
         if obj.ndim == 1 and len(obj) <= ITEMWISE_MAX:
-            return FixedSequence("ndarray", tuple(numpy_scalar(x) for x in obj))
+            return ir.FixedSequence("ndarray", tuple(numpy_scalar(x) for x in obj))
         if obj.ndim == 2:
-            shape = RecordShape("ndarray", (shape,) * obj.shape[1])
+            shape = ir.RecordShape("ndarray", (shape,) * obj.shape[1])
         return self._table(obj.tolist(), shape, "ndarray")
 
-    def _table(self, rows: list[Any], shape: Shape, type: str) -> ArraySequence:
+    def _table(self, rows: list[Any], shape: ir.Shape, type: str) -> ir.ArraySequence:
         numbers = flat_numbers(rows)
-        if any(isinstance(x, int) and abs(x) >= INT_LIMIT for x in numbers):
+        if any(isinstance(x, int) and abs(x) >= ir.INT_LIMIT for x in numbers):
             raise UnsupportedFunction("a table with whole numbers beyond 2**53")
         offset = len(self.table)
         self.table.extend(float(x) for x in numbers)
-        return ArraySequence(type, "T", str(offset), Constant(len(rows)), shape_width(shape), shape)
+        return ir.ArraySequence(type, "T", str(offset), ir.Constant(len(rows)), ir.shape_width(shape), shape)
 
 
 def _is_plain_set(items: set[Any] | frozenset[Any]) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from racer.reward.compile import values as ir
 from racer.reward.compile.calls import check_decorators, drop_frame, has_jump, has_return
 from racer.reward.compile.coercion import contents_of, is_sequence, length_of, require_value, truth_of, type_of
 from racer.reward.compile.control_flow import BlockExits, Context, ExceptTarget, HandlerTable
@@ -22,22 +23,7 @@ from racer.reward.compile.expressions import as_atom, binary_operation, get_subs
 from racer.reward.compile.module_env import CallFrame, node_span, scope_of
 from racer.reward.compile.object_ops import function_value, get_attribute, set_attribute
 from racer.reward.compile.sequence_ops import append, element_at, for_each, set_item
-from racer.reward.compile.values import (
-    NONE,
-    UNBOUND,
-    Builtin,
-    BuiltinMethod,
-    Constant,
-    DictContents,
-    FixedSequence,
-    LazyIterable,
-    ObjectFields,
-    ObjectRef,
-    RangeValue,
-    TupleValue,
-    UnknownString,
-    Value,
-)
+from racer.reward.compile.values import Value
 
 
 def _assign(context: Context, node: ast.Assign) -> None:
@@ -73,16 +59,14 @@ def _unpack(context: Context, target: ast.Tuple | ast.List, value: Value) -> Non
     if any(isinstance(t, ast.Starred) for t in target.elts):
         _unpack_starred(context, target, value)
         return
-    if not is_sequence(context, value) and not isinstance(value, (LazyIterable, RangeValue)):
+    if not is_sequence(context, value) and not isinstance(value, (ir.LazyIterable, ir.RangeValue)):
         raise context.unsupported("unpacking of this value")
     length = length_of(context, value)
-    if isinstance(length, Constant):
-        if length.value != len(target.elts):
-            raise context.trap("another number of values to unpack", error="ValueError")
-    else:
-        context.trap_if(f"{length.expr} != {len(target.elts)}", error="ValueError")
+    count = len(target.elts)
+    differs = length.value != count if isinstance(length, ir.Constant) else f"{length.expr} != {count}"
+    context.trap_where(differs, "another number of values to unpack", "ValueError")
     # All items are read before the first assignment, which may change one of them: `a, b = b, a`.
-    items = [element_at(context, value, Constant(k)) for k in range(len(target.elts))]
+    items = [element_at(context, value, ir.Constant(k)) for k in range(len(target.elts))]
     items = [as_atom(context, item) for item in items]
     for inner, item in zip(target.elts, items, strict=True):
         assign(context, inner, item)
@@ -90,13 +74,13 @@ def _unpack(context: Context, target: ast.Tuple | ast.List, value: Value) -> Non
 
 def _unpack_starred(context: Context, target: ast.Tuple | ast.List, value: Value) -> None:
     content = contents_of(context, value)
-    if not isinstance(content, FixedSequence):
+    if not isinstance(content, ir.FixedSequence):
         raise context.unsupported("`*` with a list of unknown length")
     star = next(k for k, t in enumerate(target.elts) if isinstance(t, ast.Starred))
     end = len(content.items) - (len(target.elts) - star - 1)
     if end < star:
         raise context.trap("too few values to unpack")
-    middle = context.new_object(FixedSequence("list", content.items[star:end]))
+    middle = context.new_object(ir.FixedSequence("list", content.items[star:end]))
     items = [*content.items[:star], middle, *content.items[end:]]
     for inner, item in zip(target.elts, items, strict=True):
         assign(context, inner.value if isinstance(inner, ast.Starred) else inner, item)
@@ -105,7 +89,7 @@ def _unpack_starred(context: Context, target: ast.Tuple | ast.List, value: Value
 def _augmented(context: Context, node: ast.AugAssign) -> None:
     name = type(node.op).__name__
     target = node.target
-    owner: Value = NONE
+    owner: Value = ir.NONE
     if isinstance(target, ast.Subscript):
         if isinstance(target.slice, ast.Slice):
             raise context.unsupported("an assignment to a slice")
@@ -137,21 +121,21 @@ def _delete(context: Context, node: ast.Delete) -> None:
         if isinstance(target, ast.Name):
             # Reading the name first traps where it has no value.
             context.evaluate(ast.copy_location(ast.Name(target.id, ast.Load()), target))
-            context.state.variables[resolve_name(context, target.id)] = UNBOUND
+            context.state.variables[resolve_name(context, target.id)] = ir.UNBOUND
         elif isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice):
             owner = require_value(context, context.evaluate(target.value))
             index = context.evaluate(target.slice)
-            content = context.content(owner.id) if isinstance(owner, ObjectRef) else None
-            if isinstance(content, DictContents) and isinstance(owner, ObjectRef):
+            content = context.content(owner.id) if isinstance(owner, ir.ObjectRef) else None
+            if isinstance(content, ir.DictContents) and isinstance(owner, ir.ObjectRef):
                 get_subscript(context, owner, index)  # traps where the key is missing
-                assert isinstance(index, Constant)
+                assert isinstance(index, ir.Constant)
                 items = tuple((k, v) for k, v in content.items if k != index.value)
-                context.state.heap[owner.id] = DictContents(items)
+                context.state.heap[owner.id] = ir.DictContents(items)
             else:
                 context.call_stdlib("pop_at", owner, index)
         elif isinstance(target, ast.Subscript) and ast.unparse(target.slice) in (":", "::"):
             owner = context.evaluate(target.value)
-            context.call_value(BuiltinMethod(owner, "clear"), [], {})
+            context.call_value(ir.BuiltinMethod(owner, "clear"), [], {})
         else:
             raise context.unsupported("this `del`")
 
@@ -170,7 +154,7 @@ def _pass(context: Context, node: ast.stmt) -> None:
 
 
 def _return(context: Context, node: ast.Return) -> None:
-    value = as_atom(context, context.evaluate(node.value), "result") if node.value else NONE
+    value = as_atom(context, context.evaluate(node.value), "result") if node.value else ir.NONE
     # The value waits under the name `$return`. Without a target the statement is the last one of its branch, see
     # `tail_form`; else it leaves the block of the function's body.
     target, key = context.return_target
@@ -189,9 +173,6 @@ def _if(context: Context, node: ast.If) -> None:
         rest = rest[0].orelse
     if len(chain) < CHAIN_MIN:
         test = truth_of(context, context.evaluate(node.test))
-        if isinstance(test, bool):
-            context.execute(node.body if test else node.orelse)
-            return
         context.branch(test, lambda: context.execute(node.body), lambda: context.execute(node.orelse))
         return
 
@@ -206,10 +187,6 @@ def _if(context: Context, node: ast.If) -> None:
         for condition, statements in chain:
             context.line = condition.lineno
             test = truth_of(context, context.evaluate(condition))
-            if test is False:
-                continue
-            if test is True:
-                _execute_and_leave(context, statements, block)
             context.branch(test, lambda s=statements: _execute_and_leave(context, s, block))  # type: ignore[misc]
         context.execute(rest)
 
@@ -240,7 +217,7 @@ def _while(context: Context, node: ast.While) -> None:
 
 
 def _loop_body(context: Context, statements: list[ast.stmt], leave: BlockExits, again: BlockExits) -> None:
-    """Translate one round of a user's loop; `break` leaves `leave`, `continue` leaves or repeats `again`."""
+    """Translate one iteration of a user's loop; `break` leaves `leave`, `continue` leaves or repeats `again`."""
     context.user_loops = [*context.user_loops, (leave, again)]
     try:
         context.execute(statements)
@@ -255,7 +232,7 @@ def _for(context: Context, node: ast.For) -> None:
         assign(context, node.target, value)
         _loop_body(context, node.body, leave, again)
 
-    # A target that is read only inside the loop need not be merged at its head: each round assigns it first.
+    # A target that is read only inside the loop need not be merged at its head: each iteration assigns it first.
     keys = {resolve_name(context, name) for name in _target_names(node.target)}
     drop = {key for key in keys if key[0] > 0 and not _read_outside(context, key, node)}
     for_each(
@@ -286,8 +263,8 @@ def _break(context: Context, node: ast.stmt) -> None:
 
 
 def _continue(context: Context, node: ast.stmt) -> None:
-    # A loop is one block, continued at its head. A `for` that is written out, round by round, has a block for each
-    # round: `continue` leaves that one.
+    # A loop is one block, continued at its head. An unrolled `for` has a block for each iteration:
+    # `continue` leaves that one.
     leave, again = context.user_loops[-1]
     raise context.leave(again, "continue" if leave is again else "break")
 
@@ -310,7 +287,7 @@ def comprehension(context: Context, node: ast.ListComp | ast.GeneratorExp) -> Va
     """Translate a list comprehension, or a generator expression as the list of its items."""
     path = (*context.path, id(node))
     number = context.frame_number(path)
-    out = context.new_object(FixedSequence("list", ()))
+    out = context.new_object(ir.FixedSequence("list", ()))
     path_before, node_before = context.path, context.node
     first = context.evaluate(node.generators[0].iter)  # in the outer frame, as in Python
 
@@ -333,7 +310,7 @@ def comprehension(context: Context, node: ast.ListComp | ast.GeneratorExp) -> Va
             context.node = node.elt
             append(context, out, as_atom(context, value))
 
-    assert isinstance(out, ObjectRef)
+    assert isinstance(out, ir.ObjectRef)
     context.path = path
     context.pinned.add(out.id)
     try:
@@ -352,10 +329,7 @@ def _filtered(context: Context, tests: list[ast.expr], action: Callable[[], None
         action()
         return
     test = truth_of(context, context.evaluate(tests[0]))
-    if test is True:
-        _filtered(context, tests[1:], action)
-    elif test is not False:
-        context.branch(test, lambda: _filtered(context, tests[1:], action))
+    context.branch(test, lambda: _filtered(context, tests[1:], action))
 
 
 def _try(context: Context, node: ast.Try) -> None:
@@ -396,7 +370,7 @@ def _try(context: Context, node: ast.Try) -> None:
             context.breakable(write_body)
             context.except_targets = outer_targets
             if handler.name:
-                context.state.variables[resolve_name(context, handler.name)] = UnknownString()
+                context.state.variables[resolve_name(context, handler.name)] = ir.UnknownString()
             _execute_and_leave(context, handler.body, end)
 
         write_handlers(node.handlers)
@@ -432,17 +406,14 @@ def _raise(context: Context, node: ast.Raise) -> None:
 
 def _assert(context: Context, node: ast.Assert) -> None:
     test = truth_of(context, context.evaluate(node.test))
-    if test is False:
-        raise context.trap("an assertion fails", error="AssertionError")
-    if isinstance(test, str):
-        context.trap_if(f"not {test}", error="AssertionError")
+    context.trap_where(not test if isinstance(test, bool) else f"not {test}", "an assertion fails", "AssertionError")
 
 
 def _function(context: Context, node: ast.FunctionDef) -> None:
     decorators = check_decorators(context, node)
     value: Value = function_value(context, node)
     for name in decorators:
-        value = TupleValue((value,), name)
+        value = ir.TupleValue((value,), name)
     context.state.variables[resolve_name(context, node.name)] = value
 
 
@@ -450,7 +421,7 @@ def _class(context: Context, node: ast.ClassDef) -> None:
     if node.decorator_list or node.keywords:
         raise context.unsupported("a class with a decorator or metaclass")
     bases = [context.evaluate(base) for base in node.bases]
-    bases = [base for base in bases if base != Builtin("builtins.object")]
+    bases = [base for base in bases if base != ir.Builtin("builtins.object")]
     number = context.frame_number((*context.path, id(node)))
     with _frame(context, node, number):
         context.execute(node.body)
@@ -460,7 +431,7 @@ def _class(context: Context, node: ast.ClassDef) -> None:
     if any(name in hooks for name, _ in members):
         raise context.unsupported("a class that changes how attributes work")
     drop_frame(context, number)
-    cls = context.new_object(ObjectFields(members, None, f"{node.name}@{node.lineno}", tuple(bases)))
+    cls = context.new_object(ir.ObjectFields(members, None, f"{node.name}@{node.lineno}", tuple(bases)))
     context.state.variables[resolve_name(context, node.name)] = cls
 
 

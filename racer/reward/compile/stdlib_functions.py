@@ -4,8 +4,8 @@
 them by name. A trap leaves the call to plain Python, so `raise ValueError` means "Python raises here, or its result is
 one that is not computed here", and an index out of range needs no check.
 
-The four parts: lists (join, search, change), order (sort, least, greatest), rows of numbers, item by item (arithmetic
-of arrays), and one number from many or from a few.
+The four parts: lists (join, search, change), order (sort, least, greatest), rows of numbers (item by item), and one
+number from many or from a few.
 """
 
 # ruff: noqa
@@ -17,19 +17,16 @@ import math
 # Lists: joining, searching and changing them.
 
 
-def concatenated(one, two):
-    """Return `one + two` of lists."""
-    out = []
-    for item in one:
-        out.append(item)
-    for item in two:
-        out.append(item)
+def concatenated(left, right):
+    """Return `left + right` of lists."""
+    out = [item for item in left]
+    extend(out, right)
     return out
 
 
-def concatenated_tuple(one, two):
-    """Return `one + two` of tuples."""
-    return as_tuple(concatenated(one, two))
+def concatenated_tuple(left, right):
+    """Return `left + right` of tuples."""
+    return as_tuple(concatenated(left, right))
 
 
 def as_list(items):
@@ -41,8 +38,7 @@ def repeated(items, times):
     """Return `items * times`."""
     out = []
     for _ in range(times):
-        for item in items:
-            out.append(item)
+        extend(out, items)
     return out
 
 
@@ -51,13 +47,8 @@ def those_for_which(function, items):
     return [item for item in items if function(item)]
 
 
-def those_true(items):
-    """Return `filter(None, items)` as a list."""
-    return [item for item in items if item]
-
-
 def extend(target, items):
-    """Do `target.extend(items)`."""
+    """Execute `target.extend(items)`."""
     for item in items:
         target.append(item)
 
@@ -67,12 +58,12 @@ def column(rows, index):
     return as_array([row[index] for row in rows])
 
 
-def equal_lists(one, two):
-    """Return `one == two` of lists."""
-    if len(one) != len(two):
+def equal_lists(left, right):
+    """Return `left == right` of lists."""
+    if len(left) != len(right):
         return False
-    for k in range(len(one)):
-        if one[k] != two[k]:
+    for k in range(len(left)):
+        if left[k] != right[k]:
             return False
     return True
 
@@ -97,15 +88,15 @@ def index_of(items, value):
 
 def count_of(items, value):
     """Return `items.count(value)`."""
-    found = 0
+    count = 0
     for item in items:
         if item == value:
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 def pop_at(items, index):
-    """Do `items.pop(index)`."""
+    """Execute `items.pop(index)`."""
     # Read with the index as it was given, which is checked: counted from the start, -n - 1 would become -1 and pass.
     value = items[index]
     n = len(items)
@@ -118,7 +109,7 @@ def pop_at(items, index):
 
 
 def insert(items, index, value):
-    """Do `items.insert(index, value)`."""
+    """Execute `items.insert(index, value)`."""
     n = len(items)
     # Python takes an index outside the list for its nearest end.
     at = max(0, index + n) if index < 0 else min(index, n)
@@ -132,12 +123,12 @@ def insert(items, index, value):
 
 
 def remove(items, value):
-    """Do `items.remove(value)`."""
+    """Execute `items.remove(value)`."""
     pop_at(items, index_of(items, value))
 
 
 def reverse(items):
-    """Do `items.reverse()`."""
+    """Execute `items.reverse()`."""
     n = len(items)
     for k in range(n // 2):
         other = items[n - 1 - k]
@@ -161,81 +152,52 @@ def all_of(items):
     return True
 
 
-def bisect_left(items, x):
-    """Return `bisect.bisect_left(items, x)`."""
+def first_index(items, is_below):
+    """Return the number of items at the start of a sorted list for which `is_below(item)` holds."""
     low = 0
     high = len(items)
-    # items[:low] are below x, items[high:] are not.
+    # Invariant: `is_below` holds for items[:low] and does not hold for items[high:].
     while low < high:
         middle = (low + high) // 2
-        if items[middle] < x:
+        if is_below(items[middle]):
             low = middle + 1
         else:
             high = middle
     return low
+
+
+def bisect_left(items, x):
+    """Return `bisect.bisect_left(items, x)`."""
+    return first_index(items, lambda item: item < x)
 
 
 def bisect_right(items, x):
     """Return `bisect.bisect_right(items, x)`."""
-    low = 0
-    high = len(items)
-    # items[:low] are not above x, items[high:] are.
-    while low < high:
-        middle = (low + high) // 2
-        if x < items[middle]:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return first_index(items, lambda item: not x < item)
 
 
-# Order. Insertion sort is stable, as Python's is, and fast on lists of about ten items.
+# Order. `before(a, b)` is `a < b`, or `a > b` for a descending order and for the greatest item.
+# Insertion sort is stable, as Python's is, and fast on lists of about ten items.
 # A NaN raises: where it ends up depends on the order of the comparisons, which differs from Python's.
 
 
-def sort_numbers(items):
-    """Do `items.sort()`."""
-    for k in range(1, len(items)):
-        value = items[k]
-        j = k
-        while j > 0 and value < items[j - 1]:
-            items[j] = items[j - 1]
-            j -= 1
-        items[j] = value
-    for value in items:
-        if value != value:
-            raise ValueError
-
-
-def sort_down(items):
-    """Do `items.sort(reverse=True)`."""
-    for k in range(1, len(items)):
-        value = items[k]
-        j = k
-        while j > 0 and items[j - 1] < value:
-            items[j] = items[j - 1]
-            j -= 1
-        items[j] = value
-    for value in items:
-        if value != value:
-            raise ValueError
-
-
-def sorted_list(items):
+def sorted_list(items, before):
     """Return `sorted(items)`."""
     out = [item for item in items]
-    sort_numbers(out)
+    for k in range(1, len(out)):
+        value = out[k]
+        j = k
+        while j > 0 and before(value, out[j - 1]):
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = value
+    for value in out:
+        if value != value:
+            raise ValueError
     return out
 
 
-def sorted_down(items):
-    """Return `sorted(items, reverse=True)`."""
-    out = [item for item in items]
-    sort_down(out)
-    return out
-
-
-def sorted_by(items, key):
+def sorted_by(items, before, key):
     """Return `sorted(items, key=key)`."""
     out = [item for item in items]
     keys = [key(item) for item in items]
@@ -243,27 +205,7 @@ def sorted_by(items, key):
         value = out[k]
         rank = keys[k]
         j = k
-        while j > 0 and rank < keys[j - 1]:
-            out[j] = out[j - 1]
-            keys[j] = keys[j - 1]
-            j -= 1
-        out[j] = value
-        keys[j] = rank
-    for rank in keys:
-        if rank != rank:
-            raise ValueError
-    return out
-
-
-def sorted_down_by(items, key):
-    """Return `sorted(items, key=key, reverse=True)`."""
-    out = [item for item in items]
-    keys = [key(item) for item in items]
-    for k in range(1, len(out)):
-        value = out[k]
-        rank = keys[k]
-        j = k
-        while j > 0 and keys[j - 1] < rank:
+        while j > 0 and before(rank, keys[j - 1]):
             out[j] = out[j - 1]
             keys[j] = keys[j - 1]
             j -= 1
@@ -277,80 +219,45 @@ def sorted_down_by(items, key):
 
 def argsort(items):
     """Return `numpy.argsort(items, kind='stable')`."""
-    return as_array(sorted_by(range(len(items)), lambda k: items[k]))
+    return as_array(sorted_by(range(len(items)), lambda a, b: a < b, lambda k: items[k]))
 
 
-def least(items):
-    """Return `min(items)`."""
+def extreme(items, before):
+    """Return `min(items)` or `max(items)`."""
     best = items[0]
     for item in items:
-        if item < best:
+        if before(item, best):
             best = item
     return best
 
 
-def greatest(items):
-    """Return `max(items)`."""
+def extreme_by(items, before, key):
+    """Return `min(items, key=key)` or `max(items, key=key)`."""
     best = items[0]
-    for item in items:
-        if item > best:
-            best = item
-    return best
-
-
-def least_by(items, key):
-    """Return `min(items, key=key)`."""
-    best = items[0]
-    low = key(best)
+    best_rank = key(best)
     for item in items:
         rank = key(item)
-        if rank < low:
+        if before(rank, best_rank):
             best = item
-            low = rank
+            best_rank = rank
     return best
 
 
-def greatest_by(items, key):
-    """Return `max(items, key=key)`."""
-    best = items[0]
-    high = key(best)
-    for item in items:
-        rank = key(item)
-        if rank > high:
-            best = item
-            high = rank
-    return best
-
-
-def index_of_least(items):
-    """Return `numpy.argmin(items)`."""
+def index_of_extreme(items, before):
+    """Return `numpy.argmin(items)` or `numpy.argmax(items)`."""
     at = 0
     best = items[0]
     for k in range(len(items)):
         item = items[k]
         if item != item:
             raise ValueError
-        if item < best:
+        if before(item, best):
             best = item
             at = k
     return at
 
 
-def index_of_greatest(items):
-    """Return `numpy.argmax(items)`."""
-    at = 0
-    best = items[0]
-    for k in range(len(items)):
-        item = items[k]
-        if item != item:
-            raise ValueError
-        if item > best:
-            best = item
-            at = k
-    return at
-
-
-# Rows of numbers: numpy's arithmetic, item by item. A table is a row whose items are rows.
+# Rows of numbers: functions and operators of numpy, item by item. A table is a row whose items are rows.
 
 
 def mapped(function, items):
@@ -358,96 +265,21 @@ def mapped(function, items):
     return as_array([function(item) for item in items])
 
 
-def mapped_two(function, one, two):
+def mapped_two(function, left, right):
     """Return an array of `function(a, b)` of the items of two rows."""
-    if len(one) != len(two):
+    if len(left) != len(right):
         raise ValueError
-    return as_array([function(one[k], two[k]) for k in range(len(one))])
+    return as_array([function(left[k], right[k]) for k in range(len(left))])
 
 
-def mapped_left(function, one, two):
-    """Return an array of `function(item, two)`."""
-    return as_array([function(item, two) for item in one])
+def mapped_left(function, left, right):
+    """Return an array of `function(item, right)`."""
+    return as_array([function(item, right) for item in left])
 
 
-def mapped_right(function, one, two):
-    """Return an array of `function(one, item)`."""
-    return as_array([function(one, item) for item in two])
-
-
-def rows_add(one, two):
-    """Return `one + two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a + b, one, two)
-
-
-def row_left_add(one, two):
-    """Return `one + two` of a row and a number, or of a table and a row."""
-    return as_array([item + two for item in one])
-
-
-def row_right_add(one, two):
-    """Return `one + two` of a number and a row, or of a row and a table."""
-    return as_array([one + item for item in two])
-
-
-def rows_subtract(one, two):
-    """Return `one - two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a - b, one, two)
-
-
-def row_left_subtract(one, two):
-    """Return `one - two` of a row and a number, or of a table and a row."""
-    return as_array([item - two for item in one])
-
-
-def row_right_subtract(one, two):
-    """Return `one - two` of a number and a row, or of a row and a table."""
-    return as_array([one - item for item in two])
-
-
-def rows_multiply(one, two):
-    """Return `one * two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a * b, one, two)
-
-
-def row_left_multiply(one, two):
-    """Return `one * two` of a row and a number, or of a table and a row."""
-    return as_array([item * two for item in one])
-
-
-def row_right_multiply(one, two):
-    """Return `one * two` of a number and a row, or of a row and a table."""
-    return as_array([one * item for item in two])
-
-
-def rows_divide(one, two):
-    """Return `one / two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a / b, one, two)
-
-
-def row_left_divide(one, two):
-    """Return `one / two` of a row and a number, or of a table and a row."""
-    return as_array([item / two for item in one])
-
-
-def row_right_divide(one, two):
-    """Return `one / two` of a number and a row, or of a row and a table."""
-    return as_array([one / item for item in two])
-
-
-def rows_power(one, two):
-    """Return `one ** two` of two rows, or of two tables."""
-    return mapped_two(lambda a, b: a**b, one, two)
-
-
-def row_left_power(one, two):
-    """Return `one ** two` of a row and a number, or of a table and a row."""
-    return as_array([item**two for item in one])
-
-
-def row_right_power(one, two):
-    """Return `one ** two` of a number and a row, or of a row and a table."""
-    return as_array([one**item for item in two])
+def mapped_right(function, left, right):
+    """Return an array of `function(left, item)`."""
+    return as_array([function(left, item) for item in right])
 
 
 def differences(items):
@@ -521,7 +353,7 @@ def deviation(items):
 
 def median(items):
     """Return `numpy.median(items)`."""
-    out = sorted_list(items)
+    out = sorted_list(items, lambda a, b: a < b)
     n = len(out)
     if n % 2 == 1:
         return as_numpy(float(out[n // 2]))
@@ -530,10 +362,7 @@ def median(items):
 
 def norm(items):
     """Return `numpy.linalg.norm(items)`."""
-    result = 0.0
-    for item in items:
-        result += item * item
-    return as_numpy(math.sqrt(result))
+    return as_numpy(math.sqrt(dot(items, items)))
 
 
 def norms(rows):
@@ -541,28 +370,28 @@ def norms(rows):
     return as_array([norm(row) for row in rows])
 
 
-def dot(one, two):
-    """Return `numpy.dot(one, two)` of rows."""
-    if len(one) != len(two):
+def dot(left, right):
+    """Return `numpy.dot(left, right)` of rows."""
+    if len(left) != len(right):
         raise ValueError
     result = 0.0
-    for k in range(len(one)):
-        result += one[k] * two[k]
+    for k in range(len(left)):
+        result += left[k] * right[k]
     return as_numpy(result)
 
 
-def cross(one, two):
+def cross(left, right):
     """Return `numpy.cross(one, two)` of two-dimensional vectors."""
-    return as_numpy(one[0] * two[1] - one[1] * two[0])
+    return as_numpy(left[0] * right[1] - left[1] * right[0])
 
 
-def distance(one, two):
-    """Return `math.dist(one, two)`."""
-    if len(one) != len(two):
+def distance(left, right):
+    """Return `math.dist(left, right)`."""
+    if len(left) != len(right):
         raise ValueError
     result = 0.0
-    for k in range(len(one)):
-        result += (one[k] - two[k]) * (one[k] - two[k])
+    for k in range(len(left)):
+        result += (left[k] - right[k]) * (left[k] - right[k])
     return math.sqrt(result)
 
 
@@ -654,7 +483,5 @@ def gcd(a, b):
     a = abs(a)
     b = abs(b)
     while b:
-        rest = a % b
-        a = b
-        b = rest
+        a, b = b, a % b
     return a

@@ -1,6 +1,6 @@
 """Translates the `reward_function` of a loaded module: the tables of handlers, and the passes over the function.
 
-What a function keeps between calls makes the call like the body of a loop: its state at the beginning is the join of
+State that a function keeps between calls makes a call the body of a loop: the state at its beginning is the join of
 the module as it was loaded and of the state at its end. So the call is translated again and again until that state no
 longer changes. Example: `last = None` in the module and `last = params["x"]` in the call give `last` as None in the
 first pass, as None or a float in the second, and the third changes nothing.
@@ -14,78 +14,56 @@ from contextlib import contextmanager
 from typing import Any
 
 from racer.reward.compile import expressions
+from racer.reward.compile import values as ir
 from racer.reward.compile.calls import call, call_value, routine
 from racer.reward.compile.coercion import as_number, require_value
 from racer.reward.compile.control_flow import PASSES_MAX, Context, HandlerTable, TranslatorParts
 from racer.reward.compile.emitter import Buffer, LoopVariables
-from racer.reward.compile.errors import NO_REWARD, UNCOVERED, CannotCompile, Unreachable, UnsupportedFunction
+from racer.reward.compile.errors import NO_REWARD, CannotCompile, Unreachable
 from racer.reward.compile.joins import Joiner
 from racer.reward.compile.kernel_source import Translation, make_translation, param_value
 from racer.reward.compile.module_env import ModuleEnv, check_forbidden, node_span
 from racer.reward.compile.statements import HANDLERS, comprehension
-from racer.reward.compile.values import (
-    ArraySequence,
-    DictContents,
-    Maybe,
-    ProgramState,
-    Scalar,
-    StringChoice,
-    Value,
-    as_float,
-    is_number,
-)
+from racer.reward.compile.values import Value
 from racer.reward.params import PARAMS
 from racer.reward.protocol import REWARD_MAX
 
 EXPRESSIONS: HandlerTable = {**expressions.HANDLERS, ast.ListComp: comprehension, ast.GeneratorExp: comprehension}
 
 
-def evaluate(context: Context, node: ast.expr) -> Value:
-    """Translate an expression."""
-    saved = context.node
-    context.node = node
+@contextmanager
+def _at_node(context: Context, node: ast.expr | ast.stmt) -> Iterator[None]:
+    """Translate what follows as a part of a node; errors and traps get its line."""
+    saved, context.node = context.node, node
     # Inside the standard library the line stays that of the user's call.
     if not context.stdlib_depth:
-        context.line = getattr(node, "lineno", context.line)
+        context.line = node.lineno
     try:
+        yield
+    finally:
+        context.node = saved
+
+
+def evaluate(context: Context, node: ast.expr) -> Value:
+    """Translate an expression."""
+    with _at_node(context, node):
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
             raise context.unsupported(f"`{type(node).__name__}` expressions")
         value: Value = handler(context, node)
         return value
-    finally:
-        context.node = saved
 
 
 def execute(context: Context, statements: list[ast.stmt]) -> None:
     """Translate statements; a statement that is not covered becomes a trap, and what follows it is unreachable."""
     for statement in statements:
-        saved = context.node
-        context.node = statement
-        if not context.stdlib_depth:
-            context.line = getattr(statement, "lineno", context.line)
-        # The position decides which names are read later; only those are merged where branches meet.
-        context.positions[context.current_frame] = node_span(statement)[0]
-        try:
-            with _trap_where_uncovered(context):
-                handler = HANDLERS.get(type(statement))
-                if handler is None:
-                    raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
-                handler(context, statement)
-        finally:
-            context.node = saved
-
-
-@contextmanager
-def _trap_where_uncovered(context: Context) -> Iterator[None]:
-    """Write a trap for a piece that is not covered, and raise `Unreachable` in place of its error."""
-    try:
-        yield
-    except UnsupportedFunction:
-        raise
-    except CannotCompile as error:
-        context.line = error.line or context.line
-        raise context.trap(error.reason, UNCOVERED) from None
+        with _at_node(context, statement), context.trap_uncovered():
+            # The position decides which names are read later; only those are merged where branches meet.
+            context.positions[context.current_frame] = node_span(statement)[0]
+            handler = HANDLERS.get(type(statement))
+            if handler is None:
+                raise context.unsupported(f"`{type(statement).__name__.lower()}` statements")
+            handler(context, statement)
 
 
 PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, call_stdlib=routine)
@@ -108,17 +86,17 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     try:
         body, entry, head = _translate_to_fixpoint(context, module)
     except RecursionError:
-        raise CannotCompile("it is nested too deep") from None
+        raise CannotCompile("it is nested too deeply") from None
     return make_translation(context, body, entry, head, _kept_kinds(context, head))
 
 
-def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ProgramState]:
+def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ir.ProgramState]:
     """Translate until the state between calls no longer changes.
 
     Returns:
         The lines of a call, the lines that compute the first state, and the state at the beginning of a call.
     """
-    head = ProgramState()
+    head = ir.ProgramState()
     loop_variables = LoopVariables()
     for _ in range(PASSES_MAX):
         buffer: Buffer = []
@@ -135,25 +113,25 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
         }
         entry: Buffer = []
         # An empty state is the module as it was loaded: a lookup falls through to `ModuleEnv`.
-        inputs = [(ProgramState(), entry), (end, slot)]
+        inputs = [(ir.ProgramState(), entry), (end, slot)]
         joiner = Joiner(context, inputs, head=head, loop_variables=loop_variables, array="S")
         new = joiner.run()
         if not joiner.changed:
             return buffer, entry, head
         head = new
-    raise CannotCompile("the types of what it keeps between calls do not settle")
+    raise CannotCompile("the types of its state between calls do not converge")
 
 
-def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ProgramState | None:
+def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ir.ProgramState | None:
     """Write one call and return the state at its end, None where the end is not reached; `slot` precedes the end."""
-    params = context.new_object(DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
+    params = context.new_object(ir.DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
     function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
-        with _trap_where_uncovered(context):
+        with context.trap_uncovered():
             value = require_value(context, context.call_value(function, [params], {}))
-            if not is_number(value):
+            if not ir.is_number(value):
                 raise context.trap("it does not return a number", NO_REWARD)
-            context.write(f"reward = {as_float(as_number(context, value))}")
+            context.write(f"reward = {ir.as_float(as_number(context, value))}")
             context.trap_if(f"not {-REWARD_MAX!r} <= reward <= {REWARD_MAX!r}", NO_REWARD)  # NaN traps too
     except Unreachable:
         return None
@@ -161,23 +139,17 @@ def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> P
     return context.state
 
 
-def _kept_kinds(context: Context, head: ProgramState) -> dict[str, str]:
+def _kept_kinds(context: Context, head: ir.ProgramState) -> dict[str, str]:
     """Return the kind of each variable of the kernel that is kept between calls."""
     kinds: dict[str, str] = {}
 
     def visit(value: Any) -> None:
-        if isinstance(value, Scalar) and value.expr in context.join_vars:
+        if isinstance(value, ir.Scalar) and value.expr in context.join_vars:
             kinds[value.expr] = value.kind
-        elif isinstance(value, Maybe):
-            kinds[value.tag] = "i"
-            visit(value.value)
-        elif isinstance(value, StringChoice):
-            kinds[value.expr] = "i"
-        elif isinstance(value, ArraySequence):
-            visit(value.length)
-        elif hasattr(value, "items"):
-            for item in value.items:
-                visit(item[1] if isinstance(item, tuple) else item)
+        elif isinstance(value, (ir.Maybe, ir.StringChoice)):
+            kinds[value.tag if isinstance(value, ir.Maybe) else value.expr] = "i"
+        for part in ir.parts_of(value):
+            visit(part)
 
     for value in (*head.variables.values(), *head.heap.values()):
         visit(value)

@@ -96,6 +96,23 @@ def _cut_sample(sample: Sample) -> Sample:
     return replace(sample, telemetry=sample.telemetry[rows], objects=objects)
 
 
+# Limits of each numeric field of a random row, in the units of params.
+_RANGES = {
+    "heading": (-180.0, 180.0), "distance_from_center": (0.0, 1.0), "track_width": (0.4, 1.3),
+    "progress": (-0.5, 100.0), "speed": (0.1, 4.0), "steering_angle": (-30.0, 30.0),
+    "projection_distance": (0.0, 20.0), "sim_time": (0.0, 100.0), "speed_measured": (0.0, 4.0),
+    "steering_angle_measured": (-30.0, 30.0), "slip_angle": (-180.0, 180.0), "yaw_rate": (-400.0, 400.0),
+    "acceleration_forward": (-9.0, 9.0), "acceleration_left": (-9.0, 9.0), "heading_error": (-180.0, 180.0),
+    "curvature": (-3.0, 3.0),
+}  # fmt: skip
+# Values that users compare with; of other fields the limits and 0.
+_EXACT_VALUES = {
+    "progress": (0.0, 100.0),
+    "speed": (1.0, 2.0, 3.0, 4.0),
+    "steering_angle": (-30.0, -15.0, 0.0, 15.0, 30.0),
+}
+
+
 def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool) -> Sample:
     """Draw rows whose fields are independent of each other, each within its range."""
     rng = np.random.default_rng([7, seed, objects])
@@ -116,24 +133,12 @@ def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool
     # Mostly rising steps with some new episodes, so that functions that keep state are exercised.
     rows["steps"] = np.cumsum(rng.random(shape) < 0.9, axis=0) + 1.0
     rows["steps"][rng.random(shape) < 0.1] = 2.0
-    ranges = {
-        "heading": (-180.0, 180.0), "distance_from_center": (0.0, 1.0), "track_width": (0.4, 1.3),
-        "progress": (-0.5, 100.0), "speed": (0.1, 4.0), "steering_angle": (-30.0, 30.0),
-        "projection_distance": (0.0, 20.0), "sim_time": (0.0, 100.0), "speed_measured": (0.0, 4.0),
-        "steering_angle_measured": (-30.0, 30.0), "slip_angle": (-180.0, 180.0), "yaw_rate": (-400.0, 400.0),
-        "acceleration_forward": (-9.0, 9.0), "acceleration_left": (-9.0, 9.0), "heading_error": (-180.0, 180.0),
-        "curvature": (-3.0, 3.0),
-    }  # fmt: skip
-    special = {
-        "progress": (0.0, 100.0),
-        "speed": (1.0, 2.0, 3.0, 4.0),
-        "steering_angle": (-30.0, -15.0, 0.0, 15.0, 30.0),
-    }
     # A fifth of the values is exact: users compare with 0, with the limits and with the actions of a list.
-    for name, (low, high) in ranges.items():
+    for name, (low, high) in _RANGES.items():
         rows[name] = rng.uniform(low, high, shape)
         exact = rng.random(shape) < 0.2
-        rows[name][exact] = rng.choice(special.get(name, (low, 0.0 if low < 0.0 else low, high)), int(exact.sum()))
+        choices = _EXACT_VALUES.get(name, (low, 0.0 if low < 0.0 else low, high))
+        rows[name][exact] = rng.choice(choices, int(exact.sum()))
     rows["track_length"] = 20.0 + seed
     rows["wheels_on_track"] = rng.integers(0, 5, shape)
     return Sample(
@@ -384,24 +389,24 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
         folder: receives the translation and the verdict.
 
     Returns:
-        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` says why.
+        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause.
     """
     file = str(source.path)
     request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}
     try:
-        answer = run_sandboxed(
+        outcome = run_sandboxed(
             "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
         )
     except RewardError as error:
         return {"path": "python", "reason": str(error)}
-    if not answer.ended_early:
-        return answer.result
-    where = f" at line {answer.line}" if answer.line else ""
+    if not outcome.ended_early:
+        return outcome.result
+    where = f" at line {outcome.line}" if outcome.line else ""
     reasons = {
         "hang": f"it took too long in its validation{where}",
         "memory": "its validation took more memory than allowed",
     }
-    reason = reasons.get(answer.ended_early, f"it ended the process of its validation ({answer.ended_early}){where}")
+    reason = reasons.get(outcome.ended_early, f"it ended the process of its validation ({outcome.ended_early}){where}")
     return {"path": "python", "reason": reason}
 
 

@@ -1,4 +1,7 @@
-"""The translator's knowledge: values, element shapes, object contents, and the state at one point of the program.
+"""The intermediate representation: values, element shapes, object contents, and the state at a point of the program.
+
+The other modules of the compiler import this one as `ir`, so that `ast.X` is always the user's syntax and `ir.X` what
+the translator has made of it.
 
 A `Value` describes what an expression of the user's program has: a known constant, a number that the kernel computes,
 an object, a function, or one of several. A number has a kind, which is a letter:
@@ -56,7 +59,7 @@ class Scalar:
     kind: str
     expr: str
     numpy: bool = False
-    # Not compared: a loop's head would settle only when the bounds do, and those of a counter never do.
+    # Not compared: a loop's head would converge only when the bounds do, and those of a counter never do.
     bound: float = field(default=INT_LIMIT, compare=False)
 
 
@@ -166,7 +169,11 @@ class LazyIterable:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A value that the translator does not cover: reading it leaves to plain Python."""
+    """A value, or the contents of an object, that the translator does not cover; a read of it traps.
+
+    Two paths of a program may leave a name or an object in shapes that do not fit together; that is not an error until
+    the name or object is read.
+    """
 
     reason: str
 
@@ -224,7 +231,7 @@ def any_numpy(*values: Value) -> bool:
 
 
 def join_kinds(kinds: set[str]) -> str:
-    """Return the kind that holds all of these."""
+    """Return the narrowest kind that holds all of these."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "i" if kinds <= {"b", "i"} else "n"
@@ -412,14 +419,7 @@ class ObjectFields:
     bases: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidContents:
-    """Contents that two paths of the program left in shapes that do not fit together."""
-
-    reason: str
-
-
-Content = FixedSequence | ArraySequence | DictContents | ObjectFields | InvalidContents
+Content = FixedSequence | ArraySequence | DictContents | ObjectFields | Unreadable
 # Number of the frame and name; frame 0 is the module, frames below 0 hold closures and attributes of functions.
 VariableKey = tuple[int, str]
 
@@ -442,29 +442,33 @@ class ProgramState:
         return ProgramState(dict(self.variables), dict(self.heap))
 
 
-def refs_of(thing: Any) -> list[int]:
-    """Return the ids of the objects that a value, or the contents of an object, refers to."""
-    parts: Sequence[Any]
-    match thing:
-        case ObjectRef():
-            return [thing.id]
+def parts_of(holder: Any) -> Sequence[Any]:
+    """Return the values that a value, or the contents of an object, consists of; they do not include `holder`."""
+    match holder:
         case TupleValue() | FixedSequence():
-            parts = thing.items
+            return holder.items
+        case ArraySequence():
+            return [holder.length]
         case DictContents():
-            parts = [value for _, value in thing.items]
+            return [value for _, value in holder.items]
         case ObjectFields():
-            parts = [thing.cls, *(value for _, value in thing.items)]
+            return [holder.cls, *(value for _, value in holder.items)]
         case Maybe():
-            parts = [thing.value]
+            return [holder.value]
         case BoundMethod():
-            parts = [thing.function, thing.receiver]
+            return [holder.function, holder.receiver]
         case BuiltinMethod():
-            parts = [thing.receiver]
+            return [holder.receiver]
         case LazyIterable():
-            parts = thing.parts
+            return holder.parts
         case UserFunction():
-            parts = [*thing.defaults, *(value for _, value in thing.keyword_defaults)]
+            return [*holder.defaults, *(value for _, value in holder.keyword_defaults)]
         case _:
             return []
+
+
+def refs_of(holder: Any) -> list[int]:
+    """Return the ids of the objects that a value, or the contents of an object, refers to."""
     # With repetitions: a join counts the references to an object.
-    return [ref for part in parts for ref in refs_of(part)]
+    inner = [ref for part in parts_of(holder) for ref in refs_of(part)]
+    return [holder.id, *inner] if isinstance(holder, ObjectRef) else inner

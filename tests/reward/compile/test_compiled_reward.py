@@ -100,7 +100,7 @@ def test_a_loop_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     text = "def reward_function(params):\n    n = 0\n    while params['speed'] > -99:\n        n += 1\n    return n\n"
     reward = CompiledReward(source_of(text), plain_kernel(translated(text + "    return 1\n")), 1)
     rows, _ = random_rows(1, 1, COURSES)
-    assert message(reward, rows).startswith("twin.py:3: reward_function went round its loops 10,000,000 times")
+    assert message(reward, rows).startswith("twin.py:3: reward_function ran 10,000,000 loop iterations")
 
 
 @pytest.mark.parametrize("change", ["items.pop(k)", "del items[k]"])
