@@ -85,7 +85,7 @@ def run_failsafe(*, note: str, calibration: str, wiring: str, car_id: str) -> in
 
     Args:
         note: File of `save_rest_note`.
-        calibration: Calibration file, which is read if there is no usable note.
+        calibration: Calibration file, which is read if the note is missing or unusable.
         wiring: Wiring to use without a note; empty for that of the calibration.
         car_id: Identifier of the car; empty for that of this machine.
 

@@ -252,7 +252,7 @@ def write_calibration(path: str | Path, calibration: Calibration) -> Path:
 
 
 def _is_monotonic(row: list[int], invert: bool, *, strict: bool) -> bool:
-    # Deliberately not shared with the actuator, which checks the same file by code of its own.
+    # Deliberately not shared with the actuator, which checks the same file with separate code.
     sign = -1 if invert else 1
     steps = [sign * (b - a) for a, b in itertools.pairwise(row)]
     return all(step > 0 or (step == 0 and not strict) for step in steps)

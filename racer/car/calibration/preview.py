@@ -81,7 +81,7 @@ class ActuatorPreview:
 
     def close(self) -> None:
         """Write neutral, switch the outputs off and end the actuator."""
-        with contextlib.suppress(AttributeError):  # there is no client if the connection failed
+        with contextlib.suppress(AttributeError):  # without a connection the client does not exist
             self._client.close()
         self._child.end(signal.SIGTERM)  # the actuator writes neutral, then switches off
         self._folder.cleanup()

@@ -195,7 +195,7 @@ class CalibrationWizard:
         if self.step.name != "done":
             raise CalibrationError(f"the wizard is not done: {self.step.title.lower()}")
         low, high = a["speed_start"], a["speed_max"]
-        # 0 and 0 mean that no speed was measured; then there is no speed table.
+        # 0 and 0 mean that no speed was measured; then the speed table is left out.
         if high and not low < high:
             raise CalibrationError(f"the fastest speed, {high:g} m/s, must be above {low:g} m/s; go back and fix it")
         stop = a["stop"]

@@ -43,7 +43,7 @@ _RESTART_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0)
 """Delays before a pilot that ended is started again [s]; each start takes seconds of a Pi's cores."""
 _ANSWER_TIMEOUT_S: Final = 1.5
 _POLL_S: Final = 0.005
-_REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")  # None: there is no actuator
+_REST_STATES: Final = (None, "BOOT", "DISARMED", "FAULT")  # None: the actuator is missing
 
 
 class ProcessLink:
