@@ -12,11 +12,12 @@ import difflib
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from racer.errors import AssetError
+from racer.errors import AssetError, RacerError
 
 AssetKind = Literal["track", "reward", "config", "vehicle", "disturbance", "rules"]
 
@@ -103,9 +104,9 @@ def asset_names(kind: AssetKind) -> list[str]:
     return sorted(names)
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean ...?` with the nearest known name; empty where none is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean `{near[0]}`?" if near else ""
 
 
@@ -137,6 +138,20 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return target
+
+
+def read_text(path: Path, error_type: type[RacerError]) -> str:
+    """Return the text of a user's file in UTF-8, without a byte order mark.
+
+    Raises:
+        RacerError: of the given type; the file cannot be read or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise error_type(f"{path}: is not a text file") from None
+    except OSError as error:
+        raise error_type(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _search_folders(kind: AssetKind) -> list[tuple[str, Path]]:

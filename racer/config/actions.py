@@ -37,21 +37,20 @@ def _invalid_value(text: str) -> PydanticCustomError:
     return PydanticCustomError("action_space", "{text}", {"text": text})
 
 
-def _steering(value: float) -> float:
-    if not -STEERING_MAX_DEG <= value <= STEERING_MAX_DEG:
-        raise _invalid_value(f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering")
-    return value
+def _within(low: float, high: float, quantity: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise _invalid_value(f"{value:g} is outside {low:g}..{high:g} {quantity}")
+        return value
+
+    return AfterValidator(check)
 
 
-def _speed(value: float) -> float:
-    if not SPEED_MIN <= value <= SPEED_MAX:
-        raise _invalid_value(f"{value:g} is outside {SPEED_MIN:g}..{SPEED_MAX:g} m/s of speed")
-    return value
-
-
+# Strict: in a list of actions, `true` or a number in quotes is a slip and not a speed.
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Steering = Annotated[_Number, AfterValidator(_steering), Field(description="degrees, left positive")]
-Speed = Annotated[_Number, AfterValidator(_speed), Field(description="m/s")]
+_SteeringBounds = _within(-STEERING_MAX_DEG, STEERING_MAX_DEG, "degrees of steering")
+Steering = Annotated[_Number, _SteeringBounds, Field(description="degrees, left positive")]
+Speed = Annotated[_Number, _within(SPEED_MIN, SPEED_MAX, "m/s of speed"), Field(description="m/s")]
 
 
 class _Frozen(BaseModel):
@@ -145,6 +144,7 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
 
 
 def _kind(value: Any) -> str | None:
+    """Return the tag of the space that a value describes; None for a value that is not a space."""
     if isinstance(value, list | tuple | DiscreteActions):
         return "discrete"
     return "continuous" if isinstance(value, dict | ContinuousActions) else None
@@ -179,6 +179,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
         return _ADAPTER.validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
+        # pydantic puts the tag of the union's member into the location, which the user's file does not contain.
         where = ".".join(str(part) for part in first["loc"] if part not in ("continuous", "discrete"))
         raise ConfigError(f"action_space{'.' + where if where else ''}: {first['msg']}") from None
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from racer.config.base import Config
+from racer.config.base import Config, Fraction, NonNegative, Positive, ShortTime
 from racer.optics import FISHEYE, PINHOLE, Lens, make_lens
 
 
@@ -19,39 +19,35 @@ class VehicleConfig(Config):
     """Parameters of the single-track model and shape of one kind of car; SI units, degrees where the name says so."""
 
     name: str
-    mass: float = Field(gt=0.0, description="mass [kg]")
-    yaw_inertia: float = Field(gt=0.0, description="yaw inertia about the vertical axis [kg m^2]")
-    front: float = Field(gt=0.0, description="distance from the centre of gravity to the front axle [m]")
-    rear: float = Field(gt=0.0, description="distance from the centre of gravity to the rear axle [m]")
-    cog_height: float = Field(ge=0.0, description="height of the centre of gravity [m]")
+    mass: Positive = Field(description="mass [kg]")
+    yaw_inertia: Positive = Field(description="yaw inertia about the vertical axis [kg m^2]")
+    front: Positive = Field(description="distance from the centre of gravity to the front axle [m]")
+    rear: Positive = Field(description="distance from the centre of gravity to the rear axle [m]")
+    cog_height: NonNegative = Field(description="height of the centre of gravity [m]")
     friction: float = Field(gt=0.0, le=1.5, description="tyre-road friction coefficient")
-    stiffness_front: float = Field(gt=0.0, description="cornering stiffness over load, front axle [1/rad]")
-    stiffness_rear: float = Field(gt=0.0, description="cornering stiffness over load, rear axle [1/rad]")
-    front_drive: float = Field(ge=0.0, le=1.0, description="fraction of the drive force at the front axle")
-    front_brake: float = Field(ge=0.0, le=1.0, description="fraction of the brake force at the front axle")
-    accel_max: float = Field(gt=0.0, description="largest acceleration of the motor [m/s^2]")
-    brake_max: float = Field(gt=0.0, description="largest deceleration of the brake [m/s^2]")
-    power_max: float = Field(gt=0.0, description="power at the wheels [W]")
-    speed_gain: float = Field(gt=0.0, description="gain of the speed controller [1/s]")
+    stiffness_front: Positive = Field(description="cornering stiffness over load, front axle [1/rad]")
+    stiffness_rear: Positive = Field(description="cornering stiffness over load, rear axle [1/rad]")
+    front_drive: Fraction = Field(description="fraction of the drive force at the front axle")
+    front_brake: Fraction = Field(description="fraction of the brake force at the front axle")
+    accel_max: Positive = Field(description="largest acceleration of the motor [m/s^2]")
+    brake_max: Positive = Field(description="largest deceleration of the brake [m/s^2]")
+    power_max: Positive = Field(description="power at the wheels [W]")
+    speed_gain: Positive = Field(description="gain of the speed controller [1/s]")
     speed_max: float = Field(gt=0.0, le=30.0, description="top speed [m/s]")
     steer_max_deg: float = Field(gt=0.0, lt=45.0, description="largest steering angle at the wheels [degrees]")
-    steer_lag: float = Field(ge=0.0, description="time constant of the servo [s]")
-    steer_rate_max_deg: float = Field(gt=0.0, description="slew rate of the servo [degrees/s]")
-    steer_offset_deg: float = Field(
-        default=0.0, ge=-10.0, le=10.0, description="steering offset of a bad trim [degrees]"
-    )
-    steer_gain: float = Field(default=1.0, gt=0.0, description="steering angle reached over commanded angle")
-    steer_backlash_deg: float = Field(
-        default=0.0, ge=0.0, le=10.0, description="play between servo and wheels [degrees]"
-    )
-    throttle_gain: float = Field(default=1.0, gt=0.0, description="target speed over commanded speed")
+    steer_lag: NonNegative = Field(description="time constant of the servo [s]")
+    steer_rate_max_deg: Positive = Field(description="slew rate of the servo [degrees/s]")
+    steer_offset_deg: float = Field(0.0, ge=-10.0, le=10.0, description="steering offset of a bad trim [degrees]")
+    steer_gain: Positive = Field(1.0, description="steering angle reached over commanded angle")
+    steer_backlash_deg: float = Field(0.0, ge=0.0, le=10.0, description="play between servo and wheels [degrees]")
+    throttle_gain: Positive = Field(1.0, description="target speed over commanded speed")
     throttle_deadband: float = Field(
-        default=0.0, ge=0.0, le=0.5, description="fraction of speed_max below which the motor does not turn"
+        0.0, ge=0.0, le=0.5, description="fraction of speed_max below which the motor is off"
     )
-    length: float = Field(gt=0.0, description="length of the collision rectangle [m]")
-    width: float = Field(gt=0.0, description="width of the collision rectangle [m]")
-    track_front: float = Field(gt=0.0, description="distance between the front wheel centres [m]")
-    track_rear: float = Field(gt=0.0, description="distance between the rear wheel centres [m]")
+    length: Positive = Field(description="length of the collision rectangle [m]")
+    width: Positive = Field(description="width of the collision rectangle [m]")
+    track_front: Positive = Field(description="distance between the front wheel centres [m]")
+    track_rear: Positive = Field(description="distance between the rear wheel centres [m]")
 
 
 Sensor = Literal["state", "camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar"]
@@ -73,35 +69,32 @@ class CameraConfig(Config):
     Positions are in the car's frame: forward and left of the middle between the axles, up from the ground.
     """
 
-    width: int = Field(default=160, ge=8, le=1920, description="width of a picture [pixels]")
-    height: int = Field(default=120, ge=8, le=1080, description="height of a picture [pixels]")
-    colour: Literal["grey", "rgb"] = Field(default="grey", description="one channel or three")
-    view_deg: float = Field(default=64.7, ge=20.0, le=160.0, description="horizontal field of view [degrees]")
+    width: int = Field(160, ge=8, le=1920, description="width of a picture [pixels]")
+    height: int = Field(120, ge=8, le=1080, description="height of a picture [pixels]")
+    colour: Literal["grey", "rgb"] = Field("grey", description="one channel or three")
+    view_deg: float = Field(64.7, ge=20.0, le=160.0, description="horizontal field of view [degrees]")
     lens: Literal["pinhole", "fisheye"] = Field(
-        default="pinhole",
+        "pinhole",
         description="`fisheye`: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9) for a ray at angle a to the axis",
     )
-    distortion: tuple[float, float, float, float] = Field(
-        default=(0.0, 0.0, 0.0, 0.0), description="k1..k4 of the fisheye lens"
-    )
-    forward: float = Field(default=0.145, ge=-2.0, le=2.0, description="position of the lens, forward [m]")
-    left: float = Field(default=0.0, ge=-2.0, le=2.0, description="position of the lens, left [m]")
-    up: float = Field(default=0.130, gt=0.0, le=5.0, description="height of the lens above the ground [m]")
-    pitch_deg: float = Field(default=15.0, ge=-30.0, le=89.0, description="rotation down from level [degrees]")
-    roll_deg: float = Field(
-        default=0.0, ge=-45.0, le=45.0, description="rotation clockwise as seen from behind [degrees]"
-    )
-    yaw_deg: float = Field(default=0.0, ge=-180.0, le=180.0, description="rotation to the left [degrees]")
-    baseline: float = Field(default=0.06, gt=0.0, le=1.0, description="distance between the two lenses of `stereo` [m]")
+    distortion: tuple[float, float, float, float] = Field((0.0,) * 4, description="k1..k4 of the fisheye lens")
+    forward: float = Field(0.145, ge=-2.0, le=2.0, description="position of the lens, forward [m]")
+    left: float = Field(0.0, ge=-2.0, le=2.0, description="position of the lens, left [m]")
+    up: float = Field(0.130, gt=0.0, le=5.0, description="height of the lens above the ground [m]")
+    pitch_deg: float = Field(15.0, ge=-30.0, le=89.0, description="rotation down from level [degrees]")
+    roll_deg: float = Field(0.0, ge=-45.0, le=45.0, description="rotation clockwise as seen from behind [degrees]")
+    yaw_deg: float = Field(0.0, ge=-180.0, le=180.0, description="rotation to the left [degrees]")
+    baseline: float = Field(0.06, gt=0.0, le=1.0, description="distance between the two lenses of `stereo` [m]")
     walls: Literal["apart", "all", "none"] = Field(
-        default="apart", description="visible walls: those away from the road's borders, all, or none"
+        "apart", description="visible walls: those away from the road's borders, all, or none"
     )
     rate_hz: float | None = Field(
-        default=None, ge=1.0, le=240.0, description="frame rate [Hz]; none: one frame for each control step"
+        None, ge=1.0, le=240.0, description="frame rate [Hz]; none: one frame for each control step"
     )
 
     @model_validator(mode="after")
     def _lens(self) -> CameraConfig:
+        # A pinhole's image grows with the tangent of the angle: beyond 120 degrees most pixels show the edges.
         if self.lens == "pinhole" and self.view_deg > 120.0:
             raise ValueError(f"a pinhole lens sees at most 120 degrees, not {self.view_deg:g}; set lens: fisheye")
         if self.lens == "pinhole" and any(self.distortion):
@@ -115,21 +108,24 @@ class CameraConfig(Config):
 
     @property
     def optics(self) -> Lens:
-        """The lens of this camera."""
+        """The lens of this camera, with its focal length from the width and the field of view."""
         kind = FISHEYE if self.lens == "fisheye" else PINHOLE
         return make_lens(self.width, self.height, math.radians(self.view_deg), kind, self.distortion)
 
 
-class LidarConfig(Config):
-    """A planar lidar; defaults are those of the DeepRacer simulator (racecar.launch.py, sensors/constants.py)."""
+class _Rays(Config):
+    """The rays of a lidar; defaults are those of the DeepRacer simulator (racecar.launch.py, sensors/constants.py)."""
 
-    rays: int = Field(default=64, ge=1, le=4096, description="number of rays, evenly over the field of view")
-    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="field of view about the heading [degrees]")
-    range_min: float = Field(default=0.15, ge=0.0, description="smallest reported range [m]")
-    range_max: float = Field(
-        default=12.0, gt=0.0, le=200.0, description="largest reported range, also without an obstacle [m]"
-    )
-    noise: float = Field(default=0.01, ge=0.0, description="standard deviation of a range [m]")
+    rays: int = Field(64, ge=1, le=4096, description="number of rays, evenly over the field of view")
+    view_deg: float = Field(300.0, gt=0.0, le=360.0, description="field of view about the heading [degrees]")
+    range_min: NonNegative = Field(0.15, description="smallest reported range [m]")
+
+
+class LidarConfig(_Rays):
+    """A planar lidar that reports the range of each ray."""
+
+    range_max: float = Field(12.0, gt=0.0, le=200.0, description="largest reported range, also without an obstacle [m]")
+    noise: NonNegative = Field(0.01, description="standard deviation of a range [m]")
 
     @model_validator(mode="after")
     def _ranges(self) -> LidarConfig:
@@ -138,14 +134,11 @@ class LidarConfig(Config):
         return self
 
 
-class _Sectors(Config):
-    """A lidar whose rays are grouped in sectors; defaults as in `LidarConfig`."""
+class _Sectors(_Rays):
+    """A lidar whose rays are grouped in sectors."""
 
-    rays: int = Field(default=64, ge=1, le=4096, description="number of rays, evenly over the field of view")
-    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="field of view about the heading [degrees]")
-    range_min: float = Field(default=0.15, ge=0.0, description="smallest reported range [m]")
-    noise: float = Field(default=0.01, ge=0.0, description="standard deviation of a range [m]")
-    sectors: int = Field(default=8, ge=1, le=4096, description="number of equal groups of rays, from right to left")
+    noise: NonNegative = Field(0.01, description="standard deviation of a range [m]")
+    sectors: int = Field(8, ge=1, le=4096, description="number of equal groups of rays, from right to left")
 
     @model_validator(mode="after")
     def _parts(self) -> Self:
@@ -158,17 +151,15 @@ class SectorLidarConfig(_Sectors):
     """One bit for each sector: whether an obstacle is near (SECTOR_LIDAR of the DeepRacer simulator)."""
 
     distance: float = Field(
-        default=0.5, gt=0.0, le=200.0, description="range below which an obstacle sets the bit of its sector [m]"
+        0.5, gt=0.0, le=200.0, description="range below which an obstacle sets the bit of its sector [m]"
     )
 
 
 class DiscretizedSectorLidarConfig(_Sectors):
     """Nearest distance of each sector in few steps (DISCRETIZED_SECTOR_LIDAR of the DeepRacer simulator)."""
 
-    values: int = Field(default=8, ge=1, le=1000, description="number of equal steps of the distance in each sector")
-    clipping_dist: float = Field(
-        default=2.0, gt=0.0, le=200.0, description="range from which on obstacles are ignored [m]"
-    )
+    values: int = Field(8, ge=1, le=1000, description="number of equal steps of the distance in each sector")
+    clipping_dist: float = Field(2.0, gt=0.0, le=200.0, description="range from which on obstacles are ignored [m]")
 
 
 RaceType = Literal["time_trial", "object_avoidance", "head_to_bot"]
@@ -179,18 +170,14 @@ OBJECTS_MAX = 6
 class BotsConfig(Config):
     """Scripted cars; defaults are those of the DeepRacer simulator (bot_cars_agent_ctrl.py)."""
 
-    speed: float = Field(default=0.2, ge=0.0, le=4.0, description="speed along the centre line [m/s]")
+    speed: float = Field(0.2, ge=0.0, le=4.0, description="speed along the centre line [m/s]")
     lane_changes: Literal["never", "random"] = Field(
-        default="never", description="`random`: to the other lane and back, after random times"
+        "never", description="`random`: to the other lane and back, after random times"
     )
-    wait_min_s: float = Field(default=3.0, ge=0.0, le=600.0, description="least time between two lane changes [s]")
-    wait_max_s: float = Field(default=5.0, ge=0.0, le=600.0, description="greatest time between two lane changes [s]")
-    lane_change: float = Field(
-        default=1.0, gt=0.0, le=20.0, description="length of a lane change along the centre line [m]"
-    )
-    pause_s: float = Field(
-        default=2.0, ge=0.0, le=600.0, description="time for which all bots stop after one hit the car [s]"
-    )
+    wait_min_s: ShortTime = Field(3.0, description="least time between two lane changes [s]")
+    wait_max_s: ShortTime = Field(5.0, description="greatest time between two lane changes [s]")
+    lane_change: float = Field(1.0, gt=0.0, le=20.0, description="length of a lane change along the centre line [m]")
+    pause_s: ShortTime = Field(2.0, description="time for which all bots stop after one hit the car [s]")
 
     @model_validator(mode="after")
     def _waits(self) -> Self:
@@ -202,28 +189,24 @@ class BotsConfig(Config):
 class ObjectsConfig(Config):
     """Boxes and bots on the road; fractions and limits are those of DeepRacer's console."""
 
-    race: RaceType = Field(default="time_trial", description="alone on the road, with boxes, or with driving bots")
-    count: int = Field(
-        default=3, ge=1, le=OBJECTS_MAX, description="number of boxes or bots; `fixed`: one for each position"
-    )
+    race: RaceType = Field("time_trial", description="alone on the road, with boxes, or with driving bots")
+    count: int = Field(3, ge=1, le=OBJECTS_MAX, description="number of boxes or bots; `fixed`: one for each position")
     placement: Literal["fixed", "spaced", "random"] = Field(
-        default="random",
+        "random",
         description="`fixed`: at `positions`; `spaced`, `random`: relative to the car's start, in each episode",
     )
     positions: tuple[tuple[float, int], ...] = Field(
-        default=(),
+        (),
         max_length=OBJECTS_MAX,
         description="for `fixed`: [fraction of the lap, lane 1 inner or -1 outer] each",
     )
     lanes: Literal["placement", "alternating", "random", "inner", "outer"] = Field(
-        default="placement",
+        "placement",
         description="lane of each; `placement`: random for `placement: random`, else alternating",
     )
-    first: float = Field(default=0.07, ge=0.0, le=1.0, description="least fraction of the lap, for `random`")
-    last: float = Field(default=0.90, ge=0.0, le=1.0, description="greatest fraction of the lap, for `random`")
-    gap: float = Field(
-        default=0.13, ge=0.0, le=1.0, description="least fraction of the lap between two objects, for `random`"
-    )
+    first: Fraction = Field(0.07, description="least fraction of the lap, for `random`")
+    last: Fraction = Field(0.90, description="greatest fraction of the lap, for `random`")
+    gap: Fraction = Field(0.13, description="least fraction of the lap between two objects, for `random`")
     bots: BotsConfig = BotsConfig()
 
     @field_validator("positions")
@@ -242,6 +225,7 @@ class ObjectsConfig(Config):
             raise ValueError(f"positions are for placement fixed, not {self.placement}")
         if self.first > self.last:
             raise ValueError(f"first {self.first:g} must not be above last {self.last:g}")
+        # `count` objects have count - 1 gaps between them; a sum that rounds up must not refuse a file that just fits.
         needed = (self.count - 1) * self.gap
         if self.placement == "random" and needed > self.last - self.first + 1e-9:
             raise ValueError(
@@ -252,7 +236,7 @@ class ObjectsConfig(Config):
 
     @property
     def slots(self) -> int:
-        """Number of objects in each world."""
+        """Number of objects in each world, 0 in a time trial."""
         if self.race == "time_trial":
             return 0
         return len(self.positions) if self.placement == "fixed" else self.count
@@ -262,24 +246,24 @@ class StartConfig(Config):
     """Starts of episodes."""
 
     mode: Literal["round_robin", "random"] = Field(
-        default="round_robin", description="each episode `advance` further along the lap, or at a random place"
+        "round_robin", description="each episode `advance` further along the lap, or at a random place"
     )
-    advance: float = Field(default=0.05, gt=0.0, le=1.0, description="fraction of a lap from one start to the next")
+    advance: float = Field(0.05, gt=0.0, le=1.0, description="fraction of a lap from one start to the next")
     direction: Literal["forward", "backward", "alternate", "either"] = Field(
-        default="forward",
+        "forward",
         description="direction of travel relative to the track file's; `alternate`: by episode; `either`: random",
     )
-    lateral_share: float = Field(default=0.25, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
-    turned_deg: float = Field(default=10.0, ge=0.0, le=180.0, description="largest heading error [degrees]")
+    lateral_share: float = Field(0.25, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
+    turned_deg: float = Field(10.0, ge=0.0, le=180.0, description="largest heading error [degrees]")
 
 
 class EnvConfig(Config):
     """An environment: control rate, sensors, objects and episodes."""
 
-    control_rate_hz: float = Field(default=15.0, ge=1.0, le=120.0, description="control rate [Hz]")
-    sensors: Sensors = Field(default=("state",), min_length=1, description="sensors of the policy")
+    control_rate_hz: float = Field(15.0, ge=1.0, le=120.0, description="control rate [Hz]")
+    sensors: Sensors = Field(("state",), min_length=1, description="sensors of the policy")
     look_ahead: tuple[float, ...] = Field(
-        default=(0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.6, 4.2),
+        (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.6, 4.2),
         min_length=1,
         max_length=50,
         description="arc lengths ahead of the car that the state sensor reports [m]",
@@ -288,11 +272,11 @@ class EnvConfig(Config):
     lidar: LidarConfig = LidarConfig()
     sector_lidar: SectorLidarConfig = SectorLidarConfig()
     discretized_sector_lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig()
-    disturbance: str = Field(default="none", min_length=1, description="name or path of a disturbance file")
+    disturbance: str = Field("none", min_length=1, description="name or path of a disturbance file")
     start: StartConfig = StartConfig()
     objects: ObjectsConfig = ObjectsConfig()
     time_limit_s: float | None = Field(
-        default=None,
+        None,
         gt=0.0,
         le=1e6,
         description="simulated time after which an episode is cut off [s]; none: 100000 steps",

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from racer.config.base import Config
 
 CnnName = Literal["small", "shallow", "deep", "deepest"]
+Activation = Literal["tanh", "relu", "elu"]
 Units = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -35,7 +36,7 @@ class Cnn(Config):
     name: str
     convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1, max_length=16)]
     dense: Annotated[tuple[Units, ...], Field(max_length=8)] = ()
-    activation: Literal["tanh", "relu", "elu"] = "relu"
+    activation: Activation = "relu"
 
     def shape_after(self, height: int, width: int) -> tuple[int, int, int]:
         """Return filters, height and width after the convolutions of a picture of `height` x `width` pixels.
@@ -45,6 +46,7 @@ class Cnn(Config):
         """
         given = f"{width} x {height}"
         for convolution in self.convolutions:
+            # Without padding, a kernel of k pixels fits size - k + 1 times, and each stride-th place is computed.
             height = (height - convolution.kernel) // convolution.stride + 1
             width = (width - convolution.kernel) // convolution.stride + 1
             if min(height, width) < 1:
@@ -53,6 +55,7 @@ class Cnn(Config):
 
 
 def _convolutions(*rows: tuple[int, int, int]) -> tuple[Convolution, ...]:
+    """Make convolutions from rows of filters, kernel [pixels] and stride [pixels]."""
     return tuple(Convolution(filters=filters, kernel=kernel, stride=stride) for filters, kernel, stride in rows)
 
 
@@ -77,7 +80,7 @@ DEEPRACER_NAMES: dict[str, CnnName] = {
     "DEEP_CONVOLUTIONAL_NETWORK": "deep",
     "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deepest",
 }
-"""DeepRacer's name of a network -> ours."""
+"""DeepRacer's name of a network to racer's; its DEEP_CONVOLUTIONAL_NETWORK_DEEP is the deepest, not `deep`."""
 
 Shape = tuple[int, int, int]
 
@@ -141,26 +144,26 @@ class StackStep(_StepModel):
 
 AnyPreprocessStep = GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep
 PreprocessStep = Annotated[AnyPreprocessStep, Field(discriminator="step")]
-"""The same as a field type, read by the value of its key `step`."""
+"""The same as a field type: the value of the key `step` selects the model."""
 
 
 class PreprocessConfig(Config):
     """Steps between a picture and the network, in this order: grey, crop, mask, area, resize, stack."""
 
-    colour: Literal["as_seen", "grey"] = Field(default="as_seen", description="`grey` converts three channels to one")
-    crop_top: int = Field(default=0, ge=0, description="rows cut off at the top [pixels]")
-    crop_bottom: int = Field(default=0, ge=0, description="rows cut off at the bottom [pixels]")
-    crop_left: int = Field(default=0, ge=0, description="columns cut off at the left [pixels]")
-    crop_right: int = Field(default=0, ge=0, description="columns cut off at the right [pixels]")
-    mask_top: int = Field(default=0, ge=0, description="rows made black at the top, after the crop [pixels]")
-    shrink: int = Field(default=1, ge=1, le=64, description="integer factor; each block becomes its mean")
+    colour: Literal["as_seen", "grey"] = Field("as_seen", description="`grey` converts three channels to one")
+    crop_top: int = Field(0, ge=0, description="rows cut off at the top [pixels]")
+    crop_bottom: int = Field(0, ge=0, description="rows cut off at the bottom [pixels]")
+    crop_left: int = Field(0, ge=0, description="columns cut off at the left [pixels]")
+    crop_right: int = Field(0, ge=0, description="columns cut off at the right [pixels]")
+    mask_top: int = Field(0, ge=0, description="rows made black at the top, after the crop [pixels]")
+    shrink: int = Field(1, ge=1, le=64, description="integer factor; each block becomes its mean")
     height: int | None = Field(
-        default=None, ge=1, le=1080, description="height after bilinear resizing [pixels]; needs `width`; none: as is"
+        None, ge=1, le=1080, description="height after bilinear resizing [pixels]; needs `width`; none: as is"
     )
     width: int | None = Field(
-        default=None, ge=1, le=1920, description="width after bilinear resizing [pixels]; needs `height`; none: as is"
+        None, ge=1, le=1920, description="width after bilinear resizing [pixels]; needs `height`; none: as is"
     )
-    frames: int = Field(default=1, ge=1, le=16, description="number of last frames that the network reads together")
+    frames: int = Field(1, ge=1, le=16, description="number of last frames that the network reads together")
 
     @model_validator(mode="after")
     def _size(self) -> PreprocessConfig:
@@ -170,14 +173,13 @@ class PreprocessConfig(Config):
 
     @property
     def steps(self) -> tuple[AnyPreprocessStep, ...]:
-        """The steps that change the picture."""
+        """The steps that change the picture, in the order in which they run."""
         steps: list[AnyPreprocessStep] = []
         if self.colour == "grey":
             steps.append(GreyStep())
-        if self.crop_top or self.crop_bottom or self.crop_left or self.crop_right:
-            steps.append(
-                CropStep(top=self.crop_top, bottom=self.crop_bottom, left=self.crop_left, right=self.crop_right)
-            )
+        crop = CropStep(top=self.crop_top, bottom=self.crop_bottom, left=self.crop_left, right=self.crop_right)
+        if crop != CropStep():
+            steps.append(crop)
         if self.mask_top:
             steps.append(MaskStep(rows=self.mask_top))
         if self.shrink > 1:
@@ -207,10 +209,12 @@ def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
             raise ValueError(f"step crop leaves nothing of {picture}")
         return (*rest, channels)
     if isinstance(step, MaskStep):
+        # The size stays, so that a mask can be added to a network that was trained without one.
         if step.rows >= height:
             raise ValueError(f"step mask makes all {height} rows black")
         return shape
     if isinstance(step, AreaStep):
+        # A remainder would need a weighted mean at one edge, and the car's integer code computes whole blocks.
         if height % step.factor or width % step.factor:
             raise ValueError(f"step area by {step.factor} does not divide {picture}; crop it first")
         return height // step.factor, width // step.factor, channels
@@ -230,6 +234,7 @@ def check_network_input(network: CnnName, preprocess: PreprocessConfig, shape: S
     Raises:
         ValueError: a step does not fit the picture, or the result is too small for the network.
     """
+    # The stack comes last: it multiplies the channels of whatever the other steps leave.
     for step in preprocess.steps:
         shape = shape_after_step(step, shape)
     CNNS[network].shape_after(*shape[:2])

@@ -183,7 +183,7 @@ MISTAKES = [
     ("env: {look_ahead: [1, 1]}", "`env.look_ahead` is [1, 1]: distances must be 0..1000 m, each greater"),
     ("env: {look_ahead: [1, 1e4]}", "distances must be 0..1000 m"),
     ("env: {lidar: {range_min: 5, range_max: 5}}", "range_min 5 must be below range_max 5"),
-    ("ppo: {layers: [0]}", "`ppo.layers` is [0]: a layer has 1..8192 units"),
+    ("ppo: {layers: [0]}", "`ppo.layers.0` is 0: input should be greater than or equal to 1"),
     ("ppo: {layers: [64, [1]]}", "`ppo.layers.1` is [1]"),
     ("ppo: {learning_rate: 5}", "`ppo.learning_rate` is 5: input should be less than or equal to 0.1"),
     ("ppo: {learning_rate: fast}", "`ppo.learning_rate` is 'fast': input should be a valid number"),
