@@ -140,13 +140,20 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
     return target
 
 
-def read_text(path: Path, error_type: type[RacerError]) -> str:
+def read_text(path: Path, error_type: type[RacerError], *, bytes_max: int | None = None) -> str:
     """Return the text of a user's file in UTF-8, without a byte order mark.
 
+    Args:
+        path: File to read.
+        error_type: Error of the caller's room.
+        bytes_max: Length of a file that is refused before it is read [bytes]; None for any length.
+
     Raises:
-        RacerError: of the given type; the file cannot be read or is not text.
+        RacerError: Of type `error_type`; the file cannot be read, is too long, or is not text.
     """
     try:
+        if bytes_max is not None and (size := path.stat().st_size) > bytes_max:
+            raise error_type(f"{path}: is {size:,} bytes long; at most {bytes_max:,} are read")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise error_type(f"{path}: is not a text file") from None

@@ -131,7 +131,7 @@ def test_model_and_hyperparameters_are_told(tmp_path: Path) -> None:
 
 
 def test_going_on_equals_going_through(tmp_path: Path) -> None:
-    """A training that was stopped and gone on with keeps what its checkpoint knew, and numbers on."""
+    """A training that was stopped and resumed keeps the records of its checkpoint and continues their numbers."""
     trial = make_trial(8)
     log = log_to(tmp_path, trial)
     drive(trial, [log], steps=150)
@@ -195,7 +195,7 @@ def test_broken_metrics_are_not_gone_on_with(tmp_path: Path, content: str) -> No
     """Say in one line that metrics are broken."""
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "TrainingMetrics.json").write_text(content)
-    with pytest.raises(RunError, match=r"TrainingMetrics\.json cannot be gone on with"):
+    with pytest.raises(RunError, match=r"TrainingMetrics\.json cannot be continued"):
         log_to(tmp_path, make_trial(1), progress={"iterations": 2, "time_s": 1.0})
 
 
