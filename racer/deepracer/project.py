@@ -6,6 +6,7 @@ Known layouts: a plain folder with the files; a model of DeepRacer-for-Cloud (`m
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from racer.assets import did_you_mean, read_text
+from racer.assets import read_text
 from racer.errors import ConfigError
 
 REWARD, METADATA, HYPERPARAMETERS = "reward_function.py", "model_metadata.json", "hyperparameters.json"
@@ -161,7 +162,8 @@ def parse_choice(value: Any, choices: Iterable[str], where: str) -> str:
     names = {choice.lower(): choice for choice in choices}
     given = value.strip().lower() if isinstance(value, str) else ""
     if given not in names:
-        hint = did_you_mean(given, names)
+        near = difflib.get_close_matches(given, names, n=1)
+        hint = f" Did you mean `{names[near[0]]}`?" if near else ""
         raise ConfigError(f"{where} is {quote_value(value)}; allowed are {', '.join(names.values())}.{hint}")
     return names[given]
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,9 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from racer.assets import write_atomically
+from racer.assets import did_you_mean, read_text, write_atomically
 from racer.errors import TrackError
-from racer.track import curve, geometry
+from racer.track import curve
 from racer.track.track import Track, TrackAppearance, make_track
 
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
@@ -100,7 +99,7 @@ def parse_course(data: Any, source: str) -> CourseConfig:
         TrackError: the message names the first key that is not allowed.
     """
     if not isinstance(data, dict):
-        raise TrackError(f"`{source}` is not a track: a YAML track begins with `racer_track: 1`.")
+        raise TrackError(f"`{source}` is not a track; a YAML track begins with `racer_track: 1`.")
     try:
         course = CourseConfig.model_validate(data)
     except ValidationError as problem:
@@ -113,18 +112,19 @@ def parse_course(data: Any, source: str) -> CourseConfig:
 
 
 def _first_problem(problem: ValidationError) -> str:
-    """Describe the first error that pydantic reports, in one line."""
+    """Describe the first error that pydantic reports, in one line.
+
+    An unknown key precedes all other errors, because a misspelt key is often the reason why another is missing.
+    """
     errors = problem.errors(include_url=False)
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "extra_forbidden":
-        wrong = str(first["loc"][-1])
-        models: dict[str, type[BaseModel]] = {"segments": SegmentConfig, "look": AppearanceConfig}
-        model = models.get(str(first["loc"][0]), CourseConfig) if len(first["loc"]) > 1 else CourseConfig
-        known = list(model.model_fields)
-        near = difflib.get_close_matches(wrong, known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
-        return f"unknown key `{place}`. {hint}"
+        *section, wrong = map(str, first["loc"])
+        inner: dict[str, type[BaseModel]] = {"segments": SegmentConfig, "look": AppearanceConfig}
+        known = (inner[section[0]] if section else CourseConfig).model_fields
+        hint = did_you_mean(wrong, known) or f" Known keys: {', '.join(known)}."
+        return f"unknown key `{place}`.{hint}"
     if first["type"] == "missing":
         return f"the key `{place}` is missing" + ("; write `racer_track: 1`." if place == "racer_track" else ".")
     return f"{place} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}."
@@ -175,6 +175,7 @@ def _segments(course: CourseConfig, parts: list[SegmentConfig], source: str) -> 
 
 
 def _length(part: SegmentConfig) -> float:
+    """Return the length of a segment [m]; that of an arc is |turn| times radius."""
     if isinstance(part.straight, float):
         return part.straight
     return abs(math.radians(part.arc or 0.0)) * (part.radius or 0.0)
@@ -183,6 +184,7 @@ def _length(part: SegmentConfig) -> float:
 def _side(parts: list[SegmentConfig], side: str, width: float | None) -> list[float]:
     """Return the distance to one border at the end of each segment [m]; by default that of the segment before it."""
     given = [part.width / 2 if part.width else getattr(part, side) for part in parts]
+    # Without a default, the segments before the first width take it: the caller checked that there is one.
     current = width / 2 if width else next(value for value in given if value)
     filled = []
     for value in given:
@@ -203,6 +205,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
         if k and point[:2] == points[k - 1][:2]:
             raise TrackError(f"`{source}` points[{k}] repeats the point before it; leave it out.")
         table.append([*point[:2], *sides])
+    # Authors of a loop often repeat its first point; the spline closes by itself.
     if len(table) > 1 and course.closed and table[0][:2] == table[-1][:2]:
         table.pop()
     if len(table) < (4 if course.closed else 2):
@@ -244,6 +247,8 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
         if part.straight != "auto"
     ]
     end = curve.segment_poses(known, (0.0, 0.0, 0.0))[-1]
+    # The columns are u and v. The determinant is the sine of the angle between them: 0.05 is 3 degrees, where an
+    # error of 1 mm in e already moves the lengths by 2 cm.
     along = np.array([[math.cos(headings[k]), math.sin(headings[k])] for k in unknown]).T
     if abs(np.linalg.det(along)) < 0.05:
         raise TrackError(f"`{source}`: the two straights of length `auto` are parallel; choose another pair.")
@@ -257,8 +262,18 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
     return lengths
 
 
-# libyaml reads the rows of a converted track ten times faster; both loaders build plain data only.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def load_yaml(path: Path) -> Any:
+    """Return the plain data of a YAML file.
+
+    Raises:
+        TrackError: The file cannot be read.
+    """
+    # libyaml reads the rows of a converted track ten times faster; both loaders build plain data only.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(read_text(path, TrackError), Loader=loader)
+    except yaml.YAMLError as problem:
+        raise TrackError(f"{path}: cannot be read: {' '.join(str(problem).split())[:200]}.") from None
 
 
 def read_course(path: Path, *, scale: float = 1.0) -> Track:
@@ -271,11 +286,7 @@ def read_course(path: Path, *, scale: float = 1.0) -> Track:
     Raises:
         TrackError: the message names the place in the file.
     """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise TrackError(f"`{path}` cannot be read: {' '.join(str(problem).split())[:200]}.") from None
-    return track_of_course(parse_course(data, str(path)), name=path.stem, source=str(path), scale=scale)
+    return track_of_course(parse_course(load_yaml(path), str(path)), name=path.stem, source=str(path), scale=scale)
 
 
 def track_of_course(course: CourseConfig, *, name: str, source: str, scale: float = 1.0) -> Track:
@@ -293,17 +304,11 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
     if course.rows is not None:
         table = np.array(course.rows, dtype=np.float64).reshape(-1, 6)
     else:
-        rows = rows_of_course(course, source)
-        borders = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=course.closed)
-        table = np.hstack([rows.center, *borders])
-        if course.closed:
-            table = np.vstack([table, table[:1]])
+        table = rows_of_course(course, source).table(closed=course.closed)
     table *= scale
     track = make_track(
+        table,
         name=name,
-        center=table[:, :2],
-        left=table[:, 2:4],
-        right=table[:, 4:6],
         closed=course.closed,
         source=source,
         walls=course.walls,
@@ -311,9 +316,8 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
         look=TrackAppearance(**course.look.model_dump(exclude_none=True)),
         description=course.description,
     )
-    if course.direction == "forward":
-        return track
-    return replace(track.reversed(), backwards=False)
+    # `backward` is the direction of the file itself, so that its track does not count as driven backwards.
+    return track if course.direction == "forward" else replace(track.reversed(), backwards=False)
 
 
 def write_course(track: Track, path: Path) -> None:

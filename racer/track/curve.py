@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.track import geometry
+
 Floats = NDArray[np.float64]
 
 
@@ -44,6 +46,12 @@ class CenterlineRows:
     center: Floats
     left: Floats
     right: Floats
+
+    def table(self, *, closed: bool) -> Floats:
+        """Return centre line, left and right border [m], shape (R, 6); a closed course repeats its first row."""
+        borders = geometry.borders_from_widths(self.center, self.left, self.right, closed=closed)
+        table = np.hstack([self.center, *borders])
+        return np.vstack([table, table[:1]]) if closed else table
 
 
 def segment_poses(segments: list[CurveSegment], start: tuple[float, float, float]) -> Floats:
@@ -85,10 +93,12 @@ def sample_segments(
         here = which == k
         center[here] = _along(poses[k], segment, s[here] - edges[k])[:, :2]
     if closed:
+        # A linear share of the error: none at the start, all of it at the end, so that the loop closes without a step.
         center -= (s / edges[-1])[:, None] * (poses[-1, :2] - poses[0, :2])
     part = _smoothstep((s - edges[which]) / lengths[which])
     sides = []
     for widths in (np.array([g.left for g in segments]), np.array([g.right for g in segments])):
+        # A width is that of a segment's end, so that segment k begins with the width of segment k - 1.
         before = np.roll(widths, 1)
         if not closed:
             before[0] = widths[0]
@@ -113,11 +123,12 @@ def sample_spline(
         shift: arc length of the first row on a closed course [m].
     """
     knots = np.vstack([points, points[:1]]) if closed else points
-    chords = np.hypot(*np.diff(knots, axis=0).T)
+    chords = geometry.step_lengths(knots, closed=False)
     u = np.concatenate([[0.0], np.cumsum(np.sqrt(chords))])
+    # The arc length has no closed form: measure it along 200 chords for each point, and invert it by interpolation.
     fine_u = np.linspace(0.0, u[-1], 200 * len(points) + 1)
     fine = _spline(u, knots, fine_u, closed=closed)
-    at = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(fine, axis=0).T))])
+    at = np.concatenate([[0.0], np.cumsum(geometry.step_lengths(fine, closed=False))])
     s = _stations(at[-1], step, closed=closed, shift=shift)
     where = np.interp(s, at, fine_u)
     center = _spline(u, knots, where, closed=closed)
@@ -150,6 +161,7 @@ def _along(pose: Floats, segment: CurveSegment, s: Floats) -> Floats:
 
 
 def _stations(total: float, step: float, *, closed: bool, shift: float) -> Floats:
+    """Return arc lengths of rows at equal distances near `step`; at least 8, so that any loop has an inside [m]."""
     count = max(8, round(total / step))
     if closed:
         return np.asarray((shift + np.arange(count) * (total / count)) % total)
@@ -171,6 +183,7 @@ def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
     slopes = np.diff(knots, axis=0) / h[:, None]
     count = len(knots) - 1 if closed else len(knots)
     matrix, right = np.zeros((count, count)), np.zeros((count, 2))
+    # Row i of the matrix couples the bends at knots i - 1, i and i + 1; on a loop the indices wrap around.
     inner = range(count) if closed else range(1, count - 1)
     for i in inner:
         before, after = h[i - 1], h[i % len(h)]
@@ -178,6 +191,7 @@ def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
         matrix[i, i] += 2.0 * (before + after)
         matrix[i, (i + 1) % count] += after
         right[i] = 6.0 * (slopes[i % len(h)] - slopes[i - 1])
+    # A natural spline has no bend at its ends.
     if not closed:
         matrix[0, 0] = matrix[-1, -1] = 1.0
     bend = np.linalg.solve(matrix, right)

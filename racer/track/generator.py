@@ -42,19 +42,17 @@ def generate_track(seed: int) -> Track:
     """Generate the track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
 
     Args:
-        seed: an integer of at least 0.
+        seed: An integer of at least 0.
 
     Raises:
-        RuntimeError: no draw gave a track; not known for any seed.
+        RuntimeError: No draw gave a track; not known for any seed.
     """
     rng = np.random.default_rng(seed)
     twist = float(rng.uniform(*TWIST_RANGE))
     for _ in range(_DRAWS_MAX):
         segments = _draw(rng, twist)
-        if segments is not None:
-            track = _track(segments, seed)
-            if track is not None:
-                return track
+        if segments is not None and (track := _track(segments, seed)) is not None:
+            return track
     raise RuntimeError(f"seed {seed} gave no track in {_DRAWS_MAX} draws")
 
 
@@ -65,21 +63,23 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | 
     reach = rng.uniform(0.35, 1.0, count)
     polygon = np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None] * (rng.uniform(1.0, 1.8), 1.0)
     wanted = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
+    # Round corners cut the polygon short, hence 1.1; the margins keep the length within LENGTH_RANGE in most draws.
     polygon *= 1.1 * wanted / float(geometry.step_lengths(polygon, closed=True).sum())
     if rng.random() < 0.5:
         polygon = polygon[::-1]
     corners = _corners(polygon, rng, twist)
     if corners is None:
         return None
-    left, right = _widths(rng, 2 * count)
+    halves = _half_widths(rng, 2 * count)
     edges = geometry.step_lengths(polygon, closed=True)
     segments: list[curve.CurveSegment] = []
     for k, corner in enumerate(corners):
         straight = float(edges[k - 1]) - corners[k - 1].tangent - corner.tangent
         arc = corner.radius * abs(corner.turn)
         for length, turn in ((straight, 0.0), (arc, corner.turn)):
-            n = len(segments)
-            segments.append(curve.CurveSegment(length=length, turn=turn, left=left[n], right=right[n]))
+            half = halves[len(segments)]
+            segments.append(curve.CurveSegment(length=length, turn=turn, left=half, right=half))
+    # Even segments are straights; the longest one holds the start line.
     longest = max(range(0, len(segments), 2), key=lambda k: segments[k].length)
     return segments[longest:] + segments[:longest]
 
@@ -90,6 +90,7 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
     lengths = np.hypot(edges[:, 0], edges[:, 1])
     heading = np.arctan2(edges[:, 1], edges[:, 0])
     turns = np.remainder(heading - np.roll(heading, 1) + np.pi, 2 * np.pi) - np.pi
+    # A hairpin of more than 150 degrees needs edges that are too long; a kink of less than 8 is hardly a corner.
     if np.max(np.abs(turns)) > math.radians(150) or np.min(np.abs(turns)) < math.radians(8):
         return None
     if min(turns[turns > 0].sum(), -turns[turns < 0].sum()) < twist:
@@ -97,6 +98,7 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
     corners = []
     for k, turn in enumerate(turns.tolist()):
         room = (min(lengths[k - 1], lengths[k]) - 0.3) / 2
+        # An arc of radius r that turns by a touches both edges at r tan(a / 2) from the corner of the polygon.
         half = math.tan(abs(turn) / 2)
         radius = min(float(rng.uniform(0.6, 2.5)), room / half)
         if radius < RADIUS_MIN:
@@ -105,15 +107,13 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
     return corners
 
 
-def _widths(rng: np.random.Generator, count: int) -> tuple[list[float], list[float]]:
+def _half_widths(rng: np.random.Generator, count: int) -> list[float]:
     """Draw the half-widths at the ends of the segments [m]: constant on half of the tracks, else changing."""
     low, high = WIDTH_RANGE
     even = float(rng.uniform(low, high))
     if rng.random() < 0.5:
-        halves = [even / 2] * count
-    else:
-        halves = [float(w) / 2 for w in rng.uniform(max(low, even - 0.15), min(high, even + 0.15), count)]
-    return halves, halves
+        return [even / 2] * count
+    return [float(w) / 2 for w in rng.uniform(max(low, even - 0.15), min(high, even + 0.15), count)]
 
 
 def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
@@ -125,18 +125,14 @@ def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
     rows = curve.sample_segments(segments, (0.0, 0.0, 0.0), step=STEP, closed=True, shift=start)
     if not is_clear(rows.center, rows.left + rows.right):
         return None
-    left, right = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=True)
+    table = rows.table(closed=True)
     # Where the width changes quickly inside a bend, the distance of the borders can leave the range a little.
-    across = np.hypot(*(left - right).T)
+    across = np.hypot(*(table[:, 2:4] - table[:, 4:]).T)
     if across.min() < 0.98 * WIDTH_RANGE[0] or across.max() > WIDTH_RANGE[1] + 1e-9:
         return None
-    table = np.hstack([rows.center, left, right])
-    table = np.vstack([table, table[:1]])
     return make_track(
+        table,
         name=f"generated_{seed}",
-        center=table[:, :2],
-        left=table[:, 2:4],
-        right=table[:, 4:],
         closed=True,
         source=f"generated:{seed}",
         description=f"Generated from seed {seed}.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.track import geometry
 from racer.track.track import Track
 
 Points = NDArray[np.float64]
@@ -37,6 +38,7 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
         left, right, rows = left[order], right[order], rows + 1
     triangles, i, j = [], 0, 0
     a, b = [complex(*point) for point in left], [complex(*point) for point in right]
+    # Each pass adds one triangle and advances one border, so that 2 (R - 1) triangles cover the road.
     while i < rows - 1 or j < rows - 1:
         if j == rows - 1 or (i < rows - 1 and abs(a[i + 1] - b[j]) <= abs(a[i] - b[j + 1])):
             triangles.append((left[i], left[i + 1], right[j]))
@@ -49,15 +51,10 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
 
 def _make_counter_clockwise(triangles: Points) -> Points:
     """Turn all triangles counter-clockwise and drop those without area."""
-    turn = _double_area(triangles)
+    a, b, c = (triangles[..., k, :] for k in range(3))
+    turn = geometry.cross(b - a, c - a)
     triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
     return triangles[turn != 0.0]
-
-
-def _double_area(triangles: Points) -> Points:
-    """Return twice the signed area of triangles (..., 3, 2), counter-clockwise positive."""
-    ab, ac = triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :]
-    return ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
 
 
 def _unit(vectors: Points) -> Points:
@@ -70,7 +67,7 @@ def mitred_normals(line: Points, *, closed: bool = False) -> Points:
 
     A mitre is at most twice as long as the distance. Repeated points get the normal of their neighbours.
     """
-    steps = np.diff(line, axis=0, append=line[:1]) if closed else np.diff(line, axis=0)
+    _, steps = geometry.segments(line, closed=closed)
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     kept = np.flatnonzero(lengths > 1e-9)
     if len(kept) == 0:
@@ -86,7 +83,9 @@ def mitred_normals(line: Points, *, closed: bool = False) -> Points:
     units = _unit(steps)[kept]
     side = np.stack([-units[:, 1], units[:, 0]], axis=1)
     middle = _unit(side[back] + side[ahead])
+    # Where the line turns straight back the sum is zero, and the normal is that of the next step.
     middle = np.where(np.any(middle != 0.0, axis=1, keepdims=True), middle, side[ahead])
+    # A mitre of length 1 / cos(turn / 2) keeps both parallels at the distance; 0.5 limits it to twice the distance.
     return middle / np.maximum(np.sum(middle * side[ahead], axis=1), 0.5)[:, None]
 
 
@@ -106,7 +105,7 @@ def inset_borders(track: Track, distance: float) -> tuple[Points, Points]:
 def _center_points(track: Track) -> tuple[Points, Points]:
     """Return the centre line without repeated rows, with its first point again where it is closed, and arc lengths."""
     line = np.vstack([track.center, track.center[:1]]) if track.closed else track.center
-    steps = np.hypot(*np.diff(line, axis=0).T)
+    steps = geometry.step_lengths(line, closed=False)
     line = line[np.concatenate([[True], steps > 1e-9])]
     return line, np.concatenate([[0.0], np.cumsum(steps[steps > 1e-9])])
 
@@ -124,6 +123,7 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
     periods = max(1, round(s[-1] / (dash + gap)))
     starts = np.arange(periods) * (s[-1] / periods)
     ends = starts + dash * s[-1] / periods / (dash + gap)
+    # Rows, starts and ends of dashes all become cuts, so that each piece is wholly painted or wholly bare.
     cuts = np.unique(np.concatenate([s, starts, ends]))
     points = np.stack([np.interp(cuts, s, line[:, axis]) for axis in (0, 1)], axis=1)
     rows = np.interp(cuts, s, np.arange(len(s)))
@@ -140,10 +140,11 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
 def _ray_distance(origin: Points, direction: Points, line: Points) -> float:
     """Return the distance along a ray to a line [m]; infinity where the ray does not meet it."""
     edges, starts = np.diff(line, axis=0), line[:-1] - origin
-    below = direction[0] * edges[:, 1] - direction[1] * edges[:, 0]
+    # The ray o + t d meets the edge p + u e at t = (p - o) x e / (d x e), u = (p - o) x d / (d x e).
+    below = geometry.cross(direction, edges)
     with np.errstate(divide="ignore", invalid="ignore"):
-        along = (starts[:, 0] * edges[:, 1] - starts[:, 1] * edges[:, 0]) / below
-        part = (starts[:, 0] * direction[1] - starts[:, 1] * direction[0]) / below
+        along = geometry.cross(starts, edges) / below
+        part = geometry.cross(starts, direction) / below
     return float(np.min(along[(along > 0.0) & (part >= 0.0) & (part <= 1.0)], initial=np.inf))
 
 
@@ -157,13 +158,13 @@ def _cross_section(track: Track, row: int, margin: float) -> tuple[Points, Point
     along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
     side = np.array([-along[1], along[0]])
     half = 0.5 * abs(float(side @ (track.left[row] - track.right[row])))
-    inwards = origin + along * (
-        1e-6 if row == 0 else -1e-6
-    )  # off the end by 1 um, so that the ray meets a border that ends here
+    # Off the end by 1 um, so that the ray meets a border that ends here.
+    inwards = origin + along * (1e-6 if row == 0 else -1e-6)
     ends = []
     for sign, border in zip((1.0, -1.0), inset_borders(track, margin), strict=True):
         border = np.vstack([border, border[:1]]) if track.closed else border
         reach = _ray_distance(inwards, sign * side, border)
+        # A border farther than the road is wide belongs to another part of the track.
         ends.append(origin + sign * side * (reach if reach < 2.0 * half else half - margin))
     return along, ends[0], ends[1]
 
