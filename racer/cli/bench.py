@@ -11,7 +11,7 @@ from racer.cli.options import AsJson, DefaultTrack
 
 
 class BenchPart(StrEnum):
-    """What can be measured."""
+    """Parts that can be measured."""
 
     ALL = "all"
     SIM = "sim"

@@ -1,12 +1,13 @@
-"""`racer car console`: the car's web page, on this car or in front of the simulator."""
+"""`racer car console`: serves the car's web page, on this car or in front of the simulator."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where the page is."""
+    """Address of the page."""
 
     host: str
     port: int
@@ -29,15 +30,18 @@ class _Address:
 
 def console(
     bundles: Annotated[
-        list[Path] | None, typer.Argument(help="Bundles or run folders to bring; the first drives. Default: as in use.")
+        list[Path] | None,
+        typer.Argument(help="Bundles or run folders to install; the first drives, by default the one in use."),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for the whole network.")
+        str, typer.Option("--host", help="Listen on this address; 0.0.0.0 is for the whole network.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8440,
-    name: Annotated[list[str] | None, typer.Option("--name", help="Another name of this car in its address.")] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Listen on this port.")] = 8440,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="Accept this name of the car in its address, too.")
+    ] = None,
     camera: Annotated[
-        str, typer.Option("--camera", help="picamera2, v4l2:/dev/video0, replay:FILE, or none.")
+        str, typer.Option("--camera", help="Use this camera: picamera2, v4l2:/dev/video0, replay:FILE, or none.")
     ] = "picamera2",
     store: car_options.StoreRoot = None,
     calibration: car_options.Calibration = None,
@@ -52,7 +56,7 @@ def console(
     latency_ms: car_options.LatencyMs = 60.0,
     seed: car_options.Seed = 0,
 ) -> None:
-    """Serve the car's page: stop, let a model drive, drive by hand, models, calibration, logs."""
+    """Serve the car's web page, which stops it, lets a model or a person drive, and shows models and logs."""
     from racer.car.models.store import default_store_root
 
     brought, where, has = bundles or [], _Address(host, port, name or []), car_options.sensor_names(sensors)
@@ -76,15 +80,15 @@ def console(
         mapping=mapping,
     )
     models = ModelStore(root, fits=make_fit_check(setup.calibration, has))
-    with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as desk:
-        serve_console(desk, host=where.host, port=where.port, names=where.names)
+    with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as controller:
+        serve_console(controller, host=where.host, port=where.port, names=where.names)
 
 
 @contextlib.contextmanager
 def _open_controller(
     models: ModelStore, brought: list[Path], setup: PilotSetup, where: _Address, wizard: WizardSession | None = None
 ) -> Iterator[ConsoleController]:
-    """A desk with its pilot, as long as it lasts."""
+    """Open a controller with its pilot process, and end the process at the end."""
     from racer.car.console.controller import ConsoleController
     from racer.car.console.startup import chosen_threads, console_address, current_model, install_models, read_token
     from racer.car.link.process_link import ProcessLink
@@ -93,13 +97,13 @@ def _open_controller(
     token = read_token(models.root / "console-token")
     setup = replace(setup, threads=chosen_threads, name=lambda path: models.card(path.parent.name).name)
     link = ProcessLink(setup, bundle=current_model(models, report=typer.echo))
-    desk = ConsoleController(link, models, token=token, wizard=wizard)
+    controller = ConsoleController(link, models, token=token, wizard=wizard)
     typer.echo(f"open      {console_address(where.host, where.port, token)}")
     if where.host == "127.0.0.1":
         typer.echo("only this machine can reach it; --host 0.0.0.0 lets the network in, or use: ssh -L")
     link.open()
     try:
-        yield desk
+        yield controller
     finally:
         link.close()
 
@@ -120,7 +124,7 @@ def _serve_simulated(
     from racer.car.link.process_link import PilotSetup
     from racer.car.models.store import ModelStore, make_fit_check
     from racer.config.train import DEFAULT_TRACK
-    from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, serve_console_with_rig
+    from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, lap_text, serve_console_with_rig
     from racer.policy.load import find_bundle
 
     seen = bundle_camera(read_bundle(find_bundle(brought[0]))) if brought else None
@@ -135,19 +139,13 @@ def _serve_simulated(
             camera=f"sim:{rig.eye}",
             record=record,
         )
-        with _open_controller(models, brought, setup, where) as desk:
-            server = make_server(desk, host=where.host, port=where.port, names=where.names)
-            serve_console_with_rig(rig, desk, server, on_lap=_print_lap)
-
-
-def _print_lap(lap: Mapping[str, Any]) -> None:
-    from racer.hil.session import lap_text
-
-    typer.echo(lap_text(lap))
+        with _open_controller(models, brought, setup, where) as controller:
+            server = make_server(controller, host=where.host, port=where.port, names=where.names)
+            serve_console_with_rig(rig, controller, server, on_lap=lambda lap: typer.echo(lap_text(lap)))
 
 
 def _make_wizard(setup: PilotSetup) -> WizardSession:
-    from racer.car.calibration.calibration import Calibration, write_calibration
+    from racer.car.calibration.calibration import write_calibration
     from racer.car.calibration.preview import ActuatorPreview
     from racer.car.calibration.wizard import CalibrationWizard, draft_calibration
     from racer.car.console.controller import WizardSession
@@ -156,10 +154,7 @@ def _make_wizard(setup: PilotSetup) -> WizardSession:
     def start() -> tuple[CalibrationWizard, ActuatorPreview]:
         before = read_earlier_calibration(setup.calibration, setup.car_id)
         driver = choose_driver("", before)
-        bench = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
-        return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), bench
+        preview = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
+        return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), preview
 
-    def save(made: Calibration) -> None:
-        write_calibration(setup.calibration, made)
-
-    return WizardSession(start, save)
+    return WizardSession(start, functools.partial(write_calibration, setup.calibration))

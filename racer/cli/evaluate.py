@@ -27,7 +27,7 @@ def evaluate(
     ] = None,
     objects: Annotated[
         int | None,
-        typer.Option(min=1, max=6, help="Place this number of boxes or bots by chance; by default as in training."),
+        typer.Option(min=1, max=6, help="Place this number of boxes or bots at random; by default as in training."),
     ] = None,
     disturbance: Disturbance = "none",
     picture: Annotated[

@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share.
+
+Units are in brackets. The options of `racer car` are in `racer.cli.car_options`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all that happens by chance.")]
+# numpy's generators take any size of seed; files and kernels keep it in 64 bits with a sign.
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all random numbers.")]
 Disturbance = Annotated[
     str, typer.Option(help="Vary car and sensors from episode to episode: none, mild, real, or a file.")
 ]
@@ -25,6 +29,7 @@ PolicyVehicle = Annotated[
 ]
 Vehicle = Annotated[str, typer.Option("--vehicle", help="Drive this vehicle: a name or a file.")]
 
+LearnConfig = Annotated[str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")]
 LearnVehicle = Annotated[
     str | None, typer.Option("--vehicle", help="Train with this vehicle: a name or a file; by default as configured.")
 ]
@@ -37,16 +42,16 @@ LearnSettings = Annotated[
 LearnMinutes = Annotated[
     float | None,
     typer.Option(
-        "--minutes", help="Stop after this wall time (min), a teacher's training included; by default as configured."
+        "--minutes", help="Stop after this wall time, a teacher's training included [min]; by default as configured."
     ),
 ]
-LearnSeed = Annotated[
-    int | None, typer.Option("--seed", help="Seed all that happens by chance; by default as configured.")
-]
+LearnSeed = Annotated[int | None, typer.Option("--seed", help="Seed all random numbers; by default as configured.")]
 RunDir = Annotated[
     Path | None, typer.Option("--run-dir", help="Write the run into this folder; by default a new one in ./runs.")
 ]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run after a stop of any kind.")]
+
+Picture = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
 
 RulesName = Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")]
 Entrants = Annotated[
@@ -59,5 +64,18 @@ RuleSettings = Annotated[
 RaceReplay = Annotated[Path | None, typer.Option("--replay", help="Write the first trial into this file.")]
 ModelTime = Annotated[
     float,
-    typer.Option("--model-s", min=0.1, help="Void a race when an entrant's model takes more wall time than this (s)."),
+    typer.Option("--model-s", min=0.1, help="Void a race when an entrant's model takes more wall time than this [s]."),
 ]
+
+
+def check_png_path(path: Path) -> Path:
+    """Return the path, if it names a PNG file.
+
+    Raises:
+        ConfigError: The path has another suffix.
+    """
+    from racer.errors import ConfigError
+
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"`{path}` is not a PNG file; give a name that ends in .png.")
+    return path

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import (
-    AsJson,
-    DefaultTrack,
-    Entrants,
-    ModelTime,
-    RaceReplay,
-    RuleSettings,
-    RulesName,
-    Seed,
-    Vehicle,
-)
+from racer.cli import options
 
 if TYPE_CHECKING:
     from racer.config.rules import Rules
@@ -62,20 +52,20 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
 
 
 def race(
-    rules: RulesName,
-    entrants: Entrants,
-    track: DefaultTrack = None,
-    seed: Seed = 0,
-    vehicle: Vehicle = "deepracer",
-    settings: RuleSettings = None,
+    rules: options.RulesName,
+    entrants: options.Entrants,
+    track: options.DefaultTrack = None,
+    seed: options.Seed = 0,
+    vehicle: options.Vehicle = "deepracer",
+    settings: options.RuleSettings = None,
     window: Annotated[bool, typer.Option("--window", help="Show the race in a window.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     video: Annotated[Path | None, typer.Option(help="Make a film of the first trial: .mp4 or .gif.")] = None,
-    replay: RaceReplay = None,
+    replay: options.RaceReplay = None,
     leaderboard: Annotated[
         Path | None, typer.Option(help="Keep the result in this leaderboard; for bundles and run folders.")
     ] = None,
-    model_s: ModelTime = 600.0,
+    model_s: options.ModelTime = 600.0,
 ) -> None:
     """Race policies under rules; exits 0 whatever the result."""
     from tempfile import TemporaryDirectory

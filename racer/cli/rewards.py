@@ -1,4 +1,4 @@
-"""`racer rewards`: check, draw, compare, watch and begin reward functions, and list the params that they get."""
+"""`racer rewards`: checks, draws, compares, watches and begins reward functions, and lists their params."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import AsJson
-from racer.errors import RacerError, RewardError
+from racer.cli.options import AsJson, Picture, check_png_path
+from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.report.reward_values import RewardLandscape
@@ -32,9 +32,8 @@ TrackOption = Annotated[
         "--track", "-t", help="Drive on this track: a name, a file, or generated:SEED; by default as a training."
     ),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
 Speed = Annotated[
-    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed (m/s).")
+    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")
 ]
 
 
@@ -71,7 +70,7 @@ def check(
 
 
 @app.command()
-def plot(file: File, *, track: TrackOption = None, output: Output = None, speed: Speed = 2.0) -> None:
+def plot(file: File, *, track: TrackOption = None, output: Picture = None, speed: Speed = 2.0) -> None:
     """Draw the values of a reward function: over the track, and by speed, heading and steering."""
     target, (values,), track_name = _draw([file], track, output, speed)
     typer.echo(f"{target}: {values.name} on {track_name}, {_describe_range(values)}")
@@ -100,7 +99,7 @@ def compare(
 
 
 @app.command()
-def watch(file: File, *, track: TrackOption = None, output: Output = None, speed: Speed = 2.0) -> None:
+def watch(file: File, *, track: TrackOption = None, output: Picture = None, speed: Speed = 2.0) -> None:
     """Check and draw a reward function again whenever its file changes; Ctrl-C ends it.
 
     A training that runs keeps the reward function that it started with.
@@ -127,7 +126,7 @@ def new(
 def params(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the docs.")] = False,
 ) -> None:
-    """Print the keys of the dict that a reward function gets."""
+    """Print the keys of the dict that a reward function receives."""
     from racer.reward.params import PARAMS, params_markdown
 
     if markdown:
@@ -153,12 +152,19 @@ def watch_reward(
     speed: float = 2.0,
     wait: Callable[[], object] | None = None,
 ) -> None:
-    """Check and draw whenever the file has changed, until `wait` (by default a short sleep) raises.
+    """Check and draw whenever the file has changed, until `wait` raises.
 
     A file that cannot be used is reported in one line, and the last good picture stays.
 
+    Args:
+        file: Name or file of the reward function.
+        track: Name or file of the track; None for that of `racer train`.
+        output: PNG file; None for the name of the reward function.
+        speed: Speed on the lanes of the map [m/s].
+        wait: Waits between two looks at the file; by default a sleep of `POLL_S`.
+
     Raises:
-        RacerError: at the start, where the file or the track cannot be found.
+        RacerError: The file or the track cannot be found at the start.
     """
     from racer.reward.check.report import check_reward
     from racer.reward.file_watch import watch_file
@@ -191,24 +197,10 @@ def _draw(
     name = track or _default_track()
     loaded = load_track(name)
     values = [reward_landscape(file, name, speed=speed) for file in files]
-    target = check_png_path(output or Path("_".join(one.name for one in values) + ".png"))
-    if len(values) == 1:
-        figure = reward_plot.plot_reward(values[0], loaded)
-    else:
-        figure = reward_plot.plot_rewards(values, loaded)
-    reward_plot.save_png(figure, target)
+    target = check_png_path(output or Path("_".join(landscape.name for landscape in values) + ".png"))
+    plot = reward_plot.plot_reward(values[0], loaded) if len(values) == 1 else reward_plot.plot_rewards(values, loaded)
+    reward_plot.save_png(plot, target)
     return target, values, loaded.name
-
-
-def check_png_path(path: Path) -> Path:
-    """Return the path, if it names a PNG file.
-
-    Raises:
-        RewardError: it names something else.
-    """
-    if path.suffix.lower() != ".png":
-        raise RewardError(f"`{path}` is not a PNG file; give a name that ends in .png.")
-    return path
 
 
 def print_report(file: str, report: CheckReport) -> None:
@@ -278,7 +270,8 @@ def _tracks_to_check() -> list[str]:
     from racer.config.read import read_train
     from racer.reward.check.report import CHECK_TRACKS
 
-    own = [track for track in read_train().track if ".." not in track]  # not fifty generated ones
+    # A range of generated tracks may name fifty, which would take minutes.
+    own = [track for track in read_train().track if ".." not in track]
     return list(dict.fromkeys([*own, *CHECK_TRACKS]))
 
 

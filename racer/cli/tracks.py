@@ -1,4 +1,4 @@
-"""`racer tracks`: list, show, check, convert, generate and fetch tracks."""
+"""`racer tracks`: lists, shows, checks, converts, generates and fetches tracks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from racer import assets
-from racer.cli.options import AsJson
+from racer.cli.options import AsJson, Picture, check_png_path
 from racer.errors import TrackError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, convert, generate and fetch tracks.")
@@ -30,11 +30,8 @@ def list_tracks(*, as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", box=None, pad_edge=False)
-    table.add_column("length m", justify="right")
-    table.add_column("width m", justify="right")
-    table.add_column("closed")
-    table.add_column("description")
+    table = Table("name", "length m", "width m", "closed", "description", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[2].justify = "right"
     for row in rows:
         if "error" in row:
             table.add_row(row["name"], "", "", "", row["error"], style="red")
@@ -48,11 +45,9 @@ def list_tracks(*, as_json: AsJson = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help=_SPEC_HELP)],
     *,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")
-    ] = None,
+    output: Picture = None,
     width_px: Annotated[
-        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide (pixels).")
+        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide [pixels].")
     ] = 1200,
 ) -> None:
     """Draw a track into a PNG file."""
@@ -60,9 +55,7 @@ def show(
     from racer.track.load import load_track
 
     track = load_track(name)
-    output = output or Path(f"{track.name}.png")
-    if output.suffix.lower() != ".png":
-        raise TrackError(f"`{output}` is not a PNG file; give a name that ends in .png.")
+    output = check_png_path(output or Path(f"{track.name}.png"))
     from racer.render.topdown import draw_track, write_png
 
     write_png(output, draw_track(track, width_px=width_px))
@@ -98,7 +91,7 @@ def convert(
     ] = None,
     width: Annotated[
         float | None,
-        typer.Option("--width", help="Give a race line this road width (m of the file); by default from the file."),
+        typer.Option("--width", help="Give a race line this road width [m in the file]; by default that of the file."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -138,7 +131,7 @@ def fetch_tracks(
     show_list: Annotated[bool, typer.Option("--list", help="List what can be fetched.")] = False,
     base_url: Annotated[
         str | None,
-        typer.Option("--base-url", help="Use this mirror; {repository}, {commit}, {path}, {name} are filled in."),
+        typer.Option("--base-url", help="Use this mirror; {repository}, {commit}, {path} and {name} are filled in."),
     ] = None,
 ) -> None:
     """Download published DeepRacer tracks, check their hashes, and keep them for use by name."""
