@@ -32,9 +32,7 @@ def drive(
     latency_ms: car_options.LatencyMs = 60.0,
     seed: car_options.Seed = 0,
     speed_limit: Annotated[float, typer.Option(help="Limit the speed to this fraction of the car's, up to 1.")] = 0.3,
-    camera: Annotated[
-        str, typer.Option("--camera", help="Use this camera: picamera2, v4l2:/dev/video0 or replay:FILE.")
-    ] = "picamera2",
+    camera: Annotated[str, typer.Option(help="Use picamera2, v4l2:/dev/video0 or replay:FILE.")] = "picamera2",
     mapping: car_options.Mapping = "table",
     threads: Annotated[
         int | None,
@@ -129,12 +127,8 @@ def _print_drive(done: HilDrive) -> None:
 
 def bench(
     bundles: Annotated[list[Path], typer.Argument(help="Variants of one policy, such as the fp32 and the int8 one.")],
-    threads: Annotated[
-        list[int] | None, typer.Option(min=1, max=16, help="Try this number of threads; repeatable.")
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option(min=0.1, max=600.0, help="Measure each variant and number of threads for this time [s].")
-    ] = 2.0,
+    threads: Annotated[list[int] | None, typer.Option(min=1, max=16, help="Try this many threads; repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="Measure each variant for this time [s].")] = 2.0,
 ) -> None:
     """Measure bundles on this machine, check their recorded answers, choose the fastest; exit 1 if none may drive."""
     from racer.car.bench import bench_bundles as measure
@@ -204,7 +198,7 @@ def replay(
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="List every event and change of state.")] = False,
     pulses: Annotated[
-        bool, typer.Option("--pulses", help="Compute the pulses again with this version; exit 1 where one differs.")
+        bool, typer.Option("--pulses", help="Compute the pulses again; exit 1 where one differs.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

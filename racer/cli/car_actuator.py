@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Run, stop and watch the only process that moves the car.")
 
-Wiring = Annotated[
-    str, typer.Option("--wiring", help="Use this wiring, by default the calibration's; sim:FILE simulates one.")
-]
+Wiring = Annotated[str, typer.Option(help="Use this wiring, by default the calibration's; sim:FILE simulates one.")]
 
 
 @app.command("run")

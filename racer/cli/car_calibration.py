@@ -23,9 +23,7 @@ def wizard(
         typer.Option("--output", "-o", help="Write this calibration; by default RACER_CALIBRATION or /var/lib/racer."),
     ] = None,
     car_id: car_options.CarId = "",
-    wiring: Annotated[
-        str, typer.Option("--wiring", help="Use this wiring; by default the earlier calibration's, else pca9685:1.")
-    ] = "",
+    wiring: Annotated[str, typer.Option(help="Use this wiring; by default the earlier one, else pca9685:1.")] = "",
 ) -> None:
     """Ask for every pulse, show it on the car, and write the calibration at the end; stop the actuator before."""
     from racer.car.actuator.calibrated_range import own_car_id

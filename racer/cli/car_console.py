@@ -33,16 +33,10 @@ def console(
         list[Path] | None,
         typer.Argument(help="Bundles or run folders to install; the first drives, by default the one in use."),
     ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Listen on this address; 0.0.0.0 is for the whole network.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Listen on this address; 0.0.0.0 is for the whole network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Listen on this port.")] = 8440,
-    name: Annotated[
-        list[str] | None, typer.Option("--name", help="Accept this name of the car in its address, too.")
-    ] = None,
-    camera: Annotated[
-        str, typer.Option("--camera", help="Use this camera: picamera2, v4l2:/dev/video0, replay:FILE, or none.")
-    ] = "picamera2",
+    name: Annotated[list[str] | None, typer.Option(help="Accept this name of the car in its address, too.")] = None,
+    camera: Annotated[str, typer.Option(help="Use picamera2, v4l2:/dev/video0, replay:FILE or none.")] = "picamera2",
     store: car_options.StoreRoot = None,
     calibration: car_options.Calibration = None,
     socket: car_options.Socket = "",

@@ -23,10 +23,7 @@ Calibration = Annotated[
     ),
 ]
 CarId = Annotated[str, typer.Option("--car-id", help="Name this car; by default RACER_CAR_ID or the board's number.")]
-Socket = Annotated[
-    str,
-    typer.Option("--socket", help="Connect to this socket of the actuator; by default RACER_ACTUATOR or /run/racer."),
-]
+Socket = Annotated[str, typer.Option(help="Use this socket of the actuator; by default RACER_ACTUATOR or /run/racer.")]
 StoreRoot = Annotated[
     Path | None, typer.Option("--store", help="Keep models in this folder; by default RACER_STORE or /var/lib/racer.")
 ]
@@ -37,16 +34,12 @@ Mapping = Annotated[
         help="Map speeds by the calibration's `table`, or as `deepracer`: an old model's maximum is the car's."
     ),
 ]
-Record = Annotated[
-    Path | None, typer.Option("--record", help="Record drives in this folder; by default STORE/drives or ./drives.")
-]
+Record = Annotated[Path | None, typer.Option(help="Record drives in this folder; by default STORE/drives or ./drives.")]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Do not record drives.")]
 Use = Annotated[bool, typer.Option("--use", help="Switch to the model.")]
 Sim = Annotated[bool, typer.Option("--sim", help="Use the simulator in place of a car.")]
 Track = Annotated[str, typer.Option(help="With --sim, drive on this track; by default willow_bend.")]
-LatencyMs = Annotated[
-    float, typer.Option(min=0.0, max=500.0, help="With --sim, delay the camera's frames by this [ms].")
-]
+LatencyMs = Annotated[float, typer.Option(min=0.0, max=500.0, help="With --sim, delay frames by this time [ms].")]
 Seed = Annotated[int, typer.Option(min=0, help="With --sim, seed the camera's noise.")]
 
 

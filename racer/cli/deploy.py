@@ -13,9 +13,7 @@ def deploy(
     host: Annotated[str, typer.Argument(metavar="USER@HOST", help="Car, as for ssh.")],
     use: Annotated[bool, typer.Option("--use", help="Switch to the bundle once the car has checked it.")] = False,
     racer: Annotated[str, typer.Option("--racer", help="Call racer by this command on the car.")] = "racer",
-    port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help="Use this port of ssh on the car; by default 22.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Use this port of ssh; by default 22.")] = None,
 ) -> None:
     """Send a bundle to a car over ssh; the car checks it before anything changes there."""
     from racer.car.models.deploy import deploy as send

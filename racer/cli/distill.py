@@ -24,9 +24,7 @@ def distill(
     vehicle: options.LearnVehicle = None,
     disturbance: Annotated[
         str | None,
-        typer.Option(
-            "--disturbance", help="Vary car and sensors from episode to episode: none, mild, real, or a file."
-        ),
+        typer.Option("--disturbance", help="Vary car and sensors by episode: none, mild, real, or a file."),
     ] = None,
     settings: options.LearnSettings = None,
     minutes: options.LearnMinutes = None,

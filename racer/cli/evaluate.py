@@ -21,24 +21,18 @@ def evaluate(
     vehicle: PolicyVehicle = None,
     race: Annotated[
         str | None,
-        typer.Option(
-            help="Race type: time_trial, object_avoidance or head_to_bot; by default the one of the training."
-        ),
+        typer.Option(help="Race as time_trial, object_avoidance or head_to_bot; by default as in training."),
     ] = None,
     objects: Annotated[
         int | None,
         typer.Option(min=1, max=6, help="Place this number of boxes or bots at random; by default as in training."),
     ] = None,
     disturbance: Disturbance = "none",
-    picture: Annotated[
-        Path | None, typer.Option(help="Draw the driven paths, coloured by speed, into this PNG file.")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the paths, coloured by speed, into this PNG file.")] = None,
     deepracer_logs: Annotated[
         Path | None, typer.Option(help="Write logs in DeepRacer's layout into this folder, such as RUN/deepracer.")
     ] = None,
-    replay: Annotated[
-        Path | None, typer.Option(help="Write all laps into this file for `racer watch` and `racer video`.")
-    ] = None,
+    replay: Annotated[Path | None, typer.Option(help="Write all laps into this file for `racer watch`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive laps with a policy and print their times and faults; exits 0 whatever the laps."""

@@ -13,26 +13,14 @@ import typer
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 # numpy's generators take any size of seed; files and kernels keep it in 64 bits with a sign.
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all random numbers.")]
-Disturbance = Annotated[
-    str, typer.Option(help="Vary car and sensors from episode to episode: none, mild, real, or a file.")
-]
-DefaultTrack = Annotated[
-    str | None, typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default willow_bend.")
-]
-PolicyTrack = Annotated[
-    str | None,
-    typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default the first policy's own."),
-]
-PolicyVehicle = Annotated[
-    str | None,
-    typer.Option("--vehicle", help="Drive this vehicle: a name or a file; by default the first policy's own."),
-]
+Disturbance = Annotated[str, typer.Option(help="Vary car and sensors by episode: none, mild, real, or a file.")]
+DefaultTrack = Annotated[str | None, typer.Option("--track", "-t", help="Drive on this track; by default willow_bend.")]
+PolicyTrack = Annotated[str | None, typer.Option("--track", "-t", help="Drive on this track; by default the policy's.")]
+PolicyVehicle = Annotated[str | None, typer.Option(help="Drive this vehicle; by default the first policy's.")]
 Vehicle = Annotated[str, typer.Option("--vehicle", help="Drive this vehicle: a name or a file.")]
 
 LearnConfig = Annotated[str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")]
-LearnVehicle = Annotated[
-    str | None, typer.Option("--vehicle", help="Train with this vehicle: a name or a file; by default as configured.")
-]
+LearnVehicle = Annotated[str | None, typer.Option(help="Train this vehicle; by default as configured.")]
 LearnSettings = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,9 +34,7 @@ LearnMinutes = Annotated[
     ),
 ]
 LearnSeed = Annotated[int | None, typer.Option("--seed", help="Seed all random numbers; by default as configured.")]
-RunDir = Annotated[
-    Path | None, typer.Option("--run-dir", help="Write the run into this folder; by default a new one in ./runs.")
-]
+RunDir = Annotated[Path | None, typer.Option(help="Write the run into this folder; by default in ./runs.")]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run after a stop of any kind.")]
 
 Picture = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
@@ -58,9 +44,7 @@ Entrants = Annotated[
     list[str],
     typer.Argument(metavar="BUNDLES", help="Entrants: bundles or run folders, as `label=file` or `file`."),
 ]
-RuleSettings = Annotated[
-    list[str] | None, typer.Option("--set", help="Set key=value on top of the rules, such as race=head_to_head.")
-]
+RuleSettings = Annotated[list[str] | None, typer.Option("--set", help="Set key=value on top of the rules; repeatable.")]
 RaceReplay = Annotated[Path | None, typer.Option("--replay", help="Write the first trial into this file.")]
 ModelTime = Annotated[
     float,

@@ -62,9 +62,7 @@ def race(
     as_json: options.AsJson = False,
     video: Annotated[Path | None, typer.Option(help="Make a film of the first trial: .mp4 or .gif.")] = None,
     replay: options.RaceReplay = None,
-    leaderboard: Annotated[
-        Path | None, typer.Option(help="Keep the result in this leaderboard; for bundles and run folders.")
-    ] = None,
+    leaderboard: Annotated[Path | None, typer.Option(help="Keep the result of bundles in this leaderboard.")] = None,
     model_s: options.ModelTime = 600.0,
 ) -> None:
     """Race policies under rules; exits 0 whatever the result."""

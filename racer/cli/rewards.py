@@ -32,9 +32,7 @@ TrackOption = Annotated[
         "--track", "-t", help="Drive on this track: a name, a file, or generated:SEED; by default as a training."
     ),
 ]
-Speed = Annotated[
-    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")
-]
+Speed = Annotated[float, typer.Option(min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")]
 
 
 @app.callback()
@@ -53,9 +51,7 @@ def check(
         ),
     ] = None,
     as_json: AsJson = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses too, such as other imports.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses, too.")] = False,
 ) -> None:
     """Check a reward function over sampled states; exit 1 where a training would stop."""
     from racer.reward.check.report import check_reward
@@ -84,9 +80,7 @@ def compare(
     second: Annotated[str, typer.Argument(metavar="B", help="Reward function to compare with.")],
     *,
     track: TrackOption = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default A_B.png.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG; by default A_B.png.")] = None,
     speed: Speed = 2.0,
 ) -> None:
     """Draw two reward functions side by side, on the same scale."""

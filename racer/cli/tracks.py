@@ -46,9 +46,7 @@ def show(
     name: Annotated[str, typer.Argument(help=_SPEC_HELP)],
     *,
     output: Picture = None,
-    width_px: Annotated[
-        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide [pixels].")
-    ] = 1200,
+    width_px: Annotated[int, typer.Option(min=64, max=8192, help="Draw the picture this wide [pixels].")] = 1200,
 ) -> None:
     """Draw a track into a PNG file."""
     from racer.track.describe import describe_track
@@ -86,9 +84,7 @@ def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help=_SPEC_HELP)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="New file: .npy or .yaml.")],
     *,
-    scale: Annotated[
-        str | None, typer.Option("--scale", help="Multiply the file's metres by this number, such as 1/18.")
-    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Multiply the file's metres by this number, such as 1/18.")] = None,
     width: Annotated[
         float | None,
         typer.Option("--width", help="Give a race line this road width [m in the file]; by default that of the file."),

@@ -61,9 +61,7 @@ def train(
         list[str] | None,
         typer.Option("--track", "-t", help="Train on this track: a name, a file or `generated:1..50`; repeatable."),
     ] = None,
-    reward: Annotated[
-        str | None, typer.Option("--reward", "-r", help="Train with this reward function: a name or a file.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Train with this reward function.")] = None,
     vehicle: options.LearnVehicle = None,
     config: options.LearnConfig = "default",
     settings: options.LearnSettings = None,
@@ -77,9 +75,7 @@ def train(
     deepracer_logs: Annotated[
         bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
     ] = False,
-    start_from: Annotated[
-        Path | None, typer.Option("--from", help="Start from the weights of this run or bundle.")
-    ] = None,
+    start_from: Annotated[Path | None, typer.Option("--from", help="Start from the weights of this run.")] = None,
 ) -> None:
     """Train a policy with PPO and leave a run folder; by default with the shipped track and reward function."""
     from racer.cli.progress import TrainingDisplay

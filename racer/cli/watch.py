@@ -19,9 +19,7 @@ def watch(
     ],
     track: PolicyTrack = None,
     vehicle: PolicyVehicle = None,
-    reward: Annotated[
-        str | None, typer.Option(help="Show this reward function: a name or a file; by default each run's own.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option(help="Show this reward function; by default each run's.")] = None,
     seed: Seed = 0,
     live: Annotated[bool, typer.Option("--live", help="Follow a training: drive its newest checkpoint.")] = False,
     me: Annotated[bool, typer.Option("--me", help="Add a car that you drive with arrow keys or a gamepad.")] = False,
