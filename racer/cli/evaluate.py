@@ -67,8 +67,8 @@ def evaluate(
     if log is not None and deepracer_logs is not None:
         actions = None if trained.contract is None else trained.contract.action_space
         sensors = tuple(sensor.name for sensor in trained.policy.sensors)
-        files = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
-        written.append(f"wrote {files.simtrace} and {files.metrics}")
+        simtrace, metrics = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
+        written.append(f"wrote {simtrace} and {metrics}")
     for line in written:
         typer.echo(line, err=as_json)
 

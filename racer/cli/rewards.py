@@ -35,11 +35,6 @@ TrackOption = Annotated[
 Speed = Annotated[float, typer.Option(min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")]
 
 
-@app.callback()
-def rewards() -> None:
-    """Check, draw, compare, watch and begin reward functions."""
-
-
 @app.command()
 def check(
     file: File,

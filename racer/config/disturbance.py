@@ -162,9 +162,7 @@ class ImageDisturbance(_Group):
     jpeg_quality: Distribution = _value(100.0, 1.0, 100.0, "quality of the JPEG compression; 100: no compression")
     glare: Distribution = _value(0.0, 0.0, 255.0, "brightness added in the middle of a bright spot [grey levels]")
     shadow: Distribution = _value(0.0, 0.0, 1.0, "fraction of the light lost in the middle of a dark spot")
-    spot_size: Distribution = _value(
-        0.3, 0.02, 2.0, "radius of each bright or dark spot, fraction of the frame's width"
-    )
+    spot_size: Distribution = _value(0.3, 0.02, 2.0, "radius of a bright or dark spot, fraction of the frame's width")
 
 
 class DeliveryDisturbance(_Group):

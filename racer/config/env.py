@@ -41,9 +41,7 @@ class VehicleConfig(Config):
     steer_gain: Positive = Field(1.0, description="steering angle reached over commanded angle")
     steer_backlash_deg: float = Field(0.0, ge=0.0, le=10.0, description="play between servo and wheels [degrees]")
     throttle_gain: Positive = Field(1.0, description="target speed over commanded speed")
-    throttle_deadband: float = Field(
-        0.0, ge=0.0, le=0.5, description="fraction of speed_max below which the motor is off"
-    )
+    throttle_deadband: float = Field(0.0, ge=0.0, le=0.5, description="least fraction of speed_max that moves the car")
     length: Positive = Field(description="length of the collision rectangle [m]")
     width: Positive = Field(description="width of the collision rectangle [m]")
     track_front: Positive = Field(description="distance between the front wheel centres [m]")
@@ -88,9 +86,7 @@ class CameraConfig(Config):
     walls: Literal["apart", "all", "none"] = Field(
         "apart", description="visible walls: those away from the road's borders, all, or none"
     )
-    rate_hz: float | None = Field(
-        None, ge=1.0, le=240.0, description="frame rate [Hz]; none: one frame for each control step"
-    )
+    rate_hz: float | None = Field(None, ge=1.0, le=240.0, description="frame rate [Hz]; none: one each control step")
 
     @model_validator(mode="after")
     def _lens(self) -> CameraConfig:
@@ -150,9 +146,7 @@ class _Sectors(_Rays):
 class SectorLidarConfig(_Sectors):
     """One bit for each sector: whether an obstacle is near (SECTOR_LIDAR of the DeepRacer simulator)."""
 
-    distance: float = Field(
-        0.5, gt=0.0, le=200.0, description="range below which an obstacle sets the bit of its sector [m]"
-    )
+    distance: float = Field(0.5, gt=0.0, le=200.0, description="range below which an obstacle sets a sector's bit [m]")
 
 
 class DiscretizedSectorLidarConfig(_Sectors):
@@ -171,9 +165,7 @@ class BotsConfig(Config):
     """Scripted cars; defaults are those of the DeepRacer simulator (bot_cars_agent_ctrl.py)."""
 
     speed: float = Field(0.2, ge=0.0, le=4.0, description="speed along the centre line [m/s]")
-    lane_changes: Literal["never", "random"] = Field(
-        "never", description="`random`: to the other lane and back, after random times"
-    )
+    lane_changes: Literal["never", "random"] = Field("never", description="`random`: to the other lane and back")
     wait_min_s: ShortTime = Field(3.0, description="least time between two lane changes [s]")
     wait_max_s: ShortTime = Field(5.0, description="greatest time between two lane changes [s]")
     lane_change: float = Field(1.0, gt=0.0, le=20.0, description="length of a lane change along the centre line [m]")

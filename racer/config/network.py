@@ -157,12 +157,8 @@ class PreprocessConfig(Config):
     crop_right: int = Field(0, ge=0, description="columns cut off at the right [pixels]")
     mask_top: int = Field(0, ge=0, description="rows made black at the top, after the crop [pixels]")
     shrink: int = Field(1, ge=1, le=64, description="integer factor; each block becomes its mean")
-    height: int | None = Field(
-        None, ge=1, le=1080, description="height after bilinear resizing [pixels]; needs `width`; none: as is"
-    )
-    width: int | None = Field(
-        None, ge=1, le=1920, description="width after bilinear resizing [pixels]; needs `height`; none: as is"
-    )
+    height: int | None = Field(None, ge=1, le=1080, description="resized height [pixels]; needs `width`; none: as is")
+    width: int | None = Field(None, ge=1, le=1920, description="resized width [pixels]; needs `height`; none: as is")
     frames: int = Field(1, ge=1, le=16, description="number of last frames that the network reads together")
 
     @model_validator(mode="after")

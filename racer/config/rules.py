@@ -36,9 +36,7 @@ class RespawnRules(Config):
     place: Literal["lane", "center"] = Field("lane", description="on the nearer free lane line, or on the centre line")
     back: float = Field(0.0, ge=0.0, le=20.0, description="arc length back from the place just before its fault [m]")
     behind: float = Field(1.0, ge=0.2, le=20.0, description="least arc length to an object ahead in the same lane [m]")
-    mercy: int | None = Field(
-        None, ge=1, le=1000, description="collisions with one object after which a car is put ahead of it"
-    )
+    mercy: int | None = Field(None, ge=1, le=1000, description="hits of an object after which a car is put ahead of it")
 
 
 class GridRules(Config):
@@ -77,9 +75,7 @@ class RankingRules(Config):
 class Rules(Config):
     """The rules of a race."""
 
-    race: RaceKind = Field(
-        "time_trial", description="each entrant alone; alone with boxes; alone with bots; all together, up to 8"
-    )
+    race: RaceKind = Field("time_trial", description="each alone; alone with boxes; alone with bots; up to 8 together")
     laps: int = Field(3, ge=1, le=1000, description="laps of a trial, one after the other without a stop")
     trials: int = Field(1, ge=1, le=1000, description="trials of an entrant; each begins at the start")
     countdown_s: float = Field(3.0, ge=0.0, le=60.0, description="countdown, part of no lap time [s]")
@@ -94,9 +90,7 @@ class Rules(Config):
     start: StartRules = StartRules()
     limits: LimitRules = LimitRules()
     ranking: RankingRules = RankingRules()
-    objects: ObjectsConfig = Field(
-        ObjectsConfig(), description="boxes or bots; `race` follows from `race` of the rules"
-    )
+    objects: ObjectsConfig = Field(ObjectsConfig(), description="boxes or bots; `race` follows from the rules' `race`")
     disturbance: str = Field("none", min_length=1, description="name or path of a disturbance file")
 
     @model_validator(mode="before")

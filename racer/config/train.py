@@ -78,9 +78,7 @@ class PPOConfig(Config):
     log_std_init: float = Field(
         -0.5, ge=-5.0, le=2.0, description="initial log standard deviation of continuous actions [half ranges]"
     )
-    layers: Layers = Field(
-        (64, 64), description="hidden units of policy and value network; with pictures, after `network`"
-    )
+    layers: Layers = Field((64, 64), description="hidden units of policy and critic; with pictures, after `network`")
     activation: Activation = "tanh"
 
 
@@ -131,9 +129,7 @@ class TrainConfig(Config):
     )
     env: EnvConfig = EnvConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
-    network: Network = Field(
-        "small", description="network that reads pictures, also by DeepRacer's name; without pictures no effect"
-    )
+    network: Network = Field("small", description="network that reads pictures, if any; also by DeepRacer's name")
     critic_sensors: Sensors = Field(
         (),
         description="sensors of PPO's value network in training, in place of env.sensors; none: those of the policy",

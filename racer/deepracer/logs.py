@@ -16,7 +16,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -190,14 +189,6 @@ class TrainingLog:
         return {"iterations": self._iterations, "time_s": self._trace.time_s}
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationFiles:
-    """Paths of the logs of an evaluation."""
-
-    simtrace: Path
-    metrics: Path
-
-
 def write_evaluation(
     folder: Path,
     log: EpisodeLog,
@@ -205,7 +196,7 @@ def write_evaluation(
     actions: ContinuousActions | DiscreteActions | None = None,
     sensors: tuple[str, ...] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> EvaluationFiles:
+) -> tuple[Path, Path]:
     """Write the logs of an evaluation into a new folder `evaluation-<14 digits>` of `folder`.
 
     Args:
@@ -214,6 +205,9 @@ def write_evaluation(
         actions: Action space of the policy; None for policies without one.
         sensors: Names of the policy's sensors.
         now: Returns date and time, which name the evaluation.
+
+    Returns:
+        Paths of the simtrace and of the metrics.
 
     Raises:
         RunError: No lap has ended.
@@ -232,7 +226,7 @@ def write_evaluation(
     write_atomically(record, metrics.evaluation_text(records))
     if not (folder / "model" / "model_metadata.json").exists():
         _write_metadata(folder, space, "ppo", sensors)
-    return EvaluationFiles(simtrace=trace, metrics=record)
+    return trace, record
 
 
 def _write_metadata(

@@ -6,6 +6,7 @@ Meanings and defaults are those of the simulator's source (github aws-deepracer-
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -60,13 +61,18 @@ _KEYS = (
     "version",
     "lidar_config",
 )
+_LIMITS = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
 _LIDAR_RAYS = 64
 _LIDAR_NEAR, _LIDAR_FAR = 0.15, 12.0
 """Least and greatest range of the lidar [m] (simapp `sensors/constants.py`)."""
-_SECTORS = 8
-"""Sectors of SECTOR_LIDAR (simapp `environments/constants.py`)."""
-_CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
-"""Range that DeepRacer's network receives for everything farther away [m] (simapp `environments/constants.py`)."""
+_LIDAR_SETTINGS: dict[str, dict[str, float]] = {
+    "LIDAR": {"range_max": 1.0},
+    "SECTOR_LIDAR": {"sectors": 8, "distance": 0.5},
+}
+"""Fields of `EnvConfig` for the lidars that `lidar_config` does not apply to.
+
+Ranges are those beyond which DeepRacer's network receives no obstacles [m] (simapp `environments/constants.py`).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,22 +206,17 @@ def _continuous(space: Any, where: str) -> dict[str, dict[str, float]]:
     return ranges
 
 
-def _clipped(space: Any) -> Any:
+def _clipped(space: Any, limits: tuple[float, float] = (-math.inf, math.inf)) -> Any:
     """Return an action space with every number inside the limits.
 
-    The three forms nest: a list of actions, the ranges of both quantities, and one action or range.
+    A list holds actions, which hold a number for each quantity; ranges hold `low` and `high` for each quantity. The
+    limits of a number are therefore those of the innermost key that is a quantity.
     """
     if isinstance(space, list):
         return [_clipped(action) for action in space]
-    limits = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
-    out: dict[str, Any] = {}
-    for key, value in space.items():
-        low, high = limits[key]
-        if isinstance(value, dict):
-            out[key] = {end: min(max(bound, low), high) for end, bound in value.items()}
-        else:
-            out[key] = min(max(value, low), high)
-    return out
+    if isinstance(space, dict):
+        return {key: _clipped(value, _LIMITS.get(key, limits)) for key, value in space.items()}
+    return min(max(space, limits[0]), limits[1])
 
 
 def _algorithm(data: Mapping[str, Any], actions: Actions, where: str) -> Algorithm:
@@ -263,28 +264,19 @@ def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str,
     if len(cameras) != 1 or len(lidars) > 1:
         raise ConfigError(f"{where}: `sensor` is {quote_value(listed)}; give exactly one camera and at most one lidar")
     # Checked in any case: a broken `lidar_config` is an error also where no lidar uses it.
-    settings = _lidar_config(data, where)
+    discretized = _lidar_config(data, where)
     fields: dict[str, Any] = {"sensors": [_CAMERAS[cameras[0]], *(_LIDARS[lidar] for lidar in lidars)]}
     for lidar in lidars:
-        fields[_LIDARS[lidar]] = {"rays": _LIDAR_RAYS, "range_min": _LIDAR_NEAR} | _lidar_fields(lidar, settings)
+        fields[_LIDARS[lidar]] = {
+            "rays": _LIDAR_RAYS,
+            "range_min": _LIDAR_NEAR,
+            **_LIDAR_SETTINGS.get(lidar, discretized),
+        }
     return fields
 
 
-def _lidar_fields(lidar: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the `EnvConfig` fields for a DeepRacer lidar; `lidar_config` applies to the discretized one only."""
-    if lidar == "LIDAR":
-        return {"range_max": _CLIPPED[lidar]}
-    if lidar == "SECTOR_LIDAR":
-        return {"sectors": _SECTORS, "distance": _CLIPPED[lidar]}
-    return {
-        "sectors": settings["num_sectors"],
-        "values": settings["num_values_per_sector"],
-        "clipping_dist": settings["clipping_dist"],
-    }
-
-
 def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the settings of `lidar_config`, with DeepRacer's defaults for missing ones."""
+    """Return `lidar_config` as fields of `DiscretizedSectorLidarConfig`, with DeepRacer's defaults for missing ones."""
     given = data.get("lidar_config", {})
     place = f"{where}: `lidar_config"
     if not isinstance(given, dict):
@@ -296,4 +288,4 @@ def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
     values = parse_integer(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
     far = parse_number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
-    return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": far}
+    return {"sectors": sectors, "values": values, "clipping_dist": far}

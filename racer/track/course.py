@@ -66,9 +66,7 @@ class CourseConfig(_CourseModel):
     racer_track: Literal[1] = Field(description="version of the format")
     description: str = Field("", description="one line for people")
     closed: bool = Field(True, description="true: a loop; false: from one end to the other")
-    direction: Literal["forward", "backward"] = Field(
-        "forward", description="`backward` reverses the direction of travel"
-    )
+    direction: Literal["forward", "backward"] = Field("forward", description="`backward` reverses the travel direction")
     width: Positive | None = Field(None, description="default width, half to each side [m]")
     step: Annotated[float, Field(ge=0.02, le=2.0)] = Field(0.15, description="distance between rows [m]")
     origin: tuple[Number, Number, Number] = Field(

@@ -37,10 +37,12 @@ class CurveSegment:
 class CenterlineRows:
     """A centre line at equal steps; a closed one does not repeat its first row.
 
+    Lengths are in metres, but for a road in a map's image, which is in pixels.
+
     Attributes:
-        center: points [m], shape (R, 2).
-        left: distance to the left border [m], shape (R,).
-        right: distance to the right border [m], shape (R,).
+        center: Points [m], shape (R, 2).
+        left: Distance to the left border [m], shape (R,).
+        right: Distance to the right border [m], shape (R,).
     """
 
     center: Floats

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from racer.errors import MissingExtra, TrackError
 from racer.track import geometry
 from racer.track.course import load_yaml
+from racer.track.curve import CenterlineRows
 from racer.track.track import Track, make_track_from_widths
 from racer.track.tum import CenterlineTable, read_line, track_from_widths
 
@@ -32,22 +33,9 @@ ROAD_PIXELS_MIN = 3.0
 """Median half-width of the road below which it cannot be measured [pixels]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Corridor:
-    """A ring-shaped road, counter-clockwise, in pixels: x to the right, y up from the lower left corner.
-
-    Attributes:
-        center: centre line, evenly spaced, without a repeated row [pixels], shape (R, 2).
-        left: distance to the area inside the ring [pixels], shape (R,).
-        right: distance to the area outside the ring [pixels], shape (R,).
-    """
-
-    center: NDArray[np.float64]
-    left: NDArray[np.float64]
-    right: NDArray[np.float64]
-
-
-def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> Corridor:
+def find_corridor(
+    free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str
+) -> CenterlineRows:
     """Trace the road through the free space.
 
     Args:
@@ -55,6 +43,10 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
         at: Pixels (row, column) known to be on the road, shape (K, 2); they select the component.
         near: Pixel that is on the road in most maps, shape (1, 2); the component that holds it is preferred.
         source: The file, for messages.
+
+    Returns:
+        The road counter-clockwise and evenly spaced [pixels]: x to the right, y up from the lower left corner. The
+        inside of the ring is to its left.
 
     Raises:
         TrackError: None of the components of the free space is a ring.
@@ -88,7 +80,7 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
     center = np.column_stack([line[:, 0] + side - 0.5, free.shape[0] - (line[:, 1] + top - 0.5)])
     if geometry.enclosed_area(center) < 0.0:
         center, left, right = center[::-1], left[::-1], right[::-1]
-    return Corridor(center=center, left=left, right=right)
+    return CenterlineRows(center=center, left=left, right=right)
 
 
 def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
@@ -308,7 +300,7 @@ def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, s
     )
 
 
-def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> Corridor:
+def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> CenterlineRows:
     at = None if line is None else grid.pixels(line.points)
     near = grid.pixels(np.zeros((1, 2)))
     try:

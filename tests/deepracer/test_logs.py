@@ -221,7 +221,7 @@ def test_evaluation(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5)
     written = [write_evaluation(tmp_path, log, actions=ACTIONS, sensors=("state",), now=lambda: now) for _ in range(2)]
     first = tmp_path / "evaluation-20260102030405" / "evaluation-simtrace" / "0-iteration.csv"
-    assert written[0].simtrace == first and written[1].simtrace.parts[-3] == "evaluation-20260102030406"
+    assert written[0][0] == first and written[1][0].parts[-3] == "evaluation-20260102030406"
     rows = lines(first)
     assert [row["episode"] for row in rows if row["steps"] == "1"] == ["0", "1", "2"]
     assert written[0].metrics == tmp_path / "metrics" / "EvaluationMetrics-20260102030405.json"
@@ -264,5 +264,5 @@ def test_watched_by_an_evaluation(tmp_path: Path) -> None:
     for lap, episode in zip(result.laps, log.episodes, strict=True):
         assert episode.status.word == lap.status and episode.progress == lap.progress
         assert lap.time_s is None or episode.ended_s - episode.began_s == pytest.approx(lap.time_s)
-    written = write_evaluation(tmp_path, log)
-    assert len(json.loads(written.metrics.read_text())["metrics"]) == 3
+    _, written = write_evaluation(tmp_path, log)
+    assert len(json.loads(written.read_text())["metrics"]) == 3
