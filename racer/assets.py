@@ -75,7 +75,7 @@ def find_asset(kind: AssetKind, name: str | Path) -> Path:
         name: A name (`oval`), a file name (`oval.yaml`) or a path; `~` is expanded.
 
     Raises:
-        AssetError: there is nothing of that name; the message lists the places and the nearest name.
+        AssetError: There is nothing of that name; the message lists the places and the nearest name.
     """
     given = Path(name).expanduser()
     if given.is_file() and (given.suffix or len(given.parts) > 1):

@@ -41,9 +41,10 @@ def distill(
     if minutes is not None:
         settings.append(f"dagger.minutes={minutes}")
     if resume is not None:
-        others = {f"--{key}": value for key, value in changes.items()} | {"--disturbance": disturbance}
-        others |= {"--config": None if config == "distill" else config, "a teacher": teacher}
-        run = open_to_resume(resume, others | {"--run-dir": None if run_dir == resume else run_dir})
+        others = {f"--{key}": value for key, value in changes.items()}
+        others |= {"--config": None if config == "distill" else config, "--disturbance": disturbance}
+        others |= {"--run-dir": None if run_dir == resume else run_dir, "a teacher": teacher}
+        run = open_to_resume(resume, others)
     else:
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")

@@ -75,7 +75,7 @@ def train(
     deepracer_logs: Annotated[
         bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
     ] = False,
-    start_from: Annotated[Path | None, typer.Option("--from", help="Start from the weights of this run.")] = None,
+    start_from: Annotated[Path | None, typer.Option("--from", help="Begin with weights of this run or bundle.")] = None,
 ) -> None:
     """Train a policy with PPO and leave a run folder; by default with the shipped track and reward function."""
     from racer.cli.progress import TrainingDisplay
@@ -90,8 +90,8 @@ def train(
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
-        others = {f"--{key}": value for key, value in changes.items()} | {"--from": start_from}
-        others |= {"--config": None if config == "default" else config}
+        others = {f"--{key}": value for key, value in changes.items()}
+        others |= {"--config": None if config == "default" else config, "--from": start_from}
         run = open_to_resume(resume, others | {"--run-dir": None if run_dir == resume else run_dir})
     else:
         resolved = read_train(config, settings=settings, changes=changes)

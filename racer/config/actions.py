@@ -173,7 +173,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
     """Read an action space from plain data, a list or a mapping.
 
     Raises:
-        ConfigError: one line about the first value that is not allowed.
+        ConfigError: One line about the first value that is not allowed.
     """
     try:
         return _ADAPTER.validate_python(data)

@@ -48,9 +48,9 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     An unknown key precedes all other problems, because a misspelt key is often the reason why another is missing.
 
     Args:
-        error: the error that pydantic raised.
-        model: the model that was validated.
-        where: the file or option that the data came from.
+        error: The error that pydantic raised.
+        model: The model that was validated.
+        where: The file or option that the data came from.
     """
     problems = error.errors()
     problem = next((entry for entry in problems if entry["type"] == "extra_forbidden"), problems[0])

@@ -42,7 +42,7 @@ class Cnn(Config):
         """Return filters, height and width after the convolutions of a picture of `height` x `width` pixels.
 
         Raises:
-            ValueError: the picture is too small.
+            ValueError: The picture is too small.
         """
         given = f"{width} x {height}"
         for convolution in self.convolutions:
@@ -191,7 +191,7 @@ def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
     """Return the shape (height, width, channels) of a picture after one step.
 
     Raises:
-        ValueError: the step does not fit such a picture.
+        ValueError: The step does not fit such a picture.
     """
     height, width, channels = shape
     picture = f"a picture of {width} x {height} pixels"
@@ -223,12 +223,12 @@ def check_network_input(network: CnnName, preprocess: PreprocessConfig, shape: S
     """Return the shape of a camera's picture after all steps.
 
     Args:
-        network: name of the network that reads the picture.
-        preprocess: the steps before it.
-        shape: height, width and channels of the camera's picture.
+        network: Name of the network that reads the picture.
+        preprocess: The steps before it.
+        shape: Height, width and channels of the camera's picture.
 
     Raises:
-        ValueError: a step does not fit the picture, or the result is too small for the network.
+        ValueError: A step does not fit the picture, or the result is too small for the network.
     """
     # The stack comes last: it multiplies the channels of whatever the other steps leave.
     for step in preprocess.steps:

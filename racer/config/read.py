@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty file gives an empty one.
 
     Raises:
-        ConfigError: the file is not readable, not YAML, or not a mapping; the message names the line.
+        ConfigError: The file is not readable, not YAML, or not a mapping; the message names the line.
     """
     try:
         data = yaml.load(read_text(path, ConfigError), _StrictLoader)
@@ -77,12 +77,12 @@ def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
     """Build a model from plain data.
 
     Args:
-        model: the class to build.
-        data: keys and values.
-        where: the file or option that the data came from, for messages.
+        model: The class to build.
+        data: Keys and values.
+        where: The file or option that the data came from, for messages.
 
     Raises:
-        ConfigError: one line about the first key that is not allowed.
+        ConfigError: One line about the first key that is not allowed.
     """
     try:
         return model.model_validate(data)
@@ -131,15 +131,15 @@ def read_asset(
     """Find a configuration file and build its model.
 
     Args:
-        model: the class to build.
-        kind: what to look for.
-        name: name or path of the file.
+        model: The class to build.
+        kind: What to look for.
+        name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
-        changes: top-level values on top of both; None values are left out.
+        changes: Top-level values on top of both; None values are left out.
 
     Raises:
-        AssetError: there is nothing of that name.
-        ConfigError: a value is not allowed; one line.
+        AssetError: There is nothing of that name.
+        ConfigError: A value is not allowed; one line.
     """
     path = find_asset(kind, name)
     data = apply_settings(read_yaml(path), settings)

@@ -130,11 +130,11 @@ def read_rules(name: str | Path, *, settings: Sequence[str] = ()) -> Rules:
     """Read the rules of a name or a path.
 
     Args:
-        name: name or path of the file.
+        name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
 
     Raises:
-        AssetError: there are no rules of that name.
-        ConfigError: a value is not allowed; one line.
+        AssetError: There are no rules of that name.
+        ConfigError: A value is not allowed; one line.
     """
     return read_asset(Rules, "rules", name, settings=settings)

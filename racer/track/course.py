@@ -94,7 +94,7 @@ def parse_course(data: Any, source: str) -> CourseConfig:
     """Check the content of a YAML file.
 
     Raises:
-        TrackError: the message names the first key that is not allowed.
+        TrackError: The message names the first key that is not allowed.
     """
     if not isinstance(data, dict):
         raise TrackError(f"`{source}` is not a track; a YAML track begins with `racer_track: 1`.")
@@ -138,7 +138,7 @@ def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
     """Sample a course of segments or points.
 
     Raises:
-        TrackError: the message names the segment or point that is wrong, or how far a loop is from closing.
+        TrackError: The message names the segment or point that is wrong, or how far a loop is from closing.
     """
     if course.segments is not None:
         segments = _segments(course, course.segments, source)
@@ -230,7 +230,7 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
     along the two straights and the end e of the course without them, a u + b v = -e.
 
     Raises:
-        TrackError: the course has another number of `auto` straights, they are parallel, or a length is negative.
+        TrackError: The course has another number of `auto` straights, they are parallel, or a length is negative.
     """
     lengths = [0.0 if part.straight == "auto" else _length(part) for part in segments]
     unknown = [k for k, part in enumerate(segments) if part.straight == "auto"]
@@ -278,11 +278,11 @@ def read_course(path: Path, *, scale: float = 1.0) -> Track:
     """Read a track in our YAML format.
 
     Args:
-        path: the file.
-        scale: factor on all coordinates and widths of the road.
+        path: The file.
+        scale: Factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: the message names the place in the file.
+        TrackError: The message names the place in the file.
     """
     return track_of_course(parse_course(load_yaml(path), str(path)), name=path.stem, source=str(path), scale=scale)
 
@@ -291,13 +291,13 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
     """Make the track of a course.
 
     Args:
-        course: content of a file.
-        name: name of the track.
-        source: the file, for messages.
-        scale: factor on all coordinates and widths of the road.
+        course: Content of a file.
+        name: Name of the track.
+        source: The file, for messages.
+        scale: Factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: the course does not close, or leaves no road.
+        TrackError: The course does not close, or leaves no road.
     """
     if course.rows is not None:
         table = np.array(course.rows, dtype=np.float64).reshape(-1, 6)

@@ -21,10 +21,10 @@ class CurveSegment:
     """A straight (turn 0) or an arc of a circle.
 
     Attributes:
-        length: length of the centre line [m].
-        turn: change of heading over the segment [rad], left positive.
-        left: distance to the left border at the segment's end [m].
-        right: distance to the right border at the segment's end [m].
+        length: Length of the centre line [m].
+        turn: Change of heading over the segment [rad], left positive.
+        left: Distance to the left border at the segment's end [m].
+        right: Distance to the right border at the segment's end [m].
     """
 
     length: float
@@ -79,11 +79,11 @@ def sample_segments(
     evenly along the course.
 
     Args:
-        segments: the course.
+        segments: The course.
         start: x, y [m] and heading [rad] of the first segment's start.
-        step: wanted distance between rows [m].
-        closed: whether the end joins the start.
-        shift: arc length of the first row on a closed course [m].
+        step: Wanted distance between rows [m].
+        closed: Whether the end joins the start.
+        shift: Arc length of the first row on a closed course [m].
     """
     poses = segment_poses(segments, start)
     lengths = np.array([segment.length for segment in segments])
@@ -117,12 +117,12 @@ def sample_spline(
     interpolation", Computer-Aided Design 21, 1989).
 
     Args:
-        points: control points [m], shape (K, 2); a closed curve does not repeat its first.
-        left: distance to the left border at each point [m], shape (K,).
-        right: distance to the right border [m], shape (K,).
-        step: wanted distance between rows [m].
-        closed: whether the last point joins the first.
-        shift: arc length of the first row on a closed course [m].
+        points: Control points [m], shape (K, 2); a closed curve does not repeat its first.
+        left: Distance to the left border at each point [m], shape (K,).
+        right: Distance to the right border [m], shape (K,).
+        step: Wanted distance between rows [m].
+        closed: Whether the last point joins the first.
+        shift: Arc length of the first row on a closed course [m].
     """
     knots = np.vstack([points, points[:1]]) if closed else points
     chords = geometry.step_lengths(knots, closed=False)

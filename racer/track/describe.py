@@ -57,7 +57,7 @@ def write_track(track: Track, target: Path, *, force: bool) -> None:
     """Write a track in the format that the file's suffix names.
 
     Raises:
-        TrackError: the suffix is neither .npy nor .yaml, or the file exists and `force` is not set.
+        TrackError: The suffix is neither .npy nor .yaml, or the file exists and `force` is not set.
     """
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:

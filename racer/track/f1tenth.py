@@ -50,7 +50,7 @@ def find_corridor(
 
     Raises:
         TrackError: None of the components of the free space is a ring.
-        MissingExtra: scipy or contourpy is not installed.
+        MissingExtra: Scipy or contourpy is not installed.
     """
     try:
         import contourpy
@@ -145,10 +145,10 @@ class OccupancyGrid:
     """A map image and its place in the world.
 
     Attributes:
-        occupancy: occupancy 0..1, shape (H, W), row 0 at the top.
-        resolution: size of a pixel [m].
+        occupancy: Occupancy 0..1, shape (H, W), row 0 at the top.
+        resolution: Size of a pixel [m].
         origin: x [m], y [m] and yaw [rad] of the lower left corner.
-        free_below: occupancy below which a pixel is free.
+        free_below: Occupancy below which a pixel is free.
     """
 
     occupancy: NDArray[np.float64]

@@ -146,8 +146,8 @@ def is_clear(center: NDArray[np.float64], widths: NDArray[np.float64]) -> bool:
     whose diameter is the needed distance (with 5 % tolerance for the sampling).
 
     Args:
-        center: evenly spaced points without a repeated row [m], shape (R, 2).
-        widths: width of the road at each point [m], shape (R,).
+        center: Evenly spaced points without a repeated row [m], shape (R, 2).
+        widths: Width of the road at each point [m], shape (R,).
     """
     step = float(geometry.step_lengths(center, closed=True).mean())
     need = float(widths.max()) + CLEARANCE

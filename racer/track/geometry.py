@@ -76,10 +76,10 @@ def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: 
     """Return the left and right border at given distances from a centre line, without folds in tight corners.
 
     Args:
-        center: centre line [m], shape (R, 2).
-        left: distance to the left border [m], shape (R,).
-        right: distance to the right border [m], shape (R,).
-        closed: whether the last row joins the first.
+        center: Centre line [m], shape (R, 2).
+        left: Distance to the left border [m], shape (R,).
+        right: Distance to the right border [m], shape (R,).
+        closed: Whether the last row joins the first.
     """
     normal = left_normals(center, closed=closed)
     # A fold of a tight corner is a few road widths long; a longer loop is a crossing of the course, and stays.
@@ -97,10 +97,10 @@ def remove_offset_loops(border: Points, center: Points, reach: float, *, closed:
     is a course that crosses itself, and is kept.
 
     Args:
-        border: the offset line [m], shape (R, 2).
-        center: the centre line of the same rows [m], shape (R, 2).
-        reach: length of centre line up to which a loop is cut [m].
-        closed: whether the last row joins the first.
+        border: The offset line [m], shape (R, 2).
+        center: The centre line of the same rows [m], shape (R, 2).
+        reach: Length of centre line up to which a loop is cut [m].
+        closed: Whether the last row joins the first.
     """
     pairs, points = crossings(border, closed=closed)
     if len(pairs) == 0:
@@ -126,9 +126,9 @@ def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tup
     the segments cross where t and u are both within 0..1.
 
     Args:
-        line: the polyline [m], shape (R, 2).
-        other: the other polyline; None: the same one.
-        closed: whether the last row joins the first, on both.
+        line: The polyline [m], shape (R, 2).
+        other: The other polyline; None: the same one.
+        closed: Whether the last row joins the first, on both.
 
     Returns:
         Rows (i, j) at the start of the two segments, shape (K, 2), i < j for one polyline; crossing points [m], (K, 2).
@@ -181,10 +181,10 @@ def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float 
     """Compute the radius of a line's turns, averaged over a short length so that a single kink does not dominate.
 
     Args:
-        points: the polyline [m], shape (R, 2).
-        closed: whether the last row joins the first.
-        step: spacing of the results [m].
-        over: length over which the change of heading is taken [m].
+        points: The polyline [m], shape (R, 2).
+        closed: Whether the last row joins the first.
+        step: Spacing of the results [m].
+        over: Length over which the change of heading is taken [m].
 
     Returns:
         Arc length of each result [m], shape (K,), and the radius there [m], shape (K,), infinite on a straight.

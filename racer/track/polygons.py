@@ -114,10 +114,10 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
     """Return triangles of the dashed centre line, with dashes and gaps scaled so that whole periods fill it.
 
     Args:
-        track: the track.
-        width: width of a dash [m].
-        dash: length of a dash [m].
-        gap: distance between two dashes [m].
+        track: The track.
+        width: Width of a dash [m].
+        dash: Length of a dash [m].
+        gap: Distance between two dashes [m].
     """
     line, s = _center_points(track)
     periods = max(1, round(s[-1] / (dash + gap)))
@@ -173,9 +173,9 @@ def start_line_quads(track: Track, length: float, margin: float) -> Points:
     """Return quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track.
 
     Args:
-        track: the track.
-        length: extent along the road [m].
-        margin: distance of its ends from the borders [m].
+        track: The track.
+        length: Extent along the road [m].
+        margin: Distance of its ends from the borders [m].
     """
     quads = []
     for row in (0,) if track.closed else (0, -1):

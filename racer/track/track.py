@@ -54,17 +54,17 @@ class Track:
     """One course in one direction of travel.
 
     Attributes:
-        name: name for users, shown in results.
-        center: centre line [m], shape (R, 2), float64.
-        left: left border at each row [m], shape (R, 2), float64.
-        right: right border at each row [m], shape (R, 2), float64.
+        name: Name for users, shown in results.
+        center: Centre line [m], shape (R, 2), float64.
+        left: Left border at each row [m], shape (R, 2), float64.
+        right: Right border at each row [m], shape (R, 2), float64.
         closed: True for a loop, False for a point-to-point course.
         walls: `borders`: walls on the borders; `offset`: walls `wall_offset` outside the borders; `none`: no walls.
-        wall_offset: distance from the borders to the walls [m], for `offset`.
-        look: colours and line widths.
-        source: the file or generator that the track is from, for messages and run folders.
+        wall_offset: Distance from the borders to the walls [m], for `offset`.
+        look: Colours and line widths.
+        source: The file or generator that the track is from, for messages and run folders.
         backwards: True where the direction of travel is the reverse of the file's.
-        description: one line for people; empty where the file has none.
+        description: One line for people; empty where the file has none.
     """
 
     name: str

@@ -31,10 +31,10 @@ class CenterlineTable:
     """The numbers of a centre line's or race line's file.
 
     Attributes:
-        points: points [m], shape (R, 2).
-        right: width to the right [m], shape (R,); None where the file has none.
-        left: width to the left [m], shape (R,); None where the file has none.
-        lines: line numbers in the file, from 1, shape (R,).
+        points: Points [m], shape (R, 2).
+        right: Width to the right [m], shape (R,); None where the file has none.
+        left: Width to the left [m], shape (R,); None where the file has none.
+        lines: Line numbers in the file, from 1, shape (R,).
     """
 
     points: NDArray[np.float64]
@@ -47,13 +47,13 @@ def read_csv(path: Path, *, scale: float | None = None, width: float | None = No
     """Read a centre line, or a race line with a given width.
 
     Args:
-        path: the text file.
-        scale: factor on all coordinates and widths; None means 1/18 for a full-size circuit (a road wider than 5 m on
+        path: The text file.
+        scale: Factor on all coordinates and widths; None means 1/18 for a full-size circuit (a road wider than 5 m on
             average) and 1 otherwise.
-        width: width of the road in the file's metres, for a file without widths.
+        width: Width of the road in the file's metres, for a file without widths.
 
     Raises:
-        TrackError: the file cannot be read, or needs a width.
+        TrackError: The file cannot be read, or needs a width.
     """
     line = read_line(path)
     if line.right is None or line.left is None:
@@ -108,7 +108,7 @@ def read_line(path: Path) -> CenterlineTable:
     """Read the numbers of a centre line or race line.
 
     Raises:
-        TrackError: the message names the line.
+        TrackError: The message names the line.
     """
     table, numbers, header = _read_table(path)
     columns = _columns(path, header, table.shape[1])

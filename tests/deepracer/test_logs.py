@@ -224,8 +224,8 @@ def test_evaluation(tmp_path: Path) -> None:
     assert written[0][0] == first and written[1][0].parts[-3] == "evaluation-20260102030406"
     rows = lines(first)
     assert [row["episode"] for row in rows if row["steps"] == "1"] == ["0", "1", "2"]
-    assert written[0].metrics == tmp_path / "metrics" / "EvaluationMetrics-20260102030405.json"
-    content = json.loads(written[0].metrics.read_text())
+    assert written[0][1] == tmp_path / "metrics" / "EvaluationMetrics-20260102030405.json"
+    content = json.loads(written[0][1].read_text())
     assert list(content) == ["metrics"] and all(list(record) == EVALUATION_KEYS for record in content["metrics"])
     off, on, slow = content["metrics"]
     assert (off["episode_status"], off["off_track_count"], off["reset_count"], off["trial"]) == ("Off track", 1, 1, 1)
