@@ -78,10 +78,12 @@ def find_asset(kind: AssetKind, name: str | Path) -> Path:
         AssetError: There is nothing of that name; the message lists the places and the nearest name.
     """
     given = Path(name).expanduser()
+    # A file without a suffix in the working directory, such as a bundle called `default`, does not hide a name.
     if given.is_file() and (given.suffix or len(given.parts) > 1):
         return given
     if len(given.parts) > 1 or given.is_absolute():
         raise AssetError(_missing_file_error(_FOLDERS[kind], given))
+    # The user's own folders come first: a local file replaces the shipped one of its name.
     suffixes = _FOLDERS[kind].suffixes
     for _, folder in _search_folders(kind):
         exact = [folder / given.name] if given.suffix in suffixes else []
@@ -95,6 +97,7 @@ def asset_names(kind: AssetKind) -> list[str]:
     """Return every name that `find_asset` knows, sorted: local, shipped and (for tracks) fetched ones."""
     names: set[str] = set()
     for _, folder in _search_folders(kind):
+        # A folder that does not exist or may not be read has no names.
         with contextlib.suppress(OSError):
             names.update(
                 file.stem
@@ -135,6 +138,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
+        # Also after Ctrl-C: nothing else would ever remove the temporary file.
         temporary.unlink(missing_ok=True)
         raise
     return target

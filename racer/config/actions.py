@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from racer.errors import ConfigError
 
+# DeepRacer's limits: its simulator clips to these angles and speeds, and its console offers no others.
 STEERING_MAX_DEG = 30.0
 SPEED_MIN = 0.1
 SPEED_MAX = 4.0
@@ -34,6 +35,7 @@ ACTIONS_MAX = 30
 
 
 def _invalid_value(text: str) -> PydanticCustomError:
+    # A ValueError would reach the user as "Value error, ..."; the text goes in by name, because it may hold braces.
     return PydanticCustomError("action_space", "{text}", {"text": text})
 
 
@@ -65,6 +67,7 @@ class Action(_Frozen):
 
 
 class _Range(_Frozen):
+    # The subclasses give the bounds their types, and so their limits.
     _unit: ClassVar[str]
     low: float
     high: float
@@ -145,6 +148,7 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
 
 def _kind(value: Any) -> str | None:
     """Return the tag of the space that a value describes; None for a value that is not a space."""
+    # By the shape alone: the user's file names no type, and a default is a model already.
     if isinstance(value, list | tuple | DiscreteActions):
         return "discrete"
     return "continuous" if isinstance(value, dict | ContinuousActions) else None

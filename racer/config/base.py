@@ -25,6 +25,7 @@ class Config(BaseModel):
     @classmethod
     def _no_switch(cls, value: object, info: ValidationInfo) -> object:
         """Refuse booleans for other types: YAML reads `yes` and `on` as true, pydantic would read true as 1."""
+        # pydantic's strict mode would also refuse a YAML list for a tuple, so that only booleans are checked here.
         items = value if isinstance(value, (list, tuple)) else [value]
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
         if annotation is not bool and any(isinstance(item, bool) for item in items):
@@ -68,6 +69,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{where}: `{key}` is missing.{more}"
     message = _MESSAGES.get(problem["type"], "").format(**problem.get("ctx", {}))
     message = message or problem["msg"].removeprefix("Value error, ")
+    # pydantic begins a message with a capital; here it follows a colon.
     message = one_line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"
@@ -109,6 +111,7 @@ def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[li
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the models inside an annotation, also those of items of a list and of members of a union."""
+    # A RootModel has no keys: its location continues with those of the items.
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _models_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

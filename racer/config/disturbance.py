@@ -33,6 +33,7 @@ class Distribution(Config):
     @model_validator(mode="before")
     @classmethod
     def _number(cls, given: Any) -> Any:
+        # `mass: 1.1` is short for `mass: {constant: 1.1}`; a bool is an int in Python, and a slip here.
         if isinstance(given, (int, float)) and not isinstance(given, bool):
             return {"constant": given}
         if isinstance(given, (list, tuple, str)):
@@ -45,6 +46,7 @@ class Distribution(Config):
         # This check is the first, because the following messages name `given[0]`.
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(_KINDS)}, not {' and '.join(given) or 'none'}")
+        # Equal ends are allowed; such a range is a constant.
         for pair in (self.uniform, self.log_uniform):
             if pair is not None and pair[0] > pair[1]:
                 raise ValueError(f"{given[0]} is from low to high, not {pair[0]:g} to {pair[1]:g}")
@@ -68,6 +70,7 @@ class Distribution(Config):
     @property
     def bounds(self) -> tuple[float, float]:
         """Least and greatest value that can be drawn."""
+        # The bounds of a choice are among its values, and a constant is both of its bounds.
         if self.normal is not None:
             mean, deviation = self.normal
             return mean - NORMAL_CUTOFF * deviation, mean + NORMAL_CUTOFF * deviation
@@ -106,6 +109,7 @@ class _Group(Config):
 class VehicleDisturbance(_Group):
     """Deviations of the car; factors multiply the value of the vehicle's file."""
 
+    # Values without a neutral default replace the vehicle's value: a factor could not change a lag of 0.
     friction: Distribution | None = _value(None, 0.05, 1.5, "tyre-road friction coefficient; none: the vehicle's")
     mass: Distribution = _value(1.0, 0.2, 5.0, "factor of mass and yaw inertia")
     cog_forward: Distribution = _value(0.0, -0.05, 0.05, "shift of the centre of gravity forward [m]")
@@ -186,6 +190,7 @@ class DisturbanceConfig(Config):
     lidar_delivery: DeliveryDisturbance = DeliveryDisturbance()
 
 
+# A new group belongs at the end: the order decides which random numbers each value gets, and so what a seed means.
 GROUPS = tuple(DisturbanceConfig.model_fields)
 """Names of the groups of values, in the order in which the simulator draws them."""
 

@@ -37,11 +37,13 @@ class VehicleConfig(Config):
     steer_max_deg: float = Field(gt=0.0, lt=45.0, description="largest steering angle at the wheels [degrees]")
     steer_lag: NonNegative = Field(description="time constant of the servo [s]")
     steer_rate_max_deg: Positive = Field(description="slew rate of the servo [degrees/s]")
+    # Faults of one real car, neutral by default; `racer calibrate-sim` fits most of them to a recorded drive.
     steer_offset_deg: float = Field(0.0, ge=-10.0, le=10.0, description="steering offset of a bad trim [degrees]")
     steer_gain: Positive = Field(1.0, description="steering angle reached over commanded angle")
     steer_backlash_deg: float = Field(0.0, ge=0.0, le=10.0, description="play between servo and wheels [degrees]")
     throttle_gain: Positive = Field(1.0, description="target speed over commanded speed")
     throttle_deadband: float = Field(0.0, ge=0.0, le=0.5, description="least fraction of speed_max that moves the car")
+    # The shape for collisions and for the wheels on the road; it has no part in the equations of motion.
     length: Positive = Field(description="length of the collision rectangle [m]")
     width: Positive = Field(description="width of the collision rectangle [m]")
     track_front: Positive = Field(description="distance between the front wheel centres [m]")
@@ -76,6 +78,7 @@ class CameraConfig(Config):
         description="`fisheye`: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9) for a ray at angle a to the axis",
     )
     distortion: tuple[float, float, float, float] = Field((0.0,) * 4, description="k1..k4 of the fisheye lens")
+    # The pose of the simulator's camera; the lens of a real DeepRacer is wider, and the car remaps its frames.
     forward: float = Field(0.145, ge=-2.0, le=2.0, description="position of the lens, forward [m]")
     left: float = Field(0.0, ge=-2.0, le=2.0, description="position of the lens, left [m]")
     up: float = Field(0.130, gt=0.0, le=5.0, description="height of the lens above the ground [m]")
@@ -138,6 +141,7 @@ class _Sectors(_Rays):
 
     @model_validator(mode="after")
     def _parts(self) -> Self:
+        # A sector reports one value of its rays, so that all sectors need the same number of them.
         if self.rays % self.sectors:
             raise ValueError(f"sectors {self.sectors} must divide the {self.rays} rays")
         return self
@@ -211,6 +215,7 @@ class ObjectsConfig(Config):
 
     @model_validator(mode="after")
     def _room(self) -> Self:
+        # A time trial has no objects, whatever the other keys say, so that `race` can be changed alone.
         if self.placement == "fixed" and self.race != "time_trial" and not self.positions:
             raise ValueError("placement fixed needs positions, as in [[0.1, -1], [0.24, 1]]")
         if self.positions and self.placement != "fixed":

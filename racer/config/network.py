@@ -170,6 +170,7 @@ class PreprocessConfig(Config):
     @property
     def steps(self) -> tuple[AnyPreprocessStep, ...]:
         """The steps that change the picture, in the order in which they run."""
+        # A step that would change nothing is left out, so that the contract lists what the car really computes.
         steps: list[AnyPreprocessStep] = []
         if self.colour == "grey":
             steps.append(GreyStep())

@@ -58,6 +58,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.load(read_text(path, ConfigError), _StrictLoader)
     except yaml.MarkedYAMLError as error:
+        # Marks count lines from 0, editors from 1.
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError(f"{path}:{line} {problem}") from None
@@ -153,6 +154,7 @@ def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str
     # A deep copy: the loop writes into inner mappings, which belong to the caller.
     out = copy.deepcopy(dict(data))
     for setting in settings:
+        # A setting may come from a script, with any bytes in it; the message must stay one line.
         shown = setting if setting.isprintable() else repr(setting)
         key, equals, text = setting.partition("=")
         parts = key.strip().split(".")

@@ -58,6 +58,7 @@ def _table(model: type[BaseModel]) -> str:
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield key, default, allowed values and meaning of each field, those of inner models in their place."""
     for name, field in model.model_fields.items():
+        # Keys are written as `--set` takes them: those of inner models with the names of the outer ones before them.
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _rows(inner, f"{prefix}{name}.")

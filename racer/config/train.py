@@ -25,6 +25,7 @@ from racer.config.network import (
 
 
 def _as_tracks(tracks: object) -> object:
+    # `track: oval` is short for `track: [oval]`.
     if isinstance(tracks, str):
         return (tracks,)
     if not isinstance(tracks, (list, tuple)) or not all(isinstance(name, str) for name in tracks):
@@ -33,6 +34,7 @@ def _as_tracks(tracks: object) -> object:
 
 
 def _as_network(name: object) -> object:
+    # An unknown name is returned as it is, so that the message of the Literal lists the allowed ones.
     return DEEPRACER_NAMES.get(name.strip().upper(), name) if isinstance(name, str) else name
 
 

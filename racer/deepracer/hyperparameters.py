@@ -61,7 +61,7 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
     )
     ppo = {
         "learning_rate": _number(data, where, "lr"),
-        "learning_rate_end": 1.0,
+        "learning_rate_end": 1.0,  # DeepRacer's rate is constant
         "n_steps": n_steps,
         "batch_size": batch,
         "n_epochs": _number(data, where, "num_epochs"),
@@ -122,6 +122,7 @@ def hyperparameters_record(config: TrainConfig, episodes: int) -> dict[str, Any]
         config: Configuration of the training.
         episodes: Episodes in a file of the logs, which DeepRacer's tools take for an iteration.
     """
+    # The keys that DeepRacer's tools expect; those without a counterpart here have its defaults.
     record = {
         "loss_type": "mean squared error",
         "num_episodes_between_training": episodes,

@@ -45,6 +45,7 @@ class ImportedModel:
         lines = [f"# Imported from the DeepRacer model folder `{folder.name}` by `racer deepracer import`."]
         for note in self.notes:
             lines += textwrap.wrap(note, 108, initial_indent="# - ", subsequent_indent="#   ")
+        # A note may quote a file, and a control character in it would end the comment or break the YAML.
         text = "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines)
         return text + "\n" + to_yaml(self.config)
 
@@ -70,6 +71,7 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
     notes = [*metadata.notes, *job.notes]
     spec = track or _own_track(project, job, notes)
     setting, length = _track_setting(spec)
+    # DeepRacer counts episodes, racer control steps: the time of a lap at the mean speed translates between them.
     lap_steps = max(1, math.ceil(length / _mean_speed(metadata.actions) * EnvConfig().control_rate_hz))
     given = read_json(project.hyperparameters) if project.hyperparameters else {}
     where = str(project.hyperparameters or HYPERPARAMETERS)
@@ -84,9 +86,10 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
         # PPO keeps the pictures of one update only.
         sections["sac"]["buffer_size"] = _SAC_PICTURES
         notes.append(f"sac.buffer_size {_SAC_PICTURES}: pictures of more steps would need too much memory")
+    # Only what the folder sets: all other keys keep racer's defaults.
     data: dict[str, Any] = {
         "track": setting,
-        "reward": str(project.reward.resolve()),
+        "reward": str(project.reward.resolve()),  # the configuration may be used from any folder
         "action_space": metadata.actions.model_dump(),
         "algorithm": metadata.algorithm,
         "env": metadata.env
@@ -127,6 +130,7 @@ def _check_reward(path: Path) -> None:
 
 def _own_track(project: ModelFolder, job: TrainingJob, notes: list[str]) -> str:
     """Return the track that the folder itself names."""
+    # A file beside the model is surer than a name, which may be a track that this machine does not have.
     if len(project.tracks) > 1:
         listed = ", ".join(path.name for path in project.tracks[:5])
         raise ConfigError(f"{project.folder} holds several tracks ({listed}); choose one with --track")

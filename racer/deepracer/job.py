@@ -45,6 +45,7 @@ def read_objects(data: dict[str, Any], race: str, where: str, switch: Switch) ->
     """
     if race == "OBJECT_AVOIDANCE":
         fields = _placed(data, "NUMBER_OF_OBSTACLES", "RANDOMIZE_OBSTACLE_LOCATIONS", where, switch)
+        # Given positions win over their number and over random places.
         if positions := _positions(data.get("OBJECT_POSITIONS"), where):
             fields = {"placement": "fixed", "positions": positions}
         still = switch("IS_OBSTACLE_BOT_CAR")
@@ -139,7 +140,9 @@ def read_job(path: Path) -> TrainingJob:
         start["direction"] = "alternate"
     if "ROUND_ROBIN_ADVANCE_DIST" in data:
         advance = parse_number(data["ROUND_ROBIN_ADVANCE_DIST"], f"{path}: ROUND_ROBIN_ADVANCE_DIST", 0.0, 1.0)
+        # 0 would start every episode at one place, which racer's configuration does not have.
         start |= {"advance": advance} if advance > 0.0 else {}
+    # The default of a job file is true, unlike that of the other switches.
     if not _switch(data, "CHANGE_START_POSITION", path, default=True):
         notes.append("CHANGE_START_POSITION false: racer's episodes start all around the track")
     if _switch(data, "ENABLE_DOMAIN_RANDOMIZATION", path):

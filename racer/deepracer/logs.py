@@ -64,6 +64,7 @@ class EpisodeLog:
         """Record the starts of all cars (first call) or a control step (all further calls)."""
         telemetry = world.telemetry[:, 0]
         if self._trace is None:
+            # The first call shows how many worlds there are.
             self.waypoints = world.waypoints()
             self._rewards = np.zeros(len(telemetry))
             self._trace = EpisodeTrace(len(telemetry), world.control_dt, clock=self._clock)
@@ -114,11 +115,13 @@ class TrainingLog:
         self._pending: list[LoggedEpisode] = []
         self._iterations, began = 0, 0.0
         self._records: list[dict[str, Any]] = []
+        # Numbers of new logs would begin at 0 again and mix with the old files.
         if progress is None and any(self._files()):
             raise RunError(f"{folder} holds logs of a training already; choose another folder")
         if progress:
             self._iterations, began = int(progress["iterations"]), float(progress["time_s"])
             self._records = metrics.read_training_records(self._metrics, episodes=self._iterations * episodes)
+        # A training that died wrote files after its last checkpoint; it will drive those steps again.
         for number, file in self._files():
             if number >= self._iterations:
                 file.unlink()
@@ -224,6 +227,7 @@ def write_evaluation(
     write_atomically(trace, simtrace(episodes, first=0, actions=space, waypoints=log.waypoints))
     records = [metrics.evaluation_record(episode, trial=trial) for trial, episode in enumerate(episodes, 1)]
     write_atomically(record, metrics.evaluation_text(records))
+    # The folder may be that of a training, whose metadata name its real algorithm.
     if not (folder / "model" / "model_metadata.json").exists():
         _write_metadata(folder, space, "ppo", sensors)
     return trace, record

@@ -32,6 +32,7 @@ METADATA_VERSION = "5"
 """Version that logs contain: the one whose car follows the commands exactly, as racer's does."""
 _VERSIONS = (1, 6)
 _ALGORITHMS: dict[str, Algorithm] = {"clipped_ppo": "ppo", "sac": "sac"}
+# Racer has one lens for all single cameras: a left camera is the left one of a stereo pair.
 _CAMERAS = {
     "observation": "camera",
     "FRONT_FACING_CAMERA": "camera",
@@ -148,6 +149,7 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
     if isinstance(space, dict) and len(space) == 1:
         # DeepRacer on AWS wraps it in a union, whose member is spelled `continous`.
         space = next((space[key] for key in ("discrete", "continuous", "continous") if key in space), space)
+    # The form of the space decides; `action_space_type` is only compared with it, because old files lack it.
     kind = "discrete" if isinstance(space, list) else "continuous"
     if "action_space_type" in data:
         given = data["action_space_type"]
@@ -162,11 +164,13 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
         notes.append(
             "action_space_type is absent, which DeepRacer takes for discrete; the ranges are taken as continuous"
         )
+    # Numbers first, so that text such as "1.5" is a number before it is compared with the limits.
     plain = _discrete(space, where) if kind == "discrete" else _continuous(space, where)
     clipped = _clipped(plain)
     if clipped != plain:
         limits = f"{-STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees and {SPEED_MIN:g}..{SPEED_MAX:g} m/s"
         notes.append(f"action_space goes beyond {limits}; clipped, as DeepRacer does")
+    # Racer's own check finds what is left: too few or too many actions, and ranges that clipping made empty.
     try:
         return parse_action_space(clipped)
     except ConfigError as error:
@@ -253,6 +257,7 @@ def _version(data: Mapping[str, Any], where: str) -> int:
 def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
     """Return the `EnvConfig` fields that match DeepRacer's sensors, or come nearest to them."""
     given = data.get("sensor", ["observation"])
+    # DeepRacer's first cars had one camera, which files of version 1 call `observation`.
     if _version(data, where) == 1 and given != ["observation"]:
         notes.append("version 1 knows no sensors; DeepRacer ignores `sensor` and uses the camera")
         given = ["observation"]
@@ -284,8 +289,10 @@ def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{place}` is {quote_value(given)}; it should hold num_sectors, num_values_per_sector, clipping_dist"
         )
     sectors = parse_integer(given.get("num_sectors", 8), f"{place}.num_sectors`", 1, _LIDAR_RAYS)
+    # Each sector is a whole number of rays, in DeepRacer as here.
     if _LIDAR_RAYS % sectors:
         raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
     values = parse_integer(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
+    # The distance lies between the lidar's own limits: beyond them a sector would never or always be free.
     far = parse_number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
     return {"sectors": sectors, "values": values, "clipping_dist": far}

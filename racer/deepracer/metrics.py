@@ -43,6 +43,7 @@ def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: P
         trial: Its number within the iteration, counted from 1.
         phase: Whether the episode was driven for training or for an evaluation.
     """
+    # The keys are in DeepRacer's order, and its tools expect whole numbers.
     return {
         "reward_score": round(episode.reward),
         **_times(episode),
@@ -56,6 +57,7 @@ def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: P
 
 def evaluation_record(episode: LoggedEpisode, *, trial: int) -> dict[str, Any]:
     """Return a record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
+    # DeepRacer counts the faults of an evaluation's lap, after which its car continues; here a fault ends the lap.
     counts = {key: int(episode.status is status) for key, status in _COUNTS.items()}
     return {
         "completion_percentage": int(episode.progress),
@@ -95,6 +97,7 @@ def read_training_records(path: Path, *, episodes: int) -> list[dict[str, Any]]:
     if not path.exists() or episodes == 0:
         return []
     try:
+        # Records of later episodes belong to steps that the resumed training drives again.
         records = json.loads(path.read_text(encoding="utf-8"))["metrics"]
         return [record for record in records if record["episode"] <= episodes]
     except (OSError, ValueError, KeyError, TypeError) as error:

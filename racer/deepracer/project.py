@@ -76,6 +76,7 @@ def find_project(folder: Path) -> ModelFolder:
 
 
 def _find(folder: Path, part: str) -> Path | None:
+    # The better name in any place wins over the best place.
     for name in _NAMES[part]:
         for place in _PLACES:
             if (folder / place / name).is_file():

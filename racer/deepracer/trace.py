@@ -113,6 +113,7 @@ class EpisodeTrace:
         self._rows = np.zeros((worlds, _CAPACITY_FIRST), _STEP)
         self._counts = np.zeros(worlds, np.int64)
         self._new = np.zeros(worlds, _STEP)
+        # A view of the telemetry's fields in `_new`: writing into it fills them all at once.
         self._kept = self._new[list(_KEPT_FIELDS)]
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
@@ -158,6 +159,7 @@ class EpisodeTrace:
     def _append(self, worlds: NDArray[np.int64]) -> None:
         if len(worlds) == 0:
             return
+        # Doubling keeps the cost of a step constant on average, whatever the length of an episode.
         if self._counts[worlds].max() >= self._rows.shape[1]:
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)], axis=1)
         self._rows[worlds, self._counts[worlds]] = self._new[worlds]

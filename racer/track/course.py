@@ -22,6 +22,7 @@ from racer.errors import TrackError
 from racer.track import curve
 from racer.track.track import Track, TrackAppearance, make_track
 
+# Bounds that no track of a model car reaches; they catch millimetres, and keep the number of rows small.
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e5, le=1e5)]
@@ -103,6 +104,7 @@ def parse_course(data: Any, source: str) -> CourseConfig:
     except ValidationError as problem:
         raise TrackError(f"`{source}`: {_first_problem(problem)}") from None
     bodies = [key for key in ("segments", "points", "rows") if getattr(course, key) is not None]
+    # Three ways to write a course; a second one would silently lose.
     if len(bodies) != 1:
         given = " and ".join(bodies) or "none of them"
         raise TrackError(f"`{source}` has {given}; give exactly one of segments, points or rows.")
@@ -152,6 +154,7 @@ def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
 
 
 def _segments(course: CourseConfig, parts: list[SegmentConfig], source: str) -> list[curve.CurveSegment]:
+    # Checked here and not by pydantic, because each message names the segment and what to write.
     for k, part in enumerate(parts):
         place = f"`{source}` segments[{k}]"
         if (part.straight is None) == (part.arc is None):
@@ -195,6 +198,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
     points = course.points or []
     table = []
     for k, point in enumerate(points):
+        # [x, y], [x, y, width] or [x, y, left, right]
         if len(point) == 2 and course.width is None:
             raise TrackError(f"`{source}` points[{k}] has no width; give [x, y, width] or `width:` for all.")
         sides = [point[2] / 2] * 2 if len(point) == 3 else point[2:] or [(course.width or 0.0) / 2] * 2
@@ -213,6 +217,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
 
 
 def _check_closing(segments: list[curve.CurveSegment], source: str) -> None:
+    # From the origin with heading 0, the end of a closed course is the origin with a whole number of turns.
     end = curve.segment_poses(segments, (0.0, 0.0, 0.0))[-1]
     gap = math.hypot(end[0], end[1])
     turn = math.degrees(math.remainder(end[2], 2 * math.pi))
@@ -233,6 +238,7 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
         TrackError: The course has another number of `auto` straights, they are parallel, or a length is negative.
     """
     lengths = [0.0 if part.straight == "auto" else _length(part) for part in segments]
+    # Two unknown lengths solve the two equations of x and y; the heading does not depend on straights at all.
     unknown = [k for k, part in enumerate(segments) if part.straight == "auto"]
     if not unknown:
         return lengths
@@ -328,6 +334,7 @@ def course_text(track: Track) -> str:
     head: dict[str, Any] = {"racer_track": 1}
     if track.description:
         head["description"] = track.description
+    # Description, offset and colours are left out where they have their defaults.
     head |= {"closed": track.closed, "walls": track.walls}
     if track.wall_offset:
         head["wall_offset"] = track.wall_offset
@@ -343,5 +350,6 @@ def course_text(track: Track) -> str:
 
 def _plain_number(value: float) -> str:
     """Return the shortest text that reads back as the same float, in a form that YAML 1.1 reads as a number."""
+    # YAML 1.1 reads `1e-05` as text, since a float must have a point.
     text = repr(value)
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

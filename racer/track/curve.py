@@ -89,6 +89,7 @@ def sample_segments(
     lengths = np.array([segment.length for segment in segments])
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
     s = _stations(edges[-1], step, closed=closed, shift=shift)
+    # Segment of each station; the clip keeps the end of the course in the last segment.
     which = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(segments) - 1)
     center = np.empty((len(s), 2))
     for k, segment in enumerate(segments):
@@ -165,6 +166,7 @@ def _along(pose: Floats, segment: CurveSegment, s: Floats) -> Floats:
 def _stations(total: float, step: float, *, closed: bool, shift: float) -> Floats:
     """Return arc lengths of rows at equal distances near `step`; at least 8, so that any loop has an inside [m]."""
     count = max(8, round(total / step))
+    # On a loop the last station is one step before the first; the rows begin at `shift`, where the start line is.
     if closed:
         return np.asarray((shift + np.arange(count) * (total / count)) % total)
     return np.linspace(0.0, total, count + 1)
@@ -199,6 +201,7 @@ def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
     bend = np.linalg.solve(matrix, right)
     if closed:
         bend = np.vstack([bend, bend[:1]])
+    # Interval k of each parameter, and the weights a, b of its two knots (3.3.2).
     k = np.clip(np.searchsorted(u, at, side="right") - 1, 0, len(h) - 1)
     a = ((u[k + 1] - at) / h[k])[:, None]
     b = 1.0 - a

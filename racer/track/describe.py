@@ -29,6 +29,7 @@ def track_facts(track: Track) -> dict[str, Any]:
 
 def summarize_track(name: str) -> dict[str, Any]:
     """Return the facts of a named track with its description and file, or its `name` and `error`."""
+    # One broken file of a user must not hide the list.
     try:
         track = load_track(name)
     except RacerError as problem:
@@ -42,6 +43,7 @@ def check_track_file(file: str) -> dict[str, Any]:
     A file that cannot be loaded has one finding of level `error` and no facts. `ok` says that no finding is an error.
     """
     facts: dict[str, Any] = {"file": file}
+    # A file that cannot be read is a finding and not an exception, so that the other files are checked, too.
     try:
         track = load_track(file)
         facts |= track_facts(track) | {"rows": len(track.center)}

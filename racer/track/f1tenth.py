@@ -159,6 +159,7 @@ class OccupancyGrid:
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return row and column of world points [m], clipped to the image, shape (K, 2)."""
         x, y, yaw = self.origin
+        # Rotate by -yaw into the axes of the image, whose rows run downwards.
         offset = points - (x, y)
         right = (offset[:, 0] * np.cos(yaw) + offset[:, 1] * np.sin(yaw)) / self.resolution
         up = (offset[:, 1] * np.cos(yaw) - offset[:, 0] * np.sin(yaw)) / self.resolution
@@ -272,6 +273,7 @@ def _grey(image: Path) -> NDArray[np.float64]:
         return values / (65535.0 if values.max() > 255.0 else 255.0)
     if values.ndim == 2:
         return values / 255.0
+    # Two channels are grey and alpha, four are RGB and alpha.
     channels = values.shape[2]
     colours = values[:, :, : channels - 1] if channels in (2, 4) else values
     grey: NDArray[np.float64] = colours.mean(axis=2) / 255.0
@@ -284,6 +286,7 @@ def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, s
     center = grid.world(corridor.center)
     left, right = corridor.left * grid.resolution, corridor.right * grid.resolution
     start = np.zeros(2) if line is None else line.points[0]
+    # A race line's direction is the direction of travel, also where it is clockwise.
     if line is not None and geometry.enclosed_area(line.points) < 0.0:
         center, left, right = center[::-1], right[::-1], left[::-1]
     first = int(np.argmin(np.hypot(*(center - start).T)))

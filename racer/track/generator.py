@@ -22,6 +22,7 @@ WIDTH_RANGE = (0.7, 1.1)
 """Widths of the road [m]."""
 LENGTH_RANGE = (12.0, 40.0)
 """Lengths of the centre line [m]."""
+# Borders, walls and off-track areas of two parts of the road must stay separate.
 CLEARANCE = 0.25
 """Least distance between two parts of the road [m]."""
 STEP = 0.15
@@ -47,6 +48,7 @@ def generate_track(seed: int) -> Track:
     Raises:
         RuntimeError: No draw gave a track; not known for any seed.
     """
+    # All draws come from one stream in one order; a change of the order would change the track of every seed.
     rng = np.random.default_rng(seed)
     twist = float(rng.uniform(*TWIST_RANGE))
     for _ in range(_DRAWS_MAX):
@@ -65,6 +67,7 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | 
     wanted = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
     # Round corners cut the polygon short, hence 1.1; the margins keep the length within LENGTH_RANGE in most draws.
     polygon *= 1.1 * wanted / float(geometry.step_lengths(polygon, closed=True).sum())
+    # The angles increase, so that a polygon is counter-clockwise; half of the tracks turn the other way.
     if rng.random() < 0.5:
         polygon = polygon[::-1]
     corners = _corners(polygon, rng, twist)
@@ -89,6 +92,7 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
     edges = np.roll(polygon, -1, axis=0) - polygon
     lengths = np.hypot(edges[:, 0], edges[:, 1])
     heading = np.arctan2(edges[:, 1], edges[:, 0])
+    # The turn at corner k is between edge k - 1 and edge k, mapped to -180..180 degrees.
     turns = np.remainder(heading - np.roll(heading, 1) + np.pi, 2 * np.pi) - np.pi
     # A hairpin of more than 150 degrees needs edges that are too long; a kink of less than 8 is hardly a corner.
     if np.max(np.abs(turns)) > math.radians(150) or np.min(np.abs(turns)) < math.radians(8):
@@ -121,6 +125,7 @@ def _track(segments: list[curve.CurveSegment], seed: int) -> Track | None:
     length = sum(segment.length for segment in segments)
     if not LENGTH_RANGE[0] <= length <= LENGTH_RANGE[1]:
         return None
+    # The start line is a quarter along the longest straight, so that a car can accelerate before the first corner.
     start = 0.25 * segments[0].length
     rows = curve.sample_segments(segments, (0.0, 0.0, 0.0), step=STEP, closed=True, shift=start)
     if not is_clear(rows.center, rows.left + rows.right):
@@ -151,6 +156,7 @@ def is_clear(center: NDArray[np.float64], widths: NDArray[np.float64]) -> bool:
     """
     step = float(geometry.step_lengths(center, closed=True).mean())
     need = float(widths.max()) + CLEARANCE
+    # All pairs: a track of 40 m has 270 rows, so that this is a small matrix.
     distance = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
     rows = np.arange(len(center))
     along = np.abs(rows[:, None] - rows[None])

@@ -138,9 +138,11 @@ def _address(route: PublishedRoute, base_url: str) -> str:
             repository=route.repository, commit=route.commit, path=quote(route.path), name=quote(route.name)
         )
     except (KeyError, IndexError, ValueError):
+        # `str.format` refuses unknown names, positions and unbalanced braces.
         raise TrackError(
             f"The address `{base_url}` may only hold {{repository}}, {{commit}}, {{path}}, {{name}}."
         ) from None
+    # urllib would also open file: and ftp: addresses.
     if not url.startswith(("http://", "https://")):
         raise TrackError(f"The address `{base_url}` must begin with https:// or http://.")
     return url
@@ -203,6 +205,7 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
         TrackError: The file does not hold a track, or an option does not fit.
     """
     parsed = TrackSpec(base=str(spec)) if isinstance(spec, Path) else parse_spec(spec)
+    # An option in the specification belongs to this track; the argument may be meant for several.
     scale = _positive("scale", parsed.scale if parsed.scale is not None else scale)
     width = _positive("width", parsed.width if parsed.width is not None else width)
     if parsed.base.startswith("generated:"):
@@ -241,6 +244,7 @@ def parse_spec(spec: str) -> TrackSpec:
     Raises:
         TrackError: An option does not exist or is not a number.
     """
+    # From the right, because options hold no `@` and a path may.
     base, at, options = spec.rpartition("@")
     if not at or Path(spec).expanduser().exists():
         return TrackSpec(base=spec)

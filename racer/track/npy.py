@@ -57,6 +57,7 @@ def write_npy(track: Track, path: Path) -> None:
 
 def npy_bytes(track: Track) -> bytes:
     """Return the content of the `.npy` file of a track."""
+    # An open track encloses nothing; its left border is written first by convention.
     left_is_inner = not track.closed or (
         abs(geometry.enclosed_area(track.left)) <= abs(geometry.enclosed_area(track.right))
     )

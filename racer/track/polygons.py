@@ -97,6 +97,7 @@ def line_triangles(line: Points, width: float, *, closed: bool = False) -> Point
 
 def inset_borders(track: Track, distance: float) -> tuple[Points, Points]:
     """Return left and right lines at a distance inside the borders [m], limited to 0.45 of the width of the road."""
+    # On a very narrow road the two lines would meet or change sides.
     width = np.minimum(distance, 0.45 * track.widths)[:, None]
     left, right = (mitred_normals(border, closed=track.closed) for border in (track.left, track.right))
     return track.left - left * width, track.right + right * width
@@ -120,6 +121,7 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
         gap: Distance between two dashes [m].
     """
     line, s = _center_points(track)
+    # A whole number of periods, so that the last gap of a loop is as long as the others.
     periods = max(1, round(s[-1] / (dash + gap)))
     starts = np.arange(periods) * (s[-1] / periods)
     ends = starts + dash * s[-1] / periods / (dash + gap)
@@ -180,6 +182,7 @@ def start_line_quads(track: Track, length: float, margin: float) -> Points:
     quads = []
     for row in (0,) if track.closed else (0, -1):
         along, left, right = _cross_section(track, row, margin)
+        # The line of a loop is centred on row 0; those of an open track lie wholly inside its ends.
         back, ahead = (-0.5, 0.5) if track.closed else (0.0, 1.0) if row == 0 else (-1.0, 0.0)
         a, b = along * (back * length), along * (ahead * length)
         quads.append(np.stack([left + b, right + b, right + a, left + a]))
@@ -191,6 +194,7 @@ def direction_arrow(track: Track) -> Points:
     line, s = _center_points(track)
     _, left, right = _cross_section(track, 0, 0.0)
     width = float(np.hypot(*(left - right)))
+    # Corners of a chevron that points along x, in widths of the road.
     chevron = np.array([[0.30, 0.0], [0.02, 0.24], [-0.12, 0.24], [0.16, 0.0], [-0.12, -0.24], [0.02, -0.24]])
     rings = []
     for ahead in (0.55, 0.85):

@@ -233,6 +233,7 @@ def is_closed(center: NDArray[np.float64]) -> bool:
 
 def repeat_first_row(table: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
     """Append the first row to a closed table that does not repeat it (within a tenth of the median step)."""
+    # A tenth of a step is rounding; a larger gap is a closing segment that the file leaves out.
     gap = float(np.hypot(*(table[0, :2] - table[-1, :2])))
     steps = geometry.step_lengths(table[:, :2], closed=False)
     if not closed or gap <= 0.1 * float(np.median(steps)):
@@ -251,6 +252,7 @@ def _by_direction(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the borders as left and right of travel; refuse borders that leave no road or change sides."""
     widths = np.hypot(*(left - right).T)
+    # First, because borders that coincide have no sides to compare.
     row = int(np.argmin(widths))
     if widths[row] < WIDTH_MIN:
         raise TrackError(

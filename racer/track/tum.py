@@ -117,6 +117,7 @@ def read_line(path: Path) -> CenterlineTable:
     if len(columns) == 2:
         return CenterlineTable(points=points, right=None, left=None, lines=numbers)
     right, left = table[:, columns[2]], table[:, columns[3]]
+    # A width of zero is allowed: the line may touch a border.
     bad = np.flatnonzero((right < 0.0) | (left < 0.0))
     if len(bad):
         raise TrackError(f"`{path}` line {numbers[bad[0]]}: a width is negative; give metres to each side.")
@@ -160,6 +161,7 @@ def _split(content: str) -> list[str]:
 
 def _columns(path: Path, header: str, count: int) -> tuple[int, ...]:
     """Return the columns of x, y and, where there are widths, right and left."""
+    # A header is used only if it names every column; other comments are prose.
     names = [re.sub(r"_m$", "", name.lower()) for name in _split(header)] if header else []
     if len(names) == count and {"x", "y"} <= set(names):
         widths = ("w_tr_right", "w_tr_left") if {"w_tr_right", "w_tr_left"} <= set(names) else ()
