@@ -5,7 +5,6 @@ The groups `actuator`, `calibration` and `models`, and the command `console`, ha
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from racer.cli import car_actuator, car_calibration, car_console, car_models, car_options
-from racer.cli.options import AsJson
+from racer.cli.options import AsJson, print_json
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def drive(
     if choice.words:
         typer.echo(f"bench     {choice.words}")
     folder = car_options.drives_folder(record, no_record, (Path() if sim else default_store_root()) / "drives")
+    # The simulated drive needs no calibration: the rig makes one for its simulated car.
     if sim:
         _drive_simulated(choice, track, laps, latency_ms, speed_limit, seed, folder)
         return
@@ -64,7 +64,7 @@ def drive(
 
     own = read_calibration(car_options.calibration_path(calibration), car_id=car_id or own_car_id())
     ready = make_pilot_components(choice.bundle, own, mapping=mapping, speed_limit=speed_limit, threads=choice.threads)
-    assert ready.model is not None
+    assert ready.model is not None  # a bundle was given
     for note in ready.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"ready     {ready.model.name}, p99 {ready.model.times.p99:.1f} ms; put the car down, Ctrl-C ends")
@@ -100,6 +100,7 @@ def _drive_simulated(
             typer.echo(f"driving   {laps} laps at {speed_limit:.0%} of the car's speed, frames {latency_ms:g} ms late")
             _print_drive(session.laps(laps, on_lap=_print_lap))
     finally:
+        # Also after Ctrl-C: a drive that was interrupted is recorded up to there.
         for path in session.drive.recorded:
             typer.echo(f"recorded  {os.path.relpath(path)}")
 
@@ -140,6 +141,7 @@ def bench(
         typer.echo(f"machine   {note}")
     for result in results:
         _print_result(result)
+    # Results are sorted, the best first; where that one is refused, all are.
     best = results[0]
     if best.refused:
         raise RacerError(f"none of these may drive on this machine: {best.bundle}: {best.refused}")
@@ -147,6 +149,7 @@ def bench(
     try:
         typer.echo(f"wrote     {save_choice(results)}; `racer car drive` and `racer car console` go by it")
     except OSError as error:
+        # The figures are printed already; on a read-only disk only the choice is lost.
         typer.echo(
             f"note      the choice is not kept ({error.filename}: {error.strerror}); give --threads {best.threads}"
         )
@@ -182,6 +185,7 @@ def camera(
     typer.echo(f"frames    {seen.frames} in {seconds:g} s, {seen.rate_hz:.1f} a second")
     if seen.interval is not None:
         typer.echo(f"interval  p50 {seen.interval.p50:.1f} ms, p99 {seen.interval.p99:.1f} ms")
+    # The picture is written also where the camera failed later: it may show why.
     if output is not None and seen.last is not None:
         from racer.car.camera.capture import save_png
 
@@ -221,7 +225,7 @@ def replay(
             "events": [{"s": max(at - zero, 0) / 1e9, "what": event} for at, event in changes],
         }
         checked = {"steps": check.steps, "same": check.same, "first": check.first} if check else None
-        typer.echo(json.dumps(data | {"pulses": checked}, indent=1))
+        print_json(data | {"pulses": checked})
     else:
         for name, text in rows:
             typer.echo(f"{name:<10}{text}")

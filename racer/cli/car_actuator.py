@@ -97,6 +97,7 @@ def _request_status(request: ActuatorRequest | None, socket: str) -> ActuatorSta
     try:
         client = ActuatorClient(socket, role=ClientRole.WATCHER)
         try:
+            # The answer to a request comes first, then the status that it led to.
             refused = client.ask(request) if request else None
             status = client.poll(1.0)
         finally:

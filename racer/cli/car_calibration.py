@@ -81,6 +81,7 @@ def _ask_step(questions: CalibrationWizard, preview: PulsePreview) -> None:
             typer.confirm("Ready?", default=True, abort=True)
         questions.accept(given)
     except RacerError as error:
+        # The step was not accepted, and is asked again.
         typer.echo(f"error: {error}", err=True)
 
 

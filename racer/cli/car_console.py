@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from racer.car.models.store import ModelStore
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Address of the page."""
-
-    host: str
-    port: int
-    names: list[str]
+_Address = dict[str, Any]
+"""Keywords `host`, `port` and `names` of the functions that serve the page."""
 
 
 def console(
@@ -53,7 +48,8 @@ def console(
     """Serve the car's web page, which stops it, lets a model or a person drive, and shows models and logs."""
     from racer.car.models.store import default_store_root
 
-    brought, where, has = bundles or [], _Address(host, port, name or []), car_options.sensor_names(sensors)
+    where: _Address = {"host": host, "port": port, "names": name or []}
+    brought, has = bundles or [], car_options.sensor_names(sensors)
     if sim:
         folder = car_options.drives_folder(record, no_record, Path("drives"))
         _serve_simulated(brought, where, store, folder, has, track=track, latency_ms=latency_ms, seed=seed)
@@ -75,7 +71,7 @@ def console(
     )
     models = ModelStore(root, fits=make_fit_check(setup.calibration, has))
     with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as controller:
-        serve_console(controller, host=where.host, port=where.port, names=where.names)
+        serve_console(controller, **where)
 
 
 @contextlib.contextmanager
@@ -88,12 +84,13 @@ def _open_controller(
     from racer.car.link.process_link import ProcessLink
 
     install_models(models, brought, report=typer.echo)
+    # The token stays the same from start to start, so that a bookmark of the page works.
     token = read_token(models.root / "console-token")
     setup = replace(setup, threads=chosen_threads, name=lambda path: models.card(path.parent.name).name)
     link = ProcessLink(setup, bundle=current_model(models, report=typer.echo))
     controller = ConsoleController(link, models, token=token, wizard=wizard)
-    typer.echo(f"open      {console_address(where.host, where.port, token)}")
-    if where.host == "127.0.0.1":
+    typer.echo(f"open      {console_address(where['host'], where['port'], token)}")
+    if where["host"] == "127.0.0.1":
         typer.echo("only this machine can reach it; --host 0.0.0.0 lets the network in, or use: ssh -L")
     link.open()
     try:
@@ -121,6 +118,7 @@ def _serve_simulated(
     from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, lap_text, serve_console_with_rig
     from racer.policy.load import find_bundle
 
+    # The simulated camera is the one that the first bundle was trained with.
     seen = bundle_camera(read_bundle(find_bundle(brought[0]))) if brought else None
     road = track or DEFAULT_TRACK
     typer.echo(f"starting  actuator and simulated car on {road}")
@@ -134,7 +132,7 @@ def _serve_simulated(
             record=record,
         )
         with _open_controller(models, brought, setup, where) as controller:
-            server = make_server(controller, host=where.host, port=where.port, names=where.names)
+            server = make_server(controller, **where)
             serve_console_with_rig(rig, controller, server, on_lap=lambda lap: typer.echo(lap_text(lap)))
 
 
@@ -145,6 +143,7 @@ def _make_wizard(setup: PilotSetup) -> WizardSession:
     from racer.car.console.controller import WizardSession
     from racer.cli.car_calibration import choose_driver, read_earlier_calibration
 
+    # Called when the wizard is opened in the page: the calibration may have changed since the start.
     def start() -> tuple[CalibrationWizard, ActuatorPreview]:
         before = read_earlier_calibration(setup.calibration, setup.car_id)
         driver = choose_driver("", before)

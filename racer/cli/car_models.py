@@ -67,6 +67,7 @@ def models_receive(
     from racer.car.models.store import read_stream
 
     source = f"bundle `{name}`"
+    # The stream is read and compared with its hash before anything of it is parsed.
     data = read_stream(sys.stdin.buffer, sha256=sha256, source=source)
     store = _open_store(root, calibration, sensors)
     signed = decode_signature(signature) if signature else None
@@ -127,6 +128,7 @@ def models_sign(
     from racer.bundle import read_bundle
     from racer.car.models.signature import SIGNATURE_SUFFIX, read_private_key, sign_bundle
 
+    # Only a bundle that reads well is worth a signature.
     read_bundle(bundle)
     made = sign_bundle(bundle.read_bytes(), read_private_key(key))
     typer.echo(f"wrote     {write_atomically(bundle.with_name(bundle.name + SIGNATURE_SUFFIX), made.to_json())}")

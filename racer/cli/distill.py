@@ -49,6 +49,7 @@ def distill(
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")
         resolved = read_distill(config, settings=settings, changes=changes)
+    # Imported after the configuration was read, as in `racer train`.
     from racer.train import run_folder
     from racer.train.distill import session
 

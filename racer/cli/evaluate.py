@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed
+from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed, print_json
 
 if TYPE_CHECKING:
     from racer.evaluate import Evaluation
@@ -41,6 +41,7 @@ def evaluate(
     from racer.trained_policy import find_trained_policy
 
     trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle)
+    # The log evaluates the run's own reward function at each step, which an evaluation itself does not need.
     log = None
     if deepracer_logs is not None:
         from racer.deepracer.logs import EpisodeLog, write_evaluation
@@ -59,12 +60,11 @@ def evaluate(
             watch=log,
         )
     if as_json:
-        import json
-
-        typer.echo(json.dumps(result.record(), indent=1))
+        print_json(result.record())
     else:
         _print_table(result)
     if log is not None and deepracer_logs is not None:
+        # Policies without a contract, such as `random`, have no action space that could be logged.
         actions = None if trained.contract is None else trained.contract.action_space
         sensors = tuple(sensor.name for sensor in trained.policy.sensors)
         simtrace, metrics = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)

@@ -38,6 +38,7 @@ def leaderboard(
 
     Without a command, show the tables.
     """
+    # The file precedes the command, as in `racer leaderboard FILE add`; the context carries it there.
     context.obj = file
     if context.invoked_subcommand is None:
         show(context)
@@ -74,9 +75,7 @@ def add(
             report=progress,
         )
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"number": number} | result.record(), indent=1))
+        options.print_json({"number": number} | result.record())
     else:
         _print_result(result)
         typer.echo(f"kept as race {number} of {context.obj}")
@@ -151,6 +150,7 @@ def page(
     shown = [page_board(board, standing, output) for standing in standings(races)]
     count = f"{len(races)} race{'s' if len(races) != 1 else ''}"
     summary = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
+    # A label may hold lone surrogates, from a file name that is not UTF-8.
     write_atomically(output, leaderboard_page(title, shown, summary=summary).encode("utf-8", errors="replace"))
     typer.echo(f"wrote {output}  ({output.stat().st_size / 1e3:,.0f} kB)")
 
@@ -171,9 +171,11 @@ def verify(
     from racer.race.leaderboard.verify import verify as rerun
 
     board = Leaderboard(context.obj)
+    # Numbers are checked before the first race, which may take minutes.
     stored = {race.number: race for race in board.races()}
     if missing := [number for number in races or () if number not in stored]:
         raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(stored)}")
+    # All races run, also after one that differs: the exit code is for scripts, the lines are for people.
     failed = 0
     for number in races or stored:
         with ProgressLine("racing") as progress:
@@ -260,6 +262,7 @@ def _lap(leaderboard: Leaderboard, row: Standing) -> LapTrace | None:
     path = _replay(leaderboard, row)
     if path is None:
         return None
+    # A replay of another version costs the page its picture of the lap, and nothing else.
     try:
         return fastest_lap(read_replay(path), row.result.label)
     except ReplayError:

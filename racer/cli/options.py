@@ -52,6 +52,14 @@ ModelTime = Annotated[
 ]
 
 
+def print_json(data: object, *, indent: int = 1) -> None:
+    """Print data as JSON."""
+    # Imported here, because every start of a command imports this module and few print JSON.
+    import json
+
+    typer.echo(json.dumps(data, indent=indent))
+
+
 def check_png_path(path: Path) -> Path:
     """Return the path, if it names a PNG file.
 

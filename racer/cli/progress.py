@@ -38,6 +38,7 @@ class ProgressLine:
             doing: What the command does, in a word or two.
             first: Text until the first fraction is reported.
         """
+        # On standard error, so that a result on standard output can be piped into a file or a program.
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._doing = doing
         self._bar = Progress(
@@ -63,6 +64,7 @@ class ProgressLine:
 
     def __call__(self, fraction: float | None) -> None:
         """Move the bar to the finished fraction, 0..1; None while the work has not begun."""
+        # Until then the bar has no total, and moves to and fro.
         if fraction is not None:
             self._bar.update(self._task, total=1.0, completed=fraction, text=self._doing)
 
@@ -88,6 +90,7 @@ class LearningDisplay:
             unit: What is counted: `steps` or `frames`; also the attribute of the outcome that holds their number.
             evaluate_options: Options of the `racer evaluate` command that is printed at the end.
         """
+        # Brackets and colons in a path are neither markup nor emoji, and a wrapped path could not be copied.
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.path = path
         self._command, self._unit, self._evaluate_options = command, unit, evaluate_options
@@ -132,6 +135,7 @@ class LearningDisplay:
         self.console.print(f"{how}: {getattr(outcome, self._unit):,} {self._unit} in {outcome.seconds:.0f} s")
         if outcome.interrupted:
             self._print_resume()
+        # Without an evaluation the run has no best checkpoint that these commands could use.
         if outcome.best is not None:
             self.console.print(f"evaluate  racer evaluate {self.path} --laps 5{self._evaluate_options}")
             self.console.print(f"export    racer export {self.path} -o my_car.bundle")
@@ -246,6 +250,7 @@ class TeacherDisplay:
     def progress(self, progress: TrainingProgress) -> None:
         """Move the bar."""
         text = f"teacher  {progress.steps_per_s:>6,.0f} steps/s  progress {format_percent(progress.mean_progress):>5}"
+        # A finished bar is hidden; the bar of the distillation below it stays.
         self._bar.update(self._task, completed=progress.done, text=text, visible=progress.done < 1.0)
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:

@@ -33,6 +33,7 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
     from racer.replay import write_replay
     from racer.viewer.window import ViewerWindow
 
+    # The window may restart a race; the time limit of the entrants' models begins again with it.
     def make_session() -> RaceSession:
         watch.clear()
         session: RaceSession = session_from_request(request, watch)
@@ -74,9 +75,11 @@ def race(
     if video is not None:
         from racer.viewer.watch import check_film_path, make_film
 
+        # A wrong suffix or a folder without permission must not show after the race.
         check_film_path(video)
         check_writable(video)
     with TemporaryDirectory(prefix="racer_film_") as folder:
+        # A film is made of a replay; without `--replay` a temporary one serves.
         recording = replay or (None if video is None else Path(folder) / "race.replay")
         with ProgressLine("racing") as progress:
             result, chosen, number = run_race(
@@ -106,12 +109,10 @@ def race(
 
 def _print_result(result: RaceResult, rules: Rules, number: int | None, *, as_json: bool) -> None:
     """Print the table, or one JSON object with the number of the race on a leaderboard."""
-    if not as_json:
+    if as_json:
+        options.print_json(result.record() | ({} if number is None else {"number": number}))
+    else:
         _print_table(result, rules)
-        return
-    import json
-
-    typer.echo(json.dumps(result.record() | ({} if number is None else {"number": number}), indent=1))
 
 
 def _print_table(result: RaceResult, rules: Rules) -> None:
@@ -120,6 +121,7 @@ def _print_table(result: RaceResult, rules: Rules) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, emoji=False, soft_wrap=True)
+    # Rich would cut columns off at the width of the terminal, or at 80 in a pipe.
     console.width = max(console.width, _WIDTH)
     laps = f"{rules.laps} lap{'s' if rules.laps > 1 else ''}"
     trials = f", {rules.trials} trials" if rules.trials > 1 else ""

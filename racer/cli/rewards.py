@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import AsJson, Picture, check_png_path
+from racer.cli.options import AsJson, Picture, check_png_path, print_json
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def check(
 
     report = check_reward(file, tracks=track or _tracks_to_check(), strict=strict)
     if as_json:
-        typer.echo(json.dumps(report.record(), indent=2))
+        print_json(report.record(), indent=2)
     else:
         print_report(file, report)
     if not report.ok:
@@ -161,7 +160,7 @@ def watch_reward(
     from racer.track.load import load_track
 
     path = read_source(file).path
-    assert path is not None
+    assert path is not None  # a source from a file has one
     track = track or _default_track()
     target = check_png_path(output or Path(f"{path.stem}.png"))
     typer.echo(f"watching {path} on {load_track(track).name}; the picture is {target}; Ctrl-C ends it")
@@ -172,6 +171,7 @@ def watch_reward(
             _draw([str(path)], track, target, speed)
             typer.echo(f"drawn    {target}")
         except RacerError as error:
+            # A file that is being written is often broken; the next change gets another chance.
             typer.echo(f"not drawn: {error}")
 
 
@@ -186,6 +186,7 @@ def _draw(
     name = track or _default_track()
     loaded = load_track(name)
     values = [reward_landscape(file, name, speed=speed) for file in files]
+    # The default name is known only after the functions are loaded, which give their names.
     target = check_png_path(output or Path("_".join(landscape.name for landscape in values) + ".png"))
     plot = reward_plot.plot_reward(values[0], loaded) if len(values) == 1 else reward_plot.plot_rewards(values, loaded)
     reward_plot.save_png(plot, target)
@@ -223,6 +224,7 @@ def print_report(file: str, report: CheckReport) -> None:
 def _verdict(report: CheckReport) -> str:
     if report.ok:
         return "good" if not report.errors else "good for a time trial"
+    # Neither the console's stricter rules nor keys that nothing provides stop a training.
     stops = any(error["kind"] not in ("strict", "unknown_key") for error in report.errors)
     return "NOT GOOD, a training would stop" if stops else "NOT GOOD"
 
@@ -234,6 +236,7 @@ def _print_error(error: dict[str, Any], keys: list[str]) -> None:
     params = error["params"]
     if params:
         track = error["track"].partition(",")[0]
+        # Only params that the function reads can explain its error.
         shown = [f"{key}={_short(params[key])}" for key in keys if key in params][:_PARAMS_SHOWN]
         typer.echo(f"  first on {track}, with {', '.join(shown) or 'any params'}")
 

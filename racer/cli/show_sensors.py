@@ -25,6 +25,7 @@ def show_sensors(
     from racer.report.sensor_sheet import capture_sheet, plot_sheet
     from racer.track.load import load_track
 
+    # The cheap checks come before the simulator is compiled.
     check_png_path(output)
     read_disturbance(disturbance)
     sheet = capture_sheet(

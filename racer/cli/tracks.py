@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from racer import assets
-from racer.cli.options import AsJson, Picture, check_png_path
+from racer.cli.options import AsJson, Picture, check_png_path, print_json
 from racer.errors import TrackError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, convert, generate and fetch tracks.")
@@ -25,7 +24,7 @@ def list_tracks(*, as_json: AsJson = False) -> None:
 
     rows = [summarize_track(name) for name in assets.asset_names("track")]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows, indent=2)
         return
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +32,7 @@ def list_tracks(*, as_json: AsJson = False) -> None:
     table = Table("name", "length m", "width m", "closed", "description", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[2].justify = "right"
     for row in rows:
+        # One broken file in ./tracks must not hide the list.
         if "error" in row:
             table.add_row(row["name"], "", "", "", row["error"], style="red")
         else:
@@ -71,7 +71,7 @@ def check_tracks(
 
     reports = [check_track_file(file) for file in files]
     if as_json:
-        typer.echo(json.dumps(reports, indent=2))
+        print_json(reports, indent=2)
     else:
         for report in reports:
             _print_report(report)
@@ -140,6 +140,7 @@ def fetch_tracks(
         return
     if not names:
         raise TrackError("Name the tracks to fetch; `racer tracks fetch --list` shows them.")
+    # All names are looked up before the first download.
     for route in [find_route(name, routes) for name in names]:
         path = fetch_route(route, base_url=base_url)
         typer.echo(f"{route.name}: {route.length_m:g} m, kept in {path}")

@@ -60,7 +60,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     path, fields = _public_keys(model, problem["loc"][:-1] if unknown else problem["loc"])
     if unknown:
         path.append(str(problem["loc"][-1]))
-    key = one_line(".".join(path))
+    key = one_line("".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in path).lstrip("."))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if unknown:
         hint = did_you_mean(path[-1], fields) or f" Allowed are: {', '.join(fields)}."
@@ -95,7 +95,8 @@ def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[li
     """Return the keys of an error's location and the field names at its end, without pydantic's tags of unions.
 
     Example: the location `("action_space", "discrete", 0, "speed")` of a wrong speed gives the keys
-    `["action_space", "0", "speed"]`. The tag `discrete` is neither a field of a model nor an index, so it is left out.
+    `["action_space", "0", "speed"]`, which a message writes as `action_space[0].speed`. The tag `discrete` is neither
+    a field of a model nor an index, so it is left out.
     """
     path: list[str] = []
     # All models that the location may be in at this depth: the members of a union stay candidates together.

@@ -26,27 +26,12 @@ _FORMAT = "%d,%d,%.4f,%.4f,%.4f,%.2f,%.2f,%s,%.10g,%s,%s,%.4f,%d,%.2f,%.6f,%s,0.
 """SIM_TRACE_LOG with more digits of rewards, times and clocks, so that small values survive."""
 _STATUS_NAMES = [status.word for status in EpisodeStatus]
 
-_KEPT_FIELDS = (
-    "all_wheels_on_track",
-    "closest_waypoint_prev",
-    "closest_waypoint_next",
-    "steps",
-    "x",
-    "y",
-    "heading",
-    "track_length",
-    "progress",
-    "speed",
-    "steering_angle",
-    "course",
-)
+_FLOATS = ("steps", "x", "y", "heading", "track_length", "progress", "speed", "steering_angle")
+_KEPT = [("all_wheels_on_track", "?"), ("closest_waypoint_prev", "i4"), ("closest_waypoint_next", "i4")]
+_KEPT += [*((name, "f8") for name in _FLOATS), ("course", "i4")]
+_KEPT_FIELDS = [name for name, _ in _KEPT]
 """Fields of `TELEMETRY` that a trace keeps."""
-_STEP = np.dtype(
-    [("all_wheels_on_track", "?"), ("closest_waypoint_prev", "i4"), ("closest_waypoint_next", "i4")]
-    + [(name, "f8") for name in _KEPT_FIELDS[3:-1]]
-    + [("course", "i4"), ("status", "i4"), ("reward", "f8"), ("time", "f8"), ("wall", "f8")],
-    align=True,
-)
+_STEP = np.dtype([*_KEPT, ("status", "i4"), ("reward", "f8"), ("time", "f8"), ("wall", "f8")], align=True)
 _CAPACITY_FIRST = 256
 """Steps that the buffer of an episode holds at first; it doubles when an episode is longer."""
 
@@ -114,7 +99,7 @@ class EpisodeTrace:
         self._counts = np.zeros(worlds, np.int64)
         self._new = np.zeros(worlds, _STEP)
         # A view of the telemetry's fields in `_new`: writing into it fills them all at once.
-        self._kept = self._new[list(_KEPT_FIELDS)]
+        self._kept = self._new[_KEPT_FIELDS]
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
         """Begin the episodes of cars that were placed.
@@ -153,7 +138,7 @@ class EpisodeTrace:
         return episodes
 
     def _take(self, telemetry: NDArray[np.void]) -> None:
-        self._kept[...] = telemetry[: len(self._worlds)][list(_KEPT_FIELDS)]
+        self._kept[...] = telemetry[: len(self._worlds)][_KEPT_FIELDS]
         self._new["time"], self._new["wall"] = self.time_s, self._clock()
 
     def _append(self, worlds: NDArray[np.int64]) -> None:

@@ -17,7 +17,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from racer.assets import did_you_mean, read_text, write_atomically
+from racer.assets import read_text, write_atomically
+from racer.config.base import explain
 from racer.errors import TrackError
 from racer.track import curve
 from racer.track.track import Track, TrackAppearance, make_track
@@ -97,37 +98,18 @@ def parse_course(data: Any, source: str) -> CourseConfig:
     Raises:
         TrackError: The message names the first key that is not allowed.
     """
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or "racer_track" not in data:
         raise TrackError(f"`{source}` is not a track; a YAML track begins with `racer_track: 1`.")
     try:
         course = CourseConfig.model_validate(data)
     except ValidationError as problem:
-        raise TrackError(f"`{source}`: {_first_problem(problem)}") from None
+        raise TrackError(explain(problem, CourseConfig, f"`{source}`")) from None
     bodies = [key for key in ("segments", "points", "rows") if getattr(course, key) is not None]
     # Three ways to write a course; a second one would silently lose.
     if len(bodies) != 1:
         given = " and ".join(bodies) or "none of them"
         raise TrackError(f"`{source}` has {given}; give exactly one of segments, points or rows.")
     return course
-
-
-def _first_problem(problem: ValidationError) -> str:
-    """Describe the first error that pydantic reports, in one line.
-
-    An unknown key precedes all other errors, because a misspelt key is often the reason why another is missing.
-    """
-    errors = problem.errors(include_url=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if first["type"] == "extra_forbidden":
-        *section, wrong = map(str, first["loc"])
-        inner: dict[str, type[BaseModel]] = {"segments": SegmentConfig, "look": AppearanceConfig}
-        known = (inner[section[0]] if section else CourseConfig).model_fields
-        hint = did_you_mean(wrong, known) or f" Known keys: {', '.join(known)}."
-        return f"unknown key `{place}`.{hint}"
-    if first["type"] == "missing":
-        return f"the key `{place}` is missing" + ("; write `racer_track: 1`." if place == "racer_track" else ".")
-    return f"{place} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 CLOSING_MAX = 0.10
