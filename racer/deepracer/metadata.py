@@ -259,7 +259,7 @@ def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str,
     given = data.get("sensor", ["observation"])
     # DeepRacer's first cars had one camera, which files of version 1 call `observation`.
     if _version(data, where) == 1 and given != ["observation"]:
-        notes.append("version 1 knows no sensors; DeepRacer ignores `sensor` and uses the camera")
+        notes.append("version 1 has no sensors; DeepRacer ignores `sensor` and uses the camera")
         given = ["observation"]
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list):
