@@ -72,12 +72,14 @@ def main() -> None:
     except RacerError as error:
         _fail(error)
     except ModuleNotFoundError as error:
+        # The name may be that of a submodule, such as `torch._C`.
         package = (error.name or "").partition(".")[0]
         extra = _extra_for(package, *sys.argv[1:2])
         if extra is None:
             raise
         _fail(MissingExtra(f"This command (package `{package}`)", extra))
     except KeyboardInterrupt:
+        # 128 + SIGINT, as shells report a program that Ctrl-C ended.
         sys.stderr.write("\nstopped\n")
         sys.exit(130)
     except BrokenPipeError:

@@ -35,6 +35,7 @@ def watch(
     from racer.cli.progress import ProgressLine
     from racer.viewer.watch import open_source, parse_view_options, show_source
 
+    # A misspelt view or overlay is refused before policies are loaded.
     options = parse_view_options(view, show)
     with ProgressLine("starting"):
         source, person = open_source(what, track=track, vehicle=vehicle, reward=reward, seed=seed, live=live, me=me)

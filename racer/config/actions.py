@@ -190,6 +190,7 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
 
 def describe_action_space(space: ContinuousActions | DiscreteActions) -> str:
     """Describe an action space for messages."""
+    # The text is for messages about a mismatch, where the numbers show what differs.
     if isinstance(space, DiscreteActions):
         listed = ", ".join(f"{angle:g} deg at {speed:g} m/s" for angle, speed in space.table)
         return f"discrete, {len(space.table)} actions ({listed})"

@@ -108,6 +108,7 @@ class CameraConfig(Config):
     @property
     def optics(self) -> Lens:
         """The lens of this camera, with its focal length from the width and the field of view."""
+        # The same lens model draws the simulator's pictures and remaps the frames of a real camera.
         kind = FISHEYE if self.lens == "fisheye" else PINHOLE
         return make_lens(self.width, self.height, math.radians(self.view_deg), kind, self.distortion)
 
@@ -208,6 +209,7 @@ class ObjectsConfig(Config):
     @field_validator("positions")
     @classmethod
     def _positions(cls, positions: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
+        # DeepRacer's `OBJECT_POSITIONS` has the same two numbers.
         for fraction, lane in positions:
             if not 0.0 <= fraction <= 1.0 or lane not in (1, -1):
                 raise ValueError(f"({fraction:g}, {lane}) is not a fraction 0..1 with a lane 1 (inner) or -1 (outer)")
@@ -218,6 +220,7 @@ class ObjectsConfig(Config):
         # A time trial has no objects, whatever the other keys say, so that `race` can be changed alone.
         if self.placement == "fixed" and self.race != "time_trial" and not self.positions:
             raise ValueError("placement fixed needs positions, as in [[0.1, -1], [0.24, 1]]")
+        # Positions that nothing reads are more likely a slip than meant.
         if self.positions and self.placement != "fixed":
             raise ValueError(f"positions are for placement fixed, not {self.placement}")
         if self.first > self.last:

@@ -215,6 +215,7 @@ def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
         if height % step.factor or width % step.factor:
             raise ValueError(f"step area by {step.factor} does not divide {picture}; crop it first")
         return height // step.factor, width // step.factor, channels
+    # Any size can be resized to any other, and any number of channels stacked.
     if isinstance(step, ResizeStep):
         return step.height, step.width, channels
     return height, width, channels * step.frames

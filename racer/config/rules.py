@@ -59,6 +59,7 @@ class StartRules(Config):
 class LimitRules(Config):
     """Limits that end a trial early."""
 
+    # A car that cannot drive at all would otherwise respawn for ever.
     time_s: float = Field(1200.0, gt=0.0, le=100_000.0, description="simulated time of a trial [s]")
     resets: int = Field(10_000, ge=0, le=1_000_000, description="respawns of a car in a trial")
 

@@ -146,6 +146,7 @@ class TrainConfig(Config):
         if self.critic_sensors and self.algorithm == "sac":
             raise ValueError("critic_sensors are for algorithm ppo; leave them out with sac")
         # A picture that the network cannot read is refused here, before the simulator is compiled.
+        # Bytes of one observation: a pixel value is one byte after the preprocessing.
         camera, size = self.env.camera, 0
         for name, lenses in (("camera", 1), ("stereo", 2)):
             if name in self.driven.sensors:
@@ -159,6 +160,7 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _batches(self) -> TrainConfig:
+        # SAC differentiates through the action, which an index does not allow.
         if self.algorithm == "sac" and isinstance(self.action_space, DiscreteActions):
             raise ValueError("algorithm sac needs a continuous action space; train discrete actions with ppo")
         # stable-baselines3 would take all collected steps as one batch, smaller than the configuration says.

@@ -150,6 +150,7 @@ def _track_setting(spec: str) -> tuple[str, float]:
         return spec, length
     base = parse_spec(spec).base
     options = spec[len(base) :]
+    # A path that exists is not looked up by name; its options such as `@1/18` stay behind the absolute path.
     path = Path(base).expanduser()
     if not path.exists():
         try:
@@ -165,6 +166,7 @@ def _track_setting(spec: str) -> tuple[str, float]:
 
 def _mean_speed(actions: ContinuousActions | DiscreteActions) -> float:
     """Return the mean speed [m/s] of all discrete actions, or the middle of the range."""
+    # DeepRacer's cars drive at the commanded speed; how often each action is chosen is not known before a training.
     if isinstance(actions, DiscreteActions):
         return sum(speed for _, speed in actions.table) / len(actions.table)
     return 0.5 * (actions.low[1] + actions.high[1])

@@ -125,6 +125,7 @@ class TrainingLog:
         for number, file in self._files():
             if number >= self._iterations:
                 file.unlink()
+        # The clock continues, so that `tstamp` increases over a resumed training as over an uninterrupted one.
         self._trace = EpisodeTrace(
             min(config.train.worlds, WORLDS_LOGGED), 1.0 / config.env.control_rate_hz, time_s=began, clock=clock
         )

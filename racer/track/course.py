@@ -287,6 +287,7 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
     Raises:
         TrackError: The course does not close, or leaves no road.
     """
+    # Rows have their borders; segments and points get theirs from the widths.
     if course.rows is not None:
         table = np.array(course.rows, dtype=np.float64).reshape(-1, 6)
     else:

@@ -306,6 +306,7 @@ def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, s
 def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> CenterlineRows:
     at = None if line is None else grid.pixels(line.points)
     near = grid.pixels(np.zeros((1, 2)))
+    # The threshold of the file first; the strict one is for maps whose unknown area touches the road.
     try:
         return find_corridor(grid.occupancy < grid.free_below, at=at, near=near, source=str(path))
     except TrackError:

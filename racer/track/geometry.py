@@ -27,6 +27,7 @@ def step_lengths(points: Points, *, closed: bool) -> Floats:
 
 def distinct_rows(points: Points, *, closed: bool) -> NDArray[np.intp]:
     """Return the indices of the rows that differ from the row before them (cyclically on a closed polyline)."""
+    # Compared exactly: a repeated row is a copy of the row before it.
     keep = np.ones(len(points), dtype=bool)
     keep[1:] = np.any(points[1:] != points[:-1], axis=1)
     rows = np.flatnonzero(keep)
@@ -105,6 +106,7 @@ def remove_offset_loops(border: Points, center: Points, reach: float, *, closed:
     pairs, points = crossings(border, closed=closed)
     if len(pairs) == 0:
         return border
+    # Distances along the centre line, because those along the border shrink in the very corner that is measured.
     count = len(border)
     steps = step_lengths(center, closed=True)
     at = np.concatenate([[0.0], np.cumsum(steps)])

@@ -208,6 +208,7 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
     # An option in the specification belongs to this track; the argument may be meant for several.
     scale = _positive("scale", parsed.scale if parsed.scale is not None else scale)
     width = _positive("width", parsed.width if parsed.width is not None else width)
+    # A generated track has the size of the car already.
     if parsed.base.startswith("generated:"):
         seeds = _seeds(parsed.base)
         if len(seeds) != 1:

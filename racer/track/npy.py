@@ -65,6 +65,7 @@ def npy_bytes(track: Track) -> bytes:
     rows = np.hstack([track.center, inner, outer])
     if track.closed and float(np.hypot(*(rows[0, :2] - rows[-1, :2]))) > 0.1:
         rows = np.vstack([rows, rows[:1]])
+    # Through memory, so that the file is written as a whole or not at all.
     buffer = io.BytesIO()
     np.save(buffer, rows, allow_pickle=False)
     return buffer.getvalue()

@@ -32,6 +32,7 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
     with a[i] and b[j] as the current ends, i advances where |a[i+1] - b[j]| <= |a[i] - b[j+1]|, else j.
     """
     rows = len(left)
+    # At the narrowest row the two ends are surely opposite each other, also where rows are slanted.
     if closed:
         first = int(np.argmin(np.hypot(*(left - right).T)))
         order = np.arange(first, first + rows + 1) % rows
@@ -198,6 +199,7 @@ def direction_arrow(track: Track) -> Points:
     chevron = np.array([[0.30, 0.0], [0.02, 0.24], [-0.12, 0.24], [0.16, 0.0], [-0.12, -0.24], [0.02, -0.24]])
     rings = []
     for ahead in (0.55, 0.85):
+        # On a very short open track the arrow stays on the road.
         at = min(ahead * width, 0.8 * s[-1])
         k = min(int(np.searchsorted(s, at, side="right")) - 1, len(s) - 2)
         along = _unit(line[k + 1 : k + 2] - line[k : k + 1])[0]

@@ -153,6 +153,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]
 
 
 def _split(content: str) -> list[str]:
+    # The semicolon first: files of TUM separate by `; `, and a comma could then only be part of a number.
     for separator in (";", ","):
         if separator in content:
             return [part.strip() for part in content.rstrip(separator + " ").split(separator)]

@@ -104,6 +104,28 @@ def test_missing_package_is_one_line_that_names_the_extra(tmp_path, package, arg
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("onnx", "train", "train"),
+        ("onnx", "watch", "view"),
+        ("matplotlib", "video", "view"),
+        ("PIL", "car", "car"),
+        ("mcap", "calibrate-sim", "train"),
+        ("smbus2", "", "car"),
+        ("imageio_ffmpeg", "race", "view"),
+        ("pettingzoo", "", "multi"),
+        ("cryptography", "car", "sign"),
+        ("cv2", "car", "usb-camera"),
+        ("numpy", "train", None),
+        ("mypy", "train", None),
+    ],
+)
+def test_extra_that_fits_the_command(package, command, extra):
+    """Name the extra of the command where it has the package, else one that has it; never the developers' ones."""
+    assert boundary._extra_for(package, command) == extra
+
+
 def test_all_our_errors_are_caught_by_one():
     """Keep one parent of all errors that the boundary shows."""
     import racer.errors
