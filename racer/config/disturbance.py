@@ -22,12 +22,12 @@ _KINDS = ("constant", "uniform", "log_uniform", "normal", "choice")
 class Distribution(Config):
     """Distribution of a value: exactly one of the keys, or a plain number for a constant."""
 
-    constant: float | None = Field(None, description="always this value")
-    uniform: tuple[float, float] | None = Field(None, description="from, to")
-    log_uniform: tuple[float, float] | None = Field(None, description="from, to, above 0; uniform in the logarithm")
-    normal: tuple[float, float] | None = Field(None, description="mean, standard deviation; cut off at three of them")
+    constant: float | None = Field(default=None, description="always this value")
+    uniform: tuple[float, float] | None = Field(default=None, description="from, to")
+    log_uniform: tuple[float, float] | None = Field(default=None, description="from, to, above 0; uniform in logarithm")
+    normal: tuple[float, float] | None = Field(default=None, description="mean, standard deviation; cut off at three")
     choice: tuple[float, ...] | None = Field(
-        None, min_length=1, max_length=CHOICES_MAX, description="one of these values, all equally likely"
+        default=None, min_length=1, max_length=CHOICES_MAX, description="one of these values, all equally likely"
     )
 
     @model_validator(mode="before")

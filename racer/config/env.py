@@ -38,11 +38,11 @@ class VehicleConfig(Config):
     steer_lag: NonNegative = Field(description="time constant of the servo [s]")
     steer_rate_max_deg: Positive = Field(description="slew rate of the servo [degrees/s]")
     # Faults of one real car, neutral by default; `racer calibrate-sim` fits most of them to a recorded drive.
-    steer_offset_deg: float = Field(0.0, ge=-10.0, le=10.0, description="steering offset of a bad trim [degrees]")
-    steer_gain: Positive = Field(1.0, description="steering angle reached over commanded angle")
-    steer_backlash_deg: float = Field(0.0, ge=0.0, le=10.0, description="play between servo and wheels [degrees]")
-    throttle_gain: Positive = Field(1.0, description="target speed over commanded speed")
-    throttle_deadband: float = Field(0.0, ge=0.0, le=0.5, description="least fraction of speed_max that moves the car")
+    steer_offset_deg: float = Field(default=0.0, ge=-10.0, le=10.0, description="steering offset of bad trim [degrees]")
+    steer_gain: Positive = Field(default=1.0, description="steering angle reached over commanded angle")
+    steer_backlash_deg: float = Field(default=0.0, ge=0.0, le=10.0, description="play from servo to wheels [degrees]")
+    throttle_gain: Positive = Field(default=1.0, description="target speed over commanded speed")
+    throttle_deadband: float = Field(default=0.0, ge=0.0, le=0.5, description="fraction of speed_max without motion")
     # The shape for collisions and for the wheels on the road; it has no part in the equations of motion.
     length: Positive = Field(description="length of the collision rectangle [m]")
     width: Positive = Field(description="width of the collision rectangle [m]")
@@ -69,27 +69,27 @@ class CameraConfig(Config):
     Positions are in the car's frame: forward and left of the middle between the axles, up from the ground.
     """
 
-    width: int = Field(160, ge=8, le=1920, description="width of a picture [pixels]")
-    height: int = Field(120, ge=8, le=1080, description="height of a picture [pixels]")
-    colour: Literal["grey", "rgb"] = Field("grey", description="one channel or three")
-    view_deg: float = Field(64.7, ge=20.0, le=160.0, description="horizontal field of view [degrees]")
+    width: int = Field(default=160, ge=8, le=1920, description="width of a picture [pixels]")
+    height: int = Field(default=120, ge=8, le=1080, description="height of a picture [pixels]")
+    colour: Literal["grey", "rgb"] = Field(default="grey", description="one channel or three")
+    view_deg: float = Field(default=64.7, ge=20.0, le=160.0, description="horizontal field of view [degrees]")
     lens: Literal["pinhole", "fisheye"] = Field(
-        "pinhole",
+        default="pinhole",
         description="`fisheye`: r = f (a + k1 a^3 + k2 a^5 + k3 a^7 + k4 a^9) for a ray at angle a to the axis",
     )
-    distortion: tuple[float, float, float, float] = Field((0.0,) * 4, description="k1..k4 of the fisheye lens")
+    distortion: tuple[float, float, float, float] = Field(default=(0.0,) * 4, description="k1..k4 of the fisheye lens")
     # The pose of the simulator's camera; the lens of a real DeepRacer is wider, and the car remaps its frames.
-    forward: float = Field(0.145, ge=-2.0, le=2.0, description="position of the lens, forward [m]")
-    left: float = Field(0.0, ge=-2.0, le=2.0, description="position of the lens, left [m]")
-    up: float = Field(0.130, gt=0.0, le=5.0, description="height of the lens above the ground [m]")
-    pitch_deg: float = Field(15.0, ge=-30.0, le=89.0, description="rotation down from level [degrees]")
-    roll_deg: float = Field(0.0, ge=-45.0, le=45.0, description="rotation clockwise as seen from behind [degrees]")
-    yaw_deg: float = Field(0.0, ge=-180.0, le=180.0, description="rotation to the left [degrees]")
-    baseline: float = Field(0.06, gt=0.0, le=1.0, description="distance between the two lenses of `stereo` [m]")
+    forward: float = Field(default=0.145, ge=-2.0, le=2.0, description="position of the lens, forward [m]")
+    left: float = Field(default=0.0, ge=-2.0, le=2.0, description="position of the lens, left [m]")
+    up: float = Field(default=0.130, gt=0.0, le=5.0, description="height of the lens above the ground [m]")
+    pitch_deg: float = Field(default=15.0, ge=-30.0, le=89.0, description="rotation down from level [degrees]")
+    roll_deg: float = Field(default=0.0, ge=-45.0, le=45.0, description="rotation clockwise seen from behind [degrees]")
+    yaw_deg: float = Field(default=0.0, ge=-180.0, le=180.0, description="rotation to the left [degrees]")
+    baseline: float = Field(default=0.06, gt=0.0, le=1.0, description="distance between the two lenses of `stereo` [m]")
     walls: Literal["apart", "all", "none"] = Field(
-        "apart", description="visible walls: those away from the road's borders, all, or none"
+        default="apart", description="visible walls: those away from the road's borders, all, or none"
     )
-    rate_hz: float | None = Field(None, ge=1.0, le=240.0, description="frame rate [Hz]; none: one each control step")
+    rate_hz: float | None = Field(default=None, ge=1.0, le=240.0, description="frame rate [Hz]; none: the control rate")
 
     @model_validator(mode="after")
     def _lens(self) -> CameraConfig:
@@ -116,16 +116,16 @@ class CameraConfig(Config):
 class _Rays(Config):
     """The rays of a lidar; defaults are those of the DeepRacer simulator (racecar.launch.py, sensors/constants.py)."""
 
-    rays: int = Field(64, ge=1, le=4096, description="number of rays, evenly over the field of view")
-    view_deg: float = Field(300.0, gt=0.0, le=360.0, description="field of view about the heading [degrees]")
-    range_min: NonNegative = Field(0.15, description="smallest reported range [m]")
+    rays: int = Field(default=64, ge=1, le=4096, description="number of rays, evenly over the field of view")
+    view_deg: float = Field(default=300.0, gt=0.0, le=360.0, description="field of view about the heading [degrees]")
+    range_min: NonNegative = Field(default=0.15, description="smallest reported range [m]")
 
 
 class LidarConfig(_Rays):
     """A planar lidar that reports the range of each ray."""
 
-    range_max: float = Field(12.0, gt=0.0, le=200.0, description="largest reported range, also without an obstacle [m]")
-    noise: NonNegative = Field(0.01, description="standard deviation of a range [m]")
+    range_max: float = Field(default=12.0, gt=0.0, le=200.0, description="largest range, also without obstacles [m]")
+    noise: NonNegative = Field(default=0.01, description="standard deviation of a range [m]")
 
     @model_validator(mode="after")
     def _ranges(self) -> LidarConfig:
@@ -137,8 +137,8 @@ class LidarConfig(_Rays):
 class _Sectors(_Rays):
     """A lidar whose rays are grouped in sectors."""
 
-    noise: NonNegative = Field(0.01, description="standard deviation of a range [m]")
-    sectors: int = Field(8, ge=1, le=4096, description="number of equal groups of rays, from right to left")
+    noise: NonNegative = Field(default=0.01, description="standard deviation of a range [m]")
+    sectors: int = Field(default=8, ge=1, le=4096, description="number of equal groups of rays, from right to left")
 
     @model_validator(mode="after")
     def _parts(self) -> Self:
@@ -151,14 +151,14 @@ class _Sectors(_Rays):
 class SectorLidarConfig(_Sectors):
     """One bit for each sector: whether an obstacle is near (SECTOR_LIDAR of the DeepRacer simulator)."""
 
-    distance: float = Field(0.5, gt=0.0, le=200.0, description="range below which an obstacle sets a sector's bit [m]")
+    distance: float = Field(default=0.5, gt=0.0, le=200.0, description="range below which a sector's bit is set [m]")
 
 
 class DiscretizedSectorLidarConfig(_Sectors):
     """Nearest distance of each sector in few steps (DISCRETIZED_SECTOR_LIDAR of the DeepRacer simulator)."""
 
-    values: int = Field(8, ge=1, le=1000, description="number of equal steps of the distance in each sector")
-    clipping_dist: float = Field(2.0, gt=0.0, le=200.0, description="range from which on obstacles are ignored [m]")
+    values: int = Field(default=8, ge=1, le=1000, description="number of equal steps of the distance in each sector")
+    clipping_dist: float = Field(default=2.0, gt=0.0, le=200.0, description="range; obstacles beyond are ignored [m]")
 
 
 RaceType = Literal["time_trial", "object_avoidance", "head_to_bot"]
@@ -169,12 +169,12 @@ OBJECTS_MAX = 6
 class BotsConfig(Config):
     """Scripted cars; defaults are those of the DeepRacer simulator (bot_cars_agent_ctrl.py)."""
 
-    speed: float = Field(0.2, ge=0.0, le=4.0, description="speed along the centre line [m/s]")
-    lane_changes: Literal["never", "random"] = Field("never", description="`random`: to the other lane and back")
-    wait_min_s: ShortTime = Field(3.0, description="least time between two lane changes [s]")
-    wait_max_s: ShortTime = Field(5.0, description="greatest time between two lane changes [s]")
-    lane_change: float = Field(1.0, gt=0.0, le=20.0, description="length of a lane change along the centre line [m]")
-    pause_s: ShortTime = Field(2.0, description="time for which all bots stop after one hit the car [s]")
+    speed: float = Field(default=0.2, ge=0.0, le=4.0, description="speed along the centre line [m/s]")
+    lane_changes: Literal["never", "random"] = Field(default="never", description="`random`: to another lane and back")
+    wait_min_s: ShortTime = Field(default=3.0, description="least time between two lane changes [s]")
+    wait_max_s: ShortTime = Field(default=5.0, description="greatest time between two lane changes [s]")
+    lane_change: float = Field(default=1.0, gt=0.0, le=20.0, description="arc length of a lane change [m]")
+    pause_s: ShortTime = Field(default=2.0, description="time for which all bots stop after one hit the car [s]")
 
     @model_validator(mode="after")
     def _waits(self) -> Self:
@@ -186,24 +186,24 @@ class BotsConfig(Config):
 class ObjectsConfig(Config):
     """Boxes and bots on the road; fractions and limits are those of DeepRacer's console."""
 
-    race: RaceType = Field("time_trial", description="alone on the road, with boxes, or with driving bots")
-    count: int = Field(3, ge=1, le=OBJECTS_MAX, description="number of boxes or bots; `fixed`: one for each position")
+    race: RaceType = Field(default="time_trial", description="alone on the road, with boxes, or with driving bots")
+    count: int = Field(default=3, ge=1, le=OBJECTS_MAX, description="boxes or bots; `fixed`: one for each position")
     placement: Literal["fixed", "spaced", "random"] = Field(
-        "random",
+        default="random",
         description="`fixed`: at `positions`; `spaced`, `random`: relative to the car's start, in each episode",
     )
     positions: tuple[tuple[float, int], ...] = Field(
-        (),
+        default=(),
         max_length=OBJECTS_MAX,
         description="for `fixed`: [fraction of the lap, lane 1 inner or -1 outer] each",
     )
     lanes: Literal["placement", "alternating", "random", "inner", "outer"] = Field(
-        "placement",
+        default="placement",
         description="lane of each; `placement`: random for `placement: random`, else alternating",
     )
-    first: Fraction = Field(0.07, description="least fraction of the lap, for `random`")
-    last: Fraction = Field(0.90, description="greatest fraction of the lap, for `random`")
-    gap: Fraction = Field(0.13, description="least fraction of the lap between two objects, for `random`")
+    first: Fraction = Field(default=0.07, description="least fraction of the lap, for `random`")
+    last: Fraction = Field(default=0.90, description="greatest fraction of the lap, for `random`")
+    gap: Fraction = Field(default=0.13, description="least fraction of the lap between two objects, for `random`")
     bots: BotsConfig = BotsConfig()
 
     @field_validator("positions")
@@ -246,24 +246,24 @@ class StartConfig(Config):
     """Starts of episodes."""
 
     mode: Literal["round_robin", "random"] = Field(
-        "round_robin", description="each episode `advance` further along the lap, or at a random place"
+        default="round_robin", description="each episode `advance` further along the lap, or at a random place"
     )
-    advance: float = Field(0.05, gt=0.0, le=1.0, description="fraction of a lap from one start to the next")
+    advance: float = Field(default=0.05, gt=0.0, le=1.0, description="fraction of a lap from one start to the next")
     direction: Literal["forward", "backward", "alternate", "either"] = Field(
-        "forward",
+        default="forward",
         description="direction of travel relative to the track file's; `alternate`: by episode; `either`: random",
     )
-    lateral_share: float = Field(0.25, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
-    turned_deg: float = Field(10.0, ge=0.0, le=180.0, description="largest heading error [degrees]")
+    lateral_share: float = Field(default=0.25, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
+    turned_deg: float = Field(default=10.0, ge=0.0, le=180.0, description="largest heading error [degrees]")
 
 
 class EnvConfig(Config):
     """An environment: control rate, sensors, objects and episodes."""
 
-    control_rate_hz: float = Field(15.0, ge=1.0, le=120.0, description="control rate [Hz]")
-    sensors: Sensors = Field(("state",), min_length=1, description="sensors of the policy")
+    control_rate_hz: float = Field(default=15.0, ge=1.0, le=120.0, description="control rate [Hz]")
+    sensors: Sensors = Field(default=("state",), min_length=1, description="sensors of the policy")
     look_ahead: tuple[float, ...] = Field(
-        (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.6, 4.2),
+        default=(0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.6, 4.2),
         min_length=1,
         max_length=50,
         description="arc lengths ahead of the car that the state sensor reports [m]",
@@ -272,11 +272,11 @@ class EnvConfig(Config):
     lidar: LidarConfig = LidarConfig()
     sector_lidar: SectorLidarConfig = SectorLidarConfig()
     discretized_sector_lidar: DiscretizedSectorLidarConfig = DiscretizedSectorLidarConfig()
-    disturbance: str = Field("none", min_length=1, description="name or path of a disturbance file")
+    disturbance: str = Field(default="none", min_length=1, description="name or path of a disturbance file")
     start: StartConfig = StartConfig()
     objects: ObjectsConfig = ObjectsConfig()
     time_limit_s: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         le=1e6,
         description="simulated time after which an episode is cut off [s]; none: 100000 steps",

@@ -150,16 +150,16 @@ PreprocessStep = Annotated[AnyPreprocessStep, Field(discriminator="step")]
 class PreprocessConfig(Config):
     """Steps between a picture and the network, in this order: grey, crop, mask, area, resize, stack."""
 
-    colour: Literal["as_seen", "grey"] = Field("as_seen", description="`grey` converts three channels to one")
-    crop_top: int = Field(0, ge=0, description="rows cut off at the top [pixels]")
-    crop_bottom: int = Field(0, ge=0, description="rows cut off at the bottom [pixels]")
-    crop_left: int = Field(0, ge=0, description="columns cut off at the left [pixels]")
-    crop_right: int = Field(0, ge=0, description="columns cut off at the right [pixels]")
-    mask_top: int = Field(0, ge=0, description="rows made black at the top, after the crop [pixels]")
-    shrink: int = Field(1, ge=1, le=64, description="integer factor; each block becomes its mean")
-    height: int | None = Field(None, ge=1, le=1080, description="resized height [pixels]; needs `width`; none: as is")
-    width: int | None = Field(None, ge=1, le=1920, description="resized width [pixels]; needs `height`; none: as is")
-    frames: int = Field(1, ge=1, le=16, description="number of last frames that the network reads together")
+    colour: Literal["as_seen", "grey"] = Field(default="as_seen", description="`grey` converts three channels to one")
+    crop_top: int = Field(default=0, ge=0, description="rows cut off at the top [pixels]")
+    crop_bottom: int = Field(default=0, ge=0, description="rows cut off at the bottom [pixels]")
+    crop_left: int = Field(default=0, ge=0, description="columns cut off at the left [pixels]")
+    crop_right: int = Field(default=0, ge=0, description="columns cut off at the right [pixels]")
+    mask_top: int = Field(default=0, ge=0, description="rows made black at the top, after the crop [pixels]")
+    shrink: int = Field(default=1, ge=1, le=64, description="integer factor; each block becomes its mean")
+    height: int | None = Field(default=None, ge=1, le=1080, description="new height [pixels], with `width`; none: kept")
+    width: int | None = Field(default=None, ge=1, le=1920, description="new width [pixels], with `height`; none: kept")
+    frames: int = Field(default=1, ge=1, le=16, description="number of last frames that the network reads together")
 
     @model_validator(mode="after")
     def _size(self) -> PreprocessConfig:

@@ -21,11 +21,11 @@ FaultRule = Literal["put_back", "end"]
 class PenaltyRules(Config):
     """Penalties for faults, in simulated time; the clock of the race runs meanwhile."""
 
-    off_track_s: ShortTime = Field(3.0, description="penalty for leaving the road with all wheels [s]")
-    collision_s: ShortTime = Field(5.0, description="penalty for a collision, for the car that is behind [s]")
-    stuck_s: ShortTime = Field(0.0, description="penalty for standing still or driving backwards [s]")
+    off_track_s: ShortTime = Field(default=3.0, description="penalty for leaving the road with all wheels [s]")
+    collision_s: ShortTime = Field(default=5.0, description="penalty for a collision, for the car that is behind [s]")
+    stuck_s: ShortTime = Field(default=0.0, description="penalty for standing still or driving backwards [s]")
     served: Literal["standing", "added"] = Field(
-        "standing",
+        default="standing",
         description="`standing`: the car waits for the penalty; `added`: it continues, its lap counts longer",
     )
 
@@ -33,56 +33,57 @@ class PenaltyRules(Config):
 class RespawnRules(Config):
     """Where a car continues after a fault; it starts from rest."""
 
-    place: Literal["lane", "center"] = Field("lane", description="on the nearer free lane line, or on the centre line")
-    back: float = Field(0.0, ge=0.0, le=20.0, description="arc length back from the place just before its fault [m]")
-    behind: float = Field(1.0, ge=0.2, le=20.0, description="least arc length to an object ahead in the same lane [m]")
-    mercy: int | None = Field(None, ge=1, le=1000, description="hits of an object after which a car is put ahead of it")
+    place: Literal["lane", "center"] = Field(default="lane", description="nearer free lane line, or centre line")
+    back: float = Field(default=0.0, ge=0.0, le=20.0, description="arc length back from the step before its fault [m]")
+    behind: float = Field(default=1.0, ge=0.2, le=20.0, description="least distance to an object ahead in its lane [m]")
+    mercy: int | None = Field(default=None, ge=1, le=1000, description="hits of an object before a car is put past it")
 
 
 class GridRules(Config):
     """Starting grid of a head-to-head race; slots alternate between two lanes."""
 
-    spacing: float = Field(0.75, ge=0.4, le=10.0, description="arc length from one slot to the next [m]")
+    spacing: float = Field(default=0.75, ge=0.4, le=10.0, description="arc length from one slot to the next [m]")
     order: Literal["given", "rotated", "drawn"] = Field(
-        "given", description="slots in the order of the entrants, rotated by one with each trial, or from the seed"
+        default="given",
+        description="slots in the order of the entrants, rotated by one with each trial, or from the seed",
     )
 
 
 class StartRules(Config):
     """Starts of cars that drive alone; the same for all entrants."""
 
-    spread: Literal["line", "lap"] = Field("line", description="all trials at the start line, or evenly around the lap")
-    lateral_share: float = Field(0.0, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
-    turned_deg: float = Field(0.0, ge=0.0, le=90.0, description="largest heading error [degrees]")
+    spread: Literal["line", "lap"] = Field(default="line", description="at the start line, or evenly around the lap")
+    lateral_share: float = Field(default=0.0, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
+    turned_deg: float = Field(default=0.0, ge=0.0, le=90.0, description="largest heading error [degrees]")
 
 
 class LimitRules(Config):
     """Limits that end a trial early."""
 
     # A car that cannot drive at all would otherwise respawn for ever.
-    time_s: float = Field(1200.0, gt=0.0, le=100_000.0, description="simulated time of a trial [s]")
-    resets: int = Field(10_000, ge=0, le=1_000_000, description="respawns of a car in a trial")
+    time_s: float = Field(default=1200.0, gt=0.0, le=100_000.0, description="simulated time of a trial [s]")
+    resets: int = Field(default=10_000, ge=0, le=1_000_000, description="respawns of a car in a trial")
 
 
 class RankingRules(Config):
     """The time that ranks the entrants; the lowest wins."""
 
     by: Literal["total", "best_lap", "best_window"] = Field(
-        "total", description="sum of all laps of all trials, shortest lap, or best mean of consecutive laps"
+        default="total", description="sum of all laps of all trials, shortest lap, or best mean of consecutive laps"
     )
-    window: int = Field(3, ge=1, le=1000, description="laps of `best_window`")
+    window: int = Field(default=3, ge=1, le=1000, description="laps of `best_window`")
 
 
 class Rules(Config):
     """The rules of a race."""
 
-    race: RaceKind = Field("time_trial", description="each alone; alone with boxes; alone with bots; up to 8 together")
-    laps: int = Field(3, ge=1, le=1000, description="laps of a trial, one after the other without a stop")
-    trials: int = Field(1, ge=1, le=1000, description="trials of an entrant; each begins at the start")
-    countdown_s: float = Field(3.0, ge=0.0, le=60.0, description="countdown, part of no lap time [s]")
-    off_track: FaultRule = Field("put_back", description="put the car back, or end its trial")
+    race: RaceKind = Field(default="time_trial", description="alone, with boxes, with bots, or up to 8 together")
+    laps: int = Field(default=3, ge=1, le=1000, description="laps of a trial, one after the other without a stop")
+    trials: int = Field(default=1, ge=1, le=1000, description="trials of an entrant; each begins at the start")
+    countdown_s: float = Field(default=3.0, ge=0.0, le=60.0, description="countdown, part of no lap time [s]")
+    off_track: FaultRule = Field(default="put_back", description="put the car back, or end its trial")
     collision: Literal["put_back", "pause", "end"] = Field(
-        "put_back",
+        default="put_back",
         description="for the car at fault; `pause`: it waits in place, and is put back if it still touches afterwards",
     )
     penalties: PenaltyRules = PenaltyRules()
@@ -91,8 +92,8 @@ class Rules(Config):
     start: StartRules = StartRules()
     limits: LimitRules = LimitRules()
     ranking: RankingRules = RankingRules()
-    objects: ObjectsConfig = Field(ObjectsConfig(), description="boxes or bots; `race` follows from the rules' `race`")
-    disturbance: str = Field("none", min_length=1, description="name or path of a disturbance file")
+    objects: ObjectsConfig = Field(default=ObjectsConfig(), description="boxes or bots; leave `race` out")
+    disturbance: str = Field(default="none", min_length=1, description="name or path of a disturbance file")
 
     @model_validator(mode="before")
     @classmethod

@@ -67,20 +67,20 @@ class PPOConfig(Config):
 
     learning_rate: LearningRate = 1e-3
     learning_rate_end: LearningRateEnd = 0.1
-    n_steps: int = Field(64, ge=2, le=65536, description="control steps of each world between updates")
-    batch_size: int = Field(1024, ge=2, description="samples of a gradient step")
-    n_epochs: int = Field(5, ge=1, le=100, description="passes over the collected steps")
+    n_steps: int = Field(default=64, ge=2, le=65536, description="control steps of each world between updates")
+    batch_size: int = Field(default=1024, ge=2, description="samples of a gradient step")
+    n_epochs: int = Field(default=5, ge=1, le=100, description="passes over the collected steps")
     gamma: Discount = 0.98
-    gae_lambda: Fraction = Field(0.95, description="lambda of the generalised advantage estimate")
-    clip_range: float = Field(0.2, gt=0.0, le=1.0, description="clip range of the ratio of new to old policy")
-    ent_coef: Fraction = Field(0.0, description="weight of the entropy")
-    vf_coef: float = Field(0.5, ge=0.0, le=10.0, description="weight of the value loss")
-    max_grad_norm: Positive = Field(0.5, description="norm to which longer gradients are clipped")
-    target_kl: float | None = Field(None, gt=0.0, description="KL divergence that ends an update early; none: no limit")
+    gae_lambda: Fraction = Field(default=0.95, description="lambda of the generalised advantage estimate")
+    clip_range: float = Field(default=0.2, gt=0.0, le=1.0, description="clip range of the ratio of new to old policy")
+    ent_coef: Fraction = Field(default=0.0, description="weight of the entropy")
+    vf_coef: float = Field(default=0.5, ge=0.0, le=10.0, description="weight of the value loss")
+    max_grad_norm: Positive = Field(default=0.5, description="norm to which longer gradients are clipped")
+    target_kl: float | None = Field(default=None, gt=0.0, description="largest KL divergence of an update; none: any")
     log_std_init: float = Field(
-        -0.5, ge=-5.0, le=2.0, description="initial log standard deviation of continuous actions [half ranges]"
+        default=-0.5, ge=-5.0, le=2.0, description="initial log standard deviation of continuous actions [half ranges]"
     )
-    layers: Layers = Field((64, 64), description="hidden units of policy and critic; with pictures, after `network`")
+    layers: Layers = Field(default=(64, 64), description="hidden units of policy and critic, after `network`")
     activation: Activation = "tanh"
 
 
@@ -89,54 +89,57 @@ class SACConfig(Config):
 
     learning_rate: LearningRate = 1e-3
     learning_rate_end: LearningRateEnd = 0.3
-    batch_size: int = Field(512, ge=2, description="samples of a gradient step")
-    gradient_steps: int = Field(8, ge=1, le=1000, description="gradient steps after each control step of all worlds")
+    batch_size: int = Field(default=512, ge=2, description="samples of a gradient step")
+    gradient_steps: int = Field(default=8, ge=1, le=1000, description="gradient steps per control step of all worlds")
     gamma: Discount = 0.98
-    tau: float = Field(0.01, gt=0.0, le=1.0, description="rate at which the target network follows")
-    ent_coef: float | Literal["auto"] = Field("auto", description="weight of the entropy (`sac_alpha`)")
-    buffer_size: int = Field(300_000, ge=1000, description="control steps in the replay buffer")
-    learning_starts: int = Field(5_000, ge=0, description="control steps with random actions before learning")
-    layers: Layers = Field((64, 64), description="hidden units of actor and critics; with pictures, after `network`")
+    tau: float = Field(default=0.01, gt=0.0, le=1.0, description="rate at which the target network follows")
+    ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
+    buffer_size: int = Field(default=300_000, ge=1000, description="control steps in the replay buffer")
+    learning_starts: int = Field(default=5_000, ge=0, description="control steps with random actions before learning")
+    layers: Layers = Field(default=(64, 64), description="hidden units of actor and critics, after `network`")
     activation: Activation = "relu"
 
 
 class BudgetConfig(Config):
     """Budget of a training: worlds, steps, time, evaluations, checkpoints and threads."""
 
-    worlds: int = Field(64, ge=1, le=65536, description="worlds that run in parallel, one car each")
-    total_steps: int = Field(600_000, ge=1, description="control steps of all cars together")
+    worlds: int = Field(default=64, ge=1, le=65536, description="worlds that run in parallel, one car each")
+    total_steps: int = Field(default=600_000, ge=1, description="control steps of all cars together")
     minutes: Minutes = None
-    evaluate_every: int = Field(100_000, ge=1, description="control steps between evaluations")
-    evaluate_laps: int = Field(5, ge=1, le=100, description="laps of an evaluation")
-    checkpoint_s: Positive = Field(15.0, description="maximum wall time between checkpoints [s]")
+    evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
+    evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
+    checkpoint_s: Positive = Field(default=15.0, description="maximum wall time between checkpoints [s]")
     deepracer_logs: int = Field(
-        0, ge=0, le=1000, description="episodes in a file of DeepRacer logs (`--deepracer-logs` sets 20); 0: no logs"
+        default=0,
+        ge=0,
+        le=1000,
+        description="episodes in a file of DeepRacer logs (`--deepracer-logs` sets 20); 0: no logs",
     )
-    torch_threads: int = Field(1, ge=1, le=64, description="threads of the network's computation")
-    sim_threads: int = Field(1, ge=1, le=64, description="threads that step the worlds")
+    torch_threads: int = Field(default=1, ge=1, le=64, description="threads of the network's computation")
+    sim_threads: int = Field(default=1, ge=1, le=64, description="threads that step the worlds")
 
 
 class TrainConfig(Config):
     """All settings of a training."""
 
     track: Tracks = (DEFAULT_TRACK,)
-    reward: str = Field("default", description="name or path of a reward function")
+    reward: str = Field(default="default", description="name or path of a reward function")
     reward_path: Literal["auto", "python"] = Field(
-        "auto", description="`auto` compiles the reward function where it can; `python` never does"
+        default="auto", description="`auto` compiles the reward function where it can; `python` never does"
     )
     vehicle: Vehicle = "deepracer"
     seed: Seed = 0
     action_space: ActionSpace = Field(
-        ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
+        default=ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
     )
     env: EnvConfig = EnvConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
-    network: Network = Field("small", description="network that reads pictures, if any; also by DeepRacer's name")
+    network: Network = Field(default="small", description="network for pictures, if any; also by DeepRacer's name")
     critic_sensors: Sensors = Field(
-        (),
+        default=(),
         description="sensors of PPO's value network in training, in place of env.sensors; none: those of the policy",
     )
-    algorithm: Literal["ppo", "sac"] = Field("ppo", description="`sac` is for continuous actions only")
+    algorithm: Literal["ppo", "sac"] = Field(default="ppo", description="`sac` is for continuous actions only")
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
     train: BudgetConfig = BudgetConfig()
@@ -187,7 +190,7 @@ class TrainConfig(Config):
 class TeacherConfig(Config):
     """Training of the teacher where `--teacher` is not given; tracks, vehicle, seed and actions are the student's."""
 
-    reward: str = Field("smooth_line", description="name or path of a reward function")
+    reward: str = Field(default="smooth_line", description="name or path of a reward function")
     env: EnvConfig = EnvConfig(
         look_ahead=(0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.0, 2.4),
         start=StartConfig(mode="random", direction="either", lateral_share=0.6, turned_deg=20.0),
@@ -206,29 +209,29 @@ class TeacherConfig(Config):
 class DaggerConfig(Config):
     """DAgger (Ross, Gordon, Bagnell 2011): the student drives more and more, the teacher labels each frame."""
 
-    rounds: int = Field(320, ge=1, le=100_000, description="rounds, each of driving and then learning")
-    worlds: int = Field(64, ge=1, le=4096, description="worlds that run in parallel, one car each")
-    undisturbed: Fraction = Field(0.25, description="fraction of the cars that drive without env.disturbance")
-    steps: int = Field(64, ge=4, le=4096, description="control steps of each world in a round")
-    gradient_steps: int = Field(64, ge=1, le=100_000, description="gradient steps of a round")
-    batch_size: int = Field(256, ge=1, le=65536, description="frames in a batch")
+    rounds: int = Field(default=320, ge=1, le=100_000, description="rounds, each of driving and then learning")
+    worlds: int = Field(default=64, ge=1, le=4096, description="worlds that run in parallel, one car each")
+    undisturbed: Fraction = Field(default=0.25, description="fraction of the cars that drive without env.disturbance")
+    steps: int = Field(default=64, ge=4, le=4096, description="control steps of each world in a round")
+    gradient_steps: int = Field(default=64, ge=1, le=100_000, description="gradient steps of a round")
+    batch_size: int = Field(default=256, ge=1, le=65536, description="frames in a batch")
     learning_rate: LearningRate = 1e-3
     learning_rate_end: LearningRateEnd = 0.02
-    memory_mb: int = Field(350, ge=1, le=100_000, description="memory for frames [MB]")
-    teacher_rounds: int = Field(10, ge=0, description="rounds in which the teacher's fraction falls from 1")
-    teacher_share: Fraction = Field(0.1, description="fraction of driving by the teacher afterwards")
-    turn_s: Positive = Field(1.5, description="mean time for which teacher or student drives at a time [s]")
-    kick: Fraction = Field(0.1, description="fraction of the teacher's turns with a push aside")
-    steering_weight: NonNegative = Field(1.0, description="weight of the steering error in the loss")
-    speed_weight: NonNegative = Field(0.3, description="weight of the speed error in the loss")
-    huber: Positive = Field(0.1, description="error above which the loss is linear [half ranges]")
-    mirrored: Fraction = Field(0.5, description="fraction of a batch that is mirrored")
-    evaluate_every: int = Field(40, ge=1, description="rounds between evaluations")
-    evaluate_laps: int = Field(16, ge=1, le=100, description="laps of an evaluation on each track")
+    memory_mb: int = Field(default=350, ge=1, le=100_000, description="memory for frames [MB]")
+    teacher_rounds: int = Field(default=10, ge=0, description="rounds in which the teacher's fraction falls from 1")
+    teacher_share: Fraction = Field(default=0.1, description="fraction of driving by the teacher afterwards")
+    turn_s: Positive = Field(default=1.5, description="mean time for which teacher or student drives at a time [s]")
+    kick: Fraction = Field(default=0.1, description="fraction of the teacher's turns with a push aside")
+    steering_weight: NonNegative = Field(default=1.0, description="weight of the steering error in the loss")
+    speed_weight: NonNegative = Field(default=0.3, description="weight of the speed error in the loss")
+    huber: Positive = Field(default=0.1, description="error above which the loss is linear [half ranges]")
+    mirrored: Fraction = Field(default=0.5, description="fraction of a batch that is mirrored")
+    evaluate_every: int = Field(default=40, ge=1, description="rounds between evaluations")
+    evaluate_laps: int = Field(default=16, ge=1, le=100, description="laps of an evaluation on each track")
     minutes: Minutes = None
-    threads: int = Field(2, ge=1, le=64, description="threads of simulation and of the network's computation")
+    threads: int = Field(default=2, ge=1, le=64, description="threads of simulation and of the network's computation")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="precision of products in learning; auto: bfloat16 where the processor supports it"
+        default="auto", description="precision of products in learning; auto: bfloat16 where the processor supports it"
     )
 
 
@@ -239,7 +242,7 @@ class DistillConfig(Config):
     vehicle: Vehicle = "deepracer"
     seed: Seed = 0
     action_space: ContinuousActions = Field(
-        ContinuousActions(speed=SpeedRange(low=0.8, high=2.4)),
+        default=ContinuousActions(speed=SpeedRange(low=0.8, high=2.4)),
         description="ranges; those of a teacher given with `--teacher` must lie within them",
     )
     env: EnvConfig = EnvConfig(
@@ -249,8 +252,8 @@ class DistillConfig(Config):
         time_limit_s=20.0,
     )
     preprocess: PreprocessConfig = PreprocessConfig(crop_top=24, shrink=2, frames=3)
-    network: Network = Field("small", description="network that reads pictures, also by DeepRacer's name")
-    layers: Layers = Field((64,), description="hidden units, after `network`")
+    network: Network = Field(default="small", description="network that reads pictures, also by DeepRacer's name")
+    layers: Layers = Field(default=(64,), description="hidden units, after `network`")
     activation: Activation = "relu"
     teacher: TeacherConfig = TeacherConfig()
     dagger: DaggerConfig = DaggerConfig()

@@ -177,8 +177,8 @@ class TrainingLog:
     def evaluated(self, log: EpisodeLog) -> None:
         """Add an evaluation between updates to the metrics.
 
-        Its records belong to the iteration before it. Before the first file is full there is no such iteration, and
-        the evaluation is left out.
+        Its records belong to the iteration before it. Before the first file is full that does not exist, and the
+        evaluation is left out.
         """
         number = self._iterations * self._per_file
         if number:
