@@ -42,9 +42,7 @@ def bench(
     part: Annotated[BenchPart, typer.Argument(help="Part to measure.")] = BenchPart.ALL,
     track: DefaultTrack = None,
     config: Annotated[str, typer.Option(help="Train with this configuration in `learn`.")] = "default",
-    reward: Annotated[
-        str | None, typer.Option(help="Train with this reward function in `learn`; by default as configured.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option(help="Use this reward in `learn`; by default as configured.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Train with this number of seeds in `learn`.")] = 3,
     as_json: AsJson = False,
 ) -> None:

@@ -197,9 +197,7 @@ def camera(
 
 def replay(
     drive: Annotated[Path, typer.Argument(help="A recorded drive (.mcap, or .drive of earlier versions).")],
-    picture: Annotated[
-        Path | None, typer.Option("--picture", "-p", help="Draw frames and actions into this PNG file.")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", "-p", help="Draw a contact sheet into this PNG.")] = None,
     events: Annotated[bool, typer.Option("--events", help="List every event and change of state.")] = False,
     pulses: Annotated[
         bool, typer.Option("--pulses", help="Compute the pulses again; exit 1 where one differs.")

@@ -22,6 +22,7 @@ _Which = Annotated[str, typer.Argument(help="Model: its name, or the first digit
 def models_list(root: car_options.StoreRoot = None) -> None:
     """List the models, and mark the one in use and the one before it."""
     store = _open_store(root)
+    # A store without models in use has None for both, which is the hash of no card.
     marks = {store.current: "in use", store.previous: "before"}
     cards = store.cards()
     for card in cards:

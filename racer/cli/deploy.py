@@ -21,4 +21,5 @@ def deploy(
     done = send(bundle, host, use=use, racer=racer, port=port)
     typer.echo(f"ready     {done.name} ({done.sha256[:12]}) on {host}")
     typer.echo(f"parity    {done.parity}")
+    # The car installs a bundle beside the others, so that a broken one cannot stop it from driving.
     typer.echo("in use    yes" if done.used else f"in use    no; choose it with: racer car models use {done.name}")

@@ -22,10 +22,7 @@ def distill(
         ),
     ] = None,
     vehicle: options.LearnVehicle = None,
-    disturbance: Annotated[
-        str | None,
-        typer.Option("--disturbance", help="Vary car and sensors by episode: none, mild, real, or a file."),
-    ] = None,
+    disturbance: Annotated[str | None, typer.Option(help="Vary car and sensors: none, mild, real, or a file.")] = None,
     settings: options.LearnSettings = None,
     minutes: options.LearnMinutes = None,
     seed: options.LearnSeed = None,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-# numpy's generators take any size of seed; files and kernels keep it in 64 bits with a sign.
+# The bound of a signed 64-bit integer, which the kernels take.
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all random numbers.")]
 Disturbance = Annotated[str, typer.Option(help="Vary car and sensors by episode: none, mild, real, or a file.")]
 DefaultTrack = Annotated[str | None, typer.Option("--track", "-t", help="Drive on this track; by default willow_bend.")]
@@ -40,16 +40,10 @@ Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run a
 Picture = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
 
 RulesName = Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")]
-Entrants = Annotated[
-    list[str],
-    typer.Argument(metavar="BUNDLES", help="Entrants: bundles or run folders, as `label=file` or `file`."),
-]
+Entrants = Annotated[list[str], typer.Argument(metavar="BUNDLES", help="Bundles or runs, as `label=file` or `file`.")]
 RuleSettings = Annotated[list[str] | None, typer.Option("--set", help="Set key=value on top of the rules; repeatable.")]
 RaceReplay = Annotated[Path | None, typer.Option("--replay", help="Write the first trial into this file.")]
-ModelTime = Annotated[
-    float,
-    typer.Option("--model-s", min=0.1, help="Void a race when an entrant's model takes more wall time than this [s]."),
-]
+ModelTime = Annotated[float, typer.Option(min=0.1, help="Void a race if a model takes more wall time than this [s].")]
 
 
 def print_json(data: object, *, indent: int = 1) -> None:

@@ -87,7 +87,7 @@ def convert(
     scale: Annotated[str | None, typer.Option(help="Multiply the file's metres by this number, such as 1/18.")] = None,
     width: Annotated[
         float | None,
-        typer.Option("--width", help="Give a race line this road width [m in the file]; by default that of the file."),
+        typer.Option("--width", help="Give a race line this width [m]; by default as in the file."),
     ] = None,
     force: Force = False,
 ) -> None:

@@ -7,12 +7,6 @@ writes the page of all keys, the other modules hold one model each with its part
 
 from racer.lazy import lazy_attributes
 
-_MODULES = {
-    "Rules": "rules",
-    "TrainConfig": "train",
-    "read_rules": "rules",
-    "read_train": "read",
-    "read_vehicle": "read",
-}
-__all__ = ["Rules", "TrainConfig", "read_rules", "read_train", "read_vehicle"]
+_MODULES = {"Rules": "rules", "TrainConfig": "train", "read_rules": "rules", "read_train": "read"}
+__all__ = ["Rules", "TrainConfig", "read_rules", "read_train"]
 __getattr__ = lazy_attributes(__name__, _MODULES)

@@ -6,11 +6,6 @@ In: model folders (`project`, `metadata`, `hyperparameters`, `job`), which `impo
 
 from racer.lazy import lazy_attributes
 
-_MODULES = {
-    "EpisodeLog": "logs",
-    "ImportedModel": "importing",
-    "import_project": "importing",
-    "write_evaluation": "logs",
-}
-__all__ = ["EpisodeLog", "ImportedModel", "import_project", "write_evaluation"]
+_MODULES = {"EpisodeLog": "logs", "import_project": "importing", "write_evaluation": "logs"}
+__all__ = ["EpisodeLog", "import_project", "write_evaluation"]
 __getattr__ = lazy_attributes(__name__, _MODULES)

@@ -64,6 +64,7 @@ def write_track(track: Track, target: Path, *, force: bool) -> None:
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:
         raise TrackError(f"`{target}` has no format that can be written; give .npy or .yaml.")
+    # A mistyped target could be the only copy of another track.
     if target.exists() and not force:
         raise TrackError(f"`{target}` exists; choose another name or add --force.")
     writer(track, target)

@@ -291,6 +291,7 @@ def _seeds(spec: str) -> range:
         raise TrackError(f"`{spec}` names no generated track; write `generated:7` or `generated:1..50`.")
     first = int(match[1])
     last = int(match[2] or match[1])
+    # `50..1` is a slip, and a range without a bound could fill the memory.
     if not first <= last < first + _GENERATED_MAX:
         raise TrackError(f"`{spec}`: the last seed must lie between the first and {_GENERATED_MAX} more.")
     return range(first, last + 1)
