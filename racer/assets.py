@@ -94,7 +94,7 @@ def find_asset(kind: AssetKind, name: str | Path) -> Path:
 
 
 def asset_names(kind: AssetKind) -> list[str]:
-    """Return every name that `find_asset` knows, sorted: local, shipped and (for tracks) fetched ones."""
+    """Return every name that `find_asset` finds, sorted: local, shipped and (for tracks) fetched ones."""
     names: set[str] = set()
     for _, folder in _search_folders(kind):
         # A folder that does not exist or may not be read has no names.
@@ -114,7 +114,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> Path:
-    """Write a file so that a reader gets the old content or the new one, never a part of it.
+    """Write a file so that a reader receives the old content or the new one, never a part of it.
 
     The data goes to a new file in the same folder, is flushed to the disk, and replaces `path`. Missing folders are
     made. Text is written as UTF-8 with its own line ends.

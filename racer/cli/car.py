@@ -167,7 +167,7 @@ def _print_result(result: SpeedResult) -> None:
 
 
 def camera(
-    words: Annotated[str, typer.Argument(help="Camera: picamera2, v4l2:/dev/video0 or replay:FILE.")] = "picamera2",
+    source: Annotated[str, typer.Argument(help="Camera: picamera2, v4l2:/dev/video0 or replay:FILE.")] = "picamera2",
     seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Watch the camera for this time [s].")] = 3.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the last frame into this PNG.")] = None,
     calibration: car_options.Calibration = None,
@@ -181,7 +181,7 @@ def camera(
     own = read_calibration(car_options.calibration_path(calibration), car_id=car_id or own_car_id())
     if own.camera is None:
         raise RacerError("the calibration does not describe the camera; add its field of view and lens")
-    seen = watch_camera(words, own.camera, seconds=seconds)
+    seen = watch_camera(source, own.camera, seconds=seconds)
     typer.echo(f"frames    {seen.frames} in {seconds:g} s, {seen.rate_hz:.1f} a second")
     if seen.interval is not None:
         typer.echo(f"interval  p50 {seen.interval.p50:.1f} ms, p99 {seen.interval.p99:.1f} ms")
@@ -192,7 +192,7 @@ def camera(
         save_png(seen.last, output)
         typer.echo(f"wrote     {output}")
     if seen.fault is not None:
-        raise RacerError(f"camera {words}: {seen.fault.text}")
+        raise RacerError(f"camera {source}: {seen.fault.text}")
 
 
 def replay(

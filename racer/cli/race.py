@@ -128,7 +128,7 @@ def _print_table(result: RaceResult, rules: Rules) -> None:
     title = f"{result.race} on {result.track}, rules {result.rules.name}: {laps}{trials}, {_describe_ranking(rules)}"
     console.print(escape(title))
     table = Table(box=None, header_style="dim")
-    # Ranked by the best window, the score is not among the other times and gets a column.
+    # Ranked by the best window, the score is not among the other times and needs a column.
     window = [f"best {rules.ranking.window} s"] if rules.ranking.by == "best_window" else []
     numbers = ["total s", "best lap s", *window, "laps", "penalty s", "off track", "collisions", "put back"]
     table.add_column("rank", justify="right", no_wrap=True)

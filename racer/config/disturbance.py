@@ -190,7 +190,7 @@ class DisturbanceConfig(Config):
     lidar_delivery: DeliveryDisturbance = DeliveryDisturbance()
 
 
-# A new group belongs at the end: the order decides which random numbers each value gets, and so what a seed means.
+# A new group belongs at the end: the order decides which random numbers each value is drawn from.
 GROUPS = tuple(DisturbanceConfig.model_fields)
 """Names of the groups of values, in the order in which the simulator draws them."""
 

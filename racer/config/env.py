@@ -95,7 +95,9 @@ class CameraConfig(Config):
     def _lens(self) -> CameraConfig:
         # A pinhole's image grows with the tangent of the angle: beyond 120 degrees most pixels show the edges.
         if self.lens == "pinhole" and self.view_deg > 120.0:
-            raise ValueError(f"a pinhole lens sees at most 120 degrees, not {self.view_deg:g}; set lens: fisheye")
+            raise ValueError(
+                f"a pinhole lens has a view of at most 120 degrees, not {self.view_deg:g}; set lens: fisheye"
+            )
         if self.lens == "pinhole" and any(self.distortion):
             raise ValueError("a pinhole lens has no distortion; set lens: fisheye")
         return self

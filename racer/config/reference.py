@@ -84,8 +84,8 @@ def _allowed(field: FieldInfo) -> str:
     if choices := _choices(field.annotation):
         return ", ".join(f"`{choice}`" for choice in choices)
     bounds = (
-        f"{words} {getattr(rule, key)}"
-        for kind, key, words in _BOUNDS
+        f"{text} {getattr(rule, key)}"
+        for kind, key, text in _BOUNDS
         for rule in field.metadata
         if isinstance(rule, kind)
     )

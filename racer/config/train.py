@@ -145,7 +145,7 @@ class TrainConfig(Config):
     train: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
-    def _pictures(self) -> TrainConfig:
+    def _check_pictures(self) -> TrainConfig:
         if self.critic_sensors and self.algorithm == "sac":
             raise ValueError("critic_sensors are for algorithm ppo; leave them out with sac")
         # A picture that the network cannot read is refused here, before the simulator is compiled.
@@ -162,7 +162,7 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _batches(self) -> TrainConfig:
+    def _check_batches(self) -> TrainConfig:
         # SAC differentiates through the action, which an index does not allow.
         if self.algorithm == "sac" and isinstance(self.action_space, DiscreteActions):
             raise ValueError("algorithm sac needs a continuous action space; train discrete actions with ppo")
@@ -200,7 +200,7 @@ class TeacherConfig(Config):
     train: BudgetConfig = BudgetConfig(total_steps=900_000)
 
     @model_validator(mode="after")
-    def _sees_the_state(self) -> TeacherConfig:
+    def _check_sensors(self) -> TeacherConfig:
         if self.env.sensors != ("state",):
             raise ValueError("env.sensors of a teacher must be [state], the exact state that the student lacks")
         return self
@@ -259,7 +259,7 @@ class DistillConfig(Config):
     dagger: DaggerConfig = DaggerConfig()
 
     @model_validator(mode="after")
-    def _sees(self) -> DistillConfig:
+    def _check_student(self) -> DistillConfig:
         if self.env.sensors not in (("camera",), ("stereo",)):
             given = ", ".join(self.env.sensors)
             raise ValueError(f"env.sensors is [{given}]; a student has [camera] or [stereo] and nothing else")

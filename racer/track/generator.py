@@ -64,9 +64,9 @@ def _draw(rng: np.random.Generator, twist: float) -> list[curve.CurveSegment] | 
     angles = np.sort((np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count)
     reach = rng.uniform(0.35, 1.0, count)
     polygon = np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None] * (rng.uniform(1.0, 1.8), 1.0)
-    wanted = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
+    target_length = rng.uniform(LENGTH_RANGE[0] + 1.0, LENGTH_RANGE[1] * 0.95)
     # Round corners cut the polygon short, hence 1.1; the margins keep the length within LENGTH_RANGE in most draws.
-    polygon *= 1.1 * wanted / float(geometry.step_lengths(polygon, closed=True).sum())
+    polygon *= 1.1 * target_length / float(geometry.step_lengths(polygon, closed=True).sum())
     # The angles increase, so that a polygon is counter-clockwise; half of the tracks turn the other way.
     if rng.random() < 0.5:
         polygon = polygon[::-1]

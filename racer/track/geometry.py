@@ -175,8 +175,8 @@ def resample(points: Points, count: int, *, closed: bool) -> Points:
     steps = step_lengths(points, closed=closed)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     line = np.vstack([points, points[:1]]) if closed else points
-    wanted = np.linspace(0.0, at[-1], count, endpoint=not closed)
-    return np.column_stack([np.interp(wanted, at, line[:, 0]), np.interp(wanted, at, line[:, 1])])
+    stations = np.linspace(0.0, at[-1], count, endpoint=not closed)
+    return np.column_stack([np.interp(stations, at, line[:, 0]), np.interp(stations, at, line[:, 1])])
 
 
 def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3) -> tuple[Floats, Floats]:

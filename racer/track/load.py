@@ -310,7 +310,7 @@ def _find(name: str) -> Path:
         if name in read_manifest():
             text = str(problem).split(" Did you mean")[0]
             raise AssetError(
-                f"{text} It is a published DeepRacer track: `racer tracks fetch {name}` gets it."
+                f"{text} It is a published DeepRacer track: `racer tracks fetch {name}` downloads it."
             ) from None
         raise
 
