@@ -129,7 +129,7 @@ def _print_drive(done: HilDrive) -> None:
 def bench(
     bundles: Annotated[list[Path], typer.Argument(help="Variants of one policy, such as the fp32 and the int8 one.")],
     threads: Annotated[list[int] | None, typer.Option(min=1, max=16, help="Try this many threads; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="Measure each variant for this time [s].")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="Measure each variant for this time (s).")] = 2.0,
 ) -> None:
     """Measure bundles on this machine, check their recorded answers, choose the fastest; exit 1 if none may drive."""
     from racer.car.bench import bench_bundles as measure
@@ -168,7 +168,7 @@ def _print_result(result: SpeedResult) -> None:
 
 def camera(
     source: Annotated[str, typer.Argument(help="Camera: picamera2, v4l2:/dev/video0 or replay:FILE.")] = "picamera2",
-    seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Watch the camera for this time [s].")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Watch the camera for this time (s).")] = 3.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the last frame into this PNG.")] = None,
     calibration: car_options.Calibration = None,
     car_id: car_options.CarId = "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -137,7 +136,7 @@ def _serve_simulated(
 
 
 def _make_wizard(setup: PilotSetup) -> WizardSession:
-    from racer.car.calibration.calibration import write_calibration
+    from racer.car.calibration.calibration import Calibration, write_calibration
     from racer.car.calibration.preview import ActuatorPreview
     from racer.car.calibration.wizard import CalibrationWizard, draft_calibration
     from racer.car.console.controller import WizardSession
@@ -150,4 +149,7 @@ def _make_wizard(setup: PilotSetup) -> WizardSession:
         preview = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
         return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), preview
 
-    return WizardSession(start, functools.partial(write_calibration, setup.calibration))
+    def save(made: Calibration) -> None:
+        write_calibration(setup.calibration, made)
+
+    return WizardSession(start, save)

@@ -39,7 +39,7 @@ NoRecord = Annotated[bool, typer.Option("--no-record", help="Do not record drive
 Use = Annotated[bool, typer.Option("--use", help="Switch to the model.")]
 Sim = Annotated[bool, typer.Option("--sim", help="Use the simulator in place of a car.")]
 Track = Annotated[str, typer.Option(help="With --sim, drive on this track; by default willow_bend.")]
-LatencyMs = Annotated[float, typer.Option(min=0.0, max=500.0, help="With --sim, delay frames by this time [ms].")]
+LatencyMs = Annotated[float, typer.Option(min=0.0, max=500.0, help="With --sim, delay frames by this time (ms).")]
 Seed = Annotated[int, typer.Option(min=0, help="With --sim, seed the camera's noise.")]
 
 

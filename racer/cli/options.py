@@ -1,6 +1,7 @@
 """Arguments and options that several commands share.
 
-Units are in brackets. The options of `racer car` are in `racer.cli.car_options`.
+Help texts have units in parentheses, because rich takes brackets for markup and leaves them out. The options of
+`racer car` are in `racer.cli.car_options`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LearnSettings = Annotated[
 LearnMinutes = Annotated[
     float | None,
     typer.Option(
-        "--minutes", help="Stop after this wall time, a teacher's training included [min]; by default as configured."
+        "--minutes", help="Stop after this wall time, a teacher's training included (min); by default as configured."
     ),
 ]
 LearnSeed = Annotated[int | None, typer.Option("--seed", help="Seed all random numbers; by default as configured.")]
@@ -43,7 +44,7 @@ RulesName = Annotated[str, typer.Argument(help="Rules: league, console, drfc, si
 Entrants = Annotated[list[str], typer.Argument(metavar="BUNDLES", help="Bundles or runs, as `label=file` or `file`.")]
 RuleSettings = Annotated[list[str] | None, typer.Option("--set", help="Set key=value on top of the rules; repeatable.")]
 RaceReplay = Annotated[Path | None, typer.Option("--replay", help="Write the first trial into this file.")]
-ModelTime = Annotated[float, typer.Option(min=0.1, help="Void a race if a model takes more wall time than this [s].")]
+ModelTime = Annotated[float, typer.Option(min=0.1, help="Void a race if a model takes more wall time than this (s).")]
 
 
 def print_json(data: object, *, indent: int = 1) -> None:

@@ -31,7 +31,7 @@ TrackOption = Annotated[
         "--track", "-t", help="Drive on this track: a name, a file, or generated:SEED; by default as a training."
     ),
 ]
-Speed = Annotated[float, typer.Option(min=0.1, max=4.0, help="Drive the lanes of the map at this speed [m/s].")]
+Speed = Annotated[float, typer.Option(min=0.1, max=4.0, help="Drive the lanes of the map at this speed (m/s).")]
 
 
 @app.command()

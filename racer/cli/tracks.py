@@ -46,7 +46,7 @@ def show(
     name: Annotated[str, typer.Argument(help=_SPEC_HELP)],
     *,
     output: Picture = None,
-    width_px: Annotated[int, typer.Option(min=64, max=8192, help="Draw the picture this wide [pixels].")] = 1200,
+    width_px: Annotated[int, typer.Option(min=64, max=8192, help="Draw the picture this wide (pixels).")] = 1200,
 ) -> None:
     """Draw a track into a PNG file."""
     from racer.track.describe import describe_track
@@ -87,7 +87,7 @@ def convert(
     scale: Annotated[str | None, typer.Option(help="Multiply the file's metres by this number, such as 1/18.")] = None,
     width: Annotated[
         float | None,
-        typer.Option("--width", help="Give a race line this width [m]; by default as in the file."),
+        typer.Option("--width", help="Give a race line this width (m); by default as in the file."),
     ] = None,
     force: Force = False,
 ) -> None:

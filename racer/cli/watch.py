@@ -28,7 +28,7 @@ def watch(
     replay: Annotated[Path | None, typer.Option(help="Write what was driven into this file at the end.")] = None,
     scale: Annotated[
         float | None,
-        typer.Option(min=0.5, max=4.0, help="Draw each point this large [pixels]; by default by the screen."),
+        typer.Option(min=0.5, max=4.0, help="Draw each point this large (pixels); by default by the screen."),
     ] = None,
 ) -> None:
     """Watch policies drive, or a replay, in a window; F1 shows the keys."""

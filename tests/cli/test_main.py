@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from typer.main import get_command
 
 from racer import __version__
 from racer.cli import main as boundary
@@ -24,6 +25,20 @@ def test_help_imports_nothing_heavy(arguments):
     check = f"sys.stderr.write(' '.join(name for name in '{HEAVY}'.split() if name in sys.modules))"
     said = racer_alone(*arguments, after=check)
     assert said.code == 0 and "Usage" in said.out and said.err == ""
+
+
+def options_of(command, path="racer"):
+    """Every argument and option of a command and of those below it, with a name for messages."""
+    yield from ((f"{path} {parameter.name}", parameter) for parameter in command.params)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options_of(inner, f"{path} {name}")
+
+
+def test_every_option_has_a_help_that_rich_shows():
+    """Explain each option in words without brackets, which rich would take for markup and leave out."""
+    helps = {name: getattr(parameter, "help", None) for name, parameter in options_of(get_command(boundary.app))}
+    assert len(helps) > 200
+    assert {name: text for name, text in helps.items() if not text or "[" in text} == {}
 
 
 @pytest.mark.parametrize(
