@@ -12,11 +12,12 @@ import difflib
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from racer.errors import AssetError
+from racer.errors import AssetError, RacerError
 
 AssetKind = Literal["track", "reward", "config", "vehicle", "disturbance", "rules"]
 
@@ -74,13 +75,15 @@ def find_asset(kind: AssetKind, name: str | Path) -> Path:
         name: A name (`oval`), a file name (`oval.yaml`) or a path; `~` is expanded.
 
     Raises:
-        AssetError: there is nothing of that name; the message lists the places and the nearest name.
+        AssetError: There is nothing of that name; the message lists the places and the nearest name.
     """
     given = Path(name).expanduser()
+    # A file without a suffix in the working directory, such as a bundle called `default`, does not hide a name.
     if given.is_file() and (given.suffix or len(given.parts) > 1):
         return given
     if len(given.parts) > 1 or given.is_absolute():
         raise AssetError(_missing_file_error(_FOLDERS[kind], given))
+    # The user's own folders come first: a local file replaces the shipped one of its name.
     suffixes = _FOLDERS[kind].suffixes
     for _, folder in _search_folders(kind):
         exact = [folder / given.name] if given.suffix in suffixes else []
@@ -91,9 +94,10 @@ def find_asset(kind: AssetKind, name: str | Path) -> Path:
 
 
 def asset_names(kind: AssetKind) -> list[str]:
-    """Return every name that `find_asset` knows, sorted: local, shipped and (for tracks) fetched ones."""
+    """Return every name that `find_asset` finds, sorted: local, shipped and (for tracks) fetched ones."""
     names: set[str] = set()
     for _, folder in _search_folders(kind):
+        # A folder that does not exist or may not be read has no names.
         with contextlib.suppress(OSError):
             names.update(
                 file.stem
@@ -103,14 +107,14 @@ def asset_names(kind: AssetKind) -> list[str]:
     return sorted(names)
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean ...?` with the nearest known name; empty where none is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean `{near[0]}`?" if near else ""
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> Path:
-    """Write a file so that a reader gets the old content or the new one, never a part of it.
+    """Write a file so that a reader receives the old content or the new one, never a part of it.
 
     The data goes to a new file in the same folder, is flushed to the disk, and replaces `path`. Missing folders are
     made. Text is written as UTF-8 with its own line ends.
@@ -134,9 +138,31 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
+        # Also after Ctrl-C: nothing else would ever remove the temporary file.
         temporary.unlink(missing_ok=True)
         raise
     return target
+
+
+def read_text(path: Path, error_type: type[RacerError], *, bytes_max: int | None = None) -> str:
+    """Return the text of a user's file in UTF-8, without a byte order mark.
+
+    Args:
+        path: File to read.
+        error_type: Error of the caller's room.
+        bytes_max: Length of a file that is refused before it is read [bytes]; None for any length.
+
+    Raises:
+        RacerError: Of type `error_type`; the file cannot be read, is too long, or is not text.
+    """
+    try:
+        if bytes_max is not None and (size := path.stat().st_size) > bytes_max:
+            raise error_type(f"{path}: is {size:,} bytes long; at most {bytes_max:,} are read")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise error_type(f"{path}: is not a text file") from None
+    except OSError as error:
+        raise error_type(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _search_folders(kind: AssetKind) -> list[tuple[str, Path]]:

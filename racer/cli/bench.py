@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from racer.cli.options import AsJson, DefaultTrack
+from racer.cli.options import AsJson, DefaultTrack, print_json
 
 
 class BenchPart(StrEnum):
-    """What can be measured."""
+    """Parts that can be measured."""
 
     ALL = "all"
     SIM = "sim"
@@ -42,9 +42,7 @@ def bench(
     part: Annotated[BenchPart, typer.Argument(help="Part to measure.")] = BenchPart.ALL,
     track: DefaultTrack = None,
     config: Annotated[str, typer.Option(help="Train with this configuration in `learn`.")] = "default",
-    reward: Annotated[
-        str | None, typer.Option(help="Train with this reward function in `learn`; by default as configured.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option(help="Use this reward in `learn`; by default as configured.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Train with this number of seeds in `learn`.")] = 3,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +53,6 @@ def bench(
     are not part of `all`.
     """
     import importlib
-    import json
 
     from racer.config.train import DEFAULT_TRACK
 
@@ -64,6 +61,7 @@ def bench(
         return
     from racer.bench.measure import empty_record, machine, peak_mb
 
+    # Records of `all` have every key, so that two of them compare line by line; a part alone has its own keys.
     record = {} if part in _ALONE else empty_record()
     for module, function in [(_IN_ALL | _ALONE)[part]] if part is not BenchPart.ALL else _IN_ALL.values():
         measure = getattr(importlib.import_module(f"racer.bench.{module}"), function)
@@ -71,7 +69,7 @@ def bench(
     record["memory.peak_mb"] = peak_mb()
     record["machine"] = machine()
     if as_json:
-        typer.echo(json.dumps(record, indent=1))
+        print_json(record)
         return
     for key, value in record.items():
         if value is not None:
@@ -79,17 +77,16 @@ def bench(
 
 
 def _learn(track: str, config: str, reward: str | None, seeds: int, as_json: bool) -> None:
-    import json
-
     from racer.bench.learning import bench_learn
 
     rows = []
+    # A training takes a minute: each row is printed when it is there.
     for row in bench_learn(track, config=config, reward=reward, seeds=range(seeds)):
         rows.append(row)
         if not as_json:
             typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        print_json(rows)
 
 
 def _print_status(text: str) -> None:

@@ -24,6 +24,7 @@ def calibrate_sim(
     from racer.sysid.fit import disturbance_lines, estimate_text, fit_vehicle, residual_lines, vehicle_yaml
 
     base, recorded = read_vehicle(vehicle), read_drive(drive)
+    # A drive that was cut off by a power loss still has all rows before it.
     if recorded.damage:
         _print("note", f"{drive} {recorded.damage}")
     data = extract_drive_data(recorded)

@@ -1,10 +1,8 @@
-"""`racer car calibration wizard`: the questions in a terminal.
-
-`racer car calibration`: which pulses steer and drive this car.
-"""
+"""`racer car calibration`: makes, shows, checks and imports the pulses that steer and drive this car."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,14 +20,12 @@ if TYPE_CHECKING:
 def wizard(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Calibration to write; default: RACER_CALIBRATION or /var/lib/racer."),
+        typer.Option("--output", "-o", help="Write this calibration; by default RACER_CALIBRATION or /var/lib/racer."),
     ] = None,
     car_id: car_options.CarId = "",
-    wiring: Annotated[
-        str, typer.Option("--wiring", help="Where the outputs are; default: the old calibration's, else pca9685:1.")
-    ] = "",
+    wiring: Annotated[str, typer.Option(help="Use this wiring; by default the earlier one, else pca9685:1.")] = "",
 ) -> None:
-    """Ask for every pulse, show it on the car, and write the calibration at the end. Stop the actuator before."""
+    """Ask for every pulse, show it on the car, and write the calibration at the end; stop the actuator before."""
     from racer.car.actuator.calibrated_range import own_car_id
     from racer.car.calibration.calibration import write_calibration
     from racer.car.calibration.preview import ActuatorPreview
@@ -39,19 +35,19 @@ def wizard(
     name = car_id or own_car_id()
     before = read_earlier_calibration(path, name)
     driver = choose_driver(wiring, before)
-    asked = CalibrationWizard(car_id=name, driver=driver, before=before)
-    bench = ActuatorPreview(draft_calibration(car_id=name, driver=driver))
+    questions = CalibrationWizard(car_id=name, driver=driver, before=before)
+    preview = ActuatorPreview(draft_calibration(car_id=name, driver=driver))
     try:
-        while asked.step.name != "done":
-            _ask_step(asked, bench)
+        while questions.step.name != "done":
+            _ask_step(questions, preview)
     finally:
-        bench.close()
-    write_calibration(path, asked.result())
+        preview.close()
+    write_calibration(path, questions.result())
     typer.echo(f"wrote  {path}, for car {name}; start the actuator again: systemctl start racer-actuator")
 
 
 def read_earlier_calibration(path: Path, car_id: str) -> Calibration | None:
-    """The calibration to start from, if there is a good one of this car."""
+    """Return the calibration to start from; None where this car has none that can be read."""
     from racer.car.calibration.calibration import CalibrationError, read_calibration
 
     try:
@@ -61,88 +57,92 @@ def read_earlier_calibration(path: Path, car_id: str) -> Calibration | None:
 
 
 def choose_driver(wiring: str, before: Calibration | None) -> DriverConfig:
-    """Where the outputs are: as given, else as before, else a PCA9685 on I2C bus 1."""
+    """Return the outputs' driver: as given, else as before, else a PCA9685 on I2C bus 1."""
     from racer.car.calibration.calibration import DriverConfig
 
     if not wiring and before is not None:
         return before.driver
-    return DriverConfig.model_validate(car_options.driver_fields(wiring or car_options.DEFAULT_WIRING))
+    return DriverConfig.model_validate(asdict(car_options.parse_wiring_option(wiring or car_options.DEFAULT_WIRING)))
 
 
-def _ask_step(asked: CalibrationWizard, bench: ActuatorPreview) -> None:
-    step = asked.step
-    view = asked.view()
+def _ask_step(questions: CalibrationWizard, preview: ActuatorPreview) -> None:
+    step = questions.step
+    view = questions.view()
     typer.echo(f"\n{view['number']}/{view['count']}  {step.title}\n{step.text}")
     given: dict[str, Any] = {}
     try:
         if step.axis:
-            _find_pulse(asked, bench)
+            _find_pulse(questions, preview)
         for field in view["fields"]:
             given[field["name"]] = typer.prompt(field["words"], default=field["value"], type=float)
         if step.choices:
             given["choice"] = typer.prompt("which", default=view["choice"] or step.choices[0])
         if not (step.axis or step.fields or step.choices):
             typer.confirm("Ready?", default=True, abort=True)
-        asked.accept(given)
+        questions.accept(given)
     except RacerError as error:
+        # The step was not accepted, and is asked again.
         typer.echo(f"error: {error}", err=True)
 
 
-def _find_pulse(asked: CalibrationWizard, bench: ActuatorPreview) -> None:
+def _find_pulse(questions: CalibrationWizard, preview: ActuatorPreview) -> None:
     """Show a pulse for a second after each change, until it is accepted."""
-    typer.echo("+10, -10: change; 1480: set; Enter: show again; ok: this is it")
+    typer.echo("+10, -10: change; 1480: set; Enter: show again; ok: accept")
     while True:
-        word = typer.prompt(f"{asked.pulse} us", default="", show_default=False).strip()
-        if word == "ok":
+        answer = typer.prompt(f"{questions.pulse} us", default="", show_default=False).strip()
+        if answer == "ok":
             return
         try:
-            if word[:1] in ("+", "-"):
-                asked.change(int(word))
-            elif word:
-                asked.set(int(word))
+            if answer[:1] in ("+", "-"):
+                questions.change(int(answer))
+            elif answer:
+                questions.set(int(answer))
         except ValueError:
-            typer.echo("a whole number of microseconds, please")
+            typer.echo("give a whole number of microseconds")
             continue
-        shown = asked.shown()
-        if shown:
+        pulses = questions.shown()
+        if pulses:
             try:
-                bench.show(shown)
+                preview.show(pulses)
             except RacerError as error:
                 typer.echo(f"error: {error}", err=True)
 
 
-app = typer.Typer(no_args_is_help=True, help="What pulses steer and drive this car.")
+app = typer.Typer(no_args_is_help=True, help="Make, show, check and import the pulses that steer and drive this car.")
 app.command("wizard")(wizard)
 
 
 @app.command("show")
 def calibration_show(file: car_options.Calibration = None) -> None:
-    """Show a calibration, any car's."""
+    """Show a calibration of any car."""
     from racer.car.calibration.calibration import read_calibration
 
-    found = read_calibration(car_options.calibration_path(file), car_id=None)
-    s, t, d = found.steering, found.throttle, found.driver
+    calibration = read_calibration(car_options.calibration_path(file), car_id=None)
+    s, t, d, camera = calibration.steering, calibration.throttle, calibration.driver, calibration.camera
     rows = {
-        "car": found.car_id,
+        "car": calibration.car_id,
         "driver": f"{d.kind} {d.device}, steering on channel {d.steering_channel}, throttle on {d.throttle_channel}",
         "steering": f"left {s.left_us} us at {s.max_deg_left:g} deg, centre {s.centre_us} us, "
         f"right {s.right_us} us at {s.max_deg_right:g} deg",
         "throttle": f"stop {t.stop_us} us, forward {t.fwd_start_us}..{t.fwd_max_us} us, "
         f"backward {t.rev_start_us}..{t.rev_max_us} us, reverse {t.esc.reverse}",
-        "speed": f"{len(found.speed_table)} rows, up to {found.speed_max:g} m/s" if found.speed_table else "no table",
-        "camera": f"{found.camera.view_deg:g} deg, {found.camera.lens}" if found.camera else "not measured",
-        "made": f"{found.created or 'at an unknown time'} by {found.tool or 'an unknown tool'}",
+        "speed": f"{len(calibration.speed_table)} rows, up to {calibration.speed_max:g} m/s"
+        if calibration.speed_table
+        else "no table",
+        "camera": f"{camera.view_deg:g} deg, {camera.lens}" if camera else "not measured",
+        "made": f"{calibration.created or 'at an unknown time'} by {calibration.tool or 'an unknown tool'}",
     }
-    for name, words in rows.items():
-        typer.echo(f"{name:<9} {words}")
+    for name, text in rows.items():
+        typer.echo(f"{name:<9} {text}")
 
 
 @app.command("check")
 def calibration_check(file: car_options.Calibration = None, car_id: car_options.CarId = "") -> None:
-    """Say whether this car may be armed with this calibration; exit 1 and the reason where not."""
+    """Check whether this car may be armed with this calibration; exit 1 with the reason where it may not."""
     from racer.car.actuator.calibrated_range import CalibrationRefused, own_car_id, read_actuator_setup
     from racer.car.calibration.calibration import read_calibration
 
+    # Two readers: the model of the file explains what is wrong, and the actuator's own checks have the last word.
     path, name = car_options.calibration_path(file), car_id or own_car_id()
     read_calibration(path, car_id=name)
     try:
@@ -154,12 +154,12 @@ def calibration_check(file: car_options.Calibration = None, car_id: car_options.
 
 @app.command("import")
 def calibration_import(
-    kind: Annotated[Literal["deepracer", "donkey"], typer.Argument(help="Whose file it is.")],
-    source: Annotated[Path, typer.Argument(help="calibration.json of a DeepRacer car, or myconfig.py of a donkeycar.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write; an older one becomes .bak.")],
+    kind: Annotated[Literal["deepracer", "donkey"], typer.Argument(help="Program that the file is from.")],
+    source: Annotated[Path, typer.Argument(help="File: calibration.json of a DeepRacer car, or myconfig.py.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write this calibration; an older one becomes .bak.")],
     car_id: car_options.CarId = "",
     wiring: Annotated[
-        str, typer.Option("--wiring", help="Wiring of a DeepRacer car, whose file does not contain it.")
+        str, typer.Option("--wiring", help="Use this wiring of a DeepRacer car, whose file does not contain it.")
     ] = car_options.DEFAULT_WIRING,
 ) -> None:
     """Make a calibration from another program's file, and list what it lacks."""
@@ -171,7 +171,8 @@ def calibration_import(
     if kind == "donkey":
         made, notes = import_donkey(source, car_id=name)
     else:
-        made, notes = import_deepracer(source, car_id=name, driver=car_options.driver_fields(wiring))
+        driver = asdict(car_options.parse_wiring_option(wiring))
+        made, notes = import_deepracer(source, car_id=name, driver=driver)
     write_calibration(output, made)
     for note in notes:
         typer.echo(f"note   {note}")

@@ -1,10 +1,10 @@
-"""`racer car console`: the car's web page, on this car or in front of the simulator."""
+"""`racer car console`: serves the car's web page, on this car or in front of the simulator."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,27 +18,19 @@ if TYPE_CHECKING:
     from racer.car.models.store import ModelStore
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Where the page is."""
-
-    host: str
-    port: int
-    names: list[str]
+_Address = dict[str, Any]
+"""Keywords `host`, `port` and `names` of the functions that serve the page."""
 
 
 def console(
     bundles: Annotated[
-        list[Path] | None, typer.Argument(help="Bundles or run folders to bring; the first drives. Default: as in use.")
+        list[Path] | None,
+        typer.Argument(help="Bundles or run folders to install; the first drives, by default the one in use."),
     ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for the whole network.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8440,
-    name: Annotated[list[str] | None, typer.Option("--name", help="Another name of this car in its address.")] = None,
-    camera: Annotated[
-        str, typer.Option("--camera", help="picamera2, v4l2:/dev/video0, replay:FILE, or none.")
-    ] = "picamera2",
+    host: Annotated[str, typer.Option(help="Listen on this address; 0.0.0.0 is for the whole network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Listen on this port.")] = 8440,
+    name: Annotated[list[str] | None, typer.Option(help="Accept this name of the car in its address, too.")] = None,
+    camera: Annotated[str, typer.Option(help="Use picamera2, v4l2:/dev/video0, replay:FILE or none.")] = "picamera2",
     store: car_options.StoreRoot = None,
     calibration: car_options.Calibration = None,
     socket: car_options.Socket = "",
@@ -52,10 +44,11 @@ def console(
     latency_ms: car_options.LatencyMs = 60.0,
     seed: car_options.Seed = 0,
 ) -> None:
-    """Serve the car's page: stop, let a model drive, drive by hand, models, calibration, logs."""
+    """Serve the car's web page, which stops it, lets a model or a person drive, and shows models and logs."""
     from racer.car.models.store import default_store_root
 
-    brought, where, has = bundles or [], _Address(host, port, name or []), car_options.sensor_names(sensors)
+    where: _Address = {"host": host, "port": port, "names": name or []}
+    brought, has = bundles or [], car_options.sensor_names(sensors)
     if sim:
         folder = car_options.drives_folder(record, no_record, Path("drives"))
         _serve_simulated(brought, where, store, folder, has, track=track, latency_ms=latency_ms, seed=seed)
@@ -76,30 +69,31 @@ def console(
         mapping=mapping,
     )
     models = ModelStore(root, fits=make_fit_check(setup.calibration, has))
-    with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as desk:
-        run_server(make_server(desk, host=where.host, port=where.port, names=where.names))
+    with _open_controller(models, brought, setup, where, wizard=_make_wizard(setup)) as controller:
+        run_server(make_server(controller, **where))
 
 
 @contextlib.contextmanager
 def _open_controller(
     models: ModelStore, brought: list[Path], setup: PilotSetup, where: _Address, wizard: WizardSession | None = None
 ) -> Iterator[ConsoleController]:
-    """A desk with its pilot, as long as it lasts."""
+    """Open a controller with its pilot process, and end the process at the end."""
     from racer.car.console.controller import ConsoleController
     from racer.car.console.startup import chosen_threads, console_address, current_model, install_models, read_token
     from racer.car.link.process_link import ProcessLink
 
     install_models(models, brought, report=typer.echo)
+    # The token stays the same from start to start, so that a bookmark of the page works.
     token = read_token(models.root / "console-token")
     setup = replace(setup, threads=chosen_threads, name=lambda path: models.card(path.parent.name).name)
     link = ProcessLink(setup, bundle=current_model(models, report=typer.echo))
-    desk = ConsoleController(link, models, token=token, wizard=wizard)
-    typer.echo(f"open      {console_address(where.host, where.port, token)}")
-    if where.host == "127.0.0.1":
+    controller = ConsoleController(link, models, token=token, wizard=wizard)
+    typer.echo(f"open      {console_address(where['host'], where['port'], token)}")
+    if where["host"] == "127.0.0.1":
         typer.echo("only this machine can reach it; --host 0.0.0.0 lets the network in, or use: ssh -L")
     link.open()
     try:
-        yield desk
+        yield controller
     finally:
         link.close()
 
@@ -120,9 +114,10 @@ def _serve_simulated(
     from racer.car.link.process_link import PilotSetup
     from racer.car.models.store import ModelStore, make_fit_check
     from racer.config.train import DEFAULT_TRACK
-    from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, serve_console_with_rig
+    from racer.hil.session import SIMULATED_CAR_ID, HilRig, bundle_camera, lap_text, serve_console_with_rig
     from racer.policy.load import find_bundle
 
+    # The simulated camera is the one that the first bundle was trained with.
     seen = bundle_camera(read_bundle(find_bundle(brought[0]))) if brought else None
     road = track or DEFAULT_TRACK
     typer.echo(f"starting  actuator and simulated car on {road}")
@@ -135,15 +130,9 @@ def _serve_simulated(
             camera=f"sim:{rig.eye}",
             record=record,
         )
-        with _open_controller(models, brought, setup, where) as desk:
-            server = make_server(desk, host=where.host, port=where.port, names=where.names)
-            serve_console_with_rig(rig, desk, server, on_lap=_print_lap)
-
-
-def _print_lap(lap: Mapping[str, Any]) -> None:
-    from racer.hil.session import lap_text
-
-    typer.echo(lap_text(lap))
+        with _open_controller(models, brought, setup, where) as controller:
+            server = make_server(controller, **where)
+            serve_console_with_rig(rig, controller, server, on_lap=lambda lap: typer.echo(lap_text(lap)))
 
 
 def _make_wizard(setup: PilotSetup) -> WizardSession:
@@ -153,11 +142,12 @@ def _make_wizard(setup: PilotSetup) -> WizardSession:
     from racer.car.console.controller import WizardSession
     from racer.cli.car_calibration import choose_driver, read_earlier_calibration
 
+    # Called when the wizard is opened in the page: the calibration may have changed since the start.
     def start() -> tuple[CalibrationWizard, ActuatorPreview]:
         before = read_earlier_calibration(setup.calibration, setup.car_id)
         driver = choose_driver("", before)
-        bench = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
-        return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), bench
+        preview = ActuatorPreview(draft_calibration(car_id=setup.car_id, driver=driver), service=setup.socket)
+        return CalibrationWizard(car_id=setup.car_id, driver=driver, before=before), preview
 
     def save(made: Calibration) -> None:
         write_calibration(setup.calibration, made)

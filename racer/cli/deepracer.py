@@ -10,6 +10,7 @@ import typer
 app = typer.Typer(help="Import DeepRacer model folders.", no_args_is_help=True)
 
 
+# Without a callback typer would make the only command the group itself.
 @app.callback()
 def deepracer() -> None:
     """Import DeepRacer model folders."""
@@ -34,6 +35,7 @@ def import_folder(
     from racer.errors import ConfigError
 
     imported = import_project(folder, track=track)
+    # Resolved, because `.` and `..` have no name that a file could be called by.
     source = folder.expanduser().resolve()
     target = output or Path(f"{source.name}.yaml")
     if target.suffix not in (".yaml", ".yml"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from racer.cli.options import LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
+from racer.cli import options
 from racer.cli.train import learn_until_stopped, open_to_resume
 
 
@@ -14,29 +14,22 @@ def distill(
     teacher: Annotated[
         str | None, typer.Argument(help="Run or bundle that drives by `state`; by default one is trained first.")
     ] = None,
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
-    ] = "distill",
+    config: options.LearnConfig = "distill",
     track: Annotated[
         list[str] | None,
         typer.Option(
-            "--track", "--tracks", "-t", help="Learn on this track: a name, a file or `generated:1..50`; repeatable."
+            "--track", "--tracks", "-t", help="Train on this track: a name, a file or `generated:1..50`; repeatable."
         ),
     ] = None,
-    vehicle: LearnVehicle = None,
-    disturbance: Annotated[
-        str | None,
-        typer.Option(
-            "--disturbance", help="Vary car and sensors from episode to episode: none, mild, real, or a file."
-        ),
-    ] = None,
-    settings: LearnSettings = None,
-    minutes: LearnMinutes = None,
-    seed: LearnSeed = None,
-    run_dir: RunDir = None,
-    resume: Resume = None,
+    vehicle: options.LearnVehicle = None,
+    disturbance: Annotated[str | None, typer.Option(help="Vary car and sensors: none, mild, real, or a file.")] = None,
+    settings: options.LearnSettings = None,
+    minutes: options.LearnMinutes = None,
+    seed: options.LearnSeed = None,
+    run_dir: options.RunDir = None,
+    resume: options.Resume = None,
 ) -> None:
-    """Teach a policy that gets only the camera from a teacher that gets the state, and leave a run folder."""
+    """Train a policy of the camera to drive like a teacher that receives the exact state, and leave a run folder."""
     from racer.cli.progress import DistillDisplay
     from racer.config.read import read_distill
 
@@ -45,14 +38,15 @@ def distill(
     if minutes is not None:
         settings.append(f"dagger.minutes={minutes}")
     if resume is not None:
-        others = {f"--{key}": value is not None for key, value in changes.items()}
-        others |= {"--config": config != "distill", "--disturbance": disturbance is not None}
-        others |= {"--run-dir": run_dir not in (None, resume), "a teacher": teacher is not None}
+        others = {f"--{key}": value for key, value in changes.items()}
+        others |= {"--config": None if config == "distill" else config, "--disturbance": disturbance}
+        others |= {"--run-dir": None if run_dir == resume else run_dir, "a teacher": teacher}
         run = open_to_resume(resume, others)
     else:
         if disturbance is not None:
             settings.append(f"env.disturbance={disturbance}")
         resolved = read_distill(config, settings=settings, changes=changes)
+    # Imported after the configuration was read, as in `racer train`.
     from racer.train import run_folder
     from racer.train.distill import session
 
@@ -61,9 +55,4 @@ def distill(
     else:
         run = run_folder.new_distillation(resolved, run_dir, teacher=teacher)
     display = DistillDisplay(resolved, run.path)
-    outcome = learn_until_stopped(
-        display, lambda: session.distill(resolved, run, resume=resume is not None, report=display)
-    )
-    display.summary(outcome)
-    if outcome.interrupted:
-        raise typer.Exit(130)
+    learn_until_stopped(display, lambda: session.distill(resolved, run, resume=resume is not None, report=display))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed
+from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed, print_json
 
 if TYPE_CHECKING:
     from racer.evaluate import Evaluation
@@ -21,24 +21,18 @@ def evaluate(
     vehicle: PolicyVehicle = None,
     race: Annotated[
         str | None,
-        typer.Option(
-            help="Race type: time_trial, object_avoidance or head_to_bot; by default the one of the training."
-        ),
+        typer.Option(help="Race as time_trial, object_avoidance or head_to_bot; by default as in training."),
     ] = None,
     objects: Annotated[
         int | None,
-        typer.Option(min=1, max=6, help="Place this number of boxes or bots by chance; by default as in training."),
+        typer.Option(min=1, max=6, help="Place this number of boxes or bots at random; by default as in training."),
     ] = None,
     disturbance: Disturbance = "none",
-    picture: Annotated[
-        Path | None, typer.Option(help="Draw the driven paths, coloured by speed, into this PNG file.")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the paths, coloured by speed, into this PNG file.")] = None,
     deepracer_logs: Annotated[
         Path | None, typer.Option(help="Write logs in DeepRacer's layout into this folder, such as RUN/deepracer.")
     ] = None,
-    replay: Annotated[
-        Path | None, typer.Option(help="Write all laps into this file for `racer watch` and `racer video`.")
-    ] = None,
+    replay: Annotated[Path | None, typer.Option(help="Write all laps into this file for `racer watch`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive laps with a policy and print their times and faults; exits 0 whatever the laps."""
@@ -47,6 +41,7 @@ def evaluate(
     from racer.trained_policy import find_trained_policy
 
     trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle)
+    # The log evaluates the run's own reward function at each step, which an evaluation itself does not need.
     log = None
     if deepracer_logs is not None:
         from racer.deepracer.logs import EpisodeLog, write_evaluation
@@ -65,16 +60,15 @@ def evaluate(
             watch=log,
         )
     if as_json:
-        import json
-
-        typer.echo(json.dumps(result.record(), indent=1))
+        print_json(result.record())
     else:
         _print_table(result)
     if log is not None and deepracer_logs is not None:
+        # Policies without a contract, such as `random`, have no action space that could be logged.
         actions = None if trained.contract is None else trained.contract.action_space
         sensors = tuple(sensor.name for sensor in trained.policy.sensors)
-        files = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
-        written.append(f"wrote {files.simtrace} and {files.metrics}")
+        simtrace, metrics = write_evaluation(deepracer_logs, log, actions=actions, sensors=sensors)
+        written.append(f"wrote {simtrace} and {metrics}")
     for line in written:
         typer.echo(line, err=as_json)
 

@@ -15,6 +15,7 @@ def export(
     """Export a policy as a bundle: an ONNX graph that is compared with the torch policy first, and its contract."""
     from racer.export.checkpoint import export_bundle
 
+    # Only a graph that agrees with the torch policy is written; the figures are printed as evidence.
     report = export_bundle(source, output)
     typer.echo(
         f"{output}: onnxruntime and torch agree within {report.action_difference:.1e} of the range "

@@ -13,17 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from racer.cli.options import (
-    AsJson,
-    DefaultTrack,
-    Entrants,
-    ModelTime,
-    RaceReplay,
-    RuleSettings,
-    RulesName,
-    Seed,
-    Vehicle,
-)
+from racer.cli import options
 
 if TYPE_CHECKING:
     from racer.race.leaderboard.standings import Board, Format, Standing
@@ -31,6 +21,10 @@ if TYPE_CHECKING:
     from racer.race.result import RaceResult
     from racer.report.leaderboard_page import LapTrace, PageBoard, PageRow
 
+
+_COLUMNS = ("", "label", "time s", "gap s", "best lap s", "penalty s", "faults", "races", "date", "bundle")
+_MAJOR_COLUMNS = ("", "label", "time s", "best lap s")
+"""Columns of the page that a phone shows, too."""
 
 app = typer.Typer(invoke_without_command=True, help="Keep results of races, show them, and run them again.")
 
@@ -44,6 +38,7 @@ def leaderboard(
 
     Without a command, show the tables.
     """
+    # The file precedes the command, as in `racer leaderboard FILE add`; the context carries it there.
     context.obj = file
     if context.invoked_subcommand is None:
         show(context)
@@ -52,15 +47,15 @@ def leaderboard(
 @app.command("add")
 def add(
     context: typer.Context,
-    rules: RulesName,
-    bundles: Entrants,
-    track: DefaultTrack = None,
-    vehicle: Vehicle = "deepracer",
-    seed: Seed = 0,
-    replay: RaceReplay = None,
-    settings: RuleSettings = None,
-    model_s: ModelTime = 600.0,
-    as_json: AsJson = False,
+    rules: options.RulesName,
+    bundles: options.Entrants,
+    track: options.DefaultTrack = None,
+    vehicle: options.Vehicle = "deepracer",
+    seed: options.Seed = 0,
+    replay: options.RaceReplay = None,
+    settings: options.RuleSettings = None,
+    model_s: options.ModelTime = 600.0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Race bundles under rules, and keep the result with all that a rerun needs."""
     from racer.cli.progress import ProgressLine
@@ -80,9 +75,7 @@ def add(
             report=progress,
         )
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"number": number} | result.record(), indent=1))
+        options.print_json({"number": number} | result.record())
     else:
         _print_result(result)
         typer.echo(f"kept as race {number} of {context.obj}")
@@ -157,6 +150,7 @@ def page(
     shown = [page_board(board, standing, output) for standing in standings(races)]
     count = f"{len(races)} race{'s' if len(races) != 1 else ''}"
     summary = f"{count}, the last one on {races[-1].added[:10]}" if races else ""
+    # A label may hold lone surrogates, from a file name that is not UTF-8.
     write_atomically(output, leaderboard_page(title, shown, summary=summary).encode("utf-8", errors="replace"))
     typer.echo(f"wrote {output}  ({output.stat().st_size / 1e3:,.0f} kB)")
 
@@ -165,7 +159,7 @@ def page(
 def verify(
     context: typer.Context,
     races: Annotated[list[int] | None, typer.Argument(help="Numbers of races; by default all.")] = None,
-    model_s: ModelTime = 600.0,
+    model_s: options.ModelTime = 600.0,
 ) -> None:
     """Run races again and compare: every bit on the same machine and versions, else status and times.
 
@@ -177,9 +171,11 @@ def verify(
     from racer.race.leaderboard.verify import verify as rerun
 
     board = Leaderboard(context.obj)
+    # Numbers are checked before the first race, which may take minutes.
     stored = {race.number: race for race in board.races()}
     if missing := [number for number in races or () if number not in stored]:
         raise LeaderboardError(f"{board.path} has no race {missing[0]}; it holds {len(stored)}")
+    # All races run, also after one that differs: the exit code is for scripts, the lines are for people.
     failed = 0
     for number in races or stored:
         with ProgressLine("racing") as progress:
@@ -191,33 +187,23 @@ def verify(
 
 
 def page_board(leaderboard: Leaderboard, board: Board, output: Path) -> PageBoard:
-    """Return one board for a page that is written to `output`."""
+    """Return one board for a page that is written to `output`, which the links to replays are relative to."""
     from racer.race.leaderboard.standings import board_title
     from racer.report.leaderboard_page import PageBoard, PageColumn
 
-    columns = (
-        PageColumn(head=""),
-        PageColumn(head="label", words=True),
-        PageColumn(head="time s"),
-        PageColumn(head="gap s", minor=True),
-        PageColumn(head="best lap s"),
-        PageColumn(head="penalty s", minor=True),
-        PageColumn(head="faults", minor=True),
-        PageColumn(head="races", minor=True),
-        PageColumn(head="date", minor=True),
-        PageColumn(head="bundle", words=True, minor=True),
-    )
     leader = board.rows[0]
-    lap = _lap(leaderboard, leader)
     title, _, summary = board_title(board).partition(": ")
     return PageBoard(
         title=title,
         summary=summary[0].upper() + summary[1:],
         track=leaderboard.inputs(board.first.number).track,
         figures=_figures(board),
-        columns=columns,
+        columns=tuple(
+            PageColumn(head=head, words=head in ("label", "bundle"), minor=head not in _MAJOR_COLUMNS)
+            for head in _COLUMNS
+        ),
         rows=tuple(_row(leaderboard, board, row, output) for row in board.rows),
-        lap=lap,
+        lap=_lap(leaderboard, leader),
         driver=leader.result.label,
     )
 
@@ -236,25 +222,17 @@ def _figures(board: Board) -> tuple[tuple[str, str, str], ...]:
 
 
 def _row(leaderboard: Leaderboard, board: Board, row: Standing, output: Path) -> PageRow:
+    from racer.race.leaderboard.standings import row_cells
     from racer.report.leaderboard_page import PageRow
 
     result = row.result
     first = board.rows[0].result.score_s
     gap = "" if result.score_s is None or first is None or result.score_s == first else f"+{result.score_s - first:.3f}"
     replay = _replay(leaderboard, row)
+    # The first seven cells are those of `racer leaderboard show`; the number of the race and its seed are not shown.
+    place, label, time, best_lap, penalty, faults, races, *_ = row_cells(row)
     return PageRow(
-        cells=(
-            "–" if row.place is None else str(row.place),
-            result.label,
-            result.status.replace("_", " ") if result.score_s is None else f"{result.score_s:.3f}",
-            gap,
-            "–" if result.best_lap_s is None else f"{result.best_lap_s:.3f}",
-            f"{result.penalty_s:g}",
-            str(result.off_tracks + result.collisions),
-            str(row.races),
-            row.stored.added[:10],
-            result.sha256[:8],
-        ),
+        cells=(place, label, time, gap, best_lap, penalty, faults, races, row.stored.added[:10], result.sha256[:8]),
         leads=row.place == 1,
         replay="" if replay is None else _link(replay, output),
     )
@@ -273,7 +251,7 @@ def _replay(leaderboard: Leaderboard, row: Standing) -> Path | None:
 def _link(path: Path, output: Path) -> str:
     try:
         return Path(os.path.relpath(path, output.resolve().parent)).as_posix()
-    except ValueError:  # on another drive
+    except ValueError:  # Windows has no relative path to another drive
         return ""
 
 
@@ -284,6 +262,7 @@ def _lap(leaderboard: Leaderboard, row: Standing) -> LapTrace | None:
     path = _replay(leaderboard, row)
     if path is None:
         return None
+    # A replay of another version costs the page its picture of the lap, and nothing else.
     try:
         return fastest_lap(read_replay(path), row.result.label)
     except ReplayError:

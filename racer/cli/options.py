@@ -1,4 +1,8 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share.
+
+Help texts have units in parentheses, because rich takes brackets for markup and leaves them out. The options of
+`racer car` are in `racer.cli.car_options`.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,16 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all that happens by chance.")]
-Disturbance = Annotated[
-    str, typer.Option(help="Vary car and sensors from episode to episode: none, mild, real, or a file.")
-]
-DefaultTrack = Annotated[
-    str | None, typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default willow_bend.")
-]
-PolicyTrack = Annotated[
-    str | None,
-    typer.Option("--track", "-t", help="Drive on this track: a name or a file; by default the first policy's own."),
-]
-PolicyVehicle = Annotated[
-    str | None,
-    typer.Option("--vehicle", help="Drive this vehicle: a name or a file; by default the first policy's own."),
-]
+# The bound of a signed 64-bit integer, which the kernels take.
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed all random numbers.")]
+Disturbance = Annotated[str, typer.Option(help="Vary car and sensors by episode: none, mild, real, or a file.")]
+DefaultTrack = Annotated[str | None, typer.Option("--track", "-t", help="Drive on this track; by default willow_bend.")]
+PolicyTrack = Annotated[str | None, typer.Option("--track", "-t", help="Drive on this track; by default the policy's.")]
+PolicyVehicle = Annotated[str | None, typer.Option(help="Drive this vehicle; by default the first policy's.")]
 Vehicle = Annotated[str, typer.Option("--vehicle", help="Drive this vehicle: a name or a file.")]
 
-LearnVehicle = Annotated[
-    str | None, typer.Option("--vehicle", help="Train with this vehicle: a name or a file; by default as configured.")
-]
+LearnConfig = Annotated[str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")]
+LearnVehicle = Annotated[str | None, typer.Option(help="Train this vehicle; by default as configured.")]
 LearnSettings = Annotated[
     list[str] | None,
     typer.Option(
@@ -37,27 +31,38 @@ LearnSettings = Annotated[
 LearnMinutes = Annotated[
     float | None,
     typer.Option(
-        "--minutes", help="Stop after this wall time (min), a teacher's training included; by default as configured."
+        "--minutes", help="Stop after this wall time, a teacher's training included (min); by default as configured."
     ),
 ]
-LearnSeed = Annotated[
-    int | None, typer.Option("--seed", help="Seed all that happens by chance; by default as configured.")
-]
-RunDir = Annotated[
-    Path | None, typer.Option("--run-dir", help="Write the run into this folder; by default a new one in ./runs.")
-]
+LearnSeed = Annotated[int | None, typer.Option("--seed", help="Seed all random numbers; by default as configured.")]
+RunDir = Annotated[Path | None, typer.Option(help="Write the run into this folder; by default in ./runs.")]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run after a stop of any kind.")]
 
+Picture = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
+
 RulesName = Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")]
-Entrants = Annotated[
-    list[str],
-    typer.Argument(metavar="BUNDLES", help="Entrants: bundles or run folders, as `label=file` or `file`."),
-]
-RuleSettings = Annotated[
-    list[str] | None, typer.Option("--set", help="Set key=value on top of the rules, such as race=head_to_head.")
-]
+Entrants = Annotated[list[str], typer.Argument(metavar="BUNDLES", help="Bundles or runs, as `label=file` or `file`.")]
+RuleSettings = Annotated[list[str] | None, typer.Option("--set", help="Set key=value on top of the rules; repeatable.")]
 RaceReplay = Annotated[Path | None, typer.Option("--replay", help="Write the first trial into this file.")]
-ModelTime = Annotated[
-    float,
-    typer.Option("--model-s", min=0.1, help="Void a race when an entrant's model takes more wall time than this (s)."),
-]
+ModelTime = Annotated[float, typer.Option(min=0.1, help="Void a race if a model takes more wall time than this (s).")]
+
+
+def print_json(data: object, *, indent: int = 1) -> None:
+    """Print data as JSON."""
+    # Imported here, because every start of a command imports this module and few print JSON.
+    import json
+
+    typer.echo(json.dumps(data, indent=indent))
+
+
+def check_png_path(path: Path) -> Path:
+    """Return the path, if it names a PNG file.
+
+    Raises:
+        ConfigError: The path has another suffix.
+    """
+    from racer.errors import ConfigError
+
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"`{path}` is not a PNG file; give a name that ends in .png.")
+    return path

@@ -38,6 +38,7 @@ class ProgressLine:
             doing: What the command does, in a word or two.
             first: Text until the first fraction is reported.
         """
+        # On standard error, so that a result on standard output can be piped into a file or a program.
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._doing = doing
         self._bar = Progress(
@@ -63,6 +64,7 @@ class ProgressLine:
 
     def __call__(self, fraction: float | None) -> None:
         """Move the bar to the finished fraction, 0..1; None while the work has not begun."""
+        # Until then the bar has no total, and moves to and fro.
         if fraction is not None:
             self._bar.update(self._task, total=1.0, completed=fraction, text=self._doing)
 
@@ -76,18 +78,22 @@ class LearningDisplay:
         path: Run folder.
     """
 
-    def __init__(self, command: str, path: Path, tracks: Sequence[str], *, evaluate_options: str = "") -> None:
+    def __init__(
+        self, command: str, path: Path, tracks: Sequence[str], *, unit: str, evaluate_options: str = ""
+    ) -> None:
         """Print where the run is and what it learns on.
 
         Args:
             command: Command that learns: `train` or `distill`.
             path: Run folder.
             tracks: Names of the tracks.
+            unit: What is counted: `steps` or `frames`; also the attribute of the outcome that holds their number.
             evaluate_options: Options of the `racer evaluate` command that is printed at the end.
         """
+        # Brackets and colons in a path are neither markup nor emoji, and a wrapped path could not be copied.
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.path = path
-        self._command, self._evaluate_options = command, evaluate_options
+        self._command, self._unit, self._evaluate_options = command, unit, evaluate_options
         self.console.print(f"run       {path}")
         self.console.print(f"track     {', '.join(tracks) if len(tracks) <= 3 else f'{len(tracks)} tracks'}")
         self.bar = Progress(
@@ -113,12 +119,23 @@ class LearningDisplay:
         """Move the bar to the finished fraction `done`, 0..1, with `text` beside it."""
         self.bar.update(self._task, completed=done, text=text)
 
-    def finish(self, amount: str, outcome: TrainingOutcome | DistillOutcome) -> None:
-        """Print the outcome and the next commands; `amount` is how much was learned, such as `600,000 steps`."""
+    def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
+        """Print a line for the evaluation."""
+        mark = "  kept as best" if best else ""
+        result = self.describe_result(evaluations)
+        self.console.print(f"{steps:>10,} {self._unit}  {describe_laps(evaluations)}  {result}{mark}")
+
+    def describe_result(self, evaluations: Sequence[Evaluation]) -> str:
+        """Return the figure by which evaluations are compared."""
+        return describe_progress(evaluations)
+
+    def summary(self, outcome: TrainingOutcome | DistillOutcome) -> None:
+        """Print the outcome and the next commands."""
         how = "stopped" if outcome.interrupted else "done"
-        self.console.print(f"{how}: {amount} in {outcome.seconds:.0f} s")
+        self.console.print(f"{how}: {getattr(outcome, self._unit):,} {self._unit} in {outcome.seconds:.0f} s")
         if outcome.interrupted:
             self._print_resume()
+        # Without an evaluation the run has no best checkpoint that these commands could use.
         if outcome.best is not None:
             self.console.print(f"evaluate  racer evaluate {self.path} --laps 5{self._evaluate_options}")
             self.console.print(f"export    racer export {self.path} -o my_car.bundle")
@@ -151,10 +168,16 @@ def describe_progress(evaluations: Sequence[Evaluation]) -> str:
 class TrainingDisplay(LearningDisplay):
     """Shows a training; a `TrainingListener`."""
 
-    def __init__(self, config: TrainConfig, path: Path) -> None:
-        """Print where the run is; `path` is the run folder."""
-        super().__init__("train", path, config.track)
-        self._reward = config.reward
+    def __init__(self, config: TrainConfig, path: Path, *, show_prints: bool = False) -> None:
+        """Print where the run is.
+
+        Args:
+            config: Configuration of the training.
+            path: Run folder.
+            show_prints: Whether the summary ends with the last lines that the reward function printed.
+        """
+        super().__init__("train", path, config.track, unit="steps")
+        self._reward, self._show_prints = config.reward, show_prints
         self._function: Reward | None = None
 
     def rewarded(self, reward: Reward) -> None:
@@ -173,24 +196,20 @@ class TrainingDisplay(LearningDisplay):
         )
         self.update_bar(progress.done, text)
 
-    def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
-        """Print a line for the evaluation."""
+    def describe_result(self, evaluations: Sequence[Evaluation]) -> str:
+        """Return the best lap, or the mean progress where no lap was completed."""
         times = [seconds for result in evaluations for seconds in result.times]
-        result = f"best lap {min(times):.2f} s" if times else describe_progress(evaluations)
-        mark = "  kept as best" if best else ""
-        self.console.print(f"{steps:>10,} steps  {describe_laps(evaluations)}  {result}{mark}")
+        return f"best lap {min(times):.2f} s" if times else describe_progress(evaluations)
 
-    def summary(self, outcome: TrainingOutcome) -> None:
-        """Print the outcome and the next commands."""
-        self.finish(f"{outcome.steps:,} steps", outcome)
-
-    def prints(self) -> None:
-        """Print the last lines that the reward function printed."""
-        count = getattr(self._function, "printed_lines", 0)
-        lines = list(getattr(self._function, "last_prints", []))
-        self.console.print(f"the reward function printed {count:,} lines" + (", the last:" if lines else ""))
-        for line in lines:
-            self.console.print(f"  {line}")
+    def summary(self, outcome: TrainingOutcome | DistillOutcome) -> None:
+        """Print the outcome, the next commands, and what the reward function printed."""
+        super().summary(outcome)
+        if self._show_prints:
+            count = getattr(self._function, "printed_lines", 0)
+            lines = list(getattr(self._function, "last_prints", []))
+            self.console.print(f"the reward function printed {count:,} lines" + (", the last:" if lines else ""))
+            for line in lines:
+                self.console.print(f"  {line}")
 
 
 class DistillDisplay(LearningDisplay):
@@ -199,7 +218,8 @@ class DistillDisplay(LearningDisplay):
     def __init__(self, config: DistillConfig, path: Path) -> None:
         """Print where the run is; `path` is the run folder."""
         disturbance = config.env.disturbance
-        super().__init__("distill", path, config.track, evaluate_options=f" --disturbance {disturbance}")
+        options = f" --disturbance {disturbance}"
+        super().__init__("distill", path, config.track, unit="frames", evaluate_options=options)
         self.console.print(f"disturbed {disturbance}")
 
     def teacher(self) -> TeacherDisplay:
@@ -216,15 +236,6 @@ class DistillDisplay(LearningDisplay):
         text = f"{progress.frames_per_s:>6,.0f} frames/s  loss {progress.loss:.4f}  "
         self.update_bar(progress.done, f"{text}progress {mean_progress:>5}  drives {drives}")
 
-    def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:
-        """Print a line for the evaluation."""
-        mark = "  kept as best" if best else ""
-        self.console.print(f"{steps:>10,} frames  {describe_laps(evaluations)}  {describe_progress(evaluations)}{mark}")
-
-    def summary(self, outcome: DistillOutcome) -> None:
-        """Print the outcome and the next commands."""
-        self.finish(f"{outcome.frames:,} frames", outcome)
-
 
 class TeacherDisplay:
     """Shows the teacher's training on the bar of the distillation."""
@@ -239,6 +250,7 @@ class TeacherDisplay:
     def progress(self, progress: TrainingProgress) -> None:
         """Move the bar."""
         text = f"teacher  {progress.steps_per_s:>6,.0f} steps/s  progress {format_percent(progress.mean_progress):>5}"
+        # A finished bar is hidden; the bar of the distillation below it stays.
         self._bar.update(self._task, completed=progress.done, text=text, visible=progress.done < 1.0)
 
     def evaluated(self, steps: int, evaluations: Sequence[Evaluation], best: bool) -> None:

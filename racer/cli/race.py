@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import (
-    AsJson,
-    DefaultTrack,
-    Entrants,
-    ModelTime,
-    RaceReplay,
-    RuleSettings,
-    RulesName,
-    Seed,
-    Vehicle,
-)
+from racer.cli import options
 
 if TYPE_CHECKING:
     from racer.config.rules import Rules
@@ -43,6 +33,7 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
     from racer.replay import write_replay
     from racer.viewer.window import ViewerWindow
 
+    # The window may restart a race; the time limit of the entrants' models begins again with it.
     def make_session() -> RaceSession:
         watch.clear()
         session: RaceSession = session_from_request(request, watch)
@@ -62,20 +53,18 @@ def drive_in_window(request: Mapping[str, Any], watch: Stopwatch) -> RaceResult:
 
 
 def race(
-    rules: RulesName,
-    entrants: Entrants,
-    track: DefaultTrack = None,
-    seed: Seed = 0,
-    vehicle: Vehicle = "deepracer",
-    settings: RuleSettings = None,
+    rules: options.RulesName,
+    entrants: options.Entrants,
+    track: options.DefaultTrack = None,
+    seed: options.Seed = 0,
+    vehicle: options.Vehicle = "deepracer",
+    settings: options.RuleSettings = None,
     window: Annotated[bool, typer.Option("--window", help="Show the race in a window.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     video: Annotated[Path | None, typer.Option(help="Make a film of the first trial: .mp4 or .gif.")] = None,
-    replay: RaceReplay = None,
-    leaderboard: Annotated[
-        Path | None, typer.Option(help="Keep the result in this leaderboard; for bundles and run folders.")
-    ] = None,
-    model_s: ModelTime = 600.0,
+    replay: options.RaceReplay = None,
+    leaderboard: Annotated[Path | None, typer.Option(help="Keep the result of bundles in this leaderboard.")] = None,
+    model_s: options.ModelTime = 600.0,
 ) -> None:
     """Race policies under rules; exits 0 whatever the result."""
     from tempfile import TemporaryDirectory
@@ -87,9 +76,11 @@ def race(
         from racer.viewer.video import check_film_path
         from racer.viewer.watch import make_film
 
+        # A wrong suffix or a folder without permission must not show after the race.
         check_film_path(video)
         check_writable(video)
     with TemporaryDirectory(prefix="racer_film_") as folder:
+        # A film is made of a replay; without `--replay` a temporary one serves.
         recording = replay or (None if video is None else Path(folder) / "race.replay")
         with ProgressLine("racing") as progress:
             result, chosen, number = run_race(
@@ -119,12 +110,10 @@ def race(
 
 def _print_result(result: RaceResult, rules: Rules, number: int | None, *, as_json: bool) -> None:
     """Print the table, or one JSON object with the number of the race on a leaderboard."""
-    if not as_json:
+    if as_json:
+        options.print_json(result.record() | ({} if number is None else {"number": number}))
+    else:
         _print_table(result, rules)
-        return
-    import json
-
-    typer.echo(json.dumps(result.record() | ({} if number is None else {"number": number}), indent=1))
 
 
 def _print_table(result: RaceResult, rules: Rules) -> None:
@@ -133,12 +122,14 @@ def _print_table(result: RaceResult, rules: Rules) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, emoji=False, soft_wrap=True)
+    # Rich would cut columns off at the width of the terminal, or at 80 in a pipe.
     console.width = max(console.width, _WIDTH)
     laps = f"{rules.laps} lap{'s' if rules.laps > 1 else ''}"
     trials = f", {rules.trials} trials" if rules.trials > 1 else ""
     title = f"{result.race} on {result.track}, rules {result.rules.name}: {laps}{trials}, {_describe_ranking(rules)}"
     console.print(escape(title))
     table = Table(box=None, header_style="dim")
+    # Ranked by the best window, the score is not among the other times and needs a column.
     window = [f"best {rules.ranking.window} s"] if rules.ranking.by == "best_window" else []
     numbers = ["total s", "best lap s", *window, "laps", "penalty s", "off track", "collisions", "put back"]
     table.add_column("rank", justify="right", no_wrap=True)
@@ -150,6 +141,7 @@ def _print_table(result: RaceResult, rules: Rules) -> None:
         table.add_row(*_cells(entrant, rules))
     console.print(table)
     for entrant in result.ranking:
+        # Below the table, where a long reason does not widen a column.
         if entrant.reason:
             console.print(escape(f"{entrant.label}: {entrant.reason}"))
 

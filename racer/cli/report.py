@@ -19,6 +19,7 @@ def report(
 
     output = output or run / "report.html"
     driven = write_report(run, output)
+    # Notes say which parts of the page are missing and why; they do not belong to the result.
     for note in driven.notes:
         typer.echo(f"note      {note}", err=True)
     typer.echo(f"report    {output}  ({output.stat().st_size / 1e3:,.0f} kB)")

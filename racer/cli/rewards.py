@@ -1,9 +1,8 @@
-"""`racer rewards`: check, draw, compare, watch and begin reward functions, and list the params that they get."""
+"""`racer rewards`: checks, draws, compares, watches and begins reward functions, and lists their params."""
 
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import AsJson
-from racer.errors import RacerError, RewardError
+from racer.cli.options import AsJson, Picture, check_png_path, print_json
+from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.report.reward_values import RewardLandscape
@@ -32,15 +31,7 @@ TrackOption = Annotated[
         "--track", "-t", help="Drive on this track: a name, a file, or generated:SEED; by default as a training."
     ),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]
-Speed = Annotated[
-    float, typer.Option("--speed", min=0.1, max=4.0, help="Drive the lanes of the map at this speed (m/s).")
-]
-
-
-@app.callback()
-def rewards() -> None:
-    """Check, draw, compare, watch and begin reward functions."""
+Speed = Annotated[float, typer.Option(min=0.1, max=4.0, help="Drive the lanes of the map at this speed (m/s).")]
 
 
 @app.command()
@@ -54,16 +45,14 @@ def check(
         ),
     ] = None,
     as_json: AsJson = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses too, such as other imports.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses, too.")] = False,
 ) -> None:
     """Check a reward function over sampled states; exit 1 where a training would stop."""
     from racer.reward.check.report import check_reward
 
     report = check_reward(file, tracks=track or _tracks_to_check(), strict=strict)
     if as_json:
-        typer.echo(json.dumps(report.record(), indent=2))
+        print_json(report.record(), indent=2)
     else:
         print_report(file, report)
     if not report.ok:
@@ -71,7 +60,7 @@ def check(
 
 
 @app.command()
-def plot(file: File, *, track: TrackOption = None, output: Output = None, speed: Speed = 2.0) -> None:
+def plot(file: File, *, track: TrackOption = None, output: Picture = None, speed: Speed = 2.0) -> None:
     """Draw the values of a reward function: over the track, and by speed, heading and steering."""
     target, (values,), track_name = _draw([file], track, output, speed)
     typer.echo(f"{target}: {values.name} on {track_name}, {_describe_range(values)}")
@@ -85,9 +74,7 @@ def compare(
     second: Annotated[str, typer.Argument(metavar="B", help="Reward function to compare with.")],
     *,
     track: TrackOption = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default A_B.png.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG; by default A_B.png.")] = None,
     speed: Speed = 2.0,
 ) -> None:
     """Draw two reward functions side by side, on the same scale."""
@@ -100,7 +87,7 @@ def compare(
 
 
 @app.command()
-def watch(file: File, *, track: TrackOption = None, output: Output = None, speed: Speed = 2.0) -> None:
+def watch(file: File, *, track: TrackOption = None, output: Picture = None, speed: Speed = 2.0) -> None:
     """Check and draw a reward function again whenever its file changes; Ctrl-C ends it.
 
     A training that runs keeps the reward function that it started with.
@@ -127,7 +114,7 @@ def new(
 def params(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the docs.")] = False,
 ) -> None:
-    """Print the keys of the dict that a reward function gets."""
+    """Print the keys of the dict that a reward function receives."""
     from racer.reward.params import PARAMS, params_markdown
 
     if markdown:
@@ -153,12 +140,19 @@ def watch_reward(
     speed: float = 2.0,
     wait: Callable[[], object] | None = None,
 ) -> None:
-    """Check and draw whenever the file has changed, until `wait` (by default a short sleep) raises.
+    """Check and draw whenever the file has changed, until `wait` raises.
 
     A file that cannot be used is reported in one line, and the last good picture stays.
 
+    Args:
+        file: Name or file of the reward function.
+        track: Name or file of the track; None for that of `racer train`.
+        output: PNG file; None for the name of the reward function.
+        speed: Speed on the lanes of the map [m/s].
+        wait: Waits between two looks at the file; by default a sleep of `POLL_S`.
+
     Raises:
-        RacerError: at the start, where the file or the track cannot be found.
+        RacerError: The file or the track cannot be found at the start.
     """
     from racer.reward.check.report import check_reward
     from racer.reward.file_watch import watch_file
@@ -166,7 +160,7 @@ def watch_reward(
     from racer.track.load import load_track
 
     path = read_source(file).path
-    assert path is not None
+    assert path is not None  # a source from a file has one
     track = track or _default_track()
     target = check_png_path(output or Path(f"{path.stem}.png"))
     typer.echo(f"watching {path} on {load_track(track).name}; the picture is {target}; Ctrl-C ends it")
@@ -177,6 +171,7 @@ def watch_reward(
             _draw([str(path)], track, target, speed)
             typer.echo(f"drawn    {target}")
         except RacerError as error:
+            # A file that is being written is often broken; the next change gets another chance.
             typer.echo(f"not drawn: {error}")
 
 
@@ -191,20 +186,10 @@ def _draw(
     name = track or _default_track()
     loaded = load_track(name)
     values = [reward_landscape(file, name, speed=speed) for file in files]
-    target = check_png_path(output or Path("_".join(one.name for one in values) + ".png"))
+    # The default name is known only after the functions are loaded, which give their names.
+    target = check_png_path(output or Path("_".join(landscape.name for landscape in values) + ".png"))
     reward_plot.save_png(reward_plot.plot_rewards(values, loaded), target)
     return target, values, loaded.name
-
-
-def check_png_path(path: Path) -> Path:
-    """Return the path, if it names a PNG file.
-
-    Raises:
-        RewardError: it names something else.
-    """
-    if path.suffix.lower() != ".png":
-        raise RewardError(f"`{path}` is not a PNG file; give a name that ends in .png.")
-    return path
 
 
 def print_report(file: str, report: CheckReport) -> None:
@@ -238,6 +223,7 @@ def print_report(file: str, report: CheckReport) -> None:
 def _verdict(report: CheckReport) -> str:
     if report.ok:
         return "good" if not report.errors else "good for a time trial"
+    # Neither the console's stricter rules nor keys that nothing provides stop a training.
     stops = any(error["kind"] not in ("strict", "unknown_key") for error in report.errors)
     return "NOT GOOD, a training would stop" if stops else "NOT GOOD"
 
@@ -249,6 +235,7 @@ def _print_error(error: dict[str, Any], keys: list[str]) -> None:
     params = error["params"]
     if params:
         track = error["track"].partition(",")[0]
+        # Only params that the function reads can explain its error.
         shown = [f"{key}={_short(params[key])}" for key in keys if key in params][:_PARAMS_SHOWN]
         typer.echo(f"  first on {track}, with {', '.join(shown) or 'any params'}")
 
@@ -274,7 +261,8 @@ def _tracks_to_check() -> list[str]:
     from racer.config.read import read_train
     from racer.reward.check.report import CHECK_TRACKS
 
-    own = [track for track in read_train().track if ".." not in track]  # not fifty generated ones
+    # A range of generated tracks may name fifty, which would take minutes.
+    own = [track for track in read_train().track if ".." not in track]
     return list(dict.fromkeys([*own, *CHECK_TRACKS]))
 
 

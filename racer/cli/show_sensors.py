@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from racer.cli.options import DefaultTrack, Disturbance, Seed, Vehicle
+from racer.cli.options import DefaultTrack, Disturbance, Seed, Vehicle, check_png_path
 
 
 def show_sensors(
@@ -18,14 +18,14 @@ def show_sensors(
     colour: Annotated[Literal["grey", "rgb"], typer.Option(help="Draw the camera in these colours.")] = "grey",
     seed: Seed = 0,
 ) -> None:
-    """Draw a sheet of what policies get under a disturbance: frames and scans, beside undisturbed ones."""
-    from racer.cli.rewards import check_png_path
+    """Draw a sheet of disturbed frames and scans of the sensors, beside undisturbed ones."""
     from racer.config.read import read_disturbance, read_vehicle
     from racer.config.train import DEFAULT_TRACK
     from racer.report.reward_plot import save_png
     from racer.report.sensor_sheet import capture_sheet, plot_sheet
     from racer.track.load import load_track
 
+    # The cheap checks come before the simulator is compiled.
     check_png_path(output)
     read_disturbance(disturbance)
     sheet = capture_sheet(

@@ -1,15 +1,14 @@
-"""`racer tracks`: list, show, check, convert, generate and fetch tracks."""
+"""`racer tracks`: lists, shows, checks, converts, generates and fetches tracks."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from racer import assets
-from racer.cli.options import AsJson
+from racer.cli.options import AsJson, Picture, check_png_path, print_json
 from racer.errors import TrackError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, convert, generate and fetch tracks.")
@@ -25,17 +24,15 @@ def list_tracks(*, as_json: AsJson = False) -> None:
 
     rows = [summarize_track(name) for name in assets.asset_names("track")]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows, indent=2)
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", box=None, pad_edge=False)
-    table.add_column("length m", justify="right")
-    table.add_column("width m", justify="right")
-    table.add_column("closed")
-    table.add_column("description")
+    table = Table("name", "length m", "width m", "closed", "description", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[2].justify = "right"
     for row in rows:
+        # One broken file in ./tracks must not hide the list.
         if "error" in row:
             table.add_row(row["name"], "", "", "", row["error"], style="red")
         else:
@@ -48,21 +45,15 @@ def list_tracks(*, as_json: AsJson = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help=_SPEC_HELP)],
     *,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")
-    ] = None,
-    width_px: Annotated[
-        int, typer.Option("--width-px", min=64, max=8192, help="Draw the picture this wide (pixels).")
-    ] = 1200,
+    output: Picture = None,
+    width_px: Annotated[int, typer.Option(min=64, max=8192, help="Draw the picture this wide (pixels).")] = 1200,
 ) -> None:
     """Draw a track into a PNG file."""
     from racer.track.describe import describe_track
     from racer.track.load import load_track
 
     track = load_track(name)
-    output = output or Path(f"{track.name}.png")
-    if output.suffix.lower() != ".png":
-        raise TrackError(f"`{output}` is not a PNG file; give a name that ends in .png.")
+    output = check_png_path(output or Path(f"{track.name}.png"))
     from racer.render.topdown import draw_track, write_png
 
     write_png(output, draw_track(track, width_px=width_px))
@@ -80,7 +71,7 @@ def check_tracks(
 
     reports = [check_track_file(file) for file in files]
     if as_json:
-        typer.echo(json.dumps(reports, indent=2))
+        print_json(reports, indent=2)
     else:
         for report in reports:
             _print_report(report)
@@ -93,12 +84,10 @@ def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help=_SPEC_HELP)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="New file: .npy or .yaml.")],
     *,
-    scale: Annotated[
-        str | None, typer.Option("--scale", help="Multiply the file's metres by this number, such as 1/18.")
-    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Multiply the file's metres by this number, such as 1/18.")] = None,
     width: Annotated[
         float | None,
-        typer.Option("--width", help="Give a race line this road width (m of the file); by default from the file."),
+        typer.Option("--width", help="Give a race line this width (m); by default as in the file."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -138,7 +127,7 @@ def fetch_tracks(
     show_list: Annotated[bool, typer.Option("--list", help="List what can be fetched.")] = False,
     base_url: Annotated[
         str | None,
-        typer.Option("--base-url", help="Use this mirror; {repository}, {commit}, {path}, {name} are filled in."),
+        typer.Option("--base-url", help="Use this mirror; {repository}, {commit}, {path} and {name} are filled in."),
     ] = None,
 ) -> None:
     """Download published DeepRacer tracks, check their hashes, and keep them for use by name."""
@@ -151,6 +140,7 @@ def fetch_tracks(
         return
     if not names:
         raise TrackError("Name the tracks to fetch; `racer tracks fetch --list` shows them.")
+    # All names are looked up before the first download.
     for route in [find_route(name, routes) for name in names]:
         path = fetch_route(route, base_url=base_url)
         typer.echo(f"{route.name}: {route.length_m:g} m, kept in {path}")

@@ -5,51 +5,55 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
+from racer.cli import options
 
 if TYPE_CHECKING:
     from racer.cli.progress import LearningDisplay
     from racer.runs import RunFolder
+    from racer.train.distill.session import DistillOutcome
+    from racer.train.ppo.session import TrainingOutcome
 
-_Outcome = TypeVar("_Outcome")
 
-
-def open_to_resume(path: Path, others: Mapping[str, bool]) -> RunFolder:
-    """Open the run that is to be resumed.
+def open_to_resume(path: Path, others: Mapping[str, object]) -> RunFolder:
+    """Open the run that `--resume` names.
 
     Args:
         path: The run folder.
-        others: Each option that would change how the run was started, and whether it was given.
+        others: Values of the options that would change how the run was started; None where one was not given.
 
     Raises:
-        ConfigError: such an option was given.
-        RunError: the folder does not hold a run.
+        ConfigError: Such an option was given.
+        RunError: The folder does not hold a run.
     """
     from racer.errors import ConfigError
     from racer.runs import open_run
 
-    if given := [option for option, is_given in others.items() if is_given]:
+    if given := [option for option, value in others.items() if value is not None]:
         raise ConfigError(f"--resume keeps the options that the run was started with; leave out {', '.join(given)}")
     return open_run(path)
 
 
-def learn_until_stopped(display: LearningDisplay, learn: Callable[[], _Outcome]) -> _Outcome:
-    """Learn with the bar shown.
+def learn_until_stopped(display: LearningDisplay, learn: Callable[[], TrainingOutcome | DistillOutcome]) -> None:
+    """Learn with the bar shown, and print the outcome.
 
     Raises:
-        typer.Exit: learning was stopped (130) before there was an outcome.
+        typer.Exit: Learning was stopped (130), with or without an outcome.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop by a machine is like Ctrl-C
+    # Systems and containers stop a program by SIGTERM; it ends a training like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with display:
         try:
-            return learn()
+            outcome = learn()
         except KeyboardInterrupt:
             display.stopped()
             raise typer.Exit(130) from None
+    display.summary(outcome)
+    if outcome.interrupted:
+        raise typer.Exit(130)
 
 
 def train(
@@ -57,27 +61,21 @@ def train(
         list[str] | None,
         typer.Option("--track", "-t", help="Train on this track: a name, a file or `generated:1..50`; repeatable."),
     ] = None,
-    reward: Annotated[
-        str | None, typer.Option("--reward", "-r", help="Train with this reward function: a name or a file.")
-    ] = None,
-    vehicle: LearnVehicle = None,
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
-    ] = "default",
-    settings: LearnSettings = None,
-    minutes: LearnMinutes = None,
-    seed: LearnSeed = None,
-    run_dir: RunDir = None,
-    resume: Resume = None,
+    reward: Annotated[str | None, typer.Option("--reward", "-r", help="Train with this reward function.")] = None,
+    vehicle: options.LearnVehicle = None,
+    config: options.LearnConfig = "default",
+    settings: options.LearnSettings = None,
+    minutes: options.LearnMinutes = None,
+    seed: options.LearnSeed = None,
+    run_dir: options.RunDir = None,
+    resume: options.Resume = None,
     show_prints: Annotated[
         bool, typer.Option("--show-prints", help="Run the reward as plain Python and print its last prints at the end.")
     ] = False,
     deepracer_logs: Annotated[
         bool, typer.Option("--deepracer-logs", help="Log the steps for DeepRacer's tools, in the run's `deepracer`.")
     ] = False,
-    start_from: Annotated[
-        Path | None, typer.Option("--from", help="Start from the weights of this run or bundle.")
-    ] = None,
+    start_from: Annotated[Path | None, typer.Option("--from", help="Begin with weights of this run or bundle.")] = None,
 ) -> None:
     """Train a policy with PPO and leave a run folder; by default with the shipped track and reward function."""
     from racer.cli.progress import TrainingDisplay
@@ -92,11 +90,12 @@ def train(
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
-        others = {f"--{key}": value is not None for key, value in changes.items()}
-        others |= {"--config": config != "default", "--from": start_from is not None}
-        run = open_to_resume(resume, others | {"--run-dir": run_dir not in (None, resume)})
+        others = {f"--{key}": value for key, value in changes.items()}
+        others |= {"--config": None if config == "default" else config, "--from": start_from}
+        run = open_to_resume(resume, others | {"--run-dir": None if run_dir == resume else run_dir})
     else:
         resolved = read_train(config, settings=settings, changes=changes)
+    # Imported after the configuration was read: a mistake in it is shown at once, and also where torch is missing.
     from racer.train import run_folder
     from racer.train.ppo import session
 
@@ -104,12 +103,5 @@ def train(
         resolved = run_folder.resumed_config(run, settings)
     else:
         run = run_folder.new_run(resolved, run_dir, start_from=start_from)
-    display = TrainingDisplay(resolved, run.path)
-    outcome = learn_until_stopped(
-        display, lambda: session.train(resolved, run, resume=resume is not None, report=display)
-    )
-    display.summary(outcome)
-    if show_prints:
-        display.prints()
-    if outcome.interrupted:
-        raise typer.Exit(130)
+    display = TrainingDisplay(resolved, run.path, show_prints=show_prints)
+    learn_until_stopped(display, lambda: session.train(resolved, run, resume=resume is not None, report=display))

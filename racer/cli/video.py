@@ -21,16 +21,12 @@ def video(
     view: Annotated[str, typer.Option(help="Show this view: track, chase or camera.")] = "track",
     follow: Annotated[int, typer.Option(min=1, help="Follow the car with this number.")] = 1,
     speed: Annotated[float, typer.Option(min=0.1, max=64.0, help="Play at this multiple of real time.")] = 1.0,
-    size: Annotated[
-        str | None, typer.Option(help="Draw WIDTHxHEIGHT (pixels); by default 1280x800, in a GIF 640x400.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Draw WxH (pixels); by default 1280x800, in a GIF 640x400.")] = None,
     fps: Annotated[
         float | None,
         typer.Option(min=1.0, max=120.0, help="Draw this many pictures per second; by default 30, in a GIF 15."),
     ] = None,
-    show: Annotated[
-        str, typer.Option(help="Show these overlays, separated by commas, as in `racer watch`.")
-    ] = "trails,names",
+    show: Annotated[str, typer.Option(help="Show these overlays, separated by commas.")] = "trails,names",
 ) -> None:
     """Make a film of replays, or of policies that drive, without a display."""
     from racer.cli.progress import ProgressLine

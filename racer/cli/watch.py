@@ -19,9 +19,7 @@ def watch(
     ],
     track: PolicyTrack = None,
     vehicle: PolicyVehicle = None,
-    reward: Annotated[
-        str | None, typer.Option(help="Show this reward function: a name or a file; by default each run's own.")
-    ] = None,
+    reward: Annotated[str | None, typer.Option(help="Show this reward function; by default each run's.")] = None,
     seed: Seed = 0,
     live: Annotated[bool, typer.Option("--live", help="Follow a training: drive its newest checkpoint.")] = False,
     me: Annotated[bool, typer.Option("--me", help="Add a car that you drive with arrow keys or a gamepad.")] = False,
@@ -37,6 +35,7 @@ def watch(
     from racer.cli.progress import ProgressLine
     from racer.viewer.watch import open_source, parse_view_options, show_source
 
+    # A misspelt view or overlay is refused before policies are loaded.
     options = parse_view_options(view, show)
     with ProgressLine("starting"):
         source, person = open_source(what, track=track, vehicle=vehicle, reward=reward, seed=seed, live=live, me=me)

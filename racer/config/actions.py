@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from racer.errors import ConfigError
 
+# DeepRacer's limits: its simulator clips to these angles and speeds, and its console offers no others.
 STEERING_MAX_DEG = 30.0
 SPEED_MIN = 0.1
 SPEED_MAX = 4.0
@@ -34,24 +35,24 @@ ACTIONS_MAX = 30
 
 
 def _invalid_value(text: str) -> PydanticCustomError:
+    # A ValueError would reach the user as "Value error, ..."; the text goes in by name, because it may hold braces.
     return PydanticCustomError("action_space", "{text}", {"text": text})
 
 
-def _steering(value: float) -> float:
-    if not -STEERING_MAX_DEG <= value <= STEERING_MAX_DEG:
-        raise _invalid_value(f"{value:g} is outside -{STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees of steering")
-    return value
+def _within(low: float, high: float, quantity: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise _invalid_value(f"{value:g} is outside {low:g}..{high:g} {quantity}")
+        return value
+
+    return AfterValidator(check)
 
 
-def _speed(value: float) -> float:
-    if not SPEED_MIN <= value <= SPEED_MAX:
-        raise _invalid_value(f"{value:g} is outside {SPEED_MIN:g}..{SPEED_MAX:g} m/s of speed")
-    return value
-
-
+# Strict: in a list of actions, `true` or a number in quotes is a slip and not a speed.
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Steering = Annotated[_Number, AfterValidator(_steering), Field(description="degrees, left positive")]
-Speed = Annotated[_Number, AfterValidator(_speed), Field(description="m/s")]
+_SteeringBounds = _within(-STEERING_MAX_DEG, STEERING_MAX_DEG, "degrees of steering")
+Steering = Annotated[_Number, _SteeringBounds, Field(description="degrees, left positive")]
+Speed = Annotated[_Number, _within(SPEED_MIN, SPEED_MAX, "m/s of speed"), Field(description="m/s")]
 
 
 class _Frozen(BaseModel):
@@ -66,6 +67,7 @@ class Action(_Frozen):
 
 
 class _Range(_Frozen):
+    # The subclasses give the bounds their types, and so their limits.
     _unit: ClassVar[str]
     low: float
     high: float
@@ -145,6 +147,8 @@ class DiscreteActions(RootModel[tuple[Action, ...]]):
 
 
 def _kind(value: Any) -> str | None:
+    """Return the tag of the space that a value describes; None for a value that is not a space."""
+    # By the shape alone: the user's file names no type, and a default is a model already.
     if isinstance(value, list | tuple | DiscreteActions):
         return "discrete"
     return "continuous" if isinstance(value, dict | ContinuousActions) else None
@@ -173,18 +177,20 @@ def parse_action_space(data: Any) -> ContinuousActions | DiscreteActions:
     """Read an action space from plain data, a list or a mapping.
 
     Raises:
-        ConfigError: one line about the first value that is not allowed.
+        ConfigError: One line about the first value that is not allowed.
     """
     try:
         return _ADAPTER.validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
+        # pydantic puts the tag of the union's member into the location, which the user's file does not contain.
         where = ".".join(str(part) for part in first["loc"] if part not in ("continuous", "discrete"))
         raise ConfigError(f"action_space{'.' + where if where else ''}: {first['msg']}") from None
 
 
 def describe_action_space(space: ContinuousActions | DiscreteActions) -> str:
     """Describe an action space for messages."""
+    # The text is for messages about a mismatch, where the numbers show what differs.
     if isinstance(space, DiscreteActions):
         listed = ", ".join(f"{angle:g} deg at {speed:g} m/s" for angle, speed in space.table)
         return f"discrete, {len(space.table)} actions ({listed})"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, ValidationInfo, field_validator
+
+from racer.assets import did_you_mean
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+ShortTime = Annotated[float, Field(ge=0.0, le=600.0)]
+"""A wait or a penalty [s], up to 10 minutes."""
 
 
 class Config(BaseModel):
@@ -18,6 +25,7 @@ class Config(BaseModel):
     @classmethod
     def _no_switch(cls, value: object, info: ValidationInfo) -> object:
         """Refuse booleans for other types: YAML reads `yes` and `on` as true, pydantic would read true as 1."""
+        # pydantic's strict mode would also refuse a YAML list for a tuple, so that only booleans are checked here.
         items = value if isinstance(value, (list, tuple)) else [value]
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
         if annotation is not bool and any(isinstance(item, bool) for item in items):
@@ -41,28 +49,27 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     An unknown key precedes all other problems, because a misspelt key is often the reason why another is missing.
 
     Args:
-        error: the error that pydantic raised.
-        model: the model that was validated.
-        where: the file or option that the data came from.
+        error: The error that pydantic raised.
+        model: The model that was validated.
+        where: The file or option that the data came from.
     """
     problems = error.errors()
     problem = next((entry for entry in problems if entry["type"] == "extra_forbidden"), problems[0])
     unknown = problem["type"] == "extra_forbidden"
+    # The last part of an unknown key's location is in no model, so that only the parts before it can be resolved.
     path, fields = _public_keys(model, problem["loc"][:-1] if unknown else problem["loc"])
     if unknown:
         path.append(str(problem["loc"][-1]))
-    key = one_line(".".join(path))
+    key = one_line("".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in path).lstrip("."))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if unknown:
-        near = difflib.get_close_matches(path[-1], fields, 1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Allowed are: {', '.join(fields)}."
-        return f"{where}: unknown key `{key}`. {hint}{more}"
+        hint = did_you_mean(path[-1], fields) or f" Allowed are: {', '.join(fields)}."
+        return f"{where}: unknown key `{key}`.{hint}{more}"
     if problem["type"] == "missing":
         return f"{where}: `{key}` is missing.{more}"
-    if problem["type"] in _MESSAGES:
-        message = _MESSAGES[problem["type"]].format(**problem.get("ctx", {}))
-    else:
-        message = problem["msg"].removeprefix("Value error, ")
+    message = _MESSAGES.get(problem["type"], "").format(**problem.get("ctx", {}))
+    message = message or problem["msg"].removeprefix("Value error, ")
+    # pydantic begins a message with a capital; here it follows a colon.
     message = one_line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"
@@ -75,6 +82,7 @@ def _format_value(given: object) -> str:
         return "empty"
     if isinstance(given, bool):
         return "true" if given else "false"
+    # A message is one line of a terminal, and a long list or mapping would hide what is wrong with it.
     return repr(given) if len(repr(given)) < 60 else f"a {type(given).__name__}"
 
 
@@ -84,8 +92,14 @@ def one_line(text: str) -> str:
 
 
 def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[list[str], list[str]]:
-    """Return the keys of an error's location and the field names at its end, without pydantic's tags of unions."""
+    """Return the keys of an error's location and the field names at its end, without pydantic's tags of unions.
+
+    Example: the location `("action_space", "discrete", 0, "speed")` of a wrong speed gives the keys
+    `["action_space", "0", "speed"]`, which a message writes as `action_space[0].speed`. The tag `discrete` is neither
+    a field of a model nor an index, so it is left out.
+    """
     path: list[str] = []
+    # All models that the location may be in at this depth: the members of a union stay candidates together.
     models = [model]
     for part in place:
         annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
@@ -98,6 +112,7 @@ def _public_keys(model: type[BaseModel], place: Sequence[int | str]) -> tuple[li
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the models inside an annotation, also those of items of a list and of members of a union."""
+    # A RootModel has no keys: its location continues with those of the items.
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _models_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

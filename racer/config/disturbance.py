@@ -15,7 +15,7 @@ from racer.config.base import Config
 NORMAL_CUTOFF = 3.0
 """Normal distributions are cut off at this many standard deviations."""
 CHOICES_MAX = 16
-"""Most values of a `choice`."""
+"""Largest number of values of a `choice`."""
 _KINDS = ("constant", "uniform", "log_uniform", "normal", "choice")
 
 
@@ -24,12 +24,8 @@ class Distribution(Config):
 
     constant: float | None = Field(default=None, description="always this value")
     uniform: tuple[float, float] | None = Field(default=None, description="from, to")
-    log_uniform: tuple[float, float] | None = Field(
-        default=None, description="from, to, both above 0; uniform in the logarithm"
-    )
-    normal: tuple[float, float] | None = Field(
-        default=None, description="mean and standard deviation; cut off at three standard deviations"
-    )
+    log_uniform: tuple[float, float] | None = Field(default=None, description="from, to, above 0; uniform in logarithm")
+    normal: tuple[float, float] | None = Field(default=None, description="mean, standard deviation; cut off at three")
     choice: tuple[float, ...] | None = Field(
         default=None, min_length=1, max_length=CHOICES_MAX, description="one of these values, all equally likely"
     )
@@ -37,6 +33,7 @@ class Distribution(Config):
     @model_validator(mode="before")
     @classmethod
     def _number(cls, given: Any) -> Any:
+        # `mass: 1.1` is short for `mass: {constant: 1.1}`; a bool is an int in Python, and a slip here.
         if isinstance(given, (int, float)) and not isinstance(given, bool):
             return {"constant": given}
         if isinstance(given, (list, tuple, str)):
@@ -44,10 +41,12 @@ class Distribution(Config):
         return given
 
     @model_validator(mode="after")
-    def _one(self) -> Distribution:
+    def _check_numbers(self) -> Distribution:
         given = [name for name in _KINDS if getattr(self, name) is not None]
+        # This check is the first, because the following messages name `given[0]`.
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(_KINDS)}, not {' and '.join(given) or 'none'}")
+        # Equal ends are allowed; such a range is a constant.
         for pair in (self.uniform, self.log_uniform):
             if pair is not None and pair[0] > pair[1]:
                 raise ValueError(f"{given[0]} is from low to high, not {pair[0]:g} to {pair[1]:g}")
@@ -59,7 +58,7 @@ class Distribution(Config):
 
     @property
     def kind(self) -> str:
-        """The key that was given."""
+        """The key of `_KINDS` that was given."""
         return next(name for name in _KINDS if getattr(self, name) is not None)
 
     @property
@@ -71,6 +70,7 @@ class Distribution(Config):
     @property
     def bounds(self) -> tuple[float, float]:
         """Least and greatest value that can be drawn."""
+        # The bounds of a choice are among its values, and a constant is both of its bounds.
         if self.normal is not None:
             mean, deviation = self.normal
             return mean - NORMAL_CUTOFF * deviation, mean + NORMAL_CUTOFF * deviation
@@ -78,10 +78,13 @@ class Distribution(Config):
 
 
 def _value(neutral: float | None, low: float, high: float, description: str) -> Any:
-    """Make a field for a distribution within low..high; without a neutral value the default is the vehicle's."""
+    """Make a field for a distribution within low..high; without a neutral value the default is the vehicle's.
+
+    The bounds go into the field's JSON schema, where `_Group` reads them to check what the user gives.
+    """
     default = None if neutral is None else Distribution(constant=neutral)
     description = f"{description}; within {low:g}..{high:g}"
-    return Field(default=default, description=description, json_schema_extra={"low": low, "high": high})
+    return Field(default, description=description, json_schema_extra={"low": low, "high": high})
 
 
 class _Group(Config):
@@ -106,6 +109,7 @@ class _Group(Config):
 class VehicleDisturbance(_Group):
     """Deviations of the car; factors multiply the value of the vehicle's file."""
 
+    # Values without a neutral default replace the vehicle's value: a factor could not change a lag of 0.
     friction: Distribution | None = _value(None, 0.05, 1.5, "tyre-road friction coefficient; none: the vehicle's")
     mass: Distribution = _value(1.0, 0.2, 5.0, "factor of mass and yaw inertia")
     cog_forward: Distribution = _value(0.0, -0.05, 0.05, "shift of the centre of gravity forward [m]")
@@ -114,19 +118,11 @@ class VehicleDisturbance(_Group):
     steer_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the steering angle reached")
     steer_backlash_deg: Distribution = _value(0.0, 0.0, 10.0, "play between servo and wheels [degrees]")
     steer_lag: Distribution | None = _value(None, 0.0, 1.0, "time constant of the servo [s]; none: the vehicle's")
-    steer_rate_max_deg: Distribution | None = _value(
-        None, 10.0, 5000.0, "slew rate of the servo [degrees/s]; none: the vehicle's"
-    )
+    steer_rate_max_deg: Distribution | None = _value(None, 10.0, 5000.0, "slew rate [degrees/s]; none: the vehicle's")
     throttle_gain: Distribution = _value(1.0, 0.2, 3.0, "factor of the target speed")
-    throttle_deadband: Distribution = _value(
-        0.0, 0.0, 0.5, "fraction of the top speed below which the motor does not turn"
-    )
-    throttle_lag: Distribution | None = _value(
-        None, 0.01, 2.0, "time constant of the speed, 1 / speed_gain [s]; none: the vehicle's"
-    )
-    action_delay: Distribution = _value(
-        0.0, 0.0, 1.0, "delay from an action to servo and motor, in whole physics steps [s]"
-    )
+    throttle_deadband: Distribution = _value(0.0, 0.0, 0.5, "fraction of the top speed below which the motor is off")
+    throttle_lag: Distribution | None = _value(None, 0.01, 2.0, "1 / speed_gain [s]; none: the vehicle's")
+    action_delay: Distribution = _value(0.0, 0.0, 1.0, "delay to servo and motor, in whole physics steps [s]")
 
 
 class CameraDisturbance(_Group):
@@ -162,9 +158,7 @@ class ImageDisturbance(_Group):
     exposure: Distribution = _value(1.0, 0.05, 10.0, "factor of the light")
     gamma: Distribution = _value(1.0, 0.1, 5.0, "exponent of a pixel value in 0..1")
     contrast: Distribution = _value(1.0, 0.0, 5.0, "factor of the difference from mid grey")
-    tint: Distribution = _value(
-        1.0, 0.2, 3.0, "factor of each channel, drawn separately for each; a grey camera has one channel"
-    )
+    tint: Distribution = _value(1.0, 0.2, 3.0, "factor of each channel, drawn separately; a grey camera has one")
     vignette: Distribution = _value(0.0, 0.0, 1.0, "fraction of the light lost in a corner")
     noise: Distribution = _value(0.0, 0.0, 64.0, "standard deviation of the noise of each pixel [grey levels]")
     motion_blur: Distribution = _value(0.0, 0.0, 8.0, "width of the blur along rows [pixels of a 160-pixel row]")
@@ -172,9 +166,7 @@ class ImageDisturbance(_Group):
     jpeg_quality: Distribution = _value(100.0, 1.0, 100.0, "quality of the JPEG compression; 100: no compression")
     glare: Distribution = _value(0.0, 0.0, 255.0, "brightness added in the middle of a bright spot [grey levels]")
     shadow: Distribution = _value(0.0, 0.0, 1.0, "fraction of the light lost in the middle of a dark spot")
-    spot_size: Distribution = _value(
-        0.3, 0.02, 2.0, "radius of a bright or dark spot, fraction of the frame's width, drawn for each"
-    )
+    spot_size: Distribution = _value(0.3, 0.02, 2.0, "radius of a bright or dark spot, fraction of the frame's width")
 
 
 class DeliveryDisturbance(_Group):
@@ -183,15 +175,8 @@ class DeliveryDisturbance(_Group):
     latency: Distribution = _value(0.0, 0.0, 1.0, "time from capture to policy [s]")
     jitter: Distribution = _value(0.0, 0.0, 0.5, "largest additional delay of a frame, uniformly drawn [s]")
     drop: Distribution = _value(0.0, 0.0, 0.9, "fraction of the frames that never arrive")
-    repeat: Distribution = _value(
-        0.0, 0.0, 0.9, "fraction of the control steps that receive the frame of the previous step"
-    )
-    phase: Distribution = _value(
-        0.0,
-        0.0,
-        1.0,
-        "time from an episode's start to the first frame where a rate is set, fraction of a frame's period",
-    )
+    repeat: Distribution = _value(0.0, 0.0, 0.9, "fraction of the control steps that get the frame of the step before")
+    phase: Distribution = _value(0.0, 0.0, 1.0, "time to an episode's first frame where a rate is set [frame periods]")
 
 
 class DisturbanceConfig(Config):
@@ -205,6 +190,7 @@ class DisturbanceConfig(Config):
     lidar_delivery: DeliveryDisturbance = DeliveryDisturbance()
 
 
+# A new group belongs at the end: the order decides which random numbers each value is drawn from.
 GROUPS = tuple(DisturbanceConfig.model_fields)
 """Names of the groups of values, in the order in which the simulator draws them."""
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from racer.config.base import Config
 
 CnnName = Literal["small", "shallow", "deep", "deepest"]
+Activation = Literal["tanh", "relu", "elu"]
 Units = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -35,16 +36,17 @@ class Cnn(Config):
     name: str
     convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1, max_length=16)]
     dense: Annotated[tuple[Units, ...], Field(max_length=8)] = ()
-    activation: Literal["tanh", "relu", "elu"] = "relu"
+    activation: Activation = "relu"
 
     def shape_after(self, height: int, width: int) -> tuple[int, int, int]:
         """Return filters, height and width after the convolutions of a picture of `height` x `width` pixels.
 
         Raises:
-            ValueError: the picture is too small.
+            ValueError: The picture is too small.
         """
         given = f"{width} x {height}"
         for convolution in self.convolutions:
+            # Without padding, a kernel of k pixels fits size - k + 1 times, and each stride-th place is computed.
             height = (height - convolution.kernel) // convolution.stride + 1
             width = (width - convolution.kernel) // convolution.stride + 1
             if min(height, width) < 1:
@@ -53,6 +55,7 @@ class Cnn(Config):
 
 
 def _convolutions(*rows: tuple[int, int, int]) -> tuple[Convolution, ...]:
+    """Make convolutions from rows of filters, kernel [pixels] and stride [pixels]."""
     return tuple(Convolution(filters=filters, kernel=kernel, stride=stride) for filters, kernel, stride in rows)
 
 
@@ -77,7 +80,7 @@ DEEPRACER_NAMES: dict[str, CnnName] = {
     "DEEP_CONVOLUTIONAL_NETWORK": "deep",
     "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deepest",
 }
-"""DeepRacer's name of a network -> ours."""
+"""DeepRacer's name of a network to racer's; its DEEP_CONVOLUTIONAL_NETWORK_DEEP is the deepest, not `deep`."""
 
 Shape = tuple[int, int, int]
 
@@ -141,7 +144,7 @@ class StackStep(_StepModel):
 
 AnyPreprocessStep = GreyStep | CropStep | MaskStep | AreaStep | ResizeStep | StackStep
 PreprocessStep = Annotated[AnyPreprocessStep, Field(discriminator="step")]
-"""The same as a field type, read by the value of its key `step`."""
+"""The same as a field type: the value of the key `step` selects the model."""
 
 
 class PreprocessConfig(Config):
@@ -154,12 +157,8 @@ class PreprocessConfig(Config):
     crop_right: int = Field(default=0, ge=0, description="columns cut off at the right [pixels]")
     mask_top: int = Field(default=0, ge=0, description="rows made black at the top, after the crop [pixels]")
     shrink: int = Field(default=1, ge=1, le=64, description="integer factor; each block becomes its mean")
-    height: int | None = Field(
-        default=None, ge=1, le=1080, description="height after bilinear resizing [pixels]; needs `width`; none: as is"
-    )
-    width: int | None = Field(
-        default=None, ge=1, le=1920, description="width after bilinear resizing [pixels]; needs `height`; none: as is"
-    )
+    height: int | None = Field(default=None, ge=1, le=1080, description="new height [pixels], with `width`; none: kept")
+    width: int | None = Field(default=None, ge=1, le=1920, description="new width [pixels], with `height`; none: kept")
     frames: int = Field(default=1, ge=1, le=16, description="number of last frames that the network reads together")
 
     @model_validator(mode="after")
@@ -170,14 +169,14 @@ class PreprocessConfig(Config):
 
     @property
     def steps(self) -> tuple[AnyPreprocessStep, ...]:
-        """The steps that change the picture."""
+        """The steps that change the picture, in the order in which they run."""
+        # A step that would change nothing is left out, so that the contract lists what the car really computes.
         steps: list[AnyPreprocessStep] = []
         if self.colour == "grey":
             steps.append(GreyStep())
-        if self.crop_top or self.crop_bottom or self.crop_left or self.crop_right:
-            steps.append(
-                CropStep(top=self.crop_top, bottom=self.crop_bottom, left=self.crop_left, right=self.crop_right)
-            )
+        crop = CropStep(top=self.crop_top, bottom=self.crop_bottom, left=self.crop_left, right=self.crop_right)
+        if crop != CropStep():
+            steps.append(crop)
         if self.mask_top:
             steps.append(MaskStep(rows=self.mask_top))
         if self.shrink > 1:
@@ -193,7 +192,7 @@ def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
     """Return the shape (height, width, channels) of a picture after one step.
 
     Raises:
-        ValueError: the step does not fit such a picture.
+        ValueError: The step does not fit such a picture.
     """
     height, width, channels = shape
     picture = f"a picture of {width} x {height} pixels"
@@ -207,13 +206,16 @@ def shape_after_step(step: AnyPreprocessStep, shape: Shape) -> Shape:
             raise ValueError(f"step crop leaves nothing of {picture}")
         return (*rest, channels)
     if isinstance(step, MaskStep):
+        # The size stays, so that a mask can be added to a network that was trained without one.
         if step.rows >= height:
             raise ValueError(f"step mask makes all {height} rows black")
         return shape
     if isinstance(step, AreaStep):
+        # A remainder would need a weighted mean at one edge, and the car's integer code computes whole blocks.
         if height % step.factor or width % step.factor:
             raise ValueError(f"step area by {step.factor} does not divide {picture}; crop it first")
         return height // step.factor, width // step.factor, channels
+    # Any size can be resized to any other, and any number of channels stacked.
     if isinstance(step, ResizeStep):
         return step.height, step.width, channels
     return height, width, channels * step.frames
@@ -223,13 +225,14 @@ def check_network_input(network: CnnName, preprocess: PreprocessConfig, shape: S
     """Return the shape of a camera's picture after all steps.
 
     Args:
-        network: name of the network that reads the picture.
-        preprocess: the steps before it.
-        shape: height, width and channels of the camera's picture.
+        network: Name of the network that reads the picture.
+        preprocess: The steps before it.
+        shape: Height, width and channels of the camera's picture.
 
     Raises:
-        ValueError: a step does not fit the picture, or the result is too small for the network.
+        ValueError: A step does not fit the picture, or the result is too small for the network.
     """
+    # The stack comes last: it multiplies the channels of whatever the other steps leave.
     for step in preprocess.steps:
         shape = shape_after_step(step, shape)
     CNNS[network].shape_after(*shape[:2])

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from racer.assets import find_asset
+from racer.assets import find_asset, read_text
 from racer.config.base import explain, one_line
 from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import VehicleConfig
@@ -29,6 +29,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
+        # PyYAML keeps the last of repeated keys without a word, and reads the key `on` as true.
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
@@ -43,6 +44,7 @@ class _QuotingDumper(yaml.SafeDumper):
     """Dumper that quotes text which the loader would read as a number."""
 
 
+# Both classes, so that text such as "1e5" is quoted on the way out and stays text on the way in.
 for _class in (_StrictLoader, _QuotingDumper):
     _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
@@ -51,19 +53,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty file gives an empty one.
 
     Raises:
-        ConfigError: the file is not readable, not YAML, or not a mapping; the message names the line.
+        ConfigError: The file is not readable, not YAML, or not a mapping; the message names the line.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not a text file") from None
+        data = yaml.load(read_text(path, ConfigError), _StrictLoader)
     except yaml.MarkedYAMLError as error:
+        # Marks count lines from 0, editors from 1.
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError(f"{path}:{line} {problem}") from None
     except RecursionError:
+        # PyYAML builds nested nodes by recursion.
         raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
@@ -78,12 +78,12 @@ def validate(model: type[Model], data: Mapping[str, Any], where: str) -> Model:
     """Build a model from plain data.
 
     Args:
-        model: the class to build.
-        data: keys and values.
-        where: the file or option that the data came from, for messages.
+        model: The class to build.
+        data: Keys and values.
+        where: The file or option that the data came from, for messages.
 
     Raises:
-        ConfigError: one line about the first key that is not allowed.
+        ConfigError: One line about the first key that is not allowed.
     """
     try:
         return model.model_validate(data)
@@ -132,26 +132,29 @@ def read_asset(
     """Find a configuration file and build its model.
 
     Args:
-        model: the class to build.
-        kind: what to look for.
-        name: name or path of the file.
+        model: The class to build.
+        kind: What to look for.
+        name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
-        changes: top-level values on top of both; None values are left out.
+        changes: Top-level values on top of both; None values are left out.
 
     Raises:
-        AssetError: there is nothing of that name.
-        ConfigError: a value is not allowed; one line.
+        AssetError: There is nothing of that name.
+        ConfigError: A value is not allowed; one line.
     """
     path = find_asset(kind, name)
     data = apply_settings(read_yaml(path), settings)
+    # Options such as `--track` win over `--set`; an option that was not given must not hide the file's value.
     data |= {key: value for key, value in (changes or {}).items() if value is not None}
     return validate(model, data, one_line(" ".join([str(path), *(f"--set {setting}" for setting in settings)])))
 
 
 def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """Return a copy of the data with each `key.key=value` set; a model checks the keys later."""
+    # A deep copy: the loop writes into inner mappings, which belong to the caller.
     out = copy.deepcopy(dict(data))
     for setting in settings:
+        # A setting may come from a script, with any bytes in it; the message must stay one line.
         shown = setting if setting.isprintable() else repr(setting)
         key, equals, text = setting.partition("=")
         parts = key.strip().split(".")
@@ -161,6 +164,7 @@ def apply_settings(data: Mapping[str, Any], settings: Sequence[str]) -> dict[str
             value = yaml.load(text, _StrictLoader)
         except (yaml.YAMLError, RecursionError):
             raise ConfigError(f"--set {shown}: the value is not YAML") from None
+        # Walk down to the mapping that holds the last part; sections that the file leaves out are made on the way.
         inner = out
         for part in parts[:-1]:
             inner = inner.setdefault(part, {})

@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Interval, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -42,6 +42,10 @@ from `race` of the rules.
 """
 
 
+_BOUNDS = ((Ge, "ge", "at least"), (Gt, "gt", "above"), (Le, "le", "at most"), (Lt, "lt", "below"))
+"""Class and attribute of pydantic's bounds, and their words; lower bounds come first."""
+
+
 def reference_markdown() -> str:
     """Return the page as Markdown."""
     return _HEAD + _table(TrainConfig) + _RULES + _table(Rules)
@@ -54,6 +58,7 @@ def _table(model: type[BaseModel]) -> str:
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield key, default, allowed values and meaning of each field, those of inner models in their place."""
     for name, field in model.model_fields.items():
+        # Keys are written as `--set` takes them: those of inner models with the names of the outer ones before them.
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _rows(inner, f"{prefix}{name}.")
@@ -64,6 +69,7 @@ def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, 
 def _default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, BaseModel):
+        # The only model whose type is a union, so that `_rows` does not list its keys: `ContinuousActions`.
         return "steering -30..30 degrees, speed 0.5..4 m/s"
     if value is None:
         return "none"
@@ -77,17 +83,13 @@ def _default(field: FieldInfo) -> str:
 def _allowed(field: FieldInfo) -> str:
     if choices := _choices(field.annotation):
         return ", ".join(f"`{choice}`" for choice in choices)
-    low = high = ""
-    for rule in field.metadata:
-        if isinstance(rule, Ge | Interval) and rule.ge is not None:
-            low = f"at least {rule.ge}"
-        if isinstance(rule, Gt | Interval) and rule.gt is not None:
-            low = f"above {rule.gt}"
-        if isinstance(rule, Le | Interval) and rule.le is not None:
-            high = f"at most {rule.le}"
-        if isinstance(rule, Lt | Interval) and rule.lt is not None:
-            high = f"below {rule.lt}"
-    return ", ".join(part for part in (low, high) if part)
+    bounds = (
+        f"{text} {getattr(rule, key)}"
+        for kind, key, text in _BOUNDS
+        for rule in field.metadata
+        if isinstance(rule, kind)
+    )
+    return ", ".join(bounds)
 
 
 def _choices(annotation: Any) -> list[str]:

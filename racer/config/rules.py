@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from racer.config.base import Config
+from racer.config.base import Config, ShortTime
 from racer.config.env import ObjectsConfig
 from racer.config.read import read_asset, read_disturbance
 
@@ -21,15 +21,9 @@ FaultRule = Literal["put_back", "end"]
 class PenaltyRules(Config):
     """Penalties for faults, in simulated time; the clock of the race runs meanwhile."""
 
-    off_track_s: float = Field(
-        default=3.0, ge=0.0, le=600.0, description="penalty for leaving the road with all wheels [s]"
-    )
-    collision_s: float = Field(
-        default=5.0, ge=0.0, le=600.0, description="penalty for a collision, for the car that is behind [s]"
-    )
-    stuck_s: float = Field(
-        default=0.0, ge=0.0, le=600.0, description="penalty for standing still or driving backwards [s]"
-    )
+    off_track_s: ShortTime = Field(default=3.0, description="penalty for leaving the road with all wheels [s]")
+    collision_s: ShortTime = Field(default=5.0, description="penalty for a collision, for the car that is behind [s]")
+    stuck_s: ShortTime = Field(default=0.0, description="penalty for standing still or driving backwards [s]")
     served: Literal["standing", "added"] = Field(
         default="standing",
         description="`standing`: the car waits for the penalty; `added`: it continues, its lap counts longer",
@@ -39,21 +33,10 @@ class PenaltyRules(Config):
 class RespawnRules(Config):
     """Where a car continues after a fault; it starts from rest."""
 
-    place: Literal["lane", "center"] = Field(
-        default="lane", description="on the nearer free lane line, or on the centre line"
-    )
-    back: float = Field(
-        default=0.0,
-        ge=0.0,
-        le=20.0,
-        description="arc length behind the car's place one control step before its fault [m]",
-    )
-    behind: float = Field(
-        default=1.0, ge=0.2, le=20.0, description="least arc length to an object ahead in the same lane [m]"
-    )
-    mercy: int | None = Field(
-        default=None, ge=1, le=1000, description="collisions with one object after which a car is put ahead of it"
-    )
+    place: Literal["lane", "center"] = Field(default="lane", description="nearer free lane line, or centre line")
+    back: float = Field(default=0.0, ge=0.0, le=20.0, description="arc length back from the step before its fault [m]")
+    behind: float = Field(default=1.0, ge=0.2, le=20.0, description="least distance to an object ahead in its lane [m]")
+    mercy: int | None = Field(default=None, ge=1, le=1000, description="hits of an object before a car is put past it")
 
 
 class GridRules(Config):
@@ -62,16 +45,14 @@ class GridRules(Config):
     spacing: float = Field(default=0.75, ge=0.4, le=10.0, description="arc length from one slot to the next [m]")
     order: Literal["given", "rotated", "drawn"] = Field(
         default="given",
-        description="slots in the order of the entrants, rotated by one with each trial, or drawn from the seed",
+        description="slots in the order of the entrants, rotated by one with each trial, or from the seed",
     )
 
 
 class StartRules(Config):
     """Starts of cars that drive alone; the same for all entrants."""
 
-    spread: Literal["line", "lap"] = Field(
-        default="line", description="all trials at the start line, or evenly around the lap"
-    )
+    spread: Literal["line", "lap"] = Field(default="line", description="at the start line, or evenly around the lap")
     lateral_share: float = Field(default=0.0, ge=0.0, lt=0.8, description="largest offset, fraction of the half width")
     turned_deg: float = Field(default=0.0, ge=0.0, le=90.0, description="largest heading error [degrees]")
 
@@ -79,6 +60,7 @@ class StartRules(Config):
 class LimitRules(Config):
     """Limits that end a trial early."""
 
+    # A car that cannot drive at all would otherwise respawn for ever.
     time_s: float = Field(default=1200.0, gt=0.0, le=100_000.0, description="simulated time of a trial [s]")
     resets: int = Field(default=10_000, ge=0, le=1_000_000, description="respawns of a car in a trial")
 
@@ -87,8 +69,7 @@ class RankingRules(Config):
     """The time that ranks the entrants; the lowest wins."""
 
     by: Literal["total", "best_lap", "best_window"] = Field(
-        default="total",
-        description="sum of all laps of all trials, shortest lap, or best mean of consecutive laps",
+        default="total", description="sum of all laps of all trials, shortest lap, or best mean of consecutive laps"
     )
     window: int = Field(default=3, ge=1, le=1000, description="laps of `best_window`")
 
@@ -96,10 +77,7 @@ class RankingRules(Config):
 class Rules(Config):
     """The rules of a race."""
 
-    race: RaceKind = Field(
-        default="time_trial",
-        description="each entrant alone; alone with boxes; alone with bots; all together, up to 8",
-    )
+    race: RaceKind = Field(default="time_trial", description="alone, with boxes, with bots, or up to 8 together")
     laps: int = Field(default=3, ge=1, le=1000, description="laps of a trial, one after the other without a stop")
     trials: int = Field(default=1, ge=1, le=1000, description="trials of an entrant; each begins at the start")
     countdown_s: float = Field(default=3.0, ge=0.0, le=60.0, description="countdown, part of no lap time [s]")
@@ -114,9 +92,7 @@ class Rules(Config):
     start: StartRules = StartRules()
     limits: LimitRules = LimitRules()
     ranking: RankingRules = RankingRules()
-    objects: ObjectsConfig = Field(
-        default=ObjectsConfig(), description="boxes or bots; `race` follows from `race` of the rules"
-    )
+    objects: ObjectsConfig = Field(default=ObjectsConfig(), description="boxes or bots; leave `race` out")
     disturbance: str = Field(default="none", min_length=1, description="name or path of a disturbance file")
 
     @model_validator(mode="before")
@@ -125,6 +101,7 @@ class Rules(Config):
         """Copy `race` to `objects.race` where the file leaves it out."""
         if not isinstance(data, Mapping):
             return data
+        # Only with objects: a time trial has none, and a head-to-head race may have boxes or bots besides the entrants.
         race, objects = data.get("race", "time_trial"), data.get("objects", {})
         if race in ("object_avoidance", "head_to_bot") and isinstance(objects, Mapping) and "race" not in objects:
             return {**data, "objects": {**objects, "race": race}}
@@ -132,8 +109,7 @@ class Rules(Config):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        alone = "time_trial" if self.race == "head_to_head" else self.race
-        if self.race != "head_to_head" and self.objects.race != alone:
+        if self.race not in ("head_to_head", self.objects.race):
             raise ValueError(f"objects.race is {self.objects.race}, but race is {self.race}; leave objects.race out")
         if self.ranking.by == "best_window" and self.ranking.window > self.laps * self.trials:
             raise ValueError(
@@ -145,6 +121,7 @@ class Rules(Config):
     @property
     def sha256(self) -> str:
         """Hash of all rules and of the content of the disturbance's file."""
+        # The name of a disturbance file does not say what is in it, so its content is part of the hash.
         content = {"rules": self.model_dump(mode="json"), "disturbance": None}
         if self.disturbance != "none":
             content["disturbance"] = read_disturbance(self.disturbance).model_dump(mode="json")
@@ -155,11 +132,11 @@ def read_rules(name: str | Path, *, settings: Sequence[str] = ()) -> Rules:
     """Read the rules of a name or a path.
 
     Args:
-        name: name or path of the file.
+        name: Name or path of the file.
         settings: `key.key=value` each, on top of the file; values are YAML.
 
     Raises:
-        AssetError: there are no rules of that name.
-        ConfigError: a value is not allowed; one line.
+        AssetError: There are no rules of that name.
+        ConfigError: A value is not allowed; one line.
     """
     return read_asset(Rules, "rules", name, settings=settings)

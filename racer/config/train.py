@@ -9,15 +9,23 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from racer.config.actions import ActionSpace, ContinuousActions, DiscreteActions, SpeedRange
-from racer.config.base import Config
+from racer.config.base import Config, Fraction, NonNegative, Positive
 from racer.config.env import EnvConfig, Sensors, StartConfig
-from racer.config.network import DEEPRACER_NAMES, CnnName, PreprocessConfig, check_network_input
+from racer.config.network import (
+    DEEPRACER_NAMES,
+    Activation,
+    CnnName,
+    PreprocessConfig,
+    Units,
+    check_network_input,
+)
 
 
 def _as_tracks(tracks: object) -> object:
+    # `track: oval` is short for `track: [oval]`.
     if isinstance(tracks, str):
         return (tracks,)
     if not isinstance(tracks, (list, tuple)) or not all(isinstance(name, str) for name in tracks):
@@ -26,21 +34,27 @@ def _as_tracks(tracks: object) -> object:
 
 
 def _as_network(name: object) -> object:
+    # An unknown name is returned as it is, so that the message of the Literal lists the allowed ones.
     return DEEPRACER_NAMES.get(name.strip().upper(), name) if isinstance(name, str) else name
 
 
-def _checked_layers(layers: tuple[int, ...]) -> tuple[int, ...]:
-    if any(not 1 <= units <= 8192 for units in layers):
-        raise ValueError("a layer has 1..8192 units")
-    return layers
-
-
-Tracks = Annotated[tuple[str, ...], BeforeValidator(_as_tracks)]
+Tracks = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_tracks),
+    Field(min_length=1, description="names, paths or `generated:1..50`"),
+]
 """Names, paths or ranges of generated tracks; a single one needs no list."""
+Vehicle = Annotated[str, Field(description="name or path of a vehicle")]
+# `np.random.seed`, which stable-baselines3 calls with the seed, takes 32 bits.
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of all random numbers")]
 Network = Annotated[CnnName, BeforeValidator(_as_network)]
 """Name of the network that reads pictures; DeepRacer's names are accepted."""
-Layers = Annotated[tuple[int, ...], AfterValidator(_checked_layers)]
+Layers = Annotated[tuple[Units, ...], Field(max_length=8)]
 """Hidden units of each layer."""
+LearningRate = Annotated[float, Field(gt=0.0, le=0.1, description="learning rate of Adam at the start")]
+LearningRateEnd = Annotated[Fraction, Field(description="fraction of the learning rate at the end")]
+Discount = Annotated[Fraction, Field(description="discount factor of a control step")]
+Minutes = Annotated[float | None, Field(gt=0.0, description="wall time [minutes]; the earlier limit ends the training")]
 
 DEFAULT_TRACK = "willow_bend"
 """The shipped default track."""
@@ -51,53 +65,39 @@ _MEMORY_MAX = 4 * 2**30
 class PPOConfig(Config):
     """Proximal policy optimisation (Schulman et al. 2017), with the parameters of stable-baselines3."""
 
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
-    learning_rate_end: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
-    )
+    learning_rate: LearningRate = 1e-3
+    learning_rate_end: LearningRateEnd = 0.1
     n_steps: int = Field(default=64, ge=2, le=65536, description="control steps of each world between updates")
     batch_size: int = Field(default=1024, ge=2, description="samples of a gradient step")
     n_epochs: int = Field(default=5, ge=1, le=100, description="passes over the collected steps")
-    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount factor of a control step")
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0, description="lambda of the generalised advantage estimate")
+    gamma: Discount = 0.98
+    gae_lambda: Fraction = Field(default=0.95, description="lambda of the generalised advantage estimate")
     clip_range: float = Field(default=0.2, gt=0.0, le=1.0, description="clip range of the ratio of new to old policy")
-    ent_coef: float = Field(default=0.0, ge=0.0, le=1.0, description="weight of the entropy")
+    ent_coef: Fraction = Field(default=0.0, description="weight of the entropy")
     vf_coef: float = Field(default=0.5, ge=0.0, le=10.0, description="weight of the value loss")
-    max_grad_norm: float = Field(default=0.5, gt=0.0, description="norm to which longer gradients are clipped")
-    target_kl: float | None = Field(
-        default=None, gt=0.0, description="KL divergence that stops an update's passes; none: no limit"
-    )
+    max_grad_norm: Positive = Field(default=0.5, description="norm to which longer gradients are clipped")
+    target_kl: float | None = Field(default=None, gt=0.0, description="largest KL divergence of an update; none: any")
     log_std_init: float = Field(
         default=-0.5, ge=-5.0, le=2.0, description="initial log standard deviation of continuous actions [half ranges]"
     )
-    layers: Layers = Field(
-        default=(64, 64),
-        max_length=8,
-        description="hidden units of policy and value network; with pictures, after `network`",
-    )
-    activation: Literal["tanh", "relu", "elu"] = "tanh"
+    layers: Layers = Field(default=(64, 64), description="hidden units of policy and critic, after `network`")
+    activation: Activation = "tanh"
 
 
 class SACConfig(Config):
     """Soft actor-critic (Haarnoja et al. 2018), with the parameters of stable-baselines3; continuous actions only."""
 
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
-    learning_rate_end: float = Field(
-        default=0.3, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
-    )
+    learning_rate: LearningRate = 1e-3
+    learning_rate_end: LearningRateEnd = 0.3
     batch_size: int = Field(default=512, ge=2, description="samples of a gradient step")
-    gradient_steps: int = Field(
-        default=8, ge=1, le=1000, description="gradient steps after each control step of all worlds"
-    )
-    gamma: float = Field(default=0.98, ge=0.0, le=1.0, description="discount factor of a control step")
+    gradient_steps: int = Field(default=8, ge=1, le=1000, description="gradient steps per control step of all worlds")
+    gamma: Discount = 0.98
     tau: float = Field(default=0.01, gt=0.0, le=1.0, description="rate at which the target network follows")
     ent_coef: float | Literal["auto"] = Field(default="auto", description="weight of the entropy (`sac_alpha`)")
     buffer_size: int = Field(default=300_000, ge=1000, description="control steps in the replay buffer")
     learning_starts: int = Field(default=5_000, ge=0, description="control steps with random actions before learning")
-    layers: Layers = Field(
-        default=(64, 64), max_length=8, description="hidden units of actor and critics; with pictures, after `network`"
-    )
-    activation: Literal["tanh", "relu", "elu"] = "relu"
+    layers: Layers = Field(default=(64, 64), description="hidden units of actor and critics, after `network`")
+    activation: Activation = "relu"
 
 
 class BudgetConfig(Config):
@@ -105,12 +105,10 @@ class BudgetConfig(Config):
 
     worlds: int = Field(default=64, ge=1, le=65536, description="worlds that run in parallel, one car each")
     total_steps: int = Field(default=600_000, ge=1, description="control steps of all cars together")
-    minutes: float | None = Field(
-        default=None, gt=0.0, description="wall time [minutes]; the earlier limit ends the training"
-    )
+    minutes: Minutes = None
     evaluate_every: int = Field(default=100_000, ge=1, description="control steps between evaluations")
     evaluate_laps: int = Field(default=5, ge=1, le=100, description="laps of an evaluation")
-    checkpoint_s: float = Field(default=15.0, gt=0.0, description="maximum wall time between checkpoints [s]")
+    checkpoint_s: Positive = Field(default=15.0, description="maximum wall time between checkpoints [s]")
     deepracer_logs: int = Field(
         default=0,
         ge=0,
@@ -124,21 +122,19 @@ class BudgetConfig(Config):
 class TrainConfig(Config):
     """All settings of a training."""
 
-    track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
+    track: Tracks = (DEFAULT_TRACK,)
     reward: str = Field(default="default", description="name or path of a reward function")
     reward_path: Literal["auto", "python"] = Field(
         default="auto", description="`auto` compiles the reward function where it can; `python` never does"
     )
-    vehicle: str = Field(default="deepracer", description="name or path of a vehicle")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of all random numbers")
+    vehicle: Vehicle = "deepracer"
+    seed: Seed = 0
     action_space: ActionSpace = Field(
         default=ContinuousActions(), description="ranges, or a list of actions, as in DeepRacer's model_metadata.json"
     )
     env: EnvConfig = EnvConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
-    network: Network = Field(
-        default="small", description="network that reads pictures, also by DeepRacer's name; without pictures no effect"
-    )
+    network: Network = Field(default="small", description="network for pictures, if any; also by DeepRacer's name")
     critic_sensors: Sensors = Field(
         default=(),
         description="sensors of PPO's value network in training, in place of env.sensors; none: those of the policy",
@@ -149,9 +145,11 @@ class TrainConfig(Config):
     train: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
-    def _pictures(self) -> TrainConfig:
+    def _check_pictures(self) -> TrainConfig:
         if self.critic_sensors and self.algorithm == "sac":
             raise ValueError("critic_sensors are for algorithm ppo; leave them out with sac")
+        # A picture that the network cannot read is refused here, before the simulator is compiled.
+        # Bytes of one observation: a pixel value is one byte after the preprocessing.
         camera, size = self.env.camera, 0
         for name, lenses in (("camera", 1), ("stereo", 2)):
             if name in self.driven.sensors:
@@ -164,9 +162,11 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _batches(self) -> TrainConfig:
+    def _check_batches(self) -> TrainConfig:
+        # SAC differentiates through the action, which an index does not allow.
         if self.algorithm == "sac" and isinstance(self.action_space, DiscreteActions):
             raise ValueError("algorithm sac needs a continuous action space; train discrete actions with ppo")
+        # stable-baselines3 would take all collected steps as one batch, smaller than the configuration says.
         collected = self.ppo.n_steps * self.train.worlds
         if self.algorithm == "ppo" and self.ppo.batch_size > collected:
             raise ValueError(
@@ -200,7 +200,7 @@ class TeacherConfig(Config):
     train: BudgetConfig = BudgetConfig(total_steps=900_000)
 
     @model_validator(mode="after")
-    def _sees_the_state(self) -> TeacherConfig:
+    def _check_sensors(self) -> TeacherConfig:
         if self.env.sensors != ("state",):
             raise ValueError("env.sensors of a teacher must be [state], the exact state that the student lacks")
         return self
@@ -211,34 +211,24 @@ class DaggerConfig(Config):
 
     rounds: int = Field(default=320, ge=1, le=100_000, description="rounds, each of driving and then learning")
     worlds: int = Field(default=64, ge=1, le=4096, description="worlds that run in parallel, one car each")
-    undisturbed: float = Field(
-        default=0.25, ge=0.0, le=1.0, description="fraction of the cars that drive without env.disturbance"
-    )
+    undisturbed: Fraction = Field(default=0.25, description="fraction of the cars that drive without env.disturbance")
     steps: int = Field(default=64, ge=4, le=4096, description="control steps of each world in a round")
     gradient_steps: int = Field(default=64, ge=1, le=100_000, description="gradient steps of a round")
     batch_size: int = Field(default=256, ge=1, le=65536, description="frames in a batch")
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="learning rate of Adam at the start")
-    learning_rate_end: float = Field(
-        default=0.02, ge=0.0, le=1.0, description="fraction of the learning rate at the end"
-    )
+    learning_rate: LearningRate = 1e-3
+    learning_rate_end: LearningRateEnd = 0.02
     memory_mb: int = Field(default=350, ge=1, le=100_000, description="memory for frames [MB]")
     teacher_rounds: int = Field(default=10, ge=0, description="rounds in which the teacher's fraction falls from 1")
-    teacher_share: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="fraction of driving by the teacher afterwards"
-    )
-    turn_s: float = Field(
-        default=1.5, gt=0.0, description="mean time for which teacher or student drives at a time [s]"
-    )
-    kick: float = Field(default=0.1, ge=0.0, le=1.0, description="fraction of the teacher's turns with a push aside")
-    steering_weight: float = Field(default=1.0, ge=0.0, description="weight of the steering error in the loss")
-    speed_weight: float = Field(default=0.3, ge=0.0, description="weight of the speed error in the loss")
-    huber: float = Field(default=0.1, gt=0.0, description="error above which the loss is linear [half ranges]")
-    mirrored: float = Field(default=0.5, ge=0.0, le=1.0, description="fraction of a batch that is mirrored")
+    teacher_share: Fraction = Field(default=0.1, description="fraction of driving by the teacher afterwards")
+    turn_s: Positive = Field(default=1.5, description="mean time for which teacher or student drives at a time [s]")
+    kick: Fraction = Field(default=0.1, description="fraction of the teacher's turns with a push aside")
+    steering_weight: NonNegative = Field(default=1.0, description="weight of the steering error in the loss")
+    speed_weight: NonNegative = Field(default=0.3, description="weight of the speed error in the loss")
+    huber: Positive = Field(default=0.1, description="error above which the loss is linear [half ranges]")
+    mirrored: Fraction = Field(default=0.5, description="fraction of a batch that is mirrored")
     evaluate_every: int = Field(default=40, ge=1, description="rounds between evaluations")
     evaluate_laps: int = Field(default=16, ge=1, le=100, description="laps of an evaluation on each track")
-    minutes: float | None = Field(
-        default=None, gt=0.0, description="wall time [minutes]; the earlier limit ends the training"
-    )
+    minutes: Minutes = None
     threads: int = Field(default=2, ge=1, le=64, description="threads of simulation and of the network's computation")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="precision of products in learning; auto: bfloat16 where the processor supports it"
@@ -248,9 +238,9 @@ class DaggerConfig(Config):
 class DistillConfig(Config):
     """All settings of a distillation."""
 
-    track: Tracks = Field(default=(DEFAULT_TRACK,), min_length=1, description="names, paths or `generated:1..50`")
-    vehicle: str = Field(default="deepracer", description="name or path of a vehicle")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of all random numbers")
+    track: Tracks = (DEFAULT_TRACK,)
+    vehicle: Vehicle = "deepracer"
+    seed: Seed = 0
     action_space: ContinuousActions = Field(
         default=ContinuousActions(speed=SpeedRange(low=0.8, high=2.4)),
         description="ranges; those of a teacher given with `--teacher` must lie within them",
@@ -263,17 +253,18 @@ class DistillConfig(Config):
     )
     preprocess: PreprocessConfig = PreprocessConfig(crop_top=24, shrink=2, frames=3)
     network: Network = Field(default="small", description="network that reads pictures, also by DeepRacer's name")
-    layers: Layers = Field(default=(64,), max_length=8, description="hidden units, after `network`")
-    activation: Literal["tanh", "relu", "elu"] = "relu"
+    layers: Layers = Field(default=(64,), description="hidden units, after `network`")
+    activation: Activation = "relu"
     teacher: TeacherConfig = TeacherConfig()
     dagger: DaggerConfig = DaggerConfig()
 
     @model_validator(mode="after")
-    def _sees(self) -> DistillConfig:
+    def _check_student(self) -> DistillConfig:
         if self.env.sensors not in (("camera",), ("stereo",)):
             given = ", ".join(self.env.sensors)
             raise ValueError(f"env.sensors is [{given}]; a student has [camera] or [stereo] and nothing else")
         camera = self.env.camera
+        # A stereo pair is one picture with the channels of both lenses.
         channels = camera.channels * (2 if self.env.sensors == ("stereo",) else 1)
         check_network_input(self.network, self.preprocess, (camera.height, camera.width, channels))
         if self.dagger.mirrored and (reason := self._asymmetry()):
@@ -281,7 +272,11 @@ class DistillConfig(Config):
         return self
 
     def _asymmetry(self) -> str | None:
-        """Say why the mirror image of a picture is not one that the car can see, with the opposite steering angle."""
+        """Return why a mirrored picture does not fit the opposite steering angle; None where it does.
+
+        A batch is mirrored to double the data: left curves become right curves. That is valid only where nothing else
+        distinguishes left from right.
+        """
         steering, camera = self.action_space.steering_angle, self.env.camera
         if steering.low != -steering.high:
             return f"steering is {steering.low:g}..{steering.high:g} degrees"

@@ -12,31 +12,27 @@ from typing import Any
 
 from racer.config.train import TrainConfig
 from racer.deepracer.metadata import unknown_keys
-from racer.deepracer.project import parse_integer, parse_number, quote_value
-from racer.errors import ConfigError
+from racer.deepracer.project import parse_choice, parse_integer, parse_number
 
 EPISODES_BETWEEN_TRAINING = 20
 _CLIP_RANGE, _GAE_LAMBDA = 0.2, 0.95
 _COLLECTED_MAX = 10_000
-"""Control steps of an update at most (DeepRacer-for-Cloud, DR_TRAIN_MAX_STEPS_PER_ITERATION)."""
-_KEYS = (
-    "batch_size",
-    "num_epochs",
-    "lr",
-    "beta_entropy",
-    "discount_factor",
-    "loss_type",
-    "num_episodes_between_training",
-    "exploration_type",
-    "e_greedy_value",
-    "epsilon_steps",
-    "stack_size",
-    "term_cond_max_episodes",
-    "term_cond_avg_score",
-    "sac_alpha",
-)
-_LOSSES = {"huber": "huber", "mean squared error": "mean squared error", "mean_squared_error": "mean squared error"}
-"""DeepRacer on AWS writes it with underscores."""
+"""Largest number of control steps of an update (DeepRacer-for-Cloud, DR_TRAIN_MAX_STEPS_PER_ITERATION)."""
+_NUMBERS: dict[str, tuple[float, float, float]] = {
+    "batch_size": (64, 2, 65_536),
+    "num_epochs": (10, 1, 100),
+    "lr": (3e-4, 1e-8, 0.1),
+    "beta_entropy": (0.01, 0.0, 1.0),
+    "discount_factor": (0.999, 0.0, 1.0),
+    "num_episodes_between_training": (EPISODES_BETWEEN_TRAINING, 1, 1000),
+    "stack_size": (1.0, 1, 100),
+    "term_cond_max_episodes": (100_000.0, -1e12, 1e12),
+    "term_cond_avg_score": (100_000.0, -1e12, 1e12),
+    "sac_alpha": (0.2, 0.0, 100.0),
+}
+"""Default, least and greatest value of each number; a default of type int makes it a whole number."""
+_KEYS = (*_NUMBERS, "loss_type", "exploration_type", "e_greedy_value", "epsilon_steps")
+_LOSSES = ("huber", "mean squared error")
 _EXPLORATIONS = ("categorical", "e-greedy", "additive_noise")
 
 
@@ -47,18 +43,16 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
     episodes drive a lap each.
 
     Args:
-        where: the file, with which messages begin.
-        lap_steps: control steps of a lap at the action space's mean speed.
+        data: Content of the file.
+        where: The file, with which messages begin.
+        lap_steps: Control steps of a lap at the action space's mean speed.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: A value is out of range.
     """
-    notes = unknown_keys(data, _KEYS, where) + _without_counterpart(data, where)
-    episodes = parse_integer(
-        data.get("num_episodes_between_training", EPISODES_BETWEEN_TRAINING),
-        f"{where}: `num_episodes_between_training`", 1, 1000,
-    )  # fmt: skip
-    batch = parse_integer(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536)
+    notes = _notes(data, where)
+    episodes = _number(data, where, "num_episodes_between_training")
+    batch = _number(data, where, "batch_size")
     n_steps = _steps_of_an_update(episodes, batch, lap_steps)
     notes.append(
         f"num_episodes_between_training {episodes}: racer updates after a number of control steps, not of episodes: "
@@ -66,15 +60,15 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
         f"where a lap at the action space's mean speed takes {lap_steps}"
     )
     ppo = {
-        "learning_rate": _learning_rate(data, where),
-        "learning_rate_end": 1.0,
+        "learning_rate": _number(data, where, "lr"),
+        "learning_rate_end": 1.0,  # DeepRacer's rate is constant
         "n_steps": n_steps,
         "batch_size": batch,
-        "n_epochs": parse_integer(data.get("num_epochs", 10), f"{where}: `num_epochs`", 1, 100),
-        "gamma": parse_number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
+        "n_epochs": _number(data, where, "num_epochs"),
+        "gamma": _number(data, where, "discount_factor"),
         "gae_lambda": _GAE_LAMBDA,
         "clip_range": _CLIP_RANGE,
-        "ent_coef": parse_number(data.get("beta_entropy", 0.01), f"{where}: `beta_entropy`", 0.0, 1.0),
+        "ent_coef": _number(data, where, "beta_entropy"),
     }
     if "sac_alpha" in data:
         notes.append("sac_alpha: is for SAC; this model is trained with PPO")
@@ -82,7 +76,12 @@ def read_ppo(data: Mapping[str, Any], where: str, *, lap_steps: int) -> tuple[di
 
 
 def _steps_of_an_update(episodes: int, batch: int, lap_steps: int) -> int:
-    """Return the control steps per car between updates: about a lap, and together at least a batch."""
+    """Return the control steps per car between updates: about a lap, and together at least a batch.
+
+    Example: 20 episodes, batches of 64 and laps of 150 steps. 20 cars give whole batches for every multiple of
+    64 / gcd(64, 20) = 16 steps. The next multiple after 150 is 160, so that 3200 steps are 50 batches.
+    """
+    # SB3's PPO needs two steps, and the upper limit yields to a batch that would not be filled otherwise.
     steps = max(2, min(lap_steps, _COLLECTED_MAX // episodes), math.ceil(batch / episodes))
     # A little more, where that makes the last batch of an update a whole one.
     unit = batch // math.gcd(batch, episodes)
@@ -94,18 +93,18 @@ def read_sac(data: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[
     """Return the section `sac`, and one line for each setting that is not taken over unchanged.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: A value is out of range.
     """
-    notes = unknown_keys(data, _KEYS, where) + _without_counterpart(data, where)
+    notes = _notes(data, where)
     sac = {
-        "learning_rate": _learning_rate(data, where),
+        "learning_rate": _number(data, where, "lr"),
         "learning_rate_end": 1.0,
-        "batch_size": parse_integer(data.get("batch_size", 64), f"{where}: `batch_size`", 2, 65_536),
-        "gamma": parse_number(data.get("discount_factor", 0.999), f"{where}: `discount_factor`", 0.0, 1.0),
-        "ent_coef": parse_number(data.get("sac_alpha", 0.2), f"{where}: `sac_alpha`", 0.0, 100.0),
+        "batch_size": _number(data, where, "batch_size"),
+        "gamma": _number(data, where, "discount_factor"),
+        "ent_coef": _number(data, where, "sac_alpha"),
     }
-    told = data.get("num_episodes_between_training", 1)
-    episodes = parse_integer(told, f"{where}: `num_episodes_between_training`", 1, 1000)
+    # The simulator's SAC has another default than its PPO.
+    episodes = _number({"num_episodes_between_training": 1} | dict(data), where, "num_episodes_between_training")
     notes.append(
         f"num_episodes_between_training {episodes}: SAC here learns sac.gradient_steps times after each control step "
         "of all cars; its target networks follow by sac.tau, DeepRacer's are copied"
@@ -120,8 +119,10 @@ def hyperparameters_record(config: TrainConfig, episodes: int) -> dict[str, Any]
     """Return the content of a `hyperparameters.json` for a training by racer.
 
     Args:
-        episodes: episodes in a file of the logs, which DeepRacer's tools take for an iteration.
+        config: Configuration of the training.
+        episodes: Episodes in a file of the logs, which DeepRacer's tools take for an iteration.
     """
+    # The keys that DeepRacer's tools expect; those without a counterpart here have its defaults.
     record = {
         "loss_type": "mean squared error",
         "num_episodes_between_training": episodes,
@@ -148,33 +149,30 @@ def hyperparameters_record(config: TrainConfig, episodes: int) -> dict[str, Any]
     return own | record
 
 
-def _learning_rate(data: Mapping[str, Any], where: str) -> float:
-    return parse_number(data.get("lr", 3e-4), f"{where}: `lr`", 1e-8, 0.1)
+def _number(data: Mapping[str, Any], where: str, key: str) -> Any:
+    """Return a number of `_NUMBERS`: an int where its default is one, else a float."""
+    default, low, high = _NUMBERS[key]
+    parse = parse_integer if isinstance(default, int) else parse_number
+    return parse(data.get(key, default), f"{where}: `{key}`", low, high)
 
 
-def _without_counterpart(data: Mapping[str, Any], where: str) -> list[str]:
-    """Return notes on settings that both of DeepRacer's algorithms have and racer's do not."""
-    notes = []
+def _notes(data: Mapping[str, Any], where: str) -> list[str]:
+    """Return notes on unknown keys, and on settings that both of DeepRacer's algorithms have and racer's do not."""
+    notes = unknown_keys(data, _KEYS, where)
     loss = data.get("loss_type", "mean squared error")
-    found = _LOSSES.get(loss.strip().lower()) if isinstance(loss, str) else None
-    if found is None:
-        raise ConfigError(f"{where}: `loss_type` is {quote_value(loss)}; allowed are huber, mean squared error")
-    if found == "huber":
+    # DeepRacer on AWS writes it with underscores.
+    loss = loss.replace("_", " ") if isinstance(loss, str) else loss
+    if parse_choice(loss, _LOSSES, f"{where}: `loss_type`") == "huber":
         notes.append("loss_type huber: racer's value loss is the mean squared error")
     exploration = data.get("exploration_type", "categorical")
-    word = exploration.strip().lower() if isinstance(exploration, str) else ""
-    if word not in _EXPLORATIONS:
-        raise ConfigError(
-            f"{where}: `exploration_type` is {quote_value(exploration)}; allowed are {', '.join(_EXPLORATIONS)}"
-        )
-    if word == "e-greedy":
+    if parse_choice(exploration, _EXPLORATIONS, f"{where}: `exploration_type`") == "e-greedy":
         notes.append(
             "exploration_type e-greedy, e_greedy_value, epsilon_steps: racer draws from the policy (categorical)"
         )
-    if parse_number(data.get("stack_size", 1), f"{where}: `stack_size`", 1, 100) != 1:
+    if _number(data, where, "stack_size") != 1:
         notes.append(f"stack_size {data['stack_size']}: DeepRacer ignores it, and so does racer")
     for key in ("term_cond_max_episodes", "term_cond_avg_score"):
         if key in data:
-            parse_number(data[key], f"{where}: `{key}`", -1e12, 1e12)
+            _number(data, where, key)
             notes.append(f"{key} {data[key]}: racer ends a training after train.total_steps or --minutes")
     return notes

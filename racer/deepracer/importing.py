@@ -16,14 +16,14 @@ from racer.config.read import to_yaml, validate
 from racer.config.train import DEFAULT_TRACK, TrainConfig
 from racer.deepracer.hyperparameters import read_ppo, read_sac
 from racer.deepracer.job import TrainingJob, read_job
-from racer.deepracer.metadata import ModelMetadata, read_metadata
+from racer.deepracer.metadata import read_metadata
 from racer.deepracer.project import HYPERPARAMETERS, ModelFolder, find_project, read_json
 from racer.errors import AssetError, ConfigError, RewardError
 from racer.reward.source import FUNCTION, compile_source, read_source
 from racer.track.load import load_tracks, parse_spec
 
 _SAC_PICTURES = 50_000
-"""Control steps with pictures that SAC remembers: 2 to 4 GB of them."""
+"""Control steps in SAC's replay buffer where observations hold pictures: 2 to 4 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class ImportedModel:
 
     Attributes:
         config: The training configuration.
-        facts: what was found, each with a word for it.
-        notes: one line for each setting that is not taken over unchanged.
+        facts: Label and text of each setting, for a listing.
+        notes: One line for each setting that is not taken over unchanged.
     """
 
     config: TrainConfig
@@ -45,6 +45,7 @@ class ImportedModel:
         lines = [f"# Imported from the DeepRacer model folder `{folder.name}` by `racer deepracer import`."]
         for note in self.notes:
             lines += textwrap.wrap(note, 108, initial_indent="# - ", subsequent_indent="#   ")
+        # A note may quote a file, and a control character in it would end the comment or break the YAML.
         text = "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines)
         return text + "\n" + to_yaml(self.config)
 
@@ -53,13 +54,15 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
     """Read a model folder and convert it to a configuration.
 
     Args:
-        track: name, file or `generated:1..50`; without, the folder's own `.npy`, or the name that its
-            `training_params.yaml` or `run.env` gives, or the shipped default.
+        folder: The model folder.
+        track: Name, file or `generated:1..50`; by default the folder's `.npy`, else the name that its
+            `training_params.yaml` or `run.env` gives, else the shipped default.
 
     Raises:
-        ConfigError: a file is missing or cannot be used.
-        RewardError: the reward function cannot be used.
-        AssetError, TrackError: the track cannot be found or used.
+        ConfigError: A file is missing or cannot be used.
+        RewardError: The reward function cannot be used.
+        AssetError: The track cannot be found.
+        TrackError: The track cannot be used.
     """
     project = find_project(folder)
     _check_reward(project.reward)
@@ -68,20 +71,25 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
     notes = [*metadata.notes, *job.notes]
     spec = track or _own_track(project, job, notes)
     setting, length = _track_setting(spec)
+    # DeepRacer counts episodes, racer control steps: the time of a lap at the mean speed translates between them.
     lap_steps = max(1, math.ceil(length / _mean_speed(metadata.actions) * EnvConfig().control_rate_hz))
     given = read_json(project.hyperparameters) if project.hyperparameters else {}
     where = str(project.hyperparameters or HYPERPARAMETERS)
     if project.hyperparameters is None:
         notes.append(f"no {HYPERPARAMETERS}: DeepRacer's own defaults are used")
     if metadata.algorithm == "sac":
-        sections, told = read_sac(given, where)
+        sections, further_notes = read_sac(given, where)
     else:
-        sections, told = read_ppo(given, where, lap_steps=lap_steps)
-    if pictures := {"camera", "stereo"} & set(metadata.env["sensors"]):
-        _limit_replay_buffer(metadata, sections, notes)
+        sections, further_notes = read_ppo(given, where, lap_steps=lap_steps)
+    pictures = {"camera", "stereo"} & set(metadata.env["sensors"])
+    if pictures and metadata.algorithm == "sac":
+        # PPO keeps the pictures of one update only.
+        sections["sac"]["buffer_size"] = _SAC_PICTURES
+        notes.append(f"sac.buffer_size {_SAC_PICTURES}: pictures of more steps would need too much memory")
+    # Only what the folder sets: all other keys keep racer's defaults.
     data: dict[str, Any] = {
         "track": setting,
-        "reward": str(project.reward.resolve()),
+        "reward": str(project.reward.resolve()),  # the configuration may be used from any folder
         "action_space": metadata.actions.model_dump(),
         "algorithm": metadata.algorithm,
         "env": metadata.env
@@ -98,20 +106,14 @@ def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
         ("sensors", ", ".join(config.env.sensors)),
         ("learns by", metadata.algorithm.upper()),
     )
-    return ImportedModel(config=config, facts=facts, notes=(*notes, *told))
-
-
-def _limit_replay_buffer(metadata: ModelMetadata, sections: dict[str, Any], notes: list[str]) -> None:
-    """Limit SAC's replay buffer to what fits into memory; PPO keeps the pictures of one update only."""
-    if metadata.algorithm == "sac":
-        sections["sac"]["buffer_size"] = _SAC_PICTURES
-        notes.append(f"sac.buffer_size {_SAC_PICTURES}: pictures of more steps would need too much memory")
+    return ImportedModel(config=config, facts=facts, notes=(*notes, *further_notes))
 
 
 def _check_reward(path: Path) -> None:
     """Check that the file can be a reward function, without running the user's code."""
     source = read_source(path)
     compile_source(source)
+    # The function may be defined by `def`, assigned, or imported; anything else is not worth guessing.
     names: list[str] = []
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, ast.FunctionDef):
@@ -128,6 +130,7 @@ def _check_reward(path: Path) -> None:
 
 def _own_track(project: ModelFolder, job: TrainingJob, notes: list[str]) -> str:
     """Return the track that the folder itself names."""
+    # A file beside the model is surer than a name, which may be a track that this machine does not have.
     if len(project.tracks) > 1:
         listed = ", ".join(path.name for path in project.tracks[:5])
         raise ConfigError(f"{project.folder} holds several tracks ({listed}); choose one with --track")
@@ -140,19 +143,21 @@ def _own_track(project: ModelFolder, job: TrainingJob, notes: list[str]) -> str:
 
 
 def _track_setting(spec: str) -> tuple[str, float]:
-    """The track as the configuration names it from any folder, and its length in m (the mean of several)."""
+    """Return the track as a configuration in any folder can name it, and its length [m], the mean of several."""
     tracks = load_tracks([spec])
     length = sum(track.length for track in tracks) / len(tracks)
     if spec.startswith("generated:"):
         return spec, length
     base = parse_spec(spec).base
     options = spec[len(base) :]
+    # A path that exists is not looked up by name; its options such as `@1/18` stay behind the absolute path.
     path = Path(base).expanduser()
     if not path.exists():
         try:
             path = assets.find_asset("track", base)
-        except AssetError:  # a name that only the track's own loader understands
+        except AssetError:  # a name that only the loader of tracks understands
             return spec, length
+        # A shipped or fetched track has its name everywhere; a local one is found from its folder only.
         homes = (assets.shipped_root() / "tracks", assets.cache_dir() / "tracks")
         if path.parent in homes:
             return spec, length
@@ -161,6 +166,7 @@ def _track_setting(spec: str) -> tuple[str, float]:
 
 def _mean_speed(actions: ContinuousActions | DiscreteActions) -> float:
     """Return the mean speed [m/s] of all discrete actions, or the middle of the range."""
+    # DeepRacer's cars drive at the commanded speed; how often each action is chosen is not known before a training.
     if isinstance(actions, DiscreteActions):
         return sum(speed for _, speed in actions.table) / len(actions.table)
     return 0.5 * (actions.low[1] + actions.high[1])

@@ -16,7 +16,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from racer.reward.rows import Waypoints
 from racer.sim.world import World
 
 WORLDS_LOGGED = 20
-"""Of many worlds, the first ones are logged."""
+"""Largest number of worlds that a training logs: the first ones."""
 _ITERATION = re.compile(r"(\d+)-iteration\.csv$")
 
 
@@ -45,11 +44,16 @@ class EpisodeLog:
     """Keeps the first episode of every world; give it to `racer.evaluate.evaluate` as `watch`.
 
     Attributes:
-        waypoints: the centre line of each course; empty before anything was watched.
+        waypoints: Centre line of each course; empty before the first call.
     """
 
     def __init__(self, *, reward: Reward | None = None, clock: Callable[[], float] = time.time) -> None:
-        """Start with empty logs; `reward` is evaluated at each step for the log, without it rewards are logged as 0."""
+        """Start with empty logs.
+
+        Args:
+            reward: Reward function to evaluate at each step; without it, rewards are logged as 0.
+            clock: Returns the wall time [s].
+        """
         self.waypoints: Waypoints = []
         self._reward, self._clock = reward, clock
         self._trace: EpisodeTrace | None = None
@@ -57,9 +61,10 @@ class EpisodeLog:
         self._episodes: list[LoggedEpisode] = []
 
     def __call__(self, world: World) -> None:
-        """The cars stand at their starts (first call), or a control step was driven."""
+        """Record the starts of all cars (first call) or a control step (all further calls)."""
         telemetry = world.telemetry[:, 0]
         if self._trace is None:
+            # The first call shows how many worlds there are.
             self.waypoints = world.waypoints()
             self._rewards = np.zeros(len(telemetry))
             self._trace = EpisodeTrace(len(telemetry), world.control_dt, clock=self._clock)
@@ -71,7 +76,7 @@ class EpisodeLog:
 
     @property
     def episodes(self) -> list[LoggedEpisode]:
-        """Those that have ended, in the order of their worlds."""
+        """Episodes that have ended, in the order of their worlds."""
         return sorted(self._episodes, key=lambda episode: episode.world)
 
 
@@ -94,30 +99,33 @@ class TrainingLog:
         """Begin new logs, or continue those of a checkpoint.
 
         Args:
-            folder: where the logs go.
-            config: of the training.
-            waypoints: the centre line of each course (`TimeTrial.waypoints`).
-            episodes: episodes in a file, DeepRacer's `num_episodes_between_training`.
-            progress: None for a new training. To resume: what `save` returned with the checkpoint, an empty
-                mapping where there was none; what was logged after it is deleted.
-            clock: seconds of wall time.
+            folder: Folder of the logs.
+            config: Configuration of the training.
+            waypoints: Centre line of each course (`TimeTrial.waypoints`).
+            episodes: Episodes in a file, DeepRacer's `num_episodes_between_training`.
+            progress: None for a new training. To resume, the mapping that `save` returned at the checkpoint, empty
+                where the training has no checkpoint; files of later episodes are deleted.
+            clock: Returns the wall time [s].
 
         Raises:
-            RunError: the folder holds logs of another training, or its metrics are broken.
+            RunError: The folder holds logs of another training, or its metrics are broken.
         """
         self._folder, self._config, self._waypoints = folder, config, waypoints
         self._per_file = episodes
         self._pending: list[LoggedEpisode] = []
         self._iterations, began = 0, 0.0
         self._records: list[dict[str, Any]] = []
+        # Numbers of new logs would begin at 0 again and mix with the old files.
         if progress is None and any(self._files()):
             raise RunError(f"{folder} holds logs of a training already; choose another folder")
         if progress:
             self._iterations, began = int(progress["iterations"]), float(progress["time_s"])
             self._records = metrics.read_training_records(self._metrics, episodes=self._iterations * episodes)
+        # A training that died wrote files after its last checkpoint; it will drive those steps again.
         for number, file in self._files():
             if number >= self._iterations:
                 file.unlink()
+        # The clock continues, so that `tstamp` increases over a resumed training as over an uninterrupted one.
         self._trace = EpisodeTrace(
             min(config.train.worlds, WORLDS_LOGGED), 1.0 / config.env.control_rate_hz, time_s=began, clock=clock
         )
@@ -130,19 +138,24 @@ class TrainingLog:
         return self._folder / "metrics" / "TrainingMetrics.json"
 
     def _files(self) -> list[tuple[int, Path]]:
-        """The files of `training-simtrace` and their numbers."""
-        found = self._folder.joinpath("training-simtrace").glob("*-iteration.csv")
-        return [(int(match[1]), file) for file in found if (match := _ITERATION.match(file.name))]
+        """Return number and path of each file of `training-simtrace`."""
+        files = self._folder.joinpath("training-simtrace").glob("*-iteration.csv")
+        return [(int(match[1]), file) for file in files if (match := _ITERATION.match(file.name))]
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
-        """Cars were placed; see `Trace.started`."""
+        """Record placed cars, with the arguments of `EpisodeTrace.started`."""
         self._trace.started(telemetry, which)
 
     def stepped(self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]) -> None:
-        """A control step was driven; see `Trace.stepped`. Writes a file where its last episode ended with it.
+        """Record a control step, and write a file where its last episode ended with it.
+
+        Args:
+            telemetry: TELEMETRY of all worlds, shape (N,).
+            status: `EpisodeStatus` of all worlds, shape (N,).
+            rewards: Rewards of the step, shape (N,).
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: The folder cannot be written.
         """
         for episode in self._trace.stepped(telemetry, status, rewards):
             self._pending.append(episode)
@@ -150,6 +163,7 @@ class TrainingLog:
                 self._write_iteration()
 
     def _write_iteration(self) -> None:
+        # Episodes are numbered from 0 in the simtrace and from 1 in the metrics.
         first = self._iterations * self._per_file
         text = simtrace(self._pending, first=first, actions=self._config.action_space, waypoints=self._waypoints)
         write_atomically(self._folder / "training-simtrace" / f"{self._iterations}-iteration.csv", text)
@@ -161,7 +175,11 @@ class TrainingLog:
         self._iterations += 1
 
     def evaluated(self, log: EpisodeLog) -> None:
-        """Add an evaluation between updates to the metrics; before the first file is full it has no place there."""
+        """Add an evaluation between updates to the metrics.
+
+        Its records belong to the iteration before it. Before the first file is full that does not exist, and the
+        evaluation is left out.
+        """
         number = self._iterations * self._per_file
         if number:
             self._records += [
@@ -175,14 +193,6 @@ class TrainingLog:
         return {"iterations": self._iterations, "time_s": self._trace.time_s}
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationFiles:
-    """Paths of the logs of an evaluation."""
-
-    simtrace: Path
-    metrics: Path
-
-
 def write_evaluation(
     folder: Path,
     log: EpisodeLog,
@@ -190,16 +200,21 @@ def write_evaluation(
     actions: ContinuousActions | DiscreteActions | None = None,
     sensors: tuple[str, ...] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> EvaluationFiles:
+) -> tuple[Path, Path]:
     """Write the logs of an evaluation into a new folder `evaluation-<14 digits>` of `folder`.
 
     Args:
-        actions: the policy's action space; None for policies without one.
-        sensors: what the policy sees.
-        now: date and time, which name the evaluation.
+        folder: Folder of the logs.
+        log: Episodes of the evaluation.
+        actions: Action space of the policy; None for policies without one.
+        sensors: Names of the policy's sensors.
+        now: Returns date and time, which name the evaluation.
+
+    Returns:
+        Paths of the simtrace and of the metrics.
 
     Raises:
-        RunError: no lap was driven.
+        RunError: No lap has ended.
     """
     episodes = log.episodes
     if not episodes:
@@ -207,15 +222,16 @@ def write_evaluation(
     space = actions if actions is not None else ContinuousActions()
     stamp = int(f"{now():%Y%m%d%H%M%S}")
     while (folder / f"evaluation-{stamp}").exists():
-        stamp += 1  # two within a second
+        stamp += 1  # two evaluations within a second
     trace = folder / f"evaluation-{stamp}" / "evaluation-simtrace" / "0-iteration.csv"
     record = folder / "metrics" / f"EvaluationMetrics-{stamp}.json"
     write_atomically(trace, simtrace(episodes, first=0, actions=space, waypoints=log.waypoints))
     records = [metrics.evaluation_record(episode, trial=trial) for trial, episode in enumerate(episodes, 1)]
     write_atomically(record, metrics.evaluation_text(records))
+    # The folder may be that of a training, whose metadata name its real algorithm.
     if not (folder / "model" / "model_metadata.json").exists():
         _write_metadata(folder, space, "ppo", sensors)
-    return EvaluationFiles(simtrace=trace, metrics=record)
+    return trace, record
 
 
 def _write_metadata(

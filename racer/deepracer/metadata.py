@@ -6,11 +6,12 @@ Meanings and defaults are those of the simulator's source (github aws-deepracer-
 
 from __future__ import annotations
 
-import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from racer.assets import did_you_mean
 from racer.config.actions import (
     SPEED_MAX,
     SPEED_MIN,
@@ -21,35 +22,36 @@ from racer.config.actions import (
     parse_action_space,
 )
 from racer.config.network import DEEPRACER_NAMES, CnnName
-from racer.deepracer.project import parse_integer, parse_number, quote_value
+from racer.deepracer.project import parse_choice, parse_integer, parse_number, quote_value
 from racer.errors import ConfigError
 
 Algorithm = Literal["ppo", "sac"]
 Actions = ContinuousActions | DiscreteActions
 
 METADATA_VERSION = "5"
-"""Written into logs: the version whose car follows the commands, as ours does."""
+"""Version that logs contain: the one whose car follows the commands exactly, as racer's does."""
 _VERSIONS = (1, 6)
 _ALGORITHMS: dict[str, Algorithm] = {"clipped_ppo": "ppo", "sac": "sac"}
+# Racer has one lens for all single cameras: a left camera is the left one of a stereo pair.
 _CAMERAS = {
     "observation": "camera",
     "FRONT_FACING_CAMERA": "camera",
     "LEFT_CAMERA": "camera",
     "STEREO_CAMERAS": "stereo",
-    "state": "state",  # racer's own, as our logs write it
+    "state": "state",  # racer's name, which its logs contain
 }
 _LIDARS = {
     "LIDAR": "lidar",
     "SECTOR_LIDAR": "sector_lidar",
     "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
 }
-"""DeepRacer's word -> ours."""
+"""DeepRacer's word to racer's."""
 _OURS = {
     "camera": "FRONT_FACING_CAMERA",
     "stereo": "STEREO_CAMERAS",
     **{ours: word for word, ours in _LIDARS.items()},
 }
-"""Our word -> DeepRacer's, for logs; `state` is ours alone."""
+"""Racer's word to DeepRacer's, for logs; DeepRacer has no counterpart of `state`."""
 _NETWORKS = tuple(DEEPRACER_NAMES)
 _KEYS = (
     "action_space",
@@ -60,13 +62,18 @@ _KEYS = (
     "version",
     "lidar_config",
 )
+_LIMITS = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
 _LIDAR_RAYS = 64
 _LIDAR_NEAR, _LIDAR_FAR = 0.15, 12.0
-"""m (simapp `sensors/constants.py`)."""
-_SECTORS = 8
-"""Of SECTOR_LIDAR (simapp `environments/constants.py`)."""
-_CLIPPED = {"LIDAR": 1.0, "SECTOR_LIDAR": 0.5}
-"""m beyond which DeepRacer's network sees nothing (simapp `environments/constants.py`)."""
+"""Least and greatest range of the lidar [m] (simapp `sensors/constants.py`)."""
+_LIDAR_SETTINGS: dict[str, dict[str, float]] = {
+    "LIDAR": {"range_max": 1.0},
+    "SECTOR_LIDAR": {"sectors": 8, "distance": 0.5},
+}
+"""Fields of `EnvConfig` for the lidars that `lidar_config` does not apply to.
+
+Ranges are those beyond which DeepRacer's network receives no obstacles [m] (simapp `environments/constants.py`).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +81,11 @@ class ModelMetadata:
     """Settings taken over from a `model_metadata.json`, and notes for the user.
 
     Attributes:
-        actions: the action space.
+        actions: The action space.
         algorithm: `ppo` or `sac`.
-        env: fields of `EnvConfig`: the sensors and their settings.
-        network: what reads its pictures.
-        notes: one line for each setting that is not taken over unchanged.
+        env: Fields of `EnvConfig`: the sensors and their settings.
+        network: Network that reads pictures.
+        notes: One line for each setting that is not taken over unchanged.
     """
 
     actions: Actions
@@ -92,7 +99,8 @@ def read_metadata(data: Mapping[str, Any], where: str) -> ModelMetadata:
     """Convert the content of a `model_metadata.json`.
 
     Args:
-        where: the file, with which messages begin.
+        data: Content of the file.
+        where: The file, with which messages begin.
 
     Raises:
         ConfigError: DeepRacer would refuse it, or racer cannot drive it.
@@ -126,25 +134,12 @@ def metadata_record(actions: Actions, algorithm: Algorithm, sensors: Iterable[st
 
 def unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
     """Return a note for each key that DeepRacer does not have."""
-    lines = []
     names = list(known)
-    for key in data:
-        if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f" Did you mean `{near[0]}`?" if near else ""
-            lines.append(f"{quote_value(key)} in {where}: DeepRacer has no such key; left out.{hint}")
-    return lines
-
-
-def _parse_choice(value: Any, words: Iterable[str], where: str) -> str:
-    """Return one of `words`, in any case; `continous` and the like are an error with a suggestion."""
-    names = {word.lower(): word for word in words}
-    given = value.strip().lower() if isinstance(value, str) else ""
-    if given not in names:
-        near = difflib.get_close_matches(given, list(names), n=1)
-        hint = f" Did you mean `{names[near[0]]}`?" if near else ""
-        raise ConfigError(f"{where} is {quote_value(value)}; allowed are {', '.join(names.values())}.{hint}")
-    return names[given]
+    return [
+        f"{quote_value(key)} in {where}: DeepRacer has no such key; left out.{did_you_mean(key, names)}"
+        for key in data
+        if key not in names
+    ]
 
 
 def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
@@ -154,25 +149,28 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
     if isinstance(space, dict) and len(space) == 1:
         # DeepRacer on AWS wraps it in a union, whose member is spelled `continous`.
         space = next((space[key] for key in ("discrete", "continuous", "continous") if key in space), space)
+    # The form of the space decides; `action_space_type` is only compared with it, because old files lack it.
     kind = "discrete" if isinstance(space, list) else "continuous"
     if "action_space_type" in data:
         given = data["action_space_type"]
         word = "continuous" if isinstance(given, str) and given.strip().lower() == "continous" else given
-        told = _parse_choice(word, ("discrete", "continuous"), f"{where}: `action_space_type`")
-        if told != kind:
+        stated = parse_choice(word, ("discrete", "continuous"), f"{where}: `action_space_type`")
+        if stated != kind:
             raise ConfigError(
-                f"{where}: `action_space_type` is {told}, but `action_space` is {_form(space)}; "
+                f"{where}: `action_space_type` is {stated}, but `action_space` is {_form(space)}; "
                 "discrete is a list of actions, continuous has `low` and `high` of each"
             )
     elif kind == "continuous":
         notes.append(
             "action_space_type is absent, which DeepRacer takes for discrete; the ranges are taken as continuous"
         )
+    # Numbers first, so that text such as "1.5" is a number before it is compared with the limits.
     plain = _discrete(space, where) if kind == "discrete" else _continuous(space, where)
     clipped = _clipped(plain)
     if clipped != plain:
         limits = f"{-STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees and {SPEED_MIN:g}..{SPEED_MAX:g} m/s"
         notes.append(f"action_space goes beyond {limits}; clipped, as DeepRacer does")
+    # Racer's own check finds what is left: too few or too many actions, and ranges that clipping made empty.
     try:
         return parse_action_space(clipped)
     except ConfigError as error:
@@ -212,30 +210,29 @@ def _continuous(space: Any, where: str) -> dict[str, dict[str, float]]:
     return ranges
 
 
-def _clipped(space: Any) -> Any:
-    """The same with every number inside the limits."""
+def _clipped(space: Any, limits: tuple[float, float] = (-math.inf, math.inf)) -> Any:
+    """Return an action space with every number inside the limits.
+
+    A list holds actions, which hold a number for each quantity; ranges hold `low` and `high` for each quantity. The
+    limits of a number are therefore those of the innermost key that is a quantity.
+    """
     if isinstance(space, list):
         return [_clipped(action) for action in space]
-    limits = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
-    out: dict[str, Any] = {}
-    for key, value in space.items():
-        low, high = limits[key]
-        if isinstance(value, dict):
-            out[key] = {end: min(max(one, low), high) for end, one in value.items()}
-        else:
-            out[key] = min(max(value, low), high)
-    return out
+    if isinstance(space, dict):
+        return {key: _clipped(value, _LIMITS.get(key, limits)) for key, value in space.items()}
+    return min(max(space, limits[0]), limits[1])
 
 
 def _algorithm(data: Mapping[str, Any], actions: Actions, where: str) -> Algorithm:
-    told = _parse_choice(data.get("training_algorithm", "clipped_ppo"), _ALGORITHMS, f"{where}: `training_algorithm`")
-    if told == "sac" and isinstance(actions, DiscreteActions):
+    given = data.get("training_algorithm", "clipped_ppo")
+    algorithm = _ALGORITHMS[parse_choice(given, _ALGORITHMS, f"{where}: `training_algorithm`")]
+    if algorithm == "sac" and isinstance(actions, DiscreteActions):
         raise ConfigError(f"{where}: SAC needs a continuous action space, this one is a list of actions")
-    return _ALGORITHMS[told]
+    return algorithm
 
 
 def _network(data: Mapping[str, Any], sensors: list[str], notes: list[str]) -> CnnName:
-    """What reads the pictures."""
+    """Return the network that reads pictures."""
     given = data.get("neural_network", _NETWORKS[0])
     if given not in _NETWORKS:
         notes.append(
@@ -251,7 +248,7 @@ def _network(data: Mapping[str, Any], sensors: list[str], notes: list[str]) -> C
 
 
 def _version(data: Mapping[str, Any], where: str) -> int:
-    """The version; absent, it is 2 where sensors are given and 1 where they are not."""
+    """Return the version; where the file gives none it is 2 with sensors and 1 without."""
     if "version" not in data:
         return 2 if "sensor" in data else 1
     return parse_integer(data["version"], f"{where}: `version`", *_VERSIONS)
@@ -260,41 +257,31 @@ def _version(data: Mapping[str, Any], where: str) -> int:
 def _sensors(data: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
     """Return the `EnvConfig` fields that match DeepRacer's sensors, or come nearest to them."""
     given = data.get("sensor", ["observation"])
+    # DeepRacer's first cars had one camera, which files of version 1 call `observation`.
     if _version(data, where) == 1 and given != ["observation"]:
-        notes.append("version 1 knows no sensors; DeepRacer ignores `sensor` and uses the camera")
+        notes.append("version 1 has no sensors; DeepRacer ignores `sensor` and uses the camera")
         given = ["observation"]
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list):
         raise ConfigError(f'{where}: `sensor` is {quote_value(given)}; give a list such as ["FRONT_FACING_CAMERA"]')
-    words = [_parse_choice(one, (*_CAMERAS, *_LIDARS), f"{where}: `sensor`") for one in listed]
-    cameras, lidars = [one for one in words if one in _CAMERAS], [one for one in words if one in _LIDARS]
+    names = [parse_choice(name, (*_CAMERAS, *_LIDARS), f"{where}: `sensor`") for name in listed]
+    cameras, lidars = [name for name in names if name in _CAMERAS], [name for name in names if name in _LIDARS]
     if len(cameras) != 1 or len(lidars) > 1:
         raise ConfigError(f"{where}: `sensor` is {quote_value(listed)}; give exactly one camera and at most one lidar")
-    settings = _lidar_config(data, where)
-    fields: dict[str, Any] = {"sensors": []}
-    for camera in cameras:
-        fields["sensors"].append(_CAMERAS[camera])
+    # Checked in any case: a broken `lidar_config` is an error also where no lidar uses it.
+    discretized = _lidar_config(data, where)
+    fields: dict[str, Any] = {"sensors": [_CAMERAS[cameras[0]], *(_LIDARS[lidar] for lidar in lidars)]}
     for lidar in lidars:
-        fields["sensors"].append(_LIDARS[lidar])
-        fields[_LIDARS[lidar]] = {"rays": _LIDAR_RAYS, "range_min": _LIDAR_NEAR} | _lidar_fields(lidar, settings)
+        fields[_LIDARS[lidar]] = {
+            "rays": _LIDAR_RAYS,
+            "range_min": _LIDAR_NEAR,
+            **_LIDAR_SETTINGS.get(lidar, discretized),
+        }
     return fields
 
 
-def _lidar_fields(lidar: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the `EnvConfig` fields for a DeepRacer lidar; `lidar_config` applies to the discretized one only."""
-    if lidar == "LIDAR":
-        return {"range_max": _CLIPPED[lidar]}
-    if lidar == "SECTOR_LIDAR":
-        return {"sectors": _SECTORS, "distance": _CLIPPED[lidar]}
-    return {
-        "sectors": settings["num_sectors"],
-        "values": settings["num_values_per_sector"],
-        "clipping_dist": settings["clipping_dist"],
-    }
-
-
 def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`lidar_config` with DeepRacer's defaults."""
+    """Return `lidar_config` as fields of `DiscretizedSectorLidarConfig`, with DeepRacer's defaults for missing ones."""
     given = data.get("lidar_config", {})
     place = f"{where}: `lidar_config"
     if not isinstance(given, dict):
@@ -302,8 +289,10 @@ def _lidar_config(data: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{place}` is {quote_value(given)}; it should hold num_sectors, num_values_per_sector, clipping_dist"
         )
     sectors = parse_integer(given.get("num_sectors", 8), f"{place}.num_sectors`", 1, _LIDAR_RAYS)
+    # Each sector is a whole number of rays, in DeepRacer as here.
     if _LIDAR_RAYS % sectors:
         raise ConfigError(f"{place}.num_sectors` is {sectors}; it must divide {_LIDAR_RAYS}")
     values = parse_integer(given.get("num_values_per_sector", 8), f"{place}.num_values_per_sector`", 1, 1000)
+    # The distance lies between the lidar's own limits: beyond them a sector would never or always be free.
     far = parse_number(given.get("clipping_dist", 2.0), f"{place}.clipping_dist`", _LIDAR_NEAR, _LIDAR_FAR)
-    return {"num_sectors": sectors, "num_values_per_sector": values, "clipping_dist": far}
+    return {"sectors": sectors, "values": values, "clipping_dist": far}

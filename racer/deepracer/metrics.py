@@ -38,9 +38,12 @@ def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: P
     """Return a record of `TrainingMetrics.json`.
 
     Args:
-        number: training episodes until and with this one.
-        trial: The same, counted from 1 again in each iteration.
+        episode: The episode.
+        number: Number of this training episode, counted from 1.
+        trial: Its number within the iteration, counted from 1.
+        phase: Whether the episode was driven for training or for an evaluation.
     """
+    # The keys are in DeepRacer's order, and its tools expect whole numbers.
     return {
         "reward_score": round(episode.reward),
         **_times(episode),
@@ -54,6 +57,7 @@ def training_record(episode: LoggedEpisode, *, number: int, trial: int, phase: P
 
 def evaluation_record(episode: LoggedEpisode, *, trial: int) -> dict[str, Any]:
     """Return a record of `EvaluationMetrics-<time>.json`; a trial ends with its first fault."""
+    # DeepRacer counts the faults of an evaluation's lap, after which its car continues; here a fault ends the lap.
     counts = {key: int(episode.status is status) for key, status in _COUNTS.items()}
     return {
         "completion_percentage": int(episode.progress),
@@ -66,7 +70,7 @@ def evaluation_record(episode: LoggedEpisode, *, trial: int) -> dict[str, Any]:
 
 
 def _times(episode: LoggedEpisode) -> dict[str, int]:
-    """Milliseconds of the simulation's clock."""
+    """Return start, end and duration on the clock of the simulation [ms]."""
     return {
         "metric_time": round(1e3 * episode.ended_s),
         "start_time": round(1e3 * episode.began_s),
@@ -75,25 +79,26 @@ def _times(episode: LoggedEpisode) -> dict[str, int]:
 
 
 def training_text(records: Sequence[dict[str, Any]]) -> str:
-    """`TrainingMetrics.json`."""
+    """Return the content of `TrainingMetrics.json`."""
     return json.dumps({"metrics": list(records), "version": _VERSION, "best_model_metric": "progress"}) + "\n"
 
 
 def evaluation_text(records: Sequence[dict[str, Any]]) -> str:
-    """`EvaluationMetrics-<time>.json`; it has no version."""
+    """Return the content of `EvaluationMetrics-<time>.json`, which has no version."""
     return json.dumps({"metrics": list(records)}) + "\n"
 
 
 def read_training_records(path: Path, *, episodes: int) -> list[dict[str, Any]]:
-    """Return the records of the first `episodes` training episodes, to continue with.
+    """Return the records of the first `episodes` training episodes, which resumed logs begin with.
 
     Raises:
-        RunError: the file was not written by racer.
+        RunError: The file was not written by racer.
     """
     if not path.exists() or episodes == 0:
         return []
     try:
+        # Records of later episodes belong to steps that the resumed training drives again.
         records = json.loads(path.read_text(encoding="utf-8"))["metrics"]
         return [record for record in records if record["episode"] <= episodes]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be gone on with ({error}); move its folder away to begin new logs") from None
+        raise RunError(f"{path} cannot be continued ({error}); move its folder away to begin new logs") from None

@@ -6,13 +6,15 @@ Known layouts: a plain folder with the files; a model of DeepRacer-for-Cloud (`m
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from racer.assets import read_text
 from racer.errors import ConfigError
 
 REWARD, METADATA, HYPERPARAMETERS = "reward_function.py", "model_metadata.json", "hyperparameters.json"
@@ -22,10 +24,10 @@ _NAMES = {
     HYPERPARAMETERS: (HYPERPARAMETERS,),
     "job": ("training_params.yaml", "run.env"),
 }
-"""For each part the names of its file, the best first; DeepRacer-for-Cloud once said `reward.py`."""
+"""Names of the file of each part, the best first; early versions of DeepRacer-for-Cloud wrote `reward.py`."""
 _PLACES = ("", "model", "ip", "custom_files", "custom-files")
 _BYTES_MAX = 1_000_000
-"""Of a JSON file; real ones have a few thousand."""
+"""Largest JSON file that is read [bytes]; real ones have a few thousand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +35,12 @@ class ModelFolder:
     """The files of a model folder.
 
     Attributes:
-        folder: what the user named.
+        folder: Folder that the user named.
         reward: `reward_function.py`.
         metadata: `model_metadata.json`.
-        hyperparameters: `hyperparameters.json`; None where there is none.
-        job: `training_params.yaml` or `run.env`, which name the track; None where there is none.
-        tracks: route files (`.npy`) in the folder.
+        hyperparameters: `hyperparameters.json`; None where the folder has none.
+        job: `training_params.yaml` or `run.env`, which name the track; None where the folder has none.
+        tracks: Route files (`.npy`) in the folder.
     """
 
     folder: Path
@@ -53,19 +55,15 @@ def find_project(folder: Path) -> ModelFolder:
     """Find the files of a model folder.
 
     Raises:
-        ConfigError: no such folder, or the reward function or `model_metadata.json` is not in it.
+        ConfigError: The folder does not exist, or lacks the reward function or `model_metadata.json`.
     """
     folder = folder.expanduser()
     if folder.is_file():
         raise ConfigError(f"{folder} is a file; unpack it and name the folder with {METADATA} and {REWARD}")
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; name one with {METADATA} and {REWARD}")
-    metadata = _find(folder, METADATA)
-    reward = _find(folder, REWARD)
-    if metadata is None:
-        _missing(folder, METADATA)
-    if reward is None:
-        _missing(folder, REWARD)
+    metadata = _find(folder, METADATA) or _raise_missing(folder, METADATA)
+    reward = _find(folder, REWARD) or _raise_missing(folder, REWARD)
     tracks = sorted(path for place in ("", "routes", "tracks") for path in (folder / place).glob("*.npy"))
     return ModelFolder(
         folder=folder,
@@ -78,6 +76,7 @@ def find_project(folder: Path) -> ModelFolder:
 
 
 def _find(folder: Path, part: str) -> Path | None:
+    # The better name in any place wins over the best place.
     for name in _NAMES[part]:
         for place in _PLACES:
             if (folder / place / name).is_file():
@@ -85,7 +84,8 @@ def _find(folder: Path, part: str) -> Path | None:
     return None
 
 
-def _missing(folder: Path, part: str) -> NoReturn:
+def _raise_missing(folder: Path, part: str) -> NoReturn:
+    # A download is often unpacked one or two folders deeper than the folder that the user names.
     looked = ", ".join(f"{place}/{part}" if place else part for place in _PLACES[:4])
     nested = next((path for depth in ("*", "*/*") for path in sorted(folder.glob(f"{depth}/{part}"))), None)
     if nested is None:
@@ -98,32 +98,28 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
     Raises:
-        ConfigError: not readable, not JSON, too long, a key twice, NaN, or no object.
+        ConfigError: The file cannot be read, is too long or is not JSON, gives a key twice, holds NaN, or does not hold
+            an object.
     """
-    try:
-        if path.stat().st_size > _BYTES_MAX:
-            raise ConfigError(f"{path} is {path.stat().st_size:,} bytes long; at most {_BYTES_MAX:,} are read")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not a text file") from None
+    text = read_text(path, ConfigError, bytes_max=_BYTES_MAX)
 
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    def check_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
                 raise ConfigError(f"{path} gives the key {quote_value(key)} twice; give it once")
         return dict(pairs)
 
-    def no_number(word: str) -> NoReturn:
-        raise ConfigError(f"{path} holds {word}, which is not a JSON number")
+    # Python's parser accepts NaN and Infinity, which JSON does not have.
+    def refuse_constant(constant: str) -> NoReturn:
+        raise ConfigError(f"{path} holds {constant}, which is not a JSON number")
 
     try:
-        data = json.loads(text, object_pairs_hook=once, parse_constant=no_number)
+        data = json.loads(text, object_pairs_hook=check_keys, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}:{error.lineno}: no JSON: {error.msg}") from None
+        raise ConfigError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
     except (RecursionError, ValueError):
+        # Nested too deeply, or an integer of more digits than Python converts.
         raise ConfigError(f"{path} is not JSON that can be read") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds {quote_value(data)}; it should hold an object with keys and values")
@@ -137,24 +133,40 @@ def parse_number(value: Any, where: str, low: float, high: float) -> float:
         ConfigError: The value is not a number, or out of range; `where` begins the message.
     """
     try:
-        found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
-        found = math.nan
-    if not low <= found <= high:
+        number = math.nan
+    # Comparisons with NaN are false, so that this refuses it too.
+    if not low <= number <= high:
         raise ConfigError(f"{where} is {quote_value(value)}; give a number from {low:g} to {high:g}")
-    return found
+    return number
 
 
-def parse_integer(value: Any, where: str, low: int, high: int) -> int:
+def parse_integer(value: Any, where: str, low: float, high: float) -> int:
     """Return a whole number within `low`..`high`; accept what `parse_number` accepts.
 
     Raises:
         ConfigError: The value is not a whole number, or out of range.
     """
-    found = parse_number(value, where, low, high)
-    if found != int(found):
-        raise ConfigError(f"{where} is {quote_value(value)}; give a whole number from {low} to {high}")
-    return int(found)
+    number = parse_number(value, where, low, high)
+    if number != int(number):
+        raise ConfigError(f"{where} is {quote_value(value)}; give a whole number from {low:g} to {high:g}")
+    return int(number)
+
+
+def parse_choice(value: Any, choices: Iterable[str], where: str) -> str:
+    """Return one of the choices, which the user may write in any case.
+
+    Raises:
+        ConfigError: The value is none of them; `where` begins the message, which suggests the nearest choice.
+    """
+    names = {choice.lower(): choice for choice in choices}
+    given = value.strip().lower() if isinstance(value, str) else ""
+    if given not in names:
+        near = difflib.get_close_matches(given, names, n=1)
+        hint = f" Did you mean `{names[near[0]]}`?" if near else ""
+        raise ConfigError(f"{where} is {quote_value(value)}; allowed are {', '.join(names.values())}.{hint}")
+    return names[given]
 
 
 def quote_value(value: Any) -> str:

@@ -23,32 +23,17 @@ HEADER = (
     "tstamp,episode_status,pause_duration,obstacle_crash_counter,wall_clock"
 )
 _FORMAT = "%d,%d,%.4f,%.4f,%.4f,%.2f,%.2f,%s,%.10g,%s,%s,%.4f,%d,%.2f,%.6f,%s,0.0,0,%.4f\n"
-"""As SIM_TRACE_LOG has it, but for rewards, times and clocks: those are written out, so that small ones survive."""
+"""SIM_TRACE_LOG with more digits of rewards, times and clocks, so that small values survive."""
 _STATUS_NAMES = [status.word for status in EpisodeStatus]
 
-_KEPT_FIELDS = (
-    "all_wheels_on_track",
-    "closest_waypoint_prev",
-    "closest_waypoint_next",
-    "steps",
-    "x",
-    "y",
-    "heading",
-    "track_length",
-    "progress",
-    "speed",
-    "steering_angle",
-    "course",
-)
-"""What is kept of `TELEMETRY`."""
-_STEP = np.dtype(
-    [("all_wheels_on_track", "?"), ("closest_waypoint_prev", "i4"), ("closest_waypoint_next", "i4")]
-    + [(name, "f8") for name in _KEPT_FIELDS[3:-1]]
-    + [("course", "i4"), ("status", "i4"), ("reward", "f8"), ("time", "f8"), ("wall", "f8")],
-    align=True,
-)
+_FLOATS = ("steps", "x", "y", "heading", "track_length", "progress", "speed", "steering_angle")
+_KEPT = [("all_wheels_on_track", "?"), ("closest_waypoint_prev", "i4"), ("closest_waypoint_next", "i4")]
+_KEPT += [*((name, "f8") for name in _FLOATS), ("course", "i4")]
+_KEPT_FIELDS = [name for name, _ in _KEPT]
+"""Fields of `TELEMETRY` that a trace keeps."""
+_STEP = np.dtype([*_KEPT, ("status", "i4"), ("reward", "f8"), ("time", "f8"), ("wall", "f8")], align=True)
 _CAPACITY_FIRST = 256
-"""Steps of an episode for which there is room at first."""
+"""Steps that the buffer of an episode holds at first; it doubles when an episode is longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +41,8 @@ class LoggedEpisode:
     """One episode that has ended.
 
     Attributes:
-        world: in which it was driven.
-        rows: (S,) its steps: the placing of the car first, the step that ended it last.
+        world: Index of its world.
+        rows: Its steps, shape (S,): the placing of the car first, the step that ended it last.
     """
 
     world: int
@@ -65,12 +50,12 @@ class LoggedEpisode:
 
     @property
     def status(self) -> EpisodeStatus:
-        """Status word of its end."""
+        """Status with which the episode ended."""
         return EpisodeStatus(int(self.rows["status"][-1]))
 
     @property
     def reward(self) -> float:
-        """Sum of its rewards."""
+        """Sum of the rewards."""
         return float(self.rows["reward"].sum())
 
     @property
@@ -90,29 +75,38 @@ class LoggedEpisode:
 
 
 class EpisodeTrace:
-    """Watches the first worlds of a batch and hands out their episodes as they end.
+    """Records the first worlds of a batch and returns their episodes as they end.
 
     Attributes:
-        time_s: the simulation's clock, that of all worlds.
+        time_s: Clock of the simulation, the same for all worlds [s].
     """
 
     def __init__(
         self, worlds: int, control_dt: float, *, time_s: float = 0.0, clock: Callable[[], float] = time.time
     ) -> None:
-        """Watch the first `worlds` worlds; `clock` gives seconds of wall time."""
+        """Record the first `worlds` worlds.
+
+        Args:
+            worlds: Number of recorded worlds W.
+            control_dt: Duration of a control step [s].
+            time_s: Clock of the simulation at the start [s].
+            clock: Returns the wall time [s].
+        """
         self.time_s = time_s
         self._dt, self._clock = control_dt, clock
         self._worlds = np.arange(worlds)
         self._rows = np.zeros((worlds, _CAPACITY_FIRST), _STEP)
         self._counts = np.zeros(worlds, np.int64)
         self._new = np.zeros(worlds, _STEP)
-        self._told = self._new[list(_KEPT_FIELDS)]
+        # A view of the telemetry's fields in `_new`: writing into it fills them all at once.
+        self._kept = self._new[_KEPT_FIELDS]
 
     def started(self, telemetry: NDArray[np.void], which: NDArray[np.bool_] | None = None) -> None:
-        """Cars were placed: in all worlds, or in those that `which` (N,) marks.
+        """Begin the episodes of cars that were placed.
 
         Args:
-            telemetry: (N,) TELEMETRY after the placing.
+            telemetry: TELEMETRY after the placing, shape (N,).
+            which: Worlds in which the car was placed, shape (N,); None for all.
         """
         marked = self._worlds if which is None else np.flatnonzero(which[: len(self._worlds)])
         if len(marked):
@@ -124,17 +118,18 @@ class EpisodeTrace:
     def stepped(
         self, telemetry: NDArray[np.void], status: NDArray[np.int32], rewards: NDArray[np.float64]
     ) -> list[LoggedEpisode]:
-        """A control step was driven; gives the episodes that ended with it, in the order of their worlds.
+        """Record a control step; return the episodes that ended with it, in the order of their worlds.
 
         Args:
-            telemetry: (N,) TELEMETRY; worlds whose `steps` is 0 wait and are passed over.
-            status: (N,) `Status`.
-            rewards: (N,).
+            telemetry: TELEMETRY, shape (N,); worlds whose `steps` is 0 wait and are left out.
+            status: `EpisodeStatus` of each world, shape (N,).
+            rewards: Reward of each world, shape (N,).
         """
         self.time_s += self._dt
         count = len(self._worlds)
         self._take(telemetry)
         self._new["status"], self._new["reward"] = status[:count], rewards[:count]
+        # A count of 0 is a world whose episode has ended and whose car was not placed again.
         driven = self._worlds[(self._new["steps"] > 1.0) & (self._counts > 0)]
         self._append(driven)
         ended = driven[self._new["status"][driven] >= int(EpisodeStatus.LAP_COMPLETE)]
@@ -143,12 +138,13 @@ class EpisodeTrace:
         return episodes
 
     def _take(self, telemetry: NDArray[np.void]) -> None:
-        self._told[...] = telemetry[: len(self._worlds)][list(_KEPT_FIELDS)]
+        self._kept[...] = telemetry[: len(self._worlds)][_KEPT_FIELDS]
         self._new["time"], self._new["wall"] = self.time_s, self._clock()
 
     def _append(self, worlds: NDArray[np.int64]) -> None:
         if len(worlds) == 0:
             return
+        # Doubling keeps the cost of a step constant on average, whatever the length of an episode.
         if self._counts[worlds].max() >= self._rows.shape[1]:
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)], axis=1)
         self._rows[worlds, self._counts[worlds]] = self._new[worlds]
@@ -167,8 +163,10 @@ def simtrace(
     The row of the placing (`prepare`, step 1) names the action that the car is about to take, as in DeepRacer.
 
     Args:
-        first: number of the first one, counted from 0 over all files.
-        waypoints: the centre line of each course, as reward functions see it.
+        episodes: The episodes.
+        first: Number of the first one, counted from 0 over all files.
+        actions: Action space, whose index is logged where it is discrete.
+        waypoints: Centre line of each course, as reward functions receive it.
     """
     points = [np.array(line, np.float64) for line in waypoints]
     text = [HEADER, "\n"]
@@ -183,21 +181,20 @@ def _columns(
     actions: ContinuousActions | DiscreteActions,
     points: list[NDArray[np.float64]],
 ) -> list[Iterable[Any]]:
-    """The columns of one episode, but for those that are constant here."""
+    """Return the columns of one episode that `_FORMAT` has places for, in its order."""
     count = len(rows)
     steer, speed = rows["steering_angle"].copy(), rows["speed"].copy()
+    # Row 0 is the placing of the car, which has no action: DeepRacer logs the first action there.
     if count > 1:
         steer[0], speed[0] = steer[1], speed[1]
     center = points[int(rows["course"][0])]
     ends = [center[rows[f"closest_waypoint_{end}"]] for end in ("prev", "next")]
+    # DeepRacer logs the nearer of the two waypoints that the car is between.
     gaps = [np.hypot(rows["x"] - end[:, 0], rows["y"] - end[:, 1]) for end in ends]
     nearest = np.where(gaps[0] <= gaps[1], rows["closest_waypoint_prev"], rows["closest_waypoint_next"])
-    columns: list[Iterable[Any]] = [
+    return [
         [number] * count,
-        rows["steps"].tolist(),
-        rows["x"].tolist(),
-        rows["y"].tolist(),
-        rows["heading"].tolist(),
+        *(rows[name].tolist() for name in ("steps", "x", "y", "heading")),
         steer.tolist(),
         speed.tolist(),
         _actions(steer, speed, actions),
@@ -211,15 +208,14 @@ def _columns(
         [_STATUS_NAMES[status] for status in rows["status"].tolist()],
         rows["wall"].tolist(),
     ]
-    return columns
 
 
 def _actions(
     steer: NDArray[np.float64], speed: NDArray[np.float64], actions: ContinuousActions | DiscreteActions
 ) -> list[Any]:
-    """Return the index in the list of actions, or `[steering angle speed]`."""
+    """Return the index of each action in the list, or `[steering_angle speed]` as text."""
     if isinstance(actions, DiscreteActions):
         table = np.array(actions.table)
-        # Degrees and m/s differ in size; what was chosen is in the list, so that any scale finds it.
+        # The chosen action is in the list, so its distance is 0 and the units of the two parts do not matter.
         return np.abs(steer[:, None] - table[:, 0] + 1j * (speed[:, None] - table[:, 1])).argmin(axis=1).tolist()
     return [f"[{angle:.4f} {rate:.4f}]" for angle, rate in zip(steer.tolist(), speed.tolist(), strict=True)]

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +17,13 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from racer.assets import write_atomically
+from racer.assets import read_text, write_atomically
+from racer.config.base import explain
 from racer.errors import TrackError
-from racer.track import curve, geometry
+from racer.track import curve
 from racer.track.track import Track, TrackAppearance, make_track
 
+# Bounds that no track of a model car reaches; they catch millimetres, and keep the number of rows small.
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e5, le=1e5)]
@@ -67,9 +68,7 @@ class CourseConfig(_CourseModel):
     racer_track: Literal[1] = Field(description="version of the format")
     description: str = Field("", description="one line for people")
     closed: bool = Field(True, description="true: a loop; false: from one end to the other")
-    direction: Literal["forward", "backward"] = Field(
-        "forward", description="`backward` reverses the direction of travel"
-    )
+    direction: Literal["forward", "backward"] = Field("forward", description="`backward` reverses the travel direction")
     width: Positive | None = Field(None, description="default width, half to each side [m]")
     step: Annotated[float, Field(ge=0.02, le=2.0)] = Field(0.15, description="distance between rows [m]")
     origin: tuple[Number, Number, Number] = Field(
@@ -97,37 +96,20 @@ def parse_course(data: Any, source: str) -> CourseConfig:
     """Check the content of a YAML file.
 
     Raises:
-        TrackError: the message names the first key that is not allowed.
+        TrackError: The message names the first key that is not allowed.
     """
-    if not isinstance(data, dict):
-        raise TrackError(f"`{source}` is not a track: a YAML track begins with `racer_track: 1`.")
+    if not isinstance(data, dict) or "racer_track" not in data:
+        raise TrackError(f"`{source}` is not a track; a YAML track begins with `racer_track: 1`.")
     try:
         course = CourseConfig.model_validate(data)
     except ValidationError as problem:
-        raise TrackError(f"`{source}`: {_first_problem(problem)}") from None
+        raise TrackError(explain(problem, CourseConfig, f"`{source}`")) from None
     bodies = [key for key in ("segments", "points", "rows") if getattr(course, key) is not None]
+    # Three ways to write a course; a second one would silently lose.
     if len(bodies) != 1:
         given = " and ".join(bodies) or "none of them"
         raise TrackError(f"`{source}` has {given}; give exactly one of segments, points or rows.")
     return course
-
-
-def _first_problem(problem: ValidationError) -> str:
-    """Describe the first error that pydantic reports, in one line."""
-    errors = problem.errors(include_url=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if first["type"] == "extra_forbidden":
-        wrong = str(first["loc"][-1])
-        models: dict[str, type[BaseModel]] = {"segments": SegmentConfig, "look": AppearanceConfig}
-        model = models.get(str(first["loc"][0]), CourseConfig) if len(first["loc"]) > 1 else CourseConfig
-        known = list(model.model_fields)
-        near = difflib.get_close_matches(wrong, known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
-        return f"unknown key `{place}`. {hint}"
-    if first["type"] == "missing":
-        return f"the key `{place}` is missing" + ("; write `racer_track: 1`." if place == "racer_track" else ".")
-    return f"{place} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 CLOSING_MAX = 0.10
@@ -140,7 +122,7 @@ def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
     """Sample a course of segments or points.
 
     Raises:
-        TrackError: the message names the segment or point that is wrong, or how far a loop is from closing.
+        TrackError: The message names the segment or point that is wrong, or how far a loop is from closing.
     """
     if course.segments is not None:
         segments = _segments(course, course.segments, source)
@@ -154,6 +136,7 @@ def rows_of_course(course: CourseConfig, source: str) -> curve.CenterlineRows:
 
 
 def _segments(course: CourseConfig, parts: list[SegmentConfig], source: str) -> list[curve.CurveSegment]:
+    # Checked here and not by pydantic, because each message names the segment and what to write.
     for k, part in enumerate(parts):
         place = f"`{source}` segments[{k}]"
         if (part.straight is None) == (part.arc is None):
@@ -175,6 +158,7 @@ def _segments(course: CourseConfig, parts: list[SegmentConfig], source: str) -> 
 
 
 def _length(part: SegmentConfig) -> float:
+    """Return the length of a segment [m]; that of an arc is |turn| times radius."""
     if isinstance(part.straight, float):
         return part.straight
     return abs(math.radians(part.arc or 0.0)) * (part.radius or 0.0)
@@ -183,6 +167,7 @@ def _length(part: SegmentConfig) -> float:
 def _side(parts: list[SegmentConfig], side: str, width: float | None) -> list[float]:
     """Return the distance to one border at the end of each segment [m]; by default that of the segment before it."""
     given = [part.width / 2 if part.width else getattr(part, side) for part in parts]
+    # Without a default, the segments before the first width take it: the caller checked that there is one.
     current = width / 2 if width else next(value for value in given if value)
     filled = []
     for value in given:
@@ -195,6 +180,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
     points = course.points or []
     table = []
     for k, point in enumerate(points):
+        # [x, y], [x, y, width] or [x, y, left, right]
         if len(point) == 2 and course.width is None:
             raise TrackError(f"`{source}` points[{k}] has no width; give [x, y, width] or `width:` for all.")
         sides = [point[2] / 2] * 2 if len(point) == 3 else point[2:] or [(course.width or 0.0) / 2] * 2
@@ -203,6 +189,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
         if k and point[:2] == points[k - 1][:2]:
             raise TrackError(f"`{source}` points[{k}] repeats the point before it; leave it out.")
         table.append([*point[:2], *sides])
+    # Authors of a loop often repeat its first point; the spline closes by itself.
     if len(table) > 1 and course.closed and table[0][:2] == table[-1][:2]:
         table.pop()
     if len(table) < (4 if course.closed else 2):
@@ -212,6 +199,7 @@ def _points(course: CourseConfig, source: str) -> tuple[NDArray[np.float64], ...
 
 
 def _check_closing(segments: list[curve.CurveSegment], source: str) -> None:
+    # From the origin with heading 0, the end of a closed course is the origin with a whole number of turns.
     end = curve.segment_poses(segments, (0.0, 0.0, 0.0))[-1]
     gap = math.hypot(end[0], end[1])
     turn = math.degrees(math.remainder(end[2], 2 * math.pi))
@@ -229,9 +217,10 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
     along the two straights and the end e of the course without them, a u + b v = -e.
 
     Raises:
-        TrackError: the course has another number of `auto` straights, they are parallel, or a length is negative.
+        TrackError: The course has another number of `auto` straights, they are parallel, or a length is negative.
     """
     lengths = [0.0 if part.straight == "auto" else _length(part) for part in segments]
+    # Two unknown lengths solve the two equations of x and y; the heading does not depend on straights at all.
     unknown = [k for k, part in enumerate(segments) if part.straight == "auto"]
     if not unknown:
         return lengths
@@ -244,6 +233,8 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
         if part.straight != "auto"
     ]
     end = curve.segment_poses(known, (0.0, 0.0, 0.0))[-1]
+    # The columns are u and v. The determinant is the sine of the angle between them: 0.05 is 3 degrees, where an
+    # error of 1 mm in e already moves the lengths by 2 cm.
     along = np.array([[math.cos(headings[k]), math.sin(headings[k])] for k in unknown]).T
     if abs(np.linalg.det(along)) < 0.05:
         raise TrackError(f"`{source}`: the two straights of length `auto` are parallel; choose another pair.")
@@ -257,53 +248,54 @@ def solve_auto_lengths(segments: list[SegmentConfig], source: str) -> list[float
     return lengths
 
 
-# libyaml reads the rows of a converted track ten times faster; both loaders build plain data only.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def load_yaml(path: Path) -> Any:
+    """Return the plain data of a YAML file.
+
+    Raises:
+        TrackError: The file cannot be read.
+    """
+    # libyaml reads the rows of a converted track ten times faster; both loaders build plain data only.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(read_text(path, TrackError), Loader=loader)
+    except yaml.YAMLError as problem:
+        raise TrackError(f"{path}: cannot be read: {' '.join(str(problem).split())[:200]}.") from None
 
 
 def read_course(path: Path, *, scale: float = 1.0) -> Track:
     """Read a track in our YAML format.
 
     Args:
-        path: the file.
-        scale: factor on all coordinates and widths of the road.
+        path: The file.
+        scale: Factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: the message names the place in the file.
+        TrackError: The message names the place in the file.
     """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise TrackError(f"`{path}` cannot be read: {' '.join(str(problem).split())[:200]}.") from None
-    return track_of_course(parse_course(data, str(path)), name=path.stem, source=str(path), scale=scale)
+    return track_of_course(parse_course(load_yaml(path), str(path)), name=path.stem, source=str(path), scale=scale)
 
 
 def track_of_course(course: CourseConfig, *, name: str, source: str, scale: float = 1.0) -> Track:
     """Make the track of a course.
 
     Args:
-        course: content of a file.
-        name: name of the track.
-        source: the file, for messages.
-        scale: factor on all coordinates and widths of the road.
+        course: Content of a file.
+        name: Name of the track.
+        source: The file, for messages.
+        scale: Factor on all coordinates and widths of the road.
 
     Raises:
-        TrackError: the course does not close, or leaves no road.
+        TrackError: The course does not close, or leaves no road.
     """
+    # Rows have their borders; segments and points get theirs from the widths.
     if course.rows is not None:
         table = np.array(course.rows, dtype=np.float64).reshape(-1, 6)
     else:
-        rows = rows_of_course(course, source)
-        borders = geometry.borders_from_widths(rows.center, rows.left, rows.right, closed=course.closed)
-        table = np.hstack([rows.center, *borders])
-        if course.closed:
-            table = np.vstack([table, table[:1]])
+        table = rows_of_course(course, source).table(closed=course.closed)
     table *= scale
     track = make_track(
+        table,
         name=name,
-        center=table[:, :2],
-        left=table[:, 2:4],
-        right=table[:, 4:6],
         closed=course.closed,
         source=source,
         walls=course.walls,
@@ -311,9 +303,8 @@ def track_of_course(course: CourseConfig, *, name: str, source: str, scale: floa
         look=TrackAppearance(**course.look.model_dump(exclude_none=True)),
         description=course.description,
     )
-    if course.direction == "forward":
-        return track
-    return replace(track.reversed(), backwards=False)
+    # `backward` is the direction of the file itself, so that its track does not count as driven backwards.
+    return track if course.direction == "forward" else replace(track.reversed(), backwards=False)
 
 
 def write_course(track: Track, path: Path) -> None:
@@ -326,6 +317,7 @@ def course_text(track: Track) -> str:
     head: dict[str, Any] = {"racer_track": 1}
     if track.description:
         head["description"] = track.description
+    # Description, offset and colours are left out where they have their defaults.
     head |= {"closed": track.closed, "walls": track.walls}
     if track.wall_offset:
         head["wall_offset"] = track.wall_offset
@@ -341,5 +333,6 @@ def course_text(track: Track) -> str:
 
 def _plain_number(value: float) -> str:
     """Return the shortest text that reads back as the same float, in a form that YAML 1.1 reads as a number."""
+    # YAML 1.1 reads `1e-05` as text, since a float must have a point.
     text = repr(value)
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.track import geometry
+
 Floats = NDArray[np.float64]
 
 
@@ -19,10 +21,10 @@ class CurveSegment:
     """A straight (turn 0) or an arc of a circle.
 
     Attributes:
-        length: length of the centre line [m].
-        turn: change of heading over the segment [rad], left positive.
-        left: distance to the left border at the segment's end [m].
-        right: distance to the right border at the segment's end [m].
+        length: Length of the centre line [m].
+        turn: Change of heading over the segment [rad], left positive.
+        left: Distance to the left border at the segment's end [m].
+        right: Distance to the right border at the segment's end [m].
     """
 
     length: float
@@ -35,15 +37,23 @@ class CurveSegment:
 class CenterlineRows:
     """A centre line at equal steps; a closed one does not repeat its first row.
 
+    Lengths are in metres, but for a road in a map's image, which is in pixels.
+
     Attributes:
-        center: points [m], shape (R, 2).
-        left: distance to the left border [m], shape (R,).
-        right: distance to the right border [m], shape (R,).
+        center: Points [m], shape (R, 2).
+        left: Distance to the left border [m], shape (R,).
+        right: Distance to the right border [m], shape (R,).
     """
 
     center: Floats
     left: Floats
     right: Floats
+
+    def table(self, *, closed: bool) -> Floats:
+        """Return centre line, left and right border [m], shape (R, 6); a closed course repeats its first row."""
+        borders = geometry.borders_from_widths(self.center, self.left, self.right, closed=closed)
+        table = np.hstack([self.center, *borders])
+        return np.vstack([table, table[:1]]) if closed else table
 
 
 def segment_poses(segments: list[CurveSegment], start: tuple[float, float, float]) -> Floats:
@@ -69,26 +79,29 @@ def sample_segments(
     evenly along the course.
 
     Args:
-        segments: the course.
+        segments: The course.
         start: x, y [m] and heading [rad] of the first segment's start.
-        step: wanted distance between rows [m].
-        closed: whether the end joins the start.
-        shift: arc length of the first row on a closed course [m].
+        step: Wanted distance between rows [m].
+        closed: Whether the end joins the start.
+        shift: Arc length of the first row on a closed course [m].
     """
     poses = segment_poses(segments, start)
     lengths = np.array([segment.length for segment in segments])
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
     s = _stations(edges[-1], step, closed=closed, shift=shift)
+    # Segment of each station; the clip keeps the end of the course in the last segment.
     which = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(segments) - 1)
     center = np.empty((len(s), 2))
     for k, segment in enumerate(segments):
         here = which == k
         center[here] = _along(poses[k], segment, s[here] - edges[k])[:, :2]
     if closed:
+        # A linear share of the error: none at the start, all of it at the end, so that the loop closes without a step.
         center -= (s / edges[-1])[:, None] * (poses[-1, :2] - poses[0, :2])
     part = _smoothstep((s - edges[which]) / lengths[which])
     sides = []
     for widths in (np.array([g.left for g in segments]), np.array([g.right for g in segments])):
+        # A width is that of a segment's end, so that segment k begins with the width of segment k - 1.
         before = np.roll(widths, 1)
         if not closed:
             before[0] = widths[0]
@@ -105,19 +118,20 @@ def sample_spline(
     interpolation", Computer-Aided Design 21, 1989).
 
     Args:
-        points: control points [m], shape (K, 2); a closed curve does not repeat its first.
-        left: distance to the left border at each point [m], shape (K,).
-        right: distance to the right border [m], shape (K,).
-        step: wanted distance between rows [m].
-        closed: whether the last point joins the first.
-        shift: arc length of the first row on a closed course [m].
+        points: Control points [m], shape (K, 2); a closed curve does not repeat its first.
+        left: Distance to the left border at each point [m], shape (K,).
+        right: Distance to the right border [m], shape (K,).
+        step: Wanted distance between rows [m].
+        closed: Whether the last point joins the first.
+        shift: Arc length of the first row on a closed course [m].
     """
     knots = np.vstack([points, points[:1]]) if closed else points
-    chords = np.hypot(*np.diff(knots, axis=0).T)
+    chords = geometry.step_lengths(knots, closed=False)
     u = np.concatenate([[0.0], np.cumsum(np.sqrt(chords))])
+    # The arc length has no closed form: measure it along 200 chords for each point, and invert it by interpolation.
     fine_u = np.linspace(0.0, u[-1], 200 * len(points) + 1)
     fine = _spline(u, knots, fine_u, closed=closed)
-    at = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(fine, axis=0).T))])
+    at = np.concatenate([[0.0], np.cumsum(geometry.step_lengths(fine, closed=False))])
     s = _stations(at[-1], step, closed=closed, shift=shift)
     where = np.interp(s, at, fine_u)
     center = _spline(u, knots, where, closed=closed)
@@ -150,7 +164,9 @@ def _along(pose: Floats, segment: CurveSegment, s: Floats) -> Floats:
 
 
 def _stations(total: float, step: float, *, closed: bool, shift: float) -> Floats:
+    """Return arc lengths of rows at equal distances near `step`; at least 8, so that any loop has an inside [m]."""
     count = max(8, round(total / step))
+    # On a loop the last station is one step before the first; the rows begin at `shift`, where the start line is.
     if closed:
         return np.asarray((shift + np.arange(count) * (total / count)) % total)
     return np.linspace(0.0, total, count + 1)
@@ -171,6 +187,7 @@ def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
     slopes = np.diff(knots, axis=0) / h[:, None]
     count = len(knots) - 1 if closed else len(knots)
     matrix, right = np.zeros((count, count)), np.zeros((count, 2))
+    # Row i of the matrix couples the bends at knots i - 1, i and i + 1; on a loop the indices wrap around.
     inner = range(count) if closed else range(1, count - 1)
     for i in inner:
         before, after = h[i - 1], h[i % len(h)]
@@ -178,11 +195,13 @@ def _spline(u: Floats, knots: Floats, at: Floats, *, closed: bool) -> Floats:
         matrix[i, i] += 2.0 * (before + after)
         matrix[i, (i + 1) % count] += after
         right[i] = 6.0 * (slopes[i % len(h)] - slopes[i - 1])
+    # A natural spline has no bend at its ends.
     if not closed:
         matrix[0, 0] = matrix[-1, -1] = 1.0
     bend = np.linalg.solve(matrix, right)
     if closed:
         bend = np.vstack([bend, bend[:1]])
+    # Interval k of each parameter, and the weights a, b of its two knots (3.3.2).
     k = np.clip(np.searchsorted(u, at, side="right") - 1, 0, len(h) - 1)
     a = ((u[k + 1] - at) / h[k])[:, None]
     b = 1.0 - a

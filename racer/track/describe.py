@@ -29,6 +29,7 @@ def track_facts(track: Track) -> dict[str, Any]:
 
 def summarize_track(name: str) -> dict[str, Any]:
     """Return the facts of a named track with its description and file, or its `name` and `error`."""
+    # One broken file of a user must not hide the list.
     try:
         track = load_track(name)
     except RacerError as problem:
@@ -42,6 +43,7 @@ def check_track_file(file: str) -> dict[str, Any]:
     A file that cannot be loaded has one finding of level `error` and no facts. `ok` says that no finding is an error.
     """
     facts: dict[str, Any] = {"file": file}
+    # A file that cannot be read is a finding and not an exception, so that the other files are checked, too.
     try:
         track = load_track(file)
         facts |= track_facts(track) | {"rows": len(track.center)}
@@ -57,11 +59,12 @@ def write_track(track: Track, target: Path, *, force: bool) -> None:
     """Write a track in the format that the file's suffix names.
 
     Raises:
-        TrackError: the suffix is neither .npy nor .yaml, or the file exists and `force` is not set.
+        TrackError: The suffix is neither .npy nor .yaml, or the file exists and `force` is not set.
     """
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:
         raise TrackError(f"`{target}` has no format that can be written; give .npy or .yaml.")
+    # A mistyped target could be the only copy of another track.
     if target.exists() and not force:
         raise TrackError(f"`{target}` exists; choose another name or add --force.")
     writer(track, target)

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from racer.errors import MissingExtra, TrackError
 from racer.track import geometry
-from racer.track.track import Track, make_track, repeat_first_row
+from racer.track.course import load_yaml
+from racer.track.curve import CenterlineRows
+from racer.track.track import Track, make_track_from_widths
 from racer.track.tum import CenterlineTable, read_line, track_from_widths
 
 Mask = NDArray[np.bool_]
@@ -32,33 +33,24 @@ ROAD_PIXELS_MIN = 3.0
 """Median half-width of the road below which it cannot be measured [pixels]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Corridor:
-    """A ring-shaped road, counter-clockwise, in pixels: x to the right, y up from the lower left corner.
-
-    Attributes:
-        center: centre line, evenly spaced, without a repeated row [pixels], shape (R, 2).
-        left: distance to the area inside the ring [pixels], shape (R,).
-        right: distance to the area outside the ring [pixels], shape (R,).
-    """
-
-    center: NDArray[np.float64]
-    left: NDArray[np.float64]
-    right: NDArray[np.float64]
-
-
-def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str) -> Corridor:
+def find_corridor(
+    free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None, source: str
+) -> CenterlineRows:
     """Trace the road through the free space.
 
     Args:
-        free: whether each pixel is free, shape (H, W); row 0 is the top.
-        at: pixels (row, column) known to be on the road, shape (K, 2); they select the component.
-        near: pixel that is on the road in most maps, shape (1, 2); the component that holds it is preferred.
-        source: the file, for messages.
+        free: Whether each pixel is free, shape (H, W); row 0 is the top.
+        at: Pixels (row, column) known to be on the road, shape (K, 2); they select the component.
+        near: Pixel that is on the road in most maps, shape (1, 2); the component that holds it is preferred.
+        source: The file, for messages.
+
+    Returns:
+        The road counter-clockwise and evenly spaced [pixels]: x to the right, y up from the lower left corner. The
+        inside of the ring is to its left.
 
     Raises:
-        TrackError: none of the components of the free space is a ring.
-        MissingExtra: scipy or contourpy is not installed.
+        TrackError: None of the components of the free space is a ring.
+        MissingExtra: Scipy or contourpy is not installed.
     """
     try:
         import contourpy
@@ -67,6 +59,7 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
         raise MissingExtra("Finding the road of a map image", "train") from None
 
     road, enclosed = _ring(free, at, near, source)
+    # The distance transforms dominate the time and grow with the area, so that only the road's rectangle is used.
     rows, columns = np.nonzero(road)
     top, side = max(rows.min() - 2, 0), max(columns.min() - 2, 0)
     cut = (slice(top, rows.max() + 3), slice(side, columns.max() + 3))
@@ -75,6 +68,7 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
     inner = ndimage.distance_transform_edt(~enclosed) - 0.5
     outer = ndimage.distance_transform_edt(road | enclosed) - 0.5
     lines: list[NDArray[np.float64]] = contourpy.contour_generator(z=inner - outer).lines(0.0)  # type: ignore[assignment]
+    # The longest contour is the centre line; shorter ones surround obstacles that are as near as the borders.
     line = max(lines, key=lambda points: float(geometry.step_lengths(points, closed=False).sum()))[:-1]
     half = float(np.median(ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)))
     if half < ROAD_PIXELS_MIN:
@@ -82,10 +76,11 @@ def find_corridor(free: Mask, *, at: NDArray[np.intp] | None, near: NDArray[np.i
     line = _smooth(line, half)
     left = ndimage.map_coordinates(inner, line[:, ::-1].T, order=1)
     right = ndimage.map_coordinates(outer, line[:, ::-1].T, order=1)
+    # Back to the whole image: the cut begins at (top, side), was padded by one, and pixel centres lie at halves.
     center = np.column_stack([line[:, 0] + side - 0.5, free.shape[0] - (line[:, 1] + top - 0.5)])
     if geometry.enclosed_area(center) < 0.0:
         center, left, right = center[::-1], left[::-1], right[::-1]
-    return Corridor(center=center, left=left, right=right)
+    return CenterlineRows(center=center, left=left, right=right)
 
 
 def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
@@ -93,6 +88,7 @@ def _smooth(line: NDArray[np.float64], half: float) -> NDArray[np.float64]:
     from scipy import ndimage
 
     length = float(geometry.step_lengths(line, closed=True).sum())
+    # One row for each pixel of length, so that the width of the filter is in pixels.
     fine = geometry.resample(line, max(16, round(length)), closed=True)
     fine = ndimage.gaussian_filter1d(fine, sigma=0.35 * half, axis=0, mode="wrap")
     return geometry.resample(fine, max(16, round(length / (half / 4))), closed=True)
@@ -110,6 +106,7 @@ def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     if at is not None:
+        # A line may leave the road in places: the component that holds most of its points is the road.
         votes = np.bincount(labels[at[:, 0], at[:, 1]], minlength=len(sizes))
         votes[0] = 0
         order = [int(np.argmax(votes))] if votes.any() else []
@@ -126,6 +123,7 @@ def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None
         hole_sizes = np.bincount(holes.ravel())
         hole_sizes[0] = 0
         enclosed = holes == int(np.argmax(hole_sizes))
+        # A smaller hole is an obstacle on a wide road; the inside of a ring is of the size of the road.
         if hole_sizes.max() >= 0.05 * sizes[label]:
             return component | ((holes > 0) & ~enclosed), enclosed
     raise TrackError(
@@ -135,7 +133,9 @@ def _ring(free: Mask, at: NDArray[np.intp] | None, near: NDArray[np.intp] | None
 
 
 _LINE_ENDINGS = ("_centerline", "_waypoints", "_raceline", "")
+"""Ends of the names of a map's csv files, the best first: a centre line has widths, a race line has none."""
 _ON_ROAD_MIN = 0.8
+"""Least fraction of a line's points that are free in its map; fewer mean a wrong map, origin or resolution."""
 _SURELY_FREE = 0.1
 """Occupancy below which a pixel is free in any map; SLAM's unknown grey (205) has 0.196."""
 
@@ -145,10 +145,10 @@ class OccupancyGrid:
     """A map image and its place in the world.
 
     Attributes:
-        occupancy: occupancy 0..1, shape (H, W), row 0 at the top.
-        resolution: size of a pixel [m].
+        occupancy: Occupancy 0..1, shape (H, W), row 0 at the top.
+        resolution: Size of a pixel [m].
         origin: x [m], y [m] and yaw [rad] of the lower left corner.
-        free_below: occupancy below which a pixel is free.
+        free_below: Occupancy below which a pixel is free.
     """
 
     occupancy: NDArray[np.float64]
@@ -159,6 +159,7 @@ class OccupancyGrid:
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return row and column of world points [m], clipped to the image, shape (K, 2)."""
         x, y, yaw = self.origin
+        # Rotate by -yaw into the axes of the image, whose rows run downwards.
         offset = points - (x, y)
         right = (offset[:, 0] * np.cos(yaw) + offset[:, 1] * np.sin(yaw)) / self.resolution
         up = (offset[:, 1] * np.cos(yaw) - offset[:, 0] * np.sin(yaw)) / self.resolution
@@ -178,12 +179,12 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
     """Read a map.
 
     Args:
-        path: the map's `.yaml`.
-        scale: factor on all coordinates, 1 by default.
-        line: a centre line or race line; by default the file beside the yaml with the same name.
+        path: The map's `.yaml`.
+        scale: Factor on all coordinates, 1 by default.
+        line: A centre line or race line; by default the file beside the yaml with the same name.
 
     Raises:
-        TrackError: the yaml, its image or its csv cannot be read, or the free space has not a ring-shaped road.
+        TrackError: The yaml, its image or its csv cannot be read, or the free space holds no ring-shaped road.
         MissingExtra: Pillow or scipy is not installed.
     """
     scale = 1.0 if scale is None else scale
@@ -207,7 +208,7 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
 def find_line_file(path: Path) -> Path | None:
     """Find the centre line or race line of a map: same folder, same name."""
     for ending in _LINE_ENDINGS:
-        beside = path.with_name(f"{_base(path)}{ending}.csv")
+        beside = path.with_name(f"{path.stem.removesuffix('_map')}{ending}.csv")
         if beside.is_file():
             return beside
     return None
@@ -217,7 +218,7 @@ def find_map_file(path: Path) -> Path | None:
     """Find the map of a centre line or race line: same folder, same name."""
     for ending in _LINE_ENDINGS:
         if path.stem.endswith(ending):
-            base = path.stem.removesuffix(ending) if ending else path.stem
+            base = path.stem.removesuffix(ending)
             for name in (f"{base}.yaml", f"{base}_map.yaml"):
                 if path.with_name(name).is_file():
                     return path.with_name(name)
@@ -228,12 +229,9 @@ def read_map(path: Path) -> OccupancyGrid:
     """Read the yaml and its image.
 
     Raises:
-        TrackError: a key is missing or wrong, or the image is absent or cannot be read.
+        TrackError: A key is missing or wrong, or the image is absent or cannot be read.
     """
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise TrackError(f"`{path}` cannot be read: {' '.join(str(problem).split())[:200]}.") from None
+    settings = load_yaml(path)
     if not isinstance(settings, dict) or not isinstance(settings.get("image"), str):
         raise TrackError(f"`{path}` is not a map: it needs the keys image, resolution and origin.")
     resolution = _number(path, settings, "resolution", None)
@@ -270,10 +268,12 @@ def _grey(image: Path) -> NDArray[np.float64]:
             values = np.asarray(plain, dtype=np.float64)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise TrackError(f"`{image}` cannot be read as a picture: {problem}.") from None
+    # 16-bit pictures have the modes I and F, but a picture of these modes may hold 8-bit values.
     if deep:
         return values / (65535.0 if values.max() > 255.0 else 255.0)
     if values.ndim == 2:
         return values / 255.0
+    # Two channels are grey and alpha, four are RGB and alpha.
     channels = values.shape[2]
     colours = values[:, :, : channels - 1] if channels in (2, 4) else values
     grey: NDArray[np.float64] = colours.mean(axis=2) / 255.0
@@ -286,26 +286,27 @@ def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, s
     center = grid.world(corridor.center)
     left, right = corridor.left * grid.resolution, corridor.right * grid.resolution
     start = np.zeros(2) if line is None else line.points[0]
+    # A race line's direction is the direction of travel, also where it is clockwise.
     if line is not None and geometry.enclosed_area(line.points) < 0.0:
         center, left, right = center[::-1], right[::-1], left[::-1]
     first = int(np.argmin(np.hypot(*(center - start).T)))
-    table = np.roll(np.column_stack([center, left, right]), -first, axis=0) * scale
-    table = repeat_first_row(table, closed=True)
-    borders = geometry.borders_from_widths(table[:, :2], table[:, 2], table[:, 3], closed=True)
-    return make_track(
-        name=path.stem,
-        center=table[:, :2],
-        left=borders[0],
-        right=borders[1],
-        closed=True,
-        source=str(path),
-        row_name=lambda row: f"at ({table[row, 0]:.2f}, {table[row, 1]:.2f})",
+    center, left, right = (np.roll(column, -first, axis=0) for column in (center, left, right))
+    # The rows are not in any file, so that messages name the place of a row.
+    places = center * scale
+
+    def row_name(row: int) -> str:
+        x, y = places[row % len(places)]
+        return f"at ({x:.2f}, {y:.2f})"
+
+    return make_track_from_widths(
+        center, left, right, closed=True, scale=scale, name=path.stem, source=str(path), row_name=row_name
     )
 
 
-def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> Corridor:
+def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> CenterlineRows:
     at = None if line is None else grid.pixels(line.points)
     near = grid.pixels(np.zeros((1, 2)))
+    # The threshold of the file first; the strict one is for maps whose unknown area touches the road.
     try:
         return find_corridor(grid.occupancy < grid.free_below, at=at, near=near, source=str(path))
     except TrackError:
@@ -318,7 +319,3 @@ def _number(path: Path, settings: dict[str, Any], key: str, default: float | Non
     if not isinstance(value, int | float):
         raise TrackError(f"`{path}`: {key} is {value!r}; give a number.")
     return float(value)
-
-
-def _base(path: Path) -> str:
-    return path.stem.removesuffix("_map")

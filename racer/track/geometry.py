@@ -13,15 +13,21 @@ Points = NDArray[np.float64]
 Floats = NDArray[np.float64]
 
 
-def step_lengths(points: Points, *, closed: bool) -> Floats:
-    """Return the length of each segment [m]: R of them on a closed polyline, R - 1 on an open one."""
+def segments(points: Points, *, closed: bool) -> tuple[Points, Points]:
+    """Return start and vector of each segment [m], shape (S, 2): S = R on a closed polyline, R - 1 on an open one."""
     following = np.roll(points, -1, axis=0) if closed else points[1:]
-    steps = following - points[: len(following)]
+    return points[: len(following)], following - points[: len(following)]
+
+
+def step_lengths(points: Points, *, closed: bool) -> Floats:
+    """Return the length of each segment [m], shape (S,)."""
+    _, steps = segments(points, closed=closed)
     return np.hypot(steps[:, 0], steps[:, 1])
 
 
 def distinct_rows(points: Points, *, closed: bool) -> NDArray[np.intp]:
     """Return the indices of the rows that differ from the row before them (cyclically on a closed polyline)."""
+    # Compared exactly: a repeated row is a copy of the row before it.
     keep = np.ones(len(points), dtype=bool)
     keep[1:] = np.any(points[1:] != points[:-1], axis=1)
     rows = np.flatnonzero(keep)
@@ -50,6 +56,7 @@ def tangents(points: Points, *, closed: bool) -> Points:
     both = before + after
     size = np.hypot(both[:, 0], both[:, 1])
     spike = size < 1e-6
+    # Two opposite unit vectors have no bisector.
     both[spike], size[spike] = after[spike], 1.0
     unit = both / size[:, None]
     # A repeated row belongs to the distinct row before it; a repeated first row at the end belongs to row 0.
@@ -70,12 +77,13 @@ def borders_from_widths(center: Points, left: Floats, right: Floats, *, closed: 
     """Return the left and right border at given distances from a centre line, without folds in tight corners.
 
     Args:
-        center: centre line [m], shape (R, 2).
-        left: distance to the left border [m], shape (R,).
-        right: distance to the right border [m], shape (R,).
-        closed: whether the last row joins the first.
+        center: Centre line [m], shape (R, 2).
+        left: Distance to the left border [m], shape (R,).
+        right: Distance to the right border [m], shape (R,).
+        closed: Whether the last row joins the first.
     """
     normal = left_normals(center, closed=closed)
+    # A fold of a tight corner is a few road widths long; a longer loop is a crossing of the course, and stays.
     reach = 5.0 * float(np.max(left + right))
     return (
         remove_offset_loops(center + normal * left[:, None], center, reach, closed=closed),
@@ -90,20 +98,22 @@ def remove_offset_loops(border: Points, center: Points, reach: float, *, closed:
     is a course that crosses itself, and is kept.
 
     Args:
-        border: the offset line [m], shape (R, 2).
-        center: the centre line of the same rows [m], shape (R, 2).
-        reach: length of centre line up to which a loop is cut [m].
-        closed: whether the last row joins the first.
+        border: The offset line [m], shape (R, 2).
+        center: The centre line of the same rows [m], shape (R, 2).
+        reach: Length of centre line up to which a loop is cut [m].
+        closed: Whether the last row joins the first.
     """
     pairs, points = crossings(border, closed=closed)
     if len(pairs) == 0:
         return border
+    # Distances along the centre line, because those along the border shrink in the very corner that is measured.
     count = len(border)
     steps = step_lengths(center, closed=True)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     total, result = at[-1], border.copy()
     for (first, second), point in zip(pairs.tolist(), points, strict=True):
         inside = at[second] - at[first + 1]
+        # On a closed line the two crossing segments bound two parts; the short one is the loop, also across row 0.
         if inside <= reach:
             result[first + 1 : second + 1] = point
         elif closed and total - inside <= reach:
@@ -118,27 +128,29 @@ def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tup
     the segments cross where t and u are both within 0..1.
 
     Args:
-        line: the polyline [m], shape (R, 2).
-        other: the other polyline; None: the same one.
-        closed: whether the last row joins the first, on both.
+        line: The polyline [m], shape (R, 2).
+        other: The other polyline; None: the same one.
+        closed: Whether the last row joins the first, on both.
 
     Returns:
         Rows (i, j) at the start of the two segments, shape (K, 2), i < j for one polyline; crossing points [m], (K, 2).
     """
-    a, da = _segments(line, closed=closed)
-    b, db = (a, da) if other is None else _segments(other, closed=closed)
+    a, da = segments(line, closed=closed)
+    b, db = (a, da) if other is None else segments(other, closed=closed)
     pairs: list[NDArray[np.intp]] = []
     where: list[Points] = []
+    # Blocks of 256 segments against all bound the memory to 256 R values, where all pairs would need R^2.
     for first in range(0, len(a), 256):
         p, d = a[first : first + 256, None], da[first : first + 256, None]
         offset = b[None] - p
-        turn = _cross(d, db[None])
+        turn = cross(d, db[None])
         with np.errstate(divide="ignore", invalid="ignore"):
-            t = _cross(offset, db[None]) / turn
-            u = _cross(offset, d) / turn
+            t = cross(offset, db[None]) / turn
+            u = cross(offset, d) / turn
         hit = (turn != 0.0) & (t > 0.0) & (t < 1.0) & (u > 0.0) & (u < 1.0)
         i, j = np.nonzero(hit)
         if other is None:
+            # Each pair of a polyline with itself occurs twice, as (i, j) and as (j, i).
             upper = i + first < j
             i, j = i[upper], j[upper]
         pairs.append(np.column_stack([i + first, j]))
@@ -149,13 +161,13 @@ def crossings(line: Points, other: Points | None = None, *, closed: bool) -> tup
 
 def signed_widths(center: Points, left: Points, right: Points, *, closed: bool) -> Floats:
     """Return the width square to the line [m], shape (R,); negative where left and right are exchanged."""
-    return np.asarray(_cross(tangents(center, closed=closed), left - right))
+    return np.asarray(cross(tangents(center, closed=closed), left - right))
 
 
 def enclosed_area(points: Points) -> float:
     """Return the signed area of a polygon, counter-clockwise positive [m^2] (the shoelace formula)."""
     following = np.roll(points, -1, axis=0)
-    return 0.5 * float(np.sum(_cross(points, following)))
+    return 0.5 * float(np.sum(cross(points, following)))
 
 
 def resample(points: Points, count: int, *, closed: bool) -> Points:
@@ -163,18 +175,18 @@ def resample(points: Points, count: int, *, closed: bool) -> Points:
     steps = step_lengths(points, closed=closed)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     line = np.vstack([points, points[:1]]) if closed else points
-    wanted = np.linspace(0.0, at[-1], count, endpoint=not closed)
-    return np.column_stack([np.interp(wanted, at, line[:, 0]), np.interp(wanted, at, line[:, 1])])
+    stations = np.linspace(0.0, at[-1], count, endpoint=not closed)
+    return np.column_stack([np.interp(stations, at, line[:, 0]), np.interp(stations, at, line[:, 1])])
 
 
 def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3) -> tuple[Floats, Floats]:
     """Compute the radius of a line's turns, averaged over a short length so that a single kink does not dominate.
 
     Args:
-        points: the polyline [m], shape (R, 2).
-        closed: whether the last row joins the first.
-        step: spacing of the results [m].
-        over: length over which the change of heading is taken [m].
+        points: The polyline [m], shape (R, 2).
+        closed: Whether the last row joins the first.
+        step: Spacing of the results [m].
+        over: Length over which the change of heading is taken [m].
 
     Returns:
         Arc length of each result [m], shape (K,), and the radius there [m], shape (K,), infinite on a straight.
@@ -187,6 +199,7 @@ def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float 
     step = total / count if closed else total / (count - 1)
     half = max(1, round(over / step / 2))
     if closed:
+        # Continue the heading by whole turns beyond both ends, so that windows across row 0 see no jump.
         lap = round((heading[-1] - heading[0]) / (2 * np.pi)) * 2 * np.pi
         heading = np.concatenate([heading[-half:] - lap, heading, heading[:half] + lap])
     turned = np.abs(heading[2 * half :] - heading[: -2 * half])
@@ -196,11 +209,7 @@ def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float 
     return np.asarray(first + step * np.arange(len(radii))), radii
 
 
-def _segments(line: Points, *, closed: bool) -> tuple[Points, Points]:
-    following = np.roll(line, -1, axis=0) if closed else line[1:]
-    return line[: len(following)], following - line[: len(following)]
-
-
-def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def cross(a: Floats, b: Floats) -> Floats:
+    """Return the cross products of vectors of shape (..., 2), positive where b is to the left of a."""
     product: NDArray[np.float64] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
     return product

@@ -35,11 +35,24 @@ from racer.track.tum import read_csv, read_line
 BASE_URL = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 BASE_URL_VARIABLE = "RACER_TRACKS_URL"
 TIMEOUT_S = 30.0
+"""Longest wait for the server [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRoute:
-    """One published route: a row of the manifest."""
+    """One published route: a row of the manifest.
+
+    Attributes:
+        name: Name of the track.
+        repository: Owner and name of the repository on GitHub.
+        commit: Commit that the file is taken from.
+        path: Path of the file in the repository.
+        licence: Licence of the file.
+        sha256: Hash of the file.
+        size: Size of the file [bytes].
+        length_m: Length of the centre line [m].
+        width_m: Mean width of the road [m].
+    """
 
     name: str
     repository: str
@@ -48,7 +61,6 @@ class PublishedRoute:
     licence: str
     size: int
     sha256: str
-    rows: int
     length_m: float
     width_m: float
 
@@ -58,7 +70,7 @@ def read_manifest(path: Path | None = None) -> Mapping[str, PublishedRoute]:
     """Read the published routes by name, from the shipped manifest or another one.
 
     Raises:
-        TrackError: the manifest cannot be read.
+        TrackError: The manifest cannot be read.
     """
     path = path or assets.shipped_root() / "configs" / "deepracer_routes.csv"
     routes = {}
@@ -66,14 +78,8 @@ def read_manifest(path: Path | None = None) -> Mapping[str, PublishedRoute]:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 routes[row["name"]] = PublishedRoute(
-                    name=row["name"],
-                    repository=row["repository"],
-                    commit=row["commit"],
-                    path=row["path"],
-                    licence=row["licence"],
+                    **{key: row[key] for key in ("name", "repository", "commit", "path", "licence", "sha256")},
                     size=int(row["bytes"]),
-                    sha256=row["sha256"],
-                    rows=int(row["rows"]),
                     length_m=float(row["length_m"]),
                     width_m=float(row["mean_width_m"]),
                 )
@@ -86,7 +92,7 @@ def find_route(name: str, routes: Mapping[str, PublishedRoute]) -> PublishedRout
     """Return the route of a name.
 
     Raises:
-        AssetError: the manifest has no route of that name; the message suggests the nearest name.
+        AssetError: The manifest has no route of that name; the message suggests the nearest name.
     """
     name = name.removesuffix(".npy")
     if name in routes:
@@ -99,18 +105,19 @@ def fetch_route(route: PublishedRoute, *, base_url: str | None = None, folder: P
     """Download one route, unless an earlier download is in the folder.
 
     Args:
-        route: the route to download.
-        base_url: address with `{repository}`, `{commit}` and `{path}` (or `{name}`) in braces; by default the
+        route: The route to download.
+        base_url: Address with `{repository}`, `{commit}` and `{path}` (or `{name}`) in braces; by default the
             environment variable RACER_TRACKS_URL, else GitHub.
-        folder: folder for the file; by default the cache, where track names are looked up last.
+        folder: Folder for the file; by default the cache, where track names are looked up last.
 
     Returns:
         The file.
 
     Raises:
-        TrackError: the network or the file is not available, or the file has another size or hash.
+        TrackError: The network or the file is not available, or the file has another size or hash.
     """
     target = (folder or assets.cache_dir() / "tracks") / f"{route.name}.npy"
+    # A file that was cut off or changed has another hash, and is downloaded again.
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == route.sha256:
         return target
     url = _address(route, base_url or os.environ.get(BASE_URL_VARIABLE) or BASE_URL)
@@ -131,9 +138,11 @@ def _address(route: PublishedRoute, base_url: str) -> str:
             repository=route.repository, commit=route.commit, path=quote(route.path), name=quote(route.name)
         )
     except (KeyError, IndexError, ValueError):
+        # `str.format` refuses unknown names, positions and unbalanced braces.
         raise TrackError(
             f"The address `{base_url}` may only hold {{repository}}, {{commit}}, {{path}}, {{name}}."
         ) from None
+    # urllib would also open file: and ftp: addresses.
     if not url.startswith(("http://", "https://")):
         raise TrackError(f"The address `{base_url}` must begin with https:// or http://.")
     return url
@@ -146,6 +155,7 @@ def _download(url: str, route: PublishedRoute) -> bytes:
 
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            # One byte more than the file has, so that a longer answer fails the check without filling the memory.
             return bytes(answer.read(route.size + 1))
     except urllib.error.HTTPError as problem:
         problem.close()
@@ -163,11 +173,18 @@ def _download(url: str, route: PublishedRoute) -> bytes:
 
 _GENERATED = re.compile(r"generated:(\d+)(?:\.\.(\d+))?$")
 _GENERATED_MAX = 10_000
+"""Largest number of tracks of one range, which are all kept in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSpec:
-    """A parsed specification of a track: the name or path, and the options after `@`."""
+    """A parsed specification of a track: the name or path, and the options after `@`.
+
+    Attributes:
+        base: Name, path or `generated:SEED`.
+        scale: Factor on the file's metres; None where the specification has none.
+        width: Width of the road in the file's metres; None where the specification has none.
+    """
 
     base: str
     scale: float | None = None
@@ -178,18 +195,20 @@ def load_track(spec: str | Path, *, scale: float | None = None, width: float | N
     """Load one track.
 
     Args:
-        spec: a name, a path, or `generated:SEED`; a string may have options (`@1/18`, `@scale=0.05,width=10`).
-        scale: factor on the file's metres; an option in `spec` takes precedence. None means 1, and 1/18 for a
+        spec: A name, a path, or `generated:SEED`; a string may have options (`@1/18`, `@scale=0.05,width=10`).
+        scale: Factor on the file's metres; an option in `spec` takes precedence. None means 1, and 1/18 for a
             full-size circuit.
-        width: width of the road in the file's metres, for race lines without widths.
+        width: Width of the road in the file's metres, for race lines without widths.
 
     Raises:
-        AssetError: there is not a track of that name or path.
-        TrackError: the file does not hold a track, or an option does not fit.
+        AssetError: No track has that name or path.
+        TrackError: The file does not hold a track, or an option does not fit.
     """
     parsed = TrackSpec(base=str(spec)) if isinstance(spec, Path) else parse_spec(spec)
+    # An option in the specification belongs to this track; the argument may be meant for several.
     scale = _positive("scale", parsed.scale if parsed.scale is not None else scale)
     width = _positive("width", parsed.width if parsed.width is not None else width)
+    # A generated track has the size of the car already.
     if parsed.base.startswith("generated:"):
         seeds = _seeds(parsed.base)
         if len(seeds) != 1:
@@ -204,13 +223,13 @@ def load_tracks(specs: Sequence[str]) -> list[Track]:
     """Load several tracks; `generated:1..50` means fifty.
 
     Raises:
-        AssetError: there is not a track of that name or path.
-        TrackError: a file does not hold a track, or `specs` is empty.
+        AssetError: No track has that name or path.
+        TrackError: A file does not hold a track, or `specs` is empty.
     """
     tracks: list[Track] = []
     for spec in specs:
         if spec.startswith("generated:"):
-            tracks.extend(load_track(f"generated:{seed}") for seed in _seeds(spec))
+            tracks.extend(map(generate_track, _seeds(spec)))
         else:
             tracks.append(load_track(spec))
     if not tracks:
@@ -224,8 +243,9 @@ def parse_spec(spec: str) -> TrackSpec:
     """Split a name or path from its options; the path of an existing file may contain an `@`.
 
     Raises:
-        TrackError: an option does not exist or is not a number.
+        TrackError: An option does not exist or is not a number.
     """
+    # From the right, because options hold no `@` and a path may.
     base, at, options = spec.rpartition("@")
     if not at or Path(spec).expanduser().exists():
         return TrackSpec(base=spec)
@@ -245,12 +265,12 @@ def parse_fraction(spec: str, key: str, value: str) -> float:
     """Parse a number of an option: `0.05` or `1/18`.
 
     Args:
-        spec: the whole specification, for messages.
-        key: name of the option.
-        value: the text after `=`.
+        spec: The whole specification, for messages.
+        key: Name of the option.
+        value: The text after `=`.
 
     Raises:
-        TrackError: the text is not a number.
+        TrackError: The text is not a number.
     """
     number, slash, divisor = value.partition("/")
     try:
@@ -271,12 +291,14 @@ def _seeds(spec: str) -> range:
         raise TrackError(f"`{spec}` names no generated track; write `generated:7` or `generated:1..50`.")
     first = int(match[1])
     last = int(match[2] or match[1])
+    # `50..1` is a slip, and a range without a bound could fill the memory.
     if not first <= last < first + _GENERATED_MAX:
         raise TrackError(f"`{spec}`: the last seed must lie between the first and {_GENERATED_MAX} more.")
     return range(first, last + 1)
 
 
 def _find(name: str) -> Path:
+    # F1TENTH's repositories have a folder for each track; a name of a track wins over a folder of that name.
     folder = Path(name).expanduser()
     if folder.is_dir() and name not in assets.asset_names("track"):
         maps = sorted(folder.glob("*_map.yaml")) or sorted(folder.glob("*.yaml"))
@@ -288,7 +310,7 @@ def _find(name: str) -> Path:
         if name in read_manifest():
             text = str(problem).split(" Did you mean")[0]
             raise AssetError(
-                f"{text} It is a published DeepRacer track: `racer tracks fetch {name}` gets it."
+                f"{text} It is a published DeepRacer track: `racer tracks fetch {name}` downloads it."
             ) from None
         raise
 
@@ -310,7 +332,5 @@ def _read(path: Path, scale: float | None, width: float | None) -> Track:
 
 
 def _is_map(path: Path) -> bool:
-    try:
-        return re.search(r"^image\s*:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise TrackError(f"`{path}` cannot be read as text: {problem}.") from None
+    # By its text, because an F1TENTH map may be long and the parser of a course would refuse its keys.
+    return re.search(r"^image\s*:", assets.read_text(path, TrackError), re.MULTILINE) is not None

@@ -22,11 +22,11 @@ def read_npy(path: Path, *, scale: float = 1.0) -> Track:
     """Read a DeepRacer route.
 
     Args:
-        path: the `.npy` file.
-        scale: factor on all coordinates.
+        path: The `.npy` file.
+        scale: Factor on all coordinates.
 
     Raises:
-        TrackError: the file cannot be read without pickle, has other columns or types, or does not describe a road.
+        TrackError: The file cannot be read without pickle, has other columns or types, or does not describe a road.
     """
     table = _load(path)
     if table.ndim != 2 or table.shape[1] != 6:
@@ -41,16 +41,10 @@ def read_npy(path: Path, *, scale: float = 1.0) -> Track:
             "Save it with array.astype(float)."
         )
     rows = table.astype(np.float64)
-    check_numbers(rows, str(path), lambda row: f"row {row}")
+    # Before scaling, so that messages and the 10 cm of a closing gap are about the numbers of the file.
+    check_numbers(rows, str(path), "row {}".format)
     rows *= scale
-    return make_track(
-        name=path.stem,
-        center=rows[:, :2],
-        left=rows[:, 2:4],
-        right=rows[:, 4:6],
-        closed=is_closed(rows[:, :2] / scale),
-        source=str(path),
-    )
+    return make_track(rows, name=path.stem, closed=is_closed(rows[:, :2] / scale), source=str(path))
 
 
 def write_npy(track: Track, path: Path) -> None:
@@ -63,6 +57,7 @@ def write_npy(track: Track, path: Path) -> None:
 
 def npy_bytes(track: Track) -> bytes:
     """Return the content of the `.npy` file of a track."""
+    # An open track encloses nothing; its left border is written first by convention.
     left_is_inner = not track.closed or (
         abs(geometry.enclosed_area(track.left)) <= abs(geometry.enclosed_area(track.right))
     )
@@ -70,6 +65,7 @@ def npy_bytes(track: Track) -> bytes:
     rows = np.hstack([track.center, inner, outer])
     if track.closed and float(np.hypot(*(rows[0, :2] - rows[-1, :2]))) > 0.1:
         rows = np.vstack([rows, rows[:1]])
+    # Through memory, so that the file is written as a whole or not at all.
     buffer = io.BytesIO()
     np.save(buffer, rows, allow_pickle=False)
     return buffer.getvalue()
@@ -92,6 +88,7 @@ def _load(path: Path) -> NDArray[np.generic]:
 
 
 def _failure_reason(path: Path, problem: str) -> str:
+    """Return why numpy refused a file; its exceptions do not distinguish a text file from a truncated array."""
     with path.open("rb") as file:
         magic = file.read(6)
     if magic != b"\x93NUMPY":

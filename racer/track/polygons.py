@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.track import geometry
 from racer.track.track import Track
 
 Points = NDArray[np.float64]
@@ -31,12 +32,14 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
     with a[i] and b[j] as the current ends, i advances where |a[i+1] - b[j]| <= |a[i] - b[j+1]|, else j.
     """
     rows = len(left)
+    # At the narrowest row the two ends are surely opposite each other, also where rows are slanted.
     if closed:
         first = int(np.argmin(np.hypot(*(left - right).T)))
         order = np.arange(first, first + rows + 1) % rows
         left, right, rows = left[order], right[order], rows + 1
     triangles, i, j = [], 0, 0
     a, b = [complex(*point) for point in left], [complex(*point) for point in right]
+    # Each pass adds one triangle and advances one border, so that 2 (R - 1) triangles cover the road.
     while i < rows - 1 or j < rows - 1:
         if j == rows - 1 or (i < rows - 1 and abs(a[i + 1] - b[j]) <= abs(a[i] - b[j + 1])):
             triangles.append((left[i], left[i + 1], right[j]))
@@ -49,15 +52,10 @@ def road_triangles(left: Points, right: Points, *, closed: bool) -> Points:
 
 def _make_counter_clockwise(triangles: Points) -> Points:
     """Turn all triangles counter-clockwise and drop those without area."""
-    turn = _double_area(triangles)
+    a, b, c = (triangles[..., k, :] for k in range(3))
+    turn = geometry.cross(b - a, c - a)
     triangles[turn < 0.0] = triangles[turn < 0.0, ::-1]
     return triangles[turn != 0.0]
-
-
-def _double_area(triangles: Points) -> Points:
-    """Return twice the signed area of triangles (..., 3, 2), counter-clockwise positive."""
-    ab, ac = triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :]
-    return ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
 
 
 def _unit(vectors: Points) -> Points:
@@ -70,7 +68,7 @@ def mitred_normals(line: Points, *, closed: bool = False) -> Points:
 
     A mitre is at most twice as long as the distance. Repeated points get the normal of their neighbours.
     """
-    steps = np.diff(line, axis=0, append=line[:1]) if closed else np.diff(line, axis=0)
+    _, steps = geometry.segments(line, closed=closed)
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     kept = np.flatnonzero(lengths > 1e-9)
     if len(kept) == 0:
@@ -86,7 +84,9 @@ def mitred_normals(line: Points, *, closed: bool = False) -> Points:
     units = _unit(steps)[kept]
     side = np.stack([-units[:, 1], units[:, 0]], axis=1)
     middle = _unit(side[back] + side[ahead])
+    # Where the line turns straight back the sum is zero, and the normal is that of the next step.
     middle = np.where(np.any(middle != 0.0, axis=1, keepdims=True), middle, side[ahead])
+    # A mitre of length 1 / cos(turn / 2) keeps both parallels at the distance; 0.5 limits it to twice the distance.
     return middle / np.maximum(np.sum(middle * side[ahead], axis=1), 0.5)[:, None]
 
 
@@ -98,6 +98,7 @@ def line_triangles(line: Points, width: float, *, closed: bool = False) -> Point
 
 def inset_borders(track: Track, distance: float) -> tuple[Points, Points]:
     """Return left and right lines at a distance inside the borders [m], limited to 0.45 of the width of the road."""
+    # On a very narrow road the two lines would meet or change sides.
     width = np.minimum(distance, 0.45 * track.widths)[:, None]
     left, right = (mitred_normals(border, closed=track.closed) for border in (track.left, track.right))
     return track.left - left * width, track.right + right * width
@@ -106,7 +107,7 @@ def inset_borders(track: Track, distance: float) -> tuple[Points, Points]:
 def _center_points(track: Track) -> tuple[Points, Points]:
     """Return the centre line without repeated rows, with its first point again where it is closed, and arc lengths."""
     line = np.vstack([track.center, track.center[:1]]) if track.closed else track.center
-    steps = np.hypot(*np.diff(line, axis=0).T)
+    steps = geometry.step_lengths(line, closed=False)
     line = line[np.concatenate([[True], steps > 1e-9])]
     return line, np.concatenate([[0.0], np.cumsum(steps[steps > 1e-9])])
 
@@ -115,15 +116,17 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
     """Return triangles of the dashed centre line, with dashes and gaps scaled so that whole periods fill it.
 
     Args:
-        track: the track.
-        width: width of a dash [m].
-        dash: length of a dash [m].
-        gap: distance between two dashes [m].
+        track: The track.
+        width: Width of a dash [m].
+        dash: Length of a dash [m].
+        gap: Distance between two dashes [m].
     """
     line, s = _center_points(track)
+    # A whole number of periods, so that the last gap of a loop is as long as the others.
     periods = max(1, round(s[-1] / (dash + gap)))
     starts = np.arange(periods) * (s[-1] / periods)
     ends = starts + dash * s[-1] / periods / (dash + gap)
+    # Rows, starts and ends of dashes all become cuts, so that each piece is wholly painted or wholly bare.
     cuts = np.unique(np.concatenate([s, starts, ends]))
     points = np.stack([np.interp(cuts, s, line[:, axis]) for axis in (0, 1)], axis=1)
     rows = np.interp(cuts, s, np.arange(len(s)))
@@ -140,10 +143,11 @@ def dash_triangles(track: Track, width: float, dash: float, gap: float) -> Point
 def _ray_distance(origin: Points, direction: Points, line: Points) -> float:
     """Return the distance along a ray to a line [m]; infinity where the ray does not meet it."""
     edges, starts = np.diff(line, axis=0), line[:-1] - origin
-    below = direction[0] * edges[:, 1] - direction[1] * edges[:, 0]
+    # The ray o + t d meets the edge p + u e at t = (p - o) x e / (d x e), u = (p - o) x d / (d x e).
+    below = geometry.cross(direction, edges)
     with np.errstate(divide="ignore", invalid="ignore"):
-        along = (starts[:, 0] * edges[:, 1] - starts[:, 1] * edges[:, 0]) / below
-        part = (starts[:, 0] * direction[1] - starts[:, 1] * direction[0]) / below
+        along = geometry.cross(starts, edges) / below
+        part = geometry.cross(starts, direction) / below
     return float(np.min(along[(along > 0.0) & (part >= 0.0) & (part <= 1.0)], initial=np.inf))
 
 
@@ -157,13 +161,13 @@ def _cross_section(track: Track, row: int, margin: float) -> tuple[Points, Point
     along = _unit(line[1:2] - line[:1] if row == 0 else line[-1:] - line[-2:-1])[0]
     side = np.array([-along[1], along[0]])
     half = 0.5 * abs(float(side @ (track.left[row] - track.right[row])))
-    inwards = origin + along * (
-        1e-6 if row == 0 else -1e-6
-    )  # off the end by 1 um, so that the ray meets a border that ends here
+    # Off the end by 1 um, so that the ray meets a border that ends here.
+    inwards = origin + along * (1e-6 if row == 0 else -1e-6)
     ends = []
     for sign, border in zip((1.0, -1.0), inset_borders(track, margin), strict=True):
         border = np.vstack([border, border[:1]]) if track.closed else border
         reach = _ray_distance(inwards, sign * side, border)
+        # A border farther than the road is wide belongs to another part of the track.
         ends.append(origin + sign * side * (reach if reach < 2.0 * half else half - margin))
     return along, ends[0], ends[1]
 
@@ -172,13 +176,14 @@ def start_line_quads(track: Track, length: float, margin: float) -> Points:
     """Return quads (1 or 2, 4, 2) of the start line, and of the finish line of an open track.
 
     Args:
-        track: the track.
-        length: extent along the road [m].
-        margin: distance of its ends from the borders [m].
+        track: The track.
+        length: Extent along the road [m].
+        margin: Distance of its ends from the borders [m].
     """
     quads = []
     for row in (0,) if track.closed else (0, -1):
         along, left, right = _cross_section(track, row, margin)
+        # The line of a loop is centred on row 0; those of an open track lie wholly inside its ends.
         back, ahead = (-0.5, 0.5) if track.closed else (0.0, 1.0) if row == 0 else (-1.0, 0.0)
         a, b = along * (back * length), along * (ahead * length)
         quads.append(np.stack([left + b, right + b, right + a, left + a]))
@@ -190,9 +195,11 @@ def direction_arrow(track: Track) -> Points:
     line, s = _center_points(track)
     _, left, right = _cross_section(track, 0, 0.0)
     width = float(np.hypot(*(left - right)))
+    # Corners of a chevron that points along x, in widths of the road.
     chevron = np.array([[0.30, 0.0], [0.02, 0.24], [-0.12, 0.24], [0.16, 0.0], [-0.12, -0.24], [0.02, -0.24]])
     rings = []
     for ahead in (0.55, 0.85):
+        # On a very short open track the arrow stays on the road.
         at = min(ahead * width, 0.8 * s[-1])
         k = min(int(np.searchsorted(s, at, side="right")) - 1, len(s) - 2)
         along = _unit(line[k + 1 : k + 2] - line[k : k + 1])[0]

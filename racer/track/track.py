@@ -54,17 +54,17 @@ class Track:
     """One course in one direction of travel.
 
     Attributes:
-        name: name for users, shown in results.
-        center: centre line [m], shape (R, 2), float64.
-        left: left border at each row [m], shape (R, 2), float64.
-        right: right border at each row [m], shape (R, 2), float64.
+        name: Name for users, shown in results.
+        center: Centre line [m], shape (R, 2), float64.
+        left: Left border at each row [m], shape (R, 2), float64.
+        right: Right border at each row [m], shape (R, 2), float64.
         closed: True for a loop, False for a point-to-point course.
         walls: `borders`: walls on the borders; `offset`: walls `wall_offset` outside the borders; `none`: no walls.
-        wall_offset: distance from the borders to the walls [m], for `offset`.
-        look: colours and line widths.
-        source: the file or generator that the track is from, for messages and run folders.
+        wall_offset: Distance from the borders to the walls [m], for `offset`.
+        look: Colours and line widths.
+        source: The file or generator that the track is from, for messages and run folders.
         backwards: True where the direction of travel is the reverse of the file's.
-        description: one line for people; empty where the file has none.
+        description: One line for people; empty where the file has none.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Track:
 
     def __post_init__(self) -> None:
         for key in ("center", "left", "right"):
+            # A copy: the reader's table stays writable, and no later change of it can reach the track.
             rows = np.array(getattr(self, key), dtype=np.float64, order="C")
             rows.flags.writeable = False
             object.__setattr__(self, key, rows)
@@ -88,8 +89,7 @@ class Track:
     @property
     def segment_vectors(self) -> NDArray[np.float64]:
         """Vector of each segment [m], shape (S, 2); S = R on a closed track (the last joins row 0), else R - 1."""
-        following = np.roll(self.center, -1, axis=0) if self.closed else self.center[1:]
-        return following - self.center[: len(following)]
+        return geometry.segments(self.center, closed=self.closed)[1]
 
     @property
     def segment_lengths(self) -> NDArray[np.float64]:
@@ -130,36 +130,31 @@ RowName = Callable[[int], str]
 
 
 def make_track(
+    table: NDArray[np.float64],
     *,
     name: str,
-    center: NDArray[np.float64],
-    left: NDArray[np.float64],
-    right: NDArray[np.float64],
     source: str,
-    closed: bool | None = None,
-    row_name: RowName | None = None,
+    closed: bool,
+    row_name: RowName = "row {}".format,
     **rest: Any,
 ) -> Track:
     """Check the numbers of a file and make a `Track` from them.
 
     Args:
-        name: name for users.
-        center: centre line in the direction of travel [m], shape (R, 2).
-        left: one border [m], shape (R, 2).
-        right: the other border; the two are exchanged where the left one is to the right of the centre line.
-        source: the file, for messages.
-        closed: whether the course is a loop; None derives it from the ends.
-        row_name: name of row i in the file (`line 7`); by default `row i`.
-        rest: further fields of `Track`.
+        table: Centre line in the direction of travel x, y, one border x, y, and the other border x, y [m], shape
+            (R, 6). The borders are exchanged where the first one is to the right of the centre line.
+        name: Name for users.
+        source: The file, for messages.
+        closed: Whether the course is a loop.
+        row_name: Returns the name of row i in the file (`line 7`).
+        rest: Further fields of `Track`.
 
     Raises:
-        TrackError: a number is not finite, there are too few rows, the course is too short, or there is not a road
+        TrackError: A number is not finite, there are too few rows, the course is too short, or there is not a road
             between the borders.
     """
-    row_name = row_name or (lambda row: f"row {row}")
-    check_numbers(np.hstack([center, left, right]), source, row_name)
-    if closed is None:
-        closed = is_closed(center)
+    check_numbers(table, source, row_name)
+    center, left, right = table[:, :2], table[:, 2:4], table[:, 4:]
     length = float(geometry.step_lengths(center, closed=closed).sum())
     if length < LENGTH_MIN:
         raise TrackError(
@@ -170,30 +165,54 @@ def make_track(
     return Track(name=name, center=center, left=left, right=right, closed=closed, source=source, **rest)
 
 
+def make_track_from_widths(
+    line: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    *,
+    closed: bool,
+    scale: float,
+    **rest: Any,
+) -> Track:
+    """Make a track from a centre line and its widths; on a closed one the first row is repeated at the end.
+
+    Args:
+        line: Centre line [m], shape (R, 2).
+        left: Distance to the left border [m], shape (R,).
+        right: Distance to the right border [m], shape (R,).
+        closed: Whether the course is a loop.
+        scale: Factor on all coordinates and widths.
+        rest: Further arguments of `make_track`.
+
+    Raises:
+        TrackError: As `make_track`.
+    """
+    table = repeat_first_row(np.column_stack([line, left, right]) * scale, closed=closed)
+    borders = geometry.borders_from_widths(table[:, :2], table[:, 2], table[:, 3], closed=closed)
+    return make_track(np.hstack([table[:, :2], *borders]), closed=closed, **rest)
+
+
 def check_numbers(table: NDArray[np.float64], source: str, row_name: RowName) -> None:
     """Refuse a table with too few rows or with numbers that cannot be coordinates.
 
     Args:
-        table: rows of numbers [m].
-        source: the file, for messages.
-        row_name: name of a row in the file.
+        table: Rows of numbers [m], shape (R, K).
+        source: The file, for messages.
+        row_name: Returns the name of a row in the file.
 
     Raises:
-        TrackError: the message names the first such row.
+        TrackError: The message names the first such row.
     """
     if len(table) < ROWS_MIN:
         raise TrackError(f"`{source}` has {len(table)} rows; a track needs at least {ROWS_MIN}.")
-    bad = ~np.isfinite(table)
-    if bad.any():
-        row = int(np.flatnonzero(bad.any(axis=1))[0])
-        value = table[row][bad[row]][0]
-        raise TrackError(f"`{source}` {row_name(row)}: a number is {value}; give finite metres in every column.")
-    far = np.abs(table) > EXTENT_MAX
-    if far.any():
-        row = int(np.flatnonzero(far.any(axis=1))[0])
-        raise TrackError(
-            f"`{source}` {row_name(row)}: {table[row][far[row]][0]:g} is beyond {EXTENT_MAX:g} m; give metres."
-        )
+    checks = (
+        (~np.isfinite(table), "a number is {:g}; give finite metres in every column"),
+        (np.abs(table) > EXTENT_MAX, f"{{:g}} is beyond {EXTENT_MAX:g} m; give metres"),
+    )
+    for wrong, message in checks:
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise TrackError(f"`{source}` {row_name(int(row))}: {message.format(table[row, column])}.")
 
 
 def is_closed(center: NDArray[np.float64]) -> bool:
@@ -206,6 +225,7 @@ def is_closed(center: NDArray[np.float64]) -> bool:
     distance = float(np.hypot(gap[0], gap[1]))
     if distance <= 0.1:
         return True
+    # The gap may be two ordinary steps long, and must lie within 60 degrees of the last direction (cos 60 = 0.5).
     steps = geometry.step_lengths(center, closed=False)
     ahead = geometry.tangents(center, closed=False)[-1]
     return distance <= 2.0 * float(steps.max()) and float(gap @ ahead) >= 0.5 * distance
@@ -213,6 +233,7 @@ def is_closed(center: NDArray[np.float64]) -> bool:
 
 def repeat_first_row(table: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
     """Append the first row to a closed table that does not repeat it (within a tenth of the median step)."""
+    # A tenth of a step is rounding; a larger gap is a closing segment that the file leaves out.
     gap = float(np.hypot(*(table[0, :2] - table[-1, :2])))
     steps = geometry.step_lengths(table[:, :2], closed=False)
     if not closed or gap <= 0.1 * float(np.median(steps)):
@@ -231,6 +252,7 @@ def _by_direction(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the borders as left and right of travel; refuse borders that leave no road or change sides."""
     widths = np.hypot(*(left - right).T)
+    # First, because borders that coincide have no sides to compare.
     row = int(np.argmin(widths))
     if widths[row] < WIDTH_MIN:
         raise TrackError(
@@ -239,6 +261,7 @@ def _by_direction(
         )
     across = geometry.signed_widths(center, left, right, closed=closed)
     if np.sum(across) < 0.0:
+        # Left and right are by direction of travel; a file's order (inner, outer) says nothing about that.
         left, right, across = right, left, -across
     # A few rows may point the wrong way (spikes of old files); a longer stretch means borders that cross.
     wrong = np.flatnonzero(across <= 0.0)

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.assets import read_text
 from racer.errors import TrackError
-from racer.track import geometry
-from racer.track.track import Track, check_numbers, is_closed, make_track, repeat_first_row
+from racer.track.track import Track, check_numbers, is_closed, make_track_from_widths
 
 FULL_SIZE_WIDTH = 5.0
 """Mean width above which a road belongs to full-size cars [m]."""
 SMALL_CAR_SCALE = 1.0 / 18.0
 
 _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
+"""Columns of x and y in a race line, by its number of columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,10 @@ class CenterlineTable:
     """The numbers of a centre line's or race line's file.
 
     Attributes:
-        points: points [m], shape (R, 2).
-        right: width to the right [m], shape (R,); None where the file has none.
-        left: width to the left [m], shape (R,); None where the file has none.
-        lines: line numbers in the file, from 1, shape (R,).
+        points: Points [m], shape (R, 2).
+        right: Width to the right [m], shape (R,); None where the file has none.
+        left: Width to the left [m], shape (R,); None where the file has none.
+        lines: Line numbers in the file, from 1, shape (R,).
     """
 
     points: NDArray[np.float64]
@@ -46,13 +47,13 @@ def read_csv(path: Path, *, scale: float | None = None, width: float | None = No
     """Read a centre line, or a race line with a given width.
 
     Args:
-        path: the text file.
-        scale: factor on all coordinates and widths; None means 1/18 for a full-size circuit (a road wider than 5 m on
+        path: The text file.
+        scale: Factor on all coordinates and widths; None means 1/18 for a full-size circuit (a road wider than 5 m on
             average) and 1 otherwise.
-        width: width of the road in the file's metres, for a file without widths.
+        width: Width of the road in the file's metres, for a file without widths.
 
     Raises:
-        TrackError: the file cannot be read, or needs a width.
+        TrackError: The file cannot be read, or needs a width.
     """
     line = read_line(path)
     if line.right is None or line.left is None:
@@ -80,30 +81,26 @@ def track_from_widths(
     name: str,
     source: str,
 ) -> Track:
-    """Make a track from a centre line and its widths; on a closed one the first row is repeated at the end.
+    """Make a track from the centre line of a file and its widths.
 
     Args:
-        line: the centre line.
-        right: width to the right [m], shape (R,).
-        left: width to the left [m], shape (R,).
-        scale: factor on all coordinates and widths.
-        name: name of the track.
-        source: the file, for messages.
+        line: The centre line.
+        right: Width to the right [m], shape (R,).
+        left: Width to the left [m], shape (R,).
+        scale: Factor on all coordinates and widths.
+        name: Name of the track.
+        source: The file, for messages.
     """
-    closed = is_closed(line.points)
-    table = np.column_stack([line.points, right, left]) * scale
-    table = repeat_first_row(table, closed=closed)
-    center = table[:, :2]
-    left_border, right_border = geometry.borders_from_widths(center, table[:, 3], table[:, 2], closed=closed)
-    numbers = np.append(line.lines, line.lines[:1])
-    return make_track(
+    return make_track_from_widths(
+        line.points,
+        left,
+        right,
+        closed=is_closed(line.points),
+        scale=scale,
         name=name,
-        center=center,
-        left=left_border,
-        right=right_border,
-        closed=closed,
         source=source,
-        row_name=lambda row: f"line {numbers[row]}",
+        # The repeated first row of a closed course is in the file's first line.
+        row_name=lambda row: f"line {line.lines[row % len(line.lines)]}",
     )
 
 
@@ -111,7 +108,7 @@ def read_line(path: Path) -> CenterlineTable:
     """Read the numbers of a centre line or race line.
 
     Raises:
-        TrackError: the message names the line.
+        TrackError: The message names the line.
     """
     table, numbers, header = _read_table(path)
     columns = _columns(path, header, table.shape[1])
@@ -120,6 +117,7 @@ def read_line(path: Path) -> CenterlineTable:
     if len(columns) == 2:
         return CenterlineTable(points=points, right=None, left=None, lines=numbers)
     right, left = table[:, columns[2]], table[:, columns[3]]
+    # A width of zero is allowed: the line may touch a border.
     bad = np.flatnonzero((right < 0.0) | (left < 0.0))
     if len(bad):
         raise TrackError(f"`{path}` line {numbers[bad[0]]}: a width is negative; give metres to each side.")
@@ -128,23 +126,21 @@ def read_line(path: Path) -> CenterlineTable:
 
 def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]:
     """Return all numbers, the line number of each row, and the text of the last comment before them."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise TrackError(f"`{path}` is not a text file; a track in .csv has columns x, y, right, left.") from None
-    except OSError as problem:
-        raise TrackError(f"`{path}` cannot be read: {problem.strerror or problem}.") from None
     rows: list[list[float]] = []
     numbers: list[int] = []
     header = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path, TrackError).splitlines(), start=1):
         content = line.strip()
+        # Some files name their columns in a first line without `#`; one that holds `nan` is a row with a bad number.
         if content.startswith("#") or (not rows and re.match(r"[A-Za-z]", content) and "nan" not in content.lower()):
             header = header if rows else content.lstrip("# ")
             continue
         if not content:
             continue
-        rows.append(_numbers(path, number, content))
+        try:
+            rows.append([float(part) for part in _split(content)])
+        except ValueError:
+            raise TrackError(f"`{path}` line {number}: `{content[:60]}` is not all numbers.") from None
         numbers.append(number)
         if len(rows[-1]) != len(rows[0]):
             raise TrackError(
@@ -156,15 +152,8 @@ def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]
     return np.array(rows), np.array(numbers, dtype=np.intp), header
 
 
-def _numbers(path: Path, number: int, content: str) -> list[float]:
-    parts = _split(content)
-    try:
-        return [float(part) for part in parts]
-    except ValueError:
-        raise TrackError(f"`{path}` line {number}: `{content[:60]}` is not all numbers.") from None
-
-
 def _split(content: str) -> list[str]:
+    # The semicolon first: files of TUM separate by `; `, and a comma could then only be part of a number.
     for separator in (";", ","):
         if separator in content:
             return [part.strip() for part in content.rstrip(separator + " ").split(separator)]
@@ -173,10 +162,11 @@ def _split(content: str) -> list[str]:
 
 def _columns(path: Path, header: str, count: int) -> tuple[int, ...]:
     """Return the columns of x, y and, where there are widths, right and left."""
+    # A header is used only if it names every column; other comments are prose.
     names = [re.sub(r"_m$", "", name.lower()) for name in _split(header)] if header else []
     if len(names) == count and {"x", "y"} <= set(names):
-        wanted = ["x", "y", *(("w_tr_right", "w_tr_left") if {"w_tr_right", "w_tr_left"} <= set(names) else ())]
-        return tuple(names.index(name) for name in wanted)
+        widths = ("w_tr_right", "w_tr_left") if {"w_tr_right", "w_tr_left"} <= set(names) else ()
+        return tuple(names.index(name) for name in ("x", "y", *widths))
     if count == 4:
         return (0, 1, 2, 3)
     if count in _WIDTHLESS:

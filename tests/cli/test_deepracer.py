@@ -64,7 +64,7 @@ def test_mistakes_write_nothing(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"ends in \.yaml"):
         run("import", "my_model", "-o", "mine.json")
     (home / "my_model" / "model_metadata.json").write_text("{")
-    with pytest.raises(ConfigError, match="no JSON"):
+    with pytest.raises(ConfigError, match="not JSON"):
         run("import", "my_model")
     with pytest.raises(ConfigError, match="is not a folder"):
         run("import", "your_model")

@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from typer.main import get_command
 
 from racer import __version__
 from racer.cli import main as boundary
@@ -24,6 +25,20 @@ def test_help_imports_nothing_heavy(arguments):
     check = f"sys.stderr.write(' '.join(name for name in '{HEAVY}'.split() if name in sys.modules))"
     said = racer_alone(*arguments, after=check)
     assert said.code == 0 and "Usage" in said.out and said.err == ""
+
+
+def options_of(command, path="racer"):
+    """Every argument and option of a command and of those below it, with a name for messages."""
+    yield from ((f"{path} {parameter.name}", parameter) for parameter in command.params)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options_of(inner, f"{path} {name}")
+
+
+def test_every_option_has_a_help_that_rich_shows():
+    """Explain each option in words without brackets, which rich would take for markup and leave out."""
+    helps = {name: getattr(parameter, "help", None) for name, parameter in options_of(get_command(boundary.app))}
+    assert len(helps) > 200
+    assert {name: text for name, text in helps.items() if not text or "[" in text} == {}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +117,28 @@ def test_missing_package_is_one_line_that_names_the_extra(tmp_path, package, arg
     assert said.err.startswith("error: ") and said.err.endswith(f"{INSTALL}'racer[{extra}]'\n")
     assert said.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("onnx", "train", "train"),
+        ("onnx", "watch", "view"),
+        ("matplotlib", "video", "view"),
+        ("PIL", "car", "car"),
+        ("mcap", "calibrate-sim", "train"),
+        ("smbus2", "", "car"),
+        ("imageio_ffmpeg", "race", "view"),
+        ("pettingzoo", "", "multi"),
+        ("cryptography", "car", "sign"),
+        ("cv2", "car", "usb-camera"),
+        ("numpy", "train", None),
+        ("mypy", "train", None),
+    ],
+)
+def test_extra_that_fits_the_command(package, command, extra):
+    """Name the extra of the command where it has the package, else one that has it; never the developers' ones."""
+    assert boundary._extra_for(package, command) == extra
 
 
 def test_all_our_errors_are_caught_by_one():

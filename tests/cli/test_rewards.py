@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from racer.cli import rewards as rewards_watch
 from racer.cli.rewards import app
-from racer.errors import RewardError
+from racer.errors import ConfigError, RewardError
 from racer.reward.check import report
 from racer.reward.params import NAMES, params_markdown
 from support.commands import invoke
@@ -74,7 +74,7 @@ def test_plot_and_compare(home: Path) -> None:
     assert "center_line: rewards 0.001 to 1" in printed
     for name in ("good.png", "pictures/both.png"):
         assert (home / name).read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RewardError, match=r"a name that ends in \.png"):
+    with pytest.raises(ConfigError, match=r"a name that ends in \.png"):
         run("plot", "good.py", "-t", "thimble", "-o", "a.jpg")
 
 

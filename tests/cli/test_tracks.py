@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from racer.cli.tracks import app
-from racer.errors import AssetError, TrackError
+from racer.errors import AssetError, ConfigError, TrackError
 from racer.render import topdown
 from racer.track.load import load_track
 from support.commands import invoke
@@ -100,5 +100,5 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
         assert image.size == (80, 50)
     run("show", "easy_oval", "-o", "pictures/a.png")
     assert Path("pictures/a.png").is_file()
-    with pytest.raises(TrackError, match=r"a name that ends in \.png"):
+    with pytest.raises(ConfigError, match=r"a name that ends in \.png"):
         run("show", "easy_oval", "-o", "a.bmp")

@@ -180,7 +180,7 @@ def test_tracks_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({"model_metadata__json": "{"}, "no JSON"),
+        ({"model_metadata__json": "{"}, "not JSON"),
         ({"hyperparameters__json": "[]"}, "should hold an object"),
         ({"hyperparameters__json": '{"lr": 1}'}, "`lr` is 1"),
         ({"training_params__yaml": "WORLD_NAME: [1]\n"}, "WORLD_NAME is [1]"),

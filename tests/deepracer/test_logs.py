@@ -131,7 +131,7 @@ def test_model_and_hyperparameters_are_told(tmp_path: Path) -> None:
 
 
 def test_going_on_equals_going_through(tmp_path: Path) -> None:
-    """A training that was stopped and gone on with keeps what its checkpoint knew, and numbers on."""
+    """A training that was stopped and resumed keeps the records of its checkpoint and continues their numbers."""
     trial = make_trial(8)
     log = log_to(tmp_path, trial)
     drive(trial, [log], steps=150)
@@ -195,7 +195,7 @@ def test_broken_metrics_are_not_gone_on_with(tmp_path: Path, content: str) -> No
     """Say in one line that metrics are broken."""
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "TrainingMetrics.json").write_text(content)
-    with pytest.raises(RunError, match=r"TrainingMetrics\.json cannot be gone on with"):
+    with pytest.raises(RunError, match=r"TrainingMetrics\.json cannot be continued"):
         log_to(tmp_path, make_trial(1), progress={"iterations": 2, "time_s": 1.0})
 
 
@@ -221,11 +221,11 @@ def test_evaluation(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5)
     written = [write_evaluation(tmp_path, log, actions=ACTIONS, sensors=("state",), now=lambda: now) for _ in range(2)]
     first = tmp_path / "evaluation-20260102030405" / "evaluation-simtrace" / "0-iteration.csv"
-    assert written[0].simtrace == first and written[1].simtrace.parts[-3] == "evaluation-20260102030406"
+    assert written[0][0] == first and written[1][0].parts[-3] == "evaluation-20260102030406"
     rows = lines(first)
     assert [row["episode"] for row in rows if row["steps"] == "1"] == ["0", "1", "2"]
-    assert written[0].metrics == tmp_path / "metrics" / "EvaluationMetrics-20260102030405.json"
-    content = json.loads(written[0].metrics.read_text())
+    assert written[0][1] == tmp_path / "metrics" / "EvaluationMetrics-20260102030405.json"
+    content = json.loads(written[0][1].read_text())
     assert list(content) == ["metrics"] and all(list(record) == EVALUATION_KEYS for record in content["metrics"])
     off, on, slow = content["metrics"]
     assert (off["episode_status"], off["off_track_count"], off["reset_count"], off["trial"]) == ("Off track", 1, 1, 1)
@@ -264,5 +264,5 @@ def test_watched_by_an_evaluation(tmp_path: Path) -> None:
     for lap, episode in zip(result.laps, log.episodes, strict=True):
         assert episode.status.word == lap.status and episode.progress == lap.progress
         assert lap.time_s is None or episode.ended_s - episode.began_s == pytest.approx(lap.time_s)
-    written = write_evaluation(tmp_path, log)
-    assert len(json.loads(written.metrics.read_text())["metrics"]) == 3
+    _, written = write_evaluation(tmp_path, log)
+    assert len(json.loads(written.read_text())["metrics"]) == 3

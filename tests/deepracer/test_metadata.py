@@ -131,7 +131,7 @@ def test_sensors_by_version() -> None:
     assert read(sensor=both).env["sensors"] == ["camera", "lidar"]
     assert read(sensor=both, version="4").env["sensors"] == ["camera", "lidar"]
     found = read(sensor=both, version=1)
-    assert found.env["sensors"] == ["camera"] and noted(found, "version 1 knows no sensors")
+    assert found.env["sensors"] == ["camera"] and noted(found, "version 1 has no sensors")
     assert read().env["sensors"] == ["camera"]
     assert read(version="5").env["sensors"] == ["camera"]
 

@@ -76,9 +76,9 @@ def test_missing_files_name_where_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "no JSON"),
-        (b'{"a": 1', "no JSON"),
-        (b'{\n "a": 1,\n}', ":3: no JSON"),
+        (b"", "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b'{\n "a": 1,\n}', ":3: not JSON"),
         (b"[1]", "it should hold an object"),
         (b"null", "it should hold an object"),
         (b'{"a": 1, "a": 2}', 'gives the key "a" twice'),

@@ -180,7 +180,7 @@ def test_results_stay_as_they_were():
 
 MISTAKES = [
     ({"track": "no_such_track"}, AssetError, "No track `no_such_track`"),
-    ({"config": {"sensors": ["camra"]}}, ConfigError, "`sensors.0` is 'camra'"),
+    ({"config": {"sensors": ["camra"]}}, ConfigError, "`sensors[0]` is 'camra'"),
     ({"config": {"sensor": ["state"]}}, ConfigError, "Did you mean `sensors`"),
     ({"actions": {"speed": {"low": 9, "high": 10}}}, ConfigError, "9 is outside 0.1..4"),
     ({"vehicle": "deepraser"}, AssetError, "Did you mean `deepracer`"),

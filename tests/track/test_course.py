@@ -179,7 +179,7 @@ def test_crossing_course_keeps_its_sides() -> None:
             {"width": 1.0, "look": {"rode": [1, 2, 3]}, "segments": OVAL},
             r"unknown key `look.rode`. Did you mean `road`",
         ),
-        ({"width": -1.0, "segments": OVAL}, r"width is -1.0: input should be greater than 0"),
+        ({"width": -1.0, "segments": OVAL}, r"`width` is -1.0: input should be greater than 0"),
         (
             {"width": 1.0, "segments": OVAL[:3]},
             r"ends 3.00 m and \+180.0 degrees from the start; .*closed: false",
@@ -201,9 +201,9 @@ def test_crossing_course_keeps_its_sides() -> None:
         ({"points": SQUARE}, r"points\[0\] has no width"),
         ({"width": 1.0, "points": SQUARE[:3]}, r"has 3 points; a closed course needs 4"),
         ({"width": 1.0, "points": [SQUARE[0], *SQUARE]}, r"points\[1\] repeats the point before it"),
-        ({"width": 1.0, "points": [*SQUARE[:3], [0.0, float("nan")]]}, r"points\[3\]\[1\] is nan"),
+        ({"width": 1.0, "points": [*SQUARE[:3], [0.0, float("nan")]]}, r"`points\[3\]\[1\]` is nan"),
         ({"rows": [[0, 0, 0, 1, 0, -1]] * 2}, r"has 2 rows; a track needs at least 4"),
-        ({"racer_track": 2, "width": 1.0, "segments": OVAL}, r"racer_track is 2: input should be 1"),
+        ({"racer_track": 2, "width": 1.0, "segments": OVAL}, r"`racer_track` is 2: input should be 1"),
     ],
 )
 def test_bad_courses(keys: dict[str, object], message: str) -> None:

@@ -81,7 +81,7 @@ def test_unknown_names(here: Path) -> None:
     """Offer the near name; tell how to get a published track."""
     with pytest.raises(AssetError, match=r"Did you mean `easy_oval`\?"):
         load_track("easy_ovl")
-    with pytest.raises(AssetError, match=r"`racer tracks fetch reinvent_base` gets it"):
+    with pytest.raises(AssetError, match=r"`racer tracks fetch reinvent_base` downloads it"):
         load_track("reinvent_base")
 
 

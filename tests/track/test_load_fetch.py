@@ -76,7 +76,6 @@ def route(data: bytes, **keys: object) -> PublishedRoute:
         "licence": "Apache-2.0",
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "rows": 60,
         "length_m": 12.5,
         "width_m": 0.8,
     }
