@@ -182,7 +182,7 @@ class RaceSession:
         for k, (heat, n, c) in enumerate(spots):
             for world, car, text in heat.referee.messages:
                 if (world, car) == (n, c):
-                    recorder.tell(f"{self.entrants[k].label}: {text}", car=k)
+                    recorder.add_event(f"{self.entrants[k].label}: {text}", car=k)
 
     def record_countdown(self, recorder: ReplayRecorder) -> None:
         """Record the cars at rest for the seconds before the start, with an event for each second."""
@@ -191,10 +191,10 @@ class RaceSession:
             self.record(recorder)
             left = math.ceil((steps - k) * self.control_dt - 1e-9)
             if left != shown:
-                recorder.tell(str(left))
+                recorder.add_event(str(left))
             shown = left
         self.record(recorder)
-        recorder.tell("go")
+        recorder.add_event("go")
 
     def result(self) -> RaceResult:
         """Return the result of the trials as far as they were driven."""

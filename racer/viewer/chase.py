@@ -76,7 +76,7 @@ class ChaseScene:
         """Return the picture, (H, W, 3) uint8, of `size` (width, height)."""
         bodies, paints = self._bodies(moment, follow)
         canvas = self._canvas
-        if canvas is None or canvas.light.shape[1:] != size[::-1] or len(canvas.things) < len(bodies):
+        if canvas is None or canvas.light.shape[1:] != size[::-1] or len(canvas.visible) < len(bodies):
             canvas = self._canvas = make_canvas(size[1], size[0], 3, len(bodies), shaded_walls=len(self._tables.walls))
         camera, length = np.zeros(1, CAMERA), self._stage.vehicle.length
         lens = make_lens(*size, _VIEW)

@@ -221,7 +221,7 @@ class RecordedSource:
 
     def things_at(self, step: int) -> NDArray[np.void]:
         """Return the boxes and bots at one of the steps so far, shape (M,), of dtype `OBJECT_ROW`."""
-        return self.recorder.things[step]
+        return self.recorder.objects[step]
 
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

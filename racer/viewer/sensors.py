@@ -50,7 +50,7 @@ class CarSensors:
         marked = np.zeros(world.cars.shape, np.bool_)
         marked[0, car] = True
         # Poses of all cars, as others are in the picture; only one frame is drawn.
-        camera.look()
+        camera.update_poses()
         camera.render(marked)
         frame = camera.frames[0, car]
         # Grey pictures are shown as three equal channels.

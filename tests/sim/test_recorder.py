@@ -86,7 +86,7 @@ def test_others_may_count():
     world.reset()
     recorder = ReplayRecorder([CarHeader(name="a"), CarHeader(name="b")], rules={"laps": 3})
     recorder(world, rank=np.array([2, 1]), penalty=np.array([3.0, 0.0]))
-    recorder.tell("go", car=1)
+    recorder.add_event("go", car=1)
     world.cars["active"][0, 1] = 0
     recorder(world)
     replay = recorder.replay()
