@@ -19,8 +19,7 @@ NO_CONTACT, BEHIND, AHEAD = 0, 1, 2
 """Contact of a car with another body: none; the car is behind, which is at fault; the car is ahead."""
 
 
-@device
-def rectangles_overlap(
+def _rectangles_overlap(
     x1: float, y1: float, yaw1: float, length1: float, width1: float,
     x2: float, y2: float, yaw2: float, length2: float, width2: float,
 ) -> bool:  # fmt: skip
@@ -47,13 +46,10 @@ def rectangles_overlap(
     )
 
 
-@kernel
-def check_rectangles_overlap(
-    x1: float, y1: float, yaw1: float, length1: float, width1: float,
-    x2: float, y2: float, yaw2: float, length2: float, width2: float,
-) -> bool:  # fmt: skip
-    """Call `rectangles_overlap` for one pair from plain Python."""
-    return rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2)
+rectangles_overlap = device(_rectangles_overlap)
+"""Overlap of two rectangles, called by kernels."""
+check_rectangles_overlap = kernel(_rectangles_overlap)
+"""Overlap of two rectangles, called from plain Python: its compiled code is cached."""
 
 
 @device

@@ -91,7 +91,7 @@ def reset_objects(world: int, which: Array, batch: Batch, tables: CourseTables, 
 
 
 @device
-def kept_course(world: int, which: Array, cars: Array) -> int:
+def _shared_course(world: int, which: Array, cars: Array) -> int:
     """Return the course of a car of this world that continues its episode, or -1 where no car does."""
     for c in range(cars.shape[1]):
         if cars[world, c].active == 1 and not which[world, c]:
@@ -100,13 +100,13 @@ def kept_course(world: int, which: Array, cars: Array) -> int:
 
 
 @kernel
-def reset_worlds(
+def draw_starts(
     first: int, last: int, which: Array, world_ids: Array, start: tuple[int, float, int, float, float],
-    tables: CourseTables, timing: StepTiming, plan: ObjectPlan,
+    tables: CourseTables,
     # outputs
-    batch: Batch,
+    cars: Array, poses: Array,
 ) -> None:  # fmt: skip
-    """Start new episodes of the marked cars of worlds `first` to `last` - 1.
+    """Draw the poses at which the marked cars of worlds `first` to `last` - 1 start their next episodes.
 
     An open track always starts at its end. Each car draws from its own stream, so that a world does not depend on
     others. Episodes use the tracks by turns; a car that joins others of its world uses their track.
@@ -119,20 +119,16 @@ def reset_worlds(
         start: Mode (`ROUND_ROBIN` or `RANDOM`), fraction of the lap from one start to the next, direction, largest
             lateral offset as a fraction of the half width, largest heading error [rad].
         tables: Tables of all courses.
-        timing: Times of a control step.
-        plan: Placement of the objects; they are placed again with the first car.
-        batch: Rows of the worlds.
+        cars: CAR, shape (N, C), of which only `rng` is written.
+        poses: Poses for `place_worlds`, shape (N, C, 4), float64.
     """
     mode, advance, direction, lateral_fraction, heading_error_max = start
-    cars = batch.cars
     tracks = tables.courses.shape[0] // 2
     for n in range(first, last):
-        changed = False
-        kept = kept_course(n, which, cars)
+        shared = _shared_course(n, which, cars)
         for c in range(cars.shape[1]):
             if not which[n, c]:
                 continue
-            changed = True
             car = cars[n, c]
             turn = int(world_ids[n]) + car.episode
             backward = 0
@@ -142,7 +138,7 @@ def reset_worlds(
                 or (direction == EITHER and next_uniform(car) < 0.5)
             ):
                 backward = 1
-            index = 2 * (turn % tracks) + backward if kept < 0 else kept
+            index = 2 * (turn % tracks) + backward if shared < 0 else shared
             course = tables.courses[index]
             if mode == RANDOM:
                 fraction = next_uniform(car)
@@ -157,11 +153,8 @@ def reset_worlds(
             else:
                 s = OPEN_START + GRID_GAP * (cars.shape[1] - 1 - c)
             lateral *= half_width_at(course, tables.centerlines, s)
-            place_car(car, batch.vehicles[n, c], index, s, lateral, heading_error, tables)
-            car.episode += 1
-        if changed:
-            reset_objects(n, which, batch, tables, plan)
-            finish_step(n, batch, tables, timing, plan)
+            pose = poses[n, c]
+            pose[0], pose[1], pose[2], pose[3] = index, s, lateral, heading_error
 
 
 @kernel

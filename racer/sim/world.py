@@ -30,7 +30,7 @@ from racer.sim.dtypes import (
 )
 from racer.sim.jit import WorkerPool
 from racer.sim.random import seed_streams
-from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, place_worlds, reset_worlds
+from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, draw_starts, place_worlds
 from racer.sim.step import step_worlds
 from racer.sim.telemetry import observe_state
 from racer.sim.traffic import KEPT, make_object_plan
@@ -138,6 +138,7 @@ class World:
         longest = round(action_delay_max / self.physics_dt)
         self.delay = make_action_delay(worlds, cars, longest=longest, substeps=self.substeps)
         self.all_cars = np.ones((worlds, cars), np.bool_)
+        self._starts = np.zeros((worlds, cars, 4))
         self.pool = WorkerPool(threads)
         self.seed(seed)
 
@@ -167,8 +168,8 @@ class World:
         mode, advance, direction, *limits = self.start
         start = (_MODES[mode], advance, _DIRECTIONS[direction], *limits)
         marked = self._marked(which)
-        clear_delay(self.delay, marked)
-        self.run(reset_worlds, marked, self.world_ids, start, self.tables, self.timing, self.plan, self.batch)
+        self.run(draw_starts, marked, self.world_ids, start, self.tables, self.cars, self._starts)
+        self.place(self._starts, marked)
 
     def place(
         self,

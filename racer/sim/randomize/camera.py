@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from racer.config.disturbance import is_disturbed
 from racer.optics import fisheye_radius
 from racer.sim.camera import tables
-from racer.sim.camera.camera import Camera
+from racer.sim.camera.camera import Camera, write_frame
 from racer.sim.dtypes import Array, Row
 from racer.sim.jit import device, kernel
 from racer.sim.random import random_bits_at
@@ -108,21 +108,6 @@ def _read_plane(frame: Array, channel: int, plane: Array) -> None:
                 row[x] = np.float32(frame[y, x, channel])
 
 
-@device
-def _write_plane(plane: Array, channel: int, frame: Array) -> None:
-    """Copy `plane` (H, W) float32 into a channel of a frame (H, W, channels) uint8."""
-    height, width, channels = frame.shape
-    for y in range(height):
-        row = plane[y]
-        if channels == 1:
-            line = frame[y].reshape(width)
-            for x in range(width):
-                line[x] = np.uint8(row[x])
-        else:
-            for x in range(width):
-                frame[y, x, channel] = np.uint8(row[x])
-
-
 @kernel
 def randomize_frames(
     first: int, last: int, which: Array, streams: Array, view: float, mounts: Array, appearances: Array, poses: Array,
@@ -162,7 +147,8 @@ def randomize_frames(
             _read_plane(frame, k, buffers.plane)
             gain = effect.light[k if channels == 3 else 0]
             apply_effects(effect, curves[n, c], taps[n, c], random_bits_at(key, k), yaw / view, gain, buffers)
-            _write_plane(buffers.plane, k, frame)
+            # Integers, which the rounding of `write_frame` keeps.
+            write_frame(buffers.plane.reshape(1, frame.shape[0], frame.shape[1]), k, frame)
 
 
 class CameraEffects:

@@ -113,44 +113,34 @@ def draw_episode_values(
                 values[n, c, k] = draw_value(table[k], choices, keys[n, c], k)
 
 
-@kernel
-def randomize_vehicles(
-    first: int, last: int, which: Array, own: Array, drawn: Array,
-    # outputs
-    vehicles: Array,
-) -> None:  # fmt: skip
-    """Write the VEHICLE rows of the marked cars of worlds `first` to `last` - 1.
+def randomize_vehicles(own: NDArray[np.void], drawn: NDArray[np.void], vehicles: NDArray[np.void]) -> None:
+    """Randomise VEHICLE rows in place.
 
     Args:
-        first: First world.
-        last: World after the last one.
-        which: Marked cars, shape (N, C), bool.
-        own: VEHICLE of the configuration, shape (1,).
-        drawn: EPISODE_VALUES, shape (N, C).
-        vehicles: VEHICLE, shape (N, C).
+        own: VEHICLE of the configuration.
+        drawn: EPISODE_VALUES, shape (K,).
+        vehicles: VEHICLE, shape (K,); values that are not drawn stay.
     """
-    for n in range(first, last):
-        for c in range(vehicles.shape[1]):
-            if not which[n, c]:
-                continue
-            car, value, base = vehicles[n, c], drawn[n, c], own[0]
-            if not math.isnan(value.vehicle_friction):
-                car.friction = value.vehicle_friction
-            car.mass = base.mass * value.vehicle_mass
-            car.yaw_inertia = base.yaw_inertia * value.vehicle_mass
-            car.front = max(base.front * value.vehicle_wheelbase - value.vehicle_cog_forward, 1e-3)
-            car.rear = max(base.rear * value.vehicle_wheelbase + value.vehicle_cog_forward, 1e-3)
-            car.steer_offset = base.steer_offset + value.vehicle_steer_offset_deg * _RADIANS
-            car.steer_gain = base.steer_gain * value.vehicle_steer_gain
-            car.steer_backlash = base.steer_backlash + value.vehicle_steer_backlash_deg * _RADIANS
-            if not math.isnan(value.vehicle_steer_lag):
-                car.steer_lag = value.vehicle_steer_lag
-            if not math.isnan(value.vehicle_steer_rate_max_deg):
-                car.steer_rate_max = value.vehicle_steer_rate_max_deg * _RADIANS
-            car.throttle_gain = base.throttle_gain * value.vehicle_throttle_gain
-            car.throttle_deadband = min(base.throttle_deadband + value.vehicle_throttle_deadband, _DEADBAND_MAX)
-            if not math.isnan(value.vehicle_throttle_lag):
-                car.speed_gain = 1.0 / value.vehicle_throttle_lag
+    value = {name.removeprefix("vehicle_"): drawn[name] for name in drawn.dtype.names or ()}
+    scale = value["wheelbase"]
+    vehicles["mass"] = own["mass"] * value["mass"]
+    vehicles["yaw_inertia"] = own["yaw_inertia"] * value["mass"]
+    # The centre of gravity stays between the axles.
+    vehicles["front"] = np.maximum(own["front"] * scale - value["cog_forward"], 1e-3)
+    vehicles["rear"] = np.maximum(own["rear"] * scale + value["cog_forward"], 1e-3)
+    for name in ("steer_offset", "steer_backlash"):
+        vehicles[name] = own[name] + value[f"{name}_deg"] * _RADIANS
+    for name in ("steer_gain", "throttle_gain"):
+        vehicles[name] = own[name] * value[name]
+    vehicles["throttle_deadband"] = np.minimum(own["throttle_deadband"] + value["throttle_deadband"], _DEADBAND_MAX)
+    replaced = {
+        "friction": value["friction"],
+        "steer_lag": value["steer_lag"],
+        "steer_rate_max": value["steer_rate_max_deg"] * _RADIANS,
+        "speed_gain": 1.0 / value["throttle_lag"],
+    }
+    for name, values in replaced.items():
+        vehicles[name] = np.where(np.isnan(values), vehicles[name], values)
 
 
 def action_delay_max(config: DisturbanceConfig) -> float:
@@ -177,7 +167,7 @@ class Disturbances:
         self._values = self.drawn.view(np.float64).reshape(*shape, -1)
         self.keys = np.zeros(shape, np.uint64)
         self.table, self.choices = distribution_rows(config)
-        self._own = vehicle_row(world.vehicle).reshape(1)
+        self._own = vehicle_row(world.vehicle)
         self._moves_vehicle = is_disturbed(config, "vehicle")
 
     def values(self, group: str) -> NDArray[np.float64]:
@@ -192,7 +182,9 @@ class Disturbances:
         marked = world.all_cars if which is None else which
         world.run(draw_episode_values, marked, world.cars, self.table, self.choices, self.keys, self._values)
         if self._moves_vehicle:
-            world.run(randomize_vehicles, marked, self._own, self.drawn, world.vehicles)
+            vehicles = world.vehicles[marked]
+            randomize_vehicles(self._own, self.drawn[marked], vehicles)
+            world.vehicles[marked] = vehicles
             late = np.rint(self.drawn["vehicle_action_delay"] / world.physics_dt)
             world.delay.steps[marked] = late[marked]
 

@@ -77,32 +77,6 @@ def record_poses(
             _write_pose(objects[n, m], now[cars.shape[1] + m])
 
 
-@kernel
-def clear_poses(
-    first: int, last: int, which: Array, cars: Array, objects: Array,
-    # outputs
-    history: Array,
-) -> None:  # fmt: skip
-    """Fill the history of the marked cars, shape (N, C), with standstill at their present poses.
-
-    With all cars of a world, its objects are included. Other arguments as of `record_poses`.
-    """
-    for n in range(first, last):
-        all_marked = True
-        for c in range(cars.shape[1]):
-            if not which[n, c]:
-                all_marked = False
-                continue
-            for k in range(history.shape[1]):
-                record = history[n, k, c]
-                _write_pose(cars[n, c], record)
-                record.vx = record.vy = record.yaw_rate = 0.0
-        if all_marked:
-            for k in range(history.shape[1]):
-                for m in range(objects.shape[1]):
-                    _write_pose(objects[n, m], history[n, k, cars.shape[1] + m])
-
-
 @device
 def _hermite(a: float, b: float, slope_a: float, slope_b: float, t: float) -> float:
     """Return the cubic through a and b with these slopes (per step), at `t` 0..1 of the way."""
@@ -219,9 +193,19 @@ class PoseHistory:
         self._ticks = np.zeros(len(world.cars), np.int64)
 
     def start(self, which: NDArray[np.bool_]) -> None:
-        """Forget the past of the marked cars (N, C) or worlds (N,); with all cars of a world that of its objects."""
-        world = self._world
-        world.run(clear_poses, _car_mask(which, world), world.cars, world.objects, self._poses)
+        """Replace the past of the marked cars (N, C) or worlds (N,) by standstill at their present poses.
+
+        With all cars of a world, its objects are included.
+        """
+        world, count = self._world, self._world.cars.shape[1]
+        mask = _car_mask(which, world)
+        n, c = np.nonzero(mask)
+        whole = mask.all(axis=1)
+        for key in ("x", "y", "yaw"):
+            self._poses[key][n, :, c] = world.cars[key][n, c][:, None]
+            self._poses[key][whole, :, count:] = world.objects[key][whole][:, None]
+        for key in ("vx", "vy", "yaw_rate"):
+            self._poses[key][n, :, c] = 0.0
 
     def step(self, which: NDArray[np.bool_]) -> None:
         """Record the present of the worlds that `which` (N,) marks; call it after each of their control steps."""
