@@ -250,7 +250,7 @@ class WorldRenderer:
     """Draws worlds over the pictures of their tracks, which are drawn once."""
 
     def __init__(self, world: World, width_px: int = RENDER_WIDTH_PX) -> None:
-        """`width_px` is the width of a picture; its height follows from the track."""
+        """Prepare pictures of `width_px` columns; the number of rows follows from the track."""
         self._world = world
         self._width = width_px
         self._backgrounds: dict[int, tuple[Viewport, Image]] = {}

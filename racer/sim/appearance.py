@@ -97,6 +97,7 @@ def _lamp(side: float) -> NDArray[np.float64]:
 
 
 def _square(rear: float, front: float, half: float) -> Ring:
+    """Return the left half of a rectangle of half width `half`."""
     return (rear, half), (front, half)
 
 

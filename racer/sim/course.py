@@ -169,6 +169,7 @@ def build_centerline(track: Track) -> tuple[NDArray[np.void], float]:
     out = np.zeros(number, CENTERLINE)
 
     def along(rows: NDArray[np.float64], where: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Interpolate rows (R, 2) at arc lengths (K,); shape (K, 2)."""
         knots = np.vstack([rows, rows[:1]]) if track.closed else rows
         inside = where % total if track.closed else np.clip(where, 0.0, total)
         return np.stack([np.interp(inside, s, knots[:, k]) for k in range(2)], axis=1)

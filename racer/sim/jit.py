@@ -35,6 +35,7 @@ _CACHES_KEPT = 4
 
 
 def _source_hash() -> str:
+    """Return a hash of numba's and Python's version and of all sources that are compiled."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
     files = [file for room in _KERNEL_ROOMS for file in (_ROOT / room).rglob("*.py")]
     for file in (*sorted(files), *(_ROOT / name for name in _KERNEL_FILES)):
@@ -72,6 +73,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_recarray(argument: Any) -> Any:
+    """Return structured arrays, also those within a NamedTuple, as record arrays."""
     if isinstance(argument, np.ndarray) and argument.dtype.names:
         return argument.view(np.recarray)
     if hasattr(argument, "_fields"):

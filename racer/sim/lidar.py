@@ -83,8 +83,16 @@ def make_lidar(
     start = math.remainder(angle_first, 2.0 * math.pi)
     angles = start + angle_step * np.arange(rays)
     # Floats: an integer would be another numba type, and so another compilation.
-    numbers = map(float, (start, angle_step, range_min, range_max, noise_sigma, forward))
-    return Lidar(*numbers, np.cos(angles), np.sin(angles))
+    return Lidar(
+        float(start),
+        float(angle_step),
+        float(range_min),
+        float(range_max),
+        float(noise_sigma),
+        float(forward),
+        np.cos(angles),
+        np.sin(angles),
+    )
 
 
 def lidar_scratch(worlds: int, rays: int) -> NDArray[np.float64]:

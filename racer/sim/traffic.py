@@ -112,7 +112,7 @@ def make_object_plan(config: ObjectsConfig | None, tracks: Sequence[Track]) -> O
 
 
 def inner_side(track: Track) -> int:
-    """1 where the inner border, which encloses less, is the left one; -1 else. On an open track it is the left one."""
+    """Return 1 where the inner border, which encloses less, is the left one, and for an open track; else -1."""
     if not track.closed or abs(enclosed_area(track.left)) <= abs(enclosed_area(track.right)):
         return 1
     return -1

@@ -45,11 +45,11 @@ def _haze(light: Array, colours: Array, camera: Row) -> None:
         if down <= 0.0:
             continue
         # up / down is the distance of the row's ground in the direction of view.
-        share = np.float32(_HAZE_SHARE * (1.0 - math.exp(-camera.up / down / _HAZE_M)))
+        weight = np.float32(_HAZE_SHARE * (1.0 - math.exp(-camera.up / down / _HAZE_M)))
         for k in range(channels):
             line, colour = light[k, row], colours[k, HORIZON]
             for x in range(width):
-                line[x] += share * (colour - line[x])
+                line[x] += weight * (colour - line[x])
 
 
 @device

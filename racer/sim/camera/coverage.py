@@ -131,7 +131,10 @@ _ONE = np.float32(1.0)
 
 @device
 def _clip_polygon(points: Array, count: int, limit: float) -> int:
-    """Cut the polygon in the first rows of `points` where z < limit (Sutherland and Hodgman); return its corners."""
+    """Cut off the part z < limit of the polygon in the first rows of `points`; return its number of corners.
+
+    By Sutherland and Hodgman: an edge that crosses the limit adds the crossing, a corner beyond it stays.
+    """
     for k in range(count):
         for axis in range(3):
             points[_ROOM + k, axis] = points[k, axis]
@@ -240,6 +243,7 @@ def _pixel_bounds(box: Array, width: int, height: int) -> tuple[int, int, int, i
 
 @device
 def _clear_below(sums: Array, row: int, x0: int, x1: int) -> None:
+    """Set the spare rows of a plane that edges of the last row wrote to, from `row` on, to zero."""
     for r in range(row, min(row + SPARE, len(sums))):
         for x in range(x0, x1):
             sums[r, x] = 0.0

@@ -160,7 +160,7 @@ def trace_dashes(
     plane: Array, box: Array, points: Array, camera: Row, scene: Row, dashes: Array, runs: Array, gain: float
 ) -> None:
     """Add the dashed centre line; `gain` is a factor on its width."""
-    share = scene.dash_share
+    painted = scene.dash_share
     for k in range(scene.dash_first, scene.dash_first + scene.dash_runs):
         if not _run_in_view(camera, runs[k]):
             continue
@@ -168,15 +168,15 @@ def trace_dashes(
             piece = dashes[r]
             if not _place_piece(camera, points, piece, gain):
                 continue
-            # Lengths along the piece are in periods: dash k covers k - s to k + share - s of 0..periods.
+            # Lengths along the piece are in periods: dash k covers k - s to k + painted - s of 0..periods.
             s, periods = piece.s, piece.periods
             z0, z1 = points[_PIECE, 2], points[_PIECE + 1, 2]
             longest = _length(points, _PIECE, _PIECE + 1, camera.near) * max(z0, z1)
             fine = longest < _FINE * periods * min(z0, z1)
             begin, mean = float(int(s)), False
             while begin < s + periods:
-                low, high = max(begin - s, 0.0), min(begin + share - s, periods)
-                whole, weight = min(begin + 1.0 - s, periods), share
+                low, high = max(begin - s, 0.0), min(begin + painted - s, periods)
+                whole, weight = min(begin + 1.0 - s, periods), painted
                 if fine:
                     begin, low, high = math.inf, 0.0, periods
                 elif whole > low:
@@ -186,7 +186,7 @@ def trace_dashes(
                     period = _length(points, _QUAD, _QUAD + 1, camera.near) / (whole - low)
                     weight = min(max((period - _FINE) / (_COARSE - _FINE), 0.0), 1.0)
                     if mean:
-                        high, weight = whole, (1.0 - weight) * share
+                        high, weight = whole, (1.0 - weight) * painted
                         mean = False
                     else:
                         mean = weight < 1.0
@@ -234,17 +234,17 @@ def mix_ground(
         starts: True where a start line was drawn.
     """
     channels, height, width = light.shape
-    running, share = cover[0], cover[1]
+    running, covered = cover[0], cover[1]
     running[:] = 0.0
-    share[GROUND_PLANE, :] = _ONE
-    share[START_PLANE, :] = _ZERO
+    covered[GROUND_PLANE, :] = _ONE
+    covered[START_PLANE, :] = _ZERO
     for row in range(height):
         if row >= first:
             for p in range(PLANES):
                 # Most rows of these two planes are empty, and their fractions stay as they are.
                 if (p == GROUND_PLANE and row > last + 1) or (p == START_PLANE and not starts):
                     continue
-                added, total, out = sums[p, row], running[p], share[p]
+                added, total, out = sums[p, row], running[p], covered[p]
                 for x in range(width):
                     total[x] += added[x]
                     added[x] = _ZERO
@@ -254,7 +254,7 @@ def mix_ground(
             if row <= last:
                 _paint_sky(line, colours[k, SKY], colours[k, HORIZON], camera, row)
             if row >= first:
-                _paint_ground(line, share, colours[k], row <= last)
+                _paint_ground(line, covered, colours[k], row <= last)
     for p in range(PLANES):
         for row in range(height, height + SPARE):
             for x in range(width):
@@ -271,9 +271,9 @@ def _paint_sky(line: Array, top: float, horizon: float, camera: Row, row: int) -
 
 
 @device
-def _paint_ground(line: Array, share: Array, colours: Array, sky: bool) -> None:
+def _paint_ground(line: Array, covered: Array, colours: Array, sky: bool) -> None:
     """Paint a row of ground by the equation of the module; `sky` is True where the row shows sky as well."""
-    road, inner, dash, start, ground = share[0], share[1], share[2], share[3], share[4]
+    road, inner, dash, start, ground = covered[0], covered[1], covered[2], covered[3], covered[4]
     field = colours[FIELD]
     to_edge, to_road = colours[EDGE] - field, colours[ROAD] - colours[EDGE]
     to_center, to_start = colours[CENTER] - colours[ROAD], colours[START] - colours[ROAD]

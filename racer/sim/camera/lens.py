@@ -26,7 +26,7 @@ PLACED_CAMERA = np.dtype(
         *fields("f8", "za", "zb", "zc"),
         *fields("f8", "focal", "column", "row", "width", "height"),  # pixels
         *fields("f8", "k1", "k2", "k3", "k4"),  # distortion of the fisheye lens
-        ("near", "f8"),  # m along the axis (pinhole) at which the view of a pinhole begins
+        ("near", "f8"),  # m along the axis at which the view begins (pinhole)
         ("back", "f8"),  # m behind the lens up to which the ground is drawn (fisheye)
         ("angle", "f8"),  # rad to the axis, of the corners of the picture with a margin (fisheye)
         ("cos_angle", "f8"),
@@ -148,6 +148,7 @@ def _fast_atan2(y: float, x: float) -> float:
 
 @device
 def _fisheye_pixel(camera: Row, x: float, y: float, z: float) -> tuple[float, float]:
+    """Return column and row of a point in the camera frame; beyond the angle of the corners, out of the picture."""
     aside = math.sqrt(x * x + y * y)
     if aside < 1e-12:
         return camera.column, camera.row

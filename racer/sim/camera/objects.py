@@ -39,7 +39,7 @@ VISIBLE_OBJECT = np.dtype(
 """A box or a car in view."""
 
 _PLAIN_BOX_PIXELS = 5.0
-"""Pixels of width below which a car is a plain box."""
+"""Width below which a car is drawn as a plain box [pixels]."""
 PARTS_MAX = 10
 """Largest number of parts of an object."""
 _SHADE_ACROSS, _SHADE_ALONG = 0.85, 0.35
@@ -250,13 +250,13 @@ def _count_before_wall(visible: Array, order: Array, count: int, xa: float, ya: 
         if eye_side * object_side >= 0.0 or away <= 0.0:
             continue
         # Both ends of the wall along and across the line of sight to the object; the object fills a wedge around it.
-        share = (p.half_length + p.half_width) / away
+        slope = (p.half_length + p.half_width) / away
         u0, v0 = (xa * a + ya * b) / away, (ya * a - xa * b) / away
         u1, v1 = (xb * a + yb * b) / away, (yb * a - xb * b) / away
         if (
             (u0 <= 0.0 and u1 <= 0.0)
-            or (v0 > share * u0 and v1 > share * u1)
-            or (v0 < -share * u0 and v1 < -share * u1)
+            or (v0 > slope * u0 and v1 > slope * u1)
+            or (v0 < -slope * u0 and v1 < -slope * u1)
         ):
             continue
         return i + 1

@@ -178,6 +178,7 @@ class CameraEffects:
             world.run(set_effects, *values, camera.config.width, *self._effects)
 
     def _set_mounts(self, which: NDArray[np.bool_]) -> None:
+        """Set mounts and focal lengths of the marked cameras, shape (N, C), to their episode's values."""
         rows, own, drawn = self._camera.rows[which], self._own[which], self._disturbances.drawn[which]
         config = self._camera.config
         rows["up"] = own["up"] * drawn["camera_height"]
