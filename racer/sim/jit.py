@@ -2,7 +2,7 @@
 
 Strict IEEE arithmetic (no `fastmath`): a world alone and the same world inside a batch are bit-equal, whatever the
 compiler vectorises. Kernels release the interpreter lock and work on a range of worlds, so that plain threads run
-them side by side; there is no numba threading layer that could conflict with torch's.
+them side by side, without a numba threading layer that could conflict with torch's.
 
 numba's disk cache looks only at the caller's own file (numba issue 1833: an edited callee or constant stays stale),
 so that the name of the cache folder is a hash of every file of this package and of those outside that are compiled

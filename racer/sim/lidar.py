@@ -10,7 +10,7 @@ direction d has
 which is linear in d: one division for a segment, two multiplications for each of its rays, and the nearest wall is
 the largest 1 / range. A rectangle is a loop of four segments.
 
-Example: with rays 1 degree apart, vertices at 10.4 and 12.6 degrees give the segment the rays 11 and 12.
+Example: with 1 degree between rays, vertices at 10.4 and 12.6 degrees give the segment the rays 11 and 12.
 
 Sensor frame: x along the car, y to its left; the sensor is `forward` metres ahead of the car's origin. Rectangles of
 cars and objects are centred on their x, y. A scan shows neither its own car nor bodies on another track.
@@ -177,11 +177,12 @@ def _sweep(work: Array, count: int, lidar: Lidar) -> None:
 
 
 @device
-def _sweep_walls(tables: CourseTables, car: Car, x: float, y: float, work: Array, lidar: Lidar) -> None:
-    """Sweep the walls of a car's course that are in reach of the sensor at (x, y) [m]."""
+def _sweep_walls(
+    tables: CourseTables, car: Car, c: float, s: float, x: float, y: float, work: Array, lidar: Lidar
+) -> None:
+    """Sweep the walls in reach of the sensor at (x, y) [m]; c and s are cosine and sine of the car's heading."""
     course, walls, groups = tables.courses[car.course], tables.walls, tables.wall_groups
     xs, ys = work[:CHUNK_VERTICES], work[CHUNK_VERTICES:]
-    c, s = math.cos(car.yaw), math.sin(car.yaw)
     stop = course.wall_first + course.wall_groups
     first, count = 0, 0
     # first..first + count are the vertices to be swept next; the round after the last group sweeps the rest.
@@ -211,13 +212,17 @@ def _sweep_walls(tables: CourseTables, car: Car, x: float, y: float, work: Array
 
 
 @device
-def _sweep_body(car: Car, other: Row, shape: Row, x: float, y: float, work: Array, lidar: Lidar) -> None:
+def _sweep_body(
+    car: Car, other: Row, shape: Row, c: float, s: float, x: float, y: float, work: Array, lidar: Lidar
+) -> None:
     """Sweep the rectangle of another body, where it is on the car's track and in reach.
 
     Args:
         car: CAR row of the sensor's car.
         other: CAR or OBJECT row.
         shape: Row with the length and the width of the other.
+        c: Cosine of the car's heading.
+        s: Sine of the car's heading.
         x: Position of the sensor [m].
         y: Position of the sensor [m].
         work: Row of the scratch.
@@ -226,18 +231,17 @@ def _sweep_body(car: Car, other: Row, shape: Row, x: float, y: float, work: Arra
     # Courses 2 k and 2 k + 1 are the two directions of one track.
     if other.active == 0 or other.course >> 1 != car.course >> 1:
         return
-    c, s = math.cos(car.yaw), math.sin(car.yaw)
     px, py, length, width = other.x - x, other.y - y, shape.length, shape.width
     dx, dy, yaw = c * px + s * py, c * py - s * px, other.yaw - car.yaw
     reach = lidar.range_max + 0.5 * (length + width)
     if dx * dx + dy * dy > reach * reach:
         return
     xs, ys = work[:CHUNK_VERTICES], work[CHUNK_VERTICES:]
-    c, s = math.cos(yaw), math.sin(yaw)
+    cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
     for k in range(5):  # the first corner closes the loop
         u = 0.5 * length if k == 0 or k >= 3 else -0.5 * length
         v = -0.5 * width if 2 <= k <= 3 else 0.5 * width
-        xs[k], ys[k] = dx + c * u - s * v, dy + s * u + c * v
+        xs[k], ys[k] = dx + cos_yaw * u - sin_yaw * v, dy + sin_yaw * u + cos_yaw * v
     _sweep(work, 5, lidar)
 
 
@@ -248,14 +252,15 @@ def _cast_car(n: int, i: int, batch: Batch, tables: CourseTables, lidar: Lidar, 
     rays = len(lidar.ray_x)
     nearest = work[4 * CHUNK_VERTICES : 4 * CHUNK_VERTICES + rays]
     car = cars[n, i]
-    x, y = car.x + math.cos(car.yaw) * lidar.forward, car.y + math.sin(car.yaw) * lidar.forward
+    c, s = math.cos(car.yaw), math.sin(car.yaw)
+    x, y = car.x + c * lidar.forward, car.y + s * lidar.forward
     nearest[:] = 0.0
-    _sweep_walls(tables, car, x, y, work, lidar)
+    _sweep_walls(tables, car, c, s, x, y, work, lidar)
     for j in range(cars.shape[1]):
         if j != i:
-            _sweep_body(car, cars[n, j], batch.vehicles[n, j], x, y, work, lidar)
+            _sweep_body(car, cars[n, j], batch.vehicles[n, j], c, s, x, y, work, lidar)
     for m in range(objects.shape[1]):
-        _sweep_body(car, objects[n, m], objects[n, m], x, y, work, lidar)
+        _sweep_body(car, objects[n, m], objects[n, m], c, s, x, y, work, lidar)
     for ray in range(rays):
         inverse = nearest[ray]
         # Each ray draws, with or without an echo, so that the stream does not depend on what is in reach.

@@ -11,8 +11,8 @@ the left and the right border.
 import math
 
 from racer.sim.centerline import direction_at, nearest_border_points, samples_at, wrap_angle
-from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, EpisodeStatus, Row
-from racer.sim.jit import device, kernel
+from racer.sim.dtypes import BOT, Array, Batch, Car, Course, CourseTables, EpisodeStatus, Row
+from racer.sim.jit import device, force_inline, kernel
 
 FRONT_POINT = 0.14
 """Distance from the chassis origin to the point whose position and projection reward functions receive [m]
@@ -79,7 +79,7 @@ def write_telemetry(car: Car, tables: CourseTables, control_dt: float, row: Row)
 
 
 @device
-def _write_other(car: Car, other: Row, heading: float, speed: float, tables: CourseTables, out: Row) -> None:
+def _write_other(car: Car, other: Row, heading: float, speed: float, course: Course, last_s: float, out: Row) -> None:
     """Fill one OBJECT_TELEMETRY row of a car from another car or an object.
 
     An object on the other direction of the same track is mirrored.
@@ -89,14 +89,13 @@ def _write_other(car: Car, other: Row, heading: float, speed: float, tables: Cou
         other: CAR or OBJECT row.
         heading: Reported heading of the other [rad].
         speed: Reported speed of the other [m/s].
-        tables: Tables of all courses.
+        course: COURSE row of the car.
+        last_s: Arc length of its last row [m], where the reverse course starts.
         out: OBJECT_TELEMETRY row, written.
     """
-    course = tables.courses[car.course]
     s, lateral = other.s, other.lateral
     if other.course % 2 != car.course % 2:
-        # The arc length of the last row is where the reverse course starts.
-        s, lateral = tables.segments[course.first + course.rows - 1].s - s, -lateral
+        s, lateral = last_s - s, -lateral
         if s < 0.0:
             s += course.length
     out.x, out.y, out.heading, out.speed = other.x, other.y, heading, speed
@@ -126,6 +125,7 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
     cars, objects, rows = batch.cars, batch.objects, batch.object_telemetry
     car, row = cars[world, index], batch.telemetry[world, index]
     course = tables.courses[car.course]
+    last_s = tables.segments[course.first + course.rows - 1].s
     number = objects.shape[1]
     slot = present = 0
     # Reward functions index the objects that are present; the slots index all rows.
@@ -139,10 +139,10 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
         if k < number:
             # A box has heading 0 in DeepRacer, whatever its orientation.
             obj = objects[world, k]
-            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, tables, out)
+            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, course, last_s, out)
         else:
             other = cars[world, k - number]
-            _write_other(car, other, other.yaw, other.vx, tables, out)
+            _write_other(car, other, other.yaw, other.vx, course, last_s, out)
         if out.active:
             gap = out.distance - car.s
             if course.closed == 1:
@@ -184,9 +184,9 @@ def state_field_names(look_ahead: int) -> list[str]:
     return [*STATE_FIELDS, *(f"ahead{k}_{part}" for k in range(look_ahead) for part in LOOK_AHEAD_FIELDS)]
 
 
-@device
-def _observe_ahead(car: Car, tables: CourseTables, distances: Array, out: Array) -> None:
-    """Fill the look-ahead part of a state row, shape (4 K,)."""
+@force_inline
+def _observe_ahead(car: Car, tables: CourseTables, distances: Array, row: Array) -> None:
+    """Fill the look-ahead part of a state row, shape (8 + 4 K,)."""
     course, centerlines = tables.courses[car.course], tables.centerlines
     cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
     for k in range(distances.shape[0]):
@@ -195,14 +195,16 @@ def _observe_ahead(car: Car, tables: CourseTables, distances: Array, out: Array)
         a, b = centerlines[i], centerlines[j]
         dx = a.x + fraction * (b.x - a.x) - car.x
         dy = a.y + fraction * (b.y - a.y) - car.y
-        beyond = (s / course.centerline_step - (course.centerline_count - 1)) * course.centerline_step
-        if course.closed == 0 and beyond > 0.0:
+        if course.closed == 0 and i == j:
+            # At or beyond the last sample of an open track.
+            beyond = (s / course.centerline_step - (course.centerline_count - 1)) * course.centerline_step
             dx += beyond * math.cos(a.heading)
             dy += beyond * math.sin(a.heading)
-        out[4 * k] = dx * cos_yaw + dy * sin_yaw
-        out[4 * k + 1] = dy * cos_yaw - dx * sin_yaw
-        out[4 * k + 2] = a.left + fraction * (b.left - a.left)
-        out[4 * k + 3] = a.right + fraction * (b.right - a.right)
+        at = 8 + 4 * k
+        row[at] = dx * cos_yaw + dy * sin_yaw
+        row[at + 1] = dy * cos_yaw - dx * sin_yaw
+        row[at + 2] = a.left + fraction * (b.left - a.left)
+        row[at + 3] = a.right + fraction * (b.right - a.right)
 
 
 @kernel
@@ -238,4 +240,4 @@ def observe_state(
             row[5] = car.steer
             row[6] = car.steer_command * (math.pi / 180.0)
             row[7] = car.speed_command
-            _observe_ahead(car, tables, distances, row[8:])
+            _observe_ahead(car, tables, distances, row)

@@ -133,7 +133,7 @@ _ONE = np.float32(1.0)
 def _clip_polygon(points: Array, count: int, limit: float) -> int:
     """Cut off the part z < limit of the polygon in the first rows of `points`; return its number of corners.
 
-    By Sutherland and Hodgman: an edge that crosses the limit adds the crossing, a corner beyond it stays.
+    By Sutherland and Hodgman: an edge that crosses the limit adds the crossing, a corner within it stays.
     """
     for k in range(count):
         for axis in range(3):
