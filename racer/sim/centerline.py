@@ -13,7 +13,7 @@ smoothed and without a search.
 import math
 
 from racer.sim.dtypes import Array, Course, CourseTables, Row
-from racer.sim.jit import device, force_inline, kernel
+from racer.sim.jit import device, kernel
 
 
 @device
@@ -139,7 +139,7 @@ def center_point_at(course: Course, segments: Array, s: float) -> tuple[int, flo
     return low, here.x + along * here.ux, here.y + along * here.uy
 
 
-@force_inline
+@device
 def samples_at(course: Course, s: float) -> tuple[int, int, float]:
     """Return the CENTERLINE samples around arc length `s` [m], and the position between them.
 
@@ -185,7 +185,7 @@ def half_width_at(course: Course, centerlines: Array, s: float) -> float:
     return min(sample.left, sample.right)
 
 
-@force_inline
+@device
 def pose_at(course: Course, tables: CourseTables, s: float, lateral: float) -> tuple[int, float, float, float, float]:
     """Return a pose beside the centre line.
 

@@ -5,7 +5,7 @@ import math
 from racer.sim.centerline import direction_at, half_width_at, pose_at, wrap_angle
 from racer.sim.contact import NO_CONTACT, classify_contact
 from racer.sim.dtypes import Array, Batch, Car, CourseTables, EpisodeStatus, StepTiming, Vehicle
-from racer.sim.jit import device, force_inline, kernel
+from racer.sim.jit import device, kernel
 from racer.sim.random import next_uniform
 from racer.sim.step import SEARCH_REACH, finish_step, locate_car
 from racer.sim.traffic import KEPT, ObjectPlan, free_lane, lane_offset_at, place_objects
@@ -21,7 +21,7 @@ _GOLDEN = 0.6180339887498949
 PREPARE = int(EpisodeStatus.PREPARE)
 
 
-@force_inline
+@device
 def _start_here(car: Car, vehicle: Vehicle, tables: CourseTables) -> None:
     """Locate a car that was moved to the start of its episode, and count its progress from there."""
     locate_car(car, vehicle, tables, SEARCH_REACH)

@@ -11,7 +11,7 @@ the left and the right border.
 import math
 
 from racer.sim.centerline import direction_at, nearest_border_points, samples_at, wrap_angle
-from racer.sim.dtypes import BOT, Array, Batch, Car, Course, CourseTables, EpisodeStatus, Row
+from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, EpisodeStatus, Row
 from racer.sim.jit import device, force_inline, kernel
 
 FRONT_POINT = 0.14
@@ -79,7 +79,7 @@ def write_telemetry(car: Car, tables: CourseTables, control_dt: float, row: Row)
 
 
 @device
-def _write_other(car: Car, other: Row, heading: float, speed: float, course: Course, last_s: float, out: Row) -> None:
+def _write_other(car: Car, other: Row, heading: float, speed: float, tables: CourseTables, out: Row) -> None:
     """Fill one OBJECT_TELEMETRY row of a car from another car or an object.
 
     An object on the other direction of the same track is mirrored.
@@ -89,13 +89,14 @@ def _write_other(car: Car, other: Row, heading: float, speed: float, course: Cou
         other: CAR or OBJECT row.
         heading: Reported heading of the other [rad].
         speed: Reported speed of the other [m/s].
-        course: COURSE row of the car.
-        last_s: Arc length of its last row [m], where the reverse course starts.
+        tables: Tables of all courses.
         out: OBJECT_TELEMETRY row, written.
     """
+    course = tables.courses[car.course]
     s, lateral = other.s, other.lateral
     if other.course % 2 != car.course % 2:
-        s, lateral = last_s - s, -lateral
+        # The arc length of the last row is where the reverse course starts.
+        s, lateral = tables.segments[course.first + course.rows - 1].s - s, -lateral
         if s < 0.0:
             s += course.length
     out.x, out.y, out.heading, out.speed = other.x, other.y, heading, speed
@@ -125,7 +126,6 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
     cars, objects, rows = batch.cars, batch.objects, batch.object_telemetry
     car, row = cars[world, index], batch.telemetry[world, index]
     course = tables.courses[car.course]
-    last_s = tables.segments[course.first + course.rows - 1].s
     number = objects.shape[1]
     slot = present = 0
     # Reward functions index the objects that are present; the slots index all rows.
@@ -139,10 +139,10 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
         if k < number:
             # A box has heading 0 in DeepRacer, whatever its orientation.
             obj = objects[world, k]
-            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, course, last_s, out)
+            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, tables, out)
         else:
             other = cars[world, k - number]
-            _write_other(car, other, other.yaw, other.vx, course, last_s, out)
+            _write_other(car, other, other.yaw, other.vx, tables, out)
         if out.active:
             gap = out.distance - car.s
             if course.closed == 1:

@@ -127,7 +127,7 @@ def small_sin_cos(angle: float) -> tuple[float, float]:
     return sine, cosine
 
 
-@force_inline
+@device
 def _command_targets(vehicle: Vehicle, steer_command: float, speed_command: float) -> tuple[float, float]:
     """Return the targets of servo [rad] and motor [m/s], with the vehicle's errors and limits."""
     steer_target = vehicle.steer_gain * steer_command + vehicle.steer_offset
