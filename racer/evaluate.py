@@ -284,7 +284,7 @@ def lap_recorder(trained: TrainedPolicy, laps: int, seed: int) -> ReplayRecorder
     def rewards(world: World) -> NDArray[np.float64]:
         assert reward is not None
         out = np.zeros(world.cars.shape)
-        reward.compute(world.telemetry, world.told_things, world.waypoints(), out)
+        reward.compute(world.telemetry, world.other_objects, world.waypoints(), out)
         return out
 
     config = env_config_for(trained.policy.sensors, trained.policy.control_rate_hz)
@@ -311,9 +311,9 @@ def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
     course = world.tables.courses[0]
     # Spread over a closed course, so that each lap begins in another bend; an open course has one beginning.
     s = np.arange(laps) / laps * course["length"] if course["closed"] else np.full(laps, OPEN_START)
-    rails = world.tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
     # The nearest point of the resampled centre line, which also holds the distances to the borders.
-    rows = rails[np.minimum(np.rint(s / course["rail_step"]).astype(int), len(rails) - 1)]
+    centerline = world.tables.centerline(0)
+    rows = centerline[np.minimum(np.rint(s / course["centerline_step"]).astype(int), len(centerline) - 1)]
     lateral = LATERAL_SHARE * np.minimum(rows["left"], rows["right"]) * fractions[:, 0]
     return np.stack([np.zeros(laps), s, lateral, HEADING_ERROR_MAX * fractions[:, 1]], axis=1)
 

@@ -22,6 +22,7 @@ PINHOLE, FISHEYE = 0, 1
 ANGLE_MAX: Final = 2.6
 """Largest angle to the axis that a lens shows [rad]."""
 _HALVINGS: Final = 40
+"""Steps of a bisection of 0..pi, down to 3e-12 rad."""
 
 Array = NDArray[np.float64]
 Axis = tuple[float, float, float]
@@ -88,8 +89,9 @@ def pixel_rays(lens: Lens) -> Array:
     x, y = np.meshgrid(x, y)
     away = np.hypot(x, y)
     angle = np.arctan(away) if lens.lens == PINHOLE else _fisheye_angle(lens, away)
-    share = np.sin(angle) / np.maximum(away, 1e-12)
-    return np.stack([x * share, y * share, np.cos(angle)], axis=-1)
+    # sin(angle) / away; at the axis, where both are 0, x and y are 0 as well.
+    scale = np.sin(angle) / np.maximum(away, 1e-12)
+    return np.stack([x * scale, y * scale, np.cos(angle)], axis=-1)
 
 
 def _fisheye_angle(lens: Lens, away: Array) -> Array:
@@ -99,6 +101,7 @@ def _fisheye_angle(lens: Lens, away: Array) -> Array:
     falling = np.flatnonzero(np.diff(fisheye_radius(lens, angles)) <= 0.0)
     if len(falling):
         high[:] = angles[falling[0]]
+    # Below `high` the radius grows with the angle, so that one angle has this radius.
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         beyond = fisheye_radius(lens, middle) > away
@@ -107,12 +110,13 @@ def _fisheye_angle(lens: Lens, away: Array) -> Array:
 
 
 def project(lens: Lens, points: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Return column, row, and whether the lens can show them at all, of points (..., 3) in the camera frame."""
+    """Return columns, rows, and True where the lens can show them, of points (..., 3) in the camera frame [m]."""
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     if lens.lens == PINHOLE:
         ahead = np.asarray(z > 1e-6)
         scale = lens.focal / np.where(ahead, z, 1.0)
     else:
+        # On the axis x and y are 0, and so is the distance from it whatever the scale.
         aside = np.hypot(x, y)
         angle = np.arctan2(aside, z)
         ahead = np.asarray(angle < ANGLE_MAX)

@@ -80,7 +80,7 @@ class CameraScene:
             self._check(self.frames[:, 0])
 
     def _check(self, frames: NDArray[np.uint8]) -> None:
-        road = self.camera.looks[0, 0]["road"]
+        road = self.camera.appearances[0, 0]["road"]
         colour = road if self.camera.config.colour == "rgb" else np.dot(road, (0.299, 0.587, 0.114))
         # A tolerance of 2 levels, for rounding.
         is_road = np.abs(frames.astype(np.int16) - np.rint(colour)).max(axis=-1) <= 2
@@ -90,7 +90,7 @@ class CameraScene:
 
     def draw(self) -> None:
         """Draw one frame of each world."""
-        self.camera.look(self.first)
+        self.camera.update_poses(self.first)
         self.camera.render(self.first)
 
     def frames_per_s(self, *, wall: bool = False, rounds: int = ROUNDS) -> float:

@@ -71,7 +71,7 @@ class EpisodeLog:
             self._trace.started(telemetry)
             return
         if self._reward is not None:
-            self._reward.compute(world.telemetry, world.told_things, self.waypoints, self._rewards[:, None])
+            self._reward.compute(world.telemetry, world.other_objects, self.waypoints, self._rewards[:, None])
         self._episodes += self._trace.stepped(telemetry, world.status[:, 0], self._rewards)
 
     @property

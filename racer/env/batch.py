@@ -305,7 +305,7 @@ class TimeTrial:
         np.equal(status, int(EpisodeStatus.TIME_UP), out=self.truncated)
         self.terminated &= ~self.truncated
         if self.reward is not None:
-            self.reward.compute(telemetry, world.told_things, self.waypoints, self.rewards[:, None])
+            self.reward.compute(telemetry, world.other_objects, self.waypoints, self.rewards[:, None])
         if self.listener is not None:
             self.listener.stepped(telemetry[:, 0], status, self.rewards)
         self.sensing.observe(~waiting if waiting.any() else None)

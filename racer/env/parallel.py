@@ -290,7 +290,7 @@ class RacerParallelEnv(ParallelEnv):
         # State that a reward function keeps belongs to an agent, so agent k must be row k in every episode.
         slots = self._slots[: len(self.possible_agents)]
         telemetry = np.ascontiguousarray(self.world.telemetry[:, slots])
-        objects = self.world.told_things
+        objects = self.world.other_objects
         rewards = np.zeros(telemetry.shape)
         own_objects = None if objects is None else np.ascontiguousarray(objects[:, slots])
         self.reward.compute(telemetry, own_objects, self._waypoints, rewards)

@@ -53,7 +53,7 @@ class SimCamera:
         self._number += 1
         if self.fault == "freeze" and self._last is not None:
             return CameraFrame(self._number, captured_ns, self._last.pixels)
-        self._camera.look()
+        self._camera.update_poses()
         self._camera.render()
         shown = self._camera.frames[0, 0]
         noise = self._random.normal(0.0, PIXEL_NOISE, shown.shape)

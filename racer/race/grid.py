@@ -27,9 +27,8 @@ class Lanes:
 
     def __init__(self, world: World) -> None:
         course = world.tables.courses[COURSE]
-        first, count = int(course["rail_first"]), int(course["rail_count"])
-        self._rails = world.tables.rails[first : first + count]
-        self._step = float(course["rail_step"])
+        self._centerline = world.tables.centerline(COURSE)
+        self._step = float(course["centerline_step"])
         self.length, self.closed = float(course["length"]), bool(course["closed"])
         self.inner = int(world.plan.inner[COURSE])
 
@@ -66,10 +65,10 @@ class Lanes:
         """Return the samples before and after a place, and the fraction of the way between them."""
         # Samples are at equal arc lengths; a loop's last sample is followed by its first.
         where = self.wrapped(s) / self._step
-        count = len(self._rails)
+        count = len(self._centerline)
         j = min(int(where), count - 1)
         k = (j + 1) % count if self.closed else min(j + 1, count - 1)
-        return self._rails[j], self._rails[k], where - j if self.closed else min(where - j, 1.0)
+        return self._centerline[j], self._centerline[k], where - j if self.closed else min(where - j, 1.0)
 
 
 _START_STREAM = 0x57A27

@@ -209,7 +209,7 @@ class RaceSession:
         for k, (heat, n, c) in enumerate(spots):
             for world, car, text in heat.referee.messages:
                 if (world, car) == (n, c):
-                    recorder.tell(f"{self.entrants[k].label}: {text}", car=k)
+                    recorder.add_event(f"{self.entrants[k].label}: {text}", car=k)
 
     def result(self) -> RaceResult:
         """Return the result of the trials as far as they were driven."""

@@ -174,7 +174,7 @@ class _Recorder:
         cars, out = world.cars[:, 0], np.zeros((len(world.cars), 1))
         if self._reward is not None:
             self._waypoints = self._waypoints or world.waypoints()
-            self._reward.compute(world.telemetry, world.told_things, self._waypoints, out)
+            self._reward.compute(world.telemetry, world.other_objects, self._waypoints, out)
         speed = np.hypot(cars["vx"], cars["vy"])
         columns = (cars["x"], cars["y"], speed, cars["steer_command"], cars["speed_command"], out[:, 0])
         self._rows.append(np.stack(columns, axis=1))

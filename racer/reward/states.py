@@ -150,7 +150,7 @@ class _StateSampler:
         rows = world.telemetry.copy()
         rows["steps"][waiting] = 0.0  # as in a training: the end of an episode is rewarded once
         self._rows.append(rows)
-        self._objects.append(world.things.copy())
+        self._objects.append(world.object_telemetry.copy())
 
     def _sample(self, world: World) -> Sample:
         return Sample(

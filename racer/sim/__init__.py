@@ -1,6 +1,17 @@
 """The simulator: batches of N worlds with C cars and M objects each, stepped by compiled kernels.
 
-Tracks, a vehicle and actions (N, C, 2) come in; poses, telemetry and status of every car, frames of cameras
-(`sim.camera`) and lidar scans go out. `sim.randomize` disturbs them. `world.World` owns the arrays; kernels are free
-functions over rows (`dtypes`) and carry numba's flags from `jit` alone.
+In: tracks, a vehicle, and actions of shape (N, C, 2). Out: poses, telemetry and status of every car, frames of cameras
+(`sim.camera`) and lidar scans; `sim.randomize` disturbs them. `World` owns the arrays. Kernels are free functions over
+rows (`dtypes`); numba's flags are in `jit` alone.
 """
+
+from racer.lazy import lazy_attributes
+
+_MODULES = {
+    "EpisodeStatus": "dtypes",
+    "ReplayRecorder": "recorder",
+    "StartOptions": "world",
+    "World": "world",
+}
+__all__ = ["EpisodeStatus", "ReplayRecorder", "StartOptions", "World"]
+__getattr__ = lazy_attributes(__name__, _MODULES)

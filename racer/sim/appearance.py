@@ -1,8 +1,8 @@
-"""Shapes and colours of cars and boxes, for all renderers: the camera, the chase view and the pictures from above.
+"""Shapes and colours of cars and boxes, for all renderers: the camera, the chase view and top-down pictures.
 
-A car is a list of convex prisms between two rings of corners, in shares of its length (x ahead), width (y left) and
-height (z up). Seen from above, rings go counter-clockwise; the ends of a wheel are its outer and inner discs. The
-camera of a policy shows a plain chassis, `BODY` and what follows are for people.
+A car is a list of convex prisms between two rings of corners, in fractions of its length (x ahead), width (y left) and
+height (z up). Seen from above, rings are counter-clockwise; the ends of a wheel are its outer and inner discs. The
+camera of a policy shows a plain chassis; `BODY` and the following parts are for people.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ CAR_COLOURS: tuple[Colour, ...] = (
     (240, 122, 24),
     (60, 196, 208),
 )
-"""Colours of cars 0, 1, ...; they start again after the last."""
+"""Colours of cars 0, 1, ..., repeated after the last."""
 BOX_COLOUR: Colour = (176, 126, 76)
 BOT_COLOUR: Colour = (150, 152, 158)
-"""Of a bot in pictures for people."""
+"""Colour of a bot in pictures for people."""
 MAIN, TYRE, GLASS, RIM, DARK, TAIL_LAMP = range(6)
 """Tints of faces; `MAIN` is the colour of the car or box itself."""
 TINTS: tuple[Colour, ...] = ((0, 0, 0), (22, 22, 24), (52, 60, 68), (120, 124, 130), (24, 25, 28), (196, 30, 30))
 SKYLIT_GLASS: Colour = (186, 214, 230)
-"""Glass from above, where it mirrors the sky, so that one sees where the front of a small car is."""
+"""Glass from above, where it mirrors the sky; it marks the front of a small car."""
 HEADLAMP: Colour = (255, 246, 205)
 
 CAR_HEIGHT: Final = 0.43
-"""Of a car, as a share of its length: that of a covered 1/18-scale car."""
+"""Height of a car as a fraction of its length: that of a 1/18-scale car with its body."""
 AXLE, HUB = 0.253, 0.41
-"""Hubs of the wheels: ahead of or behind the middle (of the length), and beside it (of the width)."""
+"""Positions of the hubs: ahead of or behind the middle (fraction of the length), beside it (of the width)."""
 WHEEL_RADIUS, WHEEL_WIDTH = 0.108, 0.17
-"""Of the length, and of the width."""
+"""Fractions of the length and of the width."""
 CORNERS: Final = 8
-"""Most corners of a ring."""
+"""Largest number of corners of a ring."""
 
 BOX, FAR_CAR, CHASSIS, CABIN, WHEELS = range(5)
 """Parts; four wheels: front left, rear left, front right, rear right."""
 BODY, POST, WING, LAMPS = range(WHEELS + 4, WHEELS + 8)
-"""Parts that only people see; two lamps."""
+"""Parts that only pictures for people show; two lamps."""
 
 Ring = tuple[tuple[float, float], ...]
 
@@ -97,6 +97,7 @@ def _lamp(side: float) -> NDArray[np.float64]:
 
 
 def _square(rear: float, front: float, half: float) -> Ring:
+    """Return the left half of a rectangle of half width `half`."""
     return (rear, half), (front, half)
 
 

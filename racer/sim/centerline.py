@@ -1,19 +1,30 @@
-"""Where a point is on its course: projection onto the centre line, nearest borders, and whether it is on the road.
+"""Positions on a course: projection onto the centre line, poses at an arc length, nearest borders, and the road area.
 
-Everything is local to where the car was: a course may cross itself, its neighbouring legs may be close, and its
-borders may be uneven. Meaning of the results: DeepRacer simapp `track_geom/track_data.py` (projection onto the
-polyline of the file's rows; nearest border points seen from the projection; wheels by centre points), restricted to
-the neighbourhood.
+A projection is local to the place where the car was: a course may cross itself, its neighbouring legs may be close, and
+its borders may be uneven. Results mean the same as in DeepRacer's simapp `track_geom/track_data.py` (projection onto
+the polyline of the file's rows; nearest border points seen from the projection; wheels by their centre points),
+restricted to that neighbourhood.
+
+There are two tables of a centre line. `SEGMENT` rows are the polyline of the file: positions come from them, after a
+binary search. `CENTERLINE` rows are samples at equal steps: headings, curvatures and border distances come from them,
+smoothed and without a search.
 """
 
 import math
 
+from racer.sim.dtypes import Array, Course, CourseTables, Row
 from racer.sim.jit import device, kernel
 
 
 @device
-def _segment_distance(segment, x, y):  # type: ignore[no-untyped-def]
-    """(squared distance, along) from a point to a row's segment of the centre line."""
+def wrap_angle(angle: float) -> float:
+    """Return an angle [rad] wrapped to -pi..pi."""
+    return angle - 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
+
+
+@device
+def _segment_distance(segment: Row, x: float, y: float) -> tuple[float, float]:
+    """Return (squared distance [m^2], arc from the segment's start [m]) of a point and its nearest segment point."""
     dx, dy = x - segment.x, y - segment.y
     along = min(max(dx * segment.ux + dy * segment.uy, 0.0), segment.length)
     ex, ey = dx - along * segment.ux, dy - along * segment.uy
@@ -21,16 +32,19 @@ def _segment_distance(segment, x, y):  # type: ignore[no-untyped-def]
 
 
 @device
-def project_on_centerline(course, segments, near, x, y, reach):  # type: ignore[no-untyped-def]
-    """Project a point onto the centre line, looking `reach` metres of arc both ways from segment `near`.
+def project_on_centerline(
+    course: Course, segments: Array, near: int, x: float, y: float, reach: float
+) -> tuple[int, float, float]:
+    """Project a point [m] onto the centre line, within `reach` [m] of arc on both sides of segment `near`.
 
     Returns:
-        (segment, along, lateral): row of the segment within the course, metres along it, and metres from the
-        centre line, left positive. Of equal candidates the later row wins, as `bisect_right` does in DeepRacer.
+        (segment, along, lateral): row of the segment within the course, arc from its start [m], and distance from the
+        centre line [m], left positive. Of equal candidates the later row wins, as `bisect_right` does in DeepRacer.
     """
     first, count = course.first, course.segments
     best = near
     best_distance, best_along = _segment_distance(segments[first + near], x, y)
+    # `arc` is the distance from the end of segment `near` to the start of the candidate: 0 for the next segment.
     index, arc = near, -segments[first + near].length
     for _ in range(count - 1):
         arc += segments[first + index].length
@@ -44,6 +58,7 @@ def project_on_centerline(course, segments, near, x, y, reach):  # type: ignore[
         distance, along = _segment_distance(segments[first + index], x, y)
         if distance <= best_distance:
             best, best_distance, best_along = index, distance, along
+    # Backwards a candidate must be strictly nearer, because the later row wins.
     index, arc = near, 0.0
     for _ in range(count - 1):
         index -= 1
@@ -61,15 +76,15 @@ def project_on_centerline(course, segments, near, x, y, reach):  # type: ignore[
     while best_along > segments[first + best].length - 1e-9 and (course.closed == 1 or best + 1 < count):
         best = best + 1 if best + 1 < count else 0
         best_along = 0.0
-    found = segments[first + best]
-    side = found.ux * (y - found.y) - found.uy * (x - found.x)
+    nearest = segments[first + best]
+    side = nearest.ux * (y - nearest.y) - nearest.uy * (x - nearest.x)
     lateral = math.sqrt(best_distance)
     return best, best_along, lateral if side >= 0.0 else -lateral
 
 
 @device
-def _nearest_on_segment(ax, ay, bx, by, x, y):  # type: ignore[no-untyped-def]
-    """(squared distance, px, py) of the point of segment a-b nearest to (x, y)."""
+def _nearest_on_segment(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> tuple[float, float, float]:
+    """Return (squared distance, px, py) of the point of segment a-b nearest to (x, y)."""
     ex, ey = bx - ax, by - ay
     square = ex * ex + ey * ey
     t = 0.0
@@ -80,14 +95,16 @@ def _nearest_on_segment(ax, ay, bx, by, x, y):  # type: ignore[no-untyped-def]
 
 
 @device
-def nearest_border_points(course, segments, at, x, y):  # type: ignore[no-untyped-def]
-    """Nearest points of the left and the right border to the centre-line point (x, y) on segment `at`.
+def nearest_border_points(
+    course: Course, segments: Array, segment: int, x: float, y: float
+) -> tuple[float, float, float, float]:
+    """Find the nearest points of both borders to the centre-line point (x, y) on `segment`.
 
     Returns:
-        (left x, left y, right x, right y), metres.
+        (left x, left y, right x, right y) [m].
     """
     first, rows = course.first, course.rows
-    here = segments[first + at]
+    here = segments[first + segment]
     best = math.inf
     left_x = left_y = right_x = right_y = 0.0
     for k in range(here.left_count):
@@ -107,8 +124,9 @@ def nearest_border_points(course, segments, at, x, y):  # type: ignore[no-untype
 
 
 @device
-def center_point_at(course, segments, s):  # type: ignore[no-untyped-def]
-    """(segment, x, y) of the centre line at arc length `s` in 0..length."""
+def center_point_at(course: Course, segments: Array, s: float) -> tuple[int, float, float]:
+    """Return (segment, x, y) of the centre line at arc length `s` [m] in 0..length."""
+    # Invariant: the last segment that starts at or before s is in low..high.
     low, high = 0, course.segments - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -122,8 +140,72 @@ def center_point_at(course, segments, s):  # type: ignore[no-untyped-def]
 
 
 @device
-def _is_in_triangle(ax, ay, bx, by, cx, cy, x, y):  # type: ignore[no-untyped-def]
-    """True inside or on the edge of a triangle of either orientation."""
+def samples_at(course: Course, s: float) -> tuple[int, int, float]:
+    """Return the CENTERLINE samples around arc length `s` [m], and the position between them.
+
+    Returns:
+        (row before, row after, fraction of the way between them). A closed course wraps; at and beyond the end of an
+        open one both rows are the last, so that an interpolated value is that of the end whatever the fraction.
+    """
+    steps = s / course.centerline_step
+    j = int(steps)
+    fraction = steps - j
+    if course.closed == 1:
+        j = j % course.centerline_count
+        k = j + 1 if j + 1 < course.centerline_count else 0
+    else:
+        j = min(max(j, 0), course.centerline_count - 1)
+        k = min(j + 1, course.centerline_count - 1)
+    return course.centerline_first + j, course.centerline_first + k, fraction
+
+
+@device
+def direction_at(course: Course, centerlines: Array, s: float) -> tuple[float, float]:
+    """Return (heading [rad], curvature [1/m], left positive) of the centre line at arc length `s` [m]."""
+    j, k, fraction = samples_at(course, s)
+    a, b = centerlines[j], centerlines[k]
+    # The last and the first sample of a closed course differ by whole turns.
+    return a.heading + fraction * wrap_angle(b.heading - a.heading), a.curvature + fraction * (
+        b.curvature - a.curvature
+    )
+
+
+@device
+def borders_at(course: Course, centerlines: Array, s: float) -> tuple[float, float]:
+    """Return (left, right): the distances from the centre line to the borders [m] at arc length `s` [m]."""
+    j, k, fraction = samples_at(course, s)
+    a, b = centerlines[j], centerlines[k]
+    return a.left + fraction * (b.left - a.left), a.right + fraction * (b.right - a.right)
+
+
+@device
+def half_width_at(course: Course, centerlines: Array, s: float) -> float:
+    """Return the distance from the centre line to the nearer border [m] at the sample before arc length `s` [m]."""
+    sample = centerlines[samples_at(course, s)[0]]
+    return min(sample.left, sample.right)
+
+
+@device
+def pose_at(course: Course, tables: CourseTables, s: float, lateral: float) -> tuple[int, float, float, float, float]:
+    """Return a pose beside the centre line.
+
+    Args:
+        course: COURSE row.
+        tables: Tables of all courses.
+        s: Arc length [m] in 0..length.
+        lateral: Distance from the centre line [m], left positive.
+
+    Returns:
+        (segment, x [m], y [m], heading [rad], curvature [1/m]); the last two are those of the centre line.
+    """
+    segment, x, y = center_point_at(course, tables.segments, s)
+    heading, curvature = direction_at(course, tables.centerlines, s)
+    return segment, x - lateral * math.sin(heading), y + lateral * math.cos(heading), heading, curvature
+
+
+@device
+def _is_in_triangle(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, x: float, y: float) -> bool:
+    """Return True inside or on the edge of a triangle of either orientation."""
     d1 = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
     d2 = (cx - bx) * (y - by) - (cy - by) * (x - bx)
     d3 = (ax - cx) * (y - cy) - (ay - cy) * (x - cx)
@@ -131,8 +213,8 @@ def _is_in_triangle(ax, ay, bx, by, cx, cy, x, y):  # type: ignore[no-untyped-de
 
 
 @device
-def _is_on_strip(course, segments, index, x, y):  # type: ignore[no-untyped-def]
-    """True where the point is on the piece of road between row `index` and the next row."""
+def _is_on_strip(course: Course, segments: Array, index: int, x: float, y: float) -> bool:
+    """Return True where the point is on the piece of road between row `index` and the next row."""
     a = segments[course.first + index]
     b = segments[course.first + (index + 1) % course.rows]
     return _is_in_triangle(a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y) or _is_in_triangle(
@@ -141,8 +223,8 @@ def _is_on_strip(course, segments, index, x, y):  # type: ignore[no-untyped-def]
 
 
 @device
-def is_on_road(course, segments, near, x, y, reach):  # type: ignore[no-untyped-def]
-    """True where a point lies on the road within `reach` metres of arc of segment `near`.
+def is_on_road(course: Course, segments: Array, near: int, x: float, y: float, reach: float) -> bool:
+    """Return True where a point [m] lies on the road within `reach` [m] of arc of segment `near`.
 
     The road is the union of the strips between consecutive rows (two triangles each), which is the polygon between
     the borders wherever these do not cross themselves.
@@ -152,36 +234,37 @@ def is_on_road(course, segments, near, x, y, reach):  # type: ignore[no-untyped-
     count = course.segments
     ahead = behind = near
     arc_ahead = arc_behind = 0.0
+    # Both directions by turns: the strip of a wheel is a few rows from the car's, so that most searches are short.
     for _ in range(count):
-        going = False
+        searching = False
         if arc_ahead <= reach and (course.closed == 1 or ahead + 1 < count):
             ahead = ahead + 1 if ahead + 1 < count else 0
-            going = True
+            searching = True
             if _is_on_strip(course, segments, ahead, x, y):
                 return True
             arc_ahead += segments[course.first + ahead].length
         if arc_behind <= reach and (course.closed == 1 or behind > 0):
             behind = behind - 1 if behind > 0 else count - 1
-            going = True
+            searching = True
             if _is_on_strip(course, segments, behind, x, y):
                 return True
             arc_behind += segments[course.first + behind].length
-        if not going:
+        if not searching:
             break
     return False
 
 
 @kernel
-def measure_border_distances(courses, segments, rails):  # type: ignore[no-untyped-def]
-    """Fill `left` and `right` of all RAIL samples: distances to the nearest points of the borders, metres.
+def measure_border_distances(courses: Array, segments: Array, centerlines: Array) -> None:
+    """Fill `left` and `right` of all CENTERLINE samples: the distances to the nearest points of the borders [m].
 
-    Rows of a file need not lie across the road, so the borders are searched for the nearest point.
+    Rows of a file need not lie across the road, so that the nearest point must be searched.
     """
     for k in range(courses.shape[0]):
         course = courses[k]
-        for j in range(course.rail_count):
-            rail = rails[course.rail_first + j]
-            at, x, y = center_point_at(course, segments, min(j * course.rail_step, course.length))
-            left_x, left_y, right_x, right_y = nearest_border_points(course, segments, at, x, y)
-            rail.left = math.hypot(left_x - x, left_y - y)
-            rail.right = math.hypot(right_x - x, right_y - y)
+        for j in range(course.centerline_count):
+            sample = centerlines[course.centerline_first + j]
+            segment, x, y = center_point_at(course, segments, min(j * course.centerline_step, course.length))
+            left_x, left_y, right_x, right_y = nearest_border_points(course, segments, segment, x, y)
+            sample.left = math.hypot(left_x - x, left_y - y)
+            sample.right = math.hypot(right_x - x, right_y - y)

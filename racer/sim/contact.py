@@ -1,34 +1,38 @@
-"""Contacts: what touches what, and who is behind.
+"""Contacts: which bodies overlap, and which of them is behind.
 
 Two rectangles are disjoint if and only if one of the four side directions separates them (separating axis theorem;
 Gottschalk, Lin, Manocha, "OBBTree", 1996, in two dimensions).
 
-Of two that drive, the one behind is at fault, by the arc length of their front points (simapp
-`rollout_agent_ctrl._check_for_episode_termination`); against a box it is always the car.
+Of two driving bodies the one behind is at fault, by the arc lengths of their front points (simapp
+`rollout_agent_ctrl._check_for_episode_termination`); in a contact with a box it is always the car.
 """
 
 import math
 
-from racer.sim.dtypes import BOT
+from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, Row, Vehicle
 from racer.sim.jit import device, kernel
 from racer.sim.telemetry import FRONT_POINT
 
 BOX_MARGIN = 0.1
-"""m added to both sides of a box for contacts (simapp `ObstacleDimensions`: "0.1 buffer for each")."""
+"""Length added to both dimensions of a box for contacts [m] (simapp `ObstacleDimensions`: "0.1 buffer for each")."""
 NO_CONTACT, BEHIND, AHEAD = 0, 1, 2
-"""Of a car against another thing: it does not touch; it touches and is behind, at fault; it touches and is ahead."""
+"""Contact of a car with another body: none; the car is behind, which is at fault; the car is ahead."""
 
 
-@device
-def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
-    """True where two rectangles (centre, heading, length along it, width across) share a point.
+def _rectangles_overlap(
+    x1: float, y1: float, yaw1: float, length1: float, width1: float,
+    x2: float, y2: float, yaw2: float, length2: float, width2: float,
+) -> bool:  # fmt: skip
+    """Return True where two rectangles share a point; touching counts.
 
-    Touching counts. A circle test first: most pairs are far from each other.
+    A rectangle is given by its centre (x, y) [m], its heading [rad], and its length along and width across it [m].
     """
+    # A test of the bounding circles first, because most pairs are far from each other.
     dx, dy = x2 - x1, y2 - y1
     reach = 0.5 * (math.hypot(length1, width1) + math.hypot(length2, width2))
     if dx * dx + dy * dy > reach * reach:
         return False
+    # Project both rectangles on the four side directions; turn_c and turn_s are |cos| and |sin| of the angle between.
     c1, s1 = math.cos(yaw1), math.sin(yaw1)
     c2, s2 = math.cos(yaw2), math.sin(yaw2)
     turn_c = abs(c1 * c2 + s1 * s2)
@@ -42,18 +46,21 @@ def rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, wid
     )
 
 
-@kernel
-def check_rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2):  # type: ignore[no-untyped-def]
-    """`rectangles_overlap` for one pair, callable from plain Python."""
-    return rectangles_overlap(x1, y1, yaw1, length1, width1, x2, y2, yaw2, length2, width2)
+rectangles_overlap = device(_rectangles_overlap)
+"""Overlap of two rectangles, called by kernels."""
+check_rectangles_overlap = kernel(_rectangles_overlap)
+"""Overlap of two rectangles, called from plain Python: its compiled code is cached."""
 
 
 @device
-def arc_gap(car, s, on, tables):  # type: ignore[no-untyped-def]
-    """m of arc by which the front point at `s` of course `on` is ahead of a car's, the short way round a loop."""
+def arc_gap(car: Car, s: float, course_index: int, tables: CourseTables) -> float:
+    """Return the arc [m] by which the front point at `s` of another course is ahead of a car's.
+
+    On a closed course it is the short way round. Both courses belong to one track.
+    """
     course = tables.courses[car.course]
-    if on % 2 != car.course % 2:
-        # Seen from the other direction of travel, as `report_things` has it.
+    if course_index % 2 != car.course % 2:
+        # Mirror it into the car's direction of travel, as `write_object_telemetry` does.
         s = tables.segments[course.first + course.rows - 1].s - s
     gap = s - car.s
     if course.closed == 1:
@@ -62,36 +69,58 @@ def arc_gap(car, s, on, tables):  # type: ignore[no-untyped-def]
 
 
 @device
-def classify_contact(world, me, k, batch, tables):  # type: ignore[no-untyped-def]
-    """Contact of a car with object `k`, objects first, then the cars of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
+def _is_touching(car: Car, vehicle: Vehicle, other: Row, shape: Row, margin: float) -> bool:
+    """Return True where a car overlaps another body on its track.
 
-    Level with each other, both are behind.
+    Args:
+        car: CAR row.
+        vehicle: VEHICLE row of the car.
+        other: CAR or OBJECT row.
+        shape: Row with the length and the width of the other.
+        margin: Length added to both [m].
+    """
+    return other.active == 1 and other.course // 2 == car.course // 2 and rectangles_overlap(
+        car.x, car.y, car.yaw, vehicle.length, vehicle.width,
+        other.x, other.y, other.yaw, shape.length + margin, shape.width + margin,
+    )  # fmt: skip
+
+
+@device
+def classify_contact(world: int, index: int, k: int, batch: Batch, tables: CourseTables) -> int:
+    """Return the contact of car `index` with body `k` of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
+
+    Bodies are the objects, then all cars. Of two cars level with each other, both are behind.
     """
     cars, vehicles, number = batch.cars, batch.vehicles, batch.objects.shape[1]
-    car, vehicle = cars[world, me], vehicles[world, me]
+    car, vehicle = cars[world, index], vehicles[world, index]
     if k < number:
-        thing = batch.objects[world, k]
-        margin = 0.0 if thing.kind == BOT else BOX_MARGIN
-        if thing.active == 0 or thing.course // 2 != car.course // 2 or not rectangles_overlap(
-            car.x, car.y, car.yaw, vehicle.length, vehicle.width,
-            thing.x, thing.y, thing.yaw, thing.length + margin, thing.width + margin,
-        ):  # fmt: skip
+        obj = batch.objects[world, k]
+        if not _is_touching(car, vehicle, obj, obj, 0.0 if obj.kind == BOT else BOX_MARGIN):
             return NO_CONTACT
-        if thing.kind != BOT:
-            return BEHIND
-        return BEHIND if arc_gap(car, thing.s + FRONT_POINT, thing.course, tables) >= 0.0 else AHEAD
-    other, shape = cars[world, k - number], vehicles[world, k - number]
-    if k - number == me or other.active == 0 or other.course // 2 != car.course // 2 or not rectangles_overlap(
-        car.x, car.y, car.yaw, vehicle.length, vehicle.width,
-        other.x, other.y, other.yaw, shape.length, shape.width,
-    ):  # fmt: skip
+        # The arc length of an object is that of its centre.
+        is_behind = obj.kind != BOT or arc_gap(car, obj.s + FRONT_POINT, obj.course, tables) >= 0.0
+        return BEHIND if is_behind else AHEAD
+    other = cars[world, k - number]
+    if k - number == index or not _is_touching(car, vehicle, other, vehicles[world, k - number], 0.0):
         return NO_CONTACT
     return BEHIND if arc_gap(car, other.s, other.course, tables) >= 0.0 else AHEAD
 
 
 @kernel
-def find_contacts(first, last, batch, tables, out):  # type: ignore[no-untyped-def]
-    """Write the contact of each car with each other object, (N, C, M + C - 1) int8 in the order of `things`."""
+def find_contacts(
+    first: int, last: int, batch: Batch, tables: CourseTables,
+    # outputs
+    out: Array,
+) -> None:  # fmt: skip
+    """Write the contacts of each car of worlds `first` to `last` - 1 with each object and other car.
+
+    Args:
+        first: First world.
+        last: World after the last one.
+        batch: Rows of the worlds.
+        tables: Tables of all courses.
+        out: Contacts, shape (N, C, M + C - 1), int8, in the order of `OBJECT_TELEMETRY` rows.
+    """
     number, cars = batch.objects.shape[1], batch.cars
     for n in range(first, last):
         for c in range(cars.shape[1]):

@@ -1,6 +1,6 @@
-"""Builds the tables that the kernels read from tracks: courses, segments, rails and walls.
+"""Builds the tables that the kernels read from tracks: courses, segments, centre lines and walls.
 
-Each track gives two courses, its own direction (2k) and the reverse (2k + 1).
+Each track gives two courses, its own direction (2 k) and the reverse (2 k + 1).
 """
 
 from __future__ import annotations
@@ -16,54 +16,55 @@ from racer.sim.dtypes import CENTERLINE, COURSE, SEGMENT, WALL, WALL_GROUP, Cour
 from racer.track.track import Track
 
 CENTERLINE_STEP = 0.1
-"""m, the largest step between rail samples on a track for 1/18-scale cars; longer tracks get a longer one."""
+"""Largest step between samples of the centre line [m], on tracks of up to `CENTERLINE_SAMPLES_MAX` samples."""
 CENTERLINE_SAMPLES_MAX = 20_000
+"""Largest number of samples; a longer track has a longer step."""
 WALL_GROUP_SIZE = 16
 """Vertices of a wall group."""
 _CHUNK = 64
+"""Segments whose distances are computed at once; bounds the memory for the matrices."""
 
 
 def build_courses(tracks: Sequence[Track]) -> CourseTables:
-    """Tables of `tracks` in both directions."""
+    """Build the tables of `tracks` in both directions."""
     courses = np.zeros(2 * len(tracks), COURSE)
-    segments, rails, walls, groups = [], [], [], []
-    first = rail_first = wall_first = vertex_first = 0
+    segments: list[NDArray[np.void]] = []
+    centerlines: list[NDArray[np.void]] = []
+    walls: list[NDArray[np.void]] = []
+    groups: list[NDArray[np.void]] = []
     for index, track in enumerate(tracks):
         track_walls, track_groups = build_walls(wall_lines(track))
-        track_groups["first"] += vertex_first
-        walls.append(track_walls)
-        groups.append(track_groups)
+        track_groups["first"] += sum(map(len, walls))
         for backwards, course_track in enumerate((track, track.reversed())):
             rows = build_segments(course_track)
-            rail, step = build_centerline(course_track)
+            centerline, step = build_centerline(course_track)
             courses[2 * index + backwards] = (
-                first,
+                sum(map(len, segments)),
                 len(rows),
                 len(rows) if track.closed else len(rows) - 1,
                 int(track.closed),
-                rail_first,
-                len(rail),
-                wall_first,
+                sum(map(len, centerlines)),
+                len(centerline),
+                sum(map(len, groups)),
                 len(track_groups),
                 int(course_track.backwards),
                 track.length,
                 step,
             )
             segments.append(rows)
-            rails.append(rail)
-            first += len(rows)
-            rail_first += len(rail)
-        wall_first += len(track_groups)
-        vertex_first += len(track_walls)
-    tables = CourseTables(
-        courses, np.concatenate(segments), np.concatenate(rails), np.concatenate(walls), np.concatenate(groups)
-    )
-    measure_border_distances(tables.courses, tables.segments, tables.rails)
+            centerlines.append(centerline)
+        walls.append(track_walls)
+        groups.append(track_groups)
+    tables = CourseTables(courses, *map(np.concatenate, (segments, centerlines, walls, groups)))
+    measure_border_distances(tables.courses, tables.segments, tables.centerlines)
     return tables
 
 
 def build_segments(track: Track) -> NDArray[np.void]:
-    """(R,) SEGMENT of a track; a row without length takes its direction from the next row that has one."""
+    """Build the SEGMENT rows of a track, shape (R,).
+
+    A row without length takes its direction from the next row that has one.
+    """
     rows = len(track.center)
     out = np.zeros(rows, SEGMENT)
     out["x"], out["y"] = track.center.T
@@ -78,7 +79,7 @@ def build_segments(track: Track) -> NDArray[np.void]:
     following = moving[after % len(moving) if track.closed else np.minimum(after, len(moving) - 1)]
     out["ux"][:count] = vectors[following, 0] / lengths[following]
     out["uy"][:count] = vectors[following, 1] / lengths[following]
-    out["length"][is_repeated_row(out["length"])] = 0.0
+    out["length"][out["length"] <= 1e-9] = 0.0
     if count < rows:
         out["ux"][-1], out["uy"][-1] = out["ux"][-2], out["uy"][-2]
     for side, border in (("left", track.left), ("right", track.right)):
@@ -86,15 +87,11 @@ def build_segments(track: Track) -> NDArray[np.void]:
     return out
 
 
-def is_repeated_row(lengths: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Rows that count as repeated."""
-    return lengths <= 1e-9
-
-
 def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """For each centre segment, the border segments that can be nearest to one of its points: (first, count).
+    """Return the border segments that can be nearest to a point of each centre segment: (first, count), shape (R,).
 
-    Found at five points of each segment among the border segments near along the course, one more on either side.
+    They are those nearest to five points of the segment, among the border segments near along the course, and one more
+    on either side.
     """
     rows = len(track.center)
     count = rows if track.closed else rows - 1
@@ -105,8 +102,8 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
         near = _rows_near(track, part)
         low = np.full(len(part), rows, np.int64)
         high = np.full(len(part), -rows, np.int64)
-        for share in np.linspace(0.0, 1.0, 5):
-            points = track.center[part] + share * track.segment_vectors[part]
+        for fraction in np.linspace(0.0, 1.0, 5):
+            points = track.center[part] + fraction * track.segment_vectors[part]
             offset = near[_distances_squared(points, border, near % rows, track.closed).argmin(axis=1)] - part
             low, high = np.minimum(low, offset), np.maximum(high, offset)
         if track.closed:
@@ -122,8 +119,9 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
 
 
 def _rows_near(track: Track, part: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Border rows within reach along the course of a run of centre rows; below 0 or beyond R across the seam."""
+    """Return the border rows within reach of a run of centre rows; below 0 or beyond R across the start line."""
     rows, lengths = len(track.center), track.segment_lengths
+    # A border is at most a width away across the road, and a row's length off along it.
     reach = float(2.0 * track.widths.max() + 2.0 * lengths.max())
     s = np.concatenate([[0.0], np.cumsum(lengths)])[:rows]
     if not track.closed:
@@ -141,26 +139,28 @@ def _rows_near(track: Track, part: NDArray[np.int64]) -> NDArray[np.int64]:
 def _distances_squared(
     points: NDArray[np.float64], border: NDArray[np.float64], rows: NDArray[np.int64], closed: bool
 ) -> NDArray[np.float64]:
-    """(P, K) squared distances from points (P, 2) to the border segments that start at `rows` (K,)."""
+    """Return squared distances [m^2], shape (P, K), from points (P, 2) to the segments that start at `rows` (K,)."""
     a = border[rows]
     following = (rows + 1) % len(border) if closed else np.minimum(rows + 1, len(border) - 1)
     edge = border[following] - a
     square = np.maximum((edge**2).sum(axis=1), 1e-18)
     away = points[:, None, :] - a[None, :, :]
-    share = np.clip((away * edge[None]).sum(axis=2) / square[None], 0.0, 1.0)
-    return ((away - share[..., None] * edge[None]) ** 2).sum(axis=2)
+    along = np.clip((away * edge[None]).sum(axis=2) / square[None], 0.0, 1.0)
+    return ((away - along[..., None] * edge[None]) ** 2).sum(axis=2)
 
 
 def build_centerline(track: Track) -> tuple[NDArray[np.void], float]:
-    """The centre line at equal steps, with smoothed headings: (samples, step in metres).
+    """Build the centre line at equal steps, with smoothed headings.
 
-    Headings are of the chord over one step either side, so that a polyline's corner is spread over two samples.
-    Closed: sample j is at s = j * step, j = 0..n-1, and s = length is sample 0 again. Open: n includes the end.
-    The distances to the borders are left at 0, for `measure_rails`.
+    Headings are of the chord over one step either side, so that a polyline's corner is spread over two samples. The
+    distances to the borders are left at 0, for `measure_border_distances`.
+
+    Returns:
+        (CENTERLINE rows, step [m]). Closed: sample j is at s = j step, j = 0..n-1, and s = length is sample 0 again.
+        Open: n includes the end.
     """
     total = track.length
-    count = max(8, math.ceil(total / CENTERLINE_STEP))
-    count = min(count, CENTERLINE_SAMPLES_MAX)
+    count = min(max(8, math.ceil(total / CENTERLINE_STEP)), CENTERLINE_SAMPLES_MAX)
     step = total / count
     number = count if track.closed else count + 1
     at: NDArray[np.float64] = step * np.arange(number, dtype=np.float64)
@@ -169,6 +169,7 @@ def build_centerline(track: Track) -> tuple[NDArray[np.void], float]:
     out = np.zeros(number, CENTERLINE)
 
     def along(rows: NDArray[np.float64], where: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Interpolate rows (R, 2) at arc lengths (K,); shape (K, 2)."""
         knots = np.vstack([rows, rows[:1]]) if track.closed else rows
         inside = where % total if track.closed else np.clip(where, 0.0, total)
         return np.stack([np.interp(inside, s, knots[:, k]) for k in range(2)], axis=1)
@@ -188,9 +189,9 @@ def build_centerline(track: Track) -> tuple[NDArray[np.void], float]:
 
 
 def wall_lines(track: Track) -> list[NDArray[np.float64]]:
-    """The walls of a track as polylines (K, 2), metres; none where the track has none.
+    """Return the walls of a track as polylines [m], shape (K, 2) each.
 
-    Where a track crosses itself, the pieces of wall that would stand on the road are left out.
+    Where a track crosses itself, the pieces of wall that would be on the road are left out.
     """
     if track.walls == "none":
         return []
@@ -207,24 +208,25 @@ def wall_lines(track: Track) -> list[NDArray[np.float64]]:
 
 
 def _clear_of_road(track: Track, line: NDArray[np.float64], rows: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """Pieces of a wall that do not stand on another part of the road; `rows` are the rows that the wall is of."""
+    """Return the pieces of a wall that are not on another part of the road; `rows` are those of the wall's vertices."""
     middle = 0.5 * (line[:-1] + line[1:])
     count = len(track.segment_vectors)
     s = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
     half = 0.5 * track.widths
+    # Road within this arc of a wall is its own road: the inner wall of a bend comes near to it.
     elsewhere = 3.0 * float(half.max()) + 2.0 * track.wall_offset
-    standing = np.ones(len(middle), bool)
+    clear = np.ones(len(middle), bool)
     for begin in range(0, len(middle), _CHUNK):
         part = slice(begin, begin + _CHUNK)
-        apart = np.abs(s[rows[:-1][part], None] - s[None, :count])
+        arc = np.abs(s[rows[:-1][part], None] - s[None, :count])
         if track.closed:
-            apart = np.minimum(apart, track.length - apart)
+            arc = np.minimum(arc, track.length - arc)
         away = np.sqrt(_distances_squared(middle[part], track.center, np.arange(count), track.closed))
-        standing[part] = ~((apart > elsewhere) & (away < half[None, :count])).any(axis=1)
+        clear[part] = ~((arc > elsewhere) & (away < half[None, :count])).any(axis=1)
     pieces: list[NDArray[np.float64]] = []
     run = 0
-    for index in range(len(standing) + 1):
-        if index == len(standing) or not standing[index]:
+    for index in range(len(clear) + 1):
+        if index == len(clear) or not clear[index]:
             if index > run:
                 pieces.append(line[run : index + 1])
             run = index + 1
@@ -232,7 +234,7 @@ def _clear_of_road(track: Track, line: NDArray[np.float64], rows: NDArray[np.int
 
 
 def build_walls(lines: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """(WALL vertices, WALL_GROUP) of polylines; consecutive groups of a line share a vertex."""
+    """Return the (WALL, WALL_GROUP) rows of polylines [m], shape (K, 2) each; groups of a line share a vertex."""
     vertices: list[NDArray[np.float64]] = []
     groups = []
     first = 0

@@ -1,26 +1,28 @@
-"""Coverage of pixels by polygons, exactly, with sums that run down the columns of the picture.
+"""Exact coverage of pixels by polygons, from sums down the columns of the picture.
 
-Each edge of a polygon adds, to every pixel it passes through, the change of the area below it; a running sum from the
-first row down then gives the share of each pixel that the polygons cover, times how often they wind around it. The
-sums of a row are independent of each other, so that they fill vector registers. Edges left or right of the picture or
-below it add nothing, edges above it count in its first row.
+Each edge of a polygon adds, to every pixel that it crosses, the change of the area below it; a running sum from the
+first row down then gives the fraction of each pixel that the polygons cover, times their winding number. The sums of a
+row are independent of each other, so that they fill vector registers. Edges left or right of the picture or below it
+add nothing, edges above it count in its first row.
+
+Example: an edge from (0, 1.5) to (1, 1.5) in a column adds 0.5 to row 1 and 0.5 to row 2; the running sum is 0, 0.5, 1:
+half of pixel row 1 and all rows below it.
 
 Pixel frame: x right, y down, the centre of pixel (column 0, row 0) at (0.5, 0.5).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from racer.sim.dtypes import Array
 from racer.sim.jit import device, force_inline
 
 SPARE = 2
-"""Rows that a plane of sums has below the picture."""
+"""Rows of a plane of sums below the picture, for the additions at its lower edge."""
 
 
 @device
-def _add_piece(sums: Any, column: int, height: int, along: float, y0: float, y1: float) -> None:
-    """Add the part of an edge within one column, `along` pixels wide (signed), from height y0 to y1."""
+def _add_piece(sums: Array, column: int, height: int, along: float, y0: float, y1: float) -> None:
+    """Add the part of an edge within one column, `along` pixels wide (signed), from row coordinate y0 to y1."""
     low, high = (y0, y1) if y0 < y1 else (y1, y0)
     if high <= 0.0:
         sums[0, column] += along
@@ -41,6 +43,7 @@ def _add_piece(sums: Any, column: int, height: int, along: float, y0: float, y1:
         sums[first, column] += inside
         sums[first + 1, column] += along - inside
         return
+    # Row by row, `reached` is the covered width at the middle of the row: the area of a trapezoid one row high.
     rate = along / (high - low)
     part = first + 1 - low
     inside = 0.5 * rate * part * part
@@ -56,8 +59,8 @@ def _add_piece(sums: Any, column: int, height: int, along: float, y0: float, y1:
 
 
 @force_inline
-def add_edge(sums: Any, xa: float, ya: float, xb: float, yb: float, weight: float) -> None:
-    """Add one directed edge, in pixels, to `sums` (H + SPARE, W); what lies below it counts `weight` to the right."""
+def add_edge(sums: Array, xa: float, ya: float, xb: float, yb: float, weight: float) -> None:
+    """Add one directed edge [pixels] to `sums` (H + SPARE, W); the area below it counts `weight` if it points right."""
     height, width = sums.shape[0] - SPARE, sums.shape[1]
     if xa > xb:
         xa, ya, xb, yb = xb, yb, xa, ya

@@ -2,10 +2,11 @@
 
 Strict IEEE arithmetic (no `fastmath`): a world alone and the same world inside a batch are bit-equal, whatever the
 compiler vectorises. Kernels release the interpreter lock and work on a range of worlds, so that plain threads run
-them side by side; no numba threading layer can clash with torch's.
+them side by side, without a numba threading layer that could conflict with torch's.
 
 numba's disk cache looks only at the caller's own file (numba issue 1833: an edited callee or constant stays stale),
-so the cache folder is named by a hash of every file of this package and of those outside that are compiled into it.
+so that the name of the cache folder is a hash of every file of this package and of those outside that are compiled
+into it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ _KERNEL_ROOMS = ("sim", "render")
 _KERNEL_FILES = ("optics.py",)
 """Files outside these rooms whose functions kernels call."""
 _CACHES_KEPT = 4
+"""Versions whose compiled kernels stay on disk."""
 
 
 def _source_hash() -> str:
+    """Return a hash of numba's and Python's version and of all sources that are compiled."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info}".encode())
     files = [file for room in _KERNEL_ROOMS for file in (_ROOT / room).rglob("*.py")]
     for file in (*sorted(files), *(_ROOT / name for name in _KERNEL_FILES)):
@@ -41,7 +44,7 @@ def _source_hash() -> str:
 
 
 def _prepare_cache() -> bool:
-    """Point numba at this version's folder and drop the oldest ones; False where no folder can be written."""
+    """Set numba's cache to this version's folder and delete the oldest ones; False where no folder can be written."""
     root = cache_dir() / "kernels"
     folder = root / _source_hash()
     try:
@@ -62,7 +65,7 @@ _CACHE = _prepare_cache()
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of the simulator: nopython, lock released, cached on disk, strict arithmetic.
 
-    With `NUMBA_DISABLE_JIT=1` it runs as plain Python, for a look inside; rows then give their fields by attribute.
+    With `NUMBA_DISABLE_JIT=1` it runs as plain Python, for a debugger; rows then have their fields as attributes.
     """
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return lambda *arguments: function(*map(_as_recarray, arguments))
@@ -70,6 +73,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_recarray(argument: Any) -> Any:
+    """Return structured arrays, also those within a NamedTuple, as record arrays."""
     if isinstance(argument, np.ndarray) and argument.dtype.names:
         return argument.view(np.recarray)
     if hasattr(argument, "_fields"):
@@ -85,8 +89,8 @@ def device(function: Callable[..., Any]) -> Callable[..., Any]:
 def force_inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a small function into each place that calls it, for those that are called most often with arrays.
 
-    A call that takes arrays costs about 14 ns, for numba counts references to them. Compiling takes longer with every
-    place, so use it sparingly.
+    A call with arrays costs about 14 ns, because numba counts references to them. Each place adds to the time of
+    compilation, so that this is for a few functions.
     """
     return numba.njit(nogil=True, cache=False, error_model="numpy", forceinline=True)(function)
 
@@ -98,14 +102,12 @@ class WorkerPool:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = max(
-            1,
-            threads
-            if threads is not None
-            else len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
-        )
+        """Start the threads; None for one on each core that this process may use."""
+        if threads is None:
+            # Not on every platform.
+            allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            threads = allowed or 1
+        self.threads = max(1, threads)
         self._pool = ThreadPoolExecutor(self.threads, "racer-sim") if self.threads > 1 else None
 
     def run(self, function: Callable[..., Any], count: int, least: int, *arguments: Any) -> None:

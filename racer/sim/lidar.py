@@ -1,39 +1,39 @@
-"""Lidar: the range of every ray of every car, to walls, objects and the other cars.
+"""Lidar: the range of every ray of every car, to walls, objects and other cars; and sectors of such scans.
 
-Walls are swept, not rays: each wall vertex gets one angle, in units of rays, and the half-open range of
+The kernel sweeps walls instead of rays: each wall vertex gets one angle, in units of rays, and the half-open range of
 rays between two joined vertices belongs to the segment between them, so that neighbouring segments share no
 ray and leave none out. On a segment from a to a + e, seen from the sensor at the origin, the ray of unit
 direction d has
 
     1 / range = cross(d, e) / cross(a, e),
 
-which is linear in d: one division for a segment, two multiplications for a ray of it, and the nearest wall is
+which is linear in d: one division for a segment, two multiplications for each of its rays, and the nearest wall is
 the largest 1 / range. A rectangle is a loop of four segments.
 
-Sensor frame: x along the car, y to its left; the sensor is `forward` metres ahead of the car's origin.
-Rectangles of cars and objects are centred on their x, y. A car does not see itself, nor what drives on
-another track.
+Example: with 1 degree between rays, vertices at 10.4 and 12.6 degrees give the segment the rays 11 and 12.
 
-Sector lidars: the rays of a lidar, reduced to sectors of the view.
+Sensor frame: x along the car, y to its left; the sensor is `forward` metres ahead of the car's origin. Rectangles of
+cars and objects are centred on their x, y. A scan shows neither its own car nor bodies on another track.
 
-DeepRacer's simulator makes them from the 64 ranges of its lidar (simapp `markov/filters/observation`, the binary and
-the discretizing filter): sector j holds the rays ``j * rays / sectors`` on, from the right edge of the view to the left
-one, and what counts is the nearest thing in it.
+Sectors follow DeepRacer's simulator, which makes them from the 64 ranges of its lidar (simapp
+`markov/filters/observation`, the binary and the discretizing filter): sector j holds the rays from ``j * rays /
+sectors`` on, from the right edge of the view to the left one, and its value depends on its least range.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.sim.dtypes import Array, Batch, Car, CourseTables, Row
 from racer.sim.jit import device, kernel
 from racer.sim.random import next_normal
 
 CHUNK_VERTICES = 256
-"""Most vertices that are swept at once; a wall group has at most this many."""
+"""Largest number of vertices that are swept at once; a wall group has at most this many."""
 
 _TAN_22_5 = math.tan(math.pi / 8.0)
 _QUARTER, _HALF, _FULL = math.pi / 4.0, math.pi / 2.0, math.pi
@@ -42,7 +42,7 @@ _TOUCHING = 1e-6
 
 
 class Lidar(NamedTuple):
-    """One lidar, as `cast_rays` takes it; made by `make_lidar`. Radians and metres."""
+    """One lidar, made by `make_lidar`; the argument of `cast_rays`. Angles in rad, lengths in m."""
 
     angle_first: float
     angle_step: float
@@ -64,10 +64,16 @@ def make_lidar(
     noise_sigma: float = 0.0,
     forward: float = 0.0,
 ) -> Lidar:
-    """A lidar whose ray i points to ``angle_first + i * angle_step`` radians left of the car's heading.
+    """Make a lidar whose ray i points to ``angle_first + i * angle_step`` [rad] left of the car's heading.
 
-    `angle_step` is positive, and the rays make at most one full turn: the last may not pass the first.
-    `noise_sigma` and the ranges are in metres.
+    Args:
+        rays: Number of rays.
+        angle_first: Angle of the first ray [rad].
+        angle_step: Angle between rays [rad], positive; the last ray may not pass the first.
+        range_min: Least range [m].
+        range_max: Greatest range [m], the value of a ray without an echo.
+        noise_sigma: Standard deviation of the noise [m].
+        forward: Position of the sensor ahead of the car's origin [m].
 
     Raises:
         ValueError: no rays, or more than one turn.
@@ -76,6 +82,7 @@ def make_lidar(
         raise ValueError(f"{rays} rays of {angle_step} rad make more than one turn, or none")
     start = math.remainder(angle_first, 2.0 * math.pi)
     angles = start + angle_step * np.arange(rays)
+    # Floats: an integer would be another numba type, and so another compilation.
     return Lidar(
         float(start),
         float(angle_step),
@@ -89,13 +96,13 @@ def make_lidar(
 
 
 def lidar_scratch(worlds: int, rays: int) -> NDArray[np.float64]:
-    """Room for `cast_rays`: one row for each world, of which a call uses only row `first`."""
+    """Make the buffers of `cast_rays`: one row for each world, of which a call uses only row `first`."""
     return np.empty((worlds, 4 * CHUNK_VERTICES + rays))
 
 
 @device
 def _fast_atan2(x: float, y: float) -> float:
-    """atan2(y, x) within 2e-14 rad; 0 at the origin. No branches, so that a loop of it is vectorised.
+    """Return atan2(y, x) within 2e-14 rad; 0 at the origin. It has no branches, so that a loop of it is vectorised.
 
     The polynomial interpolates atan(q) / q in q^2 at Chebyshev nodes over |q| <= tan(22.5 degrees).
     """
@@ -121,9 +128,18 @@ def _fast_atan2(x: float, y: float) -> float:
 
 
 @device
-def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -> None:
-    """Sweep the polyline of vertices (xs, ys) in the sensor frame over the rays."""
-    count, rays = len(xs), len(lidar.ray_x)
+def _sweep(work: Array, count: int, lidar: Lidar) -> None:
+    """Sweep the polyline of the first `count` vertices over the rays.
+
+    Args:
+        work: Row of the scratch: xs, ys of the vertices in the sensor frame [m], room for turns and edges, and the
+            largest 1 / range of each ray so far, updated.
+        count: Number of vertices.
+        lidar: Sensor.
+    """
+    xs, ys, turns = work[:CHUNK_VERTICES], work[CHUNK_VERTICES:], work[2 * CHUNK_VERTICES :]
+    edges, nearest = work[3 * CHUNK_VERTICES :], work[4 * CHUNK_VERTICES :]
+    rays = len(lidar.ray_x)
     ray_x, ray_y = lidar.ray_x, lidar.ray_y
     period = 2.0 * math.pi / lidar.angle_step
     per_rad = 1.0 / lidar.angle_step
@@ -147,10 +163,9 @@ def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -
         if abs(distance) < _TINY:
             distance = -_TINY if distance < 0.0 else _TINY
         nx, ny = ey / distance, -ex / distance
-        # The segment is seen the short way round: over start..stop, or over both ends of the fan of rays. A
-        # spread of half a turn means that the sensor touches the segment, and either way may be the short
-        # one; then rays of both are tried, and those that look away drop out because their 1 / range is
-        # negative.
+        # The segment covers the short way round: start..stop, or both ends of the fan of rays. A spread of half a
+        # turn means that the sensor touches the segment, and either way may be the short one; then the rays of
+        # both are tried, and those that point away drop out because their 1 / range is negative.
         margin = _TOUCHING * period
         for part in range(0 if spread < half + margin else 1, 3 if spread > half - margin else 1):
             begin = start if part == 0 else (0 if part == 1 else stop)
@@ -163,173 +178,151 @@ def _sweep(xs: Any, ys: Any, turns: Any, edges: Any, lidar: Any, nearest: Any) -
 
 @device
 def _sweep_walls(
-    course: Any,
-    walls: Any,
-    groups: Any,
-    x: float,
-    y: float,
-    c: float,
-    s: float,
-    scratch: Any,
-    lidar: Any,
-    nearest: Any,
+    tables: CourseTables, car: Car, c: float, s: float, x: float, y: float, work: Array, lidar: Lidar
 ) -> None:
-    """Sweep the walls of a course that are in reach; joined groups are swept as one polyline."""
-    xs, ys = scratch[:CHUNK_VERTICES], scratch[CHUNK_VERTICES : 2 * CHUNK_VERTICES]
-    turns, edges = scratch[2 * CHUNK_VERTICES : 3 * CHUNK_VERTICES], scratch[3 * CHUNK_VERTICES : 4 * CHUNK_VERTICES]
-    stop = course["wall_first"] + course["wall_groups"]
+    """Sweep the walls in reach of the sensor at (x, y) [m]; c and s are cosine and sine of the car's heading."""
+    course, walls, groups = tables.courses[car.course], tables.walls, tables.wall_groups
+    xs, ys = work[:CHUNK_VERTICES], work[CHUNK_VERTICES:]
+    stop = course.wall_first + course.wall_groups
     first, count = 0, 0
-    for g in range(course["wall_first"], stop + 1):
+    # first..first + count are the vertices to be swept next; the round after the last group sweeps the rest.
+    for g in range(course.wall_first, stop + 1):
         near, joined = False, False
         if g < stop:
             group = groups[g]
-            reach = lidar.range_max + group["radius"]
-            near = (group["x"] - x) ** 2 + (group["y"] - y) ** 2 <= reach * reach
-            joined = near and group["first"] == first + count and count + group["count"] <= CHUNK_VERTICES
+            reach = lidar.range_max + group.radius
+            near = (group.x - x) ** 2 + (group.y - y) ** 2 <= reach * reach
+            joined = near and group.first == first + count and count + group.count <= CHUNK_VERTICES
             if joined and count > 0:
                 # Groups of one line repeat the vertex where they meet: a segment without length.
                 end, begin = walls[first + count - 1], walls[first + count]
-                joined = end["x"] == begin["x"] and end["y"] == begin["y"]
+                joined = end.x == begin.x and end.y == begin.y
             if joined:
-                count += group["count"]
+                count += group.count
         if joined:
             continue
         vertices = walls[first : first + count]
         for k in range(count):
-            dx, dy = vertices[k]["x"] - x, vertices[k]["y"] - y
+            dx, dy = vertices[k].x - x, vertices[k].y - y
             xs[k], ys[k] = c * dx + s * dy, c * dy - s * dx
-        _sweep(xs[:count], ys[:count], turns, edges, lidar, nearest)
+        _sweep(work, count, lidar)
         count = 0
         if near:
-            first, count = groups[g]["first"], groups[g]["count"]
+            first, count = groups[g].first, groups[g].count
 
 
 @device
-def _sweep_rectangle(
-    dx: float, dy: float, yaw: float, length: float, width: float, scratch: Any, lidar: Any, nearest: Any
+def _sweep_body(
+    car: Car, other: Row, shape: Row, c: float, s: float, x: float, y: float, work: Array, lidar: Lidar
 ) -> None:
-    """Sweep a rectangle centred at (dx, dy) and turned by `yaw` in the sensor frame."""
+    """Sweep the rectangle of another body, where it is on the car's track and in reach.
+
+    Args:
+        car: CAR row of the sensor's car.
+        other: CAR or OBJECT row.
+        shape: Row with the length and the width of the other.
+        c: Cosine of the car's heading.
+        s: Sine of the car's heading.
+        x: Position of the sensor [m].
+        y: Position of the sensor [m].
+        work: Row of the scratch.
+        lidar: Sensor.
+    """
+    # Courses 2 k and 2 k + 1 are the two directions of one track.
+    if other.active == 0 or other.course >> 1 != car.course >> 1:
+        return
+    px, py, length, width = other.x - x, other.y - y, shape.length, shape.width
+    dx, dy, yaw = c * px + s * py, c * py - s * px, other.yaw - car.yaw
     reach = lidar.range_max + 0.5 * (length + width)
     if dx * dx + dy * dy > reach * reach:
         return
-    xs, ys = scratch[:CHUNK_VERTICES], scratch[CHUNK_VERTICES : 2 * CHUNK_VERTICES]
-    c, s = math.cos(yaw), math.sin(yaw)
-    for k in range(5):
+    xs, ys = work[:CHUNK_VERTICES], work[CHUNK_VERTICES:]
+    cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
+    for k in range(5):  # the first corner closes the loop
         u = 0.5 * length if k == 0 or k >= 3 else -0.5 * length
         v = -0.5 * width if 2 <= k <= 3 else 0.5 * width
-        xs[k], ys[k] = dx + c * u - s * v, dy + s * u + c * v
-    _sweep(
-        xs[:5],
-        ys[:5],
-        scratch[2 * CHUNK_VERTICES : 3 * CHUNK_VERTICES],
-        scratch[3 * CHUNK_VERTICES : 4 * CHUNK_VERTICES],
-        lidar,
-        nearest,
-    )
+        xs[k], ys[k] = dx + cos_yaw * u - sin_yaw * v, dy + sin_yaw * u + cos_yaw * v
+    _sweep(work, 5, lidar)
 
 
 @device
-def _cast_car(
-    n: int,
-    i: int,
-    cars: Any,
-    objects: Any,
-    vehicles: Any,
-    courses: Any,
-    walls: Any,
-    wall_groups: Any,
-    lidar: Any,
-    work: Any,
-    out: Any,
-) -> None:
-    """Fill one row of `out` with what car i of world n measures; `work` is a row of the scratch."""
+def _cast_car(n: int, i: int, batch: Batch, tables: CourseTables, lidar: Lidar, work: Array, out: Array) -> None:
+    """Fill one scan, shape (rays,), of car i of world n; `work` is a row of the scratch."""
+    cars, objects = batch.cars, batch.objects
     rays = len(lidar.ray_x)
     nearest = work[4 * CHUNK_VERTICES : 4 * CHUNK_VERTICES + rays]
     car = cars[n, i]
-    c, s = math.cos(car["yaw"]), math.sin(car["yaw"])
-    x, y = car["x"] + c * lidar.forward, car["y"] + s * lidar.forward
+    c, s = math.cos(car.yaw), math.sin(car.yaw)
+    x, y = car.x + c * lidar.forward, car.y + s * lidar.forward
     nearest[:] = 0.0
-    _sweep_walls(courses[car["course"]], walls, wall_groups, x, y, c, s, work, lidar, nearest)
-    for j in range(cars.shape[1] + objects.shape[1]):
-        # Other cars first, then objects; courses 2k and 2k + 1 are the two directions of one track.
-        if j < cars.shape[1]:
-            other = cars[n, j]
-            if j == i or other["active"] == 0 or other["course"] >> 1 != car["course"] >> 1:
-                continue
-            px, py, yaw = other["x"], other["y"], other["yaw"]
-            length, width = vehicles[n, j]["length"], vehicles[n, j]["width"]
-        else:
-            thing = objects[n, j - cars.shape[1]]
-            if thing["active"] == 0 or thing["course"] >> 1 != car["course"] >> 1:
-                continue
-            px, py, yaw = thing["x"], thing["y"], thing["yaw"]
-            length, width = thing["length"], thing["width"]
-        dx, dy = px - x, py - y
-        _sweep_rectangle(c * dx + s * dy, c * dy - s * dx, yaw - car["yaw"], length, width, work, lidar, nearest)
+    _sweep_walls(tables, car, c, s, x, y, work, lidar)
+    for j in range(cars.shape[1]):
+        if j != i:
+            _sweep_body(car, cars[n, j], batch.vehicles[n, j], c, s, x, y, work, lidar)
+    for m in range(objects.shape[1]):
+        _sweep_body(car, objects[n, m], objects[n, m], c, s, x, y, work, lidar)
     for ray in range(rays):
         inverse = nearest[ray]
+        # Each ray draws, with or without an echo, so that the stream does not depend on what is in reach.
         noise = lidar.noise_sigma * next_normal(car) if lidar.noise_sigma > 0.0 else 0.0
         distance = lidar.range_max
         if inverse * lidar.range_max > 1.0:
             distance = min(max(1.0 / inverse + noise, lidar.range_min), lidar.range_max)
-        out[n, i, ray] = distance
+        out[ray] = distance
 
 
 @kernel
 def cast_rays(
-    first: int,
-    last: int,
-    which: Any,
-    cars: Any,
-    objects: Any,
-    vehicles: Any,
-    courses: Any,
-    walls: Any,
-    wall_groups: Any,
-    lidar: Any,
-    scratch: Any,
-    out: Any,
-) -> None:
-    """Fill `out` with the ranges that those active cars of worlds first..last-1 measure that `which` (N, C) marks.
+    first: int, last: int, which: Array, batch: Batch, tables: CourseTables, lidar: Lidar,
+    # outputs
+    scratch: Array, out: Array,
+) -> None:  # fmt: skip
+    """Measure the ranges of the marked active cars of worlds `first` to `last` - 1.
 
-    `cars` (N, C) CAR, of which only `rng` is written; `objects` (N, M) OBJECT; `vehicles` (N, C) VEHICLE;
-    `courses` COURSE, `walls` WALL and `wall_groups` WALL_GROUP rows, at most `CHUNK` vertices in a group;
-    `lidar` from `make_lidar`; `scratch` from `lidar_scratch`, which calls on other worlds may share; `out`
-    (N, C, rays) float32, metres. Ranges lie in range_min..range_max. A ray that meets nothing reads exactly
-    range_max; noise is added to the others, before clipping. Rows of other cars, and of slots without a car, are
-    left as they are.
+    A range lies in range_min..range_max. A ray without an echo reads exactly range_max; noise is added to the others,
+    before clipping. Rows of other cars, and of slots without a car, are left as they are.
+
+    Args:
+        first: First world.
+        last: World after the last one.
+        which: Marked cars, shape (N, C), bool.
+        batch: Rows of the worlds, of which only `CAR.rng` is written.
+        tables: Tables of all courses, with at most `CHUNK_VERTICES` vertices in a wall group.
+        lidar: Sensor, of `make_lidar`.
+        scratch: Buffers of `lidar_scratch`, which calls on other worlds may share.
+        out: Ranges [m], shape (N, C, rays), float32.
     """
-    work = scratch[first]
+    work, cars = scratch[first], batch.cars
     for n in range(first, last):
         for i in range(cars.shape[1]):
-            if which[n, i] and cars[n, i]["active"] == 1:
-                _cast_car(n, i, cars, objects, vehicles, courses, walls, wall_groups, lidar, work, out)
+            if which[n, i] and cars[n, i].active == 1:
+                _cast_car(n, i, batch, tables, lidar, work, out[n, i])
 
 
 Ranges = NDArray[np.float32]
 
 
 def sector_minima(ranges: Ranges, sectors: int) -> Ranges:
-    """Least range of each sector, (N, sectors), from (N, rays) metres; `sectors` divides the rays."""
+    """Return the least range of each sector [m], shape (N, sectors), of ranges (N, rays); `sectors` divides rays."""
     worlds, rays = ranges.shape
     return np.asarray(ranges.reshape(worlds, sectors, rays // sectors).min(axis=2))
 
 
 def detect_sectors(ranges: Ranges, distance: float, out: NDArray[np.float32]) -> None:
-    """Fill `out` (N, sectors): 1 where something is nearer than `distance` metres, else 0."""
+    """Fill `out` (N, sectors) from ranges (N, rays): 1 where the least range is below `distance` [m], else 0."""
     np.less(sector_minima(ranges, out.shape[1]), np.float32(distance), out=out, casting="unsafe")
 
 
 def discretize_sectors(ranges: Ranges, sectors: int, clipping_dist: float, out: NDArray[np.float32]) -> None:
-    """Fill `out` (N, sectors * values) with one row of `values` numbers for each sector.
+    """Fill `out`, shape (N, sectors * values), with `values` numbers for each sector.
 
-    Value k of a row is 1 where the nearest thing is in the k-th part of 0..`clipping_dist` metres; a row is all 0
-    where it is at `clipping_dist` or beyond.
+    Value k of a sector is 1 where its least range is in the k-th part of 0..`clipping_dist` [m]; all values are 0
+    where it is `clipping_dist` or more.
     """
     worlds = len(ranges)
     values = out.shape[1] // sectors
     nearest = sector_minima(ranges, sectors)
-    seen = nearest < np.float32(clipping_dist)
-    # Just below the end, rounding of the quotient may reach it.
+    in_reach = nearest < np.float32(clipping_dist)
+    # Just below the end, the rounded quotient may reach it.
     part = np.minimum((nearest * (values / clipping_dist)).astype(np.int64), values - 1)
-    out[:] = (seen[:, :, None] & (part[:, :, None] == np.arange(values))).reshape(worlds, -1)
+    out[:] = (in_reach[:, :, None] & (part[:, :, None] == np.arange(values))).reshape(worlds, -1)

@@ -1,7 +1,7 @@
-"""Each car's own stream of random numbers, kept in `CAR.rng`.
+"""Random numbers: a stream for each car, kept in `CAR.rng`, and numbers at a place of a stream.
 
 SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014): the state is
-one counter, so that a car's numbers depend on its own state alone, whatever batch or thread it runs in.
+one counter, so that a car's numbers depend on its own state alone, in any batch and thread.
 Normal numbers come from a ziggurat of 256 layers (Marsaglia and Tsang, Journal of Statistical Software
 5(8), 2000); the layer and the place in it use different bits (Doornik 2005).
 """
@@ -9,11 +9,11 @@ Normal numbers come from a ziggurat of 256 layers (Marsaglia and Tsang, Journal 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racer.sim.dtypes import Row
 from racer.sim.jit import device
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -28,7 +28,10 @@ _AREA = 0.00492867323399
 
 
 def _ziggurat() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Right edges and heights of the layers under exp(-x^2 / 2); all have the same area."""
+    """Return the right edges and the heights of the layers under exp(-x^2 / 2), each of shape (_LAYERS + 1,).
+
+    All layers have the area _AREA; the lowest one includes the tail beyond _TAIL.
+    """
     edges, heights = np.zeros(_LAYERS + 1), np.zeros(_LAYERS + 1)
     edges[0] = _AREA / math.exp(-0.5 * _TAIL**2)
     edges[1] = _TAIL
@@ -42,45 +45,65 @@ _EDGES, _HEIGHTS = _ziggurat()
 
 
 @device
-def next_bits(car: Any) -> Any:
-    """64 random bits from this car's stream; `car` is a `CAR` row, whose `rng` moves on."""
+def _mix(state: int) -> int:
+    """Return the 64 bits of a counter (finaliser of SplitMix64)."""
     # `& _MASK` does nothing in compiled code; without the compiler it makes Python's integers wrap alike.
-    state = (int(car["rng"]) + _GOLDEN) & _MASK
-    car["rng"] = state
     mixed = ((state ^ (state >> 30)) * _MIX_1) & _MASK
     mixed = ((mixed ^ (mixed >> 27)) * _MIX_2) & _MASK
     return mixed ^ (mixed >> 31)
 
 
 @device
-def next_uniform(car: Any) -> float:
-    """A number in [0, 1) from this car's stream."""
-    return (next_bits(car) >> 11) * _UNIT
+def random_bits_at(key: int, number: int) -> int:
+    """Return the 64 random bits with this number, 0 or more, in the stream of `key`."""
+    return _mix((int(key) + _GOLDEN * (int(np.uint64(number)) + int(np.uint64(1)))) & _MASK)
 
 
 @device
-def next_normal(car: Any) -> float:
-    """A number from the standard normal distribution from this car's stream."""
+def random_uniform_at(key: int, number: int) -> float:
+    """Return the number in [0, 1) with this number in the stream of `key`."""
+    return (random_bits_at(key, number) >> 11) * _UNIT
+
+
+@device
+def next_bits(row: Row) -> int:
+    """Draw 64 random bits from the stream of a CAR or OBJECT row, whose `rng` advances."""
+    state = (int(row.rng) + _GOLDEN) & _MASK
+    row.rng = state
+    return _mix(state)
+
+
+@device
+def next_uniform(row: Row) -> float:
+    """Draw a number in [0, 1) from the stream of a row."""
+    return (next_bits(row) >> 11) * _UNIT
+
+
+@device
+def next_normal(row: Row) -> float:
+    """Draw a number of the standard normal distribution from the stream of a row."""
     while True:
-        bits = next_bits(car)
+        bits = next_bits(row)
         layer = int(bits & 255)
         x = ((bits >> 11) * (2.0 * _UNIT) - 1.0) * _EDGES[layer]
+        # Inside the part of the layer that lies under the curve at both ends: 99 % of the draws.
         if abs(x) < _EDGES[layer + 1]:
             return x
         if layer == 0:
+            # The tail: Marsaglia's method for x > _TAIL.
             while True:
-                beyond = -math.log(1.0 - next_uniform(car)) / _TAIL
-                if -2.0 * math.log(1.0 - next_uniform(car)) >= beyond * beyond:
+                beyond = -math.log(1.0 - next_uniform(row)) / _TAIL
+                if -2.0 * math.log(1.0 - next_uniform(row)) >= beyond * beyond:
                     return _TAIL + beyond if x > 0.0 else -_TAIL - beyond
         low, high = _HEIGHTS[layer], _HEIGHTS[layer + 1]
-        if low + next_uniform(car) * (high - low) < math.exp(-0.5 * x * x):
+        if low + next_uniform(row) * (high - low) < math.exp(-0.5 * x * x):
             return x
 
 
 def seed_streams(seed: int, numbers: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """First states of the streams `numbers` (any shape) under `seed`, of the same shape.
+    """Return the first states of the streams `numbers` (any shape) under `seed`, in the same shape.
 
-    Neighbouring seeds and numbers give unrelated states; a stream does not depend on what else is asked for.
+    Neighbouring seeds and numbers give unrelated states; a state does not depend on the other numbers of the call.
     """
     state = np.full(numbers.shape, seed & _MASK, np.uint64)
     for word in (np.zeros_like(state), numbers.astype(np.uint64)):

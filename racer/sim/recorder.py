@@ -1,4 +1,4 @@
-"""Records what a world does as a replay."""
+"""Records the cars and objects of worlds as a replay."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from racer.replay import (
     ReplayHeader,
     TrackHeader,
 )
+from racer.sim.dtypes import EpisodeStatus
 from racer.track.track import Track
 
 
 class RecordedWorld(Protocol):
-    """What a recorder reads after each control step: a `racer.sim.world.World`, or cars gathered from several."""
+    """Source of a recorder, which reads it after each control step: a `World`, or `GatheredCars` of several."""
 
     @property
     def cars(self) -> NDArray[np.void]:
@@ -58,23 +59,10 @@ class GatheredCars(NamedTuple):
     vehicle: VehicleConfig
 
 
-class _Tally(NamedTuple):
-    """What has been counted so far, (K,) each."""
-
-    status: NDArray[np.int32]
-    laps: NDArray[np.int16]
-    off_tracks: NDArray[np.int16]
-    best: NDArray[np.float64]
-
-
-LAP_COMPLETE, OFF_TRACK = 2, 3
-"""As `racer.sim.dtypes.EpisodeStatus` has them; this room lies below the simulator."""
-
-
 class ReplayRecorder:
-    """Keeps what a `racer.sim.world.World` does: give it to `evaluate` as `watch`, or call it after each control step.
+    """Records a `racer.sim.world.World`: the `watch` argument of `evaluate`, or called after each control step.
 
-    All cars of all worlds are kept, world by world; a car of another world is a ghost. The track is the first car's.
+    It keeps all cars of all worlds, world by world; a car of another world is a ghost. The track is the first car's.
     """
 
     def __init__(
@@ -86,48 +74,47 @@ class ReplayRecorder:
         rules: Mapping[str, JsonValue] | None = None,
         rewards: Callable[[Any], NDArray[np.float64]] | None = None,
     ) -> None:
-        """Nothing was seen yet.
+        """Make an empty recording.
 
         Args:
-            cars: one for each car of the worlds, world by world.
-            rewards: asked once for each step for the (N, C) rewards of the worlds; None where there are none.
+            cars: Descriptions of all cars, world by world.
+            kind: Kind of the replay, for its header.
+            seed: Seed, for its header.
+            rules: Rules of the race, for its header.
+            rewards: Returns the rewards of the worlds, shape (N, C), once for each step; None for no rewards.
         """
         self._cars = tuple(cars)
-        self._told: dict[str, Any] = {"kind": kind, "seed": seed, "rules": None if rules is None else dict(rules)}
+        self._header: dict[str, Any] = {"kind": kind, "seed": seed, "rules": None if rules is None else dict(rules)}
         self._rewards = rewards
         self._events: list[ReplayEvent] = []
         self._rows = np.zeros((256, len(cars)), CAR_ROW)
-        self._things: list[NDArray[np.void]] = []
+        self._objects: list[NDArray[np.void]] = []
         self._count = 0
         self._world: RecordedWorld | None = None
-        self._tally = _Tally(
-            np.zeros(len(cars), np.int32),
-            np.zeros(len(cars), np.int16),
-            np.zeros(len(cars), np.int16),
-            np.zeros(len(cars)),
-        )
+        # Laps, off-tracks, best lap time and last status; a caller's own columns do not change the counts.
+        self._tally = np.zeros(len(cars), CAR_ROW)
 
     @property
     def rows(self) -> NDArray[np.void]:
-        """(T, K) ROW so far."""
+        """Recorded cars, shape (T, K), of dtype `CAR_ROW`."""
         return self._rows[: self._count]
 
     @property
-    def things(self) -> list[NDArray[np.void]]:
-        """For each step so far (M,) THING."""
-        return self._things
+    def objects(self) -> list[NDArray[np.void]]:
+        """Recorded boxes and bots of each step, shape (M,), of dtype `OBJECT_ROW`."""
+        return self._objects
 
     @property
     def events(self) -> Sequence[ReplayEvent]:
-        """Messages recorded so far."""
+        """Recorded messages."""
         return self._events
 
-    def tell(self, text: str, *, car: int | None = None) -> None:
-        """Write down an event at the last recorded step."""
+    def add_event(self, text: str, *, car: int | None = None) -> None:
+        """Add an event at the last recorded step."""
         self._events.append(ReplayEvent(step=max(self._count - 1, 0), car=car, text=text))
 
     def __call__(self, world: RecordedWorld, **columns: NDArray[Any]) -> None:
-        """Record the current state of the worlds; `columns` are (K,) values of CAR_ROW fields."""
+        """Record the current state of the worlds; `columns` are values of CAR_ROW fields, shape (K,)."""
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._world = world
@@ -143,32 +130,33 @@ class ReplayRecorder:
         self._count_faults(row)
         for key, values in columns.items():
             row[key] = values
-        self._things.append(_object_rows(world.objects))
+        self._objects.append(_object_rows(world.objects))
         self._count += 1
 
     def _count_faults(self, row: NDArray[np.void]) -> None:
-        """Count laps and off-tracks where an episode has just ended so."""
+        """Count the laps and off-tracks of the cars whose episode has just ended."""
         tally = self._tally
-        news = (row["status"] != tally.status) & (row["status"] >= LAP_COMPLETE)
-        lap = news & (row["status"] == LAP_COMPLETE)
-        tally.laps[lap] += 1
-        faster = lap & ((tally.best == 0.0) | (row["lap_time"] < tally.best))
-        tally.best[faster] = row["lap_time"][faster]
-        tally.off_tracks[news & (row["status"] == OFF_TRACK)] += 1
-        tally.status[:] = row["status"]
-        row["laps"], row["off_tracks"], row["best"] = tally.laps, tally.off_tracks, tally.best
+        changed = row["status"] != tally["status"]
+        lap = changed & (row["status"] == EpisodeStatus.LAP_COMPLETE)
+        tally["laps"][lap] += 1
+        faster = lap & ((tally["best"] == 0.0) | (row["lap_time"] < tally["best"]))
+        tally["best"][faster] = row["lap_time"][faster]
+        tally["off_tracks"][changed & (row["status"] == EpisodeStatus.OFF_TRACK)] += 1
+        tally["status"] = row["status"]
+        for key in ("laps", "off_tracks", "best"):
+            row[key] = tally[key]
 
     def replay(self) -> Replay:
-        """What was seen so far.
+        """Return the recording so far.
 
         Raises:
-            ReplayError: nothing was.
+            ReplayError: The recording is empty.
         """
         world = self._world
         if world is None:
             raise ReplayError("nothing was recorded, so there is nothing to replay")
         track = world.tracks[int(world.cars["course"][0, 0]) // 2]
-        things = np.stack(self._things)
+        objects = np.stack(self._objects)
         header = ReplayHeader(
             control_rate_hz=1.0 / world.control_dt,
             track=TrackHeader(
@@ -183,12 +171,12 @@ class ReplayRecorder:
             vehicle=world.vehicle,
             cars=self._cars,
             events=tuple(self._events),
-            **self._told,
+            **self._header,
         )
         return Replay(
             header=header,
             rows=self.rows.copy(),
-            things=things[:1] if (things == things[:1]).all() else things,
+            things=objects[:1] if (objects == objects[:1]).all() else objects,
             center=np.asarray(track.center),
             left=np.asarray(track.left),
             right=np.asarray(track.right),
@@ -196,7 +184,7 @@ class ReplayRecorder:
 
 
 def _object_rows(objects: NDArray[np.void]) -> NDArray[np.void]:
-    """The (N, M) OBJECT rows of worlds as (N M,) THING."""
+    """Return the OBJECT rows (N, M) of worlds as `OBJECT_ROW` rows (N M,)."""
     flat = objects.reshape(-1)
     out = np.zeros(len(flat), OBJECT_ROW)
     for key in ("x", "y", "yaw", "length", "width", "height", "active", "kind"):
@@ -206,5 +194,5 @@ def _object_rows(objects: NDArray[np.void]) -> NDArray[np.void]:
 
 
 def _json_fields(look: Any) -> dict[str, JsonValue]:
-    """The fields of a `Look` as JSON has them."""
+    """Return the fields of a track's appearance as JSON values."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(look).items()}

@@ -1,59 +1,56 @@
-"""Where cars start: on the centre line or beside it, by turns or at random, in either direction."""
+"""Starts of episodes: cars on the centre line or beside it, by turns or at random, in either direction."""
 
 import math
 
-from racer.sim.centerline import center_point_at
+from racer.sim.centerline import direction_at, half_width_at, pose_at, wrap_angle
 from racer.sim.contact import NO_CONTACT, classify_contact
-from racer.sim.dtypes import EpisodeStatus
+from racer.sim.dtypes import Array, Batch, Car, CourseTables, EpisodeStatus, StepTiming, Vehicle
 from racer.sim.jit import device, kernel
 from racer.sim.random import next_uniform
 from racer.sim.step import SEARCH_REACH, finish_step, locate_car
-from racer.sim.telemetry import centerline_at
-from racer.sim.traffic import KEPT, free_lane, lane_offset_at, place_objects
+from racer.sim.traffic import KEPT, ObjectPlan, free_lane, lane_offset_at, place_objects
 
 ROUND_ROBIN, RANDOM = 0, 1
 FORWARD, BACKWARD, ALTERNATE, EITHER = 0, 1, 2, 3
 OPEN_START = 0.25
-"""m from the end of an open track to the chassis origin of a car that starts there: all wheels on the road."""
+"""Distance from the end of an open track to the origin of a car that starts there [m]: all wheels are on the road."""
 GRID_GAP = 0.75
-"""m of arc between cars of one world at the start (simapp, head-to-model start spacing)."""
+"""Arc between cars of one world at the start [m] (simapp, head-to-model start spacing)."""
 _GOLDEN = 0.6180339887498949
-"""Spreads the first starts of the worlds evenly over the lap, whatever their number."""
+"""Golden ratio - 1: its multiples spread the first starts of any number of worlds evenly over the lap."""
 PREPARE = int(EpisodeStatus.PREPARE)
-_DEGREES = 180.0 / math.pi
 
 
 @device
-def half_width_at(course, rails, s):  # type: ignore[no-untyped-def]
-    """m from the centre line to the nearer border at arc length `s`."""
-    j = min(max(int(s / course.rail_step), 0), course.rail_count - 1)
-    here = rails[course.rail_first + j]
-    return min(here.left, here.right)
-
-
-@device
-def place_car(car, vehicle, index, s, lateral, turned, tables):  # type: ignore[no-untyped-def]
-    """Put a car at rest on course `index`.
-
-    Args:
-        s: m, arc length of the chassis origin.
-        lateral: m, left of the centre line.
-        turned: rad, against the direction of the centre line.
-    """
-    course = tables.courses[index]
-    segment, x, y = center_point_at(course, tables.segments, s)
-    heading, _ = centerline_at(course, tables.rails, s)
-    car.x = x - lateral * math.sin(heading)
-    car.y = y + lateral * math.cos(heading)
-    yaw = heading + turned
-    car.yaw = yaw - 2.0 * math.pi * math.floor((yaw + math.pi) / (2.0 * math.pi))
-    car.vx = car.vy = car.yaw_rate = car.steer = car.slack = car.ax = car.ay = 0.0
-    car.steer_command = car.speed_command = 0.0
-    car.course, car.segment, car.s = index, segment, s
-    car.start_s = 0.0
-    car.travelled = 0.0
+def _start_here(car: Car, vehicle: Vehicle, tables: CourseTables) -> None:
+    """Locate a car that was moved to the start of its episode, and count its progress from there."""
     locate_car(car, vehicle, tables, SEARCH_REACH)
     car.start_s, car.travelled, car.progress = car.s, 0.0, 0.0
+
+
+@device
+def place_car(
+    car: Car, vehicle: Vehicle, index: int, s: float, lateral: float, heading_error: float, tables: CourseTables
+) -> None:
+    """Place a car at rest on course `index`.
+
+    Args:
+        car: CAR row, changed in place.
+        vehicle: VEHICLE row.
+        index: Course.
+        s: Arc length of the chassis origin [m].
+        lateral: Distance from the centre line [m], left positive.
+        heading_error: Heading relative to the centre line [rad].
+        tables: Tables of all courses.
+    """
+    car.segment, car.x, car.y, heading, _ = pose_at(tables.courses[index], tables, s, lateral)
+    car.yaw = wrap_angle(heading + heading_error)
+    car.vx = car.vy = car.yaw_rate = car.steer = car.backlash_offset = car.ax = car.ay = 0.0
+    car.steer_command = car.speed_command = 0.0
+    car.course, car.s = index, s
+    car.start_s = 0.0
+    car.travelled = 0.0
+    _start_here(car, vehicle, tables)
     car.steps = 1
     car.stuck_steps = car.backward_steps = 0
     car.status = PREPARE
@@ -61,22 +58,21 @@ def place_car(car, vehicle, index, s, lateral, turned, tables):  # type: ignore[
 
 
 @device
-def shift_car(car, vehicle, lateral, tables):  # type: ignore[no-untyped-def]
-    """Move a car that was just placed across the road, until its front point is `lateral` metres from the centre."""
-    heading, _ = centerline_at(tables.courses[car.course], tables.rails, car.s)
-    aside = lateral - car.lateral
-    car.x -= aside * math.sin(heading)
-    car.y += aside * math.cos(heading)
-    locate_car(car, vehicle, tables, SEARCH_REACH)
-    car.start_s, car.travelled, car.progress = car.s, 0.0, 0.0
+def shift_car(car: Car, vehicle: Vehicle, lateral: float, tables: CourseTables) -> None:
+    """Move a car that was just placed across the road, until its front point is at `lateral` [m], left positive."""
+    heading, _ = direction_at(tables.courses[car.course], tables.centerlines, car.s)
+    shift = lateral - car.lateral
+    car.x -= shift * math.sin(heading)
+    car.y += shift * math.cos(heading)
+    _start_here(car, vehicle, tables)
 
 
 @device
-def reset_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped-def]
-    """Place the objects of a world whose first car starts again, and clear the starts.
+def reset_objects(world: int, which: Array, batch: Batch, tables: CourseTables, plan: ObjectPlan) -> None:
+    """Place the objects of a world whose first car is marked, and keep the starts of its cars clear.
 
-    A car that starts beside an object takes the other lane (simapp `rollout_agent_ctrl`); what a car would still
-    touch is left out of this episode.
+    A car that starts beside an object takes the other lane (simapp `rollout_agent_ctrl`); an object that a car would
+    touch even so is left out of this episode.
     """
     if plan.placement == KEPT or not which[world, 0]:
         return
@@ -87,7 +83,7 @@ def reset_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped
         car = cars[world, c]
         lane = free_lane(world, car, objects, tables) if which[world, c] else 0.0
         if lane != 0.0:
-            lateral = lane_offset_at(tables.courses[car.course], tables.rails, car.s, lane)
+            lateral = lane_offset_at(tables.courses[car.course], tables.centerlines, car.s, lane)
             shift_car(car, batch.vehicles[world, c], lateral, tables)
         for k in range(number):
             if car.active == 1 and classify_contact(world, c, k, batch, tables) != NO_CONTACT:
@@ -95,8 +91,8 @@ def reset_objects(world, which, batch, tables, plan):  # type: ignore[no-untyped
 
 
 @device
-def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
-    """Course of a car of this world that is not started again, or -1: all cars of a world share a track."""
+def _shared_course(world: int, which: Array, cars: Array) -> int:
+    """Return the course of a car of this world that continues its episode, or -1 where no car does."""
     for c in range(cars.shape[1]):
         if cars[world, c].active == 1 and not which[world, c]:
             return cars[world, c].course
@@ -104,28 +100,35 @@ def kept_course(world, which, cars):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reset_worlds(first, last, which, world_ids, start, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
-    """Start a new episode for the cars that `which` (N, C) marks, as `start` says.
+def draw_starts(
+    first: int, last: int, which: Array, world_ids: Array, start: tuple[int, float, int, float, float],
+    tables: CourseTables,
+    # outputs
+    cars: Array, poses: Array,
+) -> None:  # fmt: skip
+    """Draw the poses at which the marked cars of worlds `first` to `last` - 1 start their next episodes.
+
+    An open track always starts at its end. Each car draws from its own stream, so that a world does not depend on
+    others. Episodes use the tracks by turns; a car that joins others of its world uses their track.
 
     Args:
-        start: (mode, advance, direction, lateral_share, turned_max): `ROUND_ROBIN` or `RANDOM`; share of the lap from
-            one start to the next; one of the directions; largest lateral offset as a share of the half width;
-            largest heading error, rad.
-        plan: ObjectPlan; objects are placed again with the first car.
-
-    An open track always starts at its end. Each car draws from its own stream, so a world does not depend on others.
-    Episodes go through the tracks by turns; a car that joins others goes where they are.
+        first: First world.
+        last: World after the last one.
+        which: Marked cars, shape (N, C), bool.
+        world_ids: Numbers of the worlds, shape (N,).
+        start: Mode (`ROUND_ROBIN` or `RANDOM`), fraction of the lap from one start to the next, direction, largest
+            lateral offset as a fraction of the half width, largest heading error [rad].
+        tables: Tables of all courses.
+        cars: CAR, shape (N, C), of which only `rng` is written.
+        poses: Poses for `place_worlds`, shape (N, C, 4), float64.
     """
-    mode, advance, direction, lateral_share, turned_max = start
-    cars = batch.cars
+    mode, advance, direction, lateral_fraction, heading_error_max = start
     tracks = tables.courses.shape[0] // 2
     for n in range(first, last):
-        changed = False
-        kept = kept_course(n, which, cars)
+        shared = _shared_course(n, which, cars)
         for c in range(cars.shape[1]):
             if not which[n, c]:
                 continue
-            changed = True
             car = cars[n, c]
             turn = int(world_ids[n]) + car.episode
             backward = 0
@@ -135,35 +138,42 @@ def reset_worlds(first, last, which, world_ids, start, batch, tables, clock, pla
                 or (direction == EITHER and next_uniform(car) < 0.5)
             ):
                 backward = 1
-            index = 2 * (turn % tracks) + backward if kept < 0 else kept
+            index = 2 * (turn % tracks) + backward if shared < 0 else shared
             course = tables.courses[index]
             if mode == RANDOM:
-                share = next_uniform(car)
+                fraction = next_uniform(car)
             else:
-                share = world_ids[n] * _GOLDEN + advance * car.episode
-                share -= math.floor(share)
-            lateral = lateral_share * (2.0 * next_uniform(car) - 1.0)
-            turned = turned_max * (2.0 * next_uniform(car) - 1.0)
-            s = share * course.length - GRID_GAP * c
+                fraction = world_ids[n] * _GOLDEN + advance * car.episode
+                fraction -= math.floor(fraction)
+            lateral = lateral_fraction * (2.0 * next_uniform(car) - 1.0)
+            heading_error = heading_error_max * (2.0 * next_uniform(car) - 1.0)
+            s = fraction * course.length - GRID_GAP * c
             if course.closed == 1:
                 s -= course.length * math.floor(s / course.length)
             else:
                 s = OPEN_START + GRID_GAP * (cars.shape[1] - 1 - c)
-            lateral *= half_width_at(course, tables.rails, s)
-            place_car(car, batch.vehicles[n, c], index, s, lateral, turned, tables)
-            car.episode += 1
-        if changed:
-            reset_objects(n, which, batch, tables, plan)
-            finish_step(n, batch, tables, clock, plan)
+            lateral *= half_width_at(course, tables.centerlines, s)
+            pose = poses[n, c]
+            pose[0], pose[1], pose[2], pose[3] = index, s, lateral, heading_error
 
 
 @kernel
-def place_worlds(first, last, which, poses, batch, tables, clock, plan):  # type: ignore[no-untyped-def]
-    """Place the cars that `which` (N, C) marks at given poses.
+def place_worlds(
+    first: int, last: int, which: Array, poses: Array, tables: CourseTables, timing: StepTiming, plan: ObjectPlan,
+    # outputs
+    batch: Batch,
+) -> None:  # fmt: skip
+    """Start new episodes of the marked cars of worlds `first` to `last` - 1 at given poses.
 
     Args:
-        poses: (N, C, 4) float64: course, arc length m, lateral offset m, heading error rad.
-        plan: ObjectPlan; objects are placed again with the first car.
+        first: First world.
+        last: World after the last one.
+        which: Marked cars, shape (N, C), bool.
+        poses: Course, arc length [m], lateral offset [m] and heading error [rad], shape (N, C, 4), float64.
+        tables: Tables of all courses.
+        timing: Times of a control step.
+        plan: Placement of the objects; they are placed again with the first car.
+        batch: Rows of the worlds.
     """
     for n in range(first, last):
         changed = False
@@ -175,4 +185,4 @@ def place_worlds(first, last, which, poses, batch, tables, clock, plan):  # type
                 car.episode += 1
         if changed:
             reset_objects(n, which, batch, tables, plan)
-            finish_step(n, batch, tables, clock, plan)
+            finish_step(n, batch, tables, timing, plan)

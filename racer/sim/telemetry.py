@@ -1,35 +1,35 @@
-"""Input of reward functions: TELEMETRY and OBJECT_TELEMETRY rows from located and judged cars.
+"""Measurements of cars: the input of reward functions and the `state` sensor.
 
-Meaning of the values: `racer.reward.params`, after simapp `agent_ctrl/utils.py` and `track_geom/track_data.py`.
+`TELEMETRY` and `OBJECT_TELEMETRY` rows are filled from located and judged cars. Their values mean the same as in simapp
+`agent_ctrl/utils.py` and `track_geom/track_data.py`; `racer.reward.params` describes them.
 
-The `state` sensor: what a privileged policy sees, from the simulator's own knowledge.
-
-Field order of a row, in SI units: `FIELDS`, then for each look-ahead distance the centre-line point in the car's
-frame (x forward, y left, origin at the chassis) and the distances from there to the left and the right border.
+A `state` row holds what a privileged policy observes, in SI units: `STATE_FIELDS`, then for each look-ahead distance
+the centre-line point in the car's frame (x forward, y left, origin at the chassis) and the distances from that point to
+the left and the right border.
 """
 
 import math
 
-from racer.sim.centerline import nearest_border_points
-from racer.sim.dtypes import BOT, EpisodeStatus
-from racer.sim.jit import device, kernel
+from racer.sim.centerline import direction_at, nearest_border_points, samples_at, wrap_angle
+from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, EpisodeStatus, Row
+from racer.sim.jit import device, force_inline, kernel
 
 FRONT_POINT = 0.14
-"""m ahead of the chassis origin: the point whose position and projection reward functions see
+"""Distance from the chassis origin to the point whose position and projection reward functions receive [m]
 (simapp `RELATIVE_POSITION_OF_FRONT_OF_CAR`)."""
 CAMERA_FORWARD = 0.1453
-"""m, of the camera from the chassis origin (simapp URDF)."""
+"""Distance from the chassis origin to the camera [m] (simapp URDF)."""
 CAMERA_HALF_VIEW = 0.5 * 1.13
-"""rad (simapp `racecar.gazebo`)."""
+"""Half of the horizontal field of view [rad] (simapp `racecar.gazebo`)."""
 CAMERA_NEAR = 0.2
-"""m (simapp `cameras/frustum.py`)."""
+"""Least distance at which the camera shows an object [m] (simapp `cameras/frustum.py`)."""
 _CRASHED = int(EpisodeStatus.CRASHED)
 _DEGREES = 180.0 / math.pi
 
 
 @device
-def write_telemetry(car, tables, control_dt, row):  # type: ignore[no-untyped-def]
-    """Fill one TELEMETRY row from a located and judged car."""
+def write_telemetry(car: Car, tables: CourseTables, control_dt: float, row: Row) -> None:
+    """Fill one TELEMETRY row from a located and judged car; `control_dt` is the length of a control step [s]."""
     course, segments = tables.courses[car.course], tables.segments
     here = segments[course.first + car.segment]
     along = car.s - here.s
@@ -57,7 +57,7 @@ def write_telemetry(car, tables, control_dt, row):  # type: ignore[no-untyped-de
     row.steering_angle = car.steer_command
     row.projection_distance = car.s
     row.sim_time = car.steps * control_dt
-    # As bisect_right has it, a projection on a row belongs to that row: so also on the last row of an open track.
+    # A projection on a row belongs to that row, as with bisect_right; so also on the last row of an open track.
     prev = car.segment
     if course.closed == 0 and prev + 1 == course.segments and along >= here.length:
         prev += 1
@@ -69,10 +69,8 @@ def write_telemetry(car, tables, control_dt, row):  # type: ignore[no-untyped-de
     row.yaw_rate = car.yaw_rate * _DEGREES
     row.acceleration_forward = car.ax
     row.acceleration_left = car.ay
-    heading, curvature = centerline_at(course, tables.rails, car.s)
-    error = car.yaw - heading
-    error -= 2.0 * math.pi * math.floor((error + math.pi) / (2.0 * math.pi))
-    row.heading_error = error * _DEGREES
+    heading, curvature = direction_at(course, tables.centerlines, car.s)
+    row.heading_error = wrap_angle(car.yaw - heading) * _DEGREES
     row.curvature = curvature
     row.course = car.course
     row.object_in_camera = False
@@ -81,65 +79,72 @@ def write_telemetry(car, tables, control_dt, row):  # type: ignore[no-untyped-de
 
 
 @device
-def centerline_at(course, rails, s):  # type: ignore[no-untyped-def]
-    """(heading, curvature) of the centre line at arc length `s`, linear between rail samples."""
-    where = s / course.rail_step
-    j = int(where)
-    part = where - j
-    if course.closed == 1:
-        j = j % course.rail_count
-        k = j + 1 if j + 1 < course.rail_count else 0
-    else:
-        j = min(max(j, 0), course.rail_count - 1)
-        k = min(j + 1, course.rail_count - 1)
-    a, b = rails[course.rail_first + j], rails[course.rail_first + k]
-    turn = b.heading - a.heading
-    turn -= 2.0 * math.pi * math.floor((turn + math.pi) / (2.0 * math.pi))
-    return a.heading + part * turn, a.curvature + part * (b.curvature - a.curvature)
+def _write_other(car: Car, other: Row, heading: float, speed: float, tables: CourseTables, out: Row) -> None:
+    """Fill one OBJECT_TELEMETRY row of a car from another car or an object.
+
+    An object on the other direction of the same track is mirrored.
+
+    Args:
+        car: CAR row.
+        other: CAR or OBJECT row.
+        heading: Reported heading of the other [rad].
+        speed: Reported speed of the other [m/s].
+        tables: Tables of all courses.
+        out: OBJECT_TELEMETRY row, written.
+    """
+    course = tables.courses[car.course]
+    s, lateral = other.s, other.lateral
+    if other.course % 2 != car.course % 2:
+        # The arc length of the last row is where the reverse course starts.
+        s, lateral = tables.segments[course.first + course.rows - 1].s - s, -lateral
+        if s < 0.0:
+            s += course.length
+    out.x, out.y, out.heading, out.speed = other.x, other.y, heading, speed
+    out.distance = s
+    out.distance_from_center = abs(lateral)
+    out.is_left_of_center = lateral > 0.0
+    out.active = other.active == 1 and other.course // 2 == car.course // 2
 
 
 @device
-def write_object_telemetry(world, me, batch, tables):  # type: ignore[no-untyped-def]
-    """Fill the OBJECT_TELEMETRY rows of one car, and what its TELEMETRY says of the nearest things.
+def _is_in_camera(car: Car, x: float, y: float) -> bool:
+    """Return True where the point (x, y) [m] is in the field of view of DeepRacer's camera on a car."""
+    cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
+    dx = x - car.x - CAMERA_FORWARD * cos_yaw
+    dy = y - car.y - CAMERA_FORWARD * sin_yaw
+    ahead = dx * cos_yaw + dy * sin_yaw
+    aside = dy * cos_yaw - dx * sin_yaw
+    return ahead >= CAMERA_NEAR and abs(aside) <= ahead * math.tan(CAMERA_HALF_VIEW)
 
-    Objects come first, then the other cars. A thing on the other direction of the same track is mirrored.
+
+@device
+def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseTables) -> None:
+    """Fill the OBJECT_TELEMETRY rows of car `index` of a world, and the nearest objects in its TELEMETRY row.
+
+    Objects come first, then the other cars.
     """
-    cars, objects, things = batch.cars, batch.objects, batch.things
-    car, row = cars[world, me], batch.telemetry[world, me]
+    cars, objects, rows = batch.cars, batch.objects, batch.object_telemetry
+    car, row = cars[world, index], batch.telemetry[world, index]
     course = tables.courses[car.course]
-    # Arc length of the last row: what a point's own is taken from when it is seen from the other direction.
-    last_s = tables.segments[course.first + course.rows - 1].s
     number = objects.shape[1]
     slot = present = 0
-    # Numbers among the things that are present, as reward functions index them, and their slots.
+    # Reward functions index the objects that are present; the slots index all rows.
     before = after = -1
-    seen = seen_behind = 0
+    before_slot = after_slot = 0
     gap_before, gap_after = math.inf, math.inf
     for k in range(number + cars.shape[1]):
-        if k == number + me:
+        if k == number + index:
             continue
-        out = things[world, me, slot]
+        out = rows[world, index, slot]
         if k < number:
-            thing = objects[world, k]
             # A box has heading 0 in DeepRacer, whatever its orientation.
-            out.x, out.y, out.speed = thing.x, thing.y, thing.speed
-            out.heading = thing.yaw if thing.kind == BOT else 0.0
-            s, lateral, on, active = thing.s, thing.lateral, thing.course, thing.active
+            obj = objects[world, k]
+            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, tables, out)
         else:
             other = cars[world, k - number]
-            out.x, out.y, out.heading, out.speed = other.x, other.y, other.yaw, other.vx
-            s, lateral, on, active = other.s, other.lateral, other.course, other.active
-        active *= on // 2 == car.course // 2
-        if on % 2 != car.course % 2:
-            s, lateral = last_s - s, -lateral
-            if s < 0.0:
-                s += course.length
-        out.distance = s
-        out.distance_from_center = abs(lateral)
-        out.is_left_of_center = lateral > 0.0
-        out.active = active == 1
-        if active == 1:
-            gap = s - car.s
+            _write_other(car, other, other.yaw, other.vx, tables, out)
+        if out.active:
+            gap = out.distance - car.s
             if course.closed == 1:
                 gap -= course.length * math.floor(gap / course.length)
                 ahead, behind = gap, course.length - gap
@@ -147,21 +152,16 @@ def write_object_telemetry(world, me, batch, tables):  # type: ignore[no-untyped
                 ahead = gap if gap >= 0.0 else math.inf
                 behind = -gap if gap < 0.0 else math.inf
             if ahead < gap_after:
-                gap_after, after, seen = ahead, present, slot
+                gap_after, after, after_slot = ahead, present, slot
             if behind < gap_before:
-                gap_before, before, seen_behind = behind, present, slot
+                gap_before, before, before_slot = behind, present, slot
             present += 1
         slot += 1
     if after >= 0 or before >= 0:
         row.closest_object_prev = before if before >= 0 else after
         row.closest_object_next = after if after >= 0 else before
-        next_thing = things[world, me, seen if after >= 0 else seen_behind]
-        cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
-        dx = next_thing.x - car.x - CAMERA_FORWARD * cos_yaw
-        dy = next_thing.y - car.y - CAMERA_FORWARD * sin_yaw
-        ahead = dx * cos_yaw + dy * sin_yaw
-        aside = dy * cos_yaw - dx * sin_yaw
-        row.object_in_camera = ahead >= CAMERA_NEAR and abs(aside) <= ahead * math.tan(CAMERA_HALF_VIEW)
+        nearest = rows[world, index, after_slot if after >= 0 else before_slot]
+        row.object_in_camera = _is_in_camera(car, nearest.x, nearest.y)
 
 
 STATE_FIELDS = (
@@ -174,63 +174,70 @@ STATE_FIELDS = (
     "command_steering",
     "command_speed",
 )
-"""m, rad, m/s, m/s, rad/s, rad (measured), rad and m/s (last command)."""
+"""First elements of a state row: m, rad, m/s, m/s, rad/s, rad (measured), rad and m/s (last command)."""
 LOOK_AHEAD_FIELDS = ("x", "y", "left", "right")
-"""m; for each look-ahead distance."""
+"""Elements of each look-ahead distance [m]."""
 
 
 def state_field_names(look_ahead: int) -> list[str]:
-    """Names of the elements of a state row with `look_ahead` distances."""
+    """Return the names of the elements of a state row with `look_ahead` distances."""
     return [*STATE_FIELDS, *(f"ahead{k}_{part}" for k in range(look_ahead) for part in LOOK_AHEAD_FIELDS)]
 
 
+@force_inline
+def _observe_ahead(car: Car, tables: CourseTables, distances: Array, row: Array) -> None:
+    """Fill the look-ahead part of a state row, shape (8 + 4 K,)."""
+    course, centerlines = tables.courses[car.course], tables.centerlines
+    cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
+    for k in range(distances.shape[0]):
+        s = car.s + distances[k]
+        i, j, fraction = samples_at(course, s)
+        a, b = centerlines[i], centerlines[j]
+        dx = a.x + fraction * (b.x - a.x) - car.x
+        dy = a.y + fraction * (b.y - a.y) - car.y
+        if course.closed == 0 and i == j:
+            # At or beyond the last sample of an open track.
+            beyond = (s / course.centerline_step - (course.centerline_count - 1)) * course.centerline_step
+            dx += beyond * math.cos(a.heading)
+            dy += beyond * math.sin(a.heading)
+        at = 8 + 4 * k
+        row[at] = dx * cos_yaw + dy * sin_yaw
+        row[at + 1] = dy * cos_yaw - dx * sin_yaw
+        row[at + 2] = a.left + fraction * (b.left - a.left)
+        row[at + 3] = a.right + fraction * (b.right - a.right)
+
+
 @kernel
-def observe_state(first, last, which, cars, tables, distances, out):  # type: ignore[no-untyped-def]
-    """Fill `out` (N, C, 8 + 4 K) float32 for the cars that `which` (N, C) marks.
+def observe_state(
+    first: int, last: int, which: Array, cars: Array, tables: CourseTables, distances: Array,
+    # outputs
+    out: Array,
+) -> None:  # fmt: skip
+    """Fill the `state` rows of the marked cars of worlds `first` to `last` - 1.
 
     Args:
-        distances: (K,) float64, arc ahead of the front point [m]. Beyond an open track's end the centre line continues
-            straight.
+        first: First world.
+        last: World after the last one.
+        which: Marked cars, shape (N, C), bool.
+        cars: CAR rows, shape (N, C).
+        tables: Tables of all courses.
+        distances: Arc lengths ahead of the front point [m], shape (K,), float64. Beyond an open track's end the centre
+            line continues straight.
+        out: State rows, shape (N, C, 8 + 4 K), float32.
     """
     for n in range(first, last):
         for c in range(cars.shape[1]):
             car = cars[n, c]
             if not which[n, c] or car.active == 0:
                 continue
-            course, rails = tables.courses[car.course], tables.rails
             row = out[n, c]
-            heading, _ = centerline_at(course, rails, car.s)
-            error = car.yaw - heading
+            heading, _ = direction_at(tables.courses[car.course], tables.centerlines, car.s)
             row[0] = car.lateral
-            row[1] = error - 2.0 * math.pi * math.floor((error + math.pi) / (2.0 * math.pi))
+            row[1] = wrap_angle(car.yaw - heading)
             row[2] = car.vx
             row[3] = car.vy
             row[4] = car.yaw_rate
             row[5] = car.steer
             row[6] = car.steer_command * (math.pi / 180.0)
             row[7] = car.speed_command
-            cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
-            for k in range(distances.shape[0]):
-                where = (car.s + distances[k]) / course.rail_step
-                j = int(where)
-                part = where - j
-                beyond = 0.0
-                if course.closed == 1:
-                    j = j % course.rail_count
-                    i = j + 1 if j + 1 < course.rail_count else 0
-                else:
-                    if j >= course.rail_count - 1:
-                        beyond = (where - (course.rail_count - 1)) * course.rail_step
-                        j, part = course.rail_count - 1, 0.0
-                    i = min(j + 1, course.rail_count - 1)
-                a, b = rails[course.rail_first + j], rails[course.rail_first + i]
-                dx = a.x + part * (b.x - a.x) - car.x
-                dy = a.y + part * (b.y - a.y) - car.y
-                if beyond > 0.0:
-                    dx += beyond * math.cos(a.heading)
-                    dy += beyond * math.sin(a.heading)
-                at = 8 + 4 * k
-                row[at] = dx * cos_yaw + dy * sin_yaw
-                row[at + 1] = dy * cos_yaw - dx * sin_yaw
-                row[at + 2] = a.left + part * (b.left - a.left)
-                row[at + 3] = a.right + part * (b.right - a.right)
+            _observe_ahead(car, tables, distances, row)

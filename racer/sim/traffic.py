@@ -1,18 +1,16 @@
-"""Boxes and bots: where they are put at the start of an episode, and what a lane is.
+"""Boxes and bots: their placement at the start of an episode, and how bots drive.
 
 A lane line runs midway between the centre line and a border. `lane` is the position across the road: 0 on the
-centre line, 1 on the left border, -1 on the right one, so the lane lines are at +-0.5.
+centre line, 1 on the left border, -1 on the right one, so that the lane lines are at +-0.5.
 
-Rules of placing: simapp `agent_ctrl/obstacles_agent_ctrl.py` and `bot_cars_agent_ctrl.py`; shares of the lap and gaps
-as DeepRacer's console allows them. `spaced` and `random` count from the start of the car, so that nothing blocks it
-there; `fixed` positions are of the track, in its file's direction.
+The rules of placement are those of simapp `agent_ctrl/obstacles_agent_ctrl.py` and `bot_cars_agent_ctrl.py`; fractions
+of the lap and gaps have the limits of DeepRacer's console. `spaced` and `random` positions count from the start of the
+car, so that nothing blocks it there; `fixed` positions belong to the track, in its file's direction.
 
-Bots: scripted cars that follow a lane line, and change lanes where the configuration asks for it.
-
-As in DeepRacer's simulator (simapp `agent_ctrl/bot_cars_agent_ctrl.py`) a bot's constant speed is that along the centre
-line, so bots keep their distances for ever, whichever lanes they are in. A lane change takes a given length of centre
-line; across the road it is a smoothstep, ``3 u^2 - 2 u^3``: it begins and ends along the lane lines. All bots of a
-world stand for a while after one of them ran into a car from behind.
+Bots follow a lane line, and change lanes where the configuration has lane changes. As in simapp, the constant speed of
+a bot is that along the centre line, so that bots keep their distances in any lanes. A lane change takes a given length
+of centre line; across the road it is a smoothstep, ``3 u^2 - 2 u^3``, which begins and ends along the lane lines. All
+bots of a world stop for a while after one of them runs into a car from behind.
 """
 
 from __future__ import annotations
@@ -25,60 +23,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import ObjectsConfig
-from racer.sim.centerline import center_point_at
-from racer.sim.dtypes import BOT, BOX
+from racer.sim.centerline import borders_at, pose_at, wrap_angle
+from racer.sim.dtypes import BOT, BOX, Array, Batch, Car, Course, CourseTables, Object
 from racer.sim.jit import device
 from racer.sim.random import next_uniform
-from racer.sim.telemetry import centerline_at
 from racer.track.geometry import enclosed_area
 from racer.track.track import Track
 
 KEPT, FIXED, SPACED, RANDOM = 0, 1, 2, 3
 """Placements; `KEPT` leaves objects as they are."""
 LANE_LINE = 0.5
-"""Where a lane line is, as a share of the way from the centre line to the border."""
+"""Position of a lane line, as a fraction of the way from the centre line to the border."""
 START_CLEARANCE = 1.0
-"""m of arc on either side of the car's start that are kept free (simapp: closer than this, the car changes lanes)."""
+"""Arc on both sides of the car's start that is kept free [m] (simapp: closer than this, the car changes lanes)."""
 BOX_SIZE = (0.4, 0.3, 0.25)
-"""m, length, width and height (simapp `models/box_obstacle/model.sdf`)."""
+"""Length, width and height [m] (simapp `models/box_obstacle/model.sdf`)."""
 BOT_SIZE = (0.32352, 0.1961, 0.125)
-"""m (simapp `track_geom/constants.py`; the height is an estimate)."""
+"""Length, width and height [m] (simapp `track_geom/constants.py`; the height is an estimate)."""
 _PLACEMENTS = {"fixed": FIXED, "spaced": SPACED, "random": RANDOM}
 _LANE_ALTERNATING, _LANE_RANDOM, _LANE_INNER, _LANE_OUTER = 0, 1, 2, 3
 _LANES = {"alternating": _LANE_ALTERNATING, "random": _LANE_RANDOM, "inner": _LANE_INNER, "outer": _LANE_OUTER}
 
 
 class ObjectPlan(NamedTuple):
-    """An `ObjectsConfig` as kernels take it."""
+    """Values of an `ObjectsConfig`, the argument of kernels."""
 
     placement: int
     kind: int
     lanes: int
     first: float
-    """Least share of the lap from the car's start."""
+    """Least distance from the car's start, as a fraction of the lap."""
     last: float
+    """Greatest distance from the car's start, as a fraction of the lap."""
     gap: float
-    shares: NDArray[np.float64]
-    """(M,) shares of the lap of fixed positions."""
+    """Least distance between two objects, as a fraction of the lap."""
+    fractions: NDArray[np.float64]
+    """Fixed positions, as fractions of the lap, shape (M,)."""
     sides: NDArray[np.int64]
-    """(M,) their lanes: 1 inner, -1 outer."""
+    """Lanes of fixed positions, shape (M,): 1 inner, -1 outer."""
     inner: NDArray[np.int64]
-    """(2 T,) for each course: 1 where its inner border is the left one, else -1."""
+    """Side of the inner border of each course, shape (2 T,): 1 left, -1 right."""
     length: float
+    """Length of an object [m]."""
     width: float
+    """Width of an object [m]."""
     height: float
+    """Height of an object [m]."""
     speed: float
+    """Speed of bots along the centre line [m/s]."""
     wait_min: float
-    """s, least time between two lane changes; infinite where there are none."""
+    """Least time between two lane changes [s]; infinite for none."""
     wait_max: float
+    """Greatest time between two lane changes [s]."""
     change_length: float
-    """m of arc that a lane change takes."""
+    """Arc of a lane change [m]."""
     pause: float
-    """s for which bots stand after one ran into a car."""
+    """Standstill of bots after one ran into a car [s]."""
 
 
 def make_object_plan(config: ObjectsConfig | None, tracks: Sequence[Track]) -> ObjectPlan:
-    """The plan of a configuration on these tracks; None leaves objects as they are put by hand."""
+    """Make the plan of a configuration on these tracks; with None, objects keep the places that they are given."""
     keeps = config is None or config.slots == 0
     config = config or ObjectsConfig()
     bots = config.bots
@@ -95,7 +99,7 @@ def make_object_plan(config: ObjectsConfig | None, tracks: Sequence[Track]) -> O
         config.first,
         config.last,
         config.gap,
-        np.array([share for share, _ in config.positions], np.float64),
+        np.array([fraction for fraction, _ in config.positions], np.float64),
         np.array([lane for _, lane in config.positions], np.int64),
         np.array(inner, np.int64),
         *(BOX_SIZE if boxes else BOT_SIZE),
@@ -108,59 +112,46 @@ def make_object_plan(config: ObjectsConfig | None, tracks: Sequence[Track]) -> O
 
 
 def inner_side(track: Track) -> int:
-    """1 where the inner border, which encloses less, is the left one; -1 else. On an open track it is the left one."""
+    """Return 1 where the inner border, which encloses less, is the left one, and for an open track; else -1."""
     if not track.closed or abs(enclosed_area(track.left)) <= abs(enclosed_area(track.right)):
         return 1
     return -1
 
 
 @device
-def border_distances_at(course, rails, s):  # type: ignore[no-untyped-def]
-    """(left, right): m from the centre line to the borders at arc length `s`, linear between rail samples."""
-    where = s / course.rail_step
-    j = int(where)
-    if course.closed == 1:
-        part = where - j
-        j = j % course.rail_count
-        k = j + 1 if j + 1 < course.rail_count else 0
-    else:
-        j = min(max(j, 0), course.rail_count - 1)
-        part = min(max(where - j, 0.0), 1.0)
-        k = min(j + 1, course.rail_count - 1)
-    a, b = rails[course.rail_first + j], rails[course.rail_first + k]
-    return a.left + part * (b.left - a.left), a.right + part * (b.right - a.right)
-
-
-@device
-def lane_offset_at(course, rails, s, lane):  # type: ignore[no-untyped-def]
-    """m left of the centre line at arc length `s` in a lane."""
-    left, right = border_distances_at(course, rails, s)
+def lane_offset_at(course: Course, centerlines: Array, s: float, lane: float) -> float:
+    """Return the distance of a lane from the centre line [m], left positive, at arc length `s` [m]."""
+    left, right = borders_at(course, centerlines, s)
     return lane * (left if lane > 0.0 else right)
 
 
 @device
-def place_in_lane(thing, tables, drift):  # type: ignore[no-untyped-def]
-    """Set place and heading of an object from its course, `s` and `lane`.
+def place_in_lane(obj: Object, tables: CourseTables, drift: float) -> None:
+    """Set position and heading of an object from its course, `s` and `lane`.
 
     Args:
-        drift: lane per metre of arc, of a lane change that is under way; 0: the object points along the road.
+        obj: OBJECT row, changed in place.
+        tables: Tables of all courses.
+        drift: Rate of `lane` over arc length [1/m] during a lane change; 0: the object points along the road.
     """
-    course = tables.courses[thing.course]
-    thing.segment, x, y = center_point_at(course, tables.segments, thing.s)
-    heading, curvature = centerline_at(course, tables.rails, thing.s)
-    thing.lateral = lane_offset_at(course, tables.rails, thing.s, thing.lane)
-    thing.x = x - thing.lateral * math.sin(heading)
-    thing.y = y + thing.lateral * math.cos(heading)
+    course = tables.courses[obj.course]
+    obj.lateral = lane_offset_at(course, tables.centerlines, obj.s, obj.lane)
+    obj.segment, obj.x, obj.y, heading, curvature = pose_at(course, tables, obj.s, obj.lateral)
     if drift != 0.0:
-        left, right = border_distances_at(course, tables.rails, thing.s)
-        aside = drift * (left if thing.lane > 0.0 else right)
-        heading += math.atan2(aside, max(1.0 - curvature * thing.lateral, 0.1))
-    thing.yaw = heading - 2.0 * math.pi * math.floor((heading + math.pi) / (2.0 * math.pi))
+        left, right = borders_at(course, tables.centerlines, obj.s)
+        slope = drift * (left if obj.lane > 0.0 else right)
+        # A path at a constant offset is 1 - curvature * offset times as long as the centre line.
+        heading += math.atan2(slope, max(1.0 - curvature * obj.lateral, 0.1))
+    obj.yaw = wrap_angle(heading)
 
 
 @device
-def _random_distances(world, objects, low, high, gap):  # type: ignore[no-untyped-def]
-    """Draw `s` of all objects of a world in `low`..`high`, each `gap` beyond the one before, all such rows alike."""
+def _draw_distances(world: int, low: float, high: float, gap: float, objects: Array) -> None:
+    """Draw `s` of all objects of a world in `low`..`high` [m], uniformly among all rows with gaps of at least `gap`.
+
+    The gaps are taken out of the range, positions are drawn in the rest and sorted, and the gaps are put back: three
+    objects with gaps of 2 in 0..10 are drawn in 0..6, and 1, 1.5, 5 become 1, 3.5, 9.
+    """
     count = objects.shape[1]
     free = high - low - (count - 1) * gap
     if free < 0.0:
@@ -177,11 +168,15 @@ def _random_distances(world, objects, low, high, gap):  # type: ignore[no-untype
 
 
 @device
-def place_objects(world, batch, tables, plan, behind):  # type: ignore[no-untyped-def]
-    """Put all objects of a world on the course of its first car, which was just placed.
+def place_objects(world: int, batch: Batch, tables: CourseTables, plan: ObjectPlan, behind: float) -> None:
+    """Place all objects of a world on the course of its first car, which was just placed.
 
     Args:
-        behind: m of arc behind the first car that other cars take up.
+        world: World.
+        batch: Rows of the worlds, changed in place.
+        tables: Tables of all courses.
+        plan: Placement.
+        behind: Arc behind the first car that other cars occupy [m].
     """
     ego, objects = batch.cars[world, 0], batch.objects
     course = tables.courses[ego.course]
@@ -190,65 +185,65 @@ def place_objects(world, batch, tables, plan, behind):  # type: ignore[no-untype
     low = max(plan.first * whole, START_CLEARANCE)
     high = max(min(plan.last * whole, whole - START_CLEARANCE - behind), low)
     if plan.placement == RANDOM:
-        _random_distances(world, objects, low, high, plan.gap * whole)
+        _draw_distances(world, low, high, plan.gap * whole, objects)
     for k in range(count):
-        thing = objects[world, k]
+        obj = objects[world, k]
         if plan.placement == FIXED:
-            s = plan.shares[k] * course.length
+            s = plan.fractions[k] * course.length
             if ego.course % 2 == 1:
                 s = tables.segments[course.first + course.rows - 1].s - s
             side = plan.sides[k]
         else:
             if plan.placement == SPACED:
-                thing.s = min(max((k + 1) * whole / (count + 1), low), high)
-            s = ego.start_s + thing.s
+                obj.s = min(max((k + 1) * whole / (count + 1), low), high)
+            s = ego.start_s + obj.s
             side = 1 if plan.lanes == _LANE_INNER or (plan.lanes == _LANE_ALTERNATING and k % 2 == 0) else -1
             if plan.lanes == _LANE_RANDOM:
                 side = 1 if next_uniform(objects[world, 0]) < 0.5 else -1
         if course.closed == 1:
             s -= course.length * math.floor(s / course.length)
-        thing.course, thing.s = ego.course, min(max(s, 0.0), course.length)
-        thing.kind, thing.speed = plan.kind, plan.speed
-        thing.length, thing.width, thing.height = plan.length, plan.width, plan.height
-        thing.lane = thing.lane_from = thing.lane_to = LANE_LINE * side * plan.inner[ego.course]
-        thing.changed = thing.pause = 0.0
-        thing.change_in = draw_lane_change_wait(thing, plan)
-        thing.active = 1
-        place_in_lane(thing, tables, 0.0)
+        obj.course, obj.s = ego.course, min(max(s, 0.0), course.length)
+        obj.kind, obj.speed = plan.kind, plan.speed
+        obj.length, obj.width, obj.height = plan.length, plan.width, plan.height
+        obj.lane = obj.lane_from = obj.lane_to = LANE_LINE * side * plan.inner[ego.course]
+        obj.changed = obj.pause = 0.0
+        obj.change_in = _draw_wait(obj, plan)
+        obj.active = 1
+        place_in_lane(obj, tables, 0.0)
 
 
 @device
-def draw_lane_change_wait(thing, plan):  # type: ignore[no-untyped-def]
-    """s until the next lane change of a bot, from its own stream; infinite where there are none."""
+def _draw_wait(obj: Object, plan: ObjectPlan) -> float:
+    """Draw the time until the next lane change of a bot [s] from its stream; infinite where there are none."""
     if math.isinf(plan.wait_min):
         return math.inf
-    return plan.wait_min + (plan.wait_max - plan.wait_min) * next_uniform(thing)
+    return plan.wait_min + (plan.wait_max - plan.wait_min) * next_uniform(obj)
 
 
 @device
-def free_lane(world, car, objects, tables):  # type: ignore[no-untyped-def]
-    """The lane opposite to the nearest object within `START_CLEAR` of a car; 0 where there is none."""
+def free_lane(world: int, car: Car, objects: Array, tables: CourseTables) -> float:
+    """Return the lane opposite to the nearest object within `START_CLEARANCE` of a car; 0 where there is none."""
     course = tables.courses[car.course]
     nearest, lane = START_CLEARANCE, 0.0
     for k in range(objects.shape[1]):
-        thing = objects[world, k]
-        if thing.active == 0 or thing.course != car.course:
+        obj = objects[world, k]
+        if obj.active == 0 or obj.course != car.course:
             continue
-        gap = abs(thing.s - car.s)
+        gap = abs(obj.s - car.s)
         if course.closed == 1:
             gap = min(gap, course.length - gap)
         if gap < nearest:
-            nearest, lane = gap, -thing.lane
+            nearest, lane = gap, -obj.lane
     return lane
 
 
 _ROUNDING = 1e-9
-"""s; a pause is over when this little is left of a sum of control steps."""
+"""Remaining time at which a pause is over [s]: subtracted control steps do not sum to it exactly."""
 
 
 @device
-def step_bots(world, batch, tables, plan, dt):  # type: ignore[no-untyped-def]
-    """Move the bots of a world for `dt` seconds; one that reaches the end of an open track leaves it."""
+def step_bots(world: int, batch: Batch, tables: CourseTables, plan: ObjectPlan, dt: float) -> None:
+    """Move the bots of a world for `dt` [s]; a bot that reaches the end of an open track leaves it."""
     objects = batch.objects
     for k in range(objects.shape[1]):
         bot = objects[world, k]
@@ -265,15 +260,15 @@ def step_bots(world, batch, tables, plan, dt):  # type: ignore[no-untyped-def]
         elif bot.s > course.length:
             bot.active = 0
             continue
-        place_in_lane(bot, tables, advance_lane_change(bot, plan, dt))
+        place_in_lane(bot, tables, _advance_lane_change(bot, plan, dt))
 
 
 @device
-def advance_lane_change(bot, plan, dt):  # type: ignore[no-untyped-def]
-    """Continue a lane change for `dt` seconds, or begin one when its time has come.
+def _advance_lane_change(bot: Object, plan: ObjectPlan, dt: float) -> float:
+    """Continue a lane change for `dt` [s], or begin one when its time has come.
 
     Returns:
-        drift: lane per metre of arc at the end of these seconds.
+        Rate of `lane` over arc length [1/m] at the end of this time.
     """
     if bot.lane_to == bot.lane_from:
         if bot.change_in > dt:
@@ -283,21 +278,22 @@ def advance_lane_change(bot, plan, dt):  # type: ignore[no-untyped-def]
         bot.changed = bot.speed * (dt - bot.change_in)
     else:
         bot.changed += bot.speed * dt
-    share = bot.changed / plan.change_length
-    if share >= 1.0:
+    u = bot.changed / plan.change_length
+    if u >= 1.0:
+        # The wait began when the change ended, within this step.
         beyond = (bot.changed - plan.change_length) / bot.speed
         bot.lane = bot.lane_from = bot.lane_to
         bot.changed = 0.0
-        bot.change_in = max(draw_lane_change_wait(bot, plan) - beyond, 0.0)
+        bot.change_in = max(_draw_wait(bot, plan) - beyond, 0.0)
         return 0.0
-    way = bot.lane_to - bot.lane_from
-    bot.lane = bot.lane_from + way * share * share * (3.0 - 2.0 * share)
-    return way * 6.0 * share * (1.0 - share) / plan.change_length
+    across = bot.lane_to - bot.lane_from
+    bot.lane = bot.lane_from + across * u * u * (3.0 - 2.0 * u)
+    return across * 6.0 * u * (1.0 - u) / plan.change_length
 
 
 @device
-def pause_bots(world, objects, plan):  # type: ignore[no-untyped-def]
-    """Make the bots of a world stand, unless they do already."""
+def pause_bots(world: int, objects: Array, plan: ObjectPlan) -> None:
+    """Stop the bots of a world that are not stopped already."""
     for k in range(objects.shape[1]):
         bot = objects[world, k]
         if bot.active == 1 and bot.kind == BOT and bot.pause <= 0.0:

@@ -7,8 +7,8 @@ with the same seed on the same machine and versions is bit-equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,23 +30,23 @@ from racer.sim.dtypes import (
 )
 from racer.sim.jit import WorkerPool
 from racer.sim.random import seed_streams
-from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, place_worlds, reset_worlds
+from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, draw_starts, place_worlds
 from racer.sim.step import step_worlds
-from racer.sim.telemetry import observe_state, state_field_names
+from racer.sim.telemetry import observe_state
 from racer.sim.traffic import KEPT, make_object_plan
 from racer.sim.vehicle import clear_delay, make_action_delay
 from racer.track.track import Track
 
 PHYSICS_DT_MAX = 1.0 / 120.0
-"""s, the longest physics step."""
+"""Longest physics step [s]."""
 _MODES = {"round_robin": ROUND_ROBIN, "random": RANDOM}
 _DIRECTIONS = {"forward": FORWARD, "backward": BACKWARD, "alternate": ALTERNATE, "either": EITHER}
 _SLOTS_PER_WORLD = 256
-"""Offset between the car numbers of two worlds; objects have the upper half of the numbers."""
+"""Offset between the stream numbers of two worlds; cars use the lower half of the numbers, objects the upper."""
 _EPISODE_STREAM = 0x5D1A7
-"""Separates the streams of what is drawn once for an episode from those that cars drive by."""
+"""Separates the streams of an episode's values, which are drawn once, from those that advance in each step."""
 _WORLDS_PER_THREAD_MIN = 64
-"""Worlds that a thread should have at least; fewer are not worth waking it."""
+"""Least number of worlds for a thread; waking it for fewer costs more than it saves."""
 
 
 CarIndex = NDArray[np.bool_] | tuple[int | slice, int | slice]
@@ -54,31 +54,35 @@ CarIndex = NDArray[np.bool_] | tuple[int | slice, int | slice]
 
 
 class StartOptions(NamedTuple):
-    """How episodes start."""
+    """Places and directions of the starts of episodes."""
 
     mode: str = "round_robin"
-    """`round_robin`: each episode starts `advance` of a lap further; `random`: anywhere."""
+    """`round_robin`: each episode starts `advance` further; `random`: anywhere."""
     advance: float = 0.05
+    """Distance between the starts of two episodes, as a fraction of the lap."""
     direction: str = "forward"
-    """`forward`, `backward`, `alternate` (by episode) or `either` (by chance)."""
+    """`forward`, `backward`, `alternate` (by episode) or `either` (at random)."""
     lateral_share: float = 0.0
-    """Largest random offset, as a share of the half width."""
-    turned_max: float = 0.0
-    """Largest random heading error, rad."""
+    """Largest random offset, as a fraction of the half width."""
+    heading_error_max: float = 0.0
+    """Largest random heading error [rad]."""
 
 
 class World:
     """N worlds of C cars and M objects.
 
     Attributes:
-        cars: (N, C) CAR, the state.
-        vehicles: (N, C) VEHICLE, the parameters.
-        objects: (N, M) OBJECT.
-        telemetry: (N, C) TELEMETRY after the last step or start.
-        things: (N, C, M + C - 1) OBJECT_TELEMETRY of the same control step.
-        delay: how long actions take to servo and motor, and what is on its way.
-        crew: the threads that share its work.
-        tracks: the tracks; course 2k is track k, course 2k + 1 its reverse.
+        cars: CAR, the state, shape (N, C).
+        vehicles: VEHICLE, the parameters, shape (N, C).
+        objects: OBJECT, shape (N, M).
+        telemetry: TELEMETRY after the last step or start, shape (N, C).
+        object_telemetry: OBJECT_TELEMETRY of the same control step, shape (N, C, M + C - 1).
+        delay: Delays of the actions, and the delayed commands.
+        pool: Threads that share its work.
+        tracks: Tracks; course 2 k is track k, course 2 k + 1 its reverse.
+        tables: Tables of all courses.
+        control_dt: Length of a control step [s].
+        physics_dt: Length of a physics step [s].
     """
 
     def __init__(
@@ -97,14 +101,22 @@ class World:
         first_world: int = 0,
         threads: int | None = 1,
     ) -> None:
-        """Make the buffers; `reset` before the first step.
+        """Make the buffers; call `reset` or `place` before the first step.
 
         Args:
-            objects: empty slots for `put_object`, or what is placed at each start.
-            control_dt: seconds of a control step; divided into physics steps of at most 1/120 s.
-            action_delay_max: s, the longest that `delay.steps` will be set to.
-            first_world: number of the first world; streams and starts depend on it, not on the place in the batch.
-            threads: threads that share the worlds; None for one on each core.
+            tracks: Tracks that the worlds share.
+            vehicle: Vehicle of all cars.
+            worlds: N.
+            cars: C.
+            objects: Number of empty slots for `put_object`, or the objects that are placed at each start.
+            control_dt: Length of a control step [s]; divided into physics steps of at most `PHYSICS_DT_MAX`.
+            start: Places of the starts; None for the defaults.
+            steps_max: Longest episode [control steps].
+            seed: Seed of all random streams.
+            action_delay_max: Largest delay that `delay.steps` will have [s].
+            first_world: Number of the first world. Streams and starts depend on the number, not on the place in the
+                batch.
+            threads: Threads that share the worlds; None for one on each core.
         """
         self.tracks = list(tracks)
         self.vehicle = vehicle
@@ -122,11 +134,12 @@ class World:
         slots = objects.slots if isinstance(objects, ObjectsConfig) else objects
         self.objects = np.zeros((worlds, slots), OBJECT)
         self.telemetry = np.zeros((worlds, cars), TELEMETRY)
-        self.things = np.zeros((worlds, cars, slots + cars - 1), OBJECT_TELEMETRY)
+        self.object_telemetry = np.zeros((worlds, cars, slots + cars - 1), OBJECT_TELEMETRY)
         longest = round(action_delay_max / self.physics_dt)
         self.delay = make_action_delay(worlds, cars, longest=longest, substeps=self.substeps)
-        self.everyone = np.ones((worlds, cars), np.bool_)
-        self.crew = WorkerPool(threads)
+        self.all_cars = np.ones((worlds, cars), np.bool_)
+        self._starts = np.zeros((worlds, cars, 4))
+        self.pool = WorkerPool(threads)
         self.seed(seed)
 
     def seed(
@@ -152,41 +165,42 @@ class World:
 
     def reset(self, which: NDArray[np.bool_] | None = None) -> None:
         """Start new episodes, of all cars or of those that `which` (N, C) marks."""
-        start = self.start
-        how = (
-            _MODES[start.mode],
-            start.advance,
-            _DIRECTIONS[start.direction],
-            start.lateral_share,
-            start.turned_max,
-        )
-        marked = self.everyone if which is None else which
-        clear_delay(self.delay, marked)
-        self.run(reset_worlds, marked, self.world_ids, how, self.batch, self.tables, self.clock, self.plan)
+        mode, advance, direction, *limits = self.start
+        start = (_MODES[mode], advance, _DIRECTIONS[direction], *limits)
+        marked = self._marked(which)
+        self.run(draw_starts, marked, self.world_ids, start, self.tables, self.cars, self._starts)
+        self.place(self._starts, marked)
 
     def place(
         self,
         poses: NDArray[np.float64],
         which: NDArray[np.bool_] | None = None,
         *,
-        objects: Literal["anew", "kept"] = "anew",
+        objects: Literal["new", "kept"] = "new",
     ) -> None:
-        """Start episodes at given poses: (N, C, 4) of course, arc length m, lateral offset m, heading error rad.
+        """Start episodes at given poses.
 
-        Where the first car is among them, the objects of its world are placed again or kept where they are.
+        Args:
+            poses: Course, arc length [m], lateral offset [m] and heading error [rad], shape (N, C, 4).
+            which: Cars to place, shape (N, C); None for all.
+            objects: Place the objects of a world again with its first car, or keep them where they are.
         """
-        marked = self.everyone if which is None else which
+        marked = self._marked(which)
         poses = np.ascontiguousarray(poses, np.float64)
         clear_delay(self.delay, marked)
-        plan = self.plan if objects == "anew" else self.plan._replace(placement=KEPT)
-        self.run(place_worlds, marked, poses, self.batch, self.tables, self.clock, plan)
+        plan = self.plan if objects == "new" else self.plan._replace(placement=KEPT)
+        self.run(place_worlds, marked, poses, self.tables, self.timing, plan, self.batch)
 
     def step(self, actions: NDArray[np.float64]) -> None:
-        """Hold actions (N, C, 2), degrees and m/s, for one control step; updates state and telemetry."""
-        self.run(step_worlds, actions, self.delay, self.batch, self.tables, self.clock, self.plan)
+        """Hold actions for one control step; updates state and telemetry.
+
+        Args:
+            actions: Steering angle [degrees], left positive, and speed [m/s], shape (N, C, 2), float64.
+        """
+        self.run(step_worlds, actions, self.tables, self.timing, self.plan, self.delay, self.batch)
 
     def remove(self, which: CarIndex) -> None:
-        """Take cars off the road: other cars neither sense nor touch them until they are placed again."""
+        """Remove cars from the road: other cars neither sense nor touch them until they are placed again."""
         self.cars["active"][which] = 0
 
     def halt(self, which: CarIndex) -> None:
@@ -195,12 +209,12 @@ class World:
             self.cars[key][which] = 0.0
 
     def withdraw_crash(self, which: CarIndex) -> None:
-        """Let cars continue whose crash was the fault of another car; telemetry reports no crash either."""
+        """Let cars continue whose crash another car caused; their telemetry reports no crash."""
         self.cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
         self.telemetry["is_crashed"][which] = False
 
     def start_next_lap(self, which: CarIndex) -> None:
-        """Count the distance of cars that completed a lap from the line again; they keep their speed."""
+        """Count the distance of cars that completed a lap from the line again; they keep their pose and speed."""
         cars = self.cars
         length = self.tables.courses["length"][cars["course"][which]]
         cars["travelled"][which] -= length
@@ -208,16 +222,21 @@ class World:
         cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
 
     def resume(self, which: CarIndex) -> None:
-        """Let cars continue after a fault, with no step counted as standing or backward."""
+        """Let cars continue after a fault, with no steps counted as stuck or backward."""
         self.cars["status"][which] = int(EpisodeStatus.IN_PROGRESS)
         self.cars["stuck_steps"][which] = self.cars["backward_steps"][which] = 0
 
     def observe_state(
         self, distances: NDArray[np.float64], out: NDArray[np.float32], which: NDArray[np.bool_] | None = None
     ) -> None:
-        """Fill the `state` sensor, (N, C, 8 + 4 K) float32; see `racer.sim.observe`."""
-        marked = self.everyone if which is None else which
-        self.run(observe_state, marked, self.cars, self.tables, distances, out)
+        """Fill the `state` sensor of the cars that `which` (N, C) marks.
+
+        Args:
+            distances: Arc lengths ahead [m], shape (K,).
+            out: State rows (`racer.sim.telemetry`), shape (N, C, 8 + 4 K), float32.
+            which: Cars to observe, shape (N, C); None for all.
+        """
+        self.run(observe_state, self._marked(which), self.cars, self.tables, distances, out)
 
     def put_object(
         self,
@@ -231,75 +250,85 @@ class World:
         height: float = 0.25,
         track: int = 0,
     ) -> None:
-        """Put a box beside the centre line of a world's track, in the file's direction of travel."""
-        way = self.tracks[track]
-        places = np.concatenate([[0.0], np.cumsum(way.segment_lengths)])
-        rows = np.vstack([way.center, way.center[:1]]) if way.closed else way.center
+        """Place a box beside the centre line of a track, in the file's direction of travel.
+
+        Args:
+            world: World.
+            slot: Number of the object in that world.
+            s: Arc length [m].
+            lateral: Distance from the centre line [m], left positive.
+            length: Length along the track [m].
+            width: Width across the track [m].
+            height: Height [m].
+            track: Number of the track.
+        """
+        line = self.tracks[track]
+        knots = np.concatenate([[0.0], np.cumsum(line.segment_lengths)])
+        rows = np.vstack([line.center, line.center[:1]]) if line.closed else line.center
         course = self.tables.courses[2 * track]
-        headings = self.tables.rails["heading"][course["rail_first"] :][: course["rail_count"]]
-        if way.closed:
+        headings = self.tables.centerline(2 * track)["heading"]
+        if line.closed:
             turns = round((headings[-1] - headings[0]) / (2.0 * math.pi))
             headings = np.append(headings, headings[0] + 2.0 * math.pi * turns)
-        heading = float(np.interp(s, course["rail_step"] * np.arange(len(headings)), headings))
-        x = float(np.interp(s, places, rows[:, 0])) - lateral * math.sin(heading)
-        y = float(np.interp(s, places, rows[:, 1])) + lateral * math.cos(heading)
-        thing = self.objects[world, slot]
-        for name, value in (("x", x), ("y", y), ("yaw", heading), ("length", length), ("width", width)):
-            thing[name] = value
-        thing["height"], thing["speed"], thing["s"], thing["lateral"] = height, 0.0, s, lateral
-        thing["course"], thing["segment"], thing["kind"], thing["active"] = 2 * track, 0, BOX, 1
+        heading = float(np.interp(s, course["centerline_step"] * np.arange(len(headings)), headings))
+        x = float(np.interp(s, knots, rows[:, 0])) - lateral * math.sin(heading)
+        y = float(np.interp(s, knots, rows[:, 1])) + lateral * math.cos(heading)
+        values = {"x": x, "y": y, "yaw": heading, "length": length, "width": width, "height": height, "s": s}
+        values |= {"speed": 0.0, "lateral": lateral, "course": 2 * track, "segment": 0, "kind": BOX, "active": 1}
+        for name, value in values.items():
+            self.objects[name][world, slot] = value
 
     @property
-    def told_things(self) -> NDArray[np.void] | None:
-        """`things` for reward functions; None where there is room for none."""
-        return self.things if self.things.shape[2] else None
+    def other_objects(self) -> NDArray[np.void] | None:
+        """`object_telemetry` for reward functions; None where it has no rows."""
+        return self.object_telemetry if self.object_telemetry.shape[2] else None
 
     def contacts(self) -> NDArray[np.int8]:
-        """Contact of each car with each other object, (N, C, M + C - 1): see `find_contacts`."""
-        out = np.zeros(self.things.shape, np.int8)
+        """Return the contacts of each car with objects and other cars, shape (N, C, M + C - 1); see `find_contacts`."""
+        out = np.zeros(self.object_telemetry.shape, np.int8)
         self.run(find_contacts, self.batch, self.tables, out)
         return out
 
     @property
     def status(self) -> NDArray[np.int32]:
-        """(N, C) `Status` of each car."""
+        """`EpisodeStatus` of each car, shape (N, C)."""
         return self.cars["status"]
 
     @property
     def ended(self) -> NDArray[np.bool_]:
-        """(N, C) True where an episode has ended, by a fault, a completed lap or the time."""
+        """True where an episode has ended, by a fault, a completed lap or the time, shape (N, C)."""
         return self.status >= EpisodeStatus.LAP_COMPLETE
 
     def waypoints(self) -> list[tuple[tuple[float, float], ...]]:
-        """For each course the rows of its centre line, as reward functions see them."""
-        both = [t for track in self.tracks for t in (track, track.reversed())]
-        return [tuple((float(x), float(y)) for x, y in track.center) for track in both]
-
-    def state_names(self, look_ahead: int) -> list[str]:
-        """Names of the elements of a `state` row."""
-        return state_field_names(look_ahead)
+        """Return the rows of each course's centre line [m], the waypoints of reward functions."""
+        courses = [course for track in self.tracks for course in (track, track.reversed())]
+        return [tuple((float(x), float(y)) for x, y in course.center) for course in courses]
 
     @property
     def batch(self) -> Batch:
-        """The rows, as kernels take them."""
-        return Batch(self.cars, self.vehicles, self.objects, self.telemetry, self.things)
+        """Rows of all worlds, the argument of kernels."""
+        return Batch(self.cars, self.vehicles, self.objects, self.telemetry, self.object_telemetry)
 
     @property
-    def clock(self) -> StepTiming:
-        """The times, as kernels take them."""
+    def timing(self) -> StepTiming:
+        """Times of a control step, the argument of kernels."""
         return StepTiming(self.substeps, self.physics_dt, self.steps_max)
 
     def close(self) -> None:
-        """End the threads, if there are any."""
-        self.crew.close()
+        """End the threads."""
+        self.pool.close()
 
-    def run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
+    def run(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a kernel, ``function(first, last, *arguments)``, over all worlds, on the threads that share them."""
-        self.crew.run(function, len(self.cars), _WORLDS_PER_THREAD_MIN, *arguments)
+        self.pool.run(function, len(self.cars), _WORLDS_PER_THREAD_MIN, *arguments)
+
+    def _marked(self, which: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return the marks of cars, shape (N, C); None marks all."""
+        return self.all_cars if which is None else which
 
 
 def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:
-    """One VEHICLE row: degrees become radians, the rest is copied by name."""
+    """Return the VEHICLE row of a configuration: degrees become radians, all other values are copied by name."""
     row = np.zeros((), VEHICLE)
     assert VEHICLE.names is not None
     for name in VEHICLE.names:

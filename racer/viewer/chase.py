@@ -81,7 +81,7 @@ class ChaseScene:
         bodies, paints = self._bodies(moment, follow)
         canvas = self._canvas
         # Buffers are kept while the size stays, and while they hold enough bodies.
-        if canvas is None or canvas.light.shape[1:] != size[::-1] or len(canvas.things) < len(bodies):
+        if canvas is None or canvas.light.shape[1:] != size[::-1] or len(canvas.visible) < len(bodies):
             canvas = self._canvas = make_canvas(size[1], size[0], 3, len(bodies), shaded_walls=len(self._tables.walls))
         camera, length = np.zeros(1, CAMERA), self._stage.vehicle.length
         lens = make_lens(*size, _VIEW)

@@ -150,17 +150,17 @@ class LiveSource(RecordedSource):
         newer = None if fresh is None else fresh()
         if newer is not None:
             self._drivers[k].policy = newer
-            self.recorder.tell(f"{newer.name}: a newer checkpoint drives", car=k)
+            self.recorder.add_event(f"{newer.name}: a newer checkpoint drives", car=k)
 
     def _place(self, k: int) -> None:
         """Put a car at the start, in its own place across the road."""
         trial, count = self._trials[k], len(self._trials)
         course = trial.world.tables.courses[0]
         s = 0.0 if course["closed"] else OPEN_START
-        rail = trial.world.tables.rails[int(course["rail_first"])]
+        sample = trial.world.tables.centerline(0)[0]
         # Car 0 on the left, the last one on the right, within the narrower half of the road.
         across = (0.5 - k / (count - 1)) * _SPREAD if count > 1 else 0.0
-        lateral = across * 2.0 * float(min(rail["left"], rail["right"]))
+        lateral = across * 2.0 * float(min(sample["left"], sample["right"]))
         trial.place(np.array([[0.0, s, lateral, 0.0]]))
         self._drivers[k].policy.reset()
         self._waited[k] = 0

@@ -221,7 +221,7 @@ class RecordedSource:
 
     def things_at(self, step: int) -> NDArray[np.void]:
         """Return the boxes and bots at one of the steps so far, shape (M,), of dtype `OBJECT_ROW`."""
-        return self.recorder.things[step]
+        return self.recorder.objects[step]
 
 
 SPEED_MIN, SPEED_MAX = 0.25, 64.0

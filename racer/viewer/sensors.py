@@ -48,7 +48,7 @@ class CarSensors:
             self._cameras[config] = Camera(world, config)
         camera = self._cameras[config]
         # Poses of all cars, as others are in the picture; only one frame is drawn.
-        camera.look()
+        camera.update_poses()
         camera.render(marked)
         frame = camera.frames[0, car]
         # Grey pictures are shown as three equal channels.

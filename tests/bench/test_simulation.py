@@ -110,4 +110,4 @@ def test_lidar_bench_casts_the_rays_it_names(monkeypatch):
     assert [drive.observation["lidar"].shape for drive in drives] == [(2, 64), (2, 1080)]
     for drive in drives:
         assert drive.config.lidar.range_max == 12.0 and set(drive.observation) == {"state", "lidar"}
-        assert drive.observation["lidar"].max() < 12.0 and drive.world.crew.threads == 1
+        assert drive.observation["lidar"].max() < 12.0 and drive.world.pool.threads == 1

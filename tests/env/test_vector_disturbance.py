@@ -111,7 +111,7 @@ def test_latency_between_steps(disturbed):
                 frames = fine.observation["camera"].astype(int)
         trial.step(command)
         np.testing.assert_allclose(trial.world.cars["x"], fine.world.cars["x"], atol=1e-9)
-        away = camera.seen[:, 0, 0] - then
+        away = camera.poses[:, 0, 0] - then
         away[:, 2] = np.mod(away[:, 2] + math.pi, 2.0 * math.pi) - math.pi
         np.testing.assert_allclose(away, 0.0, atol=1e-3)
         off = np.abs(trial.observation["camera"] - frames)

@@ -111,7 +111,7 @@ def test_rewards_are_told_of_objects():
     trial = make_time_trial(worlds=2, track=ring(), reward=reward, config={"objects": BOTS})
     trial.start()
     trial.step(np.tile([3.0, 1.0], (2, 1)))
-    things = trial.world.things[:, 0]
+    things = trial.world.object_telemetry[:, 0]
     for params, row in zip(told, things, strict=True):
         assert params["objects_location"] == [[thing["x"], thing["y"]] for thing in row]
         assert params["objects_speed"] == [0.5, 0.5] and params["objects_heading"] == row["heading"].tolist()

@@ -85,7 +85,7 @@ def painted(rings, colour, opacity=1.0, under=0, size=(8, 8)):
     image = np.full((*size, 3), under, np.uint8)
     points = np.concatenate([np.asarray(ring, dtype=float) for ring in rings])
     starts = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])])
-    fill_polygons(image, points, starts, np.array([0, len(rings)]), np.array([[*srgb_to_linear(colour), opacity]]))
+    fill_polygons(points, starts, np.array([0, len(rings)]), np.array([[*srgb_to_linear(colour), opacity]]), image)
     return image
 
 

@@ -123,7 +123,7 @@ def test_objects_are_told_as_a_naive_twin_tells_them(race, made):
     """Compare what reward functions get of each object with whole-polyline geometry of its place alone."""
     track = made(rows=300)
     config = ObjectsConfig(race=race, count=3, bots={"speed": 1.0, "lane_changes": "random", "wait_min_s": 0.0})
-    start = StartOptions(mode="random", direction="either", lateral_share=0.3, turned_max=0.6)
+    start = StartOptions(mode="random", direction="either", lateral_share=0.3, heading_error_max=0.6)
     world = make_world(track, 25, objects=config, start=start, seed=4)
     world.reset()
     for _ in range(3):
@@ -137,7 +137,7 @@ def test_objects_are_told_as_a_naive_twin_tells_them(race, made):
         way = track.reversed() if car["course"] % 2 else track
         total = way.length
         naive = []
-        for thing, told in zip(world.objects[n], world.things[n, 0], strict=True):
+        for thing, told in zip(world.objects[n], world.object_telemetry[n, 0], strict=True):
             place = np.array([thing["x"], thing["y"]])
             distance, k, share, foot = nearest(way.center, True, place)
             (ux, uy), (vx, vy) = way.segment_vectors[k], place - foot

@@ -14,11 +14,11 @@ SHAPES = [ring(), ring(repeat=False), straight(), figure_of_eight(), uneven(), c
 
 
 def part(tables, table, index):
-    """The rows of one course in the table of segments or of rails."""
+    """The rows of one course in the table of segments or of centre lines."""
     course = tables.courses[index]
     if table == "segments":
         return tables.segments[course["first"] : course["first"] + course["rows"]]
-    return tables.rails[course["rail_first"] : course["rail_first"] + course["rail_count"]]
+    return tables.centerline(index)
 
 
 def test_segments_hold_the_rows_of_the_file():
@@ -65,7 +65,7 @@ def test_rail_of_a_circle():
     radius, rows = 2.0, 720
     tables = build_courses([ring(radius=radius, rows=rows, half_width=0.4)])
     for index, sign in ((0, 1.0), (1, -1.0)):
-        rail, step = part(tables, "rails", index), tables.courses[index]["rail_step"]
+        rail, step = part(tables, "centerlines", index), tables.courses[index]["centerline_step"]
         s = step * np.arange(len(rail))
         corner = 2 * math.pi / rows
         expected = math.pi / 2 + s / radius if sign > 0 else -math.pi / 2 - s / radius
@@ -83,7 +83,7 @@ def test_rail_of_a_circle():
 def test_rail_of_an_open_track_ends_at_its_end():
     """Check the samples of a straight: from 0 to the length, both included."""
     tables = build_courses([straight(6.0)])
-    rail = part(tables, "rails", 0)
+    rail = part(tables, "centerlines", 0)
     assert rail["x"] == pytest.approx(np.linspace(0, 6, 61))
     assert not rail["heading"].any() and not rail["curvature"].any()
     assert rail["left"] == pytest.approx(0.4) and rail["right"] == pytest.approx(0.4)
@@ -95,7 +95,7 @@ def test_rail_widths_are_distances_to_the_borders(shape):
     track = SHAPES[shape]
     tables = build_courses([track])
     for index, way in enumerate((track, track.reversed())):
-        for sample in part(tables, "rails", index)[::7]:
+        for sample in part(tables, "centerlines", index)[::7]:
             point = np.array([sample["x"], sample["y"]])
             if track.name == "eight" and np.hypot(*point) < 1.2:
                 continue  # the other leg's borders are nearer at the crossing

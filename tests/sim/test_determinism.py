@@ -13,7 +13,7 @@ from support.naive_course import VEHICLE, ring
 from support.processes import environment
 from support.tracks import figure_of_eight, straight, uneven
 
-START = StartOptions(mode="random", direction="either", lateral_share=0.4, turned_max=0.2)
+START = StartOptions(mode="random", direction="either", lateral_share=0.4, heading_error_max=0.2)
 TRACKS = [ring(), uneven(), straight(), figure_of_eight()]
 
 
@@ -35,7 +35,7 @@ def trajectory(world, steps=40, seed=2):
     for step in range(steps):
         world.step(np.ascontiguousarray(noise[step, world.world_ids % 400, : world.cars.shape[1]]))
         world.observe_state(distances, state)
-        frames.append((world.cars.copy(), world.telemetry.copy(), world.things.copy(), state.copy()))
+        frames.append((world.cars.copy(), world.telemetry.copy(), world.object_telemetry.copy(), state.copy()))
         if world.ended.any():
             world.reset(world.ended)
     return frames

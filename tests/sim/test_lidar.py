@@ -9,7 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from racer.sim.course import build_walls
-from racer.sim.dtypes import CAR, COURSE, OBJECT, VEHICLE, WALL, WALL_GROUP
+from racer.sim.dtypes import (
+    CAR,
+    CENTERLINE,
+    COURSE,
+    OBJECT,
+    OBJECT_TELEMETRY,
+    SEGMENT,
+    TELEMETRY,
+    VEHICLE,
+    WALL,
+    WALL_GROUP,
+    Batch,
+    CourseTables,
+)
 from racer.sim.lidar import CHUNK_VERTICES, _fast_atan2, cast_rays, lidar_scratch, make_lidar
 from racer.sim.random import seed_streams
 
@@ -49,8 +62,12 @@ def cast(lidar, cars, vehicles, tables, objects=None, ranges=None, which=None):
     objects = np.zeros((len(cars), 0), OBJECT) if objects is None else objects
     out = np.full((*cars.shape, len(lidar.ray_x)), -1.0, np.float32)
     scratch = lidar_scratch(len(cars), len(lidar.ray_x))
+    others = np.zeros((*cars.shape, objects.shape[1] + cars.shape[1] - 1), OBJECT_TELEMETRY)
+    batch = Batch(cars, vehicles, objects, np.zeros(cars.shape, TELEMETRY), others)
+    courses, walls, groups = tables
+    all_tables = CourseTables(courses, np.zeros(0, SEGMENT), np.zeros(0, CENTERLINE), walls, groups)
     for first, last in ranges or [(0, len(cars))]:
-        cast_rays(first, last, which, cars, objects, vehicles, *tables, lidar, scratch, out)
+        cast_rays(first, last, which, batch, all_tables, lidar, scratch, out)
     return out
 
 

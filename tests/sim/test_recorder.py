@@ -9,7 +9,7 @@ from racer.evaluate import evaluate
 from racer.policy import PurePursuitPolicy, RandomPolicy
 from racer.replay import ABSENT, CarHeader, ReplayError, read_replay, write_replay
 from racer.sim.dtypes import BOT, EpisodeStatus
-from racer.sim.recorder import LAP_COMPLETE, OFF_TRACK, ReplayRecorder
+from racer.sim.recorder import ReplayRecorder
 from racer.sim.world import World
 from support.tracks import ring
 
@@ -86,7 +86,7 @@ def test_others_may_count():
     world.reset()
     recorder = ReplayRecorder([CarHeader(name="a"), CarHeader(name="b")], rules={"laps": 3})
     recorder(world, rank=np.array([2, 1]), penalty=np.array([3.0, 0.0]))
-    recorder.tell("go", car=1)
+    recorder.add_event("go", car=1)
     world.cars["active"][0, 1] = 0
     recorder(world)
     replay = recorder.replay()
@@ -124,8 +124,3 @@ def test_nothing_is_no_replay():
     """Refuse to make a replay of nothing."""
     with pytest.raises(ReplayError, match="nothing was recorded"):
         ReplayRecorder(cars(1)).replay()
-
-
-def test_status_is_the_simulators():
-    """Restate two numbers of a room above, and nothing else."""
-    assert (LAP_COMPLETE, OFF_TRACK) == (EpisodeStatus.LAP_COMPLETE, EpisodeStatus.OFF_TRACK)

@@ -46,7 +46,7 @@ def test_round_robin_spreads_worlds_and_moves_on():
 def test_random_offsets_stay_in_their_ranges_and_fill_them(mode):
     """Check lateral offsets as a share of the half width, and heading errors."""
     track = ring(rows=400, half_width=0.4)
-    world = make_world(track, 600, start=StartOptions(mode=mode, lateral_share=0.5, turned_max=0.3), seed=3)
+    world = make_world(track, 600, start=StartOptions(mode=mode, lateral_share=0.5, heading_error_max=0.3), seed=3)
     world.reset()
     s, lateral, turned = start_of(world)
     assert np.abs(lateral).max() <= 0.2 + 1e-3 and np.abs(turned).max() <= 0.3 + 0.04

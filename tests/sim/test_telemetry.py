@@ -283,7 +283,7 @@ def test_things_are_reported_along_the_centre_line():
     world.put_object(0, 1, s=13.0, lateral=-0.1)
     poses = np.array([[[0, 9.0, 0.0, 0.0], [0, 11.0, 0.15, 0.0]]], float)
     world.place(poses)
-    things, rows = world.things[0], world.telemetry[0]
+    things, rows = world.object_telemetry[0], world.telemetry[0]
     # For the ego: box 0, box 1, the other car.
     assert things["distance"][0] == pytest.approx([3.25, 13.0, 11.14], abs=1e-6)
     assert things["distance"][1][:2] == pytest.approx([3.25, 13.0])
@@ -298,8 +298,8 @@ def test_things_are_reported_along_the_centre_line():
     # The other direction: s -> L - s, left -> right.
     poses[..., 0] = 1.0
     world.place(poses)
-    assert world.things["distance"][0, 0][:2] == pytest.approx([12.75, 3.0])
-    assert world.things["is_left_of_center"][0, 0][:2].tolist() == [False, True]
+    assert world.object_telemetry["distance"][0, 0][:2] == pytest.approx([12.75, 3.0])
+    assert world.object_telemetry["is_left_of_center"][0, 0][:2].tolist() == [False, True]
 
 
 def test_object_in_camera_is_the_next_one_within_the_view():
@@ -321,7 +321,7 @@ def test_things_on_another_track_are_not_there():
     world.put_object(0, 0, s=3.0, track=0)
     for course, there in ((0, True), (2, False)):
         world.place(np.array([[[course, 2.9, 0.0, 0.0]]]))
-        assert world.things["active"].item() == there
+        assert world.object_telemetry["active"].item() == there
         drive(world, 0.0, 0.5)
         assert world.telemetry["is_crashed"].item() == there
 

@@ -161,4 +161,4 @@ def test_a_bot_leaves_an_open_track_at_its_end():
     drive(world, 0.0, 0.3)
     assert world.objects["active"].item() == 1 and world.objects["s"].item() == pytest.approx(5.9 + DT)
     drive(world, 0.0, 0.3)
-    assert world.objects["active"].item() == 0 and not world.things["active"].item()
+    assert world.objects["active"].item() == 0 and not world.object_telemetry["active"].item()

@@ -14,7 +14,7 @@ from racer.track.track import Track
 from support.naive_course import make_world, nearest, ring
 from support.tracks import figure_of_eight, load_route, straight, uneven
 
-SMALL = {"start": StartOptions(mode="random", lateral_share=0.2, turned_max=0.1), "seed": 5}
+SMALL = {"start": StartOptions(mode="random", lateral_share=0.2, heading_error_max=0.1), "seed": 5}
 
 
 def objects(race="object_avoidance", **rest):
@@ -157,7 +157,7 @@ def test_sizes_of_boxes_and_bots():
 def test_a_time_trial_has_no_objects():
     """Check that the default race leaves no slots."""
     world = make_world(ring(), 2, objects=ObjectsConfig())
-    assert world.objects.shape == (2, 0) and world.told_things is None
+    assert world.objects.shape == (2, 0) and world.other_objects is None
 
 
 # --- Starts ---------------------------------------------------------------------------------------------------------
@@ -208,7 +208,9 @@ def test_what_a_car_would_start_in_is_left_out():
     """Put a box beside the start of a road that is too narrow for both: it is away for this episode only."""
     world = make_world(straight(20.0, 41, half_width=0.25), objects=fixed((0.4, 1), (0.8, 1)))
     world.place(np.array([[[0.0, 8.0, 0.0, 0.0]]]))
-    assert world.objects["active"].tolist() == [[0, 1]] and world.things["active"].tolist() == [[[False, True]]]
+    assert world.objects["active"].tolist() == [[0, 1]] and world.object_telemetry["active"].tolist() == [
+        [[False, True]]
+    ]
     world.place(np.array([[[0.0, 4.0, 0.0, 0.0]]]))
     assert world.objects["active"].tolist() == [[1, 1]]
 

@@ -380,7 +380,7 @@ def test_every_field_of_a_car_row_that_drive_leaves_is_untouched():
     start = {name: 1 for name in CAR.names if name not in ("vy", "yaw_rate", "ax", "ay")}
     states = roll(vehicle(), hold(0.2, 2.0, 3), start)
     changed = {name for name in CAR.names if (states[name][-1] != states[name][0]).any()}
-    assert changed == {"x", "y", "yaw", "vx", "vy", "yaw_rate", "steer", "slack", "ax", "ay"}
+    assert changed == {"x", "y", "yaw", "vx", "vy", "yaw_rate", "steer", "backlash_offset", "ax", "ay"}
 
 
 def test_first_order_convergence():

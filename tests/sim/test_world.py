@@ -248,7 +248,7 @@ def test_inactive_things_do_not_touch():
     world.objects["active"] = 0
     drive(world, 0.0, 1.0)
     assert world.status[0, 0] == EpisodeStatus.IN_PROGRESS
-    assert not world.things["active"][:, 0].any()
+    assert not world.object_telemetry["active"][:, 0].any()
 
 
 def test_contacts_of_many_cars_as_the_rectangles_have_them():

@@ -85,7 +85,7 @@ def seen_from(track, poses, config=None):
     world = World(load_tracks([track]), read_vehicle("deepracer"), len(poses))
     world.place(np.concatenate([np.zeros((len(poses), 1)), poses], axis=1)[:, None])
     camera = Camera(world, config or CameraConfig())
-    camera.look()
+    camera.update_poses()
     camera.render()
     return camera.frames[:, 0].copy(), world.telemetry["curvature"][:, 0].copy()
 

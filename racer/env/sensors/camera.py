@@ -57,11 +57,11 @@ class CameraSensor:
         """Draw the new frames of the cars that `which` marks, shape (N, C); the other frames stay as they are."""
         if self.delivery is None:
             # Nothing is late: the frame shows the poses of this control step.
-            self.camera.look(which)
+            self.camera.update_poses(which)
             self.camera.render(which)
             return
         # Writes the poses at the time of capture of each new frame; `fresh` marks the cars that have one.
-        fresh = self.delivery.see(which, self.camera.seen)
+        fresh = self.delivery.deliver(which, self.camera.poses)
         self.camera.render(fresh)
         if self._effects is not None:
-            self._effects.disturb(fresh, self.delivery.ways)
+            self._effects.disturb(fresh, self.delivery.streams)

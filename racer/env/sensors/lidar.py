@@ -52,7 +52,7 @@ class LidarSensor:
         if self.delivery is None:
             self._scan(which, world.cars, world.objects)
             return
-        fresh = self.delivery.see(which, self._poses)
+        fresh = self.delivery.deliver(which, self._poses)
         cars, objects = self._past_cars, self._past_objects
         for c in range(fresh.shape[1]):
             # Scans of different cars are of different times: restore all poses of this car's time.
@@ -66,22 +66,9 @@ class LidarSensor:
         # The kernel takes a range of worlds: one call for each run of neighbouring worlds with a marked car.
         marked = which.any(axis=1)
         runs = np.flatnonzero(np.diff(marked, prepend=False, append=False)).reshape(-1, 2)
-        tables = self._world.tables
+        batch = self._world.batch._replace(cars=cars, objects=objects)
         for first, last in runs.tolist():
-            cast_rays(
-                first,
-                last,
-                which,
-                cars,
-                objects,
-                self._world.vehicles,
-                tables.courses,
-                tables.walls,
-                tables.wall_groups,
-                self._lidar,
-                self._scratch,
-                self.ranges,
-            )
+            cast_rays(first, last, which, batch, self._world.tables, self._lidar, self._scratch, self.ranges)
 
 
 def _lidar(config: LidarConfig) -> Lidar:

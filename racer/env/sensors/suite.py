@@ -23,6 +23,7 @@ from racer.env.sensors.lidar import LidarSensor, SectorLidarSensor
 from racer.errors import BundleError
 from racer.sim.randomize.distributions import Disturbances, frame_age_max
 from racer.sim.randomize.pose_history import PoseHistory
+from racer.sim.telemetry import state_field_names
 from racer.sim.world import World
 
 Observation = dict[str, NDArray[Any]]
@@ -117,7 +118,7 @@ class SensorSuite:
         self.cameras: dict[str, CameraSensor] = {}
         buffers: Observation = {}
         if "state" in config.sensors:
-            width = len(world.state_names(len(config.look_ahead)))
+            width = len(state_field_names(len(config.look_ahead)))
             self._state = buffers["state"] = np.zeros((*world.cars.shape, width), np.float32)
         if "lidar" in config.sensors:
             lidar = LidarSensor(world, config.lidar, past=scans, disturbances=disturbances)

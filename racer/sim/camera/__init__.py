@@ -1,11 +1,12 @@
-"""The camera of every car, drawn without a GPU.
+"""The camera of every car, drawn by compiled kernels without a GPU.
 
-camera            frames of a world
-rows              what a camera and the visible world are, as rows of numbers
-scene             the shapes of tracks as a camera draws them
-draw              one frame: ground, then the objects on it, then the pixels
-ground, road      the ground, and what is painted on it
-things, solids    boxes, cars and walls in their order, and one of them painted
-lens, trace       from the world to the picture, and lines in it
-fill              how much of a pixel a polygon covers
+In: a `World`, a `CameraConfig`, and for each camera the mount, the appearance of the world and the poses. Out: frames,
+shape (N, C, H, W, channels), uint8, of `Camera.render`. `ground` draws field, road and sky, `objects` cars, boxes and
+walls over it; `lens` projects, `coverage` fills, `tables` holds the rows; `chase` draws the view from behind a car.
 """
+
+from racer.lazy import lazy_attributes
+
+_MODULES = {"Camera": "camera"}
+__all__ = ["Camera"]
+__getattr__ = lazy_attributes(__name__, _MODULES)

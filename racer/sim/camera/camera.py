@@ -1,14 +1,11 @@
-"""One frame after the other: place the camera, draw the ground, draw the objects on it, write the pixels.
+"""The camera of every car of a world: places it, draws the ground, draws the objects on it, writes the pixels.
 
-The camera of every car of a world: frames drawn in compiled kernels, without a GPU.
-
-What a frame shows is in plain arrays, one row for each camera, that may be changed at any time: where the cameras sit
-and their lenses (`rows`), what the world looks like (`looks`, `paints`), and where everything is (`seen`).
+Compiled kernels draw the frames, without a GPU. The contents of a frame are plain arrays with one row for each camera,
+which may be changed at any time: mounts and lenses (`rows`), appearances of the world (`appearances`,
+`object_colours`), and the poses of all cars and objects (`poses`).
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +23,13 @@ from racer.sim.camera.tables import (
     CAMERA,
     GREY_WEIGHTS,
     CameraBatch,
+    Canvas,
+    SceneTables,
     appearance_row,
     build_scene_tables,
     camera_row,
 )
+from racer.sim.dtypes import Array, Batch, CourseTables, Row
 from racer.sim.fill import SPARE
 from racer.sim.jit import device, kernel
 from racer.sim.world import World
@@ -39,83 +39,62 @@ _RED, _GREEN, _BLUE = GREY_WEIGHTS
 _HALF = np.float32(0.5)
 
 
-class Canvas(NamedTuple):
-    """Room to draw one frame in; used again for the next one."""
+def make_canvas(height: int, width: int, channels: int, bodies: int, *, shaded_walls: int = 0) -> Canvas:
+    """Make the buffers for frames of this size [pixels].
 
-    rig: NDArray[np.void]
-    """(1,) RIG."""
-    sums: NDArray[np.float32]
-    """(PLANES, H + SPARE, W), zero between frames."""
-    cover: NDArray[np.float32]
-    """(2, PLANES, W)."""
-    light: NDArray[np.float32]
-    """(K, H, W), sRGB 0..255; K is 1 for grey."""
-    colours: NDArray[np.float32]
-    """(K, LOOK_SIZE), the look in each channel."""
-    points: NDArray[np.float64]
-    """(POINTS, POINT), points of the lines that are being drawn."""
-    solid: NDArray[np.float32]
-    """(1 + K, H + SPARE, W), coverage and colour of one solid, zero between solids."""
-    box: NDArray[np.float64]
-    """(4,) pixels: first column, first row, last column, last row of a solid."""
-    weights: NDArray[np.float64]
-    """(1 + K,) what an edge of a face counts in each plane of `solid`."""
-    caps: NDArray[np.float64]
-    """(2, CORNERS, 3), the two ends of a prism in the camera frame."""
-    tints: NDArray[np.float64]
-    """(6, K), colours of the parts of a car."""
-    things: NDArray[np.void]
-    """THING rows."""
-    parts: NDArray[np.int32]
-    """Parts of a thing, the first to be painted first."""
-    order: NDArray[np.int32]
-    """Which of them is painted first, second, ..."""
-    segments: NDArray[np.float64]
-    """(S, 6), walls that are shaded one by one; (0, 6) where all have one colour."""
-
-
-def make_canvas(height: int, width: int, channels: int, things: int, *, shaded_walls: int = 0) -> Canvas:
-    """Room for frames of this size, with this many cars and objects, and walls that are shaded one by one."""
+    Args:
+        height: Rows of a frame.
+        width: Columns of a frame.
+        channels: 1 for grey, 3 for colour.
+        bodies: Number of cars and objects.
+        shaded_walls: Number of walls that are shaded one by one.
+    """
     tints = np.array(TINTS, np.float64)
     if channels == 1:
         tints = np.array([[np.dot(GREY_WEIGHTS, colour)] for colour in tints])
     return Canvas(
-        np.zeros(1, PLACED_CAMERA),
-        np.zeros((PLANES, height + SPARE, width), np.float32),
-        np.zeros((2, PLANES, width), np.float32),
-        np.zeros((channels, height, width), np.float32),
-        np.zeros((channels, APPEARANCE_SIZE), np.float32),
-        np.zeros((POINTS, POINT_SIZE)),
-        np.zeros((1 + channels, height + SPARE, width), np.float32),
-        np.zeros(4),
-        np.zeros(1 + channels),
-        np.zeros((2, CORNERS, 3)),
-        tints,
-        np.zeros(things, VISIBLE_OBJECT),
-        np.zeros(PARTS_MAX, np.int32),
-        np.zeros(things, np.int32),
-        np.zeros((shaded_walls, 6)),
+        camera=np.zeros(1, PLACED_CAMERA),
+        sums=np.zeros((PLANES, height + SPARE, width), np.float32),
+        cover=np.zeros((2, PLANES, width), np.float32),
+        light=np.zeros((channels, height, width), np.float32),
+        colours=np.zeros((channels, APPEARANCE_SIZE), np.float32),
+        points=np.zeros((POINTS, POINT_SIZE)),
+        solid=np.zeros((1 + channels, height + SPARE, width), np.float32),
+        box=np.zeros(4),
+        weights=np.zeros(1 + channels),
+        caps=np.zeros((2, CORNERS, 3)),
+        tints=tints,
+        visible=np.zeros(bodies, VISIBLE_OBJECT),
+        parts=np.zeros(PARTS_MAX, np.int32),
+        order=np.zeros(bodies, np.int32),
+        segments=np.zeros((shaded_walls, 6)),
     )
 
 
 @device
-def set_colours(colours: Any, look: Any) -> None:
-    """Spread the colours of a look over the channels, held within 0..255; grey is their luma."""
+def set_colours(appearance: Array, colours: Array) -> None:
+    """Spread the colours of an appearance over the channels, limited to 0..255; grey is their luma.
+
+    Args:
+        appearance: Row of an appearance, shape (APPEARANCE_SIZE,).
+        colours: Colours in each channel, shape (K, APPEARANCE_SIZE), written.
+    """
     for at in range(0, APPEARANCE_SIZE - 2, 3):
         if len(colours) == 1:
-            grey = _RED * look[at] + _GREEN * look[at + 1] + _BLUE * look[at + 2]
+            grey = _RED * appearance[at] + _GREEN * appearance[at + 1] + _BLUE * appearance[at + 2]
             colours[0, at] = min(max(grey, 0.0), 255.0)
         else:
             for k in range(3):
-                colours[k, at] = min(max(look[at + k], 0.0), 255.0)
+                colours[k, at] = min(max(appearance[at + k], 0.0), 255.0)
 
 
 @device
-def write_frame(light: Any, frame: Any, channel: int) -> None:
-    """Round the picture, a mixture of colours within 0..255, into a frame (H, W, channels) from a channel on."""
+def write_frame(light: Array, channel: int, frame: Array) -> None:
+    """Round the picture, shape (K, H, W), 0..255, into a frame (H, W, channels) from a channel on."""
     channels, height, width = light.shape
     for row in range(height):
         if frame.shape[2] == 1:
+            # A row without the channel axis is contiguous, which the compiler vectorises.
             line, out = light[0, row], frame[row].reshape(width)
             for x in range(width):
                 out[x] = np.uint8(line[x] + _HALF)
@@ -128,131 +107,162 @@ def write_frame(light: Any, frame: Any, channel: int) -> None:
 
 @kernel
 def draw_frames(
-    first: int, last: int, marked: Any, eyes: Any, batch: Any, courses: Any, scenes: Any, canvas: Any
-) -> None:
-    """Draw the frames of the marked cars numbered first..last-1, n * C + c.
+    first: int, last: int, which: Array, batch: Batch, courses: CourseTables, scenes: SceneTables,
+    # outputs
+    cameras: CameraBatch, canvas: Canvas,
+) -> None:  # fmt: skip
+    """Draw the frames of the marked cars with the numbers `first` to `last` - 1, n C + c.
 
-    `marked` (N, C) bool; `eyes` `Eyes`; `batch` `Batch`, for sizes and who is there, poses come from `eyes.seen`;
-    `courses` `Courses` and `scenes` `Scenes`, the tracks; `canvas` this call's own.
+    Args:
+        first: Number of the first car.
+        last: Number after the last one.
+        which: Marked cars, shape (N, C), bool.
+        batch: Rows of the worlds, for sizes and presence; the poses are those of `cameras`.
+        courses: Tables of all courses.
+        scenes: Shapes of all tracks.
+        cameras: Cameras, whose frames are written.
+        canvas: Buffers, which no other call uses.
     """
-    cars, vehicles, objects = batch.cars, batch.vehicles, batch.objects
+    cars, vehicles = batch.cars, batch.vehicles
     slots = cars.shape[1]
-    rig = canvas.rig[0]
+    camera = canvas.camera[0]
     for number in range(first, last):
         n, c = number // slots, number % slots
-        if not marked[n, c] or cars[n, c]["active"] == 0:
+        if not which[n, c] or cars[n, c].active == 0:
             continue
-        camera, look, frame = eyes.cameras[n, c], eyes.looks[n, c], eyes.frames[n, c]
-        course = courses.courses[cars[n, c]["course"]]
-        scene = scenes.scenes[cars[n, c]["course"] >> 1]
-        set_colours(canvas.colours, look)
-        pose = eyes.seen[n, c, c]
-        middle = 0.5 * (vehicles[n, c]["front"] - vehicles[n, c]["rear"])
+        mount, appearance, frame = cameras.mounts[n, c], cameras.appearances[n, c], cameras.frames[n, c]
+        course = courses.courses[cars[n, c].course]
+        scene = scenes.scenes[cars[n, c].course >> 1]
+        set_colours(appearance, canvas.colours)
+        pose = cameras.poses[n, c, c]
+        # The mount is relative to the middle between the axles, a pose is that of the centre of gravity.
+        middle = 0.5 * (vehicles[n, c].front - vehicles[n, c].rear)
         x, y = pose[0] + middle * np.cos(pose[2]), pose[1] + middle * np.sin(pose[2])
         channels, height, width = canvas.light.shape
         count = frame.shape[2] // channels
         for eye in range(count):
-            aside = 0.5 * camera["baseline"] * (1 - 2 * eye) if count == 2 else 0.0
-            place_camera(rig, camera, x, y, pose[2], aside, width, height)
-            draw_ground(canvas, look, rig, scene, scenes)
-            found = collect_visible(canvas.things, rig, n, c, eyes.seen[n, c], cars, vehicles, objects)
-            draw_objects(canvas, look, rig, scene, course, courses, eyes.paints[n, c], found)
-            write_frame(canvas.light, frame, eye * channels)
+            aside = 0.5 * mount.baseline * (1 - 2 * eye) if count == 2 else 0.0
+            place_camera(mount, x, y, pose[2], aside, width, height, camera)
+            draw_ground(canvas, appearance, camera, scene, scenes)
+            visible = collect_visible(n, c, batch, cameras.poses[n, c], camera, canvas.visible)
+            draw_objects(canvas, appearance, camera, scene, course, courses, cameras.object_colours[n, c], visible)
+            write_frame(canvas.light, eye * channels, frame)
+
+
+@device
+def _write_pose(body: Row, pose: Array) -> None:
+    """Fill a pose, shape (3,), from a CAR or OBJECT row."""
+    pose[0], pose[1], pose[2] = body.x, body.y, body.yaw
 
 
 @kernel
-def read_poses(first: int, last: int, marked: Any, cars: Any, objects: Any, seen: Any) -> None:
-    """Fill `seen` (N, C, C + M, 3) of the marked cameras of worlds first..last-1 with where everything is."""
+def read_poses(
+    first: int, last: int, which: Array, cars: Array, objects: Array,
+    # outputs
+    poses: Array,
+) -> None:  # fmt: skip
+    """Copy the present poses of all cars and objects, for the marked cameras of worlds `first` to `last` - 1.
+
+    Args:
+        first: First world.
+        last: World after the last one.
+        which: Marked cars, shape (N, C), bool.
+        cars: CAR, shape (N, C).
+        objects: OBJECT, shape (N, M).
+        poses: x, y [m] and yaw [rad] for each camera, shape (N, C, C + M, 3).
+    """
     slots = cars.shape[1]
     for n in range(first, last):
         for c in range(slots):
-            if not marked[n, c]:
+            if not which[n, c]:
                 continue
             for j in range(slots):
-                car = cars[n, j]
-                seen[n, c, j, 0], seen[n, c, j, 1], seen[n, c, j, 2] = car["x"], car["y"], car["yaw"]
+                _write_pose(cars[n, j], poses[n, c, j])
             for m in range(objects.shape[1]):
-                thing, j = objects[n, m], slots + m
-                seen[n, c, j, 0], seen[n, c, j, 1], seen[n, c, j, 2] = thing["x"], thing["y"], thing["yaw"]
+                _write_pose(objects[n, m], poses[n, c, slots + m])
 
 
 _FRAMES_PER_THREAD_MIN = 2
-"""Frames that a thread should have at least; fewer are not worth waking it."""
+"""Least number of frames for a thread; waking it for fewer costs more than it saves."""
 
 
 class Camera:
     """One camera, or a stereo pair, on every car of a world.
 
     Attributes:
-        rows: (N, C) CAMERA, the mount and the lens of each.
-        looks: (N, C) LOOK, colours of the world as each sees it; set from the track whenever a car is on another one.
-        paints: (N, C, C + M, 3) float32 sRGB, colours of the cars and then the objects.
-        seen: (N, C, C + M, 3) float64 x, y, yaw of the cars and then the objects; a camera sits on its own car.
-        frames: (N, C, H, W, channels) uint8; stereo: the left eye, then the right.
+        rows: CAMERA, the mount and the lens of each, shape (N, C).
+        appearances: APPEARANCE, shape (N, C); reset to the track's whenever a car is on another one.
+        object_colours: Colours of the cars and then the objects, float32 sRGB, shape (N, C, C + M, 3).
+        poses: x, y [m] and yaw [rad] of the cars and then the objects, float64, shape (N, C, C + M, 3). A camera sits
+            on its own car.
+        frames: Frames, uint8, shape (N, C, H, W, channels); stereo: the left eye, then the right.
     """
 
     def __init__(self, world: World, config: CameraConfig, *, eyes: int = 1) -> None:
-        """Make the buffers. `eyes` is 2 for a stereo pair.
+        """Make the buffers; `eyes` is 2 for a stereo pair.
 
         Raises:
-            ConfigError: a stereo pair in colour, or a lens whose picture would fold over itself.
+            ConfigError: The configuration is a stereo pair in colour, or a lens whose picture folds over itself.
         """
         if eyes == 2 and config.colour != "grey":
             raise ConfigError("`stereo` has two grey channels; set camera.colour: grey")
         self.config = config
         self._world = world
         worlds, cars = world.cars.shape
-        things = cars + world.objects.shape[1]
+        bodies = cars + world.objects.shape[1]
         self.rows = np.full((worlds, cars), camera_row(config), CAMERA)
-        self.looks = np.zeros((worlds, cars), APPEARANCE)
-        self.paints = np.zeros((worlds, cars, things, 3), np.float32)
-        self.seen = np.zeros((worlds, cars, things, 3))
+        self.appearances = np.zeros((worlds, cars), APPEARANCE)
+        self.object_colours = np.zeros((worlds, cars, bodies, 3), np.float32)
+        self.poses = np.zeros((worlds, cars, bodies, 3))
         self.frames = np.zeros((worlds, cars, config.height, config.width, eyes * config.channels), np.uint8)
         self._track = np.full((worlds, cars), -1, np.int32)
-        self._looks = np.array([appearance_row(track.look) for track in world.tracks], APPEARANCE)
+        self._track_appearances = np.array([appearance_row(track.look) for track in world.tracks], APPEARANCE)
         self._scenes = build_scene_tables(world.tracks, [_has_visible_walls(track, config) for track in world.tracks])
         self._canvases: list[Canvas] = []
-        self.dress()
+        self.reset_appearance(world.all_cars)
 
-    def dress(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Set `looks` and `paints` to those of the tracks, for all or for the cameras that `which` (N, C) marks."""
+    def reset_appearance(self, which: NDArray[np.bool_]) -> None:
+        """Set `appearances` and `object_colours` of the marked cameras, shape (N, C), to those of their tracks."""
         track = self._world.cars["course"] >> 1
-        marked = np.ones(track.shape, np.bool_) if which is None else which
-        self.looks[marked] = self._looks[track[marked]]
+        self.appearances[which] = self._track_appearances[track[which]]
         cars = self.rows.shape[1]
-        palette = np.array([CAR_COLOURS[j % len(CAR_COLOURS)] for j in range(cars)], np.float32)
-        self.paints[marked, :cars] = palette
-        self.paints[marked, cars:] = self.looks["box"][marked][:, None]
-        self._track[marked] = track[marked]
+        self.object_colours[which, :cars] = np.resize(np.array(CAR_COLOURS, np.float32), (cars, 3))
+        self.object_colours[which, cars:] = self.appearances["box"][which][:, None]
+        self._track[which] = track[which]
 
-    def look(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Fill `seen` with where everything is now; cars that came to another track get its look."""
+    def update_poses(self, which: NDArray[np.bool_] | None = None) -> None:
+        """Set `poses` of the cameras that `which` (N, C) marks, or of all, to the present ones of the world.
+
+        A camera whose car is on another track than before takes over its appearance.
+        """
         world = self._world
-        marked = world.everyone if which is None else which
-        world.run(read_poses, marked, world.cars, world.objects, self.seen)
-        moved = self._track != world.cars["course"] >> 1
-        moved &= marked
+        marked = world.all_cars if which is None else which
+        world.run(read_poses, marked, world.cars, world.objects, self.poses)
+        moved = (self._track != world.cars["course"] >> 1) & marked
         if moved.any():
-            self.dress(moved)
+            self.reset_appearance(moved)
 
     def render(self, which: NDArray[np.bool_] | None = None) -> None:
-        """Draw what `seen` holds into `frames`, for all or for the cameras that `which` (N, C) marks."""
-        marked = self._world.everyone if which is None else which
-        self._world.crew.run(self._draw, marked.size, _FRAMES_PER_THREAD_MIN, marked)
+        """Draw the `frames` of the cameras that `which` (N, C) marks, or of all, at their `poses`."""
+        marked = self._world.all_cars if which is None else which
+        self._world.pool.run(self._draw, marked.size, _FRAMES_PER_THREAD_MIN, marked)
 
-    def _draw(self, first: int, last: int, marked: NDArray[np.bool_]) -> None:
-        """Draw a range of the cameras on a canvas that no other thread has."""
+    def appearance_numbers(self) -> NDArray[np.float32]:
+        """Return a view of `appearances` as numbers, shape (N, C, APPEARANCE_SIZE)."""
+        return self.appearances.view(np.float32).reshape(*self.appearances.shape, APPEARANCE_SIZE)
+
+    def _draw(self, first: int, last: int, which: NDArray[np.bool_]) -> None:
+        """Draw a range of the cameras on a canvas that no other thread uses."""
         config, world = self.config, self._world
         try:
             canvas = self._canvases.pop()
         except IndexError:
-            canvas = make_canvas(config.height, config.width, config.channels, self.paints.shape[2])
-        looks = self.looks.view(np.float32).reshape(*self.looks.shape, APPEARANCE_SIZE)
-        eyes = CameraBatch(self.rows, looks, self.paints, self.seen, self.frames)
-        draw_frames(first, last, marked, eyes, world.batch, world.tables, self._scenes, canvas)
+            canvas = make_canvas(config.height, config.width, config.channels, self.poses.shape[2])
+        cameras = CameraBatch(self.rows, self.appearance_numbers(), self.object_colours, self.poses, self.frames)
+        draw_frames(first, last, which, world.batch, world.tables, self._scenes, cameras, canvas)
         self._canvases.append(canvas)
 
 
 def _has_visible_walls(track: Track, config: CameraConfig) -> bool:
-    """True where the walls of a track are to be seen."""
+    """Return True where the camera shows the walls of a track."""
     return track.walls != "none" and (config.walls == "all" or (config.walls == "apart" and track.walls == "offset"))

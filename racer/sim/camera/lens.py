@@ -1,4 +1,4 @@
-"""Kernels of a camera in its place: from the world to pixels, and what is out of view.
+"""Geometry of a placed camera: from the world to pixels, and what is out of view.
 
 Frames, pixels and the equations of both lenses are those of `racer.optics`.
 """
@@ -6,131 +6,130 @@ Frames, pixels and the equations of both lenses are those of `racer.optics`.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from racer import optics
 from racer.optics import PINHOLE
+from racer.sim.dtypes import Row, fields
 from racer.sim.jit import device, force_inline
 
 level_to_camera, fisheye_radius = device(optics.level_to_camera), device(optics.fisheye_radius)
 
 PLACED_CAMERA = np.dtype(
     [
-        ("x", "f8"),  # m, of the lens in the world
-        ("y", "f8"),
-        ("up", "f8"),
-        ("cos", "f8"),  # of the heading
-        ("sin", "f8"),
+        *fields("f8", "x", "y", "up"),  # m, of the lens in the world
+        *fields("f8", "cos", "sin"),  # of the heading
         # camera = matrix * level
-        ("xa", "f8"),
-        ("xb", "f8"),
-        ("xc", "f8"),
-        ("ya", "f8"),
-        ("yb", "f8"),
-        ("yc", "f8"),
-        ("za", "f8"),
-        ("zb", "f8"),
-        ("zc", "f8"),
-        ("focal", "f8"),
-        ("column", "f8"),
-        ("row", "f8"),
-        ("width", "f8"),
-        ("height", "f8"),
-        ("k1", "f8"),
-        ("k2", "f8"),
-        ("k3", "f8"),
-        ("k4", "f8"),
-        ("near", "f8"),  # m along the axis (pinhole); nearer things are cut off
-        ("back", "f8"),  # m behind the lens at which the ground is cut off (fisheye)
-        ("angle", "f8"),  # rad, of the corners of the picture and a little more (fisheye)
+        *fields("f8", "xa", "xb", "xc"),  # rows of the matrix from the level to the camera frame
+        *fields("f8", "ya", "yb", "yc"),
+        *fields("f8", "za", "zb", "zc"),
+        *fields("f8", "focal", "column", "row", "width", "height"),  # pixels
+        *fields("f8", "k1", "k2", "k3", "k4"),  # distortion of the fisheye lens
+        ("near", "f8"),  # m along the axis at which the view begins (pinhole)
+        ("back", "f8"),  # m behind the lens up to which the ground is drawn (fisheye)
+        ("angle", "f8"),  # rad to the axis, of the corners of the picture with a margin (fisheye)
         ("cos_angle", "f8"),
-        ("outside", "f8"),  # pixels from the axis at which everything beyond that angle is put
-        ("bend_cos", "f8"),  # cosine of the angle that a straight piece may span (fisheye)
-        ("rim_left", "f8"),  # length of the normal of each side of what a pinhole sees, (f, pixels from the axis)
-        ("rim_right", "f8"),
-        ("rim_top", "f8"),
-        ("rim_bottom", "f8"),
-        ("reach", "f8"),  # m, how far the ground is drawn
-        ("light_x", "f8"),  # where the light is, camera frame
-        ("light_y", "f8"),
-        ("light_z", "f8"),
+        ("outside", "f8"),  # pixels from the axis, the place of everything beyond that angle
+        ("bend_cos", "f8"),  # cosine of the largest angle of a straight piece (fisheye)
+        # length of the normal (f, pixels from the axis) of each side of the view of a pinhole
+        *fields("f8", "rim_left", "rim_right", "rim_top", "rim_bottom"),
+        ("reach", "f8"),  # m, distance up to which the ground is drawn
+        *fields("f8", "light_x", "light_y", "light_z"),  # unit vector to the light, camera frame
         ("lens", "i4"),
     ],
     align=True,
 )
-"""A camera in its place, ready to draw."""
+"""A camera at a pose, ready to draw."""
 
 _NEAR = 0.02
+"""Distance from which on a pinhole draws [m]; at most a quarter of its height above the ground."""
 _REACH_PIXELS = 16.0
+"""The ground is drawn up to 1 / `_REACH_PIXELS` pixels below the horizon: focal * up / distance of a level camera."""
 _REACH_LEAST = 30.0
+"""The ground is drawn at least up to this distance [m]."""
 _TAN_22_5 = math.tan(math.pi / 8.0)
 _LIGHT_X, _LIGHT_Y, _LIGHT_UP = 0.36, 0.24, 0.9
-"""Unit vector of the world to the one light."""
+"""Unit vector to the one light, world frame."""
 
 
 @force_inline
-def rotate_to_camera(rig: Any, a: float, b: float, c: float) -> tuple[float, float, float]:
-    """A level point (forward, right, up) in the camera frame."""
+def rotate_to_camera(camera: Row, a: float, b: float, c: float) -> tuple[float, float, float]:
+    """Return a level point (forward, right, up) [m] in the camera frame."""
     return (
-        rig["xa"] * a + rig["xb"] * b + rig["xc"] * c,
-        rig["ya"] * a + rig["yb"] * b + rig["yc"] * c,
-        rig["za"] * a + rig["zc"] * c,
+        camera.xa * a + camera.xb * b + camera.xc * c,
+        camera.ya * a + camera.yb * b + camera.yc * c,
+        camera.za * a + camera.zc * c,
     )
 
 
 @device
-def place_camera(rig: Any, camera: Any, x: float, y: float, yaw: float, aside: float, width: int, height: int) -> None:
-    """Place a camera on a car at (x, y, yaw), the middle between its axles; `aside` m further left."""
+def place_camera(
+    mount: Row, x: float, y: float, yaw: float, aside: float, width: int, height: int, camera: Row
+) -> None:
+    """Set the PLACED_CAMERA row of a mount on a car.
+
+    Args:
+        mount: CAMERA row.
+        x: Middle between the axles of the car [m].
+        y: Middle between the axles of the car [m].
+        yaw: Heading of the car [rad].
+        aside: Offset of the lens to the left [m], of one eye of a stereo pair.
+        width: Columns of the picture.
+        height: Rows of the picture.
+        camera: PLACED_CAMERA row, written.
+    """
     c, s = math.cos(yaw), math.sin(yaw)
-    left = camera["left"] + aside
-    rig["x"] = x + c * camera["forward"] - s * left
-    rig["y"] = y + s * camera["forward"] + c * left
-    rig["up"] = camera["up"]
-    rig["cos"], rig["sin"] = math.cos(yaw + camera["yaw"]), math.sin(yaw + camera["yaw"])
-    right, down, ahead = level_to_camera(camera["pitch"], camera["roll"])
-    rig["xa"], rig["xb"], rig["xc"] = right
-    rig["ya"], rig["yb"], rig["yc"] = down
-    rig["za"], rig["zb"], rig["zc"] = ahead
-    rig["focal"], rig["column"], rig["row"] = camera["focal"], camera["column"], camera["row"]
-    rig["k1"], rig["k2"], rig["k3"], rig["k4"] = camera["k1"], camera["k2"], camera["k3"], camera["k4"]
-    rig["width"], rig["height"] = width, height
-    rig["lens"] = camera["lens"]
-    a, b = rig["cos"] * _LIGHT_X + rig["sin"] * _LIGHT_Y, rig["sin"] * _LIGHT_X - rig["cos"] * _LIGHT_Y
-    rig["light_x"], rig["light_y"], rig["light_z"] = rotate_to_camera(rig, a, b, _LIGHT_UP)
-    up = camera["up"]
-    rig["near"] = min(_NEAR, 0.25 * up)
-    rig["back"] = 20.0 * up
-    if ahead[2] > 0.0:  # the axis behind the lens meets the ground: cut off nearer than that
-        rig["back"] = min(20.0 * up, 0.5 * up * ahead[0] / ahead[2])
-    rig["reach"] = max(_REACH_PIXELS * rig["focal"] * up, _REACH_LEAST)
-    f = camera["focal"]
-    rig["rim_left"], rig["rim_right"] = math.hypot(f, camera["column"]), math.hypot(f, width - camera["column"])
-    rig["rim_top"], rig["rim_bottom"] = math.hypot(f, camera["row"]), math.hypot(f, height - camera["row"])
-    if rig["lens"] != PINHOLE:
-        wide = max(rig["column"], width - rig["column"])
-        high = max(rig["row"], height - rig["row"])
+    left = mount.left + aside
+    camera.x = x + c * mount.forward - s * left
+    camera.y = y + s * mount.forward + c * left
+    camera.up = mount.up
+    camera.cos, camera.sin = math.cos(yaw + mount.yaw), math.sin(yaw + mount.yaw)
+    right, down, ahead = level_to_camera(mount.pitch, mount.roll)
+    camera.xa, camera.xb, camera.xc = right
+    camera.ya, camera.yb, camera.yc = down
+    camera.za, camera.zb, camera.zc = ahead
+    camera.focal, camera.column, camera.row = mount.focal, mount.column, mount.row
+    camera.k1, camera.k2, camera.k3, camera.k4 = mount.k1, mount.k2, mount.k3, mount.k4
+    camera.width, camera.height = width, height
+    camera.lens = mount.lens
+    a, b = camera.cos * _LIGHT_X + camera.sin * _LIGHT_Y, camera.sin * _LIGHT_X - camera.cos * _LIGHT_Y
+    camera.light_x, camera.light_y, camera.light_z = rotate_to_camera(camera, a, b, _LIGHT_UP)
+    up = mount.up
+    camera.near = min(_NEAR, 0.25 * up)
+    camera.back = 20.0 * up
+    if ahead[2] > 0.0:  # the axis behind the lens meets the ground: draw only nearer ground
+        camera.back = min(20.0 * up, 0.5 * up * ahead[0] / ahead[2])
+    camera.reach = max(_REACH_PIXELS * camera.focal * up, _REACH_LEAST)
+    f = mount.focal
+    camera.rim_left, camera.rim_right = math.hypot(f, mount.column), math.hypot(f, width - mount.column)
+    camera.rim_top, camera.rim_bottom = math.hypot(f, mount.row), math.hypot(f, height - mount.row)
+    if camera.lens != PINHOLE:
+        # The smallest angle in steps of 0.02 rad that reaches the farthest corner.
+        wide = max(camera.column, width - camera.column)
+        high = max(camera.row, height - camera.row)
         corner = math.sqrt(wide * wide + high * high)
         angle = 0.0
-        while angle < optics.ANGLE_MAX and rig["focal"] * fisheye_radius(rig, angle) < corner:
+        while angle < optics.ANGLE_MAX and camera.focal * fisheye_radius(camera, angle) < corner:
             angle += 0.02
-        rig["angle"] = angle + 0.06
-        rig["cos_angle"] = math.cos(rig["angle"])
-        rig["outside"] = 1.6 * corner
-        rig["bend_cos"] = math.cos(math.sqrt(0.64 / rig["focal"]))
+        camera.angle = angle + 0.06
+        camera.cos_angle = math.cos(camera.angle)
+        camera.outside = 1.6 * corner
+        camera.bend_cos = math.cos(math.sqrt(0.64 / camera.focal))
 
 
 @force_inline
-def world_to_camera(rig: Any, x: float, y: float, up: float) -> tuple[float, float, float]:
-    """A point of the world in the camera frame."""
-    dx, dy = x - rig["x"], y - rig["y"]
-    return rotate_to_camera(rig, rig["cos"] * dx + rig["sin"] * dy, rig["sin"] * dx - rig["cos"] * dy, up - rig["up"])
+def world_to_camera(camera: Row, x: float, y: float, up: float) -> tuple[float, float, float]:
+    """Return a point of the world [m] in the camera frame."""
+    dx, dy = x - camera.x, y - camera.y
+    return rotate_to_camera(
+        camera, camera.cos * dx + camera.sin * dy, camera.sin * dx - camera.cos * dy, up - camera.up
+    )
 
 
 @device
 def _fast_atan2(y: float, x: float) -> float:
-    """atan2(y, x) for y >= 0 within 1e-11 rad; least squares fit of atan(q) / q at Chebyshev nodes."""
+    """Return atan2(y, x) for y >= 0 within 1e-11 rad; a least squares fit of atan(q) / q at Chebyshev nodes."""
     steep = y > abs(x)
     small, large = (abs(x), y) if steep else (y, abs(x))
     beyond = small > _TAN_22_5 * large
@@ -148,44 +147,46 @@ def _fast_atan2(y: float, x: float) -> float:
 
 
 @device
-def _fisheye_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
+def _fisheye_pixel(camera: Row, x: float, y: float, z: float) -> tuple[float, float]:
+    """Return column and row of a point in the camera frame; beyond the angle of the corners, out of the picture."""
     aside = math.sqrt(x * x + y * y)
     if aside < 1e-12:
-        return rig["column"], rig["row"]
-    if z < rig["cos_angle"] * math.sqrt(aside * aside + z * z):
-        scale = rig["outside"] / aside
+        return camera.column, camera.row
+    if z < camera.cos_angle * math.sqrt(aside * aside + z * z):
+        scale = camera.outside / aside
     else:
-        scale = rig["focal"] * fisheye_radius(rig, _fast_atan2(aside, z)) / aside
-    return rig["column"] + scale * x, rig["row"] + scale * y
+        scale = camera.focal * fisheye_radius(camera, _fast_atan2(aside, z)) / aside
+    return camera.column + scale * x, camera.row + scale * y
 
 
 @force_inline
-def camera_to_pixel(rig: Any, x: float, y: float, z: float) -> tuple[float, float]:
-    """Column and row of a point; through a pinhole it must be ahead."""
-    if rig["lens"] != PINHOLE:
-        return _fisheye_pixel(rig, x, y, z)
-    scale = rig["focal"] / z
-    return rig["column"] + scale * x, rig["row"] + scale * y
+def camera_to_pixel(camera: Row, x: float, y: float, z: float) -> tuple[float, float]:
+    """Return column and row of a point in the camera frame; with a pinhole it must be ahead of the lens."""
+    if camera.lens != PINHOLE:
+        return _fisheye_pixel(camera, x, y, z)
+    scale = camera.focal / z
+    return camera.column + scale * x, camera.row + scale * y
 
 
 @device
-def is_out_of_view(rig: Any, x: float, y: float, z: float, radius: float) -> bool:
-    """True where nothing of a ball can be in the picture; its middle is in the camera frame."""
-    if rig["lens"] != PINHOLE:
+def is_out_of_view(camera: Row, x: float, y: float, z: float, radius: float) -> bool:
+    """Return True where no part of a ball can be in the picture; its centre [m] is in the camera frame."""
+    if camera.lens != PINHOLE:
         away = math.sqrt(x * x + y * y + z * z)
         if away <= radius:
             return False
-        # The angle to the axis exceeds `angle` plus what the ball fills: cos(a) < cos(angle + b), where that is right.
+        # The angle of its centre to the axis exceeds `angle` plus that of its radius; cosines compare only below pi.
         fills = math.asin(radius / away)
-        return rig["angle"] + fills < math.pi and z < away * math.cos(rig["angle"] + fills)
-    if z < rig["near"] - radius:
+        return camera.angle + fills < math.pi and z < away * math.cos(camera.angle + fills)
+    if z < camera.near - radius:
         return True
-    f = rig["focal"]
-    left, right = rig["column"], rig["width"] - rig["column"]
-    top, bottom = rig["row"], rig["height"] - rig["row"]
+    f = camera.focal
+    # The distance to each side of the view's pyramid, times the length of the side's normal.
+    left, right = camera.column, camera.width - camera.column
+    top, bottom = camera.row, camera.height - camera.row
     return (
-        f * x + left * z < -radius * rig["rim_left"]
-        or right * z - f * x < -radius * rig["rim_right"]
-        or bottom * z - f * y < -radius * rig["rim_bottom"]
-        or f * y + top * z < -radius * rig["rim_top"]
+        f * x + left * z < -radius * camera.rim_left
+        or right * z - f * x < -radius * camera.rim_right
+        or bottom * z - f * y < -radius * camera.rim_bottom
+        or f * y + top * z < -radius * camera.rim_top
     )

@@ -1,11 +1,9 @@
-"""The rows of the camera renderer: where cameras sit, what things look like, and the visible shapes of tracks.
+"""The rows and buffers of the camera renderer: mounts, appearances, the visible shapes of tracks, and the canvas.
 
-Colours are sRGB values 0..255 and are mixed as such, which is what scaling a rendered picture down does.
+Colours are sRGB values 0..255 and are mixed as such, which equals scaling a rendered picture down.
 
-The shapes of tracks as the camera draws them: strips of road, pieces of centre line, start lines.
-
-Everything is in runs with a circle around each, so that a frame costs what is in view and memory grows with the length
-of a track, not with its area.
+The shapes of tracks are strips of road, pieces of centre line and start lines, all in runs with a circle around each:
+a frame costs what is in view, and memory grows with the length of a track, not with its area.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ from racer.config.env import CameraConfig
 from racer.errors import ConfigError
 from racer.optics import ANGLE_MAX, FISHEYE, fisheye_radius
 from racer.sim.appearance import BOX_COLOUR
+from racer.sim.dtypes import fields
 from racer.track.polygons import mitred_normals, start_line_quads
 from racer.track.track import Track, TrackAppearance
 
@@ -29,61 +28,96 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 CAMERA = np.dtype(
     [
-        ("forward", "f8"),  # m, of the lens from the middle between the axles
+        ("forward", "f8"),  # m, of the lens ahead of the middle between the axles
         ("left", "f8"),
         ("up", "f8"),  # m above the ground
         ("pitch", "f8"),  # rad, down from level
         ("roll", "f8"),  # rad, clockwise as seen from behind
         ("yaw", "f8"),  # rad, to the left
         ("focal", "f8"),  # pixels
-        ("column", "f8"),  # pixels from the left edge of the picture to the axis of the lens
-        ("row", "f8"),  # pixels from the upper edge
-        ("k1", "f8"),  # of the fisheye lens
-        ("k2", "f8"),
-        ("k3", "f8"),
-        ("k4", "f8"),
+        # pixels from the left and the upper edge of the picture to the axis of the lens
+        *fields("f8", "column", "row"),
+        *fields("f8", "k1", "k2", "k3", "k4"),  # distortion of the fisheye lens
         ("baseline", "f8"),  # m between the lenses of a stereo camera
         ("lens", "i4"),  # `PINHOLE` or `FISHEYE`
     ],
     align=True,
 )
-"""One camera; an (N, C) array, so that every car may have its own."""
+"""Mount and lens of one camera. An (N, C) array, so that every car may have its own."""
 
 _COLOURS = ("road", "edge_line", "center_line", "start_line", "field", "wall", "sky", "horizon", "box")
 _NUMBERS = ("edge_line_gain", "center_line_gain", "wall_height")
 
 APPEARANCE = np.dtype([(name, "f4", (3,)) for name in _COLOURS] + [(name, "f4") for name in _NUMBERS])
-"""How the world looks to one camera: sRGB 0..255, factors on the widths of lines, m. An (N, C) array; all float32, so
-that kernels take it as rows of `LOOK_SIZE` numbers."""
+"""Appearance of the world to one camera: sRGB 0..255, factors on the widths of lines, m. An (N, C) array.
+
+All fields are float32, so that kernels take a row as an array of `APPEARANCE_SIZE` numbers.
+"""
 
 APPEARANCE_SIZE = APPEARANCE.itemsize // 4
+# Index of the first channel of each colour, and of each number.
 ROAD, EDGE, CENTER, START, FIELD, WALL, SKY, HORIZON, BOXES = range(0, 3 * len(_COLOURS), 3)
 EDGE_GAIN, CENTER_GAIN, WALL_HEIGHT = range(3 * len(_COLOURS), APPEARANCE_SIZE)
 
 SKY_COLOUR, HORIZON_COLOUR = (148, 183, 219), (214, 222, 228)
-"""A clear sky; the simulator's own is a plain background."""
+"""A clear sky; that of DeepRacer's simulator is a plain background."""
 
 
 class CameraBatch(NamedTuple):
-    """What the kernels need beside the world: made by `racer.sim.camera.camera`."""
+    """Rows and frames of the cameras of N worlds with C cars, the argument of kernels; made by `Camera`."""
 
-    cameras: NDArray[np.void]
-    """(N, C) CAMERA."""
-    looks: NDArray[np.float32]
-    """(N, C, LOOK_SIZE), a view of the LOOK rows."""
-    paints: NDArray[np.float32]
-    """(N, C, C + M, 3) sRGB, colours of the cars and objects."""
-    seen: NDArray[np.float64]
-    """(N, C, C + M, 3) x, y, yaw of the cars and objects."""
+    mounts: NDArray[np.void]
+    """CAMERA, shape (N, C)."""
+    appearances: NDArray[np.float32]
+    """Views of the APPEARANCE rows, shape (N, C, APPEARANCE_SIZE)."""
+    object_colours: NDArray[np.float32]
+    """Colours of the cars and then the objects, sRGB, shape (N, C, C + M, 3)."""
+    poses: NDArray[np.float64]
+    """x, y [m] and yaw [rad] of the cars and then the objects, shape (N, C, C + M, 3)."""
     frames: NDArray[np.uint8]
-    """(N, C, H, W, channels)."""
+    """Frames, shape (N, C, H, W, channels)."""
+
+
+class Canvas(NamedTuple):
+    """Buffers for drawing one frame of K channels, reused for the next one; made by `make_canvas`."""
+
+    camera: NDArray[np.void]
+    """PLACED_CAMERA, shape (1,)."""
+    sums: NDArray[np.float32]
+    """Sums of the ground's surfaces, shape (PLANES, H + SPARE, W), zero between frames."""
+    cover: NDArray[np.float32]
+    """Running sums and covered fractions of a row, shape (2, PLANES, W)."""
+    light: NDArray[np.float32]
+    """The picture, sRGB 0..255, shape (K, H, W); K is 1 for grey."""
+    colours: NDArray[np.float32]
+    """The appearance in each channel, shape (K, APPEARANCE_SIZE)."""
+    points: NDArray[np.float64]
+    """Points of the lines that are being drawn, shape (POINTS, POINT_SIZE)."""
+    solid: NDArray[np.float32]
+    """Sums of coverage and colours of one solid, shape (1 + K, H + SPARE, W), zero between solids."""
+    box: NDArray[np.float64]
+    """First column, first row, last column, last row of a solid [pixels], shape (4,)."""
+    weights: NDArray[np.float64]
+    """Weight of an edge of a face in each plane of `solid`, shape (1 + K,)."""
+    caps: NDArray[np.float64]
+    """The two ends of a prism in the camera frame, shape (2, CORNERS, 3)."""
+    tints: NDArray[np.float64]
+    """Colours of the parts of a car, shape (6, K)."""
+    visible: NDArray[np.void]
+    """VISIBLE_OBJECT rows, shape (C + M,)."""
+    parts: NDArray[np.int32]
+    """Parts of an object, in the order of painting, shape (PARTS_MAX,)."""
+    order: NDArray[np.int32]
+    """Indices of the visible objects in the order of painting, shape (C + M,)."""
+    segments: NDArray[np.float64]
+    """Walls that are shaded one by one, shape (S, 6); (0, 6) where all have one colour."""
 
 
 def camera_row(config: CameraConfig) -> NDArray[np.void]:
-    """One CAMERA row of a configuration: degrees become radians, the field of view a focal length in pixels.
+    """Return the CAMERA row of a configuration: degrees become radians, the field of view a focal length [pixels].
 
     Raises:
-        ConfigError: a fisheye whose picture folds over itself, or does not reach the corners.
+        ConfigError: The picture of a fisheye folds over itself, or does not reach the corners.
     """
     row = np.zeros((), CAMERA)
     for name in ("forward", "left", "up", "baseline"):
@@ -105,7 +139,7 @@ def camera_row(config: CameraConfig) -> NDArray[np.void]:
 
 
 def appearance_row(look: TrackAppearance) -> NDArray[np.void]:
-    """The LOOK row of a track."""
+    """Return the APPEARANCE row of a track."""
     row = np.zeros((), APPEARANCE)
     for name in ("road", "edge_line", "center_line", "field", "wall"):
         row[name] = getattr(look, name)
@@ -118,29 +152,20 @@ def appearance_row(look: TrackAppearance) -> NDArray[np.void]:
 
 BORDER = np.dtype(
     [
-        ("left_x", "f8"),
-        ("left_y", "f8"),
-        ("right_x", "f8"),
-        ("right_y", "f8"),
-        ("left_in_x", "f8"),  # from the left border to the inner rim of its edge line
-        ("left_in_y", "f8"),
-        ("right_in_x", "f8"),
-        ("right_in_y", "f8"),
+        *fields("f8", "left_x", "left_y", "right_x", "right_y"),
+        # from each border to the inner rim of its edge line
+        *fields("f8", "left_in_x", "left_in_y", "right_in_x", "right_in_y"),
     ],
     align=True,
 )
-"""One row of both borders, metres."""
+"""One row of both borders [m]."""
 
 DASH_PIECE = np.dtype(
     [
-        ("x", "f8"),  # m, where the piece begins
-        ("y", "f8"),
-        ("to_x", "f8"),  # m, from there to its end
-        ("to_y", "f8"),
-        ("across_x", "f8"),  # m, to the left rim at the beginning
-        ("across_y", "f8"),
-        ("end_across_x", "f8"),  # m, to the left rim at the end
-        ("end_across_y", "f8"),
+        *fields("f8", "x", "y"),  # m, start of the piece
+        *fields("f8", "to_x", "to_y"),  # m, from there to its end
+        *fields("f8", "across_x", "across_y"),  # m, to the left rim at the start
+        *fields("f8", "end_across_x", "end_across_y"),  # m, to the left rim at the end
         ("s", "f8"),  # in periods of the dashes, at the beginning
         ("periods", "f8"),  # in periods, its length
         ("radius", "f8"),  # m, of a circle around it
@@ -150,17 +175,14 @@ DASH_PIECE = np.dtype(
 """A straight piece of centre line."""
 
 RUN = np.dtype([("x", "f8"), ("y", "f8"), ("radius", "f8"), ("first", "i4"), ("count", "i4")], align=True)
-"""Rows that are near one another, with a circle around them."""
+"""Neighbouring rows with a circle around them [m]."""
 
 SCENE = np.dtype(
     [
-        ("border_first", "i4"),  # runs of BORDER rows
-        ("border_runs", "i4"),
-        ("dash_first", "i4"),  # runs of DASHES
-        ("dash_runs", "i4"),
-        ("start_first", "i4"),  # quads
-        ("starts", "i4"),
-        ("dash_share", "f8"),  # of a period that is painted
+        *fields("i4", "border_first", "border_runs"),  # first run of BORDER rows, and number of runs
+        *fields("i4", "dash_first", "dash_runs"),  # first run of DASH_PIECE rows, and number of runs
+        *fields("i4", "start_first", "starts"),  # first quad of a start line, and number of quads
+        ("dash_share", "f8"),  # painted fraction of a period
         ("period", "f8"),  # m
         ("walled", "i4"),  # 1: its walls are drawn
     ],
@@ -171,54 +193,59 @@ SCENE = np.dtype(
 RUN_SIZE = 16
 """Rows of a run."""
 _PIECE_PERIODS = 8
+"""Largest number of dashes of a piece of centre line."""
 _WIDTH_SHARE_MAX = 0.45
+"""Largest width of an edge line as a fraction of the road's, so that both edge lines fit."""
 
 
 class SceneTables(NamedTuple):
-    """The tables of all tracks."""
+    """Shapes of all T tracks."""
 
     scenes: NDArray[np.void]
-    """(T,) SCENE."""
+    """SCENE, shape (T,)."""
     borders: NDArray[np.void]
+    """BORDER rows."""
     border_runs: NDArray[np.void]
+    """RUN rows of `borders`."""
     dashes: NDArray[np.void]
+    """DASH_PIECE rows."""
     dash_runs: NDArray[np.void]
+    """RUN rows of `dashes`."""
     starts: NDArray[np.float64]
-    """(Q, 4, 2) metres."""
+    """Corners of start lines [m], shape (Q, 4, 2)."""
 
 
 def build_scene_tables(tracks: Sequence[Track], walled: Sequence[bool]) -> SceneTables:
-    """Tables of `tracks`; `walled` says whose walls are drawn."""
+    """Build the shapes of `tracks`; `walled` is True for tracks whose walls are drawn."""
     scenes = np.zeros(len(tracks), SCENE)
-    # Borders and their runs, dashes and theirs, start lines; and how many rows of each there are so far.
+    # Borders and their runs, dashes and theirs, start lines.
     parts: list[list[NDArray[Any]]] = [[], [], [], [], []]
-    at = [0, 0, 0, 0, 0]
     for scene, track, wall in zip(scenes, tracks, walled, strict=True):
+        first = [sum(map(len, part)) for part in parts]
         rows = _border_rows(track)
         points = np.stack([rows["left_x"], rows["left_y"], rows["right_x"], rows["right_y"]], axis=1)
         pieces, period = _dash_pieces(track)
         begin = np.stack([pieces["x"], pieces["y"]], axis=1)
         ends = np.stack([begin, begin + np.stack([pieces["to_x"], pieces["to_y"]], axis=1)], axis=1)
-        made = (
+        shapes = (
             rows,
-            _group_runs(points.reshape(-1, 2, 2), at[0], shared=1),
+            _group_runs(points.reshape(-1, 2, 2), first[0], shared=1),
             pieces,
-            _group_runs(ends, at[2], shared=0),
+            _group_runs(ends, first[2], shared=0),
             start_line_quads(track, track.look.start_line_length, track.look.edge_line_width),
         )
-        scene["border_first"], scene["border_runs"] = at[1], len(made[1])
-        scene["dash_first"], scene["dash_runs"] = at[3], len(made[3])
-        scene["start_first"], scene["starts"] = at[4], len(made[4])
+        scene["border_first"], scene["border_runs"] = first[1], len(shapes[1])
+        scene["dash_first"], scene["dash_runs"] = first[3], len(shapes[3])
+        scene["start_first"], scene["starts"] = first[4], len(shapes[4])
         scene["dash_share"] = track.look.dash_length / max(track.look.dash_length + track.look.dash_gap, 1e-9)
         scene["period"], scene["walled"] = period, wall
-        for k, array in enumerate(made):
-            parts[k].append(array)
-            at[k] += len(array)
+        for part, shape in zip(parts, shapes, strict=True):
+            part.append(shape)
     return SceneTables(scenes, *map(np.concatenate, parts))
 
 
 def _border_rows(track: Track) -> NDArray[np.void]:
-    """BORDER rows; a closed track ends with its first row."""
+    """Return the BORDER rows; those of a closed track end with its first row."""
     order = np.arange(len(track.center) + track.closed) % len(track.center)
     rows = np.zeros(len(order), BORDER)
     width = np.minimum(track.look.edge_line_width, _WIDTH_SHARE_MAX * track.widths)[:, None]
@@ -230,7 +257,10 @@ def _border_rows(track: Track) -> NDArray[np.void]:
 
 
 def _dash_pieces(track: Track) -> tuple[NDArray[np.void], float]:
-    """DASHES of a track and the length of a period; a whole number of periods fits a closed track."""
+    """Return the DASH_PIECE rows of a track and the length of a period [m].
+
+    A closed track has a whole number of periods. A piece is a part of one segment, with at most `_PIECE_PERIODS`.
+    """
     line = np.vstack([track.center, track.center[:1]]) if track.closed else track.center
     kept = np.concatenate([[True], np.hypot(*np.diff(line, axis=0).T) > 1e-9])
     line = line[kept]
@@ -262,11 +292,17 @@ def _dash_pieces(track: Track) -> tuple[NDArray[np.void], float]:
 
 
 def _group_runs(points: NDArray[np.float64], first: int, *, shared: int) -> NDArray[np.void]:
-    """RUN rows over (R, P, 2) points; `shared` rows at the end of a run begin the next one."""
-    made = []
+    """Return the RUN rows of R rows with P points each, shape (R, P, 2).
+
+    Args:
+        points: Points of the rows [m].
+        first: Number of the first row in its table.
+        shared: Rows at the end of a run that are repeated at the start of the next one.
+    """
+    runs = []
     for begin in range(0, max(len(points) - shared, 1), RUN_SIZE - shared):
         part = points[begin : begin + RUN_SIZE].reshape(-1, 2)
         middle = 0.5 * (part.min(axis=0) + part.max(axis=0))
         radius = float(np.hypot(*(part - middle).T).max())
-        made.append((middle[0], middle[1], radius, first + begin, len(part) // points.shape[1]))
-    return np.array(made, RUN)
+        runs.append((middle[0], middle[1], radius, first + begin, len(part) // points.shape[1]))
+    return np.array(runs, RUN)

@@ -1,10 +1,18 @@
-"""Disturbances: how a world differs from what a policy would like it to be. What an episode draws by chance is in
-`racer.sim.episode`.
+"""Disturbances: how a simulated car and its sensors differ from their nominal values, and from episode to episode.
 
-disturb           a world's disturbances, and what they do to its cars
-delivery, past    frames that arrive late or not at all, and the past that they show
-camera            a camera's mount, lens and pixels
-effects           what an episode does to a camera's frames, ready for the passes over the pixels
-image             the passes: blur, light, noise, tone
-crowd, jpeg       things above the horizon; what compression leaves
+In: a `World` and a `DisturbanceConfig`, with one distribution for each value. `distributions` draws the values of each
+episode and randomises the vehicle; `latency` delivers frames late, with the poses that `pose_history` recorded;
+`camera` randomises mounts, colours and, with `image`, `jpeg` and `background`, the pixels. Out: changed VEHICLE and
+CAMERA rows, frames and delays; the nominal values come back with each episode.
 """
+
+from racer.lazy import lazy_attributes
+
+_MODULES = {
+    "CameraEffects": "camera",
+    "Disturbances": "distributions",
+    "PoseHistory": "pose_history",
+    "SensorLatency": "latency",
+}
+__all__ = ["CameraEffects", "Disturbances", "PoseHistory", "SensorLatency"]
+__getattr__ = lazy_attributes(__name__, _MODULES)

@@ -1,9 +1,9 @@
-"""Things of random brightness above the horizon: what a hall has behind the barriers.
+"""Background clutter: objects of random brightness above the horizon, like those behind the barriers of a hall.
 
-Two rings of things stand round the car, far away: high ones behind, slim ones before them. Each has its direction, its
-height and its brightness for the episode, so that they move through the picture as the car turns. They are painted
-over the backdrop alone, which is of one colour: whatever is in front of it hides them. The horizon is that of a
-pinhole; a fisheye lens bends it, and there they keep to its middle.
+Two rings of clutter surround the car at infinity: high wide pieces behind, slim ones in front. Each piece has its
+direction, height and brightness for the episode, so that it moves through the picture as the car turns. Clutter is
+painted only where the frame shows the backdrop, which has one colour: everything in front of it stays. The horizon is
+that of a pinhole; that of a fisheye lens is bent, and agrees in its middle.
 """
 
 from __future__ import annotations
@@ -13,58 +13,72 @@ import math
 import numpy as np
 
 from racer.sim.camera.tables import GREY_WEIGHTS
+from racer.sim.dtypes import Array, Row
 from racer.sim.jit import device
-from racer.sim.randomize.distributions import random_uniform_at
+from racer.sim.random import random_uniform_at
 
 WIDE_COUNT, NARROW_COUNT = 40, 150
-"""Things in each ring."""
+"""Number of pieces of each ring."""
 _NUMBERS = 1 << 34
-"""Numbers of a camera's stream from which on they draw."""
+"""First place of clutter in a camera's stream."""
 _ROWS_BELOW_HORIZON = 2
-"""Rows below the horizon that the backdrop may reach."""
+"""Rows below the horizon that may show the backdrop."""
 _RED, _GREEN, _BLUE = GREY_WEIGHTS
 
 
 @device
-def backdrop_level(sky, channel, channels):  # type: ignore[no-untyped-def]
-    """The grey level that a backdrop of colour `sky` (3,) has in a channel of a frame; luma but for three channels."""
+def backdrop_level(sky: Array, channel: int, channels: int) -> float:
+    """Return the level of a backdrop of colour `sky` (3,) in a channel of a frame; its luma unless there are three."""
     level = sky[channel] if channels == 3 else _RED * sky[0] + _GREEN * sky[1] + _BLUE * sky[2]
     return min(max(level, 0.0), 255.0)
 
 
 @device
-def _clutter_at(key, ring, count, heading, share, high):  # type: ignore[no-untyped-def]
-    """The thing in a direction (rad, any turn): (tangent of its height, number of its brightness); 0 for none."""
+def _clutter_at(
+    key: int, ring: int, count: int, heading: float, fraction: float, height_max: float
+) -> tuple[float, int]:
+    """Return the piece in a direction: (tangent of its height, 0 for none; place of its brightness in the stream).
+
+    Args:
+        key: Key of the stream.
+        ring: Number of the ring.
+        count: Number of its pieces.
+        heading: Direction [rad], with any number of turns.
+        fraction: Fraction of the pieces that exist.
+        height_max: Largest height [rad].
+    """
     turns = heading / (2.0 * math.pi)
     place = min(int((turns - math.floor(turns)) * count), count - 1)
     at = _NUMBERS + (ring * 256 + place) * 8
-    if random_uniform_at(key, at) >= share:
+    if random_uniform_at(key, at) >= fraction:
         return 0.0, at
-    return math.tan(high * (0.3 + 0.7 * random_uniform_at(key, at + 1))), at
+    return math.tan(height_max * (0.3 + 0.7 * random_uniform_at(key, at + 1))), at
 
 
 @device
-def paint_background(frame, camera, sky, yaw, effect):  # type: ignore[no-untyped-def]
-    """Paint the things into a frame (H, W, channels) uint8.
+def paint_background(mount: Row, sky: Array, yaw: float, effect: Row, frame: Array) -> None:
+    """Paint the clutter of a camera into its frame.
 
     Args:
-        camera: CAMERA row.
-        sky: (3,) sRGB of the backdrop.
-        yaw: rad, of the car.
+        mount: CAMERA row.
+        sky: Colour of the backdrop, sRGB, shape (3,).
+        yaw: Heading of the car [rad].
+        effect: EFFECT row.
+        frame: Frame, shape (H, W, channels), uint8, changed in place.
     """
     height, width, channels = frame.shape
-    sp, cp = math.sin(camera.pitch), math.cos(camera.pitch)
-    sr, cr = math.sin(camera.roll), math.cos(camera.roll)
-    high = min(float(effect.crowd_height), 1.4)
+    sp, cp = math.sin(mount.pitch), math.cos(mount.pitch)
+    sr, cr = math.sin(mount.roll), math.cos(mount.roll)
+    height_max = min(float(effect.clutter_height), 1.4)
     for x in range(width):
-        across = (x + 0.5 - camera.column) / camera.focal
+        across = (x + 0.5 - mount.column) / mount.focal
         # Level (cos a, sin a, 0) is at y / z = -(sp cr + sr tan a) / cp and x / z = (cr tan a - sp sr) / cp.
         tangent = (across * cp + sp * sr) / cr
-        horizon = camera.row - camera.focal * (sp * cr + sr * tangent) / cp
-        heading = yaw + camera.yaw - math.atan(tangent)
-        back, back_at = _clutter_at(effect.key, 0, WIDE_COUNT, heading, effect.crowd, high)
-        front, front_at = _clutter_at(effect.key, 1, NARROW_COUNT, heading, effect.crowd, 0.6 * high)
-        top = horizon - camera.focal * max(back, front)
+        horizon = mount.row - mount.focal * (sp * cr + sr * tangent) / cp
+        heading = yaw + mount.yaw - math.atan(tangent)
+        back, back_at = _clutter_at(effect.key, 0, WIDE_COUNT, heading, effect.clutter, height_max)
+        front, front_at = _clutter_at(effect.key, 1, NARROW_COUNT, heading, effect.clutter, 0.6 * height_max)
+        top = horizon - mount.focal * max(back, front)
         last = min(int(horizon) + _ROWS_BELOW_HORIZON, height - 1)
         for k in range(channels):
             level = backdrop_level(sky, k, channels)
@@ -75,7 +89,8 @@ def paint_background(frame, camera, sky, yaw, effect):  # type: ignore[no-untype
             for y in range(max(int(top), 0), last + 1):
                 if abs(frame[y, x, k] - level) > 1.0:
                     continue
-                up = (horizon - y) / camera.focal
+                # A front piece has a top quarter of another brightness.
+                up = (horizon - y) / mount.focal
                 if up < front:
                     frame[y, x, k] = np.uint8(head if up > 0.75 * front else near)
                 elif up < back:

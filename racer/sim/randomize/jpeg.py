@@ -1,8 +1,8 @@
-"""Blocks as JPEG leaves them: each 8 x 8 block loses what its quantised cosine coefficients do not hold.
+"""JPEG artefacts: each 8 x 8 block loses the part that its quantised cosine coefficients do not hold.
 
 The discrete cosine transform and the table for brightness (Annex K.1, table K.1) of ITU-T T.81; the table is scaled
-by quality as the Independent JPEG Group's code does. Not done: the coding, which loses nothing, and the coarser
-colours: each channel is taken as brightness.
+by quality as in the Independent JPEG Group's code. Left out are the entropy coding, which is lossless, and the coarser
+colours: each channel is compressed like brightness.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from racer.sim.dtypes import Array
 from racer.sim.jit import device
 
 QUANTIZATION_TABLE = np.array(
@@ -26,20 +27,22 @@ QUANTIZATION_TABLE = np.array(
     ],
     np.float32,
 )
-"""Row: frequency down the columns; column: along the rows."""
+"""Quantisation steps at quality 50; row: frequency down the columns, column: along the rows."""
 
+# 0.5 cos(k pi / 16): the factors of an orthonormal transform of length 8.
 _A, _B, _C, _D, _E, _F, _G = (np.float32(0.5 * math.cos(k * math.pi / 16.0)) for k in (4, 1, 2, 3, 5, 6, 7))
 _ROUND = np.float32(1.5 * 2**23)
-"""Adding and taking away this rounds a float32 below 2^22 to a whole number, half to even."""
+"""Adding and subtracting this number rounds a float32 below 2^22 to an integer, half to even."""
 _MID = np.float32(128.0)
 _HALF, _ZERO, _FULL = np.float32(0.5), np.float32(0.0), np.float32(255.0)
 
 
 @device
-def forward_dct(a, count):  # type: ignore[no-untyped-def]
-    """Cosine transform, orthonormal, of the columns of `a` (8, >= count) float32, in place."""
+def forward_dct(a: Array, count: int) -> None:
+    """Transform the first `count` columns of `a` (8, L) float32 in place: orthonormal DCT-II."""
     a0, a1, a2, a3, a4, a5, a6, a7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
     for i in range(count):
+        # The even part depends on sums, the odd part on differences of mirrored rows.
         s0, s1, s2, s3 = a0[i] + a7[i], a1[i] + a6[i], a2[i] + a5[i], a3[i] + a4[i]
         d0, d1, d2, d3 = a0[i] - a7[i], a1[i] - a6[i], a2[i] - a5[i], a3[i] - a4[i]
         p, q, r, t = s0 + s3, s1 + s2, s0 - s3, s1 - s2
@@ -52,8 +55,8 @@ def forward_dct(a, count):  # type: ignore[no-untyped-def]
 
 
 @device
-def inverse_dct(a, count):  # type: ignore[no-untyped-def]
-    """The inverse of `forward`, in place."""
+def inverse_dct(a: Array, count: int) -> None:
+    """Invert `forward_dct` in place."""
     a0, a1, a2, a3, a4, a5, a6, a7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
     for i in range(count):
         p, q = _A * (a0[i] + a4[i]), _A * (a0[i] - a4[i])
@@ -71,8 +74,11 @@ def inverse_dct(a, count):  # type: ignore[no-untyped-def]
 
 
 @device
-def set_quantization_steps(steps, quality):  # type: ignore[no-untyped-def]
-    """Fill `steps` (8, L) float32 with the quantisation of blocks side by side; row: frequency along the rows."""
+def set_quantization_steps(quality: float, steps: Array) -> None:
+    """Fill `steps` (8, L) float32 with the quantisation of adjacent blocks; row: frequency along the rows.
+
+    The steps are transposed, because blocks are quantised between the transforms of columns and rows.
+    """
     scale = 5000.0 / quality if quality < 50.0 else 200.0 - 2.0 * quality
     for j in range(8):
         for u in range(8):
@@ -83,8 +89,8 @@ def set_quantization_steps(steps, quality):  # type: ignore[no-untyped-def]
 
 
 @device
-def swap_blocks(a, b):  # type: ignore[no-untyped-def]
-    """Turn each 8 x 8 block of `a` (8, 8 B) over its diagonal, into `b`."""
+def transpose_blocks(a: Array, b: Array) -> None:
+    """Transpose each 8 x 8 block of `a` (8, 8 B) into `b`."""
     for block in range(a.shape[1] // 8):
         at = 8 * block
         for u in range(8):
@@ -93,8 +99,8 @@ def swap_blocks(a, b):  # type: ignore[no-untyped-def]
 
 
 @device
-def quantise(b, steps):  # type: ignore[no-untyped-def]
-    """Round each coefficient to a whole number of its steps, in place."""
+def quantise(b: Array, steps: Array) -> None:
+    """Round each coefficient (8, L) to a multiple of its step, in place."""
     for j in range(8):
         row, step = b[j], steps[j]
         for i in range(b.shape[1]):
@@ -102,16 +108,20 @@ def quantise(b, steps):  # type: ignore[no-untyped-def]
 
 
 @device
-def compress_plane(plane, quality, a, b, steps):  # type: ignore[no-untyped-def]
-    """Do to `plane` (H, W) float32, whole grey levels, what JPEG of this quality does; in place, rounded again.
+def compress_plane(quality: float, blocks: Array, plane: Array) -> None:
+    """Compress and decompress a plane in place; the result is rounded to integers.
+
+    Blocks over the edge are filled with the last row and column.
 
     Args:
-        a, b, steps: (8, W rounded up to a multiple of 8) float32, for this call's use. Blocks over the edge are
-            filled with the last row and column.
+        quality: Quality of the compression, 1 to 100.
+        blocks: Buffers, shape (3, 8, W rounded up to a multiple of 8), float32.
+        plane: Grey levels, integers, shape (H, W), float32.
     """
+    a, b, steps = blocks[0], blocks[1], blocks[2]
     height, width = plane.shape
     wide = a.shape[1]
-    set_quantization_steps(steps, quality)
+    set_quantization_steps(quality, steps)
     for top in range(0, height, 8):
         for u in range(8):
             line, row = plane[min(top + u, height - 1)], a[u]
@@ -120,11 +130,11 @@ def compress_plane(plane, quality, a, b, steps):  # type: ignore[no-untyped-def]
             for x in range(width, wide):
                 row[x] = row[width - 1]
         forward_dct(a, wide)
-        swap_blocks(a, b)
+        transpose_blocks(a, b)
         forward_dct(b, wide)
         quantise(b, steps)
         inverse_dct(b, wide)
-        swap_blocks(b, a)
+        transpose_blocks(b, a)
         inverse_dct(a, wide)
         for u in range(min(8, height - top)):
             line, row = plane[top + u], a[u]

@@ -60,7 +60,7 @@ def rendered(config, s):
     poses[:, 0, 3] = 0.1
     world.place(poses)
     camera = Camera(world, config)
-    camera.look()
+    camera.update_poses()
     camera.render()
     return camera.frames[:, 0]
 

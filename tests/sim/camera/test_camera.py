@@ -57,7 +57,7 @@ def shot(world, which=(0, 0), eyes=1, change=None, **config):
     camera = Camera(world, CameraConfig(**config), eyes=eyes)
     if change:
         change(camera)
-    camera.look()
+    camera.update_poses()
     camera.render()
     return camera.frames[which], camera
 
@@ -89,7 +89,7 @@ def test_ground_equals_the_naive_twin(pose, view):
     world = world_of(track)
     at(world, place)
     frame, camera = shot(world, **SMALL, **VIEWS[view])
-    expected = picture(camera.rows[0, 0], camera.looks[0, 0], place, track, width=80, height=60, axle=AXLE)
+    expected = picture(camera.rows[0, 0], camera.appearances[0, 0], place, track, width=80, height=60, axle=AXLE)
     error = np.abs(frame - expected).mean(axis=2)
     assert error.mean() < 0.9, error.mean()
     assert np.quantile(error, 0.99) < 16.0
@@ -116,18 +116,18 @@ def test_solids_and_walls_equal_the_naive_twin(view):
             row[name] = value
 
     def black(camera):
-        camera.paints[:] = 0.0
+        camera.object_colours[:] = 0.0
 
     frame, camera = shot(world, change=black, **SMALL, **VIEWS[view])
     black_boxes = [(*box, (0.0, 0.0, 0.0)) for box in boxes]
     expected = picture(
-        camera.rows[0, 0], camera.looks[0, 0], place, track,
+        camera.rows[0, 0], camera.appearances[0, 0], place, track,
         width=80, height=60, axle=AXLE, boxes=black_boxes, walls=True,
     )  # fmt: skip
     error = np.abs(frame - expected).mean(axis=2)
     assert error.mean() < 0.9, error.mean()
     assert np.quantile(error, 0.99) < 16.0
-    wall = np.abs(expected - camera.looks[0, 0]["wall"]).max(axis=2) < 1.0
+    wall = np.abs(expected - camera.appearances[0, 0]["wall"]).max(axis=2) < 1.0
     assert (expected.max(axis=2) < 1.0).mean() > 0.1 and wall.any() and (expected.max(axis=2) > 200.0).any()
 
 
@@ -213,7 +213,7 @@ def put(world, slot, x, y, height):
 
 def paint(camera, first, second):
     """Give the two objects colours."""
-    camera.paints[0, 0, -2], camera.paints[0, 0, -1] = first, second
+    camera.object_colours[0, 0, -2], camera.object_colours[0, 0, -1] = first, second
 
 
 def test_nearer_box_hides_the_farther_one_whatever_their_order():
@@ -260,7 +260,7 @@ def test_walls_are_seen_as_asked():
     assert walls(ring(), walls="all") == 0
 
     def low(camera):
-        camera.looks["wall_height"] = 0.0
+        camera.appearances["wall_height"] = 0.0
 
     frame, _ = shot(world_of(apart), colour="rgb", change=low)
     assert (np.abs(frame.astype(int) - colour).max(axis=2) >= 2).all()
@@ -272,7 +272,7 @@ def test_cars_see_each_other_and_not_themselves():
     at(world, (0.5, 0.0, 0.0), (1.6, 0.0, 0.0))
     world.cars["course"] = 0
     frame, camera = shot(world, colour="rgb")
-    blue = camera.paints[0, 0, 1]
+    blue = camera.object_colours[0, 0, 1]
     assert blue[2] > 200
 
     def blues(picture):
@@ -282,7 +282,7 @@ def test_cars_see_each_other_and_not_themselves():
     for name, value in (("active", 0), ("course", 2)):
         before = world.cars[name][0, 1]
         world.cars[name][0, 1] = value
-        camera.look()
+        camera.update_poses()
         camera.render()
         assert blues(camera.frames[0, 0]) == 0
         world.cars[name][0, 1] = before
@@ -297,9 +297,9 @@ def test_bot_looks_like_a_car():
     row["x"], row["y"], row["yaw"], row["kind"], row["active"] = 1.6, 0.1, 0.3, BOT, 1
     row["length"], row["width"] = VEHICLE.length, VEHICLE.width
     world.cars["active"][0, 1] = 0
-    camera.paints[0, 0, 2] = camera.paints[0, 0, 1]
+    camera.object_colours[0, 0, 2] = camera.object_colours[0, 0, 1]
     seen = frame.copy()
-    camera.look()
+    camera.update_poses()
     camera.render()
     assert np.array_equal(camera.frames[0, 0], seen)
 
@@ -325,9 +325,9 @@ def busy(worlds, first_world=0):
         for name, spread in (("pitch", 0.2), ("roll", 0.2), ("yaw", 0.3), ("k1", 0.02)):
             camera.rows[name][n] += random.uniform(-spread, spread, 3)
         camera.rows["lens"][n] = random.integers(0, 2, 3)
-    camera.look()
+    camera.update_poses()
     for n in range(worlds):
-        camera.looks["road"][n, :, 0] = 20.0 + 10.0 * ((first_world + n) % 5)
+        camera.appearances["road"][n, :, 0] = 20.0 + 10.0 * ((first_world + n) % 5)
     camera.render()
     return camera
 
@@ -349,7 +349,7 @@ def test_threads_change_nothing():
     for threads in (1, 3):
         world = world_of(ring(), 7, cars=2, threads=threads)
         camera = Camera(world, CameraConfig())
-        camera.look()
+        camera.update_poses()
         camera.render()
         frames.append(camera.frames)
         world.close()
@@ -360,12 +360,12 @@ def test_only_marked_cameras_look_and_draw():
     """Leave `seen` and `frames` of the others alone."""
     world = world_of(ring(), 3)
     _, camera = shot(world)
-    frames, seen = camera.frames.copy(), camera.seen.copy()
+    frames, seen = camera.frames.copy(), camera.poses.copy()
     world.cars["yaw"] += 0.5
     which = np.array([[False], [True], [False]])
-    camera.look(which)
+    camera.update_poses(which)
     camera.render(which)
-    assert (camera.seen != seen).any(axis=(1, 2, 3)).tolist() == [False, True, False]
+    assert (camera.poses != seen).any(axis=(1, 2, 3)).tolist() == [False, True, False]
     assert (camera.frames != frames).any(axis=(1, 2, 3, 4)).tolist() == [False, True, False]
 
 
@@ -384,11 +384,15 @@ def test_look_follows_the_car_to_another_track():
     world = world_of([ring(), ring(look=TrackAppearance(field=(200, 10, 10)))], 2)
     world.cars["course"] = 0
     camera = Camera(world, CameraConfig(colour="rgb"))
-    camera.looks["road"] = 90.0
+    camera.appearances["road"] = 90.0
     world.cars["course"][1] = 2
-    camera.look()
-    assert camera.looks["field"].tolist() == [[[126, 133, 65]], [[200, 10, 10]]]
-    assert camera.looks["road"][0, 0].tolist() == [90, 90, 90] and camera.looks["road"][1, 0].tolist() == [64, 63, 61]
+    camera.update_poses()
+    assert camera.appearances["field"].tolist() == [[[126, 133, 65]], [[200, 10, 10]]]
+    assert camera.appearances["road"][0, 0].tolist() == [90, 90, 90] and camera.appearances["road"][1, 0].tolist() == [
+        64,
+        63,
+        61,
+    ]
 
 
 # --- Channels -------------------------------------------------------------------------------------------------------
@@ -432,7 +436,7 @@ def test_far_lines_do_not_flicker():
     frames = []
     for step in range(60):
         world.cars["x"] = 0.5 + 0.001 * step
-        camera.look()
+        camera.update_poses()
         camera.render()
         frames.append(camera.frames[0, 0, :, :, 0].astype(int))
     changes = np.array([np.abs(b - a) for a, b in pairwise(frames)])

@@ -11,8 +11,9 @@ from racer.config.disturbance import DisturbanceConfig
 from racer.config.env import CameraConfig
 from racer.sim.camera.camera import Camera
 from racer.sim.camera.tables import APPEARANCE_SIZE, CAMERA, SKY
+from racer.sim.random import random_bits_at
 from racer.sim.randomize.camera import CameraEffects, randomize_frames
-from racer.sim.randomize.distributions import Disturbances, random_bits_at
+from racer.sim.randomize.distributions import Disturbances
 from racer.sim.randomize.image import SPOTS, make_effects, make_image_buffers
 from racer.sim.randomize.latency import FRAME_STREAM
 from racer.sim.world import World
@@ -198,7 +199,7 @@ def test_the_crowd_stands_on_the_horizon(roll):
     row = camera_row(roll=roll)
     sky = np.full((H, W, 1), 200, np.uint8)
     sky[:, 20:23] = 90  # something that stands before it
-    out = apply(sky, crowd=1.0, crowd_height=0.4, cameras=row, sky=(200.0,) * 3)[:, :, 0]
+    out = apply(sky, clutter=1.0, clutter_height=0.4, cameras=row, sky=(200.0,) * 3)[:, :, 0]
     np.testing.assert_array_equal(out[:, 20:23], 90)
     level = np.arange(H)[:, None] + 0.0
     changed = out != sky[:, :, 0]
@@ -207,14 +208,14 @@ def test_the_crowd_stands_on_the_horizon(roll):
     free[20:23] = False
     above = (level < horizon(row)) & (level > horizon(row) - 1.5)
     assert changed[:, free][above[:, free]].all()
-    nobody = apply(sky, crowd=0.0, crowd_height=0.4, cameras=row, sky=(200.0,) * 3)
+    nobody = apply(sky, clutter=0.0, clutter_height=0.4, cameras=row, sky=(200.0,) * 3)
     np.testing.assert_array_equal(nobody, sky)
 
 
 def test_the_crowd_stays_where_it_is():
     """Show the same things in the same directions when the car turns, whether by its heading or by its camera."""
     sky = np.full((H, W, 1), 200, np.uint8)
-    fields = {"crowd": 0.7, "crowd_height": 0.5, "sky": (200.0,) * 3}
+    fields = {"clutter": 0.7, "clutter_height": 0.5, "sky": (200.0,) * 3}
     turned = apply(sky, yaw=0.3, cameras=camera_row(), **fields)
     np.testing.assert_array_equal(apply(sky, cameras=camera_row(yaw=0.3), **fields), turned)
     np.testing.assert_array_equal(apply(sky, yaw=0.3 - 2.0 * math.pi, cameras=camera_row(), **fields), turned)
@@ -229,7 +230,7 @@ def cameras(config, worlds=40, colour="grey", **rest):
     effects = CameraEffects(world, camera, given)
     given.draw()
     world.reset()
-    effects.start(world.everyone)
+    effects.start(world.all_cars)
     return world, camera, effects, given.drawn
 
 
@@ -240,7 +241,7 @@ def test_mounts():
         | {"view": {"uniform": [0.95, 1.05]}}
     }
     world, camera, effects, drawn = cameras(config)
-    effects.start(world.everyone)
+    effects.start(world.all_cars)
     own, row = CameraConfig(), camera.rows[3, 0]
     assert row["up"] == pytest.approx(1.1 * own.up) and row["left"] == pytest.approx(0.004)
     assert row["forward"] == pytest.approx(own.forward - 0.01)
@@ -257,7 +258,7 @@ def test_looks():
     config["look"] |= {"tape_width": 1.2, "crowd": 0.5}
     world, camera, effects, _ = cameras(config, 3)
     plain = Camera(world, camera.config)
-    ours, own = camera.looks[1, 0], plain.looks[1, 0]
+    ours, own = camera.appearances[1, 0], plain.appearances[1, 0]
     road = np.minimum(1.5 * own["road"], 255.0)
     np.testing.assert_allclose(ours["road"], road, rtol=1e-6)
     for name, factor in (("field", 0.5), ("wall", 2.0)):
@@ -267,17 +268,19 @@ def test_looks():
     np.testing.assert_allclose(ours["sky"], 0.25 * (own["sky"] + own["horizon"]), rtol=1e-6)
     np.testing.assert_array_equal(ours["sky"], ours["horizon"])
     assert ours["edge_line_gain"] == pytest.approx(1.2) and ours["center_line_gain"] == pytest.approx(1.2)
-    again = camera.looks.copy()
-    effects.start(world.everyone)
-    assert camera.looks.tobytes() == again.tobytes()
+    again = camera.appearances.copy()
+    effects.start(world.all_cars)
+    assert camera.appearances.tobytes() == again.tobytes()
 
 
 def test_hues_belong_to_channels_colours_and_things():
     """Draw the factor of each channel of each colour for itself, within its bounds."""
     world, camera, _, _ = cameras({"look": {"hue": {"uniform": [0.5, 1.0]}}}, 3, objects=2)
     plain = Camera(world, camera.config)
-    ratios = [camera.looks[1, 0][name] / plain.looks[1, 0][name] for name in ("road", "field", "wall", "sky")]
-    ratios += list(camera.paints[1, 0] / np.maximum(plain.paints[1, 0], 1.0))
+    ratios = [
+        camera.appearances[1, 0][name] / plain.appearances[1, 0][name] for name in ("road", "field", "wall", "sky")
+    ]
+    ratios += list(camera.object_colours[1, 0] / np.maximum(plain.object_colours[1, 0], 1.0))
     values = np.concatenate(ratios)
     values = values[values > 0.0]
     assert values.min() >= 0.5 - 1e-6 and values.max() <= 1.0 + 1e-6 and len(np.unique(values)) == len(values)
@@ -289,12 +292,13 @@ def test_curves_and_blurs():
     _, _, effects, _ = cameras(config, 2)
     level = np.arange(256.0)
     curve = np.clip(127.5 + 0.7 * (255.0 * (level / 255.0) ** 1.4 - 127.5), 0.0, 255.0)
-    np.testing.assert_array_equal(effects._curves[1, 0], np.floor(curve + 0.5))
-    row = effects._effects[1, 0]
+    rows, curves, all_taps = effects._effects
+    np.testing.assert_array_equal(curves[1, 0], np.floor(curve + 0.5))
+    row = rows[1, 0]
     np.testing.assert_allclose(row["light"], 0.9, rtol=1e-6)
     scale = 64.0 / 160.0
     for axis, (radius, motion) in enumerate(((row["radius"], 5.0 * scale), (row["radius_down"], 0.0))):
-        taps = effects._taps[1, 0, axis, : radius + 1].astype(np.float64)
+        taps = all_taps[1, 0, axis, : radius + 1].astype(np.float64)
         whole = np.concatenate([taps[:0:-1], taps])
         assert whole.sum() == pytest.approx(1.0, abs=1e-5) and (np.diff(taps) <= 1e-9).all()
         reach = np.arange(-radius, radius + 1)
@@ -308,7 +312,8 @@ def test_curves_and_blurs():
 def test_no_blur_is_one_tap():
     """Leave blurs out where none is drawn."""
     _, _, effects, _ = cameras({"image": {"exposure": 0.9}}, 1)
-    assert effects._effects["radius"].max() == 0 and effects._effects["flat"].min() == 1
+    rows = effects._effects[0]
+    assert rows["radius"].max() == 0 and rows["flat"].min() == 1
 
 
 @pytest.mark.parametrize("colour", ["grey", "rgb"])
@@ -317,9 +322,9 @@ def test_a_frame_belongs_to_its_world_alone(colour):
 
     def frames(worlds, **rest):
         world, camera, effects, _ = cameras(EVERYTHING, worlds, colour, seed=3, **rest)
-        camera.look()
+        camera.update_poses()
         camera.render()
-        effects.disturb(world.everyone, np.zeros(world.cars.shape, FRAME_STREAM))
+        effects.disturb(world.all_cars, np.zeros(world.cars.shape, FRAME_STREAM))
         world.close()
         return camera.frames
 

@@ -45,7 +45,7 @@ def remembered(steps=12, longest=0.4):
 def look(past, age):
     """(2, 3) poses of car and object so long ago."""
     seen = np.zeros((1, 1, 2, 3))
-    past.see(np.ones(1, np.bool_), np.array([[age]]), seen)
+    past.read(np.ones(1, np.bool_), np.array([[age]]), seen)
     return seen[0, 0]
 
 
@@ -91,7 +91,7 @@ def test_a_jump_of_the_acceleration():
     past.step(everyone)
     seen = np.zeros((1, 1, 1, 3))
     for share in np.linspace(0.0, 1.0, 21):
-        past.see(everyone, np.array([[share * DT]]), seen)
+        past.read(everyone, np.array([[share * DT]]), seen)
         assert abs(seen[0, 0, 0, 0] - at((1.0 - share) * DT)[0]) <= jump * DT**2 / 32.0
 
 
@@ -115,10 +115,10 @@ def test_only_marked_worlds():
     world.cars["x"] += 1.0
     past.step(np.array([True, False]))
     seen = np.full((2, 1, 1, 3), np.nan)
-    past.see(np.ones(2, np.bool_), np.zeros((2, 1)), seen)
+    past.read(np.ones(2, np.bool_), np.zeros((2, 1)), seen)
     assert seen[0, 0, 0, 0] == world.cars["x"][0, 0] and seen[1, 0, 0, 0] == world.cars["x"][1, 0] - 1.0
     seen[:] = np.nan
-    past.see(np.array([False, True]), np.zeros((2, 1)), seen)
+    past.read(np.array([False, True]), np.zeros((2, 1)), seen)
     assert np.isnan(seen[0]).all() and not np.isnan(seen[1]).any()
 
 
