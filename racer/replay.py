@@ -143,7 +143,7 @@ class Replay:
     Attributes:
         header: Description of the drive.
         rows: `CAR_ROW` of each car, shape (T, K); row 0 is the start.
-        things: `OBJECT_ROW` of each object, shape (T, M), or (1, M) where no object changes.
+        objects: `OBJECT_ROW` of each object, shape (T, M), or (1, M) where no object changes.
         center: Centre line of the track [m], shape (R, 2).
         left: Left border [m], shape (R, 2).
         right: Right border [m], shape (R, 2).
@@ -151,7 +151,7 @@ class Replay:
 
     header: ReplayHeader
     rows: NDArray[np.void]
-    things: NDArray[np.void]
+    objects: NDArray[np.void]
     center: NDArray[np.float64]
     left: NDArray[np.float64]
     right: NDArray[np.float64]
@@ -169,9 +169,9 @@ class Replay:
             digest.update(np.ascontiguousarray(line, "<f8").tobytes())
         return digest.hexdigest()
 
-    def things_at(self, step: int) -> NDArray[np.void]:
+    def objects_at(self, step: int) -> NDArray[np.void]:
         """Return the objects at a step, shape (M,)."""
-        return self.things[min(step, len(self.things) - 1)]
+        return self.objects[min(step, len(self.objects) - 1)]
 
 
 def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
@@ -209,7 +209,7 @@ def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
         for car in replay.header.cars:
             title = f"{name}: {car.name}" if car_names.count(car.name) > 1 else car.name
             cars.append(car.model_copy(update={"name": title, "world": car.world + worlds}))
-        objects.append(replay.things[np.minimum(steps, len(replay.things) - 1)])
+        objects.append(replay.objects[np.minimum(steps, len(replay.objects) - 1)])
         objects[-1]["world"] += worlds
         worlds += 1 + max(car.world for car in replay.header.cars)
     merged = np.concatenate(objects, axis=1)
@@ -217,7 +217,7 @@ def merge_replays(replays: Sequence[Replay], names: Sequence[str]) -> Replay:
         first,
         header=first.header.model_copy(update={"cars": tuple(cars), "events": ()}),
         rows=np.concatenate([r.rows[np.minimum(steps, len(r.rows) - 1)] for r in replays], axis=1),
-        things=merged[:1] if (merged == merged[:1]).all() else merged,
+        objects=merged[:1] if (merged == merged[:1]).all() else merged,
     )
 
 
@@ -228,7 +228,7 @@ def write_replay(path: Path | str, replay: Replay) -> None:
         ReplayError: A number is not finite or too large for the file.
     """
     arrays = {f"car.{key}": _pack_rows(replay.rows, key) for key in CAR_ROW.names or ()}
-    arrays |= {f"thing.{key}": _pack_rows(replay.things, key) for key in OBJECT_ROW.names or ()}
+    arrays |= {f"thing.{key}": _pack_rows(replay.objects, key) for key in OBJECT_ROW.names or ()}
     members = {
         _HEADER: (replay.header.model_dump_json(indent=1) + "\n").encode(),
         _TRACK: npz_bytes({"center": replay.center, "left": replay.left, "right": replay.right}),
@@ -269,10 +269,10 @@ def read_replay(path: Path | str) -> Replay:
             raise ReplayError(f"{path}: {_TRACK} lacks the road: `{key}` does not fit the centre line")
         lines[key] = line
     rows = _unpack_rows(steps, "car", CAR_ROW, f"{path}: {_STEPS}")
-    things = _unpack_rows(steps, "thing", OBJECT_ROW, f"{path}: {_STEPS}")
-    if rows.shape[1] != len(header.cars) or len(rows) == 0 or len(things) not in (1, len(rows)):
+    objects = _unpack_rows(steps, "thing", OBJECT_ROW, f"{path}: {_STEPS}")
+    if rows.shape[1] != len(header.cars) or len(rows) == 0 or len(objects) not in (1, len(rows)):
         raise ReplayError(f"{path}: {_STEPS} has {rows.shape} rows, not those of {len(header.cars)} cars")
-    return Replay(header=header, rows=rows, things=things, **lines)
+    return Replay(header=header, rows=rows, objects=objects, **lines)
 
 
 def _read_members(path: Path) -> dict[str, bytes]:

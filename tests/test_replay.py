@@ -54,7 +54,7 @@ def test_round_trip_keeps_all_within_half_a_quantum(tmp_path):
     replay = ring_replay(cars=3, boxes=2)
     back = read_replay(written(tmp_path / "a.replay", replay))
     assert back.header == replay.header
-    for mine, its, dtype in ((replay.rows, back.rows, CAR_ROW), (replay.things, back.things, OBJECT_ROW)):
+    for mine, its, dtype in ((replay.rows, back.rows, CAR_ROW), (replay.objects, back.objects, OBJECT_ROW)):
         for key in dtype.names:
             off = np.abs(mine[key].astype(float) - its[key].astype(float)).max()
             # A float32 field rounds once more, by 6e-8 of its value.
@@ -169,8 +169,8 @@ def test_two_replays_drive_side_by_side():
     both = merge_replays([one, other], ["a", "b"])
     assert [car.name for car in both.header.cars] == ["a: car 0", "car 1", "b: car 0"]
     assert [car.world for car in both.header.cars] == [0, 0, 1]
-    assert both.rows.shape == (50, 3) and both.things.shape == (1, 2)
-    assert both.things["world"].tolist() == [[0, 1]]
+    assert both.rows.shape == (50, 3) and both.objects.shape == (1, 2)
+    assert both.objects["world"].tolist() == [[0, 1]]
     assert np.array_equal(both.rows[:30, :2], one.rows) and np.array_equal(both.rows[:, 2], other.rows[:, 0])
     assert (both.rows[30:, :2] == one.rows[-1]).all()
 
@@ -194,11 +194,11 @@ def test_side_by_side_needs_one_road_and_one_rate():
 def test_things_that_move_have_a_row_for_each_step():
     """Give the things of a step, and the only ones where they stand."""
     still = ring_replay(steps=3, boxes=1)
-    assert still.things_at(2) is not None and len(still.things) == 1
-    moving = np.repeat(still.things, 3, axis=0)
+    assert still.objects_at(2) is not None and len(still.objects) == 1
+    moving = np.repeat(still.objects, 3, axis=0)
     moving["x"] += np.arange(3)[:, None]
     replay = replace(still, things=moving)
-    assert replay.things_at(2)["x"] == moving["x"][2]
+    assert replay.objects_at(2)["x"] == moving["x"][2]
 
 
 def test_version_in_the_header_is_the_newest():

@@ -170,10 +170,10 @@ class RaceSession:
             # 3 s of countdown show "3" in its first second; the small term keeps 2.0000000001 from becoming 3.
             left = math.ceil((steps - k) * self.control_dt - 1e-9)
             if left != shown:
-                recorder.tell(str(left))
+                recorder.add_event(str(left))
             shown = left
         self._record(recorder)
-        recorder.tell("go")
+        recorder.add_event("go")
         return recorder
 
     def _record(self, recorder: ReplayRecorder) -> None:

@@ -176,7 +176,7 @@ class ReplayRecorder:
         return Replay(
             header=header,
             rows=self.rows.copy(),
-            things=objects[:1] if (objects == objects[:1]).all() else objects,
+            objects=objects[:1] if (objects == objects[:1]).all() else objects,
             center=np.asarray(track.center),
             left=np.asarray(track.left),
             right=np.asarray(track.right),

@@ -167,7 +167,7 @@ class PlaybackSource(Protocol):
     def events(self) -> Sequence[ReplayEvent]:
         """Events so far, in their order."""
 
-    def things_at(self, step: int) -> NDArray[np.void]:
+    def objects_at(self, step: int) -> NDArray[np.void]:
         """Return the boxes and bots at one of the steps so far, shape (M,), of dtype `OBJECT_ROW`."""
 
     def step(self) -> bool:
@@ -187,7 +187,7 @@ class ReplaySource:
             ReplayError: The replay's track cannot be shown.
         """
         self.stage = stage_from_replay(replay)
-        self.rows, self.events, self.things_at = replay.rows, replay.header.events, replay.things_at
+        self.rows, self.events, self.objects_at = replay.rows, replay.header.events, replay.objects_at
         self.length = len(replay.rows)
 
     def step(self) -> bool:
@@ -219,7 +219,7 @@ class RecordedSource:
         """Events so far, in their order."""
         return self.recorder.events
 
-    def things_at(self, step: int) -> NDArray[np.void]:
+    def objects_at(self, step: int) -> NDArray[np.void]:
         """Return the boxes and bots at one of the steps so far, shape (M,), of dtype `OBJECT_ROW`."""
         return self.recorder.objects[step]
 
@@ -288,7 +288,7 @@ class Playback:
         return Moment(
             at=self.at,
             rows=interpolate_rows(rows[first], rows[after], self.at - first) if after > first else rows[first],
-            objects=self.source.things_at(first),
+            objects=self.source.objects_at(first),
             past=rows[: first + 1],
             event=self._newest_event(first),
         )

@@ -222,7 +222,7 @@ def compare_track(name, folder, count):
     for backwards, kind in CASES:
         route = SourceRoute(rows, reverse=backwards)
         world, start, actions = drive(track, name, backwards, kind, count)
-        dicts = params_rows(world.telemetry[:, 0], world.things[:, 0], world.waypoints())
+        dicts = params_rows(world.telemetry[:, 0], world.object_telemetry[:, 0], world.waypoints())
         for n, ours in enumerate(dicts):
             elsewhere, car = car_state(route, world.cars[n, 0], start[n], actions[n])
             things = object_states(world, n, route.crosses_itself)

@@ -66,7 +66,7 @@ def test_bots_are_recorded_as_they_move():
     """Keep where bots are at each step, and in which world."""
     objects = ObjectsConfig(race="head_to_bot", count=2)
     _, replay = recorded(PurePursuitPolicy(), laps=2, objects=objects)
-    things = replay.things
+    things = replay.objects
     assert things.shape == (len(replay.rows), 4) and (things["kind"] == BOT).all()
     assert things["world"][0].tolist() == [0, 0, 1, 1]
     moved = np.hypot(np.diff(things["x"], axis=0), np.diff(things["y"], axis=0))
@@ -77,7 +77,7 @@ def test_boxes_that_stand_are_kept_once():
     """Keep one row of what does not move."""
     objects = ObjectsConfig(race="object_avoidance", count=3)
     _, replay = recorded(RandomPolicy(seed=0), laps=2, objects=objects)
-    assert replay.things.shape == (1, 6) and (replay.things["active"] == 1).all()
+    assert replay.objects.shape == (1, 6) and (replay.objects["active"] == 1).all()
 
 
 def test_others_may_count():

@@ -97,7 +97,7 @@ def test_zoom_keeps_the_car_in_the_picture():
 def test_cars_have_their_colours_and_bots_are_grey():
     """See a car's own colour at its place, a bot's grey, and nothing of another world's objects."""
     replay = ring_replay(cars=2, boxes=3)
-    things = replay.things.copy()
+    things = replay.objects.copy()
     things["kind"][0, 1], things["world"][0, 2] = BOT, 7
     image, view = top(replace(replay, things=things))
 

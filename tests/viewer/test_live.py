@@ -119,7 +119,7 @@ def test_the_same_seed_drives_the_same(tmp_path, monkeypatch):
     assert np.array_equal(go(source, 80)[:, 0], first)
     write_replay(tmp_path / "a.replay", source.recorder.replay())
     back = read_replay(tmp_path / "a.replay")
-    assert np.abs(back.rows["x"][:, 0] - first["x"]).max() < 1e-4 and back.things.shape[1] == 4
+    assert np.abs(back.rows["x"][:, 0] - first["x"]).max() < 1e-4 and back.objects.shape[1] == 4
 
 
 def test_cars_start_side_by_side():

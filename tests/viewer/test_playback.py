@@ -22,8 +22,8 @@ class Growing:
 
     length = None
 
-    def things_at(self, step):
-        return self.all.things_at(step)
+    def objects_at(self, step):
+        return self.all.objects_at(step)
 
     def step(self):
         self.count += 1
