@@ -197,7 +197,7 @@ def test_things_that_move_have_a_row_for_each_step():
     assert still.objects_at(2) is not None and len(still.objects) == 1
     moving = np.repeat(still.objects, 3, axis=0)
     moving["x"] += np.arange(3)[:, None]
-    replay = replace(still, things=moving)
+    replay = replace(still, objects=moving)
     assert replay.objects_at(2)["x"] == moving["x"][2]
 
 

@@ -106,7 +106,7 @@ def replay(rows):
     return Replay(
         header=header,
         rows=made,
-        things=np.zeros((1, 0), OBJECT_ROW),
+        objects=np.zeros((1, 0), OBJECT_ROW),
         center=track.center,
         left=track.left,
         right=track.right,

@@ -45,4 +45,4 @@ def ring_replay(cars=2, steps=60, *, boxes=0, name="ring", rate=RATE, rewarded=F
         ),
         seed=4,
     )
-    return Replay(header=header, rows=rows, things=things, center=track.center, left=track.left, right=track.right)
+    return Replay(header=header, rows=rows, objects=things, center=track.center, left=track.left, right=track.right)

@@ -99,7 +99,7 @@ def test_cars_have_their_colours_and_bots_are_grey():
     replay = ring_replay(cars=2, boxes=3)
     things = replay.objects.copy()
     things["kind"][0, 1], things["world"][0, 2] = BOT, 7
-    image, view = top(replace(replay, things=things))
+    image, view = top(replace(replay, objects=things))
 
     def has(x, y, colour):
         column, row = view.to_pixels((x, y)).astype(int)
