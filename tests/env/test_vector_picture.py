@@ -125,7 +125,7 @@ def test_paths_are_drawn_where_cars_went_and_coloured_by_speed():
     assert 0.0 < slow < fast < 4.0
     view = Viewport.fit(track, 900)
     bare = draw_track(track, view=view)
-    rows = np.stack(paths._seen)[:, 0]
+    rows = np.stack(paths._cars)[:, 0]
     speed = np.hypot(rows["vx"], rows["vy"])
     at = np.rint(view.to_pixels(np.stack([rows["x"], rows["y"]], axis=1)) - 0.5).astype(int)
     painted = (image != bare).any(axis=2)

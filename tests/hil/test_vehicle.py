@@ -85,7 +85,7 @@ def test_eye_has_noise_and_faults_that_the_checks_name():
         for k in range(16):
             eye.fault = fault if k >= 8 else "none"
             frame = eye.take()
-            found = checks.look(frame, frame.captured_ns)
+            found = checks.check(frame, frame.captured_ns)
             told.add(found.name if found else None)
         assert told == {None, name}
     eye.fault = "stall"
