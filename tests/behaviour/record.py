@@ -324,7 +324,7 @@ def pictures(files: Files) -> dict[str, Any]:
     found = {f"camera {name}": sha_array(frame) for name, frame in scenes()}
     found |= {f"picture {name}": sha_array(frame) for name, frame in golden_frames()}
     replay = ring_replay(cars=2, boxes=2, rewarded=True)
-    for view in viewer.View:
+    for view in viewer.ViewMode:
         for name, overlays in (("plain", set()), ("overlays", set(viewer.Overlay))):
             image, _ = viewer.shown(replay, 20.0, view=view, overlays=overlays)
             found[f"viewer {view} {name}"] = sha_array(image)
@@ -338,7 +338,7 @@ def pictures(files: Files) -> dict[str, Any]:
     for view in ("track", "chase", "camera"):
         words = ("--view", view, "--size", "320x200", "--fps", 2)
         must(files.path, "video", "film.replay", "-o", f"film_{view}.gif", *words)
-    made = ("path.png", "sensors.png", "track.png", "reward.png", *(f"film_{view}.gif" for view in viewer.View))
+    made = ("path.png", "sensors.png", "track.png", "reward.png", *(f"film_{view}.gif" for view in viewer.ViewMode))
     return found | {name: sha_pictures(files.path / name) for name in made}
 
 
