@@ -475,13 +475,23 @@ def archive(files: Files) -> dict[str, Any]:
     must(folder, "car", "models", "install", "camera.bundle", "--store", "store", "--use")
     drive = ("--sim", "--track", "easy_oval", "--laps", 1, "--speed-limit", 0.5, "--latency-ms", 40)
     must(folder, "car", "drive", "camera.bundle", *drive, "--record", "drives")
-    next((folder / "drives").glob("*.drive")).rename(folder / "drive.drive")
+    made = next(file for file in sorted((folder / "drives").iterdir()) if file.suffix in DRIVE_SUFFIXES)
+    made.rename(folder / f"drive{made.suffix}")
     return {"names": sorted(OPENED_FILES & {file.name for file in folder.iterdir()})}
+
+
+DRIVE_SUFFIXES = (".mcap", ".drive")
+"""Formats of recorded drives, newest first."""
+
+
+def find_drive(folder: Path) -> Path | None:
+    """Return the drive that `archive` recorded in a folder; None before that."""
+    return next((file for suffix in DRIVE_SUFFIXES if (file := folder / f"drive{suffix}").exists()), None)
 
 
 OPENED_FILES = {
     "run_willow", "run_distilled", "willow.bundle", "distilled.bundle", "camera.bundle", "contract.json", "lap.replay",
-    "board.replay", "board.db", "drive.drive", "calibration.json", "theirs.json", "store",
+    "board.replay", "board.db", "calibration.json", "theirs.json", "store",
 }  # fmt: skip
 RESUMED = ("--set", "train.total_steps=70000")
 OPENING: Sequence[tuple[object, ...]] = (
@@ -503,9 +513,9 @@ OPENING: Sequence[tuple[object, ...]] = (
     ("leaderboard", "board.db"),
     ("leaderboard", "board.db", "export", "-o", "board.json"),
     ("leaderboard", "board.db", "verify"),
-    ("car", "replay", "drive.drive", "--events", "--pulses", "--picture", "sheet.png"),
-    ("car", "replay", "drive.drive", "--json"),
-    ("calibrate-sim", "drive.drive", "-o", "fitted.yaml"),
+    ("car", "replay", "DRIVE", "--events", "--pulses", "--picture", "sheet.png"),
+    ("car", "replay", "DRIVE", "--json"),
+    ("calibrate-sim", "DRIVE", "-o", "fitted.yaml"),
     ("car", "calibration", "show", "--calibration", "calibration.json"),
     ("car", "calibration", "check", "--calibration", "calibration.json"),
     ("car", "calibration", "import", "deepracer", "theirs.json", "-o", "calibration_again.json"),
@@ -513,17 +523,19 @@ OPENING: Sequence[tuple[object, ...]] = (
     ("car", "models", "show", "camera", "--store", "store"),
     ("car", "models", "install", "camera.bundle", "--store", "new_store"),
 )
-"""Commands that open files of an older version."""
+"""Commands that open files of an older version; DRIVE is the recorded drive."""
 
 
 def open_files(files: Files) -> dict[str, Any]:
     """Open files that were written before, on a copy, and go on with the runs among them."""
     before = files.older or files.path
-    if not files.older and not (before / "drive.drive").exists():
+    if not files.older and not find_drive(before):
         archive(files)
+    drive = find_drive(before)
+    assert drive, f"{before} has no recorded drive"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for name in OPENED_FILES:
+        for name in (*OPENED_FILES, drive.name):
             source = before / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, symlinks=True)
@@ -531,7 +543,9 @@ def open_files(files: Files) -> dict[str, Any]:
                 shutil.copy2(source, folder / name)
         found: dict[str, Any] = {}
         for words in OPENING:
-            found[" ".join(map(str, words))] = racer_command(folder, *words)
+            found[" ".join(map(str, words))] = racer_command(
+                folder, *(drive.name if word == "DRIVE" else word for word in words)
+            )
         for name in ("run_willow", "run_distilled", "run_from"):
             found[f"resumed {name}"] = told_of_run(folder / name)
         for name in ("again.bundle", "distilled_again.bundle"):
