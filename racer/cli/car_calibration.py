@@ -161,6 +161,10 @@ def calibration_import(
     wiring: Annotated[
         str, typer.Option("--wiring", help="Use this wiring of a DeepRacer car, whose file does not contain it.")
     ] = car_options.DEFAULT_WIRING,
+    frequency_factor: Annotated[
+        float,
+        typer.Option(min=0.9, max=1.1, help="Measured frequency of the car's PCA9685, divided by the nominal one."),
+    ] = 1.0,
 ) -> None:
     """Make a calibration from another program's file, and list what it lacks."""
     from racer.car.actuator.calibrated_range import own_car_id
@@ -169,9 +173,11 @@ def calibration_import(
 
     name = car_id or own_car_id()
     if kind == "donkey":
-        made, notes = import_donkey(source, car_id=name)
+        made, notes = import_donkey(source, car_id=name, frequency_factor=frequency_factor)
     else:
         driver = asdict(car_options.parse_wiring_option(wiring))
+        if frequency_factor != 1.0:
+            driver["frequency_factor"] = frequency_factor
         made, notes = import_deepracer(source, car_id=name, driver=driver)
     write_calibration(output, made)
     for note in notes:
