@@ -121,7 +121,8 @@ def calibration_show(file: car_options.Calibration = None) -> None:
     s, t, d, camera = calibration.steering, calibration.throttle, calibration.driver, calibration.camera
     rows = {
         "car": calibration.car_id,
-        "driver": f"{d.kind} {d.device}, steering on channel {d.steering_channel}, throttle on {d.throttle_channel}",
+        "driver": f"{d.kind} {d.device}, steering on channel {d.steering_channel}, throttle on {d.throttle_channel}"
+        + ("" if d.frequency_factor == 1.0 else f", frequency factor {d.frequency_factor:g}"),
         "steering": f"left {s.left_us} us at {s.max_deg_left:g} deg, centre {s.centre_us} us, "
         f"right {s.right_us} us at {s.max_deg_right:g} deg",
         "throttle": f"stop {t.stop_us} us, forward {t.fwd_start_us}..{t.fwd_max_us} us, "

@@ -139,7 +139,7 @@ class SensorSuite:
         return {name: values[:, 0] if self._first else values for name, values in self._buffers.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # pickle and copy turn views into arrays with memory of their own, which no sensor would fill.
+        # pickle and copy turn views into separate arrays, which no sensor would fill.
         self.__dict__ |= state
         self.observation = self._views()
 

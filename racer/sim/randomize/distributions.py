@@ -172,7 +172,7 @@ class Disturbances:
         self._moves_vehicle = is_disturbed(config, "vehicle")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # pickle and copy turn the view into an array with memory of its own.
+        # pickle and copy turn the view into a separate array.
         self.__dict__ |= state
         self._values = self.drawn.view(np.float64).reshape(*self.drawn.shape, -1)
 
