@@ -307,7 +307,7 @@ def _driver_of_pins(where: str, settings: Mapping[str, Any], notes: list[str]) -
     if chips[0] != chips[1]:
         raise CalibrationError(f"{where}: steering and throttle are on two chips; racer's actuator owns one")
     (bus, address), (steering, throttle) = chips[0], channels
-    return _driver(str(bus), address, steering, throttle)
+    return _driver(where, bus, address, steering, throttle)
 
 
 def _driver_of_channels(where: str, settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -324,14 +324,18 @@ def _driver_of_channels(where: str, settings: Mapping[str, Any], notes: list[str
         if type(value) is not int:
             raise CalibrationError(f"{where}: {key} is {value!r}; it should be a whole number")
     steering, throttle, address, bus = numbers.values()
-    return _driver(str(bus), address, steering, throttle)
+    return _driver(where, bus, address, steering, throttle)
 
 
-def _driver(device: str, address: Any, steering: Any, throttle: Any) -> dict[str, Any]:
+def _driver(where: str, bus: int, address: int, steering: int, throttle: int) -> dict[str, Any]:
     """Return the fields of `DriverConfig`, which checks their ranges."""
+    if steering == throttle:
+        raise CalibrationError(
+            f"{where}: steering and throttle are both on channel {steering}; use two different channels"
+        )
     return {
         "kind": "pca9685",
-        "device": device,
+        "device": str(bus),
         "address": address,
         "steering_channel": steering,
         "throttle_channel": throttle,

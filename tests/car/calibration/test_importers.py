@@ -328,6 +328,13 @@ def test_donkey_channels_that_the_file_does_not_set(file):
     assert any(note.startswith("STEERING_CHANNEL, THROTTLE_CHANNEL") for note in notes)
 
 
+def test_donkey_with_one_channel_for_both(file):
+    """The last STEERING_CHANNEL of donkeycar 5's own configuration is 0, the throttle's: not a car that drives."""
+    file.write_text(typed("I2C_SERVO") + "STEERING_CHANNEL = 2\n")
+    with pytest.raises(CalibrationError, match="both on channel 2; use two different channels"):
+        import_donkey(file, car_id="blue")
+
+
 @pytest.mark.parametrize(
     ("scale", "left_us"),
     [("0.83", 1619), ("1", 1953), ("1.05", 2051), ("1.5", None), ("0.002", None), ("0", None), ("-1", None)]
