@@ -164,7 +164,9 @@ def calibration_import(
     ] = car_options.DEFAULT_WIRING,
     frequency_factor: Annotated[
         float,
-        typer.Option(min=0.9, max=1.1, help="Measured frequency of the car's PCA9685, divided by the nominal one."),
+        typer.Option(
+            min=0.9, max=1.1, help="Correct the PCA9685 by its measured frequency, divided by the nominal one."
+        ),
     ] = 1.0,
 ) -> None:
     """Make a calibration from another program's file, and list what it lacks."""
