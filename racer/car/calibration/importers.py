@@ -315,7 +315,7 @@ def _driver_of_channels(where: str, settings: Mapping[str, Any], notes: list[str
     if absent:
         assumed = " and ".join(str(_CHANNELS[key]) for key in absent)
         notes.append(f"{', '.join(absent)}: not set; {assumed} assumed, check the wiring")
-    numbers = _CHANNELS | {"PCA9685_I2C_ADDR": 0x40, "PCA9685_I2C_BUSNUM": None}
+    numbers: dict[str, Any] = _CHANNELS | {"PCA9685_I2C_ADDR": 0x40, "PCA9685_I2C_BUSNUM": None}
     numbers |= {key: settings[key] for key in numbers if key in settings}
     # None is donkeycar's default for the bus, and means bus 1 on a Pi.
     if numbers["PCA9685_I2C_BUSNUM"] is None:

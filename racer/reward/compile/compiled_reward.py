@@ -20,7 +20,7 @@ from racer.reward.compile.car_state import StateMismatch, fingerprint, restore_s
 from racer.reward.compile.errors import ENDLESS, KINDS
 from racer.reward.compile.kernel import OBJECT_NUMBERS, Kernel
 from racer.reward.failure import FailureVerdict, as_reward, verdict_of_exception, verdict_of_value
-from racer.reward.protocol import Reward, RewardPath
+from racer.reward.protocol import RewardPath
 from racer.reward.python_reward import PythonReward, UserCodeReward
 from racer.reward.rows import Records, Waypoints, params_of
 from racer.reward.source import RewardCallable, RewardSource, compile_source, new_module
@@ -87,11 +87,6 @@ class CompiledReward(UserCodeReward):
         self._unchanged = ""
         self._spare: tuple[dict[str, Any], RewardCallable] | None = None
         self._detached: dict[int, RewardCallable] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._python is not None:
-            return self._python.__reduce__()
-        return _copied_reward, (self.source, self._shape, self._failure_folder, self.states.copy())
 
     @property
     def printed_lines(self) -> int:
@@ -243,16 +238,3 @@ def _flat_rows(table: Records, dtype: np.dtype[np.void]) -> Records:
     if table.dtype.itemsize != dtype.itemsize:
         table = table.astype(dtype)
     return np.ascontiguousarray(table).reshape(-1)
-
-
-def _copied_reward(
-    source: RewardSource, shape: tuple[int, int], failure_folder: str | Path | None, states: NDArray[np.float64]
-) -> Reward:
-    """Return a reward from pickle or copy: the kernel of the same text, with the state that each car had."""
-    from racer.reward.load import load_reward  # imports this module
-
-    reward = load_reward(source, n_worlds=shape[0], n_cars=shape[1], failure_folder=failure_folder)
-    # Another machine may have no compiler, where plain Python begins with new modules.
-    if isinstance(reward, CompiledReward) and reward.states.shape == states.shape:
-        reward.states[:] = states
-    return reward
