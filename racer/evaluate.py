@@ -1,9 +1,10 @@
 """Rolls a policy out and reports laps, times and faults.
 
 Lap k of K starts from a standstill at fraction k / K of the track, with a seeded lateral offset and heading error. It
-ends with its first fault, or after three times the time that the track's length takes at 1 m/s. All laps are driven at
-once, each in a separate world; a lap does not depend on the others. Every lap on an open track starts at the track's
-first point. Boxes and bots are placed for each lap separately, at positions counted from the lap's start.
+ends with its first fault, or after three times the time that the track's length takes at 1 m/s. A completed lap ends
+when the front point crosses the line, interpolated between two control steps as in races. All laps are driven at once,
+each in a separate world; a lap does not depend on the others. Every lap on an open track starts at the track's first
+point. Boxes and bots are placed for each lap separately, at positions counted from the lap's start.
 
 `evaluate` drives any policy; `evaluate_trained` drives a `TrainedPolicy` for `racer evaluate` and writes its files.
 """
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ from racer.errors import ConfigError
 from racer.policy.protocol import Policy
 from racer.replay import CarHeader, write_replay
 from racer.sim.dtypes import EpisodeStatus
+from racer.sim.lap_time import crossing_fraction
 from racer.sim.recorder import ReplayRecorder
 from racer.sim.reset import OPEN_START
 from racer.sim.world import World
@@ -42,6 +45,9 @@ TIME_FACTOR = 3.0
 """Time limit of a lap, in multiples of the time that the track's length takes at 1 m/s."""
 
 
+LapStart = Literal["standing", "flying"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lap:
     """One lap.
@@ -51,12 +57,14 @@ class Lap:
         time_s: Lap time [s]; None for a lap that was not completed.
         progress: Driven part of the lap [%], 0..100.
         status: How the lap ended: the word of an `EpisodeStatus`.
+        start: `standing` for a lap from a standstill, `flying` for one that began at the speed of the lap before.
     """
 
     completed: bool
     time_s: float | None
     progress: float
     status: str
+    start: LapStart = "standing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,17 +177,21 @@ def evaluate(
     trial.place(start_poses(world, laps, seed))
     policy.reset()
     # The watcher receives the starts and every step, the last one included.
+    crossings = np.ones(laps)
     while True:
         if watch is not None:
             watch(world)
         if world.ended.all():
             break
+        driving, travelled = ~world.ended[:, 0], world.cars["travelled"][:, 0].copy()
         trial.step(np.asarray(policy.act(trial.observation), np.float64))
+        for n in np.flatnonzero(driving & (world.status[:, 0] == EpisodeStatus.LAP_COMPLETE)):
+            crossings[n] = crossing_fraction(world.cars[n, 0], float(travelled[n]), track, world.control_dt)
     return Evaluation(
         track=track.name,
         policy=policy.name,
         seed=seed,
-        laps=tuple(_lap(world, n) for n in range(laps)),
+        laps=tuple(_lap(world, n, crossings[n]) for n in range(laps)),
         race=config.objects.race,
         disturbance=config.disturbance,
     )
@@ -318,13 +330,15 @@ def start_poses(world: World, laps: int, seed: int) -> NDArray[np.float64]:
     return np.stack([np.zeros(laps), s, lateral, HEADING_ERROR_MAX * fractions[:, 1]], axis=1)
 
 
-def _lap(world: World, n: int) -> Lap:
+def _lap(world: World, n: int, crossing: float) -> Lap:
+    """Return the lap of world n, whose last control step took the fraction `crossing` until the line."""
     car = world.cars[n, 0]
     status = EpisodeStatus(int(car["status"]))
     completed = status is EpisodeStatus.LAP_COMPLETE
     return Lap(
         completed=completed,
-        time_s=float((car["steps"] - 1) * world.control_dt) if completed else None,
+        # `steps` counts from 1 before the first step; the last one counts up to the line.
+        time_s=float((car["steps"] - 2 + crossing) * world.control_dt) if completed else None,
         # A car that rolled back behind its start has a negative progress, one past the line more than 100.
         progress=float(min(max(car["progress"], 0.0), 100.0)),
         status=status.word,

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from racer import __version__
@@ -173,7 +174,7 @@ def create_run(path: Path | None, *, name: str) -> RunFolder:
 
 def _path_taken(path: Path) -> str:
     if (path / INFO).is_file():
-        return f"{path} exists already; choose another --run-dir, or resume it: racer train --resume {path}"
+        return f"{path} exists already; choose another --run-dir, or resume it: racer train --resume {quote(str(path))}"
     return f"{path} exists already and is not a run; choose another --run-dir"
 
 

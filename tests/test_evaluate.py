@@ -15,6 +15,7 @@ from racer.errors import BundleError
 from racer.evaluate import Evaluation, Lap, evaluate, start_poses
 from racer.policy.load import RandomPolicy
 from racer.policy.pure_pursuit import PurePursuitPolicy
+from racer.sim.lap_time import crossing_fraction
 from racer.sim.reset import OPEN_START
 from racer.sim.world import World
 from racer.track.load import load_track
@@ -122,8 +123,43 @@ def test_the_time_of_a_lap_is_what_its_way_takes():
     assert [lap.status for lap in result.laps] == ["lap_complete"] * 3
     for lap in result.laps:
         assert LENGTH / 1.0 < lap.time_s < LENGTH / 1.0 + 1.0
-        assert lap.time_s * 15 == pytest.approx(round(lap.time_s * 15), abs=1e-9)
-        assert lap.progress == 100.0
+        assert lap.progress == 100.0 and lap.start == "standing"
+
+
+@pytest.mark.parametrize("track", [ring(), straight()], ids=["closed", "open"])
+def test_the_time_ends_on_the_line(track):
+    """Interpolate the crossing between two control steps: a finer control rate gives the same time, not a multiple.
+
+    At a steady 1.0 m/s the lap takes (L - s_k) / v after step k, so t = (k + (L - s_k) / (s_{k+1} - s_k)) dt.
+    """
+    seen = []
+
+    def watch(world):
+        seen.append((world.cars["travelled"][:, 0].copy(), world.cars["start_s"][:, 0].copy()))
+
+    result = evaluate(at_speed(1.0), track, VEHICLE, laps=3, seed=2, watch=watch)
+    for n, lap in enumerate(result.laps):
+        assert lap.completed
+        length = track.length if track.closed else track.length - seen[0][1][n]
+        k = max(k for k, (travelled, _) in enumerate(seen) if travelled[n] < length - 1e-9)
+        before = seen[k][0][n]
+        # Beyond the end of an open track there is no arc length: there the car keeps its speed of 1 m/s.
+        moved = seen[k + 1][0][n] - before if track.closed else 1.0 / 15.0
+        assert lap.time_s == pytest.approx((k + (length - before) / moved) / 15.0, abs=2e-4)
+    assert any(abs(lap.time_s * 15 - round(lap.time_s * 15)) > 0.01 for lap in result.laps)
+
+
+def test_a_race_and_an_evaluation_time_a_lap_alike():
+    """Referee and evaluation interpolate by one function: from 9.8 m of 10 m, moving 0.8 m, it is a quarter."""
+    world = World([straight(length=10.0)], VEHICLE, 1)
+    car = world.cars[0, 0]
+    car["start_s"], car["travelled"], car["vx"] = 0.0, 10.6, 0.0
+    assert crossing_fraction(car, 9.8, straight(length=10.0), 1 / 15) == pytest.approx(0.25)
+    # The end of an open track stops the arc length; 12 m/s for 1/15 s are 0.8 m.
+    car["travelled"], car["vx"] = 10.0, 12.0
+    assert crossing_fraction(car, 9.8, straight(length=10.0), 1 / 15) == pytest.approx(0.25)
+    car["travelled"], car["vx"] = 9.8, 0.0
+    assert crossing_fraction(car, 9.8, straight(length=10.0), 1 / 15) == 1.0
 
 
 def test_a_lap_ends_at_its_first_fault():
@@ -191,16 +227,16 @@ def test_the_record_has_the_frozen_keys_and_types():
         laps=(
             Lap(completed=True, time_s=8.123456, progress=100.0, status="lap_complete"),
             Lap(completed=False, time_s=None, progress=41.98765, status="off_track"),
-            Lap(completed=True, time_s=9.0, progress=100.0, status="lap_complete"),
+            Lap(completed=True, time_s=9.0, progress=100.0, status="lap_complete", start="flying"),
             Lap(completed=False, time_s=None, progress=0.0, status="immobilized"),
         ),
     )
     assert json.dumps(result.record()) == (
         '{"track": "t", "policy": "p", "seed": 3, "laps": ['
-        '{"completed": true, "time_s": 8.1235, "progress": 100.0, "status": "lap_complete"}, '
-        '{"completed": false, "time_s": null, "progress": 41.9877, "status": "off_track"}, '
-        '{"completed": true, "time_s": 9.0, "progress": 100.0, "status": "lap_complete"}, '
-        '{"completed": false, "time_s": null, "progress": 0.0, "status": "immobilized"}], '
+        '{"completed": true, "time_s": 8.1235, "progress": 100.0, "status": "lap_complete", "start": "standing"}, '
+        '{"completed": false, "time_s": null, "progress": 41.9877, "status": "off_track", "start": "standing"}, '
+        '{"completed": true, "time_s": 9.0, "progress": 100.0, "status": "lap_complete", "start": "flying"}, '
+        '{"completed": false, "time_s": null, "progress": 0.0, "status": "immobilized", "start": "standing"}], '
         '"completion_rate": 0.5, "best_lap_s": 8.1235, "mean_lap_s": 8.5617, "off_tracks": 1}'
     )
     assert result.mean_progress == pytest.approx((100 + 41.98765 + 100) / 4)
@@ -217,7 +253,8 @@ def test_records_of_real_laps_are_plain_json(policy):
     assert record["policy"] == policy.name and type(record["seed"]) is int
     words = {"lap_complete", "off_track", "crashed", "immobilized", "reversed", "time_up"}
     for lap in record["laps"]:
-        assert list(lap) == ["completed", "time_s", "progress", "status"]
+        assert list(lap) == ["completed", "time_s", "progress", "status", "start"]
+        assert lap["start"] == "standing"
         assert type(lap["completed"]) is bool and lap["status"] in words
         assert type(lap["progress"]) is float and 0.0 <= lap["progress"] <= 100.0
         assert (type(lap["time_s"]) is float) == lap["completed"]

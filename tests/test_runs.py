@@ -46,6 +46,14 @@ def test_what_exists_is_refused_and_left_alone(tmp_path, there):
     assert before == (sorted(path.iterdir()) if path.is_dir() else path.read_text())
 
 
+def test_commands_quote_the_folder(tmp_path):
+    """A printed command can be pasted, whatever the name of the folder."""
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run" / "run.json").write_text("{}")
+    with pytest.raises(RunError, match=r"racer train --resume '.*/my run'$"):
+        create_run(tmp_path / "my run", name="x")
+
+
 def test_folder_below_a_file_is_refused(tmp_path):
     """Say in one line that no folder can be made below a file."""
     (tmp_path / "file").write_text("")

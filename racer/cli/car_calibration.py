@@ -121,7 +121,8 @@ def calibration_show(file: car_options.Calibration = None) -> None:
     s, t, d, camera = calibration.steering, calibration.throttle, calibration.driver, calibration.camera
     rows = {
         "car": calibration.car_id,
-        "driver": f"{d.kind} {d.device}, steering on channel {d.steering_channel}, throttle on {d.throttle_channel}",
+        "driver": f"{d.kind} {d.device}, steering on channel {d.steering_channel}, throttle on {d.throttle_channel}"
+        + ("" if d.frequency_factor == 1.0 else f", frequency factor {d.frequency_factor:g}"),
         "steering": f"left {s.left_us} us at {s.max_deg_left:g} deg, centre {s.centre_us} us, "
         f"right {s.right_us} us at {s.max_deg_right:g} deg",
         "throttle": f"stop {t.stop_us} us, forward {t.fwd_start_us}..{t.fwd_max_us} us, "
@@ -161,6 +162,12 @@ def calibration_import(
     wiring: Annotated[
         str, typer.Option("--wiring", help="Use this wiring of a DeepRacer car, whose file does not contain it.")
     ] = car_options.DEFAULT_WIRING,
+    frequency_factor: Annotated[
+        float,
+        typer.Option(
+            min=0.9, max=1.1, help="Correct the PCA9685 by its measured frequency, divided by the nominal one."
+        ),
+    ] = 1.0,
 ) -> None:
     """Make a calibration from another program's file, and list what it lacks."""
     from racer.car.actuator.calibrated_range import own_car_id
@@ -169,9 +176,11 @@ def calibration_import(
 
     name = car_id or own_car_id()
     if kind == "donkey":
-        made, notes = import_donkey(source, car_id=name)
+        made, notes = import_donkey(source, car_id=name, frequency_factor=frequency_factor)
     else:
         driver = asdict(car_options.parse_wiring_option(wiring))
+        if frequency_factor != 1.0:
+            driver["frequency_factor"] = frequency_factor
         made, notes = import_deepracer(source, car_id=name, driver=driver)
     write_calibration(output, made)
     for note in notes:

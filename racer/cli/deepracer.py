@@ -18,7 +18,10 @@ def deepracer() -> None:
 
 @app.command("import")
 def import_folder(
-    folder: Annotated[Path, typer.Argument(help="Folder with reward_function.py and model_metadata.json.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder with reward_function.py and model_metadata.json, or a downloaded .tar.gz of it."),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write this configuration; by default FOLDER.yaml here.")
     ] = None,
@@ -30,13 +33,16 @@ def import_folder(
     ] = None,
 ) -> None:
     """Make a configuration for `racer train` from a DeepRacer model folder, and report what has no counterpart."""
+    import shlex
+
     from racer.assets import write_atomically
     from racer.deepracer.importing import import_project
+    from racer.deepracer.project import model_folder
     from racer.errors import ConfigError
 
     imported = import_project(folder, track=track)
     # Resolved, because `.` and `..` have no name that a file could be called by.
-    source = folder.expanduser().resolve()
+    source = model_folder(folder)
     target = output or Path(f"{source.name}.yaml")
     if target.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{target} cannot be a configuration; give a name that ends in .yaml")
@@ -48,4 +54,5 @@ def import_folder(
     for note in imported.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"wrote     {target}")
-    typer.echo(f"train     racer train --config {target if len(target.parts) > 1 else f'./{target}'}")
+    given = str(target) if len(target.parts) > 1 else f"./{target}"
+    typer.echo(f"train     racer train --config {shlex.quote(given)}")

@@ -81,10 +81,10 @@ def _print_table(result: Evaluation) -> None:
     race = "" if result.race == "time_trial" else f", {result.race}"
     disturbance = "" if result.disturbance == "none" else f", disturbance {result.disturbance}"
     console.print(f"{result.policy} on {result.track}{race}{disturbance}")
-    table = Table("lap", "time s", "progress %", "status", box=None, header_style="dim")
+    table = Table("lap", "time s", "start", "progress %", "status", box=None, header_style="dim")
     for number, lap in enumerate(result.laps, 1):
         time = "-" if lap.time_s is None else f"{lap.time_s:.2f}"
-        table.add_row(str(number), time, f"{lap.progress:.1f}", lap.status)
+        table.add_row(str(number), time, lap.start, f"{lap.progress:.1f}", lap.status)
     console.print(table)
     summary = f"{len(result.times)}/{len(result.laps)} laps completed"
     if result.times:

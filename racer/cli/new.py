@@ -14,10 +14,12 @@ def new(
     track: Annotated[str, typer.Option("--track", "-t", help="Copy this track: a name or a file.")] = "willow_bend",
 ) -> None:
     """Make a workspace: a track, a reward function, a configuration and a README; `racer train` works in it."""
+    import shlex
+
     from racer.train.workspace import make_workspace
 
     files = make_workspace(folder, track)
     typer.echo(f"made {folder}:")
     for name in files:
         typer.echo(f"  {name}")
-    typer.echo(f"continue with  cd {folder} && racer rewards plot my_reward && racer train")
+    typer.echo(f"continue with  cd {shlex.quote(str(folder))} && racer rewards plot my_reward && racer train")

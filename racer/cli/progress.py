@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -93,6 +94,7 @@ class LearningDisplay:
         # Brackets and colons in a path are neither markup nor emoji, and a wrapped path could not be copied.
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.path = path
+        self._quoted = quote(str(path))
         self._command, self._unit, self._evaluate_options = command, unit, evaluate_options
         self.console.print(f"run       {path}")
         self.console.print(f"track     {', '.join(tracks) if len(tracks) <= 3 else f'{len(tracks)} tracks'}")
@@ -137,8 +139,8 @@ class LearningDisplay:
             self._print_resume()
         # Without an evaluation the run has no best checkpoint that these commands could use.
         if outcome.best is not None:
-            self.console.print(f"evaluate  racer evaluate {self.path} --laps 5{self._evaluate_options}")
-            self.console.print(f"export    racer export {self.path} -o my_car.bundle")
+            self.console.print(f"evaluate  racer evaluate {self._quoted} --laps 5{self._evaluate_options}")
+            self.console.print(f"export    racer export {self._quoted} -o my_car.bundle")
 
     def stopped(self) -> None:
         """Print how to resume after a stop that left no outcome."""
@@ -146,7 +148,7 @@ class LearningDisplay:
         self._print_resume()
 
     def _print_resume(self) -> None:
-        self.console.print(f"resume    racer {self._command} --resume {self.path}")
+        self.console.print(f"resume    racer {self._command} --resume {self._quoted}")
 
 
 def format_percent(value: float | None) -> str:
@@ -218,7 +220,7 @@ class DistillDisplay(LearningDisplay):
     def __init__(self, config: DistillConfig, path: Path) -> None:
         """Print where the run is; `path` is the run folder."""
         disturbance = config.env.disturbance
-        options = f" --disturbance {disturbance}"
+        options = f" --disturbance {quote(str(disturbance))}"
         super().__init__("distill", path, config.track, unit="frames", evaluate_options=options)
         self.console.print(f"disturbed {disturbance}")
 

@@ -101,7 +101,11 @@ def train(
 
     if resume is not None:
         resolved = run_folder.resumed_config(run, settings)
+        note = run_folder.learning_rate_note(run, resolved)
     else:
+        note = ""
         run = run_folder.new_run(resolved, run_dir, start_from=start_from)
     display = TrainingDisplay(resolved, run.path, show_prints=show_prints)
+    if note:
+        display.console.print(f"note      {note}")
     learn_until_stopped(display, lambda: session.train(resolved, run, resume=resume is not None, report=display))

@@ -1,6 +1,6 @@
 """Action spaces: the steering angles [degrees] and speeds [m/s] of a policy, as in DeepRacer's model_metadata.json.
 
-Limits: 2..30 discrete actions, steering -30..30 degrees, left positive, speed 0.1..4.0 m/s. This module is their one
+Limits: 2..1000 discrete actions, steering -30..30 degrees, left positive, speed 0.1..4.0 m/s. This module is their one
 place; only the gate of the car restates them, because it checks actions independently.
 """
 
@@ -31,7 +31,8 @@ STEERING_MAX_DEG = 30.0
 SPEED_MIN = 0.1
 SPEED_MAX = 4.0
 ACTIONS_MIN = 2
-ACTIONS_MAX = 30
+ACTIONS_MAX = 1000
+"""DeepRacer's simulator has no limit; published lists have up to 63. A larger one is a mistake, or a hostile bundle."""
 
 
 def _invalid_value(text: str) -> PydanticCustomError:
@@ -113,7 +114,7 @@ class ContinuousActions(_Frozen):
 
 
 class DiscreteActions(RootModel[tuple[Action, ...]]):
-    """A list of 2..30 actions; the policy chooses one by its index."""
+    """A list of 2..1000 actions; the policy chooses one by its index."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -73,17 +73,17 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     message = one_line(message[0].lower() + message[1:])
     if not key:
         return f"{where}: {message}.{more}"
-    return f"{where}: `{key}` is {_format_value(problem['input'])}: {message}.{more}"
+    return f"{where}: `{key}`{_format_value(problem['input'])}: {message}.{more}"
 
 
 def _format_value(given: object) -> str:
-    """Return a value as YAML writes it, or its type where it is long."""
+    """Return " is ..." with a value as YAML writes it; nothing for a long one, whose message has the parts at fault."""
     if given is None:
-        return "empty"
+        return " is empty"
     if isinstance(given, bool):
-        return "true" if given else "false"
+        return " is true" if given else " is false"
     # A message is one line of a terminal, and a long list or mapping would hide what is wrong with it.
-    return repr(given) if len(repr(given)) < 60 else f"a {type(given).__name__}"
+    return f" is {given!r}" if len(repr(given)) < 60 else ""
 
 
 def one_line(text: str) -> str:

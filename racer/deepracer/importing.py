@@ -51,7 +51,7 @@ class ImportedModel:
 
 
 def import_project(folder: Path, *, track: str | None = None) -> ImportedModel:
-    """Read a model folder and convert it to a configuration.
+    """Read a model folder or a downloaded archive, and convert it to a configuration.
 
     Args:
         folder: The model folder.

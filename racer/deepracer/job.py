@@ -95,6 +95,7 @@ _ENV_NAMES = {
     "DR_TRAIN_REVERSE_DIRECTION": "REVERSE_DIR",
     "DR_TRAIN_ROUND_ROBIN_ADVANCE_DIST": "ROUND_ROBIN_ADVANCE_DIST",
     "DR_TRAIN_CHANGE_START_POSITION": "CHANGE_START_POSITION",
+    "DR_TRAIN_START_POSITION_OFFSET": "START_POSITION_OFFSET",
     "DR_ENABLE_DOMAIN_RANDOMIZATION": "ENABLE_DOMAIN_RANDOMIZATION",
     **{f"DR_OA_{key}": key for key in _BOX_KEYS},
     **{f"DR_H2B_{key}": key for key in _BOT_KEYS},
@@ -145,6 +146,13 @@ def read_job(path: Path) -> TrainingJob:
     # The default of a job file is true, unlike that of the other switches.
     if not _switch(data, "CHANGE_START_POSITION", path, default=True):
         notes.append("CHANGE_START_POSITION false: racer's episodes start all around the track")
+    if "START_POSITION_OFFSET" in data:
+        offset = parse_number(data["START_POSITION_OFFSET"], f"{path}: START_POSITION_OFFSET", -1e6, 1e6)
+        if offset != 0.0:
+            notes.append(
+                f"START_POSITION_OFFSET {offset:g}: it moves the start of the first episode; racer's cars start all "
+                "around the track from the first episode on (env.start)"
+            )
     if _switch(data, "ENABLE_DOMAIN_RANDOMIZATION", path):
         notes.append("ENABLE_DOMAIN_RANDOMIZATION: it changes lights and colours; here that is env.disturbance: mild")
     # The name may be the path of the route file.

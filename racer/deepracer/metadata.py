@@ -63,6 +63,8 @@ _KEYS = (
     "lidar_config",
 )
 _LIMITS = {"steering_angle": (-STEERING_MAX_DEG, STEERING_MAX_DEG), "speed": (SPEED_MIN, SPEED_MAX)}
+_CONSOLE_ACTIONS_MAX = 30
+"""Largest list of actions that AWS's console accepted; its simulator has no limit."""
 _LIDAR_RAYS = 64
 _LIDAR_NEAR, _LIDAR_FAR = 0.15, 12.0
 """Least and greatest range of the lidar [m] (simapp `sensors/constants.py`)."""
@@ -170,6 +172,11 @@ def _actions(data: Mapping[str, Any], where: str, notes: list[str]) -> Actions:
     if clipped != plain:
         limits = f"{-STEERING_MAX_DEG:g}..{STEERING_MAX_DEG:g} degrees and {SPEED_MIN:g}..{SPEED_MAX:g} m/s"
         notes.append(f"action_space goes beyond {limits}; clipped, as DeepRacer does")
+    if kind == "discrete" and len(space) > _CONSOLE_ACTIONS_MAX:
+        notes.append(
+            f"action_space has {len(space)} actions; AWS's console accepted {_CONSOLE_ACTIONS_MAX}; its simulator, "
+            "DeepRacer-for-Cloud and racer take any number"
+        )
     # Racer's own check finds what is left: too few or too many actions, and ranges that clipping made empty.
     try:
         return parse_action_space(clipped)

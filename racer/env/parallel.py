@@ -201,7 +201,10 @@ class RacerParallelEnv(ParallelEnv):
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Start a new episode of all cars. The same seed gives the same starts; `options` are ignored."""
+        """Start a new episode of all cars. The same seed gives the same starts.
+
+        `options` are ignored: PettingZoo's own conformance test passes a key that no environment has.
+        """
         if seed is not None or not self._seeded:
             self.world.seed(int(np.random.default_rng().integers(2**63)) if seed is None else seed)
             self._seeded, self._episodes = True, 0

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from racer.env.batch import Observation
-from racer.env.vector import RacerVectorEnv
+from racer.env.vector import RacerVectorEnv, check_options
 
 
 class RacerEnv(gymnasium.Env[Observation, Any]):
@@ -38,10 +38,23 @@ class RacerEnv(gymnasium.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start a new episode."""
+        """Start a new episode.
+
+        Args:
+            seed: Seed of the streams.
+            options: ``start_poses``, shape (4,) or (1, 4), as in `RacerVectorEnv.reset`.
+
+        Raises:
+            ValueError: An unknown option, or a pose that is not on a track.
+        """
+        check_options(options, ("start_poses",))
+        if options and options.get("start_poses") is not None:
+            poses = options["start_poses"]
+            # One row for the one world; another shape gets the message of the batch.
+            options = {"start_poses": [poses] if np.ndim(poses) == 1 else poses}
         # Seeds `np_random`, which Gymnasium's checks compare; the simulator has its own streams.
         super().reset(seed=seed)
-        observation, info = self.vector.reset(seed=seed)
+        observation, info = self.vector.reset(seed=seed, options=options)
         return _first_observation(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,7 @@ from racer.env.batch import (
     resolve_action_space,
 )
 from racer.sim.dtypes import EpisodeStatus
+from racer.sim.world import World
 
 if TYPE_CHECKING:
     from racer.render.topdown import WorldRenderer
@@ -147,23 +149,33 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         Args:
             seed: Seed of the whole batch: world i draws from stream i of that seed.
             options: ``reset_mask``, shape (N,), bool; the other worlds continue and keep their streams.
+                ``start_poses``, shape (N, 4): course (2 k for track k, 2 k + 1 for its reverse), arc length of the
+                chassis origin [m], lateral offset [m], left positive, and heading error [rad]; without it the starts
+                are those of the configuration.
 
         Raises:
-            ValueError: A list of seeds, or a mask of another shape.
+            ValueError: A list of seeds, an unknown option, a mask of another shape, or a pose that is not on a track.
             TypeError: A mask of another type.
         """
+        check_options(options, ("reset_mask", "start_poses"))
         if isinstance(seed, list):
             raise ValueError("seed is a list; give one int for the whole batch: each world draws from its own stream")
         super().reset(seed=seed)
         which = None if options is None else options.get("reset_mask")
         if which is not None:
             _check_mask(which, self.num_envs)
+        poses = None
+        if options is not None and options.get("start_poses") is not None:
+            poses = _start_poses(options["start_poses"], self.trial.world, which)
         # Without a seed the streams continue; only the first reset needs a fresh one.
         if seed is not None:
             self.trial.world.seed(seed, which)
         elif self._np_random is None:
             self.trial.world.seed(int(self.np_random.integers(2**63)))
-        self.trial.start(which)
+        if poses is None:
+            self.trial.start(which)
+        else:
+            self.trial.place(poses, which)
         reached = ... if which is None else which
         self._ended[reached], self._started[reached] = False, True
         return self._observation(), self._info(which)
@@ -226,6 +238,10 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             "_final_info": ended.copy(),
         }
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The renderer holds compiled kernels and draws the state of its world, so that a copy makes its own.
+        return self.__dict__ | {"_renderer": None}
+
     def listen(self, listener: EpisodeListener | None) -> None:
         """Send every start and every step of the batch to a listener; None ends this."""
         self.trial.listener = listener
@@ -239,6 +255,52 @@ class RacerVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
             self._renderer = WorldRenderer(self.trial.world)
         return tuple(self._renderer.draw(n) for n in range(self.num_envs))
+
+
+def check_options(options: Mapping[str, Any] | None, allowed: tuple[str, ...]) -> None:
+    """Refuse options of `reset` that an environment does not have: a misspelt one would silently do nothing.
+
+    Raises:
+        ValueError: An option is unknown.
+    """
+    for key in options or ():
+        if key not in allowed:
+            near = difflib.get_close_matches(str(key), allowed, n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            names = ", ".join(f"`{name}`" for name in allowed)
+            raise ValueError(f"unknown option `{key}` of reset; allowed are {names}.{hint}")
+
+
+def _start_poses(given: Any, world: World, which: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Return poses of shape (N, 4) after a check of the rows that are used."""
+    shape = (len(world.cars), 4)
+    try:
+        poses = np.array(given, np.float64)
+    except (TypeError, ValueError):
+        poses = np.zeros(0)
+    if poses.shape != shape:
+        raise ValueError(
+            f"options['start_poses'] has shape {shape}: course, arc length [m], lateral offset [m] and heading error "
+            f"[rad] of each world; not {np.shape(given) if isinstance(given, (np.ndarray, list)) else repr(given)}"
+        )
+    used = np.arange(len(poses)) if which is None else np.flatnonzero(which)
+    for n, (course, s, lateral, _) in zip(used.tolist(), poses[used].tolist(), strict=True):
+        where = f"options['start_poses'] of world {n}"
+        if not np.isfinite(poses[n]).all():
+            raise ValueError(f"{where} is not finite: {poses[n].tolist()}")
+        if course not in range(2 * len(world.tracks)):
+            raise ValueError(
+                f"{where} has course {course:g}; the courses of this environment are 0..{2 * len(world.tracks) - 1}"
+            )
+        track = world.tracks[int(course) // 2]
+        if not 0.0 <= s <= track.length:
+            raise ValueError(f"{where} has arc length {s:g} m; {track.name} has 0..{track.length:.3f} m")
+        # The width of the place itself is left to the simulator: off the road, the first step ends the episode.
+        widest = max(float(np.hypot(*(side - track.center).T).max()) for side in (track.left, track.right))
+        if abs(lateral) > widest:
+            raise ValueError(f"{where} has lateral offset {lateral:g} m; the road is at most {widest:.3f} m to a side")
+    # Rows of other worlds are not read, but kernels must not see NaN.
+    return np.nan_to_num(poses)
 
 
 def _check_mask(mask: Any, worlds: int) -> None:

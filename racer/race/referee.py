@@ -19,7 +19,9 @@ from racer.config.rules import Rules
 from racer.race.result import LapResult
 from racer.sim.contact import BEHIND, NO_CONTACT
 from racer.sim.dtypes import BACKWARD_STEPS, BOX, STUCK_STEPS, EpisodeStatus
+from racer.sim.lap_time import crossing_fraction, lap_length
 from racer.sim.world import World
+from racer.track.track import Track
 
 _ROUNDING = 1e-9
 
@@ -108,10 +110,11 @@ class Referee:
 
     def length_of(self, n: int, c: int) -> float:
         """Return the arc length of a car's lap [m]; on an open track it ends at the track's end."""
-        course, car = self.world.tables.courses[self.world.cars["course"][n, c]], self.world.cars[n, c]
-        if course["closed"]:
-            return float(course["length"])
-        return max(float(course["length"] - car["start_s"]), _ROUNDING)
+        return lap_length(self._track_of(n, c), float(self.world.cars["start_s"][n, c]))
+
+    def _track_of(self, n: int, c: int) -> Track:
+        # Course 2 k is track k, course 2 k + 1 its reverse.
+        return self.world.tracks[int(self.world.cars["course"][n, c]) // 2]
 
     def judge(self, s_before: NDArray[np.float64], travelled_before: NDArray[np.float64]) -> None:
         """Judge the control step that was just driven.
@@ -148,14 +151,9 @@ class Referee:
             self._punish(n, c, status, s, touching)
 
     def _complete_lap(self, n: int, c: int, travelled: float) -> None:
-        row, car, length = self.rows[n, c], self.world.cars[n, c], self.length_of(n, c)
-        moved = float(car["travelled"]) - travelled
-        if not self.world.tables.courses[car["course"]]["closed"]:
-            # An open course has no arc length beyond its end, where the car is by now.
-            moved = max(moved, math.hypot(float(car["vx"]), float(car["vy"])) * self.world.control_dt)
-        # Part of the control step until the line was crossed: from 9.8 m of a 10 m lap, moving 0.8 m, it is 1/4.
-        fraction = min(max((length - travelled) / moved, 0.0), 1.0) if moved > 0.0 else 1.0
-        crossed = (self.tick - 1 + fraction) * self.world.control_dt
+        row, car, control_dt = self.rows[n, c], self.world.cars[n, c], self.world.control_dt
+        fraction = crossing_fraction(car, travelled, self._track_of(n, c), control_dt)
+        crossed = (self.tick - 1 + fraction) * control_dt
         time_s = crossed - float(row["lap_start"]) + float(row["added"])
         self._write_lap(n, c, time_s)
         row["laps"] += 1

@@ -174,4 +174,5 @@ def _lap(entry: Mapping[str, Any]) -> Lap:
         time_s=time if done else None,
         progress=_number(entry.get("progress")) or 0.0,
         status=str(entry.get("status", "?")),
+        start="flying" if entry.get("start") == "flying" else "standing",
     )

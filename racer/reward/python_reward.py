@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from racer.errors import RewardError
 from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard
 from racer.reward.failure import FailureVerdict, as_reward, reward_error, verdict_of_exception, verdict_of_value
+from racer.reward.module_state import restore_module_state, save_module_state
 from racer.reward.protocol import FIRST_STEP, REWARD_MAX, RewardPath
 from racer.reward.rows import Records, Waypoints, params_of, params_rows
 from racer.reward.source import RewardCallable, RewardSource, check_function, compile_source, new_module, read_source
@@ -117,6 +119,18 @@ class PythonReward(UserCodeReward):
         else:
             self._functions = [reward] * count
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Modules that were run from a text cannot be pickled; the copy runs the text again and takes over their values.
+        if self.path == "callable":
+            return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
+        options = {
+            "failure_folder": self._failure_folder,
+            "time_limit_s": self._deadline.seconds,
+            "reason": self.reason,
+        }
+        states = [save_module_state(function) for function in self._functions]
+        return _copied_reward, (self.source, self._shape, options, states)
+
     def compute(
         self, telemetry: Records, objects: Records | None, waypoints: Waypoints, out: NDArray[np.float64]
     ) -> None:
@@ -158,3 +172,13 @@ class PythonReward(UserCodeReward):
                     raise self._error(index, verdict, params_of(index, rows, object_rows, waypoints))
         # Written at the end, so that a failed call leaves `out` as it was.
         out[...] = np.array(rewards).reshape(self._shape)
+
+
+def _copied_reward(
+    source: RewardSource, shape: tuple[int, int], options: dict[str, Any], states: list[dict[str, bytes]]
+) -> PythonReward:
+    """Return a reward from pickle or copy, with what each car's function kept."""
+    reward = PythonReward(source, *shape, **options)
+    for function, state in zip(reward._functions, states, strict=True):
+        restore_module_state(function, state)
+    return reward

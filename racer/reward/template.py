@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from shlex import quote
 
 from racer.assets import write_atomically
 from racer.errors import RewardError
@@ -73,5 +74,5 @@ def render_template(path: Path) -> str:
 
 
 def reward_spec(path: Path) -> str:
-    """Return what a user types for a reward function: its name where that finds the file, else its path."""
-    return path.stem if path.parent == Path(FOLDER) else path.as_posix()
+    """Return what a user types for a reward function: its name where that finds the file, else its path, quoted."""
+    return path.stem if path.parent == Path(FOLDER) else quote(path.as_posix())

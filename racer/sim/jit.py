@@ -110,6 +110,10 @@ class WorkerPool:
         self.threads = max(1, threads)
         self._pool = ThreadPoolExecutor(self.threads, "racer-sim") if self.threads > 1 else None
 
+    def __reduce__(self) -> tuple[type[WorkerPool], tuple[int]]:
+        # Threads are neither pickled nor copied; the copy starts as many.
+        return WorkerPool, (self.threads,)
+
     def run(self, function: Callable[..., Any], count: int, least: int, *arguments: Any) -> None:
         """Call ``function(first, last, *arguments)`` over 0..count in ranges of at least `least` items."""
         parts = min(self.threads, count // max(1, least))

@@ -22,6 +22,7 @@ from racer.replay import (
     TrackHeader,
 )
 from racer.sim.dtypes import EpisodeStatus
+from racer.sim.lap_time import crossing_fraction
 from racer.track.track import Track
 
 
@@ -93,6 +94,9 @@ class ReplayRecorder:
         self._world: RecordedWorld | None = None
         # Laps, off-tracks, best lap time and last status; a caller's own columns do not change the counts.
         self._tally = np.zeros(len(cars), CAR_ROW)
+        # Distance of the cars in their lap at the step before [m], and the times of the laps that they completed [s].
+        self._travelled = np.zeros(len(cars))
+        self._lap_times = np.zeros(len(cars))
 
     @property
     def rows(self) -> NDArray[np.void]:
@@ -123,7 +127,7 @@ class ReplayRecorder:
         for key in ("x", "y", "yaw", "steer", "steer_command", "speed_command", "progress"):
             row[key] = cars[key]
         row["speed"] = np.hypot(cars["vx"], cars["vy"])
-        row["lap_time"] = np.maximum(cars["steps"] - 1, 0) * world.control_dt
+        row["lap_time"] = self._times(cars, world)
         if self._rewards is not None:
             row["reward"] = self._rewards(world).reshape(-1)
         row["status"] = np.where(cars["active"] != 0, cars["status"], ABSENT)
@@ -132,6 +136,17 @@ class ReplayRecorder:
             row[key] = values
         self._objects.append(_object_rows(world.objects))
         self._count += 1
+
+    def _times(self, cars: NDArray[np.void], world: RecordedWorld) -> NDArray[np.float64]:
+        """Return the time of each car's lap so far [s], shape (K,); of a completed lap the time at the line."""
+        times = np.maximum(cars["steps"] - 1, 0) * world.control_dt
+        completed = cars["status"] == EpisodeStatus.LAP_COMPLETE
+        for k in np.flatnonzero(completed & (self._tally["status"] != EpisodeStatus.LAP_COMPLETE)):
+            track = world.tracks[int(cars["course"][k]) // 2]
+            fraction = crossing_fraction(cars[k], float(self._travelled[k]), track, world.control_dt)
+            self._lap_times[k] = (cars["steps"][k] - 2 + fraction) * world.control_dt
+        self._travelled[:] = cars["travelled"]
+        return np.where(completed, self._lap_times, times)
 
     def _count_faults(self, row: NDArray[np.void]) -> None:
         """Count the laps and off-tracks of the cars whose episode has just ended."""

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from racer.assets import write_atomically
@@ -32,6 +33,7 @@ from racer.runs import RunFolder, create_run, describe_environment
 from racer.track.course import write_course
 from racer.track.load import load_tracks
 from racer.track.track import Track
+from racer.train.checkpoint import fraction_done
 from racer.train.distill.teacher import find_teacher_bundle
 from racer.train.ppo.learner import training_contract
 
@@ -45,7 +47,9 @@ def run_folder_errors(run: RunFolder) -> Iterator[None]:
         # Most often a full disk. Each file is replaced as a whole, so the last checkpoint is intact.
         message = f"{run.path} cannot be written: {error.strerror or error}"
         if run.trainer.exists():
-            message += f"; make room, then continue from its last checkpoint: racer train --resume {run.path}"
+            message += (
+                f"; make room, then continue from its last checkpoint: racer train --resume {quote(str(run.path))}"
+            )
         raise RunError(message) from error
 
 
@@ -171,6 +175,30 @@ def resumed_config(run: RunFolder, settings: Sequence[str] = ()) -> TrainConfig:
     config = validate(TrainConfig, apply_settings(read_yaml(run.config), settings), str(run.config))
     _check_budget_left(run, "steps", "train.total_steps", config.train.total_steps, config.train.minutes)
     return config
+
+
+def learning_rate_note(run: RunFolder, config: TrainConfig) -> str:
+    """Return a note where the budget of a resumed run raises its learning rate again; empty where it does not.
+
+    Call it before the training writes the new budget to the folder.
+    """
+    info = run.info()
+    if not info.get("steps"):
+        return ""
+    before = validate(TrainConfig, read_yaml(run.config), str(run.config))
+    rates = []
+    for settings in (before, config):
+        done = fraction_done(
+            int(info["steps"]), settings.train.total_steps, float(info.get("elapsed_s", 0.0)), settings.train.minutes
+        )
+        # As `learner.make_model` has it: linear in the used fraction of the budget.
+        rates.append(settings.learner.learning_rate * (1.0 + (settings.learner.learning_rate_end - 1.0) * done))
+    if rates[1] <= rates[0] * (1.0 + 1e-9):
+        return ""
+    return (
+        f"the learning rate rises again, from {rates[0]:.3g} to {rates[1]:.3g}: it falls with the budget, which is "
+        f"larger now; to train on at a low rate, start a new run with --from {quote(str(run.path))}"
+    )
 
 
 def _check_budget_left(run: RunFolder, unit: str, key: str, total: int, minutes: float | None) -> None:
@@ -312,7 +340,9 @@ def resumed_distillation(run: RunFolder, settings: Sequence[str] = ()) -> Distil
         RunError: The run is not a distillation, or is finished with nothing left to do.
     """
     if run.info().get("kind") != DISTILLATION_KIND:
-        raise RunError(f"{run.path} is not a distillation; continue it with: racer train --resume {run.path}")
+        raise RunError(
+            f"{run.path} is not a distillation; continue it with: racer train --resume {quote(str(run.path))}"
+        )
     for setting in settings:
         if setting.partition("=")[0].strip() not in ("dagger.rounds", "dagger.minutes"):
             raise ConfigError(

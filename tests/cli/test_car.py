@@ -30,7 +30,7 @@ def test_import_show_check(run, tmp_path):
         said = run("calibration", "import", "deepracer", "theirs.json", "-o", "ours.json")
         assert said.code == 0, said.err
         assert said.out.splitlines()[-1] == "wrote  ours.json, for car blue"
-        assert sum(line.startswith("note   ") for line in said.out.splitlines()) == 4
+        assert sum(line.startswith("note   ") for line in said.out.splitlines()) == 5
     assert (tmp_path / "ours.json.bak").is_file()
     said = run("calibration", "show")
     assert said.out.splitlines()[:2] == [
@@ -58,8 +58,22 @@ def test_import_from_donkey(run, tmp_path):
         "STEERING_LEFT_PWM = 460\nSTEERING_RIGHT_PWM = 290\nTHROTTLE_FORWARD_PWM = 500\nTHROTTLE_STOPPED_PWM = 370\n"
         "THROTTLE_REVERSE_PWM = 230\n"
     )
-    assert run("calibration", "import", "donkey", "myconfig.py", "-o", "ours.json").code == 0
+    arguments = ("calibration", "import", "donkey", "myconfig.py", "-o", "ours.json")
+    assert run(*arguments).code == 0
     assert run("calibration", "check").code == 0
+    assert "frequency factor" not in run("calibration", "show").out
+    assert run(*arguments, "--frequency-factor", "1.03").code == 0
+    assert run("calibration", "check").code == 0
+    assert "throttle on 0, frequency factor 1.03" in run("calibration", "show").out
+    assert run(*arguments, "--frequency-factor", "1.2").code == 2
+
+
+def test_import_from_another_drive_train(run, tmp_path):
+    """Exit 1 with the drive train's name, and write nothing."""
+    (tmp_path / "myconfig.py").write_text('DRIVE_TRAIN_TYPE = "VESC"\n')
+    said = run("calibration", "import", "donkey", "myconfig.py", "-o", "ours.json")
+    assert said.code == 1 and "DRIVE_TRAIN_TYPE is 'VESC'" in said.err
+    assert not (tmp_path / "ours.json").exists()
 
 
 def test_missing_calibration(run):

@@ -1,6 +1,7 @@
 """`racer deepracer`: what is printed, what is written, what is refused."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_without_a_name_it_is_the_folders(home: Path) -> None:
     assert Path("my_model.yaml").read_text() == "seed: 3\n"
     run("import", "my_model", "-o", "my_model.yaml")
     assert read_train(Path("./my_model.yaml")).ppo.learning_rate == 0.0005
+
+
+def test_a_download_is_imported_as_it_is(home: Path) -> None:
+    """Unpack it beside itself, name the configuration after it, and quote a name with spaces."""
+    with tarfile.open(home / "virtualmodel-my car.tar.gz", "w:gz") as tar:
+        tar.add(home / "my_model", "x")
+    lines = run("import", "virtualmodel-my car.tar.gz").splitlines()
+    assert lines[-1] == "train     racer train --config './virtualmodel-my car.yaml'"
+    config = read_train(Path("./virtualmodel-my car.yaml"))
+    assert config.reward == str(home / "virtualmodel-my car" / "reward_function.py")
 
 
 def test_mistakes_write_nothing(home: Path) -> None:

@@ -35,7 +35,7 @@ def check(record, laps):
     assert list(record) == KEYS and len(record["laps"]) == laps
     times = []
     for lap in record["laps"]:
-        assert list(lap) == ["completed", "time_s", "progress", "status"]
+        assert list(lap) == ["completed", "time_s", "progress", "status", "start"]
         assert lap["status"] in WORDS and 0.0 <= lap["progress"] <= 100.0
         assert lap["completed"] == (lap["status"] == "lap_complete") == (lap["time_s"] is not None)
         times += [lap["time_s"]] * lap["completed"]

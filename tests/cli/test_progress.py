@@ -3,10 +3,12 @@
 import io
 import signal
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from racer.cli.progress import STARTING, ProgressLine
+from racer.cli.progress import STARTING, LearningDisplay, ProgressLine
 
 
 class Terminal(io.StringIO):
@@ -45,3 +47,13 @@ def test_a_stop_by_the_machine_is_like_ctrl_c():
     with pytest.raises(KeyboardInterrupt), ProgressLine("racing"):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_printed_commands_quote_the_run(capsys, tmp_path):
+    """Resume, evaluate and export name a folder with a space as one argument."""
+    display = LearningDisplay("train", Path("runs/my run"), ["ring"], unit="steps")
+    display.summary(SimpleNamespace(interrupted=True, steps=9, seconds=1.0, best=Path("x")))
+    lines = capsys.readouterr().out.splitlines()
+    assert "resume    racer train --resume 'runs/my run'" in lines
+    assert "evaluate  racer evaluate 'runs/my run' --laps 5" in lines
+    assert "export    racer export 'runs/my run' -o my_car.bundle" in lines

@@ -48,12 +48,12 @@ def test_default_is_the_issues():
         (continuous(low_speed="1"), "action_space.speed.low: Input should be a valid number"),
         ({"steering": {}}, "action_space.steering: Extra inputs are not permitted"),
         ([{"steering_angle": 0, "speed": 1}] * 2, None),
-        ([{"steering_angle": 0, "speed": 1}] * 30, None),
+        ([{"steering_angle": 0, "speed": 1}] * 1000, None),
         (
             [{"steering_angle": 0, "speed": 1}],
-            "action_space: 1 actions are listed; a discrete space has 2..30",
+            "action_space: 1 actions are listed; a discrete space has 2..1000",
         ),
-        ([{"steering_angle": 0, "speed": 1}] * 31, "action_space: 31 actions are listed"),
+        ([{"steering_angle": 0, "speed": 1}] * 1001, "action_space: 1001 actions are listed"),
         ([], "action_space: 0 actions are listed"),
         (
             [{"steering_angle": 0, "speed": 1}, {"steering_angle": -31, "speed": 1}],

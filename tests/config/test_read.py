@@ -171,7 +171,7 @@ MISTAKES = [
     ("action_space: [{sped: 1}]", "unknown key `action_space[0].sped`. Did you mean `speed`?"),
     ("action_space: {speed: {lo: 1, high: 2}}", "`action_space.speed.lo`. Did you mean `low`?"),
     ("action_space: {speed: {low: 9, high: 2}}", "`action_space.speed.low` is 9: 9 is outside 0.1..4"),
-    ("action_space: []", "`action_space` is []: 0 actions are listed; a discrete space has 2..30"),
+    ("action_space: []", "`action_space` is []: 0 actions are listed; a discrete space has 2..1000"),
     ("action_space: 3", "`action_space` is 3: an action space is a list"),
     ("ppo: 3", "`ppo` is 3: should be a mapping of keys to values"),
     ("ppo:", "`ppo` is empty: should be a mapping of keys to values"),

@@ -59,6 +59,17 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
     assert first.startswith("CHANGE_START_POSITION") and second.startswith("ENABLE_DOMAIN_RANDOMIZATION")
 
 
+@pytest.mark.parametrize(("value", "notes"), [("0.3", 1), ("-0.5", 1), ("0.0", 0), ("0", 0)])
+def test_the_first_start_is_noted(tmp_path: Path, value: str, notes: int) -> None:
+    """Say that the first episode's place is not taken over, of both files; 0 is the start line, without a note."""
+    of_console = read_job(write(tmp_path, f"START_POSITION_OFFSET: '{value}'\n"))
+    of_cloud = read_job(write(tmp_path, f"DR_TRAIN_START_POSITION_OFFSET={value}\n", "run.env"))
+    assert of_console.notes == of_cloud.notes and len(of_console.notes) == notes
+    assert all(note.startswith("START_POSITION_OFFSET") for note in of_console.notes)
+    with pytest.raises(ConfigError, match="START_POSITION_OFFSET is"):
+        read_job(write(tmp_path, "START_POSITION_OFFSET: near\n"))
+
+
 OBSTACLES = "RACE_TYPE: OBJECT_AVOIDANCE\nNUMBER_OF_OBSTACLES: '4'\nRANDOMIZE_OBSTACLE_LOCATIONS: 'True'\n"
 FIXED = "RACE_TYPE: object_avoidance\nOBJECT_POSITIONS: ['0.23,-1', '0.46, 1']\n"
 BOTS = "RACE_TYPE: HEAD_TO_BOT\nNUMBER_OF_BOT_CARS: 2\nBOT_CAR_SPEED: 0.4\nIS_LANE_CHANGE: true\nBOT_CAR_PENALTY: 5\n"

@@ -263,6 +263,7 @@ def test_watched_by_an_evaluation(tmp_path: Path) -> None:
     result = evaluate(PurePursuitPolicy(), load_track("easy_oval"), read_vehicle("deepracer"), laps=3, watch=log)
     for lap, episode in zip(result.laps, log.episodes, strict=True):
         assert episode.status.word == lap.status and episode.progress == lap.progress
-        assert lap.time_s is None or episode.ended_s - episode.began_s == pytest.approx(lap.time_s)
+        # The log counts control steps; the time of a lap ends on the line, within the last of them.
+        assert lap.time_s is None or 0.0 <= episode.ended_s - episode.began_s - lap.time_s + 1e-9 <= 1 / 15 + 2e-9
     _, written = write_evaluation(tmp_path, log)
     assert len(json.loads(written.read_text())["metrics"]) == 3

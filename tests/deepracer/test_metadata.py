@@ -69,7 +69,7 @@ def test_actions_beyond_the_limits_are_clipped() -> None:
     [
         ({"action_space": []}, "0 actions are listed"),
         ({"action_space": TWO[:1]}, "1 actions are listed"),
-        ({"action_space": TWO * 16}, "32 actions are listed"),
+        ({"action_space": TWO * 501}, "1002 actions are listed"),
         ({"action_space": [1, 2]}, "action 0 of `action_space` is 1"),
         ({"action_space": [*TWO, {"speed": 1}]}, "action 2 of"),
         ({"action_space": [*TWO, {"steering_angle": 0, "speed": None}]}, "`speed`, is null"),
@@ -111,6 +111,15 @@ def test_refused(data: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(**data)
     assert told in str(caught.value) and str(caught.value).startswith("m.json: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("count", "noteworthy"), [(30, False), (31, True), (63, True), (1000, True)])
+def test_more_actions_than_the_console_allowed(count: int, noteworthy: bool) -> None:
+    """The console allowed 30 actions, the simulator any number; a larger list keeps its order and gets a note."""
+    listed = [{"steering_angle": k * 60 / (count - 1) - 30, "speed": 1.0} for k in range(count)]
+    imported = read(action_space=listed)
+    assert len(imported.actions.table) == count  # type: ignore[union-attr]
+    assert noted(imported, f"{count} actions") == noteworthy
 
 
 def test_an_action_space_is_needed() -> None:

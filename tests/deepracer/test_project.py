@@ -1,6 +1,8 @@
 """Finding and reading the files of a model folder."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,81 @@ def test_missing_files_name_where_they_are(tmp_path: Path) -> None:
         find_project(tmp_path / "none")
     with pytest.raises(ConfigError, match="is a file; unpack it"):
         find_project(tmp_path / "model_metadata.json")
+
+
+FILES = {
+    "model_metadata.json": "{}",
+    "reward_function.py": REWARD,
+    "hyperparameters.json": '{"lr": 0.0003}',
+    "training_params.yaml": "WORLD_NAME: reinvent_base",
+}
+
+
+def pack(archive: Path, files: dict[str, str], *, prefix: str = "", mode: str = "w:gz") -> Path:
+    """An archive of files, with a prefix to each name, and a large checkpoint beside them."""
+    with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
+        for name, text in {"model/1_Step-7.ckpt.data-00000-of-00001": "0" * 100_000, **files}.items():
+            member = tarfile.TarInfo(prefix + name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return archive
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "my_model/", "./a/b/"])
+@pytest.mark.parametrize(("name", "mode"), [("virtualmodel-x.tar.gz", "w:gz"), ("virtualmodel-x.tgz", "w:gz")])
+def test_a_download_is_read_as_it_is(tmp_path: Path, prefix: str, name: str, mode: str) -> None:
+    """Unpack the model's files beside the archive, without its checkpoints; a second time nothing changes."""
+    archive = pack(tmp_path / name, FILES, prefix=prefix, mode=mode)
+    for _ in range(2):
+        found = find_project(archive)
+        assert found.folder == tmp_path / "virtualmodel-x"
+        assert sorted(path.name for path in found.folder.rglob("*")) == sorted(FILES)
+        assert found.reward.read_text() == REWARD and found.job is not None and found.hyperparameters is not None
+    found.reward.write_text("def reward_function(params):\n    return 2.0\n")
+    with pytest.raises(ConfigError, match=r"virtualmodel-x/reward_function\.py exists already with other content"):
+        find_project(archive)
+
+
+def test_a_download_with_folders(tmp_path: Path) -> None:
+    """Keep the layout that DeepRacer-for-Cloud uploads."""
+    files = {"model/model_metadata.json": "{}", "ip/hyperparameters.json": "{}", "reward_function.py": REWARD}
+    found = find_project(pack(tmp_path / "m.tar.gz", files, prefix="rl-deepracer/"))
+    assert found.metadata == tmp_path / "m/model/model_metadata.json"
+    assert found.hyperparameters == tmp_path / "m/ip/hyperparameters.json"
+
+
+def test_a_download_for_the_car(tmp_path: Path) -> None:
+    """A physical model has no reward function: say which download has one."""
+    archive = pack(tmp_path / "physicalmodel-x.tar.gz", {"model_metadata.json": "{}", "agent/model.pb": "0"})
+    with pytest.raises(ConfigError, match=r"holds no reward_function\.py.*virtual model"):
+        find_project(archive)
+    assert not (tmp_path / "physicalmodel-x").exists()
+    with pytest.raises(ConfigError, match=r"holds no model_metadata\.json"):
+        find_project(pack(tmp_path / "logs.tar.gz", {"metrics/training.json": "{}"}))
+
+
+def test_hostile_archives(tmp_path: Path) -> None:
+    """Nothing leaves the folder, links are not followed, and huge or broken files are refused in one line."""
+    outside = pack(tmp_path / "a.tar.gz", {"../reward_function.py": REWARD, "model_metadata.json": "{}"})
+    with pytest.raises(ConfigError, match=r"holds no reward_function\.py"):
+        find_project(outside)
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
+        for name in FILES:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(member)
+    with pytest.raises(ConfigError, match=r"holds no model_metadata\.json"):
+        find_project(tmp_path / "b.tar.gz")
+    huge = pack(tmp_path / "c.tar.gz", FILES | {"reward_function.py": "#" * 1_000_001})
+    with pytest.raises(ConfigError, match=r"reward_function\.py in .*1,000,001 bytes long"):
+        find_project(huge)
+    whole = (tmp_path / "c.tar.gz").read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:20], b"\x1f\x8b" + bytes(50)):
+        (tmp_path / "d.tar.gz").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"d\.tar\.gz") as caught:
+            find_project(tmp_path / "d.tar.gz")
+        assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == []
 
 
 @pytest.mark.parametrize(

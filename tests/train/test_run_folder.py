@@ -6,7 +6,7 @@ from racer.errors import AssetError, BundleError, ConfigError, RacerError, RunEr
 from racer.export.network import build_policy
 from racer.train import run_folder
 from racer.train.ppo.learner import training_contract
-from racer.train.run_folder import new_run, resumed_config
+from racer.train.run_folder import learning_rate_note, new_run, resumed_config
 from support.tiny_training import TRACK, tiny_config
 
 
@@ -119,6 +119,21 @@ def test_resumed_configuration_keeps_all_but_the_budget(tmp_path):
             resumed_config(run, [setting])
     with pytest.raises(ConfigError, match="total_stps"):
         resumed_config(run, ["train.total_stps=1"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "rises"),
+    [([], False), (["train.total_steps=300"], False), (["train.total_steps=1000"], True), (["train.minutes=1"], False)],
+)
+def test_a_larger_budget_raises_the_learning_rate(tmp_path, settings, rises):
+    """Say so: after 300 of 400 steps the rate is near its end, after 300 of 1000 it is higher again."""
+    config = tiny_config("train.total_steps=400", "ppo.learning_rate=1e-3", "ppo.learning_rate_end=0.2")
+    run = new_run(config, tmp_path / "run")
+    assert learning_rate_note(run, config) == ""
+    run.write_info(steps=300, elapsed_s=54.0)
+    note = learning_rate_note(run, resumed_config(run, settings))
+    # 1e-3 (1 - 0.8 x 300/400) = 4e-4 and 1e-3 (1 - 0.8 x 300/1000) = 7.6e-4; 54 of 60 s used are later than 3/4.
+    assert ("from 0.0004 to 0.00076" in note) == rises and bool(note) == rises
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])

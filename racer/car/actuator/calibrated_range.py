@@ -158,8 +158,13 @@ def _wiring_of_driver(driver: Mapping[str, Any]) -> Wiring:
         raise ValueError("the driver's device is text, its address and channels are whole numbers")
     if not 0x03 <= numbers[0] <= 0x77:
         raise ValueError(f"the driver's address is {numbers[0]}; I2C has 3..119")
+    # Files of earlier versions, and those of chips at their nominal frequency, have no factor.
+    factor = driver.get("frequency_factor", 1.0)
+    if type(factor) not in (int, float):
+        raise ValueError(f"the driver's frequency_factor is {factor!r}; it is a number")
     address = f":{numbers[0]}" if driver["kind"] == "pca9685" else ""
-    return parse_wiring(f"{driver['kind']}:{driver['device']}{address}:{numbers[1]}:{numbers[2]}")
+    end = "" if factor == 1.0 else f":{factor!r}"
+    return parse_wiring(f"{driver['kind']}:{driver['device']}{address}:{numbers[1]}:{numbers[2]}{end}")
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,6 +201,7 @@ class Wiring:
         kind: `pca9685`, `sysfs_pwm`, or `sim`, a simulated PCA9685.
         device: I2C bus number, folder of a PWM chip, or path of the simulated chip.
         address: I2C address of the PCA9685.
+        frequency_factor: Measured frequency of the PCA9685, divided by the nominal one.
     """
 
     kind: str
@@ -203,18 +209,21 @@ class Wiring:
     address: int
     steering_channel: int
     throttle_channel: int
+    frequency_factor: float = 1.0
 
     @property
     def text(self) -> str:
         """Return the text that `parse_wiring` reads."""
         address = f":{self.address}" if self.kind == "pca9685" else ""
-        return f"{self.kind}:{self.device}{address}:{self.steering_channel}:{self.throttle_channel}"
+        factor = "" if self.frequency_factor == 1.0 else f":{self.frequency_factor!r}"
+        return f"{self.kind}:{self.device}{address}:{self.steering_channel}:{self.throttle_channel}{factor}"
 
 
 def parse_wiring(text: str) -> Wiring:
     """Parse a wiring, for example `pca9685:1:0x40:1:0`, `sysfs_pwm:/sys/class/pwm/pwmchip0:0:1`, `sim:FILE`.
 
-    The last two numbers are the channels of steering and throttle; the default is 1 and 0.
+    After the device come the channels of steering and throttle; the default is 1 and 0. A PCA9685 may have a further
+    number, its measured frequency divided by the nominal one: `pca9685:1:0x40:1:0:1.03`.
 
     Raises:
         ValueError: The text has another form.
@@ -224,17 +233,28 @@ def parse_wiring(text: str) -> Wiring:
     # No operating system opens a path with a NUL; such a text gets the message of a wrong form.
     if not parts[0] or "\0" in rest:
         parts = []
-    if kind == "pca9685" and len(parts) in (2, 4):
-        device, address = str(int(parts[0])), int(parts[1], 0)
-        channels = [int(part) for part in parts[2:]] or [1, 0]
-    elif kind in ("sysfs_pwm", "sim") and len(parts) in (1, 3):
-        device, address = parts[0], 0x40
-        channels = [int(part) for part in parts[1:]] or [1, 0]
-    else:
+    # The simulated chip answers at any address, so its wiring has none.
+    device_parts = {"pca9685": 2, "sysfs_pwm": 1, "sim": 1}.get(kind, 0)
+    numbers = parts[device_parts:]
+    if (
+        not device_parts
+        or len(parts) < device_parts
+        or len(numbers) not in ((0, 2) if kind == "sysfs_pwm" else (0, 2, 3))
+    ):
         raise ValueError(f"`{text}` is not a wiring; write pca9685:BUS:ADDRESS, sysfs_pwm:FOLDER or sim:FILE")
+    device, address = parts[0], 0x40
+    if kind == "pca9685":
+        device, address = str(int(parts[0])), int(parts[1], 0)
+    channels = [int(number) for number in numbers[:2]] or [1, 0]
     if min(channels) < 0 or max(channels) > 15 or channels[0] == channels[1]:
         raise ValueError(f"`{text}`: steering and throttle need two different channels of 0..15")
-    return Wiring(kind, device, address, channels[0], channels[1])
+    factor = float(numbers[2]) if len(numbers) == 3 else 1.0
+    if not limits.FREQUENCY_FACTOR_MIN <= factor <= limits.FREQUENCY_FACTOR_MAX:
+        raise ValueError(
+            f"`{text}`: the frequency factor is {factor:g}; it is {limits.FREQUENCY_FACTOR_MIN:g}.."
+            f"{limits.FREQUENCY_FACTOR_MAX:g}, the measured frequency divided by the nominal one"
+        )
+    return Wiring(kind, device, address, channels[0], channels[1], factor)
 
 
 def open_driver(wiring: Wiring) -> OutputDriver:
@@ -253,7 +273,13 @@ def open_driver(wiring: Wiring) -> OutputDriver:
         bus = SimBus(wiring.device)
     else:
         bus = _open_i2c(int(wiring.device))
-    return Pca9685(bus, wiring.address, steering=wiring.steering_channel, throttle=wiring.throttle_channel)
+    return Pca9685(
+        bus,
+        wiring.address,
+        steering=wiring.steering_channel,
+        throttle=wiring.throttle_channel,
+        frequency_factor=wiring.frequency_factor,
+    )
 
 
 def _open_i2c(number: int) -> Any:

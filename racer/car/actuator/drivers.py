@@ -9,6 +9,7 @@ sleeps and wakes again. `start` therefore switches all outputs off before it doe
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -78,10 +79,6 @@ PRESCALE_50_HZ: Final = round(OSCILLATOR_HZ * limits.PERIOD_US / 1_000_000 / STE
 """Prescaler for pulses of 50 Hz (section 7.3.5): f = oscillator / (4096 (prescale + 1)), so 121."""
 _OSCILLATOR_START_S: Final = 0.0006  # the data sheet requires 500 µs
 
-# Rounded inwards, up for the lowest and down for the highest, so that no number of steps exceeds the absolute limits.
-COUNT_MIN: Final = -(-limits.PULSE_MIN_US * STEPS // limits.PERIOD_US)
-COUNT_MAX: Final = limits.PULSE_MAX_US * STEPS // limits.PERIOD_US
-
 
 class I2cBus(Protocol):
     """The methods of smbus2.SMBus that `Pca9685` calls."""
@@ -102,9 +99,16 @@ class I2cBus(Protocol):
         """Close the bus."""
 
 
-def pulse_to_steps(pulse_us: int) -> int:
-    """Return the steps of 4.88 µs nearest to a pulse [µs], never outside the absolute limits."""
-    return max(COUNT_MIN, min(COUNT_MAX, (pulse_us * STEPS + limits.PERIOD_US // 2) // limits.PERIOD_US))
+def pulse_to_steps(pulse_us: int, frequency_factor: float = 1.0) -> int:
+    """Return the steps nearest to a pulse [µs], never outside the absolute limits.
+
+    A step lasts 4.88 µs divided by `frequency_factor`, the measured frequency of the chip divided by the nominal one.
+    """
+    steps_per_us = STEPS * frequency_factor / limits.PERIOD_US
+    # Rounded inwards, up for the lowest and down for the highest, so that no pulse exceeds the absolute limits.
+    lowest = math.ceil(limits.PULSE_MIN_US * steps_per_us)
+    highest = math.floor(limits.PULSE_MAX_US * steps_per_us)
+    return max(lowest, min(highest, math.floor(pulse_us * steps_per_us + 0.5)))
 
 
 class Pca9685:
@@ -115,11 +119,15 @@ class Pca9685:
         address: I2C address of the chip.
         steering: Channel of the steering, 0..15.
         throttle: Channel of the throttle, 0..15.
+        frequency_factor: Measured frequency of the chip, divided by the nominal one.
     """
 
-    def __init__(self, bus: I2cBus, address: int, *, steering: int, throttle: int) -> None:
+    def __init__(
+        self, bus: I2cBus, address: int, *, steering: int, throttle: int, frequency_factor: float = 1.0
+    ) -> None:
         self._bus = bus
         self._address = address
+        self._frequency_factor = frequency_factor
         self._steering = LED0_ON_L + 4 * steering
         self._throttle = LED0_ON_L + 4 * throttle
 
@@ -144,7 +152,8 @@ class Pca9685:
             pairs = ((self._throttle, pulses.throttle_us), (self._steering, pulses.steering_us))
             # The four registers of a channel: the step at which the pulse begins (0) and the one at which it ends, low
             # byte first. Bit 4 of the last, full off, is 0 because a pulse has fewer than 4096 steps.
-            rows = [(register, [0, 0, *pulse_to_steps(pulse).to_bytes(2, "little")]) for register, pulse in pairs]
+            counts = [(register, pulse_to_steps(pulse, self._frequency_factor)) for register, pulse in pairs]
+            rows = [(register, [0, 0, *count.to_bytes(2, "little")]) for register, count in counts]
             for register, row in rows:
                 self._bus.write_i2c_block_data(self._address, register, row)
             for register, row in rows:

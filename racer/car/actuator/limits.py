@@ -12,6 +12,10 @@ PULSE_MAX_US = 2100
 PERIOD_US = 20_000
 """Period of the pulses [µs]: 50 Hz, which every analogue servo and speed controller accepts."""
 
+FREQUENCY_FACTOR_MIN = 0.9
+FREQUENCY_FACTOR_MAX = 1.1
+"""Limits of a chip's measured frequency divided by its nominal one; a larger deviation is a fault, not a tolerance."""
+
 TICK_NS = 20_000_000
 """Interval of the bus writes [ns]: one in each period of the pulses."""
 

@@ -13,7 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from racer import __version__
 from racer.assets import write_atomically
@@ -31,7 +39,9 @@ from racer.errors import RacerError
 PULSE_MIN_US = 900
 PULSE_MAX_US = 2100
 ARM_MIN_S = 2.0
-# The three numbers repeat `racer.car.actuator.limits`; a test compares them.
+FREQUENCY_FACTOR_MIN = 0.9
+FREQUENCY_FACTOR_MAX = 1.1
+# The five numbers repeat `racer.car.actuator.limits`; a test compares them.
 
 # Strict: a file with 1500.0 or "1500" was not written by racer, and the actuator refuses it too.
 Pulse = Annotated[int, Field(strict=True, ge=PULSE_MIN_US, le=PULSE_MAX_US)]
@@ -55,9 +65,26 @@ class DriverConfig(Config):
     )
     steering_channel: Channel = 1
     throttle_channel: Channel = 0
+    frequency_factor: float = Field(
+        default=1.0,
+        strict=True,
+        ge=FREQUENCY_FACTOR_MIN,
+        le=FREQUENCY_FACTOR_MAX,
+        description="measured frequency of the PCA9685, divided by the nominal one; clones are off by some percent",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_default_factor(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A nominal chip's file stays as it was before the field existed, so that earlier versions read it too.
+        data: dict[str, Any] = handler(self)
+        if self.frequency_factor == 1.0:
+            data.pop("frequency_factor", None)
+        return data
 
     @model_validator(mode="after")
     def _usable(self) -> DriverConfig:
+        if self.kind == "sysfs_pwm" and self.frequency_factor != 1.0:
+            raise ValueError("sysfs_pwm takes pulses in nanoseconds; its frequency_factor is 1")
         if self.steering_channel == self.throttle_channel:
             raise ValueError("steering and throttle need two different channels")
         # `isdigit` accepts digits of every script, also of those that no I2C device has in its name.

@@ -117,6 +117,7 @@ class SensorSuite:
         self.lidars: dict[str, LidarSensor | SectorLidarSensor] = {}
         self.cameras: dict[str, CameraSensor] = {}
         buffers: Observation = {}
+        self._buffers = buffers
         if "state" in config.sensors:
             width = len(state_field_names(len(config.look_ahead)))
             self._state = buffers["state"] = np.zeros((*world.cars.shape, width), np.float32)
@@ -131,8 +132,16 @@ class SensorSuite:
             if name in config.sensors:
                 camera = CameraSensor(world, config.camera, eyes=eyes, past=frames, disturbances=disturbances)
                 self.cameras[name], buffers[name] = camera, camera.frames
-        self.observation = {name: values[:, 0] if self._first else values for name, values in buffers.items()}
+        self.observation = self._views()
         self._sensors = [*self.lidars.values(), *self.cameras.values()]
+
+    def _views(self) -> Observation:
+        return {name: values[:, 0] if self._first else values for name, values in self._buffers.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickle and copy turn views into separate arrays, which no sensor would fill.
+        self.__dict__ |= state
+        self.observation = self._views()
 
     def start(self, which: NDArray[np.bool_] | None = None) -> None:
         """Fill the buffers of cars that start a new episode.

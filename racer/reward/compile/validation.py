@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copyreg
 import hashlib
 import importlib.util
 import io
@@ -41,6 +42,7 @@ from racer.reward.compile.kernel import (
 )
 from racer.reward.failure import as_reward, verdict_of_exception
 from racer.reward.protocol import Reward
+from racer.reward.python_reward import PythonReward
 from racer.reward.rows import Records, Sample, Waypoints, params_rows
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
 from racer.reward.source import FUNCTION, NeedsMemory, RewardCallable, RewardSource, compile_source, new_module
@@ -517,3 +519,27 @@ def _uncovered_reason(verdict: dict[str, object]) -> str:
         return ""
     lines = ", ".join(f"line {line} ({reason})" for line, reason in traps[:3])
     return f"plain Python is called for {lines}" + (" and others" if len(traps) > 3 else "")
+
+
+def _reduce(reward: CompiledReward) -> tuple[Any, ...]:
+    # A kernel cannot be pickled or copied: the copy loads that of the same text, and takes over the state of each car.
+    if reward._python is not None:
+        return reward._python.__reduce__()
+    return _copied_reward, (reward.source, *reward._shape, reward._failure_folder, reward.states.copy())
+
+
+def _copied_reward(
+    source: RewardSource, n_worlds: int, n_cars: int, failure_folder: str | Path | None, states: NDArray[np.float64]
+) -> Reward:
+    """Return a reward from pickle or copy."""
+    reward = compiled_reward(source, n_worlds, n_cars, failure_folder=failure_folder)
+    if isinstance(reward, str):
+        # Another machine may have no compiler; there plain Python begins with new modules.
+        return PythonReward(source, n_worlds, n_cars, failure_folder=failure_folder, reason=reward)
+    if isinstance(reward, CompiledReward) and reward.states.shape == states.shape:
+        reward.states[:] = states
+    return reward
+
+
+# Registered here, because the class cannot import the loading of its kernels.
+copyreg.pickle(CompiledReward, _reduce)

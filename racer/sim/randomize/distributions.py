@@ -8,6 +8,7 @@ independent of the streams that advance in each step.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,6 +170,11 @@ class Disturbances:
         self.table, self.choices = distribution_rows(config)
         self._own = vehicle_row(world.vehicle)
         self._moves_vehicle = is_disturbed(config, "vehicle")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickle and copy turn the view into a separate array.
+        self.__dict__ |= state
+        self._values = self.drawn.view(np.float64).reshape(*self.drawn.shape, -1)
 
     def values(self, group: str) -> NDArray[np.float64]:
         """Return a view of the drawn values of a group, in the order of its configuration, shape (N, C, K), float64."""

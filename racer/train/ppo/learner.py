@@ -6,6 +6,7 @@ Saves and restores the learner's state too: weights, optimisers, return statisti
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -189,7 +190,7 @@ def load_state(path: Path, model: PPO | SAC, returns: VecNormalize) -> dict[str,
     Raises:
         RunError: The file is damaged, of another version, or of another network.
     """
-    with opened_state(path, restart=f"racer train --from {path.parent}") as state:
+    with opened_state(path, restart=f"racer train --from {quote(str(path.parent))}") as state:
         model.policy.load_state_dict(state["policy"])
         for name, optimizer in named_optimizers(model).items():
             optimizer.load_state_dict(state["optimizers"][name])

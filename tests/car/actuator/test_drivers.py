@@ -82,6 +82,33 @@ def test_closing_closes_the_bus(tmp_path):
         sim.read_byte_data(0x40, MODE1)
 
 
+@given(st.integers(0, 5000), st.floats(limits.FREQUENCY_FACTOR_MIN, limits.FREQUENCY_FACTOR_MAX))
+def test_an_off_frequency_chip_gives_the_same_pulses(asked, factor):
+    """Steps last 1 / factor as long: half a step from what was asked, and never beyond the absolute limits."""
+    step_us = limits.PERIOD_US / 4096 / factor
+    us = pulse_to_steps(asked, factor) * step_us
+    assert limits.PULSE_MIN_US - 1e-9 <= us <= limits.PULSE_MAX_US + 1e-9
+    if 906 < asked < 2094:
+        assert abs(us - asked) <= 0.5 * step_us + 1e-9
+
+
+def test_the_factor_of_the_wiring_reaches_the_chip(tmp_path):
+    """A chip 5 % fast is sent 5 % more steps; other drivers have no factor."""
+    counts = []
+    for text in (f"sim:{tmp_path / 'a'}", f"sim:{tmp_path / 'b'}:1:0:1.05"):
+        driver = open_driver(parse_wiring(text))
+        driver.start()
+        driver.write(Pulses(1500, 1450))
+        sim = SimBus(text.split(":")[1])
+        counts.append([sim.chip.pulse_us(channel) / on_chip(us) for channel, us in ((1, 1500), (0, 1450))])
+        driver.close()
+        sim.close()
+    assert counts[0] == [1.0, 1.0] and counts[1] == pytest.approx([1.05, 1.05], abs=4e-3)
+    for text in ("sysfs_pwm:/x:0:1:1.03", "sim:/x:1:0:0.89", "sim:/x:1:0:1.11", "sim:/x:1:0:nan", "sim:/x:1:0:x"):
+        with pytest.raises(ValueError):
+            parse_wiring(text)
+
+
 @given(st.integers(0, 5000), st.integers(0, 5000))
 def test_any_pulse_is_the_nearest_step_within_the_limits(tmp_path_factory, steering, throttle):
     """Within half a step of what was asked, and inside 900..2100 µs for anything that was asked."""
@@ -296,6 +323,9 @@ def test_sysfs_pwm_exports_its_channels(tmp_path):
         ("sim:/x", Wiring("sim", "/x", 0x40, 1, 0)),
         ("sim:/x:15:0", Wiring("sim", "/x", 0x40, 15, 0)),
         ("sim:/x:0:15", Wiring("sim", "/x", 0x40, 0, 15)),
+        ("pca9685:1:0x40:1:0:1.03", Wiring("pca9685", "1", 0x40, 1, 0, 1.03)),
+        ("sim:/x:1:0:0.9", Wiring("sim", "/x", 0x40, 1, 0, 0.9)),
+        ("sim:/x:1:0:1.1", Wiring("sim", "/x", 0x40, 1, 0, 1.1)),
     ],
 )
 def test_wiring_reads_and_writes_back(text, wiring):

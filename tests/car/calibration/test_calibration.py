@@ -42,6 +42,8 @@ def test_limits_are_restated_alike():
     """The file's bounds and the actuator's own are the same numbers in two places."""
     assert (room.PULSE_MIN_US, room.PULSE_MAX_US) == (limits.PULSE_MIN_US, limits.PULSE_MAX_US) == (900, 2100)
     assert limits.NEUTRAL_BEFORE_ARMING_NS / 1e9 == room.ARM_MIN_S == 2.0
+    assert (room.FREQUENCY_FACTOR_MIN, room.FREQUENCY_FACTOR_MAX) == (0.9, 1.1)
+    assert (limits.FREQUENCY_FACTOR_MIN, limits.FREQUENCY_FACTOR_MAX) == (0.9, 1.1)
     assert (limits.TICK_NS, limits.PERIOD_US) == (20_000_000, 20_000)
     assert (limits.COMMAND_DEADLINE_NS, limits.FRAME_DEADLINE_NS) == (100_000_000, 200_000_000)
     assert (limits.PERSON_DEADLINE_NS, limits.ALL_OFF_AFTER_NS) == (300_000_000, 500_000_000)
@@ -124,6 +126,36 @@ def test_edges_of_the_address(path, address, good):
         read_actuator_setup(str(path), CAR_ID)
     with pytest.raises(CalibrationError):
         read_calibration(path, car_id=CAR_ID)
+
+
+@pytest.mark.parametrize(
+    ("factor", "good"),
+    [(0.9, True), (1, True), (1.03, True), (1.1, True), (0.899, False), (1.101, False), (True, False), ("1", False)],
+)
+def test_edges_of_the_frequency_factor(path, factor, good):
+    """A chip is at most 10 % off, to both readers; a nominal one leaves its file as it was."""
+    data = calibration("1")
+    data["driver"] = data["driver"] | {"kind": "pca9685", "device": "1", "frequency_factor": factor}
+    put(path, data)
+    if good:
+        assert read_actuator_setup(str(path), CAR_ID).wiring.frequency_factor == factor
+        kept = read_calibration(path, car_id=CAR_ID)
+        assert kept.driver.frequency_factor == factor
+        assert ("frequency_factor" in kept.to_json()) == (factor != 1)
+        return
+    with pytest.raises(CalibrationRefused):
+        read_actuator_setup(str(path), CAR_ID)
+    with pytest.raises(CalibrationError):
+        read_calibration(path, car_id=CAR_ID)
+
+
+def test_messages_about_order_begin_with_the_key(path):
+    """Pulses out of order are named; Python's words for the file's parts are not."""
+    data = with_pulses("steering", left_us=1100)
+    data.pop("sha256", None)
+    with pytest.raises(CalibrationError, match=r"here: `steering`: left 1100, centre 1450") as error:
+        make_calibration(data, "here")
+    assert "dict" not in str(error.value)
 
 
 def test_long_serial_number(tmp_path):
