@@ -262,7 +262,7 @@ def _rows(track: Track) -> Iterator[TrackFinding]:
     row = int(np.argmax(lengths))
     if lengths[row] > SPACING_WARNING:
         message = (
-            f"the distance between rows is up to {lengths[row]:.2f} m; add rows, one each {SPACING_WARNING} m or less"
+            f"rows are up to {lengths[row]:.2f} m from each other; add some, at least one each {SPACING_WARNING} m"
         )
         yield _warning("spacing", message, row)
     # The closing segment of a repeated last row has no length by design.

@@ -25,24 +25,8 @@ SMALL_CAR_SCALE = 1.0 / 18.0
 
 _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
 """Columns of x and y in a race line, by its number of columns."""
-_KNOWN_COLUMNS = frozenset(
-    (
-        "x",
-        "y",
-        "w_tr_right",
-        "w_tr_left",
-        "s",
-        "psi",
-        "psi_rad",
-        "kappa",
-        "kappa_radpm",
-        "vx",
-        "vx_mps",
-        "ax",
-        "ax_mps2",
-    )
-)
-"""Names of the columns of centre lines and race lines, without `_m`."""
+_KNOWN_COLUMNS = frozenset(["x", "y", "w_tr_right", "w_tr_left", "s", "psi", "kappa", "vx", "ax"])
+"""Names of the columns of centre lines and race lines, without their units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +174,7 @@ def _columns(path: Path, header: str, count: int) -> tuple[tuple[int, ...], tupl
     """
     # `x [m]` and `x (m)` are the name x with its unit.
     words = [re.sub(r"\s*[\[(][^\])]*[\])]$", "", word) for word in _split(header.lstrip("# "))]
-    names = [re.sub(r"_m$", "", word.lower()) for word in words]
+    names = [re.sub(r"_(m|rad|radpm|mps2?)$", "", word.lower()) for word in words]
     # A header names every column in one word. A comment can be prose of as many words; it has no two names of columns.
     named = len(words) == count and all(re.fullmatch(r"[A-Za-z_]\w*", word) for word in words)
     if named and (not header.startswith("#") or sum(name in _KNOWN_COLUMNS for name in names) >= 2):
