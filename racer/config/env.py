@@ -61,7 +61,8 @@ class VehicleConfig(Config):
         pairs = [(0.0, 0.0), *getattr(self, "steer_map_deg", ())]
         largest = self.steer_max_deg
         if len(pairs) > 1:
-            full_lock = float(np.interp(self.steer_max_deg, *zip(*pairs, strict=True)))
+            commands, angles = [command for command, _ in pairs], [angle for _, angle in pairs]
+            full_lock = float(np.interp(self.steer_max_deg, commands, angles))
             largest = max(full_lock, *(angle for command, angle in pairs if command <= self.steer_max_deg))
         # As `drive_vehicle` does it: gain, trim, limit. The side against the trim is the worse.
         reached = self.steer_gain * largest - abs(self.steer_offset_deg)

@@ -210,7 +210,7 @@ def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float 
     s = np.arange(count) * (total / count) if closed else np.linspace(over / 2, total - over / 2, count)
     turned = np.abs(np.interp(s + over / 2, at, heading) - np.interp(s - over / 2, at, heading))
     with np.errstate(divide="ignore"):
-        return s, over / turned
+        return np.asarray(s, dtype=np.float64), np.asarray(over / turned, dtype=np.float64)
 
 
 def cross(a: Floats, b: Floats) -> Floats:
