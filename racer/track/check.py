@@ -1,4 +1,4 @@
-"""Checks a track for one vehicle: size, ends, crossings, corners and rows.
+"""Checks a track for one vehicle: size, widths, ends, crossings, corners and rows.
 
 A track with an error cannot be driven; one with warnings can, but it may look or drive unlike what its author meant.
 Each message says what was found, and after a semicolon what to do.
@@ -32,7 +32,7 @@ GAP_WARNING = 0.35
 """Largest gap between the ends of a loop that lost rows, as a fraction of the length of its rest."""
 RADIUS_TOLERANCE = 0.98
 """Fraction of the vehicle's turning radius that a bend may have: radii between rows are exact to about 2 %."""
-JUMP_WARNING = 0.5
+JUMP_WARNING = 0.35
 """Change of the width from one row to the next that is a fault, as a fraction of the narrower one."""
 
 
@@ -58,7 +58,8 @@ def check_track(track: Track, vehicle: VehicleConfig) -> list[TrackFinding]:
     notes = [_warning("file", note) for note in track.notes]
     findings = [
         *notes,
-        *_size(track, vehicle),
+        *_size(track),
+        *_widths(track, vehicle),
         *_ends(track),
         *_crossings(track),
         *_corners(track, vehicle),
@@ -75,7 +76,7 @@ def _error(code: str, message: str, row: int | None = None) -> TrackFinding:
     return TrackFinding(level="error", code=code, message=message, row=row)
 
 
-def _size(track: Track, vehicle: VehicleConfig) -> Iterator[TrackFinding]:
+def _size(track: Track) -> Iterator[TrackFinding]:
     if track.length < LENGTH_WARNING:
         finding = _error if track.length < LENGTH_ERROR else _warning
         yield finding("length", f"only {track.length:.2f} m long; check that the file is in metres, or add rows")
@@ -87,6 +88,18 @@ def _size(track: Track, vehicle: VehicleConfig) -> Iterator[TrackFinding]:
             "move the border points of these rows beside the centre line"
         )
         yield _warning("slanted_rows", message, int(turned[0]))
+    middle = (track.left + track.right) / 2
+    off = np.hypot(*(track.center - middle).T)
+    row = int(np.argmax(off))
+    if off[row] > OFF_CENTER_WARNING:
+        message = (
+            f"the centre line is {off[row]:.2f} m off the middle of the road; "
+            "rewards measure from the centre line: move it, if that is not intended"
+        )
+        yield _warning("off_center", message, row)
+
+
+def _widths(track: Track, vehicle: VehicleConfig) -> Iterator[TrackFinding]:
     row = int(np.argmin(track.widths))
     width = float(track.widths[row])
     if width < WIDTH_WARNING * vehicle.width:
@@ -105,15 +118,19 @@ def _size(track: Track, vehicle: VehicleConfig) -> Iterator[TrackFinding]:
             f"if the file is not in metres, scale it{example}"
         )
         yield _warning("wide", message)
-    middle = (track.left + track.right) / 2
-    off = np.hypot(*(track.center - middle).T)
-    row = int(np.argmax(off))
-    if off[row] > OFF_CENTER_WARNING:
+    rows = np.arange(len(track.center) if track.closed else len(track.center) - 1)
+    before, after = track.widths[rows], track.widths[(rows + 1) % len(track.center)]
+    change = np.abs(after - before)
+    # Between distant rows a road may well become that much wider: its width then changes by less than the distance.
+    jumps = np.flatnonzero((change > JUMP_WARNING * np.minimum(before, after)) & (change > track.segment_lengths))
+    if len(jumps):
+        row = int(jumps[0])
+        more = f" ({len(jumps) - 1} more)" if len(jumps) > 1 else ""
         message = (
-            f"the centre line is {off[row]:.2f} m off the middle of the road; "
-            "rewards measure from the centre line: move it, if that is not intended"
+            f"the width jumps from {before[row]:.2f} m to {after[row]:.2f} m at the next row{more}; "
+            "correct the border points there"
         )
-        yield _warning("off_center", message, row)
+        yield _warning("width_jump", message, (row + 1) % len(track.center))
 
 
 def _ends(track: Track) -> Iterator[TrackFinding]:
@@ -224,7 +241,7 @@ def _corners(track: Track, vehicle: VehicleConfig) -> Iterator[TrackFinding]:
         message += f", and the widest line within the road has {max(float(widest[worst]), 0.0):.2f} m"
         yield _error("radius", f"{message}; relax the bend, widen the road, or use another vehicle", row)
     else:
-        message += "; relax the bend, or let the car cut it within the road, where rewards must allow that"
+        message += "; relax the bend, or accept that the car leaves the centre line there"
         yield _warning("radius", message, row)
 
 
@@ -271,7 +288,6 @@ def _rows(track: Track) -> Iterator[TrackFinding]:
         count = f"{len(repeats)} rows repeat" if len(repeats) > 1 else "one row repeats"
         message = f"{count} the row before; delete it, or have rewards skip waypoints of distance 0"
         yield _warning("repeated_row", message, int(repeats[0]) + 1)
-    yield from _width_jumps(track)
     # Repeated rows have no heading, so that the turn at a corner is taken between distinct rows.
     rows = geometry.distinct_rows(track.center, closed=track.closed)
     _, steps = geometry.segments(track.center[rows], closed=track.closed)
@@ -283,19 +299,3 @@ def _rows(track: Track) -> Iterator[TrackFinding]:
     if math.degrees(turns[kink]) > KINK_WARNING_DEG:
         message = f"the centre line turns {math.degrees(turns[kink]):.0f} degrees at one row; round it with more rows"
         yield _warning("kink", message, int(rows[(kink + 1) % len(rows)]))
-
-
-def _width_jumps(track: Track) -> Iterator[TrackFinding]:
-    rows = np.arange(len(track.center) if track.closed else len(track.center) - 1)
-    before, after = track.widths[rows], track.widths[(rows + 1) % len(track.center)]
-    change = np.abs(after - before)
-    # Between distant rows a road may well become half as wide again: the borders are then no steeper than 1 to 1.
-    jumps = np.flatnonzero((change > JUMP_WARNING * np.minimum(before, after)) & (change > track.segment_lengths))
-    if len(jumps):
-        row = int(jumps[0])
-        more = f" ({len(jumps) - 1} more)" if len(jumps) > 1 else ""
-        message = (
-            f"the width jumps from {before[row]:.2f} m to {after[row]:.2f} m at the next row{more}; "
-            "correct the border points there"
-        )
-        yield _warning("width_jump", message, (row + 1) % len(track.center))
