@@ -29,15 +29,16 @@ def list_tracks(*, as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "length m", "width m", "closed", "description", box=None, pad_edge=False)
-    table.columns[1].justify = table.columns[2].justify = "right"
+    table = Table("name", "length m", "width m", "radius m", "closed", "description", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[2].justify = table.columns[3].justify = "right"
     for row in rows:
         # One broken file in ./tracks must not hide the list.
         if "error" in row:
-            table.add_row(row["name"], "", "", "", row["error"], style="red")
+            table.add_row(row["name"], "", "", "", "", row["error"], style="red")
         else:
             closed = "yes" if row["closed"] else "no"
-            table.add_row(row["name"], f"{row['length_m']:.1f}", format_widths(row), closed, row["description"])
+            radius = f"{row['radius_min_m']:.2f}" if row["radius_min_m"] else ""
+            table.add_row(row["name"], f"{row['length_m']:.1f}", format_widths(row), radius, closed, row["description"])
     Console().print(table)
 
 
@@ -64,12 +65,15 @@ def show(
 def check_tracks(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help=_SPEC_HELP)],
     *,
+    vehicle: Annotated[str, typer.Option(help="Check for this vehicle: a name or a file.")] = "deepracer",
     as_json: AsJson = False,
 ) -> None:
     """Check tracks; exit 1 where one has an error, 0 where there are only warnings."""
+    from racer.config.read import read_vehicle
     from racer.track.describe import check_track_file
 
-    reports = [check_track_file(file) for file in files]
+    config = read_vehicle(vehicle)
+    reports = [check_track_file(file, config) for file in files]
     if as_json:
         print_json(reports, indent=2)
     else:
@@ -151,7 +155,9 @@ def _print_report(report: dict[str, Any]) -> None:
     from racer.track.describe import format_widths
 
     facts = f", {report['length_m']:.1f} m, {format_widths(report)} m wide" if "name" in report else ""
-    typer.echo(f"{report['file']}: {'good' if report['ok'] else 'ERROR'}{facts}")
+    count = len(report["findings"])
+    passed = f"drivable, {count} warning{'s' * (count > 1)}" if count else "good"
+    typer.echo(f"{report['file']}: {passed if report['ok'] else 'ERROR'}{facts}")
     for finding in report["findings"]:
         row = "" if finding["row"] is None else f" row {finding['row']}:"
         typer.echo(f"  {finding['level']}:{row} {finding['message']}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from racer.config.base import Config, Fraction, NonNegative, Positive, ShortTime
@@ -48,6 +49,25 @@ class VehicleConfig(Config):
     width: Positive = Field(description="width of the collision rectangle [m]")
     track_front: Positive = Field(description="distance between the front wheel centres [m]")
     track_rear: Positive = Field(description="distance between the rear wheel centres [m]")
+
+    @property
+    def turn_radius(self) -> float:
+        """Radius of the tightest slow turn to the worse side [m]: wheelbase over the tangent of the steering angle.
+
+        The angle is the largest that a command of up to `steer_max_deg` reaches, with the steering map, the gain and
+        the trim of this car. The radius is infinite where the trim leaves no turn to one side.
+        """
+        # A map may have its largest angle before full lock, and is constant behind its last pair.
+        pairs = [(0.0, 0.0), *getattr(self, "steer_map_deg", ())]
+        largest = self.steer_max_deg
+        if len(pairs) > 1:
+            commands, angles = [command for command, _ in pairs], [angle for _, angle in pairs]
+            full_lock = float(np.interp(self.steer_max_deg, commands, angles))
+            largest = max(full_lock, *(angle for command, angle in pairs if command <= self.steer_max_deg))
+        # As `drive_vehicle` does it: gain, trim, limit. The side against the trim is the worse.
+        reached = self.steer_gain * largest - abs(self.steer_offset_deg)
+        angle = math.radians(min(reached, self.steer_max_deg))
+        return (self.front + self.rear) / math.tan(angle) if angle > 0.0 else math.inf
 
 
 Sensor = Literal["state", "camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar"]

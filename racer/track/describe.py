@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from racer.config.env import VehicleConfig
 from racer.errors import RacerError, TrackError
+from racer.track import geometry
 from racer.track.check import TrackFinding, check_track
 from racer.track.course import write_course
 from racer.track.load import load_track
@@ -17,13 +19,19 @@ _WRITERS = {".npy": write_npy, ".yaml": write_course, ".yml": write_course}
 
 
 def track_facts(track: Track) -> dict[str, Any]:
-    """Return name, length, least and greatest width [m], and whether the track is closed."""
+    """Return name, length, least and greatest width [m], whether the track is closed, and its smallest radius [m].
+
+    The radius is None for a straight.
+    """
+    radius = float(geometry.turn_radii(track.center, closed=track.closed)[1].min())
     return {
         "name": track.name,
         "length_m": round(track.length, 3),
         "width_min_m": round(float(track.widths.min()), 3),
         "width_max_m": round(float(track.widths.max()), 3),
         "closed": track.closed,
+        # A straight has an infinite radius up to rounding; JSON has no infinity.
+        "radius_min_m": round(radius, 3) if radius < 1e3 else None,
     }
 
 
@@ -37,17 +45,17 @@ def summarize_track(name: str) -> dict[str, Any]:
     return track_facts(track) | {"description": track.description, "file": track.source}
 
 
-def check_track_file(file: str) -> dict[str, Any]:
-    """Return the facts of a track and what is wrong with it.
+def check_track_file(file: str, vehicle: VehicleConfig) -> dict[str, Any]:
+    """Return the facts of a track and what is wrong with it for a vehicle.
 
     A file that cannot be loaded has one finding of level `error` and no facts. `ok` says that no finding is an error.
     """
-    facts: dict[str, Any] = {"file": file}
+    facts: dict[str, Any] = {"file": file, "vehicle": vehicle.name}
     # A file that cannot be read is a finding and not an exception, so that the other files are checked, too.
     try:
         track = load_track(file)
         facts |= track_facts(track) | {"rows": len(track.center)}
-        findings = check_track(track)
+        findings = check_track(track, vehicle)
     except RacerError as problem:
         findings = [TrackFinding(level="error", code="unreadable", message=str(problem))]
     facts["ok"] = all(finding.level != "error" for finding in findings)

@@ -14,18 +14,22 @@ thinned skeleton.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
 
+from racer.assets import did_you_mean
+from racer.config.base import Config, Fraction, explain
 from racer.errors import MissingExtra, TrackError
 from racer.track import geometry
 from racer.track.course import load_yaml
 from racer.track.curve import CenterlineRows
-from racer.track.track import Track, make_track_from_widths
+from racer.track.track import EXTENT_MAX, Track, make_track_from_widths
 from racer.track.tum import CenterlineTable, read_line, track_from_widths
 
 Mask = NDArray[np.bool_]
@@ -140,6 +144,29 @@ _SURELY_FREE = 0.1
 """Occupancy below which a pixel is free in any map; SLAM's unknown grey (205) has 0.196."""
 
 
+Coordinate = Annotated[float, Field(ge=-EXTENT_MAX, le=EXTENT_MAX)]
+Yaw = Annotated[float, Field(ge=-2.0 * math.pi, le=2.0 * math.pi)]
+
+
+class MapConfig(Config):
+    """The keys of a map's yaml, as map_server of ROS and the F1TENTH gym read them."""
+
+    name: str = Field("", description="name of the map, in files of the F1TENTH gym")
+    image: str = Field(description="file of the image, beside the yaml")
+    resolution: float = Field(gt=0.0, lt=100.0, description="size of a pixel [m]")
+    origin: tuple[Coordinate, Coordinate, Yaw] = Field(description="x [m], y [m], yaw [rad] of the lower left corner")
+    negate: Literal[0, 1] = Field(0, description="1: black is free")
+    occupied_thresh: Fraction | None = Field(None, description="occupancy above which a pixel is blocked")
+    free_thresh: Fraction = Field(0.196, description="occupancy below which a pixel is free")
+    mode: Literal["trinary", "scale"] = Field("trinary", description="meaning of values between the thresholds")
+
+    @model_validator(mode="after")
+    def _thresholds(self) -> Self:
+        if self.occupied_thresh is not None and self.free_thresh >= self.occupied_thresh:
+            raise ValueError(f"free_thresh {self.free_thresh:g} must be below occupied_thresh {self.occupied_thresh:g}")
+        return self
+
+
 @dataclass(frozen=True, kw_only=True)
 class OccupancyGrid:
     """A map image and its place in the world.
@@ -149,12 +176,14 @@ class OccupancyGrid:
         resolution: Size of a pixel [m].
         origin: x [m], y [m] and yaw [rad] of the lower left corner.
         free_below: Occupancy below which a pixel is free.
+        notes: Keys of the yaml that were not read, for `Track.notes`.
     """
 
     occupancy: NDArray[np.float64]
     resolution: float
     origin: tuple[float, float, float]
     free_below: float
+    notes: tuple[str, ...] = ()
 
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return row and column of world points [m], clipped to the image, shape (K, 2)."""
@@ -202,7 +231,8 @@ def read_f1tenth(path: Path, *, scale: float | None = None, line: Path | None = 
         )
     if table.right is None or table.left is None:
         return _from_image(path, grid, table, scale)
-    return track_from_widths(table, table.right, table.left, scale=scale, name=path.stem, source=str(path))
+    track = track_from_widths(table, table.right, table.left, scale=scale, name=path.stem, source=str(path))
+    return replace(track, notes=grid.notes + track.notes)
 
 
 def find_line_file(path: Path) -> Path | None:
@@ -231,28 +261,38 @@ def read_map(path: Path) -> OccupancyGrid:
     Raises:
         TrackError: A key is missing or wrong, or the image is absent or cannot be read.
     """
-    settings = load_yaml(path)
-    if not isinstance(settings, dict) or not isinstance(settings.get("image"), str):
-        raise TrackError(f"`{path}` is not a map: it needs the keys image, resolution and origin.")
-    resolution = _number(path, settings, "resolution", None)
-    if not 0.0 < resolution < 100.0:
-        raise TrackError(f"`{path}`: resolution is {resolution:g}; give metres a pixel, above 0.")
-    origin = settings.get("origin")
-    if not (isinstance(origin, list) and len(origin) == 3 and all(isinstance(v, int | float) for v in origin)):
-        raise TrackError(f"`{path}`: origin is {origin!r}; give [x, y, yaw] of the lower left corner.")
-    image = path.parent / settings["image"]
+    settings, notes = _read_settings(path)
+    image = path.parent / settings.image
     if not image.is_file():
         beside = find_line_file(path)
         hint = f"load `{beside}` instead" if beside else "put the image beside the yaml"
-        raise TrackError(f"`{path}` names the image `{settings['image']}`, which is not there; {hint}.")
+        raise TrackError(f"`{path}` names the image `{settings.image}`, which is not there; {hint}.")
     grey = _grey(image)
-    occupancy = grey if _number(path, settings, "negate", 0.0) else 1.0 - grey
     return OccupancyGrid(
-        occupancy=occupancy,
-        resolution=resolution,
-        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
-        free_below=_number(path, settings, "free_thresh", 0.196),
+        occupancy=grey if settings.negate else 1.0 - grey,
+        resolution=settings.resolution,
+        origin=settings.origin,
+        free_below=settings.free_thresh,
+        notes=notes,
     )
+
+
+def _read_settings(path: Path) -> tuple[MapConfig, tuple[str, ...]]:
+    """Return the checked keys of a map's yaml, and notes of the keys that are ignored."""
+    data = load_yaml(path)
+    if not isinstance(data, dict):
+        raise TrackError(f"`{path}` is not a map: it needs the keys image, resolution and origin.")
+    known = list(MapConfig.model_fields)
+    # Programs keep keys of their own in these files; a misspelt key, however, would be lost with them.
+    ignored = [key for key in data if key not in known and not did_you_mean(str(key), known)]
+    try:
+        settings = MapConfig.model_validate({key: value for key, value in data.items() if key not in ignored})
+    except ValidationError as problem:
+        raise TrackError(explain(problem, MapConfig, f"`{path}`")) from None
+    if not ignored:
+        return settings, ()
+    keys = ", ".join(f"`{key}`" for key in ignored)
+    return settings, (f"unknown key{'s' * (len(ignored) > 1)} {keys} ignored; known are {', '.join(known)}",)
 
 
 def _grey(image: Path) -> NDArray[np.float64]:
@@ -299,7 +339,15 @@ def _from_image(path: Path, grid: OccupancyGrid, line: CenterlineTable | None, s
         return f"at ({x:.2f}, {y:.2f})"
 
     return make_track_from_widths(
-        center, left, right, closed=True, scale=scale, name=path.stem, source=str(path), row_name=row_name
+        center,
+        left,
+        right,
+        closed=True,
+        scale=scale,
+        name=path.stem,
+        source=str(path),
+        row_name=row_name,
+        notes=grid.notes + (() if line is None else line.notes),
     )
 
 
@@ -312,10 +360,3 @@ def _corridor(path: Path, grid: OccupancyGrid, line: CenterlineTable | None) -> 
     except TrackError:
         # By the rule of the format unknown grey is free, and can join the road to its outside.
         return find_corridor(grid.occupancy < _SURELY_FREE, at=at, near=near, source=str(path))
-
-
-def _number(path: Path, settings: dict[str, Any], key: str, default: float | None) -> float:
-    value = settings.get(key, default)
-    if not isinstance(value, int | float):
-        raise TrackError(f"`{path}`: {key} is {value!r}; give a number.")
-    return float(value)

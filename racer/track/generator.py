@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from racer.track import curve, geometry
 from racer.track.track import Track, make_track
 
-RADIUS_MIN = 0.5
-"""Least radius of the centre line [m]; the car turns in 0.284 m (wheelbase 0.164 m at 30 degrees)."""
+RADIUS_MIN = 0.7
+"""Least radius of the centre line [m]: that of AWS's car at full lock (0.62 m when slow) with room to correct."""
+RADIUS_MAX = 2.5
+"""Greatest drawn radius [m]."""
 WIDTH_RANGE = (0.7, 1.1)
 """Widths of the road [m]."""
 LENGTH_RANGE = (12.0, 40.0)
@@ -40,7 +42,7 @@ class _Corner:
 
 
 def generate_track(seed: int) -> Track:
-    """Generate the track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.5 m.
+    """Generate the track `generated_<seed>`: closed, 12 to 40 m long, 0.7 to 1.1 m wide, radii of at least 0.7 m.
 
     Args:
         seed: An integer of at least 0.
@@ -104,7 +106,7 @@ def _corners(polygon: NDArray[np.float64], rng: np.random.Generator, twist: floa
         room = (min(lengths[k - 1], lengths[k]) - 0.3) / 2
         # An arc of radius r that turns by a touches both edges at r tan(a / 2) from the corner of the polygon.
         half = math.tan(abs(turn) / 2)
-        radius = min(float(rng.uniform(0.6, 2.5)), room / half)
+        radius = min(float(rng.uniform(RADIUS_MIN, RADIUS_MAX)), room / half)
         if radius < RADIUS_MIN:
             return None
         corners.append(_Corner(turn=turn, radius=radius, tangent=radius * half))

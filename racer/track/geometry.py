@@ -182,6 +182,9 @@ def resample(points: Points, count: int, *, closed: bool) -> Points:
 def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float = 0.3) -> tuple[Floats, Floats]:
     """Compute the radius of a line's turns, averaged over a short length so that a single kink does not dominate.
 
+    The rows are taken as points of a smooth line whose heading at each row is the bisector of its segments and changes
+    evenly in between, so that points of a circle give the radius of the circle.
+
     Args:
         points: The polyline [m], shape (R, 2).
         closed: Whether the last row joins the first.
@@ -191,22 +194,23 @@ def turn_radii(points: Points, *, closed: bool, step: float = 0.05, over: float 
     Returns:
         Arc length of each result [m], shape (K,), and the radius there [m], shape (K,), infinite on a straight.
     """
-    total = float(step_lengths(points, closed=closed).sum())
-    count = max(8, round(total / step))
-    line = resample(points, count, closed=closed)
-    along = np.roll(line, -1, axis=0) - line if closed else np.diff(line, axis=0)
-    heading = np.unwrap(np.arctan2(along[:, 1], along[:, 0]))
-    step = total / count if closed else total / (count - 1)
-    half = max(1, round(over / step / 2))
+    line = points[distinct_rows(points, closed=closed)]
+    at = np.concatenate([[0.0], np.cumsum(step_lengths(line, closed=closed))])
+    total = float(at[-1])
+    along = tangents(line, closed=closed)
+    angle = np.arctan2(along[:, 1], along[:, 0])
+    heading = np.unwrap(np.append(angle, angle[0]) if closed else angle)
+    over = min(over, total)
     if closed:
         # Continue the heading by whole turns beyond both ends, so that windows across row 0 see no jump.
-        lap = round((heading[-1] - heading[0]) / (2 * np.pi)) * 2 * np.pi
-        heading = np.concatenate([heading[-half:] - lap, heading, heading[:half] + lap])
-    turned = np.abs(heading[2 * half :] - heading[: -2 * half])
+        lap = heading[-1] - heading[0]
+        at = np.concatenate([at[:-1] - total, at, at[1:] + total])
+        heading = np.concatenate([heading[:-1] - lap, heading, heading[1:] + lap])
+    count = max(8, round(total / step))
+    s = np.arange(count) * (total / count) if closed else np.linspace(over / 2, total - over / 2, count)
+    turned = np.abs(np.interp(s + over / 2, at, heading) - np.interp(s - over / 2, at, heading))
     with np.errstate(divide="ignore"):
-        radii = 2 * half * step / turned
-    first = 0.0 if closed else half * step
-    return np.asarray(first + step * np.arange(len(radii))), radii
+        return np.asarray(s, dtype=np.float64), np.asarray(over / turned, dtype=np.float64)
 
 
 def cross(a: Floats, b: Floats) -> Floats:

@@ -65,6 +65,7 @@ class Track:
         source: The file or generator that the track is from, for messages and run folders.
         backwards: True where the direction of travel is the reverse of the file's.
         description: One line for people; empty where the file has none.
+        notes: What the reader of the file left out, with what to do; `racer tracks check` reports them as warnings.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Track:
     source: str = ""
     backwards: bool = False
     description: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("center", "left", "right"):

@@ -2,7 +2,8 @@
 
 A centre line has x, y, width to the right, width to the left (right first). A race line has x, y and no width, or seven
 columns s; x; y; psi; kappa; vx; ax. Columns are separated by commas, semicolons, tabs or blanks; lines that start with
-`#` are comments, and the last one before the numbers may name the columns.
+`#` are comments, and the last one before the numbers may name the columns. Columns of unknown names are reported, since
+a width under another name would be lost.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ SMALL_CAR_SCALE = 1.0 / 18.0
 
 _WIDTHLESS = {2: (0, 1), 7: (1, 2)}
 """Columns of x and y in a race line, by its number of columns."""
+_KNOWN_COLUMNS = frozenset(["x", "y", "w_tr_right", "w_tr_left", "s", "psi", "kappa", "vx", "ax"])
+"""Names of the columns of centre lines and race lines, without their units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +38,14 @@ class CenterlineTable:
         right: Width to the right [m], shape (R,); None where the file has none.
         left: Width to the left [m], shape (R,); None where the file has none.
         lines: Line numbers in the file, from 1, shape (R,).
+        notes: Columns that were not read, for `Track.notes`.
     """
 
     points: NDArray[np.float64]
     right: NDArray[np.float64] | None
     left: NDArray[np.float64] | None
     lines: NDArray[np.intp]
+    notes: tuple[str, ...] = ()
 
 
 def read_csv(path: Path, *, scale: float | None = None, width: float | None = None) -> Track:
@@ -99,6 +104,7 @@ def track_from_widths(
         scale=scale,
         name=name,
         source=source,
+        notes=line.notes,
         # The repeated first row of a closed course is in the file's first line.
         row_name=lambda row: f"line {line.lines[row % len(line.lines)]}",
     )
@@ -111,17 +117,17 @@ def read_line(path: Path) -> CenterlineTable:
         TrackError: The message names the line.
     """
     table, numbers, header = _read_table(path)
-    columns = _columns(path, header, table.shape[1])
+    columns, notes = _columns(path, header, table.shape[1])
     check_numbers(table[:, list(columns)], str(path), lambda row: f"line {numbers[row]}")
     points = table[:, list(columns[:2])]
     if len(columns) == 2:
-        return CenterlineTable(points=points, right=None, left=None, lines=numbers)
+        return CenterlineTable(points=points, right=None, left=None, lines=numbers, notes=notes)
     right, left = table[:, columns[2]], table[:, columns[3]]
     # A width of zero is allowed: the line may touch a border.
     bad = np.flatnonzero((right < 0.0) | (left < 0.0))
     if len(bad):
         raise TrackError(f"`{path}` line {numbers[bad[0]]}: a width is negative; give metres to each side.")
-    return CenterlineTable(points=points, right=right, left=left, lines=numbers)
+    return CenterlineTable(points=points, right=right, left=left, lines=numbers, notes=notes)
 
 
 def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]:
@@ -133,7 +139,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.intp], str]
         content = line.strip()
         # Some files name their columns in a first line without `#`; one that holds `nan` is a row with a bad number.
         if content.startswith("#") or (not rows and re.match(r"[A-Za-z]", content) and "nan" not in content.lower()):
-            header = header if rows else content.lstrip("# ")
+            header = header if rows else content
             continue
         if not content:
             continue
@@ -160,18 +166,45 @@ def _split(content: str) -> list[str]:
     return content.split()
 
 
-def _columns(path: Path, header: str, count: int) -> tuple[int, ...]:
-    """Return the columns of x, y and, where there are widths, right and left."""
-    # A header is used only if it names every column; other comments are prose.
-    names = [re.sub(r"_m$", "", name.lower()) for name in _split(header)] if header else []
-    if len(names) == count and {"x", "y"} <= set(names):
-        widths = ("w_tr_right", "w_tr_left") if {"w_tr_right", "w_tr_left"} <= set(names) else ()
-        return tuple(names.index(name) for name in ("x", "y", *widths))
+def _columns(path: Path, header: str, count: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the columns of x, y and, where there are widths, right and left; and notes of columns that are ignored.
+
+    Raises:
+        TrackError: The columns have unknown names, or their number is not that of a known table.
+    """
+    # `x [m]` and `x (m)` are the name x with its unit.
+    words = [re.sub(r"\s*[\[(][^\])]*[\])]$", "", word) for word in _split(header.lstrip("# "))]
+    names = [re.sub(r"_(m|rad|radpm|mps2?)$", "", word.lower()) for word in words]
+    # A header names every column in one word. A comment can be prose of as many words; it has no two names of columns.
+    named = len(words) == count and all(re.fullmatch(r"[A-Za-z_]\w*", word) for word in words)
+    if named and (not header.startswith("#") or sum(name in _KNOWN_COLUMNS for name in names) >= 2):
+        return _named_columns(path, words, names)
     if count == 4:
-        return (0, 1, 2, 3)
+        return (0, 1, 2, 3), ()
     if count in _WIDTHLESS:
-        return _WIDTHLESS[count]
+        return _WIDTHLESS[count], ()
     raise TrackError(
         f"`{path}` has {count} columns; a centre line has 4 (x, y, width right, width left), "
         "a race line 2 (x, y) or 7 (s, x, y, psi, kappa, vx, ax)."
     )
+
+
+def _named_columns(path: Path, words: list[str], names: list[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    unknown = [word for word, name in zip(words, names, strict=True) if name not in _KNOWN_COLUMNS]
+    listed = f"unknown column{'s' * (len(unknown) > 1)} {', '.join(f'`{word}`' for word in unknown)}"
+    known = "known are x_m, y_m and the widths w_tr_right_m, w_tr_left_m"
+    has_widths = {"w_tr_right", "w_tr_left"} <= set(names)
+    # A width under another name could be of either side or the whole width, and a race line's width would be wrong.
+    if unknown and (not {"x", "y"} <= set(names) or (not has_widths and _may_hold_widths(names, unknown))):
+        raise TrackError(f"`{path}` has {listed}; {known}. Rename the columns in the header.")
+    missing = [name for name in ("x", "y") if name not in names]
+    if missing:
+        raise TrackError(f"`{path}` has no column `{missing[0]}_m`; {known}. Rename the columns in the header.")
+    columns = tuple(names.index(name) for name in ("x", "y", *(("w_tr_right", "w_tr_left") if has_widths else ())))
+    return columns, (f"{listed} ignored; {known}",) if unknown else ()
+
+
+def _may_hold_widths(names: list[str], unknown: list[str]) -> bool:
+    """Return whether unknown columns could be the widths of a centre line: by their words, or as all there is."""
+    worded = any(re.search(r"left|right|width|^w_|^w$|border|wall", word.lower()) for word in unknown)
+    return worded or len(unknown) == len(names) - 2

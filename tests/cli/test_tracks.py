@@ -11,6 +11,7 @@ from racer.errors import AssetError, ConfigError, TrackError
 from racer.render import topdown
 from racer.track.load import load_track
 from support.commands import invoke
+from support.vehicles import CONFIGS
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,9 @@ def test_list() -> None:
 def test_check_exit_codes() -> None:
     """Exit 0 for good tracks and warnings, 1 for an error or an unreadable file; report all of them."""
     assert "easy_oval: good" in run("check", "easy_oval")
-    assert "warning: row" in run("check", "crossover")
+    printed = run("check", "crossover")
+    assert "crossover: drivable, 1 warning" in printed
+    assert "warning: row" in printed
     np.save("bad.npy", np.zeros((9, 5)))
     reports = json.loads(run("check", "easy_oval", "bad.npy", "gone.npy", "--json", code=1))
     assert [report["ok"] for report in reports] == [True, False, False]
@@ -57,6 +60,33 @@ def test_check_exit_codes() -> None:
     assert reports[1]["findings"][0]["code"] == "unreadable"
     assert "not R x 6" in reports[1]["findings"][0]["message"]
     assert "ERROR" in run("check", "bad.npy", code=1)
+
+
+def test_check_for_a_vehicle() -> None:
+    """Check for the default vehicle, or a named one; the vehicle is in the report."""
+    wide = CONFIGS / "f1tenth.yaml"
+    Path("wide.yaml").write_text(wide.read_text().replace("name: f1tenth", "name: wide"))
+    printed = run("check", "thimble", "--vehicle", "wide.yaml")
+    # 0.3302 m / tan(24 degrees)
+    assert "tighter than this vehicle turns: radius 0.70 m at row" in printed
+    assert "`wide` needs 0.74 m" in printed
+    assert "thimble: good" in run("check", "thimble")
+    (report,) = json.loads(run("check", "thimble", "--vehicle", "wide.yaml", "--json"))
+    assert report["vehicle"] == "wide"
+    assert report["radius_min_m"] == pytest.approx(0.7, abs=0.01)
+    assert report["ok"]
+    with pytest.raises(AssetError, match=r"Did you mean `deepracer`\?"):
+        run("check", "thimble", "--vehicle", "deepraser")
+
+
+def test_smallest_radius_of_a_straight_is_null() -> None:
+    """Write null for the radius of a course without a bend; JSON has no infinity."""
+    Path("line.yaml").write_text("racer_track: 1\nclosed: false\nwidth: 0.8\nsegments:\n  - straight: 6.0\n")
+    (report,) = json.loads(run("check", "line.yaml", "--json"))
+    assert report["radius_min_m"] is None
+    Path("tracks").mkdir()
+    Path("line.yaml").rename("tracks/line.yaml")
+    assert "line" in run("list")
 
 
 def test_convert_there_and_back() -> None:

@@ -154,3 +154,36 @@ def test_sensors_are_known_and_named_once(sensors, fine):
     else:
         with pytest.raises(ValidationError):
             EnvConfig(sensors=sensors)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "angle"),
+    [
+        (((10.0, 5.0), (30.0, 15.0)), 15.0),
+        # The largest effective angle may be reached before full lock; commands above it do not count.
+        (((25.0, 17.0), (30.0, 15.0)), 17.0),
+        (((20.0, 10.0), (40.0, 20.0)), 15.0),
+        (((10.0, 12.0),), 12.0),
+    ],
+)
+def test_turn_radius_through_a_steering_map(pairs: tuple[tuple[float, float], ...], angle: float) -> None:
+    """Take the largest angle that the map gives for commands up to full lock."""
+    update = {"front": 0.0817, "rear": 0.0823, "steer_max_deg": 30.0, "steer_map_deg": pairs}
+    vehicle = VehicleConfig(**VEHICLE).model_copy(update=update)
+    assert vehicle.turn_radius == pytest.approx(0.164 / math.tan(math.radians(angle)))
+
+
+def test_turn_radius() -> None:
+    """Take the radius from wheelbase and largest angle, 0.164 / tan(30 degrees), to the worse side."""
+    update = {"front": 0.0817, "rear": 0.0823, "steer_max_deg": 30.0, "steer_map_deg": ()}
+    vehicle = VehicleConfig(**VEHICLE).model_copy(update=update)
+    assert vehicle.turn_radius == pytest.approx(0.28406, abs=1e-5)
+    assert vehicle.model_copy(update={"steer_max_deg": 15.0}).turn_radius == pytest.approx(0.61206, abs=1e-5)
+    # Of a command of 30 degrees a gain of 0.5 leaves 15; a gain above 1 does not pass the stops.
+    assert vehicle.model_copy(update={"steer_gain": 0.5}).turn_radius == pytest.approx(0.61206, abs=1e-5)
+    assert vehicle.model_copy(update={"steer_gain": 2.0}).turn_radius == pytest.approx(0.28406, abs=1e-5)
+    # A trim of 5 degrees leaves 25 to the other side.
+    expected = 0.164 / math.tan(math.radians(25.0))
+    for offset in (5.0, -5.0):
+        assert vehicle.model_copy(update={"steer_offset_deg": offset}).turn_radius == pytest.approx(expected)
+    assert vehicle.model_copy(update={"steer_gain": 0.1, "steer_offset_deg": 5.0}).turn_radius == math.inf

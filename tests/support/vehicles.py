@@ -23,6 +23,21 @@ def load_vehicle(name="deepracer", **changes):
     return VehicleConfig(**(values | changes))
 
 
+def wide_vehicle(**changes):
+    """A car of DeepRacer's size that turns in 0.61 m and answers the wheel slowly, as AWS's simulator has it.
+
+    AWS's cars of 2020 to 2026 turn in 0.62 to 0.80 m at full lock, and reach 63 % of an angle in 0.15 to 0.4 s.
+    """
+    values = {
+        "name": "wide", "mass": 1.8, "yaw_inertia": 0.0215, "front": 0.0817, "rear": 0.0823, "cog_height": 0.06,
+        "friction": 1.0, "stiffness_front": 12.0, "stiffness_rear": 13.5, "front_drive": 0.5, "front_brake": 0.5,
+        "accel_max": 5.8, "brake_max": 5.8, "power_max": 36.0, "speed_gain": 10.0, "speed_max": 4.0,
+        "steer_max_deg": 15.0, "steer_lag": 0.2, "steer_rate_max_deg": 300.0,
+        "length": 0.32352, "width": 0.1961, "track_front": 0.159, "track_rear": 0.162,
+    }  # fmt: skip
+    return VehicleConfig(**(values | changes))
+
+
 def vehicle(**changes):
     """The VEHICLE row of the default car with some values changed; values may leave the config's ranges."""
     row = vehicle_row(load_vehicle())

@@ -167,10 +167,26 @@ def test_csv_of_another_map(tmp_path: Path) -> None:
     ("keys", "message"),
     [
         ({"image": "gone.png"}, r"names the image `gone.png`, which is not there; put the image"),
-        ({"resolution": 0.0}, "resolution is 0; give metres a pixel"),
-        ({"resolution": "fine"}, "resolution is 'fine'; give a number"),
-        ({"origin": [0, 0]}, r"origin is \[0, 0\]; give \[x, y, yaw\]"),
-        ({"image": 7}, "is not a map: it needs the keys"),
+        ({"resolution": 0.0}, "`resolution` is 0.0: input should be greater than 0"),
+        ({"resolution": 100.0}, "`resolution` is 100.0: input should be less than 100"),
+        ({"resolution": "fine"}, "`resolution` is 'fine': input should be a valid number"),
+        ({"resolution": True}, "`resolution` is true: true and false"),
+        ({"resolution": None}, "`resolution` is empty"),
+        ({"origin": [0, 0]}, r"`origin\[2\]` is missing"),
+        ({"origin": [0, 0, 0, 0]}, r"`origin` is \[0, 0, 0, 0\]: should be a list of at most 3"),
+        ({"origin": [-5.0, math.nan, 0]}, r"`origin\[1\]` is nan: input should be a finite number"),
+        ({"origin": [0, 1e6, 0]}, r"`origin\[1\]` is 1000000.0: input should be less than or equal to 100000"),
+        ({"origin": [0, 0, 180]}, r"`origin\[2\]` is 180: input should be less than or equal to 6.28"),
+        ({"origin": 3}, "`origin` is 3: should be a list"),
+        ({"negate": 2}, "`negate` is 2: input should be 0 or 1"),
+        ({"negate": "yes"}, "`negate` is 'yes': input should be 0 or 1"),
+        ({"free_thresh": 1.5}, "`free_thresh` is 1.5: input should be less than or equal to 1"),
+        ({"free_thresh": -0.1}, "`free_thresh` is -0.1: input should be greater than or equal to 0"),
+        ({"occupied_thresh": 65}, "`occupied_thresh` is 65: input should be less than or equal to 1"),
+        ({"free_thresh": 0.7}, "free_thresh 0.7 must be below occupied_thresh 0.65"),
+        ({"mode": "raw"}, "`mode` is 'raw': input should be 'trinary' or 'scale'"),
+        ({"free_tresh": 0.3}, "unknown key `free_tresh`. Did you mean `free_thresh`"),
+        ({"image": 7}, "`image` is 7: input should be a valid string"),
     ],
 )
 def test_bad_yaml(tmp_path: Path, keys: dict[str, object], message: str) -> None:
@@ -180,6 +196,32 @@ def test_bad_yaml(tmp_path: Path, keys: dict[str, object], message: str) -> None
     path.write_text(yaml.safe_dump(settings))
     with pytest.raises(TrackError, match=message):
         read_f1tenth(path)
+
+
+@pytest.mark.parametrize("key", ["resolution", "origin"])
+def test_missing_key(tmp_path: Path, key: str) -> None:
+    """Name a key that is missing."""
+    path = put(tmp_path, annulus())
+    settings = yaml.safe_load(path.read_text())
+    del settings[key]
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(TrackError, match=f"`{key}` is missing"):
+        read_f1tenth(path)
+
+
+def test_numbers_as_ros_writes_them(tmp_path: Path) -> None:
+    """Read `5e-2`, which YAML 1.1 takes for text, and a map of the least keys."""
+    path = put(tmp_path, annulus())
+    path.write_text("image: a.png\nresolution: 5e-2\norigin: [-6e0, -7, 0]\n")
+    assert_is_ring(path)
+
+
+def test_keys_of_other_programs_are_noted(tmp_path: Path) -> None:
+    """Read a map with keys of other programs, and keep a note of those that were ignored."""
+    track = read_f1tenth(put(tmp_path, annulus(), mode_of_map="x", starting_pose=[0, 0, 0]))
+    assert len(track.notes) == 1
+    assert "`mode_of_map`, `starting_pose`" in track.notes[0]
+    assert read_f1tenth(put(tmp_path, annulus(), name="annulus")).notes == ()
 
 
 def test_absent_image_names_the_csv(tmp_path: Path) -> None:

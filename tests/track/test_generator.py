@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from racer.track import generator, geometry
 from racer.track.check import check_track
+from support.vehicles import wide_vehicle
 
 
 def circumradii(points: np.ndarray) -> np.ndarray:
@@ -23,12 +24,12 @@ def circumradii(points: np.ndarray) -> np.ndarray:
 def test_every_seed_is_valid(seed: int) -> None:
     """Keep length, width, radius and clearance; turn both ways; give check nothing to say."""
     track = generator.generate_track(seed)
-    assert check_track(track) == []
+    assert check_track(track, wide_vehicle()) == []
     assert track.closed
     assert 12.0 <= track.length <= 40.0
     assert track.widths.min() >= 0.7 * 0.98
     assert track.widths.max() <= 1.1 + 1e-9
-    assert circumradii(track.center[:-1]).min() >= 0.5 - 1e-6
+    assert circumradii(track.center[:-1]).min() >= 0.7 - 1e-6
     # No part of the road overlaps another: the borders cross neither themselves nor each other.
     assert len(geometry.crossings(track.left, track.right, closed=True)[0]) == 0
     assert len(geometry.crossings(track.left, closed=True)[0]) == 0

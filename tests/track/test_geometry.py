@@ -23,6 +23,13 @@ def test_radius_of_a_circle(radius: float, rows: int) -> None:
     assert radii == pytest.approx(radius, rel=0.12)
 
 
+@pytest.mark.parametrize("rows", [20, 41, 90])
+def test_radius_does_not_depend_on_the_rows(rows: int) -> None:
+    """Measure the radius of a circle within 1 %, however many rows fall into the window of 0.3 m."""
+    _, radii = geometry.turn_radii(circle(rows, 0.6), closed=True)
+    assert radii == pytest.approx(0.6, rel=0.01)
+
+
 def test_radius_of_a_straight_is_infinite() -> None:
     """Find no turn on a straight."""
     line = np.column_stack([np.linspace(0, 4, 9), np.zeros(9)])

@@ -10,6 +10,7 @@ from racer.track.check import check_track
 from racer.track.load import TrackSpec, load_track, load_tracks, parse_spec
 from support.paths import ROOT
 from support.tracks import ring_route
+from support.vehicles import wide_vehicle
 
 REAL = ROOT.parent / "shared" / "tracks"
 REAL_FILES = sorted(p for p in REAL.rglob("*") if p.suffix in (".npy", ".csv", ".yaml")) if REAL.is_dir() else []
@@ -111,7 +112,7 @@ def test_unknown_suffix_and_folder(here: Path) -> None:
 def test_every_real_file_loads(shared_tracks: Path, path: Path) -> None:
     """Load every real file: finite, left on the left, a road all along, no errors found, reversible."""
     track = load_track(path)
-    assert [finding for finding in check_track(track) if finding.level == "error"] == []
+    assert [finding for finding in check_track(track, wide_vehicle()) if finding.level == "error"] == []
     assert 5.0 < track.length < 400.0
     assert 0.3 < track.widths.min() < track.widths.max() < 3.5
     assert track.closed == (path.stem != "Straight_track")

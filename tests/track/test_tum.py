@@ -141,6 +141,55 @@ def test_bad_text(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+NAMED = "\n".join(f"{x},{y},0.5,0.4" for x, y in circle(radius=4.0))
+"""Rows of a small centre line with two widths."""
+
+
+@pytest.mark.parametrize("width", [None, 1.0])
+@pytest.mark.parametrize("header", ["x,y,left,right", "# x, y, width_right, width_left", "x_m,y_m,w_left,w_tr_right_m"])
+def test_widths_under_other_names(tmp_path: Path, header: str, width: float | None) -> None:
+    """Refuse widths of unknown names with the names that are known, whether or not a width is given."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{NAMED}\n")
+    unknown = [name.strip(" #") for name in header.split(",") if "left" in name or "width" in name]
+    with pytest.raises(TrackError, match=r"unknown columns?.*known are.*w_tr_right_m, w_tr_left_m") as caught:
+        read_csv(path, width=width)
+    assert all(f"`{name}`" in str(caught.value) for name in unknown if not name.startswith("w_tr"))
+    assert "race line" not in str(caught.value)
+
+
+def test_misspelt_coordinates(tmp_path: Path) -> None:
+    """Refuse a header of single words without x and y, which would be read by position."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"lat,lon,w_tr_right_m,w_tr_left_m\n{NAMED}\n")
+    with pytest.raises(TrackError, match="unknown columns `lat`, `lon`; known are x_m, y_m"):
+        read_csv(path)
+
+
+def test_other_columns_are_noted(tmp_path: Path) -> None:
+    """Read a centre line with more columns than are known, and keep a note of them."""
+    rows = "\n".join(f"{x},{y},0.5,0.4,7,1" for x, y in circle(radius=4.0))
+    (tmp_path / "a.csv").write_text(f"x_m,y_m,w_tr_right_m,w_tr_left_m,grip,bank\n{rows}\n")
+    track = read_csv(tmp_path / "a.csv")
+    assert np.hypot(*track.right.T) == pytest.approx(4.5)
+    assert len(track.notes) == 1
+    assert "`grip`, `bank`" in track.notes[0]
+    assert read_csv(put(tmp_path / "b.csv", circle(), header=TUM)).notes == ()
+
+
+def test_prose_before_the_numbers(tmp_path: Path) -> None:
+    """Take a comment of prose as prose, even one with as many commas as the file has columns."""
+    for header in ("# made by hand, in March, checked, and used\n", "# x is forward here\n", "# one,two,three,four\n"):
+        path = put(tmp_path / "a.csv", circle(), header=header)
+        assert np.hypot(*read_csv(path, scale=1.0).right.T) == pytest.approx(56.0)
+
+
+def test_units_in_the_header(tmp_path: Path) -> None:
+    """Follow names that have their unit in brackets."""
+    path = put(tmp_path / "a.csv", circle(), header="x [m], y [m], w_tr_left (m), w_tr_right (m)\n")
+    assert np.hypot(*read_csv(path, scale=1.0).left.T) == pytest.approx(44.0)
+
+
 def test_binary_file(tmp_path: Path) -> None:
     """Refuse bytes that are no text."""
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x81" * 20)

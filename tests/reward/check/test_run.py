@@ -66,7 +66,7 @@ def test_good_function(check: Check) -> None:
     assert result["history"] == "none"
     assert 0.0 < result["us_per_call_python"] < 1e5
     low, middle, high = result["rewards"]
-    assert 0.5 * 0.6 <= low < middle < high <= 4.0 * 0.7
+    assert 0.5 * 0.6 <= low < middle < high <= 4.0 * 0.71
     assert result["states"] > 3000 and result["tracks"] == [TRACK]
 
 
@@ -113,7 +113,7 @@ def test_only_backwards(check: Check) -> None:
 
 def test_only_on_some_tracks(check: Check) -> None:
     """Name the tracks on which a table is too short."""
-    text = 'T = [1.0] * 106\ndef reward_function(params):\n    return T[params["closest_waypoints"][0]]\n'
+    text = 'T = [1.0] * 130\ndef reward_function(params):\n    return T[params["closest_waypoints"][0]]\n'
     (error,) = check(text, tracks=(TRACK, "hourglass"))["errors"]
     assert (error["where"], error["track"], error["line"]) == ("some_tracks", "hourglass", 3)
     assert "on hourglass only" in error["message"]
