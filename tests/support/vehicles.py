@@ -17,14 +17,14 @@ DT = 1.0 / 120.0
 GRAVITY = 9.81
 
 
-def load_vehicle(name="deepracer", **changes):
+def load_vehicle(name="deepracer_geometric", **changes):
     """A shipped `VehicleConfig` with some values changed."""
     values = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     return VehicleConfig(**(values | changes))
 
 
 def vehicle(**changes):
-    """The VEHICLE row of the default car with some values changed; values may leave the config's ranges."""
+    """The VEHICLE row of `deepracer_geometric` with some values changed; values may leave the config's ranges."""
     row = vehicle_row(load_vehicle())
     for key, value in changes.items():
         row[key] = value
