@@ -90,7 +90,7 @@ VEHICLE = np.dtype(
         ("steer_gain", "f8"),
         ("steer_backlash", "f8"),  # rad, play between servo and wheels
         ("steer_delay", "f8"),  # s, from a steering command to its effect, in whole physics steps
-        ("steer_map_count", "i4"),  # pairs of the steering map; 0: the effective angle is the commanded one
+        ("steer_map_count", "i8"),  # pairs of the steering map; 0: the effective angle is the commanded one
         ("steer_map_commands", "f8", (STEER_MAP_PAIRS_MAX,)),  # rad, above 0, increasing
         ("steer_map_angles", "f8", (STEER_MAP_PAIRS_MAX,)),  # rad, effective angles at these commands
         ("throttle_gain", "f8"),

@@ -129,7 +129,7 @@ FROM_THE_NOTES = {
     "vehicle.throttle_gain": (0.8, 1.2),
     "vehicle.throttle_deadband": (0.0, 0.08),
     "vehicle.throttle_lag": (0.030, 0.250),
-    "vehicle.friction": (0.6, 1.4),
+    "vehicle.friction": (0.6, 1.2),
     "vehicle.steer_delay": (0.0, 0.11),
     "vehicle.mass": (0.85, 1.15),
     "vehicle.cog_forward": (-0.010, 0.010),

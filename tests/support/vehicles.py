@@ -62,3 +62,9 @@ def hold(steer, speed, steps, cars=1):
     out = np.empty((steps, cars, 2))
     out[..., 0], out[..., 1] = steer, speed
     return out
+
+
+def steady_radius(config, command_deg, speed, seconds=5.0):
+    """Radius [m] of the circle that a vehicle ends in, under a commanded angle [degrees] and speed [m/s]."""
+    end = roll(vehicle_row(config), hold(math.radians(command_deg), speed, round(seconds / DT)), {"vx": speed})[-1, 0]
+    return float(math.hypot(end["vx"], end["vy"]) / end["yaw_rate"])
