@@ -122,9 +122,9 @@ def draw_errors(traces):
             chart.plot([0, *horizons], [0, *errors], color=COLOURS[name], label=name)
         bars = (0.09, 0.15, 0.32) if "2026" in label else (0.05, 0.12, 0.30)
         chart.plot(HORIZONS_S, bars, "k_", markersize=14, label="bar")
-        chart.set(xlabel="time [s]", title=label, ylim=(0, 0.8))
+        chart.set(xlabel="time [s]", title=label, ylim=(0, 1.2))
     axes[0].set_ylabel("mean error of the front point [m]")
-    axes[0].legend()
+    axes[1].legend(loc="upper left")
     finish(figure, "open_loop")
 
 
@@ -133,7 +133,7 @@ def draw_trace(traces):
     trace = max(read_logs(traces, LOGS["DeepRacer on AWS 2026"]), key=lambda episode: len(episode.times))
     horizons = tuple(np.arange(1, 31) / 15.0)
     loop = OpenLoop([trace], horizons)
-    figure, chart = plt.subplots(figsize=(9.6, 5.0))
+    figure, chart = plt.subplots(figsize=(9.6, 4.6))
     chart.plot(trace.x, trace.y, color="black", linewidth=3, alpha=0.3, label="log")
     starts = np.arange(0, len(loop.starts), 30)
     for name in ("deepracer", "deepracer_geometric"):
@@ -143,7 +143,7 @@ def draw_trace(traces):
             chart.plot(x, y, color=COLOURS[name], linewidth=1.5, label=name if k == loop.starts[0] else None)
     chart.plot(trace.x[loop.starts[starts]], trace.y[loop.starts[starts]], "k.", label="start of a prediction")
     chart.set(xlabel="x [m]", ylabel="y [m]", aspect="equal")
-    chart.legend()
+    chart.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4)
     finish(figure, "trace")
 
 
