@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from racer.config.env import VehicleConfig
 from racer.errors import RacerError
-from racer.sim.dtypes import CAR
+from racer.sim.dtypes import CAR, Array
 from racer.sim.jit import kernel
 from racer.sim.telemetry import FRONT_POINT
-from racer.sim.vehicle import drive_vehicle
+from racer.sim.vehicle import GRAVITY, drive_vehicle
 from racer.sim.world import vehicle_row
 
 HORIZONS_S = (0.5, 1.0, 2.0)
@@ -186,7 +186,7 @@ class OpenLoop:
         self._first_rows = np.concatenate([*first_rows, np.zeros(0, np.int64)])
         self.actual = np.concatenate([*actual, np.zeros((0, len(self._steps), 2))])
         self._poses = np.stack([x, y, yaw], axis=1)[self.starts]
-        self._motions = np.concatenate([*motions, np.zeros((0, 2))])
+        self._motions = np.concatenate([*motions, np.zeros((0, 3))])
 
     def predict(self, vehicle: VehicleConfig) -> NDArray[np.float64]:
         """Return predicted positions of the front point at the horizons [m], shape (K, H, 2)."""
@@ -205,15 +205,12 @@ class OpenLoop:
             effective: Steering angles that the map makes of the commands [rad], shape (R,).
             delay: Transport delay of the steering [s]; the result is a smooth function of it.
         """
-        base = float(vehicle["front"] + vehicle["rear"])
-        vx, r = np.maximum(self._motions[:, 0], _SPEED_MIN), self._motions[:, 1]
-        # Kinematic single-track model: r = v tan(delta) / L.
-        steer = np.arctan(base * r / np.maximum(vx, _STEERING_SPEED_MIN))
-        cars = np.zeros(len(vx), CAR)
         x, y, yaw = self._poses.T
+        vx, r = np.maximum(self._motions[:, 0], _SPEED_MIN), self._motions[:, 1]
+        cars = np.zeros(len(vx), CAR)
         cars["x"], cars["y"] = x - FRONT_POINT * np.cos(yaw), y - FRONT_POINT * np.sin(yaw)
         cars["yaw"], cars["vx"], cars["vy"], cars["yaw_rate"] = yaw, vx, float(vehicle["rear"]) * r, r
-        cars["steer"] = np.clip(steer, -vehicle["steer_max"], vehicle["steer_max"])
+        cars["steer"] = _derive_steering(vehicle, *self._motions.T)
         predicted = np.empty_like(self.actual)
         rows = np.array([vehicle], vehicle.dtype)
         commands = self._times, effective, self.speed
@@ -227,13 +224,32 @@ NEUTRAL_STEERING = {name: VehicleConfig.model_fields[name].default for name in (
 
 
 def _central_differences(episode: SimtraceEpisode) -> NDArray[np.float64]:
-    """Return forward speed [m/s] and yaw rate [rad/s] at each row but the ends, shape (K, 2)."""
-    motion = np.zeros((len(episode.times), 2))
+    """Return forward speed [m/s], yaw rate [rad/s] and its rate [rad/s^2] at each row but the ends, shape (K, 3)."""
+    motion = np.zeros((len(episode.times), 3))
     passed = episode.times[2:] - episode.times[:-2]
     vx, vy, r = ((values[2:] - values[:-2]) / passed for values in (episode.x, episode.y, episode.yaw))
     yaw = episode.yaw[1:-1]
     motion[1:-1, 0], motion[1:-1, 1] = vx * np.cos(yaw) + vy * np.sin(yaw), r
+    motion[1:-1, 2] = 2.0 * np.diff(np.diff(episode.yaw) / np.diff(episode.times)) / passed
     return motion
+
+
+def _derive_steering(
+    vehicle: NDArray[np.void], vx: NDArray[np.float64], r: NDArray[np.float64], r_rate: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the steering angle of the wheels [rad] from the motion of a car, shape (K,).
+
+    The kinematic model gives delta = atan(L r / v). The yaw rate lags behind the wheels by the time constant of the
+    linear single-track model, tau = I v / (C_f l_f^2 + C_r l_r^2), so r + tau dr/dt takes the place of r. Without it, a
+    fit to soft tyres adds that lag to the delay of the steering.
+    """
+    front, rear = float(vehicle["front"]), float(vehicle["rear"])
+    v = np.maximum(vx, _STEERING_SPEED_MIN)
+    load = GRAVITY * float(vehicle["mass"]) / (front + rear)
+    # C_f l_f^2 + C_r l_r^2 with C_f = c_f m g l_r / L and C_r = c_r m g l_f / L.
+    damping = load * front * rear * float(vehicle["stiffness_front"] * front + vehicle["stiffness_rear"] * rear)
+    steering = np.arctan((front + rear) * (r + float(vehicle["yaw_inertia"]) * v / damping * r_rate) / v)
+    return np.asarray(np.clip(steering, -vehicle["steer_max"], vehicle["steer_max"]))
 
 
 def map_steering(steering: NDArray[np.float64], pairs: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
@@ -263,7 +279,10 @@ def open_loop_errors(
 
 
 @kernel
-def _predict(cars, vehicle, starts, first_rows, times, steering, speed, delay, steps, dt, predicted):  # type: ignore[no-untyped-def]
+def _predict(
+    cars: Array, vehicle: Array, starts: Array, first_rows: Array, times: Array, steering: Array, speed: Array,
+    delay: float, steps: Array, dt: float, predicted: Array,
+) -> None:  # fmt: skip
     """Predict from each start; write the front point after each of `steps` physics steps to `predicted`.
 
     Each physics step uses the mean of the delayed steering during it, so that the prediction is a smooth function of the
