@@ -36,6 +36,10 @@ def calibrate_sim(
     from racer.sysid.simtrace_fit import is_simtrace
 
     base = read_vehicle(vehicle)
+    # A fit can take two minutes; what would fail at its end fails at once.
+    for path in filter(None, (output, picture)):
+        if path.is_dir():
+            raise RacerError(f"{path} is a folder; give the name of a file")
     if len(logs) > 1 or is_simtrace(logs[0]):
         _fit_simtraces(logs, base, output, picture)
     else:

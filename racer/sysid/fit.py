@@ -416,10 +416,10 @@ def vehicle_yaml(fit: VehicleFit, *, source: str, base: str, name: str, glass_to
         *(f"Mind: {warning}." for warning in fit.warnings),
     ]
     if disturbances := disturbance_lines(fit, glass_to_wire):
-        head.append(
-            "Latency is not a property of a vehicle. To train with that of this drive, put into `disturbances`:"
-        )
-        head += [f"  {line}" for line in disturbances]
+        head += [
+            "Latency is not a property of a vehicle. To train with that of this drive, put into `disturbances`:",
+            *(f"  {line}" for line in disturbances),
+        ]
     comments = {}
     for estimate in fit.estimates:
         field = _VEHICLE_FIELDS.get(estimate.name, estimate.name)

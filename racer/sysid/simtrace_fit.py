@@ -1,13 +1,13 @@
 """Fits the simulator's vehicle to simtraces: steering map, delays and lags, tyres, speed response.
 
-Open-loop predictions start at many rows of the log (`open_loop`); their distances from the logged front point after 0.5,
-1 and 2 s are made small by least squares. Position errors grow with the horizon, so each horizon has its own weight, and
-the loss is linear for large errors: about the mean distance that `open_loop_errors` reports.
+Open-loop predictions start at many rows of the log (`open_loop`); least squares makes their distances from the logged
+front point after 0.5, 1 and 2 s small. Errors grow with the horizon, so each horizon has a weight. The loss is linear
+for large errors, so the sum is close to the mean distance that `open_loop_errors` reports.
 
-Uncertainty: one standard deviation from the sandwich estimator of M-estimators (Huber 1967), A^-1 B A^-1, where A is the
-Gauss-Newton matrix and B sums the outer products of the gradients of blocks of rows. Blocks are as long as the longest
-horizon, because predictions that overlap share their errors. A parameter that the traces do not determine keeps the
-vehicle's value.
+Uncertainty: one standard deviation from the sandwich estimator of M-estimators (Huber 1967), A^-1 B A^-1, where A is
+the Gauss-Newton matrix and B sums the outer products of the gradients of blocks of rows. Blocks are as long as the
+longest horizon, because predictions that overlap share their errors. A parameter that the traces do not determine keeps
+the vehicle's value.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ _ERROR_SCALE = np.array([0.05, 0.12, 0.30])
 """Weights of the horizons [m]: errors that a good model of DeepRacer's simulator has at `HORIZONS_S`."""
 _LINEAR_FROM = 0.5
 """Weighted residual from which the loss grows linearly."""
+_ROW_S = 0.067
+"""Usual time between rows [s]."""
 _EVALUATIONS = 25
 """Most steps of a round."""
 
@@ -159,8 +161,8 @@ def read_simtraces(paths: Sequence[Path]) -> list[SimtraceEpisode]:
     """
     if others := [path for path in paths if not is_simtrace(path)]:
         raise SimtraceError(
-            f"{len(paths)} logs were given, and {others[0]} is not a simtrace (.csv); a fit takes either simtraces or one "
-            "recorded drive"
+            f"{len(paths)} logs were given, and {others[0]} is not a simtrace (.csv); a fit takes either simtraces or "
+            "one recorded drive"
         )
     trace = []
     for path in paths:
@@ -183,7 +185,8 @@ class _TraceProblem:
         commands_deg: Commanded angles of the map's pairs [degrees].
         parameters: A parameter for each pair, then `_PARAMETERS`.
         before: Values of the vehicle before the fit, in inner units.
-        excluded: Index of a parameter that cannot be fitted to this trace, and the reason.
+        excluded: Parameters that cannot be fitted to this trace, by index, with the reason.
+        block: Number of residuals of the predictions that start within the longest horizon.
     """
 
     def __init__(self, trace: Sequence[SimtraceEpisode], vehicle: VehicleConfig, *, stride: int) -> None:
@@ -207,31 +210,29 @@ class _TraceProblem:
             for name in (parameter.name for parameter in _PARAMETERS)
         ]
         self.before = np.concatenate([np.minimum(effective, bound), others])
-        self.excluded = {}
-        if not self.commands_deg:
-            self.excluded = dict.fromkeys((0, 1), "no command of this trace steers")
-        self.block = max(round(HORIZONS_S[-1] / 0.067 / stride), 1) * self._loop.actual[0].size
-        """Residuals of a block: the predictions that start within the longest horizon."""
+        # Without a map of the trace, the lag and the delay of the steering come first.
+        self.excluded = {} if self.commands_deg else dict.fromkeys((0, 1), "no command of this trace steers")
+        self.block = max(round(HORIZONS_S[-1] / _ROW_S / stride), 1) * self._loop.actual[0].size
 
     def residuals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return weighted predicted minus logged positions, shape (R,)."""
         row = self._row.copy()
-        for name, value in self._fields(values).items():
+        fields = self._fields(values)
+        delay = fields.pop("steer_delay")
+        for name, value in fields.items():
             row[name] = value
         pairs = tuple(zip(self.commands_deg, np.degrees(values[: len(self.commands_deg)]), strict=True))
-        effective = map_steering(self._loop.steering, pairs)
-        delay = float(values[len(pairs) + 1])
-        predicted = self._loop.predict_row(row, effective, delay)
+        predicted = self._loop.predict_row(row, map_steering(self._loop.steering, pairs), delay)
         return np.asarray(((predicted - self._loop.actual) / _ERROR_SCALE[:, None]).ravel())
 
     def _fields(self, values: NDArray[np.float64]) -> dict[str, float]:
-        """Return the fields of the vehicle that the values change, without map and delay."""
+        """Return the fields of the vehicle that the values change, without the map."""
         fields: dict[str, float] = {}
-        for parameter, value in zip(_PARAMETERS, values[len(self.commands_deg) :], strict=True):
-            if parameter.name in _RECIPROCALS:
-                fields[_RECIPROCALS[parameter.name]] = 1.0 / float(value)
-            elif parameter.name != "steer_delay":
-                fields[parameter.name] = float(value)
+        for parameter, value in zip(_PARAMETERS, values[len(self.commands_deg) :].tolist(), strict=True):
+            if field := _RECIPROCALS.get(parameter.name):
+                fields[field] = 1.0 / value
+            else:
+                fields[parameter.name] = value
         for name, follower in _FOLLOWERS.items():
             fields[follower] = fields[name] * getattr(self._vehicle, follower) / getattr(self._vehicle, name)
         return fields
@@ -244,8 +245,6 @@ class _TraceProblem:
         changed: dict[str, object] = {
             name: round(value, 4) for name, value in self._fields(values).items() if name not in kept
         }
-        if "steer_delay" not in kept:
-            changed["steer_delay"] = round(float(values[count + 1]), 4)
         if not set(range(count)) <= fixed:
             degrees = [round(float(angle), 3) for angle in np.degrees(values[:count])]
             changed |= {"steer_map_deg": tuple(zip(self.commands_deg, degrees, strict=True)), "steer_gain": 1.0}
@@ -382,7 +381,7 @@ def simtrace_vehicle_yaml(fit: SimtraceFit, *, source: str, name: str) -> str:
         name: Name of the new vehicle.
     """
     head = [
-        f"Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{fit.base.name}`.",
+        f"Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with `{fit.base.name}`.",
         *(f"Open-loop error: {line}." for line in error_lines(fit)),
         "+- is one standard deviation, if the model holds. Values without a comment are those of the base.",
     ]
