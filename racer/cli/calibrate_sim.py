@@ -17,7 +17,7 @@ def calibrate_sim(
     logs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="LOG...",
+            metavar="LOG",
             help="Simtraces (.csv) of DeepRacer's simulator or of racer, or one drive that `racer car drive` recorded.",
         ),
     ],
@@ -52,7 +52,13 @@ def calibrate_sim(
 def _fit_simtraces(logs: list[Path], base: VehicleConfig, output: Path, picture: Path | None) -> None:
     from racer.assets import write_atomically
     from racer.cli.progress import ProgressLine
-    from racer.sysid.simtrace_fit import error_lines, fit_simtraces, read_simtraces, simtrace_vehicle_yaml
+    from racer.sysid.simtrace_fit import (
+        error_lines,
+        fit_simtraces,
+        read_simtraces,
+        simtrace_vehicle_yaml,
+        warning_lines,
+    )
     from racer.sysid.simtrace_picture import draw_simtrace_fit
     from racer.sysid.vehicle_file import estimate_text
 
@@ -64,6 +70,8 @@ def _fit_simtraces(logs: list[Path], base: VehicleConfig, output: Path, picture:
         _print(estimate.name, estimate_text(estimate))
     for line in error_lines(fit):
         _print("open loop", line)
+    for line in warning_lines(fit):
+        _print("warning", line)
     source = ", ".join(path.name for path in logs)
     drawing = None if picture is None else draw_simtrace_fit(trace, fit)
     write_atomically(output, simtrace_vehicle_yaml(fit, source=source, name=output.stem))

@@ -372,6 +372,22 @@ def error_lines(fit: SimtraceFit) -> list[str]:
     ]
 
 
+def warning_lines(fit: SimtraceFit) -> list[str]:
+    """Return reasons to distrust the fit, as text."""
+    warnings = []
+    fitted = [(command, e) for command, e in zip(fit.commands_deg, fit.estimates, strict=False) if not e.why]
+    kept = [command for command, e in zip(fit.commands_deg, fit.estimates, strict=False) if e.why]
+    if fitted and kept:
+        angles = ", ".join(f"{command:g}" for command in kept)
+        warnings.append(
+            f"the steering map at {angles} degrees is still that of `{fit.base.name}`, because the logs hold too few "
+            f"such commands; do not train with them (fitted: {fitted[0][0]:g} to {fitted[-1][0]:g} degrees)"
+        )
+    if (fit.errors_after > fit.errors_before).any():
+        warnings.append("an open-loop error has grown; the logs may be of different vehicles")
+    return warnings
+
+
 def simtrace_vehicle_yaml(fit: SimtraceFit, *, source: str, name: str) -> str:
     """Return the text of a vehicle file.
 
@@ -383,6 +399,7 @@ def simtrace_vehicle_yaml(fit: SimtraceFit, *, source: str, name: str) -> str:
     head = [
         f"Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with `{fit.base.name}`.",
         *(f"Open-loop error: {line}." for line in error_lines(fit)),
+        *(f"Mind: {line}." for line in warning_lines(fit)),
         "+- is one standard deviation, if the model holds. Values without a comment are those of the base.",
     ]
     count = len(fit.commands_deg)

@@ -51,6 +51,7 @@ def test_fits_a_simtrace(tmp_path, simtrace):
     result = run(simtrace, "-o", tmp_path / "mine.yaml", "--picture", tmp_path / "fit.png", *GEOMETRIC)
     assert result.exit_code == 0, result.output
     assert "steer_10_deg" in result.output and "kept: this trace does not determine it" in result.output
+    assert "the steering map at 30 degrees is still that of `deepracer_geometric`" in result.output
     assert result.output.count("open loop") == 3 and "m after 2 s, was" in result.output
     made = read_vehicle(tmp_path / "mine.yaml")
     assert made.name == "mine" and abs(dict(made.steer_map_deg)[10.0] - 8.0) < 0.3
