@@ -3,7 +3,7 @@
 A prediction starts from the logged pose, speed and yaw rate of a row, receives the logged commands and nothing else,
 and is compared with the logged position of the front point some time later. One prediction starts at each row:
 
-    log          o───o───o───o───o───o───o───o        rows about 67 ms apart
+    log          o───o───o───o───o───o───o───o        one row every 67 ms or so
     from row 2           ●∼∼∼∼∼∼∼∼∼∼∼∼∼● error after 0.5, 1, 2 s
     from row 3               ●∼∼∼∼∼∼∼∼∼∼∼∼∼●
 
@@ -36,7 +36,7 @@ OPEN_LOOP_DT = 1.0 / 120.0
 COLUMNS = ("episode", "steps", "X", "Y", "yaw", "steer", "throttle", "tstamp")
 """Columns that a prediction needs; others, such as rewards, are ignored."""
 ROW_GAP_MAX_S = 0.35
-"""Time between two rows after which the commands in between are unknown [s]; rows are 50 to 80 ms apart."""
+"""Time between two rows after which the commands in between are unknown [s]; usual are 50 to 80 ms."""
 ROW_GAP_MIN_S = 0.005
 """Rows closer than this repeat the one before; no speed can be derived from them [s]."""
 JUMP_MIN = 0.3

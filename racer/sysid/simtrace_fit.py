@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -283,9 +284,7 @@ def _solve(
         free = np.array([k for k in range(len(enough)) if k not in reasons], np.int64)
         if not len(free):
             break
-        values[free], covariance = _fit_round(
-            problem, values, free, lambda done, number=number: report(1.0 - 0.4 ** (number + done))
-        )
+        values[free], covariance = _fit_round(problem, values, free, partial(_report_round, report, number))
         errors[free] = np.sqrt(np.diag(covariance(np.arange(len(free)))))
         undetermined = _undetermined(covariance, enough[free])
         if not undetermined:
@@ -296,6 +295,11 @@ def _solve(
             reasons[int(free[k])] = f"this trace does not determine it (+-{uncertainty})"
     report(1.0)
     return values, errors, reasons
+
+
+def _report_round(report: Callable[[float], None], number: int, fraction: float) -> None:
+    """Report the finished fraction of a fit; each round is 60 % of what is left, as the number of rounds is unknown."""
+    report(1.0 - 0.4 ** (number + fraction))
 
 
 _Covariance = Callable[[NDArray[np.int64]], NDArray[np.float64]]

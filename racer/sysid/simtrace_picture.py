@@ -15,7 +15,7 @@ from racer.sysid.simtrace_fit import SimtraceFit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TIMES_S = np.linspace(0.1, HORIZONS_S[-1], 20)
+_TIMES_S = tuple(np.linspace(0.1, HORIZONS_S[-1], 20).tolist())
 """Times of prediction that are drawn [s]."""
 _STRETCH_S = 20.0
 """Longest stretch whose path is drawn [s]."""
