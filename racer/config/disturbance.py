@@ -123,6 +123,7 @@ class VehicleDisturbance(_Group):
     throttle_deadband: Distribution = _value(0.0, 0.0, 0.5, "fraction of the top speed below which the motor is off")
     throttle_lag: Distribution | None = _value(None, 0.01, 2.0, "1 / speed_gain [s]; none: the vehicle's")
     action_delay: Distribution = _value(0.0, 0.0, 1.0, "delay to servo and motor, in whole physics steps [s]")
+    steer_delay: Distribution | None = _value(None, 0.0, 1.0, "delay of the steering alone [s]; none: the vehicle's")
 
 
 class CameraDisturbance(_Group):
@@ -190,9 +191,12 @@ class DisturbanceConfig(Config):
     lidar_delivery: DeliveryDisturbance = DeliveryDisturbance()
 
 
-# A new group belongs at the end: the order decides which random numbers each value is drawn from.
+# A new group belongs at the end, and a new entry of a group into `ENTRIES_ADDED`: the order decides which random
+# numbers each value is drawn from.
 GROUPS = tuple(DisturbanceConfig.model_fields)
 """Names of the groups of values, in the order in which the simulator draws them."""
+ENTRIES_ADDED = ("vehicle.steer_delay",)
+"""Entries that are drawn after all others, so that they left the random numbers of the older ones as they were."""
 
 
 def disturbance_entries(config: DisturbanceConfig) -> dict[str, Distribution | None]:

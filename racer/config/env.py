@@ -38,6 +38,15 @@ class VehicleConfig(Config):
     steer_max_deg: float = Field(gt=0.0, lt=45.0, description="largest steering angle at the wheels [degrees]")
     steer_lag: NonNegative = Field(description="time constant of the servo [s]")
     steer_rate_max_deg: Positive = Field(description="slew rate of the servo [degrees/s]")
+    # An axle whose wheels scrub turns less than its geometry says, and not in proportion to the command.
+    steer_map_deg: tuple[tuple[float, float], ...] = Field(
+        default=(),
+        max_length=8,
+        description="pairs of commanded and effective steering angle, linear in between [degrees]; none: they are equal",
+    )
+    steer_delay: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="delay of the steering command, in whole physics steps [s]"
+    )
     # Faults of one real car, neutral by default; `racer calibrate-sim` fits most of them to a recorded drive.
     steer_offset_deg: float = Field(default=0.0, ge=-10.0, le=10.0, description="steering offset of bad trim [degrees]")
     steer_gain: Positive = Field(default=1.0, description="steering angle reached over commanded angle")
@@ -58,7 +67,7 @@ class VehicleConfig(Config):
         the trim of this car. The radius is infinite where the trim leaves no turn to one side.
         """
         # A map may have its largest angle before full lock, and is constant behind its last pair.
-        pairs = [(0.0, 0.0), *getattr(self, "steer_map_deg", ())]
+        pairs = [(0.0, 0.0), *self.steer_map_deg]
         largest = self.steer_max_deg
         if len(pairs) > 1:
             commands, angles = [command for command, _ in pairs], [angle for _, angle in pairs]
@@ -68,6 +77,19 @@ class VehicleConfig(Config):
         reached = self.steer_gain * largest - abs(self.steer_offset_deg)
         angle = math.radians(min(reached, self.steer_max_deg))
         return (self.front + self.rear) / math.tan(angle) if angle > 0.0 else math.inf
+
+    @field_validator("steer_map_deg")
+    @classmethod
+    def _steer_map(cls, pairs: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        commands = [command for command, _ in pairs]
+        if commands and (min(commands) <= 0.0 or max(commands) > 90.0 or commands != sorted(set(commands))):
+            raise ValueError(
+                "commanded angles must be above 0, at most 90 degrees, each greater than the one before; the map holds "
+                "for both sides and passes through 0"
+            )
+        if any(not 0.0 <= angle < 45.0 for _, angle in pairs):
+            raise ValueError("effective angles must be at least 0 and below 45 degrees")
+        return pairs
 
 
 Sensor = Literal["state", "camera", "stereo", "lidar", "sector_lidar", "discretized_sector_lidar"]

@@ -30,7 +30,7 @@ from racer.policy.protocol import Policy
 from racer.reward.load import load_reward
 from racer.reward.protocol import Reward
 from racer.sim.dtypes import STEPS_MAX, EpisodeStatus
-from racer.sim.randomize.distributions import Disturbances, action_delay_max
+from racer.sim.randomize.distributions import Disturbances, action_delay_max, steer_delay_max
 from racer.sim.world import StartOptions, World
 from racer.track.load import load_tracks
 from racer.track.track import Track
@@ -181,6 +181,7 @@ def build_world(
         steps_max=steps_max,
         seed=seed,
         action_delay_max=action_delay_max(disturbance),
+        steer_delay_max=steer_delay_max(disturbance),
         threads=threads,
     )
     return world, Disturbances(world, disturbance) if is_disturbed(disturbance) else None

@@ -62,6 +62,8 @@ BACKWARD_STEPS = 15
 """Consecutive control steps with less progress that end an episode (simapp NUMBER_OF_REVERSE_COUNTS)."""
 STEPS_MAX = 100_000
 """Longest episode [control steps] (simapp)."""
+STEER_MAP_PAIRS_MAX = 8
+"""Largest number of pairs of a vehicle's steering map."""
 
 
 VEHICLE = np.dtype(
@@ -87,6 +89,10 @@ VEHICLE = np.dtype(
         ("steer_offset", "f8"),  # rad, added to the angle of the servo
         ("steer_gain", "f8"),
         ("steer_backlash", "f8"),  # rad, play between servo and wheels
+        ("steer_delay", "f8"),  # s, from a steering command to its effect, in whole physics steps
+        ("steer_map_count", "i8"),  # pairs of the steering map; 0: the effective angle is the commanded one
+        ("steer_map_commands", "f8", (STEER_MAP_PAIRS_MAX,)),  # rad, above 0, increasing
+        ("steer_map_angles", "f8", (STEER_MAP_PAIRS_MAX,)),  # rad, effective angles at these commands
         ("throttle_gain", "f8"),
         ("throttle_deadband", "f8"),  # fraction of speed_max below which the motor does not turn
         ("length", "f8"),  # m, of the collision rectangle

@@ -23,7 +23,7 @@ from racer.sim.dtypes import (
 from racer.sim.jit import device, kernel
 from racer.sim.telemetry import FRONT_POINT, write_object_telemetry, write_telemetry
 from racer.sim.traffic import ObjectPlan, pause_bots, step_bots
-from racer.sim.vehicle import ActionDelay, drive_vehicle, push_command
+from racer.sim.vehicle import ActionDelay, delayed_rows, drive_vehicle, push_command
 
 SEARCH_REACH = 0.5
 """Arc that is searched beyond the distance that the car moved [m]."""
@@ -145,18 +145,25 @@ def drive_delayed(car: Car, vehicle: Vehicle, commands: Array, steps: int, timin
         car: CAR row, changed in place.
         vehicle: VEHICLE row.
         commands: Steering angle [degrees] and speed [m/s] of delayed commands, shape (R, 2), newest first.
-        steps: Delay [physics steps].
+        steps: Delay of steering and speed [physics steps]; the vehicle's delay of the steering adds to it.
         timing: Times of a control step.
     """
     if commands.shape[0] == 0:
         drive_vehicle(car, vehicle, car.steer_command / _DEGREES, car.speed_command, timing.substeps, timing.dt)
         return
-    older, row = push_command(commands, steps, car.steer_command, car.speed_command, timing.substeps)
+    push_command(commands, car.steer_command, car.speed_command)
+    rows = commands.shape[0]
+    steer_steps = steps + int(vehicle.steer_delay / timing.dt + 0.5)
+    change, older, newer = delayed_rows(rows, steps, timing.substeps)
+    steer_change, steer_older, steer_newer = delayed_rows(rows, steer_steps, timing.substeps)
+    steer_before, steer = commands[steer_older, 0] / _DEGREES, commands[steer_newer, 0] / _DEGREES
+    # Two parts with a constant speed command; the steering may change within either of them.
     for part in range(2):
-        k = row + 1 - part
-        count = older if part == 0 else timing.substeps - older
-        if count > 0:
-            drive_vehicle(car, vehicle, commands[k, 0] / _DEGREES, commands[k, 1], count, timing.dt)
+        begin, end = (0, change) if part == 0 else (change, timing.substeps)
+        speed = commands[older if part == 0 else newer, 1]
+        if end > begin:
+            before = max(steer_change - begin, 0)
+            drive_vehicle(car, vehicle, steer, speed, end - begin, timing.dt, steer_before, before)
 
 
 @kernel

@@ -24,7 +24,9 @@ the tyres' secant stiffness, so that the step is stable down to standstill (tyre
 the tyres' grip; the turn of the car's frame is stepped by the midpoint rule, the rest explicitly. A steady state of
 the equations is one of the scheme. Below `BLEND_FAST` the result is blended with the kinematic model.
 
-A command may take effect later, by whole physics steps (`ActionDelay`).
+Steering: a command passes a transport delay, the steering map (`effective_steering`), gain and trim, then the servo.
+The delays are whole physics steps: `steer_delay` of the vehicle holds for the steering alone, `ActionDelay.steps` for
+steering and speed.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class ActionDelay(NamedTuple):
     """Delays of the cars' actions, and the commands that have not taken effect yet."""
 
     steps: NDArray[np.int32]
-    """Physics steps from an action to its effect, shape (N, C)."""
+    """Physics steps from an action to its effect, shape (N, C); the steering is later by the vehicle's delay."""
     commands: NDArray[np.float64]
     """Last R commands, newest first, steering angle [degrees] and speed [m/s], shape (N, C, R, 2).
 
@@ -52,7 +54,10 @@ class ActionDelay(NamedTuple):
 
 
 def make_action_delay(worlds: int, cars: int, *, longest: int = 0, substeps: int = 1) -> ActionDelay:
-    """Make the buffers for delays of up to `longest` physics steps, `substeps` per control step; all delays are 0."""
+    """Make the buffers for delays of up to `longest` physics steps, `substeps` per control step; all delays are 0.
+
+    `longest` is the sum of the largest delay of the action and that of the steering.
+    """
     rows = 0 if longest <= 0 else math.ceil(longest / substeps) + 1
     return ActionDelay(np.zeros((worlds, cars), np.int32), np.zeros((worlds, cars, rows, 2)))
 
@@ -64,26 +69,39 @@ def clear_delay(delay: ActionDelay, which: NDArray[np.bool_]) -> None:
 
 
 @device
-def push_command(commands: Array, steps: int, steering: float, speed: float, substeps: int) -> tuple[int, int]:
+def push_command(commands: Array, steering: float, speed: float) -> None:
     """Insert a new command before the delayed ones.
 
     Args:
         commands: Commands, shape (R, 2), newest first; changed in place.
-        steps: Physics steps from an action to its effect.
         steering: Steering angle of the new command [degrees].
         speed: Speed of the new command [m/s].
-        substeps: Physics steps in a control step.
-
-    Returns:
-        The number of physics steps of this control step for which the older command still holds, and the row of the
-        one that follows it; the older command is in the next row. With 8 substeps and a delay of 11 steps the command
-        of row 2 holds for 3 steps, then that of row 1 for 5.
     """
     for row in range(commands.shape[0] - 1, 0, -1):
         commands[row, 0] = commands[row - 1, 0]
         commands[row, 1] = commands[row - 1, 1]
     commands[0, 0], commands[0, 1] = steering, speed
-    return steps % substeps, steps // substeps
+
+
+@device
+def delayed_rows(rows: int, steps: int, substeps: int) -> tuple[int, int, int]:
+    """Return which delayed commands hold in a control step.
+
+    With 8 substeps and a delay of 11 steps the command of row 2 holds for 3 steps, then that of row 1 for 5: (3, 2, 1).
+
+    Args:
+        rows: Number of delayed commands R; a longer delay than they cover is shortened to R - 1 control steps.
+        steps: Delay [physics steps].
+        substeps: Physics steps in a control step.
+
+    Returns:
+        The number of physics steps for which the older command still holds, its row, and that of the command that
+        follows it.
+    """
+    steps = min(steps, (rows - 1) * substeps)
+    row = steps // substeps
+    # Where the newer command holds from the first step on, the older one may be in no row.
+    return steps % substeps, min(row + 1, rows - 1), row
 
 
 GRAVITY = 9.81
@@ -128,14 +146,39 @@ def small_sin_cos(angle: float) -> tuple[float, float]:
 
 
 @device
-def _command_targets(vehicle: Vehicle, steer_command: float, speed_command: float) -> tuple[float, float]:
-    """Return the targets of servo [rad] and motor [m/s], with the vehicle's errors and limits."""
-    steer_target = vehicle.steer_gain * steer_command + vehicle.steer_offset
-    steer_target = min(max(steer_target, -vehicle.steer_max), vehicle.steer_max)
+def effective_steering(vehicle: Vehicle, command: float) -> float:
+    """Return the effective steering angle [rad] of a commanded one [rad], by the vehicle's steering map.
+
+    The map is odd, passes through the origin, is linear between its pairs and constant beyond the last one; it is exact
+    at its pairs. Without pairs it is the identity.
+    """
+    count = vehicle.steer_map_count
+    if count == 0:
+        return command
+    size = abs(command)
+    below, angle = 0.0, 0.0
+    for k in range(count):
+        if size < vehicle.steer_map_commands[k]:
+            fraction = (size - below) / (vehicle.steer_map_commands[k] - below)
+            return math.copysign(angle + fraction * (vehicle.steer_map_angles[k] - angle), command)
+        below, angle = vehicle.steer_map_commands[k], vehicle.steer_map_angles[k]
+    return math.copysign(angle, command)
+
+
+@device
+def _steer_target(vehicle: Vehicle, command: float) -> float:
+    """Return the target of the servo [rad] for a commanded angle [rad], with the vehicle's errors and limits."""
+    target = vehicle.steer_gain * effective_steering(vehicle, command) + vehicle.steer_offset
+    return min(max(target, -vehicle.steer_max), vehicle.steer_max)
+
+
+@device
+def _speed_target(vehicle: Vehicle, speed_command: float) -> float:
+    """Return the target of the motor [m/s] for a commanded speed [m/s], with the vehicle's errors and limits."""
     if vehicle.throttle_deadband > 0.0:
         beyond = abs(speed_command) - vehicle.throttle_deadband * vehicle.speed_max
         speed_command = math.copysign(max(beyond, 0.0) / (1.0 - vehicle.throttle_deadband), speed_command)
-    return steer_target, min(vehicle.throttle_gain * speed_command, vehicle.speed_max)
+    return min(vehicle.throttle_gain * speed_command, vehicle.speed_max)
 
 
 @force_inline
@@ -233,23 +276,27 @@ def _lateral_forces(
 
 @device
 def drive_vehicle(
-    car: Car, vehicle: Vehicle, steer_command: float, speed_command: float, substeps: int, dt: float
-) -> None:
+    car: Car, vehicle: Vehicle, steer_command: float, speed_command: float, substeps: int, dt: float,
+    steer_before: float = 0.0, steps_before: int = 0,
+) -> None:  # fmt: skip
     """Move one car through `substeps` physics steps under a command.
 
     Args:
         car: CAR row, changed in place.
-        vehicle: VEHICLE row.
+        vehicle: VEHICLE row; its steering delay is the caller's part.
         steer_command: Steering angle [rad], left positive.
         speed_command: Speed [m/s].
         substeps: Number of physics steps.
         dt: Length of a physics step [s].
+        steer_before: Steering angle of the first `steps_before` physics steps [rad].
+        steps_before: Number of physics steps until `steer_command` takes effect.
     """
     mass, front, rear = vehicle.mass, vehicle.front, vehicle.rear
     load_share = mass / (front + rear)
     inverse_mass, inverse_inertia = 1.0 / mass, 1.0 / vehicle.yaw_inertia
     body = (front, rear, inverse_mass, inverse_inertia)
-    steer_target, speed_target = _command_targets(vehicle, steer_command, speed_command)
+    steer_target, speed_target = _steer_target(vehicle, steer_command), _speed_target(vehicle, speed_command)
+    target = _steer_target(vehicle, steer_before) if steps_before > 0 else steer_target
     # Exact for a held command: delta(t + dt) = target + (delta - target) exp(-dt / lag).
     steer_share = 1.0 - math.exp(-dt / vehicle.steer_lag) if vehicle.steer_lag > 0.0 else 1.0
     steer_step_max = vehicle.steer_rate_max * dt
@@ -263,8 +310,11 @@ def drive_vehicle(
     servo, steer, ax, ay = car.steer + car.backlash_offset, car.steer, car.ax, car.ay
     cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
 
-    for _ in range(substeps):
-        step = (steer_target - servo) * steer_share
+    for k in range(substeps):
+        # One call with a change of the target costs less than two calls, each with its own exponential and sines.
+        if k == steps_before:
+            target = steer_target
+        step = (target - servo) * steer_share
         servo += min(max(step, -steer_step_max), steer_step_max)
         # The wheels move only after the servo has crossed the play (the play operator of hysteresis).
         steer = min(max(steer, servo - play), servo + play)

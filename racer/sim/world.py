@@ -98,6 +98,7 @@ class World:
         steps_max: int = STEPS_MAX,
         seed: int = 0,
         action_delay_max: float = 0.0,
+        steer_delay_max: float | None = None,
         first_world: int = 0,
         threads: int | None = 1,
     ) -> None:
@@ -114,6 +115,7 @@ class World:
             steps_max: Longest episode [control steps].
             seed: Seed of all random streams.
             action_delay_max: Largest delay that `delay.steps` will have [s].
+            steer_delay_max: Largest `steer_delay` that `vehicles` will have [s]; None for that of `vehicle`.
             first_world: Number of the first world. Streams and starts depend on the number, not on the place in the
                 batch.
             threads: Threads that share the worlds; None for one on each core.
@@ -135,7 +137,8 @@ class World:
         self.objects = np.zeros((worlds, slots), OBJECT)
         self.telemetry = np.zeros((worlds, cars), TELEMETRY)
         self.object_telemetry = np.zeros((worlds, cars, slots + cars - 1), OBJECT_TELEMETRY)
-        longest = round(action_delay_max / self.physics_dt)
+        steer_delay = vehicle.steer_delay if steer_delay_max is None else steer_delay_max
+        longest = round(action_delay_max / self.physics_dt) + int(steer_delay / self.physics_dt + 0.5)
         self.delay = make_action_delay(worlds, cars, longest=longest, substeps=self.substeps)
         self.all_cars = np.ones((worlds, cars), np.bool_)
         self._starts = np.zeros((worlds, cars, 4))
@@ -330,8 +333,12 @@ class World:
 def vehicle_row(vehicle: VehicleConfig) -> NDArray[np.void]:
     """Return the VEHICLE row of a configuration: degrees become radians, all other values are copied by name."""
     row = np.zeros((), VEHICLE)
-    assert VEHICLE.names is not None
-    for name in VEHICLE.names:
+    pairs = np.radians(np.array(vehicle.steer_map_deg, np.float64).reshape(-1, 2))
+    row["steer_map_count"] = len(pairs)
+    row["steer_map_commands"][: len(pairs)], row["steer_map_angles"][: len(pairs)] = pairs.T
+    for name in VEHICLE.names or ():
+        if name.startswith("steer_map_"):
+            continue
         degrees = f"{name}_deg"
         row[name] = math.radians(getattr(vehicle, degrees)) if hasattr(vehicle, degrees) else getattr(vehicle, name)
     return row

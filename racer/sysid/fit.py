@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from racer import __version__
@@ -29,6 +28,7 @@ from racer.config.env import VehicleConfig
 from racer.sim.world import vehicle_row
 from racer.sysid.drive_data import STEERING_LEAD_S, DriveData, DrivenSpan, relative_motion
 from racer.sysid.rollout import DriveCommands, roll_out
+from racer.sysid.vehicle_file import ParameterEstimate, commented_yaml, estimate_text
 
 _LATENCY_STARTS = (0.02, 0.08, 0.16)
 """Latencies from which a fit starts [s], because the cost as a function of the latency can have several minima."""
@@ -86,25 +86,6 @@ FIT_PARAMETERS = (
 
 _NOISE_START = {"speed": 0.05, "yaw_rate": 0.1, "pose_along": 0.02, "pose_across": 0.02, "pose_yaw": 0.03}
 """Noise of the first round, in the channels' units; estimates below a tenth of it are raised to that."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterEstimate:
-    """Result for a parameter, in its unit.
-
-    Attributes:
-        value: Value of the fitted vehicle.
-        before: Value of the vehicle before the fit.
-        error: One standard deviation; infinite where the parameter was not fitted.
-        why: Why it kept its value; empty where it was fitted.
-    """
-
-    name: str
-    unit: str
-    value: float
-    before: float
-    error: float
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +259,7 @@ def _solve(
         return np.concatenate([*rows, (fitted - before) / prior])
 
     def jacobian(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _central_differences(weighted, fitted, step, low, high)
+        return central_differences(weighted, fitted, step, low, high)
 
     # scipy wants starts inside the bounds, not on them.
     low_start, high_start = low + 1e-9, high - 1e-9
@@ -306,7 +287,7 @@ def _solve(
     return all_values(best), errors, sigma
 
 
-def _central_differences(
+def central_differences(
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     at: NDArray[np.float64],
     step: NDArray[np.float64],
@@ -393,16 +374,6 @@ _VEHICLE_FIELDS = {"steer_offset": "steer_offset_deg", "throttle_lag": "speed_ga
 _CHANNEL_UNITS = {"speed": "m/s", "yaw_rate": "rad/s", "pose_along": "m", "pose_across": "m", "pose_yaw": "rad"}
 
 
-def estimate_text(estimate: ParameterEstimate) -> str:
-    """Return an estimate as text with its unit, such as `0.90012 +- 0.00071, was 1`."""
-    unit = f" {estimate.unit}" if estimate.unit else ""
-    if estimate.why:
-        return f"{estimate.before:.4g}{unit}, kept: {estimate.why}"
-    # As many decimals as the error has with two significant digits.
-    digits = max(0, min(6, 1 - math.floor(math.log10(max(estimate.error, 1e-6)))))
-    return f"{estimate.value:.{digits}f} +- {estimate.error:.2g}{unit}, was {estimate.before:.4g}"
-
-
 def residual_lines(fit: VehicleFit) -> list[str]:
     """Return a line for each channel with its residual after and before the fit."""
     return [
@@ -437,23 +408,21 @@ def vehicle_yaml(fit: VehicleFit, *, source: str, base: str, name: str, glass_to
         name: Name of the new vehicle.
         glass_to_wire: Times from the capture of a frame to the bus [s], shape (K,); empty where not measured.
     """
-    lines = [
-        f"# Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{base}`.",
-        f"# Measured channels: {', '.join(name.replace('_', ' ') for name in fit.channels)}.",
-        "# +- is one standard deviation, if the model holds. Values without a comment are those of the base.",
-        *(f"# Residual {line}" for line in residual_lines(fit)),
-        *(f"# Mind: {warning}." for warning in fit.warnings),
+    head = [
+        f"Fitted by racer {__version__} to {fit.seconds:.1f} s of {source}, beginning with the vehicle `{base}`.",
+        f"Measured channels: {', '.join(name.replace('_', ' ') for name in fit.channels)}.",
+        "+- is one standard deviation, if the model holds. Values without a comment are those of the base.",
+        *(f"Residual {line}" for line in residual_lines(fit)),
+        *(f"Mind: {warning}." for warning in fit.warnings),
     ]
     if disturbances := disturbance_lines(fit, glass_to_wire):
-        lines.append(
-            "# Latency is not a property of a vehicle. To train with that of this drive, put into `disturbances`:"
-        )
-        lines += [f"#   {line}" for line in disturbances]
-    estimates = {_VEHICLE_FIELDS.get(estimate.name, estimate.name): estimate for estimate in fit.estimates}
-    values = fit.vehicle.model_copy(update={"name": name}).model_dump()
-    for key, value in values.items():
-        if estimate := estimates.get(key):
-            prefix = "throttle lag (1 / speed_gain) of " if key == "speed_gain" else ""
-            lines.append(f"# {prefix}{estimate_text(estimate)}")
-        lines.append(yaml.safe_dump({key: value}, default_flow_style=False).strip())
-    return "\n".join(lines) + "\n"
+        head += [
+            "Latency is not a property of a vehicle. To train with that of this drive, put into `disturbances`:",
+            *(f"  {line}" for line in disturbances),
+        ]
+    comments = {}
+    for estimate in fit.estimates:
+        field = _VEHICLE_FIELDS.get(estimate.name, estimate.name)
+        prefix = "throttle lag (1 / speed_gain) of " if field == "speed_gain" else ""
+        comments[field] = [f"{prefix}{estimate_text(estimate)}"]
+    return commented_yaml(fit.vehicle.model_copy(update={"name": name}), head, comments)

@@ -73,7 +73,7 @@ def roll_out(
         vehicle: Row of the vehicle; not changed.
         start: Start time on the commands' clock [s].
         end: End time [s].
-        latency: Time from a command to its effect [s].
+        latency: Time from a command to its effect [s]; the steering is later by the vehicle's `steer_delay`.
         speed: Initial speed [m/s]; the wheels are straight at the start.
     """
     steps = max(int(np.ceil((end - start) / ROLLOUT_DT)), 1)
@@ -84,7 +84,7 @@ def roll_out(
     car["vx"] = speed
     row = np.array([vehicle], vehicle.dtype)
     out = np.empty((steps, 5))
-    steering = _interval_means(commands.times, commands.steering, reaching)
+    steering = _interval_means(commands.times, commands.steering, reaching - float(row["steer_delay"][0]))
     _roll(car, row, steering, _interval_means(commands.times, commands.speed, reaching), ROLLOUT_DT, out)
     vx, rate, x, y, yaw = out.T
     return SimulatedMotion(edges[1:], vx, rate, x, y, np.unwrap(yaw))

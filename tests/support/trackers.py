@@ -18,7 +18,7 @@ class VehicleTracker:
     def __init__(self, vehicle: VehicleConfig, *, speed_max: float) -> None:
         """Drive at most `speed_max` [m/s]."""
         # Pairs (command, effective angle) [degrees]; without a map the effect is the command.
-        pairs = [tuple(pair) for pair in getattr(vehicle, "steer_map_deg", None) or ()]
+        pairs = [tuple(pair) for pair in vehicle.steer_map_deg]
         full = (vehicle.steer_max_deg, vehicle.steer_max_deg)
         self.commands, effects = np.array([(0.0, 0.0), *(pairs or [full])]).T
         # Of several commands with one effect the smallest; np.interp takes increasing effects.
@@ -27,7 +27,7 @@ class VehicleTracker:
             settings=PurePursuitSettings(
                 wheelbase=vehicle.front + vehicle.rear,
                 rear=vehicle.rear,
-                delay_s=0.05 + vehicle.steer_lag + getattr(vehicle, "steer_delay", 0.0),
+                delay_s=0.05 + vehicle.steer_lag + vehicle.steer_delay,
                 lateral_acceleration=1.5,
                 speed_min=0.5,
                 speed_max=speed_max,

@@ -17,7 +17,7 @@ DT = 1.0 / 120.0
 GRAVITY = 9.81
 
 
-def load_vehicle(name="deepracer", **changes):
+def load_vehicle(name="deepracer_geometric", **changes):
     """A shipped `VehicleConfig` with some values changed."""
     values = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     return VehicleConfig(**(values | changes))
@@ -39,7 +39,7 @@ def wide_vehicle(**changes):
 
 
 def vehicle(**changes):
-    """The VEHICLE row of the default car with some values changed; values may leave the config's ranges."""
+    """The VEHICLE row of `deepracer_geometric` with some values changed; values may leave the config's ranges."""
     row = vehicle_row(load_vehicle())
     for key, value in changes.items():
         row[key] = value
@@ -77,3 +77,9 @@ def hold(steer, speed, steps, cars=1):
     out = np.empty((steps, cars, 2))
     out[..., 0], out[..., 1] = steer, speed
     return out
+
+
+def steady_radius(config, command_deg, speed, seconds=5.0):
+    """Radius [m] of the circle that a vehicle ends in, under a commanded angle [degrees] and speed [m/s]."""
+    end = roll(vehicle_row(config), hold(math.radians(command_deg), speed, round(seconds / DT)), {"vx": speed})[-1, 0]
+    return float(math.hypot(end["vx"], end["vy"]) / end["yaw_rate"])

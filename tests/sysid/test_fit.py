@@ -33,8 +33,8 @@ STATED = {
 
 
 def fitted(path):
-    """A fit that begins with `deepracer`."""
-    return fit_vehicle(extract_drive_data(read_drive(path)), read_vehicle("deepracer"))
+    """A fit that begins with `deepracer_geometric`."""
+    return fit_vehicle(extract_drive_data(read_drive(path)), read_vehicle("deepracer_geometric"))
 
 
 @pytest.mark.parametrize("channels", [("speed", "yaw_rate"), ("pose",)])
@@ -64,7 +64,7 @@ def test_outliers_do_not_matter(tmp_path):
     measured["speed"][::50] += 3.0
     measured["yaw_rate"][25::50] -= 10.0
     object.__setattr__(found, "measured", measured)
-    fit = fit_vehicle(extract_drive_data(found), read_vehicle("deepracer"))
+    fit = fit_vehicle(extract_drive_data(found), read_vehicle("deepracer_geometric"))
     for one in fit.estimates:
         assert abs(one.value - WANTED[one.name]) < STATED[one.name]
 
@@ -110,7 +110,7 @@ def test_one_speed_does_not_tell_gain_from_deadband(tmp_path):
 def test_rollout_is_the_simulator(tmp_path):
     """On commands that begin with a physics step, the rollout moves as the World does, delay included."""
     actions, moved, _ = drive(4.0, TRUTH, latency_steps=5, seed=8)
-    row = vehicle_row(read_vehicle("deepracer"))
+    row = vehicle_row(read_vehicle("deepracer_geometric"))
     for name, value in TRUTH.items():
         row[name] = value
     times = np.arange(len(actions)) * HELD / RATE_HZ
@@ -126,7 +126,7 @@ def test_rollout_is_the_simulator(tmp_path):
 
 def test_rollout_changes_smoothly_with_latency():
     """Half a physics step of latency is felt as half of one, which whole steps would not show."""
-    row = vehicle_row(read_vehicle("deepracer"))
+    row = vehicle_row(read_vehicle("deepracer_geometric"))
     commands = DriveCommands(np.array([0.0, 0.5]), np.array([0.0, 0.3]), np.array([1.0, 1.0]))
     late = [
         roll_out(commands, row, start=0.0, end=0.6, latency=part * ROLLOUT_DT).yaw_rate[-1]
@@ -202,7 +202,7 @@ def test_nothing_measured(tmp_path):
     """Commands alone are nothing to fit to; the message names what would be."""
     data = extract_drive_data(rows_of(tmp_path / "a.mcap", [ActuatorState.DRIVING] * 100, measured=False))
     with pytest.raises(DriveError, match="wheel speed, a gyroscope's yaw rate, or poses"):
-        fit_vehicle(data, read_vehicle("deepracer"))
+        fit_vehicle(data, read_vehicle("deepracer_geometric"))
 
 
 def test_actions_that_are_no_numbers(tmp_path):
@@ -219,7 +219,7 @@ def test_vehicle_file_reads_back(tmp_path):
     """The file that is written is the vehicle that was fitted, with its errors as comments."""
     path = record(tmp_path / "a.mcap", 6.0, TRUTH, seed=9)
     data = extract_drive_data(read_drive(path))
-    fit = fit_vehicle(data, read_vehicle("deepracer"))
+    fit = fit_vehicle(data, read_vehicle("deepracer_geometric"))
     text = vehicle_yaml(fit, source=path.name, base="deepracer", name="mine", glass_to_wire=data.glass_to_wire)
     file = tmp_path / "mine.yaml"
     file.write_text(text)
@@ -231,4 +231,4 @@ def test_vehicle_file_reads_back(tmp_path):
 def test_parameters_are_fields():
     """Every parameter but the two that are no fields is one of the vehicle's, in the same unit."""
     names = {one.name for one in FIT_PARAMETERS} - {"latency", "throttle_lag"}
-    assert names <= set(vehicle_row(read_vehicle("deepracer")).dtype.names)
+    assert names <= set(vehicle_row(read_vehicle("deepracer_geometric")).dtype.names)

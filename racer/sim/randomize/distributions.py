@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.disturbance import (
+    ENTRIES_ADDED,
     NORMAL_CUTOFF,
     DeliveryDisturbance,
     DisturbanceConfig,
@@ -33,8 +34,10 @@ EPISODE_VALUES = np.dtype(
 NaN where the vehicle's own value applies.
 """
 
-DISTRIBUTION = np.dtype([("kind", "i4"), ("first", "i4"), ("count", "i4"), ("a", "f8"), ("b", "f8")], align=True)
-"""One distribution: its kind, its rows of the choices, and its two parameters."""
+DISTRIBUTION = np.dtype(
+    [("kind", "i4"), ("first", "i4"), ("count", "i4"), ("number", "i4"), ("a", "f8"), ("b", "f8")], align=True
+)
+"""One distribution: its kind, its rows of the choices, its place in an episode's stream, and its two parameters."""
 
 NO_DISTRIBUTION, CHOICE, UNIFORM, LOG_UNIFORM, NORMAL = 0, 1, 2, 3, 4
 _RADIANS = math.pi / 180.0
@@ -60,7 +63,10 @@ def distribution_rows(config: DisturbanceConfig) -> tuple[NDArray[np.void], NDAr
     """
     table = np.zeros(len(EPISODE_VALUES.names or ()), DISTRIBUTION)
     choices: list[float] = []
-    for row, entry in zip(table, disturbance_entries(config).values(), strict=True):
+    entries = disturbance_entries(config)
+    places = [name for name in entries if name not in ENTRIES_ADDED] + list(ENTRIES_ADDED)
+    for row, (name, entry) in zip(table, entries.items(), strict=True):
+        row["number"] = places.index(name)
         if entry is None:
             row["kind"] = NO_DISTRIBUTION
         elif entry.kind in ("constant", "choice"):
@@ -111,7 +117,7 @@ def draw_episode_values(
                 continue
             keys[n, c] = random_bits_at(cars[n, c].stream, cars[n, c].episode)
             for k in range(table.shape[0]):
-                values[n, c, k] = draw_value(table[k], choices, keys[n, c], k)
+                values[n, c, k] = draw_value(table[k], choices, keys[n, c], table[k].number)
 
 
 def randomize_vehicles(own: NDArray[np.void], drawn: NDArray[np.void], vehicles: NDArray[np.void]) -> None:
@@ -138,6 +144,7 @@ def randomize_vehicles(own: NDArray[np.void], drawn: NDArray[np.void], vehicles:
         "friction": value["friction"],
         "steer_lag": value["steer_lag"],
         "steer_rate_max": value["steer_rate_max_deg"] * _RADIANS,
+        "steer_delay": value["steer_delay"],
         "speed_gain": 1.0 / value["throttle_lag"],
     }
     for name, values in replaced.items():
@@ -147,6 +154,12 @@ def randomize_vehicles(own: NDArray[np.void], drawn: NDArray[np.void], vehicles:
 def action_delay_max(config: DisturbanceConfig) -> float:
     """Return the largest action delay that can be drawn [s], an argument of `World`."""
     return config.vehicle.action_delay.bounds[1]
+
+
+def steer_delay_max(config: DisturbanceConfig) -> float | None:
+    """Return the largest steering delay that can be drawn [s], None for the vehicle's; an argument of `World`."""
+    delay = config.vehicle.steer_delay
+    return None if delay is None else delay.bounds[1]
 
 
 class Disturbances:

@@ -102,6 +102,7 @@ VEHICLES = [
     ("throttle_gain", 1.1, "throttle_gain", lambda own: 1.1 * own),
     ("throttle_deadband", 0.05, "throttle_deadband", lambda own: own + 0.05),
     ("throttle_lag", 0.2, "speed_gain", lambda own: 5.0),
+    ("steer_delay", 0.05, "steer_delay", lambda own: 0.05),
 ]
 
 
@@ -114,7 +115,7 @@ def test_the_vehicle_takes_what_is_drawn(entry, value, field, becomes):
     assert world.vehicles[1, 0][field] == pytest.approx(becomes(float(own[field])), rel=1e-12)
     mine = {f for e, _, f, _ in VEHICLES if e == entry}
     for other in set(own.dtype.names) - mine:
-        assert world.vehicles[1, 0][other] == own[other], other
+        assert np.array_equal(world.vehicles[1, 0][other], own[other]), other
 
 
 def test_neutral_values_are_exactly_the_vehicle():
