@@ -437,6 +437,26 @@ def _winding_of_triangle(ax: float, ay: float, bx: float, by: float, cx: float, 
 
 
 @device
+def _strip_winding(course: Course, segments: Array, index: int, x: float, y: float) -> int:
+    """Return how often the strip of row `index` winds around a point: the sum over its two triangles."""
+    a, b = segments[course.first + index], segments[course.first + (index + 1) % course.rows]
+    return _winding_of_triangle(
+        a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y
+    ) + _winding_of_triangle(a.left_x, a.left_y, b.right_x, b.right_y, b.left_x, b.left_y, x, y)
+
+
+@device
+def _is_in_fold(course: Course, segments: Array, strip: int, x: float, y: float) -> bool:
+    """Return True where a folded strip that may overlap strip `strip` also holds a point, which is in that strip."""
+    here = segments[course.first + strip]
+    for k in range(here.folded_count):
+        index = (here.folded_from + k) % course.rows
+        if segments[course.first + index].is_folded == 1 and _is_on_strip(course, segments, index, x, y):
+            return True
+    return False
+
+
+@device
 def _count_windings(course: Course, segments: Array, strip: int, x: float, y: float) -> int:
     """Count how often the road near a strip that holds a point winds around the point; 0 off the road.
 
@@ -448,9 +468,7 @@ def _count_windings(course: Course, segments: Array, strip: int, x: float, y: fl
     here = segments[course.first + strip]
     for k in range(here.folded_count):
         index = (here.folded_from + k) % course.rows
-        a, b = segments[course.first + index], segments[course.first + (index + 1) % course.rows]
-        windings += _winding_of_triangle(a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y)
-        windings += _winding_of_triangle(a.left_x, a.left_y, b.right_x, b.right_y, b.left_x, b.left_y, x, y)
+        windings += _strip_winding(course, segments, index, x, y)
     return windings
 
 
@@ -486,11 +504,11 @@ def _find_strip(course: Course, segments: Array, near: int, x: float, y: float, 
 def is_on_road(course: Course, segments: Array, near: int, x: float, y: float, reach: float) -> bool:
     """Return True where a point [m] lies on the road within `reach` [m] of arc of segment `near`.
 
-    The road is the union of the strips between consecutive rows (two triangles each), which is the polygon between
-    the borders wherever these do not cross themselves and no strip is folded.
+    The road is the union of the strips between consecutive rows (two triangles each), without what folded strips cover
+    beyond it. That is the polygon between the borders wherever these do not cross themselves.
     """
     strip = _find_strip(course, segments, near, x, y, reach)
-    if strip < 0 or segments[course.first + strip].folded_count == 0:
+    if strip < 0 or not _is_in_fold(course, segments, strip, x, y):
         return strip >= 0
     return _count_windings(course, segments, strip, x, y) != 0
 

@@ -86,24 +86,25 @@ def build_segments(track: Track) -> NDArray[np.void]:
         out["ux"][-1], out["uy"][-1] = out["ux"][-2], out["uy"][-2]
     for side, border in (("left", track.left), ("right", track.right)):
         out[f"{side}_from"], out[f"{side}_count"] = _border_ranges(track, border)
-    out["folded_from"], out["folded_count"] = _folded_ranges(track)
+    out["is_folded"], out["folded_from"], out["folded_count"] = _folded_strips(track)
     return out
 
 
-def _folded_ranges(track: Track) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the strips that may overlap that of each row, where one of these is folded: (first, count), shape (R,).
+def _folded_strips(track: Track) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
+    """Return (folded, first, count), shape (R,): the folded strips, and the strips that may overlap that of each row.
 
     A strip is folded where one of its two triangles is clockwise in the direction of travel. Strips near each other
-    along the course whose bounding boxes overlap may overlap themselves.
+    along the course whose bounding boxes overlap may overlap themselves; the count is 0 where none of them is folded.
     """
     left, right = track.left, track.right
     next_left, next_right = np.roll(left, -1, axis=0), np.roll(right, -1, axis=0)
     areas = np.minimum(cross(right - left, next_right - left), cross(next_right - left, next_left - left))
     rows, strips = len(left), len(track.segment_lengths)
     first, number = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
-    folded = areas[:strips] < -1e-9
+    is_folded = (areas < -1e-9) & (np.arange(rows) < strips)
+    folded = is_folded[:strips]
     if not folded.any():
-        return first, number
+        return is_folded, first, number
     arcs, reach = _row_arcs(track), _border_reach(track)
     corners = np.stack([left, right, next_left, next_right])
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -119,7 +120,7 @@ def _folded_ranges(track: Track) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         if (over & folded).any():
             first[row] = row + offset[over].min()
             number[row] = offset[over].max() - offset[over].min() + 1
-    return first % rows, number
+    return is_folded, first % rows, number
 
 
 def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -232,7 +232,8 @@ SEGMENT = np.dtype(
         # first border segment that can be nearest to a point of this segment, and number of such segments
         *fields("i4", "left_from", "left_count"),
         *fields("i4", "right_from", "right_count"),  # the same of the right border
-        # first and number of the strips of road that may overlap the one to the next row; 0 where none is folded
+        ("is_folded", "i4"),  # 1 where a triangle of the strip of road to the next row is clockwise
+        # first and number of the strips that may overlap this one; 0 where none is folded
         *fields("i4", "folded_from", "folded_count"),
         # m from this segment, on either side, up to which no distant stretch of the centre line is nearer
         *fields("f8", "left_limit", "right_limit"),
