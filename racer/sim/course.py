@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.sim.centerline import measure_border_distances, measure_projection_limits
+from racer.sim.centerline import measure_border_distances
 from racer.sim.dtypes import CENTERLINE, COURSE, SEGMENT, WALL, WALL_GROUP, CourseTables
+from racer.sim.projection_limits import measure_projection_limits
 from racer.track.geometry import cross
 from racer.track.track import Track
 
