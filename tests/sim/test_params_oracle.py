@@ -76,10 +76,10 @@ DEVIATIONS = {
     "is_offtrack": "as `all_wheels_on_track`: decision 3",
     "is_crashed": "is a point that both rectangles share, where the source looks for a corner of the car within the "
     "object; of two that drive, the one behind is found the short way round, where the source compares progress "
-    "from the first row (where the end of the line counts as its start): decision 17",
-    "sim_time": "starts with the episode, where the clock of the source runs on between episodes: decision 17",
+    "from the first row (where the end of the line counts as its start): decision 18",
+    "sim_time": "starts with the episode, where the clock of the source runs on between episodes: decision 18",
     "object_in_camera": "is of the next object, as the source's comment says; its code looks up the object before "
-    "(`SourceRoute.params`): decision 17",
+    "(`SourceRoute.params`): decision 18",
 }
 """Keys that differ on purpose, with the reason. Not compared here: other racing cars in the lists of objects."""
 
