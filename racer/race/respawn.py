@@ -13,8 +13,8 @@ import numpy as np
 
 from racer.config.rules import RespawnRules
 from racer.race.grid import COURSE, Lanes
-from racer.sim.contact import BOX_MARGIN, check_rectangles_overlap
-from racer.sim.dtypes import BOX
+from racer.sim.contact import check_rectangles_overlap
+from racer.sim.dtypes import BOX, BOX_MARGIN
 from racer.sim.telemetry import FRONT_POINT
 from racer.sim.world import World
 

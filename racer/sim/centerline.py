@@ -1,9 +1,9 @@
 """Positions on a course: projection onto the centre line, poses at an arc length, nearest borders, and the road area.
 
-A projection is local to the place where the car was: a course may cross itself, its neighbouring legs may be close, and
-its borders may be uneven. Results mean the same as in DeepRacer's simapp `track_geom/track_data.py` (projection onto
-the polyline of the file's rows; nearest border points seen from the projection; wheels by their centre points),
-restricted to that neighbourhood.
+Results mean the same as in DeepRacer's simapp `track_geom/track_data.py` (projection onto the polyline of the file's
+rows; nearest border points seen from the projection; wheels by their centre points). A projection searches near the
+place where the car was, and the whole line where that can miss the nearest point. On a course that crosses itself it
+stays near that place. Borders and road are always those near the projection along the course.
 
 There are two tables of a centre line. `SEGMENT` rows are the polyline of the file: positions come from them, after a
 binary search. `CENTERLINE` rows are samples at equal steps: headings, curvatures and border distances come from them,
@@ -13,7 +13,10 @@ smoothed and without a search.
 import math
 
 from racer.sim.dtypes import Array, Course, CourseTables, Row
-from racer.sim.jit import device, kernel
+from racer.sim.jit import device, force_inline, kernel
+
+CLEAR_REACH = 0.2
+"""Arc on both sides of a projection within which `project_on_centerline` compares every segment [m]."""
 
 
 @device
@@ -23,7 +26,7 @@ def wrap_angle(angle: float) -> float:
 
 
 @device
-def _segment_distance(segment: Row, x: float, y: float) -> tuple[float, float]:
+def segment_distance(segment: Row, x: float, y: float) -> tuple[float, float]:
     """Return (squared distance [m^2], arc from the segment's start [m]) of a point and its nearest segment point."""
     dx, dy = x - segment.x, y - segment.y
     along = min(max(dx * segment.ux + dy * segment.uy, 0.0), segment.length)
@@ -31,11 +34,43 @@ def _segment_distance(segment: Row, x: float, y: float) -> tuple[float, float]:
     return ex * ex + ey * ey, along
 
 
+@force_inline
+def _at_later_row(course: Course, segments: Array, segment: int, along: float) -> tuple[int, float]:
+    """Return (segment, along) with the end of a segment replaced by the start of the next.
+
+    Outside a corner both are equally near, and rounding would choose between them.
+    """
+    while along > segments[course.first + segment].length - 1e-9 and (
+        course.closed == 1 or segment + 1 < course.segments
+    ):
+        segment = segment + 1 if segment + 1 < course.segments else 0
+        along = 0.0
+    return segment, along
+
+
+@device
+def _project_anywhere(course: Course, segments: Array, x: float, y: float) -> tuple[int, float, float]:
+    """Return (segment, along, squared distance) of the point of the whole centre line nearest to (x, y)."""
+    best, best_along, best_distance = 0, 0.0, math.inf
+    for index in range(course.segments):
+        distance, along = segment_distance(segments[course.first + index], x, y)
+        if distance <= best_distance:
+            best, best_distance, best_along = index, distance, along
+    best, best_along = _at_later_row(course, segments, best, best_along)
+    return best, best_along, best_distance
+
+
 @device
 def project_on_centerline(
     course: Course, segments: Array, near: int, x: float, y: float, reach: float
 ) -> tuple[int, float, float]:
-    """Project a point [m] onto the centre line, within `reach` [m] of arc on both sides of segment `near`.
+    """Project a point [m] onto the centre line, beginning at segment `near`.
+
+    The search covers `reach` [m] of arc (at least `CLEAR_REACH`) on both sides of that segment, and `CLEAR_REACH`
+    beyond the nearest point so far. Its result is the nearest point of the whole line where the distance is at most the
+    limit of its segment (`racer.sim.projection_limits`). Beyond the limit the whole line is searched: off the road, at
+    tight kinks, between neighbouring legs. A course that crosses itself has no limits: there the nearest point may
+    belong to the other leg, which the car cannot reach.
 
     Returns:
         (segment, along, lateral): row of the segment within the course, arc from its start [m], and distance from the
@@ -43,9 +78,9 @@ def project_on_centerline(
     """
     first, count = course.first, course.segments
     best = near
-    best_distance, best_along = _segment_distance(segments[first + near], x, y)
+    best_distance, best_along = segment_distance(segments[first + near], x, y)
     # `arc` is the distance from the end of segment `near` to the start of the candidate: 0 for the next segment.
-    index, arc = near, -segments[first + near].length
+    index, arc, window = near, -segments[first + near].length, reach
     for _ in range(count - 1):
         arc += segments[first + index].length
         index += 1
@@ -53,31 +88,39 @@ def project_on_centerline(
             if course.closed == 0:
                 break
             index = 0
-        if arc > reach:
+        if arc > window:
             break
-        distance, along = _segment_distance(segments[first + index], x, y)
+        distance, along = segment_distance(segments[first + index], x, y)
         if distance <= best_distance:
             best, best_distance, best_along = index, distance, along
+            window = max(window, arc + along + CLEAR_REACH)
     # Backwards a candidate must be strictly nearer, because the later row wins.
-    index, arc = near, 0.0
+    index, arc, window = near, 0.0, reach
     for _ in range(count - 1):
         index -= 1
         if index < 0:
             if course.closed == 0:
                 break
             index = count - 1
-        if arc > reach:
+        if arc > window:
             break
         arc += segments[first + index].length
-        distance, along = _segment_distance(segments[first + index], x, y)
+        distance, along = segment_distance(segments[first + index], x, y)
         if distance < best_distance:
             best, best_distance, best_along = index, distance, along
-    # The end of a segment is the start of the next; outside a corner rounding would choose between them.
-    while best_along > segments[first + best].length - 1e-9 and (course.closed == 1 or best + 1 < count):
-        best = best + 1 if best + 1 < count else 0
-        best_along = 0.0
+            window = max(window, arc - along + CLEAR_REACH)
+    best, best_along = _at_later_row(course, segments, best, best_along)
     nearest = segments[first + best]
     side = nearest.ux * (y - nearest.y) - nearest.uy * (x - nearest.x)
+    limit = nearest.left_limit if side >= 0.0 else nearest.right_limit
+    # From the ends of an open course a point may lie in any direction, for which the limits do not hold.
+    at_end = course.closed == 0 and (
+        (best == 0 and best_along <= 0.0) or (best == count - 1 and best_along >= nearest.length)
+    )
+    if best_distance > limit * limit or (at_end and limit < math.inf):
+        best, best_along, best_distance = _project_anywhere(course, segments, x, y)
+        nearest = segments[first + best]
+        side = nearest.ux * (y - nearest.y) - nearest.uy * (x - nearest.x)
     lateral = math.sqrt(best_distance)
     return best, best_along, lateral if side >= 0.0 else -lateral
 
@@ -223,14 +266,54 @@ def _is_on_strip(course: Course, segments: Array, index: int, x: float, y: float
 
 
 @device
-def is_on_road(course: Course, segments: Array, near: int, x: float, y: float, reach: float) -> bool:
-    """Return True where a point [m] lies on the road within `reach` [m] of arc of segment `near`.
+def _winding_of_triangle(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, x: float, y: float) -> int:
+    """Return 1 for a point in a counter-clockwise triangle, -1 in a clockwise one, and 0 outside."""
+    if not _is_in_triangle(ax, ay, bx, by, cx, cy, x, y):
+        return 0
+    return 1 if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) > 0.0 else -1
 
-    The road is the union of the strips between consecutive rows (two triangles each), which is the polygon between
-    the borders wherever these do not cross themselves.
+
+@device
+def _strip_winding(course: Course, segments: Array, index: int, x: float, y: float) -> int:
+    """Return how often the strip of row `index` winds around a point: the sum over its two triangles."""
+    a, b = segments[course.first + index], segments[course.first + (index + 1) % course.rows]
+    return _winding_of_triangle(
+        a.left_x, a.left_y, a.right_x, a.right_y, b.right_x, b.right_y, x, y
+    ) + _winding_of_triangle(a.left_x, a.left_y, b.right_x, b.right_y, b.left_x, b.left_y, x, y)
+
+
+@device
+def _is_in_fold(course: Course, segments: Array, strip: int, x: float, y: float) -> bool:
+    """Return True where a folded strip that may overlap strip `strip` also holds a point, which is in that strip."""
+    here = segments[course.first + strip]
+    for k in range(here.folded_count):
+        index = (here.folded_from + k) % course.rows
+        if segments[course.first + index].is_folded == 1 and _is_on_strip(course, segments, index, x, y):
+            return True
+    return False
+
+
+@device
+def _count_windings(course: Course, segments: Array, strip: int, x: float, y: float) -> int:
+    """Count how often the road near a strip that holds a point winds around the point; 0 off the road.
+
+    Rows that lie far from across the road can fold a strip: one of its triangles turns the other way and lies outside
+    the road, on top of a triangle of a neighbouring strip. Each of the two covers what the other must not, so that
+    their windings cancel there: the sum is the winding number of the polygon between the borders.
     """
+    windings = 0
+    here = segments[course.first + strip]
+    for k in range(here.folded_count):
+        index = (here.folded_from + k) % course.rows
+        windings += _strip_winding(course, segments, index, x, y)
+    return windings
+
+
+@device
+def _find_strip(course: Course, segments: Array, near: int, x: float, y: float, reach: float) -> int:
+    """Return the first strip found that holds a point, within `reach` [m] of arc of segment `near`; -1 for none."""
     if _is_on_strip(course, segments, near, x, y):
-        return True
+        return near
     count = course.segments
     ahead = behind = near
     arc_ahead = arc_behind = 0.0
@@ -241,17 +324,30 @@ def is_on_road(course: Course, segments: Array, near: int, x: float, y: float, r
             ahead = ahead + 1 if ahead + 1 < count else 0
             searching = True
             if _is_on_strip(course, segments, ahead, x, y):
-                return True
+                return ahead
             arc_ahead += segments[course.first + ahead].length
         if arc_behind <= reach and (course.closed == 1 or behind > 0):
             behind = behind - 1 if behind > 0 else count - 1
             searching = True
             if _is_on_strip(course, segments, behind, x, y):
-                return True
+                return behind
             arc_behind += segments[course.first + behind].length
         if not searching:
             break
-    return False
+    return -1
+
+
+@device
+def is_on_road(course: Course, segments: Array, near: int, x: float, y: float, reach: float) -> bool:
+    """Return True where a point [m] lies on the road within `reach` [m] of arc of segment `near`.
+
+    The road is the union of the strips between consecutive rows (two triangles each), without what folded strips cover
+    beyond it. That is the polygon between the borders wherever these do not cross themselves.
+    """
+    strip = _find_strip(course, segments, near, x, y, reach)
+    if strip < 0 or not _is_in_fold(course, segments, strip, x, y):
+        return strip >= 0
+    return _count_windings(course, segments, strip, x, y) != 0
 
 
 @kernel

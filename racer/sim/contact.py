@@ -9,12 +9,11 @@ Of two driving bodies the one behind is at fault, by the arc lengths of their fr
 
 import math
 
-from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, Row, Vehicle
+from racer.sim.centerline import CLEAR_REACH, project_on_centerline
+from racer.sim.dtypes import BOT, BOX_MARGIN, Array, Batch, Car, CourseTables, Object, Row, Vehicle
 from racer.sim.jit import device, kernel
 from racer.sim.telemetry import FRONT_POINT
 
-BOX_MARGIN = 0.1
-"""Length added to both dimensions of a box for contacts [m] (simapp `ObstacleDimensions`: "0.1 buffer for each")."""
 NO_CONTACT, BEHIND, AHEAD = 0, 1, 2
 """Contact of a car with another body: none; the car is behind, which is at fault; the car is ahead."""
 
@@ -86,6 +85,15 @@ def _is_touching(car: Car, vehicle: Vehicle, other: Row, shape: Row, margin: flo
 
 
 @device
+def _front_arc(bot: Object, tables: CourseTables) -> float:
+    """Return the arc length of the projection of a bot's front point [m], on its own course."""
+    course = tables.courses[bot.course]
+    x, y = bot.x + FRONT_POINT * math.cos(bot.yaw), bot.y + FRONT_POINT * math.sin(bot.yaw)
+    segment, along, _ = project_on_centerline(course, tables.segments, bot.segment, x, y, CLEAR_REACH)
+    return tables.segments[course.first + segment].s + along
+
+
+@device
 def classify_contact(world: int, index: int, k: int, batch: Batch, tables: CourseTables) -> int:
     """Return the contact of car `index` with body `k` of its world: `NO_CONTACT`, `BEHIND` or `AHEAD`.
 
@@ -97,8 +105,7 @@ def classify_contact(world: int, index: int, k: int, batch: Batch, tables: Cours
         obj = batch.objects[world, k]
         if not _is_touching(car, vehicle, obj, obj, 0.0 if obj.kind == BOT else BOX_MARGIN):
             return NO_CONTACT
-        # The arc length of an object is that of its centre.
-        is_behind = obj.kind != BOT or arc_gap(car, obj.s + FRONT_POINT, obj.course, tables) >= 0.0
+        is_behind = obj.kind != BOT or arc_gap(car, _front_arc(obj, tables), obj.course, tables) >= 0.0
         return BEHIND if is_behind else AHEAD
     other = cars[world, k - number]
     if k - number == index or not _is_touching(car, vehicle, other, vehicles[world, k - number], 0.0):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from racer.sim.centerline import measure_border_distances
 from racer.sim.dtypes import CENTERLINE, COURSE, SEGMENT, WALL, WALL_GROUP, CourseTables
+from racer.sim.projection_limits import measure_projection_limits
+from racer.track.geometry import cross
 from racer.track.track import Track
 
 CENTERLINE_STEP = 0.1
@@ -57,6 +59,7 @@ def build_courses(tracks: Sequence[Track]) -> CourseTables:
         groups.append(track_groups)
     tables = CourseTables(courses, *map(np.concatenate, (segments, centerlines, walls, groups)))
     measure_border_distances(tables.courses, tables.segments, tables.centerlines)
+    measure_projection_limits(tables.courses, tables.segments)
     return tables
 
 
@@ -84,7 +87,41 @@ def build_segments(track: Track) -> NDArray[np.void]:
         out["ux"][-1], out["uy"][-1] = out["ux"][-2], out["uy"][-2]
     for side, border in (("left", track.left), ("right", track.right)):
         out[f"{side}_from"], out[f"{side}_count"] = _border_ranges(track, border)
+    out["is_folded"], out["folded_from"], out["folded_count"] = _folded_strips(track)
     return out
+
+
+def _folded_strips(track: Track) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
+    """Return (folded, first, count), shape (R,): the folded strips, and the strips that may overlap that of each row.
+
+    A strip is folded where one of its two triangles is clockwise in the direction of travel. Strips near each other
+    along the course whose bounding boxes overlap may overlap themselves; the count is 0 where none of them is folded.
+    """
+    left, right = track.left, track.right
+    next_left, next_right = np.roll(left, -1, axis=0), np.roll(right, -1, axis=0)
+    areas = np.minimum(cross(right - left, next_right - left), cross(next_right - left, next_left - left))
+    rows, strips = len(left), len(track.segment_lengths)
+    first, number = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    is_folded = (areas < -1e-9) & (np.arange(rows) < strips)
+    folded = is_folded[:strips]
+    if not folded.any():
+        return is_folded, first, number
+    arcs, reach = _row_arcs(track), _border_reach(track)
+    corners = np.stack([left, right, next_left, next_right])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    index = np.arange(strips)
+    for row in range(strips):
+        offset = index - row
+        arc = arcs[index] - arcs[row]
+        if track.closed:
+            offset = (offset + rows // 2) % rows - rows // 2
+            arc = (arc + 0.5 * track.length) % track.length - 0.5 * track.length
+        boxes = (low[row] <= high[index]) & (high[row] >= low[index])
+        over = boxes.all(axis=1) & (np.abs(arc) <= reach)
+        if (over & folded).any():
+            first[row] = row + offset[over].min()
+            number[row] = offset[over].max() - offset[over].min() + 1
+    return is_folded, first % rows, number
 
 
 def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -97,14 +134,20 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
     count = rows if track.closed else rows - 1
     first = np.zeros(rows, np.int32)
     number = np.ones(rows, np.int32)
+    arcs, reach = _row_arcs(track), _border_reach(track)
     for begin in range(0, count, _CHUNK):
         part = np.arange(begin, min(begin + _CHUNK, count))
         near = _rows_near(track, part)
+        # The rows are those near any row of the chunk: rows that are near this one alone may not reach another leg.
+        laps, index = np.divmod(near, rows)
+        distance = np.abs(arcs[index] + laps * track.length - arcs[part, None])
+        distant = (np.minimum(distance, track.length - distance) if track.closed else distance) > reach
         low = np.full(len(part), rows, np.int64)
         high = np.full(len(part), -rows, np.int64)
         for fraction in np.linspace(0.0, 1.0, 5):
             points = track.center[part] + fraction * track.segment_vectors[part]
-            offset = near[_distances_squared(points, border, near % rows, track.closed).argmin(axis=1)] - part
+            squares = _distances_squared(points, border, index, track.closed)
+            offset = near[np.where(distant, np.inf, squares).argmin(axis=1)] - part
             low, high = np.minimum(low, offset), np.maximum(high, offset)
         if track.closed:
             first[part] = (part + low - 1) % rows
@@ -120,10 +163,7 @@ def _border_ranges(track: Track, border: NDArray[np.float64]) -> tuple[NDArray[n
 
 def _rows_near(track: Track, part: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the border rows within reach of a run of centre rows; below 0 or beyond R across the start line."""
-    rows, lengths = len(track.center), track.segment_lengths
-    # A border is at most a width away across the road, and a row's length off along it.
-    reach = float(2.0 * track.widths.max() + 2.0 * lengths.max())
-    s = np.concatenate([[0.0], np.cumsum(lengths)])[:rows]
+    rows, s, reach = len(track.center), _row_arcs(track), _border_reach(track)
     if not track.closed:
         low, high = np.searchsorted(s, [s[part[0]] - reach, s[part[-1]] + reach])
         return np.arange(low, min(high, rows - 1))
@@ -134,6 +174,19 @@ def _rows_near(track: Track, part: NDArray[np.int64]) -> NDArray[np.int64]:
         middle = int(part[len(part) // 2])
         return np.arange(middle - rows // 2, middle - rows // 2 + rows)
     return np.arange(low, high) - rows
+
+
+def _row_arcs(track: Track) -> NDArray[np.float64]:
+    """Return the arc length at each row [m], shape (R,)."""
+    return np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
+
+
+def _border_reach(track: Track) -> float:
+    """Return the arc within which a border's nearest row must be [m]: two widths of the road, and two row distances.
+
+    A border is at most a width away across the road, and a row's length off along it.
+    """
+    return float(2.0 * track.widths.max() + 2.0 * track.segment_lengths.max())
 
 
 def _distances_squared(
@@ -211,7 +264,7 @@ def _clear_of_road(track: Track, line: NDArray[np.float64], rows: NDArray[np.int
     """Return the pieces of a wall that are not on another part of the road; `rows` are those of the wall's vertices."""
     middle = 0.5 * (line[:-1] + line[1:])
     count = len(track.segment_vectors)
-    s = np.concatenate([[0.0], np.cumsum(track.segment_lengths)])[: len(track.center)]
+    s = _row_arcs(track)
     half = 0.5 * track.widths
     # Road within this arc of a wall is its own road: the inner wall of a bend comes near to it.
     elsewhere = 3.0 * float(half.max()) + 2.0 * track.wall_offset

@@ -145,6 +145,8 @@ OBJECT = np.dtype(
         ("speed", "f8"),  # m/s, set; a bot that pauses keeps it
         ("s", "f8"),  # m, arc length of its centre on its course
         ("lateral", "f8"),  # m from the centre line, left positive
+        # m, arc length of the projection of its centre, and its distance from there: at a corner not `s` and `lateral`
+        *fields("f8", "projected_s", "distance"),
         ("lane", "f8"),  # position across the road: 1 is the left border, -1 the right one, +-0.5 the lane lines
         ("lane_from", "f8"),  # lane in which a lane change began
         ("lane_to", "f8"),  # lane to which it leads; equal to lane_from where none is in progress
@@ -162,6 +164,9 @@ OBJECT = np.dtype(
 
 BOX, BOT = 0, 1
 """Kinds of objects: a static box and a scripted car."""
+BOX_MARGIN = 0.1
+"""Length added to both dimensions of a box for contacts and for the camera's view [m] (simapp `ObstacleDimensions`:
+"0.1 buffer for each")."""
 
 TELEMETRY = np.dtype(
     [
@@ -233,6 +238,11 @@ SEGMENT = np.dtype(
         # first border segment that can be nearest to a point of this segment, and number of such segments
         *fields("i4", "left_from", "left_count"),
         *fields("i4", "right_from", "right_count"),  # the same of the right border
+        ("is_folded", "i4"),  # 1 where a triangle of the strip of road to the next row is clockwise
+        # first and number of the strips that may overlap this one; 0 where none is folded
+        *fields("i4", "folded_from", "folded_count"),
+        # m from this segment, on either side, up to which no distant stretch of the centre line is nearer
+        *fields("f8", "left_limit", "right_limit"),
     ],
     align=True,
 )

@@ -11,20 +11,25 @@ the left and the right border.
 import math
 
 from racer.sim.centerline import direction_at, nearest_border_points, samples_at, wrap_angle
-from racer.sim.dtypes import BOT, Array, Batch, Car, CourseTables, EpisodeStatus, Row
+from racer.sim.dtypes import BOT, BOX_MARGIN, Array, Batch, Car, Course, CourseTables, EpisodeStatus, Row
 from racer.sim.jit import device, force_inline, kernel
 
 FRONT_POINT = 0.14
 """Distance from the chassis origin to the point whose position and projection reward functions receive [m]
 (simapp `RELATIVE_POSITION_OF_FRONT_OF_CAR`)."""
-CAMERA_FORWARD = 0.1453
-"""Distance from the chassis origin to the camera [m] (simapp URDF)."""
+CAMERA_FORWARD, CAMERA_HEIGHT = 0.14529379, 0.13032555
+"""Position of the camera ahead of the chassis origin and above the ground [m] (simapp URDF)."""
+CAMERA_PITCH = 0.2618
+"""Angle by which the camera looks down [rad] (simapp URDF)."""
 CAMERA_HALF_VIEW = 0.5 * 1.13
 """Half of the horizontal field of view [rad] (simapp `racecar.gazebo`)."""
-CAMERA_NEAR = 0.2
-"""Least distance at which the camera shows an object [m] (simapp `cameras/frustum.py`)."""
+CAMERA_NEAR, CAMERA_FAR = 0.2, 300.0
+"""Depths between which the camera shows an object [m] (simapp `cameras/frustum.py`)."""
+BOX_ORIGIN_HEIGHT = 0.1
+"""Height of the origin of a box above the ground [m] (simapp `OBSTACLE_Z`); that of a car is on the ground."""
 _CRASHED = int(EpisodeStatus.CRASHED)
 _DEGREES = 180.0 / math.pi
+_COS_PITCH, _SIN_PITCH, _TAN_HALF_VIEW = math.cos(CAMERA_PITCH), math.sin(CAMERA_PITCH), math.tan(CAMERA_HALF_VIEW)
 
 
 @device
@@ -79,42 +84,74 @@ def write_telemetry(car: Car, tables: CourseTables, control_dt: float, row: Row)
 
 
 @device
-def _write_other(car: Car, other: Row, heading: float, speed: float, tables: CourseTables, out: Row) -> None:
+def _write_other(
+    car: Car, course: Course, last_s: float, other: Row, s: float, distance: float, heading: float, speed: float,
+    # outputs
+    out: Row,
+) -> None:  # fmt: skip
     """Fill one OBJECT_TELEMETRY row of a car from another car or an object.
 
     An object on the other direction of the same track is mirrored.
 
     Args:
         car: CAR row.
+        course: COURSE row of the car.
+        last_s: Arc length of the last row of this course [m], where the reverse course starts.
         other: CAR or OBJECT row.
+        s: Arc length of the projection of the other [m], on its own course.
+        distance: Distance of the other from the centre line [m].
         heading: Reported heading of the other [rad].
         speed: Reported speed of the other [m/s].
-        tables: Tables of all courses.
         out: OBJECT_TELEMETRY row, written.
     """
-    course = tables.courses[car.course]
-    s, lateral = other.s, other.lateral
+    lateral = other.lateral
     if other.course % 2 != car.course % 2:
-        # The arc length of the last row is where the reverse course starts.
-        s, lateral = tables.segments[course.first + course.rows - 1].s - s, -lateral
+        s, lateral = last_s - s, -lateral
         if s < 0.0:
             s += course.length
     out.x, out.y, out.heading, out.speed = other.x, other.y, heading, speed
     out.distance = s
-    out.distance_from_center = abs(lateral)
+    out.distance_from_center = distance
     out.is_left_of_center = lateral > 0.0
     out.active = other.active == 1 and other.course // 2 == car.course // 2
 
 
 @device
-def _is_in_camera(car: Car, x: float, y: float) -> bool:
-    """Return True where the point (x, y) [m] is in the field of view of DeepRacer's camera on a car."""
+def _is_in_camera(car: Car, x: float, y: float, yaw: float, length: float, width: float, height: float) -> bool:
+    """Return True where the centre or a corner of a rectangle is in the field of view of DeepRacer's camera on a car.
+
+    The camera's upper limit, 10 degrees above the horizon, is never below a point that is lower than the camera; its
+    lower limit meets the ground nearer than `CAMERA_NEAR`. Therefore only the sides and the depth need a test.
+
+    Args:
+        car: CAR row.
+        x: Centre of the rectangle [m].
+        y: The same.
+        yaw: Its heading [rad].
+        length: Length along that heading [m].
+        width: Width across it [m].
+        height: Height of the five points above the ground [m], at most `CAMERA_HEIGHT`.
+    """
     cos_yaw, sin_yaw = math.cos(car.yaw), math.sin(car.yaw)
-    dx = x - car.x - CAMERA_FORWARD * cos_yaw
-    dy = y - car.y - CAMERA_FORWARD * sin_yaw
-    ahead = dx * cos_yaw + dy * sin_yaw
+    dx, dy = x - car.x, y - car.y
+    # Position of the centre: to the left of the camera's axis, and along that axis, which points down.
     aside = dy * cos_yaw - dx * sin_yaw
-    return ahead >= CAMERA_NEAR and abs(aside) <= ahead * math.tan(CAMERA_HALF_VIEW)
+    depth = (dx * cos_yaw + dy * sin_yaw - CAMERA_FORWARD) * _COS_PITCH + (CAMERA_HEIGHT - height) * _SIN_PITCH
+    if CAMERA_NEAR < depth < CAMERA_FAR and abs(aside) < depth * _TAN_HALF_VIEW:
+        return True
+    # Most objects are so far beside the view, or behind it, that no corner can be inside.
+    radius = 0.5 * (length + width)
+    if depth + radius <= CAMERA_NEAR or abs(aside) - radius >= (depth + radius) * _TAN_HALF_VIEW:
+        return False
+    cos_turned, sin_turned = math.cos(yaw - car.yaw), math.sin(yaw - car.yaw)
+    for k in range(4):
+        along = 0.5 * length if k < 2 else -0.5 * length
+        across = 0.5 * width if k % 2 == 0 else -0.5 * width
+        corner_depth = depth + (along * cos_turned - across * sin_turned) * _COS_PITCH
+        corner_aside = aside + along * sin_turned + across * cos_turned
+        if CAMERA_NEAR < corner_depth < CAMERA_FAR and abs(corner_aside) < corner_depth * _TAN_HALF_VIEW:
+            return True
+    return False
 
 
 @device
@@ -126,11 +163,12 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
     cars, objects, rows = batch.cars, batch.objects, batch.object_telemetry
     car, row = cars[world, index], batch.telemetry[world, index]
     course = tables.courses[car.course]
+    last_s = tables.segments[course.first + course.rows - 1].s
     number = objects.shape[1]
     slot = present = 0
     # Reward functions index the objects that are present; the slots index all rows.
-    before = after = -1
-    before_slot = after_slot = 0
+    before = after = 0
+    next_body = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     gap_before, gap_after = math.inf, math.inf
     for k in range(number + cars.shape[1]):
         if k == number + index:
@@ -139,29 +177,31 @@ def write_object_telemetry(world: int, index: int, batch: Batch, tables: CourseT
         if k < number:
             # A box has heading 0 in DeepRacer, whatever its orientation.
             obj = objects[world, k]
-            _write_other(car, obj, obj.yaw if obj.kind == BOT else 0.0, obj.speed, tables, out)
+            is_bot = obj.kind == BOT
+            heading = obj.yaw if is_bot else 0.0
+            _write_other(car, course, last_s, obj, obj.projected_s, obj.distance, heading, obj.speed, out)
+            margin, height = (0.0, 0.0) if is_bot else (BOX_MARGIN, BOX_ORIGIN_HEIGHT)
+            body = (obj.x, obj.y, obj.yaw, obj.length + margin, obj.width + margin, height)
         else:
             other = cars[world, k - number]
-            _write_other(car, other, other.yaw, other.vx, tables, out)
+            _write_other(car, course, last_s, other, other.s, abs(other.lateral), other.yaw, other.vx, out)
+            shape = batch.vehicles[world, k - number]
+            body = (other.x, other.y, other.yaw, shape.length, shape.width, 0.0)
         if out.active:
+            # The order is cyclic on open tracks, too: behind the first object is the last. An object level with the
+            # car counts as behind; of objects level with each other the first is next and the last is previous.
             gap = out.distance - car.s
-            if course.closed == 1:
-                gap -= course.length * math.floor(gap / course.length)
-                ahead, behind = gap, course.length - gap
-            else:
-                ahead = gap if gap >= 0.0 else math.inf
-                behind = -gap if gap < 0.0 else math.inf
+            ahead = gap if gap > 0.0 else gap + course.length
+            behind = -gap if gap <= 0.0 else course.length - gap
             if ahead < gap_after:
-                gap_after, after, after_slot = ahead, present, slot
-            if behind < gap_before:
-                gap_before, before, before_slot = behind, present, slot
+                gap_after, after, next_body = ahead, present, body
+            if behind <= gap_before:
+                gap_before, before = behind, present
             present += 1
         slot += 1
-    if after >= 0 or before >= 0:
-        row.closest_object_prev = before if before >= 0 else after
-        row.closest_object_next = after if after >= 0 else before
-        nearest = rows[world, index, after_slot if after >= 0 else before_slot]
-        row.object_in_camera = _is_in_camera(car, nearest.x, nearest.y)
+    if present > 0:
+        row.closest_object_prev, row.closest_object_next = before, after
+        row.object_in_camera = _is_in_camera(car, *next_body)
 
 
 STATE_FIELDS = (

@@ -23,9 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.config.env import ObjectsConfig
-from racer.sim.centerline import borders_at, pose_at, wrap_angle
+from racer.sim.centerline import (
+    CLEAR_REACH,
+    borders_at,
+    center_point_at,
+    pose_at,
+    project_on_centerline,
+    wrap_angle,
+)
 from racer.sim.dtypes import BOT, BOX, Array, Batch, Car, Course, CourseTables, Object
-from racer.sim.jit import device
+from racer.sim.jit import device, force_inline, kernel
 from racer.sim.random import next_uniform
 from racer.track.geometry import enclosed_area
 from racer.track.track import Track
@@ -125,6 +132,30 @@ def lane_offset_at(course: Course, centerlines: Array, s: float, lane: float) ->
     return lane * (left if lane > 0.0 else right)
 
 
+@force_inline
+def _project_object(obj: Object, tables: CourseTables) -> None:
+    """Set the projection of an object's centre, which reward functions get, near its `segment`."""
+    course = tables.courses[obj.course]
+    segment, along, lateral = project_on_centerline(course, tables.segments, obj.segment, obj.x, obj.y, CLEAR_REACH)
+    obj.projected_s = tables.segments[course.first + segment].s + along
+    obj.distance = abs(lateral)
+
+
+@kernel
+def locate_object(world: int, slot: int, tables: CourseTables, objects: Array) -> None:
+    """Set the segment and the projection of an object from its `s` and its position.
+
+    Args:
+        world: World.
+        slot: Number of the object in that world.
+        tables: Tables of all courses.
+        objects: OBJECT rows, shape (N, M), changed in place.
+    """
+    obj = objects[world, slot]
+    obj.segment, _, _ = center_point_at(tables.courses[obj.course], tables.segments, obj.s)
+    _project_object(obj, tables)
+
+
 @device
 def place_in_lane(obj: Object, tables: CourseTables, drift: float) -> None:
     """Set position and heading of an object from its course, `s` and `lane`.
@@ -137,6 +168,7 @@ def place_in_lane(obj: Object, tables: CourseTables, drift: float) -> None:
     course = tables.courses[obj.course]
     obj.lateral = lane_offset_at(course, tables.centerlines, obj.s, obj.lane)
     obj.segment, obj.x, obj.y, heading, curvature = pose_at(course, tables, obj.s, obj.lateral)
+    _project_object(obj, tables)
     if drift != 0.0:
         left, right = borders_at(course, tables.centerlines, obj.s)
         slope = drift * (left if obj.lane > 0.0 else right)

@@ -33,7 +33,7 @@ from racer.sim.random import seed_streams
 from racer.sim.reset import ALTERNATE, BACKWARD, EITHER, FORWARD, RANDOM, ROUND_ROBIN, draw_starts, place_worlds
 from racer.sim.step import step_worlds
 from racer.sim.telemetry import observe_state
-from racer.sim.traffic import KEPT, make_object_plan
+from racer.sim.traffic import KEPT, locate_object, make_object_plan
 from racer.sim.vehicle import clear_delay, make_action_delay
 from racer.track.track import Track
 
@@ -277,9 +277,10 @@ class World:
         x = float(np.interp(s, knots, rows[:, 0])) - lateral * math.sin(heading)
         y = float(np.interp(s, knots, rows[:, 1])) + lateral * math.cos(heading)
         values = {"x": x, "y": y, "yaw": heading, "length": length, "width": width, "height": height, "s": s}
-        values |= {"speed": 0.0, "lateral": lateral, "course": 2 * track, "segment": 0, "kind": BOX, "active": 1}
+        values |= {"speed": 0.0, "lateral": lateral, "course": 2 * track, "kind": BOX, "active": 1}
         for name, value in values.items():
             self.objects[name][world, slot] = value
+        locate_object(world, slot, self.tables, self.objects)
 
     @property
     def other_objects(self) -> NDArray[np.void] | None:

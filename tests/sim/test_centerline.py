@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from racer.sim.centerline import center_point_at, nearest_border_points, project_on_centerline
+from racer.sim.centerline import CLEAR_REACH, center_point_at, nearest_border_points, project_on_centerline
 from racer.sim.centerline import is_on_road as on_road_near
 from racer.sim.course import build_courses
 from racer.sim.jit import kernel
+from racer.track.track import Track
 from support.naive_course import in_polygon, make_world, nearest, on_road, ring
 from support.tracks import closing_gap, figure_of_eight, load_route, repeat_row, ribbon, straight, uneven
 
@@ -65,6 +66,55 @@ def test_projection_equals_the_naive_one(shape, backwards):
         assert abs(lateral) == pytest.approx(distance, abs=1e-12)
         apart = abs(s[int(segment)] + along - s[k] - share * track.segment_lengths[k])
         assert min(apart, abs(track.length - apart) if track.closed else apart) < 1e-9
+
+
+def zigzag(rows=12):
+    """A closed track whose centre line turns by up to 100 degrees at its rows, which are 0.3 to 0.9 m apart."""
+    angle = 2.0 * np.pi * np.arange(rows) / rows
+    radius = np.where(np.arange(rows) % 2 == 0, 1.0, 1.45)
+    return ribbon(radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.2, name="zigzag")
+
+
+@pytest.mark.parametrize("made", [*SHAPES, "zigzag"])
+@pytest.mark.parametrize("reach", [CLEAR_REACH, 0.5])
+def test_projection_is_the_nearest_of_the_whole_line(made, reach):
+    """Compare points on the road and far beyond it with a search of the whole line, from any segment to begin with."""
+    track = SHAPES.get(made) or zigzag()
+    rng = np.random.default_rng(6)
+    for near in rng.integers(0, len(track.segment_lengths), 30):
+        points = track.center[rng.integers(0, len(track.center), 60)] + rng.normal(0.0, 1.0, (60, 2))
+        beside = track.center[near] + rng.uniform(-0.6, 0.6, (60, 2))
+        for point, (_, _, lateral) in zip(
+            [*points, *beside], projected(track, np.vstack([points, beside]), near=near, reach=reach), strict=True
+        ):
+            assert abs(lateral) == pytest.approx(nearest(track.center, track.closed, point)[0], abs=1e-12)
+
+
+def test_course_that_crosses_itself_has_no_limits():
+    """Check that a course is searched near the car alone if and only if it crosses itself, also at a row."""
+    turn = 2.0 * np.pi * np.arange(160) / 160
+    at_row = ribbon(3.0 * np.stack([np.sin(turn), np.sin(turn) * np.cos(turn)], axis=1), 0.3)
+    for track, crosses in ((figure_of_eight(), True), (at_row, True), (ring(), False), (zigzag(), False)):
+        segments = build_courses([track]).segments
+        for side in ("left_limit", "right_limit"):
+            assert np.isinf(segments[side]).all() == crosses and np.isinf(segments[side]).any() == crosses
+
+
+def test_limits_of_a_projection_have_closed_forms():
+    """Check half the distance to a parallel leg, and the radius of a bend: the greatest disc that fits there.
+
+    A polygon inscribed in a circle of radius R has k / (k + 1) R where the nearest segment that is not compared is k
+    rows away: here 4 rows of 0.05 m are within `CLEAR_REACH`.
+    """
+    x = np.linspace(0.0, 6.0, 61)
+    turn = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 33)[1:-1]
+    right = np.stack([6.0 + 0.4 * np.cos(turn), 0.4 + 0.4 * np.sin(turn)], axis=1)
+    line = np.vstack([np.stack([x, 0.0 * x], axis=1), right, np.stack([x[::-1], 0.0 * x + 0.8], axis=1)])
+    segments = build_courses([ribbon(line, 0.2, closed=False)]).segments[: len(line)]
+    assert segments["left_limit"][20:40] == pytest.approx(0.4, rel=2e-3)
+    bend = build_courses([ring(radius=0.8, half_width=0.3, rows=100)]).segments[1:100]
+    assert (bend["left_limit"] >= 0.8 * 0.75).all() and (bend["left_limit"] <= 0.8).all()
+    assert (bend["right_limit"] >= 0.99).all()
 
 
 def test_projection_of_a_vertex_belongs_to_the_row_itself():
@@ -167,6 +217,33 @@ def test_road_is_the_polygon_between_the_borders(shape):
         out = np.zeros(100, bool)
         _on_road(tables.courses[0], tables.segments, int(k), points, 3.0, out)
         assert (out == [on_road(track, p) for p in points]).all()
+
+
+@pytest.mark.parametrize("slant", [0.5, 0.9])
+def test_road_of_folded_strips_is_the_polygon(slant):
+    """Check rows so far from across the road that the lines between their borders leave it: the strips fold."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 121)[:-1]
+    shifted = angle + slant * np.sin(3.0 * angle) / 3.0 * 2.9
+    outer, inner = (np.stack([np.cos(a), np.sin(a)], axis=1) for a in (angle, shifted))
+    track = Track(name="folded", center=2.0 * outer, left=1.7 * inner, right=2.3 * outer)
+    tables = build_courses([track])
+    assert (tables.segments["folded_count"] > 0).any()
+    rng = np.random.default_rng(5)
+    for k in rng.integers(0, 120, 30):
+        points = track.center[k] + rng.uniform(-0.6, 0.6, (60, 2))
+        out = np.zeros(60, bool)
+        _on_road(tables.courses[0], tables.segments, int(k), points, 4.0, out)
+        assert (out == [on_road(track, p) for p in points]).all()
+
+
+def test_borders_of_a_crossing_are_those_of_the_leg():
+    """Check the width along a course that crosses itself: that of its own leg, also in the crossing."""
+    track = figure_of_eight(rows=300)
+    tables = build_courses([track])
+    assert tables.segments["left_count"].max() <= 12 and tables.segments["right_count"].max() <= 12
+    for index in range(2):
+        rows = tables.centerline(index)
+        assert rows["left"] == pytest.approx(0.35, abs=0.01) and rows["right"] == pytest.approx(0.35, abs=0.01)
 
 
 def test_road_reaches_round_a_tight_inner_border():

@@ -1,8 +1,7 @@
 """Every DeepRacer param of placed and driven cars against the definitions of DeepRacer's simulator (params_oracle).
 
-`CHECKED` says how each of the 27 keys is compared, and `DEVIATIONS` where racer differs on purpose. `GAPS` lists what
-differs without such a reason, each with a strict xfail that fails once the gap is closed: then delete its row. In CI
-20 poses of each case are compared, with `-m slow` 500.
+`CHECKED` says how each of the 27 keys is compared, and `DEVIATIONS` where racer differs on purpose; no other difference
+is allowed. In CI 20 poses of each case are compared, with `-m slow` 500.
 """
 
 import functools
@@ -48,13 +47,8 @@ POSES_CI, POSES_ALL = 20, 500
 TOLERANCE = 1e-6
 CLOSE_CALL = 1e-7
 """A yes or no within this of its limit may fall either way [m]; arc lengths of rows carry less rounding."""
-FAULT_MARGIN = 0.1
-"""Arc length by which racer's place of a bot's front point may be off in a bend or a lane change [m]."""
 CONTROL_DT = 1.0 / 15.0
 
-PROJECTED = (
-    "closest_waypoints", "distance_from_center", "is_left_of_center", "track_width", "projection_distance", "progress",
-)  # fmt: skip
 CHECKED = {
     "number": (
         "x", "y", "heading", "distance_from_center", "track_width", "track_length", "progress", "steps", "speed",
@@ -82,32 +76,18 @@ DEVIATIONS = {
     "is_offtrack": "as `all_wheels_on_track`: decision 3",
     "is_crashed": "is a point that both rectangles share, where the source looks for a corner of the car within the "
     "object; of two that drive, the one behind is found the short way round, where the source compares progress "
-    "from the first row (where the end of the line counts as its start). No decision yet",
-    "sim_time": "starts with the episode, where the clock of the source runs on between episodes. No decision yet",
+    "from the first row (where the end of the line counts as its start): decision 18",
+    "sim_time": "starts with the episode, where the clock of the source runs on between episodes: decision 18",
     "object_in_camera": "is of the next object, as the source's comment says; its code looks up the object before "
-    "(`SourceRoute.params`). No decision yet",
+    "(`SourceRoute.params`): decision 18",
 }
 """Keys that differ on purpose, with the reason. Not compared here: other racing cars in the lists of objects."""
-GAPS = {
-    "projection": ("clover", "0.5 m of arc are searched, so a car at a kink or off the road stays at a local nearest"),
-    "wheels": ("Tokyo_Training_track", "2 m of arc are searched, so wheels on another leg count as off the road"),
-    "borders": ("crossover", "`_border_ranges` takes 64 rows at once, so a border of the other leg can be the nearest"),
-    "object_in_camera": ("willow_bend", "only the centre is tested, in a view without the camera's pitch"),
-    "objects_distance": ("willow_bend", "the planned arc length is reported, not the projection of the place"),
-    "objects_distance_from_center": ("willow_bend", "the planned offset is reported, not the distance to the line"),
-    "fault": ("thimble", "a bot's front point is taken 0.14 m of arc ahead of its planned place, not projected"),
-    "closest_objects": ("river_run", "an open track has no wrap; the order on a loop is by planned arc lengths"),
-}
-"""Keys or groups of keys that differ without a decision: a track where it shows, and the cause in racer."""
-RARE = ("fault",)
-"""Gaps that 20 poses of each case do not show."""
 
 
 class Difference(NamedTuple):
-    """A key of one pose that differs, and the gap that explains it (or its own key where none does)."""
+    """A key of one pose that differs."""
 
     key: str
-    cause: str
     racer: object
     oracle: object
 
@@ -194,12 +174,11 @@ def object_states(world, n, crossing):
 
 
 def car_state(route, cars, start, action):
-    """The car after its step as the oracle gets it, and whether racer has its start at another stretch."""
+    """The car after its step as the oracle gets it."""
     near = float(start["s"]) if route.crosses_itself else None
     placed = CarState(float(start["x"]), float(start["y"]), float(start["yaw"]), wheels(start), near=near)
     place = route.place(placed.front, near)
-    elsewhere = not is_same_distance(route, place.distance, start["s"])
-    return elsewhere, placed._replace(
+    return placed._replace(
         x=float(cars["x"]), y=float(cars["y"]), yaw=float(cars["yaw"]), wheels=wheels(cars),
         start_share=place.distance / route.center.length, speed=float(action[1]), steering_angle=float(action[0]),
         sim_time=2.0 * CONTROL_DT,
@@ -224,21 +203,14 @@ def compare_track(name, folder, count):
         world, start, actions = drive(track, name, backwards, kind, count)
         dicts = params_rows(world.telemetry[:, 0], world.object_telemetry[:, 0], world.waypoints())
         for n, ours in enumerate(dicts):
-            elsewhere, car = car_state(route, world.cars[n, 0], start[n], actions[n])
+            car = car_state(route, world.cars[n, 0], start[n], actions[n])
             things = object_states(world, n, route.crosses_itself)
             oracle = route.params(car, things)
             if not track.closed:
                 oracle["progress"] /= max(1.0 - car.start_share, 1e-9 / route.center.length)
-            elsewhere |= not is_same_distance(route, ours["projection_distance"], oracle["projection_distance"])
-            out.differences.extend(compare(route, car, things, ours, oracle, elsewhere))
+            out.differences.extend(compare(route, car, things, ours, oracle))
             out.flags.update((key, value) for key, value in oracle.items() if isinstance(value, bool))
     return out
-
-
-def is_same_distance(route, one, other):
-    """True for two equal arc lengths; on a loop the last row is the first."""
-    gap = abs(float(one) - other)
-    return min(gap, abs(route.center.length - gap) if route.loop else gap) <= TOLERANCE
 
 
 def is_near(one, other):
@@ -246,27 +218,15 @@ def is_near(one, other):
     return np.shape(one) == np.shape(other) and np.allclose(one, other, rtol=0.0, atol=TOLERANCE)
 
 
-def compare(route, car, things, ours, oracle, elsewhere):
-    """The differences of one pose; `elsewhere` where racer has the car at another stretch of the line."""
+def compare(route, car, things, ours, oracle):
+    """The differences of one pose."""
     out = [key for key in (*CHECKED["number"], *CHECKED["numbers"]) if not is_near(ours[key], oracle[key])]
     out += [key for key in CHECKED["exact"] if ours[key] != oracle[key]]
     return [
-        Difference(key, cause(key, route, car, things, elsewhere), ours[key], oracle[key])
+        Difference(key, ours[key], oracle[key])
         for key in out
         if not is_close_call(key, route, car, things, ours, oracle)
     ]
-
-
-def cause(key, route, car, things, elsewhere):
-    """The gap that a difference belongs to, or its key."""
-    if key in PROJECTED and elsewhere:
-        return "projection"
-    if key in ("track_width", "is_left_of_center") and route.crosses_itself:
-        return "borders"
-    if key == "is_crashed":
-        gaps = [np.subtract(*front_distances(route, car, bot)) for bot in met_objects(car, things) if bot.is_bot]
-        return "fault" if gaps and min(np.abs(gaps)) < FAULT_MARGIN else key
-    return "wheels" if key in ("all_wheels_on_track", "is_offtrack") else key
 
 
 def is_close_call(key, route, car, things, ours, oracle):
@@ -316,18 +276,10 @@ def track_folder(name, request):
     return request.getfixturevalue("shared_tracks") if name in SHARED else None
 
 
-def gap_param(gap):
-    """The parameter of a gap: expected to fail, and slow where a difference is rare."""
-    marks = [pytest.mark.xfail(strict=True, reason=GAPS[gap][1])]
-    return pytest.param(gap, marks=[*marks, pytest.mark.slow] if gap in RARE else marks)
-
-
 def check(name, request, count):
-    """Every key agrees but for the gaps, and racer has few cars at another stretch of the line."""
-    found = compare_track(name, track_folder(name, request), count)
-    unexplained = [d for d in found.differences if d.cause not in GAPS]
-    assert not unexplained, unexplained[:5]
-    assert sum(d.key == "projection_distance" for d in found.differences) <= 0.05 * found.poses
+    """Every key of every pose agrees."""
+    differences = compare_track(name, track_folder(name, request), count).differences
+    assert not differences, differences[:5]
 
 
 @pytest.mark.parametrize("name", TRACKS)
@@ -343,14 +295,6 @@ def test_params_agree_with_the_source_in_many_poses(name, request):
     check(name, request, POSES_ALL)
 
 
-@pytest.mark.parametrize("gap", [gap_param(gap) for gap in GAPS])
-def test_gap_is_closed(gap, request):
-    """Expect a difference of each gap; without one the gap is closed and its row has to go."""
-    name = GAPS[gap][0]
-    found = compare_track(name, track_folder(name, request), POSES_ALL if gap in RARE else POSES_CI)
-    assert not [d for d in found.differences if d.cause == gap]
-
-
 def test_every_flag_is_seen_set_and_unset():
     """The poses on shipped tracks include crashes, cars off the road, objects in view, and their opposites."""
     flags = sum((compare_track(name, None, POSES_CI).flags for name in SHIPPED), Counter())
@@ -360,12 +304,11 @@ def test_every_flag_is_seen_set_and_unset():
 
 
 def test_every_deepracer_key_is_compared():
-    """The 27 keys are in the table once each; deviations and gaps are of these keys."""
+    """The 27 keys are in the table once each; deviations are of these keys."""
     keys = [key for group in CHECKED.values() for key in group]
     assert sorted(keys) == sorted(param.name for param in PARAMS if not param.ours)
     assert len(keys) == 27
     assert set(DEVIATIONS) <= set(keys)
-    assert set(GAPS) <= {*keys, "projection", "wheels", "borders", "fault"}
 
 
 def test_repeated_rows_change_indices_alone():

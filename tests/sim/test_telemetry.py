@@ -8,7 +8,7 @@ import pytest
 from racer.sim.jit import kernel
 from racer.sim.telemetry import write_telemetry
 from racer.track.track import Track
-from support.naive_course import drive, make_world, naive_telemetry, ring
+from support.naive_course import drive, make_world, naive_telemetry, nearest, ring
 from support.tracks import closing_gap, figure_of_eight, load_route, repeat_row, ribbon, straight, uneven
 
 
@@ -17,8 +17,6 @@ def _report(batch, tables):
     write_telemetry(batch.cars[0, 0], tables, 1.0 / 15.0, batch.telemetry[0, 0])
 
 
-FOLDED = {"Tokyo_Training_track"}
-"""Tracks whose inner border folds over itself in corners: even-odd and the union of strips differ in the folds."""
 MADE = [ring(), ring(repeat=False), straight(), uneven(), closing_gap(), repeat_row(uneven(), 20)]
 REACH = 0.5
 
@@ -43,11 +41,11 @@ def compare(track, count, rng):
             for key in ("x", "y", "heading", "track_length"):
                 assert row[key] == pytest.approx(naive[key], abs=1e-9), key
             assert row["is_reversed"] == bool(course)
-            if naive["wheel_clearance"] > 1e-9 and track.name not in FOLDED:
+            if naive["wheel_clearance"] > 1e-9:
                 assert row["wheels_on_track"] == naive["wheels_on_track"]
                 assert row["all_wheels_on_track"] == naive["all_wheels_on_track"]
                 assert row["is_offtrack"] == (naive["wheels_on_track"] == 0)
-            # The simulator looks near the car only: a nearer stretch further along the lap is not its place.
+            # Where a track crosses itself the simulator looks near the car only.
             apart = abs(row["projection_distance"] - naive["projection_distance"])
             apart = min(apart, abs(way.length - apart)) if way.closed else apart
             if apart > 1e-6:
@@ -73,8 +71,7 @@ def test_telemetry_on_real_tracks(shared_tracks):
     rng = np.random.default_rng(7)
     files = sorted((shared_tracks / "deepracer").glob("*.npy"))
     full = sum(compare(load_route(file), 60, rng) for file in files)
-    # Beyond the centre of a tight bend the nearest stretch may be out of reach: 1 of 100 poses (Tokyo 3 of 100).
-    assert full >= 0.985 * 2 * 60 * len(files)
+    assert full == 2 * 60 * len(files)
 
 
 @pytest.mark.parametrize("index", range(len(MADE)))
@@ -303,16 +300,58 @@ def test_things_are_reported_along_the_centre_line():
 
 
 def test_object_in_camera_is_the_next_one_within_the_view():
-    """Check the view of 1.13 rad from 0.2 m on, and that only the next thing counts."""
+    """Check the sides and the near limit of the view for the centre and the corners, which have a margin of 0.1 m.
+
+    The camera is 0.13032555 m high and looks down by 0.2618 rad; the points of a box are 0.1 m high. A point at a
+    horizontal distance a has the depth a cos p + 0.03032555 sin p, so that the near limit of 0.2 m is at 0.19893 m.
+    """
     world = make_world(straight(20.0, 41, half_width=3.0), objects=1)
-    half = 0.5 * 1.13
-    for ahead, aside, seen in (
-        (1.0, 0.0, True), (0.21, 0.0, True), (0.19, 0.0, False), (2.0, 2.0 * math.tan(half) - 1e-6, True),
-        (2.0, 2.0 * math.tan(half) + 1e-6, False), (2.0, -2.0 * math.tan(half) + 1e-6, True),
+    pitch, drop = 0.2618, 0.13032555 - 0.1
+    near = (0.2 - drop * math.sin(pitch)) / math.cos(pitch)
+
+    def aside_of(ahead):
+        """Distance at which a point `ahead` metres before the camera is on the edge of the view."""
+        return (ahead * math.cos(pitch) + drop * math.sin(pitch)) * math.tan(0.5 * 1.13)
+
+    # Corners are 0.05 m from the centre of a small box; of an ordinary one 0.25 m ahead or behind, and 0.2 m aside.
+    for size, ahead, aside, seen in (
+        ((0.0, 0.0), 1.0, 0.0, True),
+        ((0.0, 0.0), near - 0.05 + 1e-6, 0.0, True), ((0.0, 0.0), near - 0.05 - 1e-6, 0.0, False),
+        ((0.4, 0.3), 2.0, aside_of(2.25) + 0.2 - 1e-6, True), ((0.4, 0.3), 2.0, aside_of(2.25) + 0.2 + 1e-6, False),
+        ((0.4, 0.3), 2.0, -aside_of(2.25) - 0.2 + 1e-6, True), ((0.4, 0.3), 2.0, -aside_of(2.25) - 0.2 - 1e-6, False),
     ):  # fmt: skip
-        world.put_object(0, 0, s=5.0 + 0.1453 + ahead, lateral=aside)
+        world.put_object(0, 0, s=5.0 + 0.14529379 + ahead, lateral=aside, length=size[0], width=size[1])
         world.place(np.array([[[0, 5.0, 0.0, 0.0]]]))
         assert world.telemetry["object_in_camera"].item() == seen, (ahead, aside)
+
+
+def test_objects_are_cyclic_on_an_open_track():
+    """Check that behind the first object is the last, and that an object level with the car counts as behind."""
+    world = make_world(straight(20.0, 41), objects=3)
+    for slot, s in enumerate((12.0, 4.0, 8.0)):
+        world.put_object(0, slot, s=s, lateral=0.2)
+    for s, expected in ((2.0, [0, 1]), (6.0, [1, 2]), (14.0, [0, 1]), (7.86, [2, 0])):
+        world.place(np.array([[[0, s, 0.0, 0.0]]]), objects="kept")
+        row = world.telemetry[0, 0]
+        assert [row["closest_object_prev"], row["closest_object_next"]] == expected, s
+
+
+@pytest.mark.parametrize("course", [0, 1])
+def test_objects_are_projected_from_where_they_are(course):
+    """Check a box that was put beside a corner: its nearest point of the line is not the one at its `s`."""
+    track = square()
+    world = make_world(track, objects=1)
+    for s in (1.95, 1.98, 6.02):
+        world.put_object(0, 0, s=s, lateral=-0.3)
+        world.place(np.array([[[course, 9.0, 0.0, 0.0]]]))
+        box, row = world.objects[0, 0], world.object_telemetry[0, 0, 0]
+        distance, k, share, _ = nearest(track.center, True, np.array([box["x"], box["y"]]))
+        projected = track.segment_lengths[:k].sum() + share * track.segment_lengths[k]
+        assert row["distance_from_center"] == pytest.approx(distance, abs=1e-12)
+        # The last row repeats the first unless the course is open there: the reverse starts at its arc length.
+        last = world.tables.segments["s"][len(track.center) - 1]
+        assert row["distance"] == pytest.approx((last - projected) % 16.0 if course else projected, abs=1e-9)
+        assert abs(projected - s) > 1e-3
 
 
 def test_things_on_another_track_are_not_there():
