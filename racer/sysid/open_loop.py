@@ -3,7 +3,7 @@
 A prediction starts from the logged pose, speed and yaw rate of a row, receives the logged commands and nothing else,
 and is compared with the logged position of the front point some time later. One prediction starts at each row:
 
-    log          o───o───o───o───o───o───o───o        rows about 67 ms apart
+    log          o───o───o───o───o───o───o───o        one row every 67 ms or so
     from row 2           ●∼∼∼∼∼∼∼∼∼∼∼∼∼● error after 0.5, 1, 2 s
     from row 3               ●∼∼∼∼∼∼∼∼∼∼∼∼∼●
 
@@ -36,7 +36,7 @@ OPEN_LOOP_DT = 1.0 / 120.0
 COLUMNS = ("episode", "steps", "X", "Y", "yaw", "steer", "throttle", "tstamp")
 """Columns that a prediction needs; others, such as rewards, are ignored."""
 ROW_GAP_MAX_S = 0.35
-"""Time between two rows after which the commands in between are unknown [s]; rows are 50 to 80 ms apart."""
+"""Time between two rows after which the commands in between are unknown [s]; usual are 50 to 80 ms."""
 ROW_GAP_MIN_S = 0.005
 """Rows closer than this repeat the one before; no speed can be derived from them [s]."""
 JUMP_MIN = 0.3
@@ -72,8 +72,8 @@ class SimtraceEpisode(NamedTuple):
 def read_simtrace(path: str | Path) -> list[SimtraceEpisode]:
     """Read a simtrace CSV as stretches without gaps and jumps; stretches of less than ten rows are left out.
 
-    DeepRacer's rows pair an action with the pose before it takes effect, those of racer with the pose after it (decision
-    1). Both are returned in DeepRacer's pairing.
+    DeepRacer's rows pair an action with the pose before it takes effect, those of racer with the pose after it
+    (docs/decisions/0001). Both are returned in DeepRacer's pairing.
 
     Raises:
         SimtraceError: The file cannot be read, is not a simtrace, or holds values that are not numbers.
@@ -125,6 +125,8 @@ def _numbers(row: dict[str, str], where: str) -> list[float]:
         if not math.isfinite(value):
             raise SimtraceError(f"{where}: `{name}` is {row[name]}; remove that episode from the log")
         values.append(value)
+    if abs(values[5]) > 90.0:
+        raise SimtraceError(f"{where}: `steer` is {row['steer']}; a steering angle [degrees] is in -90..90")
     return values
 
 
@@ -255,8 +257,8 @@ def _derive_steering(
 def map_steering(steering: NDArray[np.float64], pairs: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
     """Return effective steering angles [rad] of commanded ones [rad] by a vehicle's `steer_map_deg`.
 
-    The map is odd, passes the origin, is linear between its pairs, and constant beyond the last one; without pairs it is
-    the identity.
+    The map is odd, passes through the origin, is linear between its pairs, and constant beyond the last one; without
+    pairs it is the identity.
     """
     if not pairs:
         return steering
@@ -285,8 +287,8 @@ def _predict(
 ) -> None:  # fmt: skip
     """Predict from each start; write the front point after each of `steps` physics steps to `predicted`.
 
-    Each physics step uses the mean of the delayed steering during it, so that the prediction is a smooth function of the
-    delay. Commands before an episode's first row are unknown: the first one holds.
+    Each physics step uses the mean of the delayed steering during it, so that the prediction is a smooth function of
+    the delay. Commands before an episode's first row are unknown: the first one holds.
     """
     for k in range(starts.shape[0]):
         car, start, first = cars[k], starts[k], first_rows[k]

@@ -40,7 +40,9 @@ def excitation(seconds, rng):
 def drive(seconds, truth, *, latency_steps, seed, actions=None):
     """What a car with `truth` on top of `deepracer_geometric` does: actions, and x, y, yaw, speed and yaw rate at 60 Hz."""
     rng = np.random.default_rng(seed)
-    world = World([wide_circle()], read_vehicle("deepracer_geometric"), 1, control_dt=1.0 / RATE_HZ, action_delay_max=0.5)
+    world = World(
+        [wide_circle()], read_vehicle("deepracer_geometric"), 1, control_dt=1.0 / RATE_HZ, action_delay_max=0.5
+    )
     world.steps_max = 10**9
     for name, value in truth.items():
         world.vehicles[name] = value
