@@ -27,7 +27,7 @@ from support.tracks import straight
 SHIPPED = sorted(file.stem for file in (ROOT / "tracks").glob("*.yaml"))
 # 400 rows: chords near enough to the circle for the tolerances below.
 ring = functools.partial(tracks.ring, rows=400)
-VEHICLE = read_vehicle("deepracer")
+VEHICLE = read_vehicle("deepracer_geometric")
 LENGTH = 2.0 * math.pi * 1.5
 
 
@@ -176,7 +176,7 @@ def test_a_lap_ends_at_its_first_fault():
 @pytest.mark.parametrize("name", SHIPPED)
 def test_pure_pursuit_laps_every_shipped_track(name):
     """Complete four of four laps on each track that the package ships."""
-    result = evaluate(PurePursuitPolicy(), load_track(name), VEHICLE, laps=4, seed=1)
+    result = evaluate(PurePursuitPolicy(), load_track(name), read_vehicle("deepracer"), laps=4, seed=1)
     assert [lap.status for lap in result.laps] == ["lap_complete"] * 4
     assert result.completion_rate == 1.0 and result.track == name
 

@@ -48,7 +48,8 @@ def test_terminated_and_truncated(status, flags, monkeypatch):
 
 
 def drive(command, poses=None, steps=400, change=None, **options):
-    """Hold one command from one pose; (status, steps driven)."""
+    """Hold one command from one pose, in a car that turns as it is commanded to; (status, steps driven)."""
+    options = {"vehicle": "deepracer_geometric"} | options
     trial = make_time_trial(worlds=1, track=ring(walls="none"), reward=None, **options)
     trial.place(np.array([poses or [0, 0.0, 0.0, 0.0]], float))
     if change:

@@ -39,7 +39,7 @@ def test_straight():
 @pytest.mark.parametrize("radius", [0.9, 1.5, 4.0, -0.9, -2.0])
 def test_steady_circle(radius):
     """On a circle of the rear axle the angle is that of the bicycle, atan(L / R), and v^2 / R the limit."""
-    settings = PurePursuitSettings(rear=0.0, delay_s=0.0, speed_max=10.0)
+    settings = PurePursuitSettings(rear=0.0, delay_s=0.0, speed_max=10.0, steering_gain=1.0)
     policy = PurePursuitPolicy(sensor=SENSOR, settings=settings)
     angle, speed = policy.act(seen([arc(radius, WAYS)]))[0]
     # the goal lies on a chord between two points of the arc, inside the circle by at most the sagitta
@@ -100,7 +100,7 @@ def test_delay_follows_the_cars_own_circle(radius):
     later = _predict_motion(arc(radius, WAYS)[None], np.array([speed]), np.array([speed / radius]), delay)[0]
     # the way is taken as an arc's length on its chord: off by its square over 24 R^2, 0.2 percent of 0.2 m
     np.testing.assert_allclose(later, arc(radius, WAYS - speed * delay), atol=5e-4)
-    settings = PurePursuitSettings(rear=0.0, goal_min=0.6)
+    settings = PurePursuitSettings(rear=0.0, goal_min=0.6, delay_s=0.15, steering_gain=1.0)
     angle = PurePursuitPolicy(sensor=SENSOR, settings=settings).act(seen([arc(radius, WAYS)], speed, speed / radius))
     assert angle[0, 0] == pytest.approx(np.degrees(np.arctan(0.164 / radius)), rel=0.05)
 

@@ -36,7 +36,7 @@ def make_trial(worlds: int, track: Track | None = None, **config: object) -> Tim
     """A time trial on the shipped oval, paid by progress."""
     reward = load_reward(lambda params: 1e-5 + params["speed"], n_worlds=worlds)
     chosen = [track or load_track("easy_oval")]
-    return TimeTrial(chosen, read_vehicle("deepracer"), EnvConfig(**config), worlds=worlds, reward=reward)  # type: ignore[arg-type]
+    return TimeTrial(chosen, read_vehicle("deepracer_geometric"), EnvConfig(**config), worlds=worlds, reward=reward)  # type: ignore[arg-type]
 
 
 def steer(trial: TimeTrial) -> NDArray[np.float64]:

@@ -7,8 +7,10 @@ from racer.policy.pure_pursuit import PurePursuitPolicy, PurePursuitSettings
 
 
 def at_speed(speed):
-    """A pure pursuit that keeps one speed."""
-    return PurePursuitPolicy(settings=PurePursuitSettings(speed_min=speed, speed_max=speed))
+    """A pure pursuit that keeps one speed, in a car that turns as it is commanded to."""
+    return PurePursuitPolicy(
+        settings=PurePursuitSettings(speed_min=speed, speed_max=speed, delay_s=0.15, steering_gain=1.0)
+    )
 
 
 class Steady:
