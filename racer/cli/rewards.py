@@ -238,7 +238,7 @@ def print_report(file: str, report: CheckReport) -> None:
 def _verdict(report: CheckReport) -> str:
     if report.ok:
         return "good" if not report.errors else "good for a time trial"
-    stops = any(error["kind"] not in ("strict", "unknown_key") for error in report.errors)
+    stops = any(error["kind"] not in ("strict", "unknown_key", "difference") for error in report.errors)
     return "NOT GOOD, a training would stop" if stops else "NOT GOOD"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from racer.reward.source import RewardSource
 _CARS = 8192
 """Cars of the batch that is timed."""
 _REPEATS = 5
+DIFFERENCE_MAX = 1e-9
+"""Largest difference of a reward between the two paths; more is an error of racer's compiler."""
 
 
 def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCalls]]) -> dict[str, Any]:
@@ -47,7 +50,8 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
             try:
                 reward.compute(telemetry[t], objects, sample.waypoints, out)
             except RewardError as error:
-                return {"path": "python", "reason": f"compiled it fails where plain Python does not: {error}"}
+                reason = f"compiled it fails where plain Python does not: {error}"
+                return {"path": "compiled", "reason": reason, "max_abs_difference": math.inf}
             difference_max = max(difference_max, float(np.abs(out[rewarded, 0] - calls.values[t, rewarded]).max()))
             count += int(rewarded.sum())
         if reward.path != "compiled":  # plain Python has taken over during the sample

@@ -44,7 +44,8 @@ class CheckReport:
         path: `compiled` or `python`.
         reason: why this path.
         keys: the keys of params in use.
-        errors: dicts of `kind` (`exception`, `value`, `load`, `timeout`, `process`, `unknown_key`, `strict`),
+        errors: dicts of `kind` (`exception`, `value`, `load`, `timeout`, `process`, `difference`, `unknown_key`,
+            `strict`),
             `message`, `file`, `line`, `track`, `where` (`time_trial`, `some_tracks`, `backward`, `objects`), and
             `params`: those that caused it, without waypoints, or None.
         us_per_call_python: time for each car and step, including the making of its dict [us]; None where unknown.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.reward.check.calls import CallFault, RewardCaller, SampleCalls, classify_history
-from racer.reward.check.compare import compare_paths
+from racer.reward.check.compare import DIFFERENCE_MAX, compare_paths
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
 from racer.reward.check.report import SCENARIO_TEXTS, make_error
 from racer.reward.rows import SCENARIOS, Sample
@@ -116,6 +117,10 @@ class _CheckRun:
         self._process.watch(self._request["compile_s"])
         self.result |= compare_paths(self._source, self._driven)
         self._process.rest()
+        # NaN counts as a difference.
+        difference = self.result.get("max_abs_difference")
+        if difference is not None and not difference <= DIFFERENCE_MAX:
+            self.result["errors"].append(self._difference_error(difference))
 
     def _update(self, called: set[str]) -> None:
         """Update the result and save it."""
@@ -136,6 +141,16 @@ class _CheckRun:
             "printed_lines": self._caller.output.printed_lines,
         }
         self._process.save(self.result)
+
+    def _difference_error(self, difference: float) -> dict[str, Any]:
+        what = f"differ by {difference:.1e}" if math.isfinite(difference) else self.result["reason"]
+        if not math.isfinite(difference):
+            self.result["max_abs_difference"] = None  # JSON has no infinity
+        message = (
+            f"Compiled and in plain Python it gives other rewards ({what}): an error of racer's compiler, please "
+            "report it. Until then train with --set reward_path=python."
+        )
+        return make_error("difference", message, self._file, None)
 
     def _fault_error(self, fault: CallFault) -> dict[str, Any]:
         where, tracks = _fault_scenario(fault, self.result["tracks"])

@@ -28,6 +28,7 @@ from racer.reward.compile import values as ir
 from racer.reward.compile.errors import CannotCompile, UnsupportedFunction
 from racer.reward.compile.stdlib import STDLIB_FRAME, STDLIB_LAMBDAS, stdlib_value
 from racer.reward.compile.values import Value
+from racer.reward.module_values import MODULE_NAMES
 
 # They reach files, or names that are made from text while the function runs.
 FORBIDDEN_NAMES = "open exec eval compile input globals locals vars __import__ delattr breakpoint"
@@ -165,6 +166,8 @@ def node_span(node: ast.stmt | ast.expr) -> tuple[Position, Position]:
 
 
 KNOWN_MODULES = ("math", "numpy", "numpy.linalg", "json", "time", "random", "typing", "copy", "statistics", "bisect")
+LIBRARY_CONSTANTS = ("pi", "e", "tau", "inf", "nan", "euler_gamma", "newaxis", "True_", "False_", "linalg")
+"""Names of values in a library that a kernel may hold; any other may have been put there by user code."""
 
 
 def known_builtins() -> dict[int, str]:
@@ -296,6 +299,9 @@ class ModuleEnv:
                 function, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
                 names, step = getattr(function, "__dict__", {}), "attr"
             elif frame == 0:
+                # Such as `__file__`: it is another one for each copy of the file, and no part of the cache's key.
+                if name in MODULE_NAMES and name in self.module:
+                    return ir.Unreadable(f"the name `{name}`")
                 names, path, step = self.module, (), "global"
             elif frame < 0:
                 (names, path), step = self.cells[frame], "cell"
@@ -305,6 +311,17 @@ class ModuleEnv:
                 return ir.UNBOUND
             self._variables[key] = self.value(names[name], (*path, (step, name)))
         return self._variables[key]
+
+    def library_value(self, owner: types.ModuleType, name: str) -> Value:
+        """Return a name of a library module: a function, a class, a module or a constant of the library.
+
+        `values_digest` covers the user's module alone. So a value that depends on the process (`sys.argv`), or that
+        user code has put into a library (`np.table = ...`), must not become a part of a kernel.
+        """
+        obj = getattr(owner, name)
+        if name in LIBRARY_CONSTANTS or isinstance(obj, types.ModuleType) or id(obj) in self._builtins:
+            return self.value(obj, ())
+        return ir.Unreadable(f"the value `{owner.__name__}.{name}`")
 
     def content(self, id: int) -> ir.Content:
         """Return the contents of an object of the module."""

@@ -1,7 +1,8 @@
 """The first use of a reward: translates it, compiles it and compares the kernel with plain Python.
 
-`compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. `validate` runs
-the rest in a sandbox process, because user code runs there for the first time: `make_verdict` translates, compiles
+`compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. A kernel holds the
+values that the module had when it was loaded, so the module is loaded each time, and its values choose the kernel.
+`validate` runs the rest in a sandbox process, because user code runs there for the first time: `make_verdict` translates, compiles
 and compares both paths on sampled states (`validation_samples`: driven ones, and random rows within what can occur).
 Driving takes seconds, so the samples are kept in the cache folder as plain arrays.
 """
@@ -26,13 +27,14 @@ from numpy.typing import NDArray
 
 from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
-from racer.reward.call_guards import PrintCapture, watched_user_code
+from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
 from racer.reward.compile.compiled_reward import REPLAY_FRACTION_MAX, CompiledReward
 from racer.reward.compile.errors import ENDLESS, KINDS, CannotCompile
 from racer.reward.compile.kernel import (
     Kernel,
     cache_folder,
+    is_known,
     load_kernel,
     prune_cache,
     read_verdict,
@@ -40,6 +42,7 @@ from racer.reward.compile.kernel import (
     write_verdict,
 )
 from racer.reward.failure import as_reward, verdict_of_exception
+from racer.reward.module_values import values_digest
 from racer.reward.protocol import Reward
 from racer.reward.rows import Records, Sample, Waypoints, params_rows
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
@@ -204,7 +207,10 @@ def _read_samples(path: Path) -> list[Sample]:
 STATES_MIN = 300
 """Compared states below which a kernel is not used."""
 TOLERANCE = 1e-9
-"""Allowed difference of a reward r, relative to 1 + |r|."""
+"""Allowed difference of a reward."""
+UNSTABLE = "its module has other values each time that it is loaded, such as a random number or a time"
+VALUES_NAME_LENGTH = 32
+"""Characters of the digest of a module's values that name a folder of the cache."""
 PLAIN_CALLS_S = 0.5
 """Maximum time for the calls of a function that is not compiled [s]."""
 VALIDATION_HANG_S = 20.0
@@ -313,7 +319,7 @@ class PathComparison:
         kernel_number = float(reward.rewards[index])
         difference = abs(number - kernel_number)
         self.difference_max = max(self.difference_max, difference)
-        if not difference <= TOLERANCE * (1.0 + abs(number)):  # also where it is NaN
+        if not difference <= TOLERANCE:  # also where it is NaN
             self.differences.append(f"the kernel gave {kernel_number!r} and plain Python {number!r} ({state})")
         return True
 
@@ -386,10 +392,11 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
 
     Args:
         source: text of the user's file.
-        folder: receives the translation and the verdict.
+        folder: receives a folder with the translation and the verdict, named by the values of the module.
 
     Returns:
-        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause.
+        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause,
+        and `values` names the values that the other process has loaded, where it could load them.
     """
     file = str(source.path)
     request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}
@@ -411,7 +418,7 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
 
 
 def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[str, Any]:
-    """Make the verdict in the sandbox process, write it to the folder and return it.
+    """Make the verdict in the sandbox process, write it to the folder of the module's values and return it.
 
     Args:
         request: `text`, `name`, `path` and `folder`, from `validate`.
@@ -420,25 +427,45 @@ def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[s
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256)
-    folder = Path(request["folder"])
     try:
+        code = compile_source(source)
+        with _user_code(source, process):
+            (module, _), (again, _) = new_module(source, code), new_module(source, code)
+        values = values_name(module, source)
+        folder = Path(request["folder"]) / values
         try:
-            verdict = make_verdict(source, folder, process)
+            if values_name(again, source) != values:
+                raise CannotCompile(UNSTABLE)
+            verdict = make_verdict(source, module, folder, process)
         except CannotCompile as error:
             where = f"line {error.line}: " if error.line else ""
             verdict = {"path": "python", "reason": f"{where}{error.reason}"}
             call_in_python(source, validation_samples()[0], process)
     except NeedsMemory as error:  # the trainer could not run it either
         return {"path": "refused", "reason": str(error)}
+    except ValueError as error:  # without a name for its values no kernel of it can be found again
+        return {"path": "python", "reason": str(error)}
     write_verdict(folder, verdict)
-    return verdict
+    return verdict | {"values": values}
 
 
-def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) -> dict[str, Any]:
+def values_name(module: dict[str, Any], source: RewardSource) -> str:
+    """Return the name of the cache's folder for the values of a module.
+
+    Raises:
+        ValueError: the values cannot be described.
+    """
+    return values_digest(module, str(source.path))[:VALUES_NAME_LENGTH]
+
+
+def make_verdict(
+    source: RewardSource, module: dict[str, Any], folder: Path, process: SandboxProcess
+) -> dict[str, Any]:
     """Translate, compile and compare.
 
     Args:
         source: text of the user's file.
+        module: globals of the module after it was run.
         folder: receives the translation.
         process: the sandbox process, as the watchdog.
 
@@ -451,8 +478,6 @@ def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) ->
     from racer.reward.compile.translate import translate
 
     check_forbidden(ast.parse(source.text))
-    with _user_code(source, process):
-        module, _ = new_module(source, compile_source(source))
     times = [time.perf_counter()]
     translation = translate(module, source.text, str(source.path))
     times.append(time.perf_counter())
@@ -477,7 +502,8 @@ def compiled_reward(
 ) -> Reward | str:
     """Return the compiled path of a reward, or the reason why it is left to plain Python.
 
-    The first call with a text translates and validates it in another process; later calls load the result.
+    The first call with a text and with values of its module translates and validates it in another process; later
+    calls load the result.
 
     Args:
         source: text of the user's file.
@@ -486,28 +512,52 @@ def compiled_reward(
         failure_folder: folder for the params of a failed call; None saves nothing.
 
     Raises:
-        RewardError: the text has a syntax error, or needs more memory than allowed.
+        RewardError: the text has a syntax error, its module cannot be run, or needs more memory than allowed.
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
     # A syntax error is the user's to fix; it must not become a reason for plain Python.
     compile_source(source)
     folder = cache_folder(source)
-    verdict = read_verdict(folder)
-    if verdict is None:
-        prune_cache()
-        verdict = validate(source, folder)
+    try:
+        # A text that another process has run before is run here too: its values may have changed since.
+        values = _loaded_values(source) if is_known(folder) else ""
+        verdict = read_verdict(folder / values) if values else None
+        if verdict is None:
+            if values and values != _loaded_values(source):
+                return UNSTABLE
+            prune_cache()
+            verdict = validate(source, folder)
+            # Nothing is known of a process that was ended, and its code must not harm this one.
+            if verdict["path"] == "compiled" and verdict["values"] != (values := _loaded_values(source)):
+                return UNSTABLE
+    except ValueError as error:
+        return str(error)
     if verdict["path"] == "refused":
         raise RewardError(str(verdict["reason"]))
     if verdict["path"] != "compiled":
         return str(verdict["reason"])
     try:
-        kernel = load_kernel(folder, memory=verdict["memory"], regions=verdict["regions"], layout=verdict["layout"])
+        memory, regions, layout = (verdict[key] for key in ("memory", "regions", "layout"))
+        kernel = load_kernel(folder / values, memory=memory, regions=regions, layout=layout)
     except (OSError, ValueError, KeyError) as error:
-        return f"its translation in {folder} cannot be read ({error})"
+        return f"its translation in {folder / values} cannot be read ({error})"
     return CompiledReward(
         source, kernel, n_worlds, n_cars, failure_folder=failure_folder, reason=_uncovered_reason(verdict)
     )
+
+
+def _loaded_values(source: RewardSource) -> str:
+    """Load the module in this process and return the name of its values.
+
+    Raises:
+        RewardError: the module cannot be run.
+        ValueError: the values cannot be described.
+    """
+    code = compile_source(source)
+    with PrintCapture(), Deadline(TIME_LIMIT_S), SharedNamesGuard(str(source.path)):
+        module, _ = new_module(source, code)
+    return values_name(module, source)
 
 
 def _uncovered_reason(verdict: dict[str, object]) -> str:

@@ -70,6 +70,18 @@ def test_good_function(check: Check) -> None:
     assert result["states"] > 3000 and result["tracks"] == [TRACK]
 
 
+@pytest.mark.parametrize(("difference", "said"), [(5e-10, None), (24.0, "differ by 2.4e+01"), (float("inf"), "fails")])
+def test_a_difference_of_the_paths_is_an_error(
+    check: Check, monkeypatch: pytest.MonkeyPatch, difference: float, said: str | None
+) -> None:
+    """Refuse what gives other rewards compiled, whatever else the check finds."""
+    facts = {"path": "compiled", "reason": "compiled it fails", "max_abs_difference": difference}
+    monkeypatch.setattr("racer.reward.check.run.compare_paths", lambda *_: facts)
+    errors = check('def reward_function(params):\n    return params["speed"]\n')["errors"]
+    assert [error["kind"] for error in errors] == ([] if said is None else ["difference"])
+    assert all(error["where"] == "time_trial" and said in error["message"] for error in errors)
+
+
 def test_exception_with_line_params_and_advice(check: Check) -> None:
     """Tell the line, the kind of exception, the nearest key, and the params of the first call."""
     result = check('def reward_function(p):\n    x = p["speed"]\n    return p["speeed"] + x\n')

@@ -299,7 +299,8 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
     path = reward_file("def reward_function(params):\n    return params['speed'] * 2 + len(params['objects_speed'])\n")
     reward = load_reward(path, n_worlds=3)
     assert reward.path == "compiled"
-    verdict = read_verdict(cache_folder(reward.source))  # type: ignore[attr-defined]
+    (folder,) = cache_folder(reward.source).iterdir()  # type: ignore[attr-defined]
+    verdict = read_verdict(folder)
     assert verdict is not None
     assert verdict["states"] > 1000
     monkeypatch.setattr("racer.reward.compile.validation.run_sandboxed", None)
