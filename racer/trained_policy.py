@@ -12,7 +12,7 @@ the names in the bundle's contract, the default.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -26,8 +26,9 @@ from racer.errors import AssetError
 from racer.policy.load import POLICY_NAMES, find_bundle, load_policy, read_policy_bundle
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
-from racer.reward.load import load_reward
+from racer.reward.load import RewardSource, load_reward, read_source
 from racer.reward.protocol import Reward
+from racer.reward.run_files import RunFiles
 from racer.runs import INFO, RunFolder
 from racer.track.load import load_track, load_tracks
 from racer.track.track import Track
@@ -135,7 +136,32 @@ class TrainedPolicy:
         Raises:
             RewardError: The function cannot be loaded.
         """
-        return None if self.reward is None else load_reward(self.reward, n_worlds=worlds, path=path)
+        if self.reward is None:
+            return None
+        is_runs = self.run is not None and self.reward == self.run.reward
+        source = recorded_reward(self.run) if self.run is not None and is_runs else self.reward
+        return load_reward(source, n_worlds=worlds, path=path)
+
+
+def recorded_reward(run: RunFolder, *, record: bool = False) -> RewardSource:
+    """Return the reward function of a run as it was when the training began, with the files that it reads.
+
+    The text is the folder's copy, under the path of the user's own file: errors must name the file to fix.
+
+    Args:
+        run: The run.
+        record: Whether files that the function reads for the first time are copied into the folder.
+
+    Raises:
+        RewardError: The copy cannot be read.
+    """
+    info = run.info().get("reward")
+    info = info if isinstance(info, dict) else {}
+    file, start = Path(str(info.get("file", run.reward))), Path(str(info.get("folder", Path.cwd())))
+    # A path below the working directory is shown as a user would type it.
+    if file.is_relative_to(Path.cwd()):
+        file = file.relative_to(Path.cwd())
+    return replace(read_source(run.reward), path=file, files=RunFiles(run.reward_files, start, record=record))
 
 
 def find_trained_policy(

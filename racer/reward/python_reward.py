@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class UserCodeReward:
 
     Args:
         file: the user's file; empty where a callable has none.
+        files: context in which user code runs, for the files that it reads.
         shape: worlds of the batch and cars in each world, (N, C).
         failure_folder: folder for the params of a failed call; None saves nothing.
         output: receives what user code prints; None makes a new capture.
@@ -31,6 +33,7 @@ class UserCodeReward:
     def __init__(
         self,
         file: str,
+        files: contextlib.AbstractContextManager[object],
         shape: tuple[int, int],
         failure_folder: str | Path | None,
         output: PrintCapture | None = None,
@@ -40,6 +43,7 @@ class UserCodeReward:
         self._output = output or PrintCapture()
         self._deadline = Deadline(time_limit_s)
         self._shared_names = SharedNamesGuard(file)
+        self._files = files
 
     @property
     def printed_lines(self) -> int:
@@ -108,10 +112,11 @@ class PythonReward(UserCodeReward):
             check_function(reward, self.source.name)
             # Tracebacks name the file of the wrapped function, not that of its decorator.
             file = getattr(getattr(inspect.unwrap(reward), "__code__", None), "co_filename", "")
-        super().__init__(file, (n_worlds, n_cars), failure_folder, output, time_limit_s)
+        files = self.source.file_access()
+        super().__init__(file, files, (n_worlds, n_cars), failure_folder, output, time_limit_s)
         if isinstance(reward, RewardSource):
             code = compile_source(reward)
-            with self._output, self._deadline, self._shared_names:
+            with self._output, self._deadline, self._files, self._shared_names:
                 # Functions that are given come from a kernel that plain Python replaces, with the state of each car.
                 self._functions = functions or [new_module(reward, code)[1] for _ in range(count)]
         else:
@@ -135,7 +140,7 @@ class PythonReward(UserCodeReward):
         # This loop is most of the cost of a training: one call, and one comparison where the result is a plain float.
         low, high = -REWARD_MAX, REWARD_MAX
         cars = zip(rows["steps"].tolist(), self._functions, params_rows(rows, object_rows, waypoints), strict=True)
-        with self._output, self._deadline, self._shared_names:
+        with self._output, self._deadline, self._files, self._shared_names:
             for index, (step, function, params) in enumerate(cars):
                 if step < FIRST_STEP:
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import io
@@ -18,6 +19,7 @@ from typing import Any
 
 from racer.assets import did_you_mean, find_asset
 from racer.errors import AssetError, RewardError
+from racer.reward.run_files import RunFiles
 
 FUNCTION = "reward_function"
 RewardCallable = Callable[[dict[str, Any]], Any]
@@ -38,12 +40,18 @@ class RewardSource:
         path: the file, as it was given or found; None for a callable.
         text: text of the file with plain line feeds; for a callable its source, empty where Python does not have it.
         sha256: hash of the text in UTF-8, so that it does not depend on line ends or a byte order mark.
+        files: copies of the files that the function of a run reads; None where it reads them in their place.
     """
 
     name: str
     path: Path | None
     text: str
     sha256: str
+    files: RunFiles | None = None
+
+    def file_access(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the code of this file runs: the files that it reads are those of its run."""
+        return self.files or contextlib.nullcontext()
 
 
 def read_source(reward: str | Path | RewardCallable) -> RewardSource:
@@ -110,11 +118,13 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
         RewardError: the module raised, imports a module that is not installed, or has no usable `reward_function`.
     """
     module = types.ModuleType(f"racer_reward_{next(_counter)}")
-    module.__file__ = str(source.path)
+    # Absolute, as in Python itself: user code may find other files by it.
+    module.__file__ = str(source.path and source.path.absolute())
     # Dataclasses and enums look up their module while their class is created.
     sys.modules[module.__name__] = module
     try:
-        exec(code, module.__dict__)
+        with source.file_access():
+            exec(code, module.__dict__)
     except KeyboardInterrupt:
         raise
     except MemoryError as error:

@@ -64,7 +64,7 @@ class CompiledReward(UserCodeReward):
         failure_folder: str | Path | None = None,
         reason: str = "",
     ) -> None:
-        super().__init__(str(source.path), (n_worlds, n_cars), failure_folder)
+        super().__init__(str(source.path), source.file_access(), (n_worlds, n_cars), failure_folder)
         self.path: RewardPath = "compiled"
         self.reason = reason
         self.source = source
@@ -116,7 +116,7 @@ class CompiledReward(UserCodeReward):
             raise IndexError(f"course {course} of {len(waypoints)}: it has no waypoints")
         codes = self.run(telemetry, objects)
         if codes.any():
-            with self._output, self._deadline, self._shared_names:
+            with self._output, self._deadline, self._files, self._shared_names:
                 self._replay(telemetry.reshape(-1), objects, waypoints)
         out[...] = self.rewards.reshape(self._shape)
         self._calls += len(codes)
@@ -221,7 +221,7 @@ class CompiledReward(UserCodeReward):
 
     def _switch_to_python(self) -> None:
         """Run everything in plain Python from the next control step on, with the state of each car."""
-        with self._output, self._deadline, self._shared_names:
+        with self._output, self._deadline, self._files, self._shared_names:
             modules = [new_module(self.source, self._code) for _ in range(len(self.states))]
         for row, (module, _) in zip(self.states, modules, strict=True):
             restore_state(module, self._kernel.layout, row)

@@ -17,6 +17,7 @@ import io
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +46,7 @@ from racer.reward.failure import as_reward, verdict_of_exception
 from racer.reward.module_values import values_digest
 from racer.reward.protocol import Reward
 from racer.reward.rows import Records, Sample, Waypoints, params_rows
+from racer.reward.run_files import RunFiles
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
 from racer.reward.source import FUNCTION, NeedsMemory, RewardCallable, RewardSource, compile_source, new_module
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
@@ -221,8 +223,11 @@ COMPARE_S = 6.0
 """Time after which no further control step is compared [s]."""
 
 
-def _user_code(source: RewardSource, process: SandboxProcess) -> contextlib.AbstractContextManager[None]:
-    return watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture())
+@contextlib.contextmanager
+def _user_code(source: RewardSource, process: SandboxProcess) -> Iterator[None]:
+    # The names are compared inside: outside of it, `open` is another one.
+    with source.file_access(), watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture()):
+        yield
 
 
 class PathComparison:
@@ -399,7 +404,8 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
         and `values` names the values that the other process has loaded, where it could load them.
     """
     file = str(source.path)
-    request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}
+    files = None if source.files is None else [str(source.files.folder.absolute()), str(source.files.start)]
+    request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder), "files": files}
     try:
         outcome = run_sandboxed(
             "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
@@ -421,12 +427,13 @@ def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[s
     """Make the verdict in the sandbox process, write it to the folder of the module's values and return it.
 
     Args:
-        request: `text`, `name`, `path` and `folder`, from `validate`.
+        request: `text`, `name`, `path`, `folder` and `files`, from `validate`.
         process: the sandbox process.
     """
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256)
+    files = request["files"] and RunFiles(*map(Path, request["files"]), record=False)
+    source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256, files=files)
     try:
         code = compile_source(source)
         with _user_code(source, process):
