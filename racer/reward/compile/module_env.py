@@ -40,19 +40,22 @@ MODULES_ALLOWED = (
 
 
 def check_forbidden(tree: ast.Module) -> None:
-    """Refuse a file that reads files, imports other modules, or makes names from text.
+    """Refuse a file that reads files, uses other modules, or makes names from text.
+
+    A module that is imported and never used has no effect on a reward, such as a `matplotlib.pyplot` that is left over.
 
     Raises:
         CannotCompile: The file must not be compiled.
     """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
         if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES.split():
             raise CannotCompile(f"it uses `{node.id}`", line)
         names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names if (alias.asname or alias.name.split(".")[0]) in used]
+        elif isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in {*used, "*"} for a in node.names):
             names = [node.module or "."]
         for name in names:
             if name.split(".")[0] not in MODULES_ALLOWED.split():
