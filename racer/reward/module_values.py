@@ -4,9 +4,9 @@ A kernel has the values of its module in it: numbers as constants, lists and arr
 of the file, which does not change, but also from files, the environment and the folder at the time of the import. So
 the digest is a part of the key of the cache: a kernel is used only for the values that it was made with.
 
-Everything that `compile.module_env` turns into values is described here, in the order that user code would meet it. Objects of
-other types, which the translator cannot read, are described by their type alone: no kernel depends on them. A digest
-does not depend on identities, so it is the same in each process.
+Everything that `compile.module_env` turns into values is described here, in the order that user code would meet it.
+Objects of other types, which the translator cannot read, are described by their type alone: no kernel depends on them.
+A digest does not depend on identities, so it is the same in each process.
 """
 
 from __future__ import annotations
@@ -163,10 +163,9 @@ class _ValuesDigest:
             return
         # The text is part of the key, so the place of a function in it says which one it is.
         self._tag("function", f"{code.co_qualname} {code.co_firstlineno} {code.co_code.hex()}")
-        cells = [(name, _cell_parts(cell)) for name, cell in zip(code.co_freevars, function.__closure__ or ())]
         self._add_parts("parts", [function.__defaults__, function.__kwdefaults__, vars(function)])
-        for name, parts in cells:
-            self._add_parts(name, parts)
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self._add_parts(name, _cell_parts(cell))
 
     def _add_class(self, cls: type) -> None:
         if not self._is_users(cls):

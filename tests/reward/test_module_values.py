@@ -1,6 +1,5 @@
 """A compiled reward is valid for the values of its module only: another value needs another kernel."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,13 +36,11 @@ READS = {
         "table = Table()\ndef reward_function(params):\n    return float(table.rows[0] * params['speed'])\n"
     ),
     "property": (
-        "import numpy as np\ndef make(k):\n    class Table:\n        @property\n        def row(self):\n            return k\n"
-        "    return Table()\ntable = make(float(np.load('value.npy')[0]))\n"
+        "import numpy as np\ndef make(k):\n    class Table:\n        @property\n        def row(self):\n"
+        "            return k\n    return Table()\ntable = make(float(np.load('value.npy')[0]))\n"
         "def reward_function(params):\n    return table.row * params['speed']\n"
     ),
-    "helper": (
-        "import numpy as np\ndef read():\n    return np.load('value.npy')\nA = read()[0]\n" + USE
-    ),
+    "helper": ("import numpy as np\ndef read():\n    return np.load('value.npy')\nA = read()[0]\n" + USE),
     "dunder name": (
         "import numpy as np\n__A = np.load('value.npy')[0]\n"
         "def reward_function(params):\n    return float(__A * params['speed'])\n"
@@ -118,11 +115,13 @@ def test_another_value_is_another_digest(case: str, tmp_path: Path, monkeypatch:
 
 
 STABLE = {
-    "classes": "import enum, dataclasses\nclass E(enum.Enum):\n    A = 1\n@dataclasses.dataclass\nclass D:\n    x: float = 1\n",
+    "classes": "import enum, dataclasses\nclass E(enum.Enum):\n    A = 1\n"
+    "@dataclasses.dataclass\nclass D:\n    x: float = 1\n",
     "functions of libraries": "import numpy as np, functools\na, b = np.sum, np.sin\nf = np.vectorize(abs)\n"
     "g = functools.lru_cache(lambda x: x)\n",
-    "libraries": "import logging, collections, functools, re\nlog = logging.getLogger('a')\nq = collections.deque([1])\n"
-    "p = re.compile('a')\nf = functools.partial(max, 1)\nn = collections.namedtuple('N', 'a b')(1, 2)\n",
+    "libraries": "import logging, collections, functools, re\nlog = logging.getLogger('a')\n"
+    "q = collections.deque([1])\np = re.compile('a')\nf = functools.partial(max, 1)\n"
+    "n = collections.namedtuple('N', 'a b')(1, 2)\n",
     "circles": "a = []\na.append(a)\nclass B:\n    pass\nb = B()\nb.b = b\n",
     "sets of strings": "words = {'a', 'b', 'c', 'long', 'word'}\n",
     "objects": "import numpy as np\nx = np.array([object(), None], object)\ny = 10 ** 6000\nz = object()\n",

@@ -12,7 +12,7 @@ from racer.errors import RewardError
 from racer.reward.run_files import RunFiles
 
 READERS: dict[str, Callable[[str], object]] = {
-    "open": lambda name: Path(name).open().read(),
+    "open": lambda name: Path(name).open().read(),  # noqa: SIM115
     "builtin": lambda name: open(name).read(),  # noqa: PTH123, SIM115
     "read_text": lambda name: Path(name).read_text(),
     "np.loadtxt": lambda name: float(np.loadtxt(name)),
