@@ -27,6 +27,7 @@ from racer.policy.load import POLICY_NAMES, find_bundle, load_policy, read_polic
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
 from racer.reward.load import RewardSource, load_reward, read_source
+from racer.reward.params import FIRST_STEP
 from racer.reward.protocol import Reward
 from racer.reward.run_files import RunFiles
 from racer.runs import INFO, RunFolder
@@ -50,6 +51,7 @@ class TrainedPolicy:
         track_spec: Track that the user named instead of the policy's own; None for the policy's own.
         vehicle_spec: Vehicle that the user named instead of the policy's own; None for the policy's own.
         reward: Reward function that the user named, else the run's own source; None where there is neither.
+        first_step: `steps` in the first call of an episode, 1 or 2; None for that of the run, or 2.
     """
 
     spec: str
@@ -59,6 +61,7 @@ class TrainedPolicy:
     track_spec: str | None = None
     vehicle_spec: str | None = None
     reward: str | Path | None = None
+    first_step: int | None = None
 
     @cached_property
     def bundle(self) -> Bundle | None:
@@ -140,7 +143,7 @@ class TrainedPolicy:
             return None
         is_runs = self.run is not None and self.reward == self.run.reward
         source = recorded_reward(self.run) if self.run is not None and is_runs else self.reward
-        return load_reward(source, n_worlds=worlds, path=path)
+        return load_reward(source, n_worlds=worlds, path=path, first_step=self.first_step)
 
 
 def recorded_reward(run: RunFolder, *, record: bool = False) -> RewardSource:
@@ -161,7 +164,12 @@ def recorded_reward(run: RunFolder, *, record: bool = False) -> RewardSource:
     # A path below the working directory is shown as a user would type it.
     if file.is_relative_to(Path.cwd()):
         file = file.relative_to(Path.cwd())
-    return replace(read_source(run.reward), path=file, files=RunFiles(run.reward_files, start, record=record))
+    return replace(
+        read_source(run.reward),
+        path=file,
+        first_step=1 if info.get("first_step") == 1 else FIRST_STEP,
+        files=RunFiles(run.reward_files, start, record=record),
+    )
 
 
 def find_trained_policy(
@@ -171,6 +179,7 @@ def find_trained_policy(
     track: str | None = None,
     vehicle: str | None = None,
     reward: str | Path | None = None,
+    first_step: int | None = None,
     newest: bool = False,
 ) -> TrainedPolicy:
     """Find the policy that a user named.
@@ -181,6 +190,7 @@ def find_trained_policy(
         track: Track instead of the policy's own: a name, a file or `generated:SEED`.
         vehicle: Vehicle instead of the policy's own: a name or a file.
         reward: Reward function instead of the run's own: a name or a file.
+        first_step: `steps` in the first call of an episode instead of the run's own.
         newest: Take the last checkpoint of a run folder, not the best one.
 
     Raises:
@@ -202,4 +212,5 @@ def find_trained_policy(
         track_spec=track,
         vehicle_spec=vehicle,
         reward=reward if reward is not None or run is None else run.reward,
+        first_step=first_step,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed
+from racer.cli.options import AsJson, Disturbance, FirstStep, PolicyTrack, PolicyVehicle, Seed
 
 if TYPE_CHECKING:
     from racer.evaluate import Evaluation
@@ -39,6 +39,7 @@ def evaluate(
     replay: Annotated[
         Path | None, typer.Option(help="Write all laps into this file for `racer watch` and `racer video`.")
     ] = None,
+    first_step: FirstStep = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive laps with a policy and print their times and faults; exits 0 whatever the laps."""
@@ -46,7 +47,7 @@ def evaluate(
     from racer.evaluate import evaluate_trained
     from racer.trained_policy import find_trained_policy
 
-    trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle)
+    trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle, first_step=first_step)
     log = None
     if deepracer_logs is not None:
         from racer.deepracer.logs import EpisodeLog, write_evaluation

@@ -46,6 +46,15 @@ LearnSeed = Annotated[
 RunDir = Annotated[
     Path | None, typer.Option("--run-dir", help="Write the run into this folder; by default a new one in ./runs.")
 ]
+FirstStep = Annotated[
+    int | None,
+    typer.Option(
+        "--first-step",
+        min=1,
+        max=2,
+        help="Call the reward function first with this value of `steps`: 2, or 1 as DeepRacer did until 2021.",
+    ),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run after a stop of any kind.")]
 
 RulesName = Annotated[str, typer.Argument(help="Rules: league, console, drfc, simapp, or a YAML file.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from racer.cli.options import LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
+from racer.cli.options import FirstStep, LearnMinutes, LearnSeed, LearnSettings, LearnVehicle, Resume, RunDir
 
 if TYPE_CHECKING:
     from racer.cli.progress import LearningDisplay
@@ -60,6 +60,7 @@ def train(
     reward: Annotated[
         str | None, typer.Option("--reward", "-r", help="Train with this reward function: a name or a file.")
     ] = None,
+    first_step: FirstStep = None,
     vehicle: LearnVehicle = None,
     config: Annotated[
         str, typer.Option("--config", "-c", help="Read this configuration: a name or a file.")
@@ -84,6 +85,7 @@ def train(
     from racer.config.read import read_train
 
     changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}
+    changes["first_step"] = first_step
     settings = list(settings or [])
     if minutes is not None:
         settings.append(f"train.minutes={minutes}")
@@ -92,7 +94,7 @@ def train(
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
-        others = {f"--{key}": value is not None for key, value in changes.items()}
+        others = {f"--{key.replace('_', '-')}": value is not None for key, value in changes.items()}
         others |= {"--config": config != "default", "--from": start_from is not None}
         run = open_to_resume(resume, others | {"--run-dir": run_dir not in (None, resume)})
     else:

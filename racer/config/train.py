@@ -129,6 +129,9 @@ class TrainConfig(Config):
     reward_path: Literal["auto", "python"] = Field(
         default="auto", description="`auto` compiles the reward function where it can; `python` never does"
     )
+    first_step: Literal[1, 2] = Field(
+        default=2, description="`steps` in the first call of an episode; 1 as in DeepRacer's simulator until 2021"
+    )
     vehicle: str = Field(default="deepracer", description="name or path of a vehicle")
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of all random numbers")
     action_space: ActionSpace = Field(

@@ -16,6 +16,12 @@ from typing import Literal
 
 Fill = Literal["telemetry", "objects", "waypoints"]
 
+FIRST_STEP = 2
+"""`steps` in the first call of an episode. Rows below it (a car just placed, a slot without a car) get 0.
+
+A function may get 1 there instead, as DeepRacer's simulator gave it until 2021 (`RewardSource.first_step`).
+"""
+
 
 @dataclass(frozen=True)
 class Param:

@@ -1,8 +1,10 @@
 """Runs a racer function that calls user code in a separate process, so that user code cannot harm this one.
 
-The process writes its result as JSON into a file. Before user code runs it starts a watchdog, a C thread of
-`faulthandler` that does not need the interpreter: when its time is over, it writes the stack into a file and ends the
-process, even where the running line is an endless loop or an endless arithmetic operation.
+The process writes its result as JSON into a file. Before user code runs it starts a watchdog, a timer of the system
+with a handler of `faulthandler` that does not need the interpreter: when the time is over, it writes the stack into a
+file and ends the process, even where the running line is an endless loop or an endless arithmetic operation. The time
+that counts is processor time, so that a busy machine does not end a function that it runs slowly. A second timer, of
+wall time, ends a function that waits for something.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import importlib
 import json
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +26,9 @@ from racer.errors import RewardError
 from racer.process import limit_memory, run_child
 
 HANG_S = 10.0
-"""Maximum time of the calls of one control step [s]."""
+"""Maximum processor time of one call [s]."""
+WALL_FACTOR = 6.0
+"""Maximum wall time, in multiples of the maximum processor time."""
 _TOTAL_S = 900.0
 """Maximum time of the whole process [s]; reached only by code that switches off the watchdog."""
 MEMORY_MAX = 4 * 2**30
@@ -56,14 +61,37 @@ class SandboxProcess:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._dump = (folder / "hang.txt").open("w", encoding="utf-8")
+        self._seconds = 0.0
+        self._has_timers = hasattr(signal, "setitimer")
+        if self._has_timers:
+            # `chain` lets the signal end the process after the stack was written.
+            for number in (signal.SIGPROF, signal.SIGALRM):
+                faulthandler.register(number, file=self._dump, all_threads=True, chain=True)
 
     def watch(self, seconds: float) -> None:
-        """Start the watchdog for `seconds` of user code [s]; the next call restarts it."""
-        faulthandler.dump_traceback_later(seconds, exit=True, file=self._dump)
+        """Start the watchdog for `seconds` of processor time of user code [s]; the next call restarts it.
+
+        Systems without such a timer count wall time.
+        """
+        self._seconds = seconds
+        if self._has_timers:
+            self.renew()
+        else:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._dump)
+
+    def renew(self) -> None:
+        """Begin to count again, in a microsecond: the limit is for one call, and many follow each other."""
+        if self._has_timers:
+            signal.setitimer(signal.ITIMER_PROF, self._seconds)
+            signal.setitimer(signal.ITIMER_REAL, WALL_FACTOR * self._seconds)
 
     def rest(self) -> None:
         """Stop the watchdog: no user code runs from here on."""
-        faulthandler.cancel_dump_traceback_later()
+        if self._has_timers:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        else:
+            faulthandler.cancel_dump_traceback_later()
 
     def stage(self, **facts: Any) -> None:
         """Record the current stage, for the message after a hang."""

@@ -29,6 +29,7 @@ from racer.contract import NetworkInfo, contract_difference
 from racer.errors import ConfigError, MissingExtra, RunError
 from racer.policy.load import find_bundle
 from racer.reward.load import RewardSource, load_reward, read_source
+from racer.reward.params import FIRST_STEP
 from racer.reward.run_files import RunFiles
 from racer.runs import RunFolder, create_run, describe_environment
 from racer.track.course import write_course
@@ -121,6 +122,7 @@ def _write_inputs(run: RunFolder, config: TrainConfig | DistillConfig, inputs: _
     for track, file in zip(inputs.tracks, files, strict=True):
         write_course(track, run.path / "tracks" / file)
     reward = inputs.reward
+    first_step = config.first_step if isinstance(config, TrainConfig) else FIRST_STEP
     write_atomically(run.reward, reward.text)
     write_atomically(run.vehicle, to_yaml(inputs.vehicle))
     write_atomically(run.disturbance, to_yaml(inputs.disturbance))
@@ -137,6 +139,7 @@ def _write_inputs(run: RunFolder, config: TrainConfig | DistillConfig, inputs: _
             "file": str(reward.path.absolute()),
             "folder": str(Path.cwd()),
             "sha256": reward.sha256,
+            "first_step": first_step,
         },
         "tracks": [
             {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}

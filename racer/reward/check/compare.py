@@ -15,14 +15,12 @@ from racer.reward.load import load_reward
 from racer.reward.rows import Records, Sample
 from racer.reward.source import RewardSource
 
-_CARS = 8192
-"""Cars of the batch that is timed."""
-_REPEATS = 5
+_REPEATS = 50
 DIFFERENCE_MAX = 1e-9
 """Largest difference of a reward between the two paths; more is an error of racer's compiler."""
 
 
-def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCalls]]) -> dict[str, Any]:
+def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCalls]], worlds: int) -> dict[str, Any]:
     """Return which path runs and why, its cost, and the largest difference from plain Python.
 
     States from a car's first fault on are left out: training would have ended there.
@@ -30,6 +28,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
     Args:
         source: text of the file.
         driven: the samples with the results of plain Python.
+        worlds: cars of the batch whose cost is measured.
     """
     # This one shows which path runs; each sample then gets a reward for its number of cars.
     reward = load_reward(source, n_worlds=1)
@@ -60,7 +59,7 @@ def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCal
         "path": "compiled",
         "reason": reason or f"every part of it could be translated; checked on {count:,} states",
         "max_abs_difference": difference_max,
-        "us_per_call_compiled": _compiled_cost_us(source, *driven[0]),
+        "us_per_call_compiled": _compiled_cost_us(source, *driven[0], worlds),
     }
 
 
@@ -72,22 +71,25 @@ def _until_first_fault(sample: Sample, calls: SampleCalls) -> Records:
     return telemetry
 
 
-def _compiled_cost_us(source: RewardSource, sample: Sample, calls: SampleCalls) -> float | None:
-    """Return the time for each car in a large batch [us], the shortest of a few repeats; None where all calls fail."""
+def _compiled_cost_us(source: RewardSource, sample: Sample, calls: SampleCalls, worlds: int) -> float | None:
+    """Return the time for each car in a batch [us], the shortest of some repeats; None where all calls fail."""
     rows = _until_first_fault(sample, calls)[: calls.done].reshape(-1, 1)
-    rows = rows[rows["steps"][:, 0] >= 2.0]
-    if not len(rows):
+    rewarded = rows["steps"][:, 0] >= 2.0
+    if not rewarded.any():
         return None
     # `resize` repeats the rows until the batch is full.
-    batch = np.resize(rows, (_CARS, 1))
-    reward = load_reward(source, n_worlds=_CARS)
-    out = np.zeros((_CARS, 1))
+    batch, objects = np.resize(rows[rewarded], (worlds, 1)), None
+    if sample.objects is not None:
+        slots = sample.objects.shape[-1]
+        objects = np.resize(sample.objects[: calls.done].reshape(-1, 1, slots)[rewarded], (worlds, 1, slots))
+    reward = load_reward(source, n_worlds=worlds)
+    out = np.zeros((worlds, 1))
     costs = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
         try:
-            reward.compute(batch, None, sample.waypoints, out)
+            reward.compute(batch, objects, sample.waypoints, out)
         except RewardError:  # a function with state may fail on rows that do not follow each other
             return None
         costs.append(time.perf_counter() - start)
-    return round(min(costs) * 1e6 / _CARS, 4)
+    return round(min(costs) * 1e6 / worlds, 4)

@@ -162,7 +162,7 @@ class CompiledReward(UserCodeReward):
         object_rows = None if objects is None else objects.reshape(len(rows), -1)
         for index in np.flatnonzero(self._codes).tolist():
             line, kind = divmod(int(self._codes[index]), KINDS)
-            make_params = partial(params_of, index, rows, object_rows, waypoints)
+            make_params = partial(params_of, index, rows, object_rows, waypoints, self.source.first_step)
             if kind == ENDLESS:
                 verdict = FailureVerdict(line or None, BUDGET_TEXT, " Every loop must come to its end.")
                 raise self._error(index, verdict, make_params())

@@ -54,7 +54,7 @@ def compiler_version() -> str:
 
 def cache_folder(source: RewardSource) -> Path:
     """Return the folder of a reward's text, with a folder for each set of values; it need not exist."""
-    key = hashlib.sha256(f"{compiler_version()} {source.sha256}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{compiler_version()} {source.sha256} {source.first_step}".encode()).hexdigest()[:32]
     return cache_dir() / "rewards" / key
 
 
@@ -144,7 +144,8 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout)
     """
     with np.load(folder / TABLES_FILE, allow_pickle=False) as file:
         table, initial = file["table"], file["initial"]
-    spec = importlib.util.spec_from_file_location(f"racer_reward_kernel_{folder.parent.name}_{folder.name}", folder / MODULE_FILE)
+    name = f"racer_reward_kernel_{folder.parent.name}_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, folder / MODULE_FILE)
     if spec is None or spec.loader is None:
         raise ValueError(f"{folder / MODULE_FILE} cannot be loaded")
     module = importlib.util.module_from_spec(spec)

@@ -2,9 +2,9 @@
 
 `compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. A kernel holds the
 values that the module had when it was loaded, so the module is loaded each time, and its values choose the kernel.
-`validate` runs the rest in a sandbox process, because user code runs there for the first time: `make_verdict` translates, compiles
-and compares both paths on sampled states (`validation_samples`: driven ones, and random rows within what can occur).
-Driving takes seconds, so the samples are kept in the cache folder as plain arrays.
+`validate` runs the rest in a sandbox process, because user code runs there for the first time: `make_verdict`
+translates, compiles and compares both paths on sampled states (`validation_samples`: driven ones, and random rows
+within what can occur). Driving takes seconds, so the samples are kept in the cache folder as plain arrays.
 """
 
 from __future__ import annotations
@@ -48,7 +48,15 @@ from racer.reward.protocol import Reward
 from racer.reward.rows import Records, Sample, Waypoints, params_rows
 from racer.reward.run_files import RunFiles
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
-from racer.reward.source import FUNCTION, NeedsMemory, RewardCallable, RewardSource, compile_source, new_module
+from racer.reward.source import (
+    FUNCTION,
+    NeedsMemory,
+    RewardCallable,
+    RewardSource,
+    compile_source,
+    innermost_line,
+    new_module,
+)
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
 VALIDATION_TRACKS = ("easy_oval", "switchback", "river_run")
@@ -257,6 +265,9 @@ class PathComparison:
         self.difference_max = 0.0
         self.differences: list[str] = []
         self.replays: Counter[int] = Counter()
+        # The way in which each failed call failed, and whether it was the first of an episode.
+        self._failures: Counter[str] = Counter()
+        self._failed_later = False
 
     def run(self, sample: Sample, seconds: float) -> None:
         """Compare the two paths on one sample, for at most `seconds` [s]."""
@@ -276,8 +287,9 @@ class PathComparison:
             codes = reward.run(rows, objects)
             flat = rows.reshape(-1)
             object_rows = None if objects is None else objects.reshape(len(flat), -1)
+            every_params = params_rows(flat, object_rows, sample.waypoints, self._source.first_step)
             with _user_code(self._source, self._process):
-                for index, params in enumerate(params_rows(flat, object_rows, sample.waypoints)):
+                for index, params in enumerate(every_params):
                     if flat["steps"][index] >= 2.0:
                         code = int(codes[index])
                         alive[index] = self._compare(index, params, modules[index], code, reward, sample.track)
@@ -298,17 +310,21 @@ class PathComparison:
             self.failed += 1
             return False
         module, function = loaded
-        state = f"{track}, step {params['steps']:g}"
+        params_step = params["steps"]  # the function may change the dict
+        state = f"{track}, step {params_step:g}"
         try:
             number = as_reward(function(params))
             problem = "returned no reward"
         except MemoryError as error:
             raise memory_error(error, self._source, function, state) from None
         except Exception as error:
-            number, problem = None, f"raised {type(error).__name__}"
+            line = innermost_line(error, str(self._source.path))
+            number, problem = None, f"raised {type(error).__name__}" + (f" at line {line}" if line else "")
         self.states += 1
         if number is None:
             self.failed += 1
+            self._failures[problem] += 1
+            self._failed_later |= params_step != self._source.first_step
             if not kind:
                 self.differences.append(f"plain Python {problem} where the kernel gave a reward ({state})")
             return False
@@ -342,7 +358,10 @@ class PathComparison:
         if self.differences:
             return facts | {"reason": self.differences[0]}
         if self.states and self.states == self.failed:
-            return facts | {"reason": "plain Python fails on every state"}
+            # A car's later states cannot be compared once a call has failed.
+            (problem, _), *_ = self._failures.most_common(1) or [("does not end a loop", 0)]
+            when = "in every state" if self._failed_later else f"at `steps` = {self._source.first_step}"
+            return facts | {"reason": f"plain Python {problem} {when}"}
         if self.states < STATES_MIN:
             return facts | {"reason": f"only {self.states} states could be compared in time"}
         if replayed > REPLAY_FRACTION_MAX * max(1, self.rewarded):
@@ -367,7 +386,7 @@ def call_in_python(source: RewardSource, sample: Sample, process: SandboxProcess
     with _user_code(source, process):
         _, function = new_module(source, compile_source(source))
         for row in sample.telemetry:
-            for params in params_rows(row[0, :1], None, sample.waypoints):
+            for params in params_rows(row[0, :1], None, sample.waypoints, source.first_step):
                 state = f"{sample.track}, step {params['steps']:g}"
                 try:
                     function(params)
@@ -406,6 +425,7 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
     file = str(source.path)
     files = None if source.files is None else [str(source.files.folder.absolute()), str(source.files.start)]
     request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder), "files": files}
+    request["first_step"] = source.first_step
     try:
         outcome = run_sandboxed(
             "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
@@ -427,13 +447,20 @@ def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[s
     """Make the verdict in the sandbox process, write it to the folder of the module's values and return it.
 
     Args:
-        request: `text`, `name`, `path`, `folder` and `files`, from `validate`.
+        request: `text`, `name`, `path`, `folder`, `files` and `first_step`, from `validate`.
         process: the sandbox process.
     """
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     files = request["files"] and RunFiles(*map(Path, request["files"]), record=False)
-    source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256, files=files)
+    source = RewardSource(
+        name=request["name"],
+        path=Path(request["path"]),
+        text=text,
+        sha256=sha256,
+        first_step=request["first_step"],
+        files=files,
+    )
     try:
         code = compile_source(source)
         with _user_code(source, process):
@@ -465,9 +492,7 @@ def values_name(module: dict[str, Any], source: RewardSource) -> str:
     return values_digest(module, str(source.path))[:VALUES_NAME_LENGTH]
 
 
-def make_verdict(
-    source: RewardSource, module: dict[str, Any], folder: Path, process: SandboxProcess
-) -> dict[str, Any]:
+def make_verdict(source: RewardSource, module: dict[str, Any], folder: Path, process: SandboxProcess) -> dict[str, Any]:
     """Translate, compile and compare.
 
     Args:
@@ -486,7 +511,7 @@ def make_verdict(
 
     check_forbidden(ast.parse(source.text))
     times = [time.perf_counter()]
-    translation = translate(module, source.text, str(source.path))
+    translation = translate(module, source.text, str(source.path), source.first_step)
     times.append(time.perf_counter())
     write_translation(folder, translation)
     facts = {"memory": translation.memory, "regions": translation.regions, "layout": translation.layout}
