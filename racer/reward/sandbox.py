@@ -9,21 +9,27 @@ wall time, ends a function that waits for something.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import faulthandler
 import importlib
 import json
 import os
 import re
+import select
 import signal
+import subprocess
+import sys
 import tempfile
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from racer.assets import write_atomically
 from racer.errors import RewardError
-from racer.process import limit_memory, run_child
+from racer.process import ChildProcess, limit_memory, run_child
 
 HANG_S = 10.0
 """Maximum processor time of one call [s]."""
@@ -103,7 +109,7 @@ class SandboxProcess:
 
 
 def run_sandboxed(
-    function: str, request: Mapping[str, Any], *, file: str = "", total_s: float = _TOTAL_S
+    function: str, request: Mapping[str, Any], *, file: str = "", total_s: float = _TOTAL_S, warm: bool = False
 ) -> SandboxResult:
     """Call a function with (request, `SandboxProcess`) in another process and wait for its result.
 
@@ -112,6 +118,8 @@ def run_sandboxed(
         request: plain JSON.
         file: the user's file, as its code objects name it; finds the line of a hang.
         total_s: maximum time of the whole process [s].
+        warm: whether the process is a fork of one that stays ready for the next call, with all modules loaded; only
+            on systems that can fork.
 
     Raises:
         RewardError: the function raised a `RacerError`; the message is the same.
@@ -119,8 +127,113 @@ def run_sandboxed(
     with tempfile.TemporaryDirectory(prefix="racer_reward_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps({"function": function, "request": request}), encoding="utf-8")
-        ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
-        return _read_result(folder, "hang" if ended.code is None else f"exit {ended.code}", file, ended.last_error)
+        if warm and hasattr(os, "fork"):
+            code = _WarmProcess.current().run(name, total_s)
+            complaint = _last_line(_read_text(folder / "stderr.txt"))
+        else:
+            ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
+            code, complaint = ended.code, ended.last_error
+        return _read_result(folder, "hang" if code is None else f"exit {code}", file, complaint)
+
+
+class _WarmProcess:
+    """A process that has loaded all modules of a check, and forks for each request: loading takes a second.
+
+    It runs no user code itself. A fork takes the folder and the environment of this process as they are at the request.
+    """
+
+    _current: _WarmProcess | None = None
+
+    def __init__(self) -> None:
+        # A separate session: the fork of a request is ended together with it.
+        self._child = ChildProcess(
+            "racer.reward.sandbox:serve_forks",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            new_session=True,
+        )
+        atexit.register(self.end)
+
+    @classmethod
+    def current(cls) -> _WarmProcess:
+        """Return the process of this one, started where there is none or where it has ended."""
+        if cls._current is None or cls._current._child.process.poll() is not None:
+            if cls._current is not None:
+                cls._current.end()
+            cls._current = cls()
+        return cls._current
+
+    def run(self, folder: str, timeout_s: float) -> int | None:
+        """Serve a request in a fork and return its exit status; None where it passed the deadline.
+
+        Args:
+            folder: Folder of the request.
+            timeout_s: Deadline [s].
+        """
+        pipes = self._child.process
+        assert pipes.stdin is not None and pipes.stdout is not None
+        line = json.dumps({"folder": folder, "cwd": str(Path.cwd()), "environment": dict(os.environ)})
+        try:
+            pipes.stdin.write(f"{line}\n".encode())
+            ready, _, _ = select.select([pipes.stdout], [], [], timeout_s)
+            answer = pipes.stdout.readline() if ready else b""
+        except BaseException:  # Ctrl-C: the fork must not run on
+            self.end()
+            raise
+        if not answer:
+            self.end()
+        return int(answer) if answer else None
+
+    def end(self) -> None:
+        """End the process and the fork that it waits for."""
+        atexit.unregister(self.end)
+        type(self)._current = None
+        with contextlib.suppress(OSError):
+            os.killpg(self._child.process.pid, signal.SIGKILL)
+        self._child.end(grace_s=1.0)
+
+
+def serve_forks() -> None:
+    """Fork for each request on standard input; the entry point of the warm process."""
+    import numba  # noqa: F401
+
+    import racer.reward.check.run
+    import racer.reward.compile.translate  # noqa: F401
+
+    # Numbers only: what user code writes to standard output goes nowhere.
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _serve_fork(request)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+
+def _serve_fork(request: Mapping[str, Any]) -> NoReturn:
+    """Serve one request in a fork of the warm process, and end it."""
+    code = 1
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        errors = os.open(Path(request["folder"]) / "stderr.txt", os.O_WRONLY | os.O_CREAT)
+        for stream, target in ((0, nothing), (1, nothing), (2, errors)):
+            os.dup2(target, stream)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        serve_request(request["folder"])
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].removeprefix("error: ") if lines else ""
 
 
 def _read_result(folder: Path, ended: str, file: str, complaint: str) -> SandboxResult:

@@ -12,6 +12,7 @@ import numpy as np
 from racer.errors import RewardError
 from racer.reward.check.calls import SampleCalls
 from racer.reward.load import load_reward
+from racer.reward.protocol import Reward
 from racer.reward.rows import Records, Sample
 from racer.reward.source import RewardSource
 
@@ -20,18 +21,19 @@ DIFFERENCE_MAX = 1e-9
 """Largest difference of a reward between the two paths; more is an error of racer's compiler."""
 
 
-def compare_paths(source: RewardSource, driven: Sequence[tuple[Sample, SampleCalls]], worlds: int) -> dict[str, Any]:
+def compare_paths(
+    reward: Reward, source: RewardSource, driven: Sequence[tuple[Sample, SampleCalls]], worlds: int
+) -> dict[str, Any]:
     """Return which path runs and why, its cost, and the largest difference from plain Python.
 
     States from a car's first fault on are left out: training would have ended there.
 
     Args:
+        reward: the loaded function, which shows the path; each sample then gets one for its number of cars.
         source: text of the file.
         driven: the samples with the results of plain Python.
         worlds: cars of the batch whose cost is measured.
     """
-    # This one shows which path runs; each sample then gets a reward for its number of cars.
-    reward = load_reward(source, n_worlds=1)
     reason = str(getattr(reward, "reason", ""))
     if reward.path != "compiled":
         return {"path": "python", "reason": reason or "it was not compiled"}

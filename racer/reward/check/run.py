@@ -16,11 +16,13 @@ from racer.reward.check.calls import CallFault, RewardCaller, SampleCalls, class
 from racer.reward.check.compare import DIFFERENCE_MAX, compare_paths
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
 from racer.reward.check.report import RACES, make_error, scenario_text
+from racer.reward.compile.validation import validate_in
+from racer.reward.kept_samples import kept_track_samples
+from racer.reward.load import load_reward
 from racer.reward.params import FIRST_STEP
 from racer.reward.rows import Sample
 from racer.reward.sandbox import SandboxProcess
 from racer.reward.source import RewardSource, compile_source, read_source
-from racer.reward.states import sample_track
 from racer.track.load import load_tracks
 
 _KEY_STEPS = 40
@@ -100,7 +102,7 @@ class _CheckRun:
         budget_s = self._request["budget_s"] / (5 * len(self._tracks))  # five samples of each track
         for where in self._scenarios:
             for track in self._tracks:
-                for sample in sample_track(track, scenarios=(where,), seed=self._request["seed"]):
+                for sample in kept_track_samples(track, where, self._request["seed"]):
                     self._process.stage(where=where, track=track.name)
                     calls = self._caller.call(sample, budget_s=budget_s)
                     self._driven.append((sample, calls))
@@ -119,8 +121,10 @@ class _CheckRun:
         # Saved before the compiler runs: a hang there must not lose the findings.
         self._process.save(self.result)
         self._process.stage(where="compile", track="")
+        with validate_in(self._process):
+            reward = load_reward(self._source, n_worlds=1)
         self._process.watch(self._request["compile_s"])
-        self.result |= compare_paths(self._source, self._driven, self._request["worlds"])
+        self.result |= compare_paths(reward, self._source, self._driven, self._request["worlds"])
         self._process.rest()
         # NaN counts as a difference.
         difference = self.result.get("max_abs_difference")

@@ -13,9 +13,7 @@ import ast
 import contextlib
 import hashlib
 import importlib.util
-import io
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,9 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
 from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
@@ -43,6 +39,7 @@ from racer.reward.compile.kernel import (
     write_verdict,
 )
 from racer.reward.failure import as_reward, verdict_of_exception
+from racer.reward.kept_samples import kept_samples
 from racer.reward.module_values import values_digest
 from racer.reward.protocol import Reward
 from racer.reward.rows import Records, Sample, Waypoints, params_rows
@@ -67,22 +64,7 @@ _RANDOM_STEPS, _RANDOM_CARS, _RANDOM_OBJECTS = 40, 20, 3
 
 def validation_samples() -> list[Sample]:
     """Return the samples, from the cache where it has them."""
-    folder = cache_dir() / "rewards"
-    path = folder / f"states-{_samples_version()}.npz"
-    try:
-        return _read_samples(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        samples = _make_samples()
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **_pack_samples(samples))  # type: ignore[arg-type]
-        write_atomically(path, buffer.getvalue())
-        return samples
-
-
-def _samples_version() -> str:
-    reward = Path(__file__).parents[1]
-    files = [Path(__file__), reward / "states.py", *sorted((reward.parent / "sim").rglob("*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return kept_samples("validation", _make_samples)
 
 
 def _make_samples() -> list[Sample]:
@@ -186,32 +168,6 @@ def _random_objects(rng: np.random.Generator, rows: Records) -> Records:
     rows["closest_object_prev"] = rng.integers(0, count)
     rows["closest_object_next"] = rng.integers(0, count)
     return objects
-
-
-def _pack_samples(samples: list[Sample]) -> dict[str, NDArray[np.generic]]:
-    arrays: dict[str, NDArray[np.generic]] = {"names": np.array([f"{s.track} {s.where}" for s in samples])}
-    for k, sample in enumerate(samples):
-        arrays[f"telemetry{k}"] = sample.telemetry
-        if sample.objects is not None:
-            arrays[f"objects{k}"] = sample.objects
-        arrays[f"points{k}"] = np.concatenate([np.asarray(points) for points in sample.waypoints])
-        arrays[f"counts{k}"] = np.array([len(points) for points in sample.waypoints])
-    return arrays
-
-
-def _read_samples(path: Path) -> list[Sample]:
-    samples = []
-    with np.load(path, allow_pickle=False) as file:
-        for k, name in enumerate(file["names"].tolist()):
-            track, where = name.split(" ")
-            ends = np.cumsum(file[f"counts{k}"]).tolist()
-            points = [tuple(row) for row in file[f"points{k}"].tolist()]
-            waypoints = [tuple(points[first:last]) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
-            objects = file.get(f"objects{k}")
-            samples.append(
-                Sample(track=track, where=where, telemetry=file[f"telemetry{k}"], objects=objects, waypoints=waypoints)
-            )
-    return samples
 
 
 STATES_MIN = 300
@@ -411,6 +367,42 @@ def memory_error(error: MemoryError, source: RewardSource, function: RewardCalla
     return NeedsMemory(f"{source.path}:{verdict.line}: {FUNCTION} {verdict.problem} ({state}).{verdict.advice}")
 
 
+class _ValidationInSandbox(SandboxProcess):
+    """A sandbox process that runs already, for a validation inside it; between user code the whole time is limited."""
+
+    def __init__(self, process: SandboxProcess) -> None:
+        self._process = process
+
+    def watch(self, seconds: float) -> None:
+        self._process.watch(seconds)
+
+    def renew(self) -> None:
+        self._process.renew()
+
+    def rest(self) -> None:
+        self._process.watch(VALIDATION_TOTAL_S)
+
+
+_sandbox: SandboxProcess | None = None
+
+
+@contextlib.contextmanager
+def validate_in(process: SandboxProcess) -> Iterator[None]:
+    """Validate in this process, which is a sandbox, and not in another one: that saves a second.
+
+    Args:
+        process: this process; its watchdog is stopped at the end.
+    """
+    global _sandbox
+    _sandbox = _ValidationInSandbox(process)
+    _sandbox.rest()
+    try:
+        yield
+    finally:
+        _sandbox = None
+        process.rest()
+
+
 def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
     """Translate, compile and validate a reward in another process, which runs its code for the first time.
 
@@ -426,6 +418,13 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
     files = None if source.files is None else [str(source.files.folder.absolute()), str(source.files.start)]
     request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder), "files": files}
     request["first_step"] = source.first_step
+    if _sandbox is not None:
+        try:
+            return serve_validation(request, _sandbox)
+        except RewardError as error:
+            return {"path": "python", "reason": str(error)}
+        except MemoryError:
+            return {"path": "python", "reason": "its validation took more memory than allowed"}
     try:
         outcome = run_sandboxed(
             "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
