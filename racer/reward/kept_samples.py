@@ -7,7 +7,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,8 @@ def _pack_samples(samples: list[Sample]) -> dict[str, NDArray[np.generic]]:
     return arrays
 
 
+# In memory for the process that forks for each check. Samples are never written to.
+@lru_cache(maxsize=64)
 def _read_samples(path: Path) -> list[Sample]:
     samples = []
     with np.load(path, allow_pickle=False) as file:

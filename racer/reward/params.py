@@ -62,13 +62,14 @@ _DEEPRACER = (
     Param("heading", "float", "degrees", "-180..180", "Direction of the car; 0 is +x, counter-clockwise positive."),
     Param(
         "closest_waypoints", "list[int]", "index", "0..rows - 1",
-        "`[previous, next]`: the rows of `waypoints` behind and ahead, by arc length along the centre line.",
+        "`[previous, next]`: the rows of `waypoints` behind and ahead, by arc length along the centre line. "
+        "At the end of an open track `next` is 0, as in the simulator's source.",
         ("closest_waypoint_prev", "closest_waypoint_next"),
     ),
     Param(
         "waypoints", "list[tuple[float, float]]", "m", "",
         "The centre line: `(x, y)` of each row of the car's own track file in the direction of travel. "
-        "On a loop the last row repeats the first.", fill="waypoints",
+        "On a loop the last row repeats the first: count rows with `% (len(waypoints) - 1)`.", fill="waypoints",
     ),
     Param(
         "distance_from_center", "float", "m", ">= 0",
@@ -85,7 +86,7 @@ _DEEPRACER = (
     Param(
         "steps", "float", "steps", ">= 2",
         "Control steps of this episode. It is 2.0 in the first call of an episode: step 1 is the placing of the car, "
-        "which gets no reward.",
+        "which gets no reward. `--first-step 1` counts from 1, as the simulator did until 2021.",
     ),
     Param("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
     Param(

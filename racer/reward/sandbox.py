@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from racer.assets import write_atomically
 from racer.errors import RewardError
 from racer.process import ChildProcess, limit_memory, run_child
 
@@ -101,15 +100,22 @@ class SandboxProcess:
 
     def stage(self, **facts: Any) -> None:
         """Record the current stage, for the message after a hang."""
-        write_atomically(self._folder / "stage.json", json.dumps(facts))
+        _replace(self._folder / "stage.json", json.dumps(facts))
 
     def save(self, result: Mapping[str, Any]) -> None:
         """Save a result; a later one replaces it."""
-        write_atomically(self._folder / "result.json", json.dumps(result))
+        _replace(self._folder / "result.json", json.dumps(result))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file as a whole, without waiting for the disk as `write_atomically` does: the folder is temporary."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 def run_sandboxed(
-    function: str, request: Mapping[str, Any], *, file: str = "", total_s: float = _TOTAL_S, warm: bool = False
+    function: str, request: Mapping[str, Any], *, file: str = "", total_s: float = _TOTAL_S, warm: bool = True
 ) -> SandboxResult:
     """Call a function with (request, `SandboxProcess`) in another process and wait for its result.
 
@@ -118,8 +124,8 @@ def run_sandboxed(
         request: plain JSON.
         file: the user's file, as its code objects name it; finds the line of a hang.
         total_s: maximum time of the whole process [s].
-        warm: whether the process is a fork of one that stays ready for the next call, with all modules loaded; only
-            on systems that can fork.
+        warm: whether the process is a fork of one that stays ready for the next call, with all modules loaded. It ends
+            with this process. Without it, and on systems that cannot fork, each call starts a new process.
 
     Raises:
         RewardError: the function raised a `RacerError`; the message is the same.
@@ -198,31 +204,39 @@ def serve_forks() -> None:
     import numba  # noqa: F401
 
     import racer.reward.check.run
-    import racer.reward.compile.translate  # noqa: F401
+    import racer.reward.compile.translate
 
     # Numbers only: what user code writes to standard output goes nowhere.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     for line in sys.stdin:
-        request = json.loads(line)
+        order = json.loads(line)
+        call = _read_json(Path(order["folder"]) / "request.json")
         child = os.fork()
         if child == 0:
-            _serve_fork(request)
+            answers.close()
+            _serve_fork(order)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+        # After the answer, which the user reads meanwhile: what the next request of this kind will need.
+        if status == 0:
+            os.chdir(order["cwd"])
+            importlib.import_module(call["function"].partition(":")[0])
+            if call["function"] == "racer.reward.check.run:run_check":
+                racer.reward.check.run.prepare_check(call["request"])
 
 
-def _serve_fork(request: Mapping[str, Any]) -> NoReturn:
+def _serve_fork(order: Mapping[str, Any]) -> NoReturn:
     """Serve one request in a fork of the warm process, and end it."""
     code = 1
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
-        errors = os.open(Path(request["folder"]) / "stderr.txt", os.O_WRONLY | os.O_CREAT)
+        errors = os.open(Path(order["folder"]) / "stderr.txt", os.O_WRONLY | os.O_CREAT)
         for stream, target in ((0, nothing), (1, nothing), (2, errors)):
             os.dup2(target, stream)
-        os.chdir(request["cwd"])
+        os.chdir(order["cwd"])
         os.environ.clear()
-        os.environ.update(request["environment"])
-        serve_request(request["folder"])
+        os.environ.update(order["environment"])
+        serve_request(order["folder"])
         code = 0
     except BaseException:
         traceback.print_exc()

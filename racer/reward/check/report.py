@@ -151,7 +151,7 @@ def check_reward(
         "budget_s": budget_s,
         "compile_s": compile_s,
     }
-    outcome = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path), warm=True)
+    outcome = run_sandboxed("racer.reward.check.run:run_check", request, file=str(source.path))
     # A process that ended early leaves its last saved result, which may lack these.
     facts: dict[str, Any] = {"errors": [], "reason": ""} | outcome.result
     # All calls in plain Python were made by then, so a hang in the compiler is not an error of the function.

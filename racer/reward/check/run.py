@@ -16,7 +16,8 @@ from racer.reward.check.calls import CallFault, RewardCaller, SampleCalls, class
 from racer.reward.check.compare import DIFFERENCE_MAX, compare_paths
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
 from racer.reward.check.report import RACES, make_error, scenario_text
-from racer.reward.compile.validation import validate_in
+from racer.reward.compile.kernel import compile_something
+from racer.reward.compile.validation import validate_in, validation_samples
 from racer.reward.kept_samples import kept_track_samples
 from racer.reward.load import load_reward
 from racer.reward.params import FIRST_STEP
@@ -52,6 +53,15 @@ def run_check(request: Mapping[str, Any], process: SandboxProcess) -> dict[str, 
     except RewardError as error:
         return run.failed_result(str(error), "process", "it cannot be run safely")
     return run.result
+
+
+def prepare_check(request: Mapping[str, Any]) -> None:
+    """Load into this process what the next check of a request will need: its samples, and a compiler in use."""
+    for track in load_tracks(list(request["tracks"])):
+        for where in RACES[request["race"]]:
+            kept_track_samples(track, where, request["seed"])
+    validation_samples()
+    compile_something()
 
 
 class _CheckRun:

@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import math
 import platform
 import shutil
 import sys
@@ -153,6 +154,13 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout)
     spec.loader.exec_module(module)
     function = _compile_kernel(module, folder)
     return Kernel(function=function, table=table, initial=initial, memory=memory, regions=regions, layout=layout)
+
+
+def compile_something() -> None:
+    """Compile a small function: the first compilation of a process loads much of numba."""
+    import numba
+
+    numba.njit("float64(float64[::1])", nogil=True, error_model="numpy")(lambda row: math.hypot(row[0], row[1]))
 
 
 def _compile_kernel(module: Any, folder: Path) -> Callable[..., None]:

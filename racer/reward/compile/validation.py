@@ -427,7 +427,11 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
             return {"path": "python", "reason": "its validation took more memory than allowed"}
     try:
         outcome = run_sandboxed(
-            "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
+            "racer.reward.compile.validation:serve_validation",
+            request,
+            file=file,
+            total_s=VALIDATION_TOTAL_S,
+            warm=False,
         )
     except RewardError as error:
         return {"path": "python", "reason": str(error)}

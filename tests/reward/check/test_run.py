@@ -12,6 +12,7 @@ from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, 
 from racer.reward.check.report import REPORT_KEYS, CheckReport, check_reward, stops_race
 from racer.reward.check.run import run_check
 from racer.reward.params import NAMES
+from racer.reward.sandbox import _WarmProcess
 
 TRACK = "thimble"
 Check = Callable[..., dict[str, Any]]
@@ -409,3 +410,23 @@ def test_a_function_that_waits_is_ended(reward_file: Callable[..., Path]) -> Non
     text = "import time\ndef reward_function(params):\n    time.sleep(1000)\n    return 1.0\n"
     report = checked(reward_file, text, hang_s=0.3)
     assert not report.ok and report.errors[0]["kind"] == "timeout" and report.errors[0]["line"] == 3
+
+
+def test_a_second_check_takes_what_is_now(
+    reward_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fork the second check from the warm process, with the folder, the environment and the files of that moment."""
+    text = "import os\nW = float(os.environ['WEIGHT'])\ndef reward_function(params):\n    return W\n"
+    path, rewards = reward_file(text), []
+    for weight in ("1.0", "2.0"):
+        (folder := tmp_path / weight).mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("WEIGHT", weight)
+        rewards.append(check_reward(path, tracks=[TRACK]).rewards)
+        process = _WarmProcess.current()
+    assert rewards == [[1.0] * 3, [2.0] * 3]
+    assert _WarmProcess.current() is process
+    # Ended from outside: the next check starts another one.
+    process.end()
+    assert check_reward(path, tracks=[TRACK]).rewards == [2.0] * 3
+    assert _WarmProcess.current() is not process
