@@ -59,7 +59,7 @@ def kept_track_samples(track: Track, scenario: Scenario, seed: int) -> list[Samp
 def _version() -> str:
     """Return a hash of the files that decide how samples are driven."""
     reward = Path(__file__).parent
-    names = ("kept_samples.py", "rows.py", "states.py", "compile/validation.py")
+    names = ("kept_samples.py", "rows.py", "states.py", "validation_samples.py")
     files = [*(reward / name for name in names), *sorted((reward.parent / "sim").rglob("*.py"))]
     files += [reward.parent / "policy" / "pure_pursuit.py"]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -42,7 +42,7 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 # The replaced functions, the originals while they are replaced, the files of each thread in which user code runs, and
 # the threads that are copying a file, which use the originals.
-_datasource: Any = np.lib._datasource  # type: ignore[attr-defined]
+_datasource: Any = np.lib._datasource
 _PLACES: tuple[tuple[Any, str], ...] = (
     (builtins, "open"),
     (io, "open"),
@@ -178,8 +178,7 @@ class _Redirected:
         key = {"open": "file", "stat": "path"}.get(self._name, "path")
         path = args[0] if args else named.get(key, named.get("path"))
         # Numbers are descriptors of files that are open; `dir_fd` gives another folder for relative names.
-        named_file = isinstance(path, (str, bytes, os.PathLike)) and named.get("dir_fd") is None
-        if not files or not named_file or thread in _copying:
+        if not files or thread in _copying or not isinstance(path, (str, bytes, os.PathLike)) or named.get("dir_fd"):
             return self._original(*args, **named)
         _copying.add(thread)
         try:

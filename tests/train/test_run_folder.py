@@ -165,3 +165,10 @@ def test_files_that_a_reward_reads_are_those_of_the_start(tmp_path, monkeypatch,
     monkeypatch.chdir(elsewhere)
     source = recorded_reward(run)
     assert new_module(source, compile_source(source))[0]["W"] == 1.0
+
+
+def test_a_run_remembers_its_first_step(tmp_path):
+    """Count steps as in the training where a run is resumed, reported or evaluated."""
+    run = new_run(tiny_config(first_step=1), tmp_path / "run")
+    assert resumed_config(run).first_step == recorded_reward(run).first_step == 1
+    assert recorded_reward(new_run(tiny_config(), tmp_path / "other")).first_step == 2

@@ -17,13 +17,14 @@ from racer.reward.check.compare import DIFFERENCE_MAX, compare_paths
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
 from racer.reward.check.report import RACES, make_error, scenario_text
 from racer.reward.compile.kernel import compile_something
-from racer.reward.compile.validation import validate_in, validation_samples
+from racer.reward.compile.validation import validate_in
 from racer.reward.kept_samples import kept_track_samples
 from racer.reward.load import load_reward
 from racer.reward.params import FIRST_STEP
 from racer.reward.rows import Sample
 from racer.reward.sandbox import SandboxProcess
 from racer.reward.source import RewardSource, compile_source, read_source
+from racer.reward.validation_samples import validation_samples
 from racer.track.load import load_tracks
 
 _KEY_STEPS = 40

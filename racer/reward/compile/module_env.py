@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import bisect
 import builtins
+import importlib.util
 import json
 import math
 import statistics
@@ -42,7 +43,7 @@ MODULES_ALLOWED = (
 def check_forbidden(tree: ast.Module) -> None:
     """Refuse a file that reads files, uses other modules, or makes names from text.
 
-    A module that is imported and never used has no effect on a reward, such as a `matplotlib.pyplot` that is left over.
+    A module that is installed and never used has no effect on a reward, such as a `matplotlib.pyplot` that is left over.
 
     Raises:
         CannotCompile: The file must not be compiled.
@@ -52,13 +53,16 @@ def check_forbidden(tree: ast.Module) -> None:
         line = getattr(node, "lineno", None)
         if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES.split():
             raise CannotCompile(f"it uses `{node.id}`", line)
-        names = []
+        # Each imported module with the names that the file gives to it or to parts of it.
+        imports: list[tuple[str, set[str]]] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if (alias.asname or alias.name.split(".")[0]) in used]
-        elif isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in {*used, "*"} for a in node.names):
-            names = [node.module or "."]
-        for name in names:
-            if name.split(".")[0] not in MODULES_ALLOWED.split():
+            imports = [(alias.name, {alias.asname or alias.name.split(".")[0]}) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports = [(node.module or ".", {alias.asname or alias.name for alias in node.names})]
+        for name, names in imports:
+            top = name.split(".")[0]
+            is_used = names & {*used, "*"} or not top or importlib.util.find_spec(top) is None
+            if top not in MODULES_ALLOWED.split() and is_used:
                 raise CannotCompile(f"it imports `{name}`", line)
 
 
