@@ -26,7 +26,7 @@ def kept_samples(key: str, make: Callable[[], Iterable[Sample]]) -> list[Sample]
     """Return the samples of a key, from the cache where it has them.
 
     Args:
-        key: Text that names all that the samples depend on, apart from racer's own files.
+        key: Text that names all that the samples depend on; racer's own files are added.
         make: Drives the samples.
     """
     name = hashlib.sha256(f"{_version()} {key}".encode()).hexdigest()[:16]

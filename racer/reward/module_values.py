@@ -125,7 +125,7 @@ class _ValuesDigest:
             self._add_set(value)
         else:
             self._tag("object", self._full_name(cls))
-            # Functions of libraries have many types, such as two of numpy's: their names tell them apart.
+            # Functions of libraries have many types, such as two of numpy's; a name identifies each.
             if not users and callable(value):
                 names = [getattr(value, name, "") for name in ("__module__", "__qualname__", "__name__")]
                 self._tag("callable", " ".join(str(name) for name in names if name != self._module.get("__name__")))

@@ -43,7 +43,7 @@ MODULES_ALLOWED = (
 def check_forbidden(tree: ast.Module) -> None:
     """Refuse a file that reads files, uses other modules, or makes names from text.
 
-    A module that is installed and never used has no effect on a reward, such as a `matplotlib.pyplot` that is left over.
+    A module that is installed and never used has no effect on a reward, such as `matplotlib.pyplot`.
 
     Raises:
         CannotCompile: The file must not be compiled.
