@@ -105,7 +105,8 @@ class RunFiles:
         if write:
             self._written.add(path)
             return path
-        if path in self._written:
+        # A replaced function may call another one, with the copy: `np.loadtxt` looks whether its file exists.
+        if path in self._written or Path(path).is_relative_to(self.folder.absolute()):
             return path
         if path not in self._copies:
             if not self._record or any(Path(path).is_relative_to(folder) for folder in _left_out()):

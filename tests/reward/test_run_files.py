@@ -43,6 +43,7 @@ def test_a_read_gets_what_the_first_one_got(
     Path("value.txt").write_text("1")
     with RunFiles(start / "run", start, record=True):
         before = read(name)
+    assert sorted(file.name for file in (start / "run").iterdir()) == ["0-value.txt", "files.json"]
     Path("value.txt").write_text("700")
     assert read(name) != before
     Path("value.txt").unlink()
