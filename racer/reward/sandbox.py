@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _TOTAL_S = 900.0
 """Maximum time of the whole process [s]; reached only by code that switches off the watchdog."""
 MEMORY_MAX = 4 * 2**30
 """Maximum memory of the process [bytes], on a small machine half of its memory; racer itself needs 0.4 GB of it."""
+_DUMP = "hang.txt"
 _DUMP_LINE = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+)')
 
 
@@ -65,7 +67,7 @@ class SandboxProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._dump = (folder / "hang.txt").open("w", encoding="utf-8")
+        self._dump = (folder / _DUMP).open("w", encoding="utf-8")
         self._seconds = 0.0
         self._has_timers = hasattr(signal, "setitimer")
         if self._has_timers:
@@ -133,10 +135,14 @@ def run_sandboxed(
     with tempfile.TemporaryDirectory(prefix="racer_reward_") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps({"function": function, "request": request}), encoding="utf-8")
+        code: int | None = None
+        is_served = False
         if warm and hasattr(os, "fork"):
-            code = _WarmProcess.current().run(name, total_s)
+            code = _WarmProcess.run(name, total_s)
             complaint = _last_line(_read_text(folder / "stderr.txt"))
-        else:
+            # Without this file the warm process was gone before the fork began.
+            is_served = (folder / _DUMP).exists()
+        if not is_served:
             ended = run_child("racer.reward.sandbox:serve_request", name, timeout_s=total_s)
             code, complaint = ended.code, ended.last_error
         return _read_result(folder, "hang" if code is None else f"exit {code}", file, complaint)
@@ -149,8 +155,10 @@ class _WarmProcess:
     """
 
     _current: _WarmProcess | None = None
+    _lock = threading.Lock()
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         # A separate session: the fork of a request is ended together with it.
         self._child = ChildProcess(
             "racer.reward.sandbox:serve_forks",
@@ -163,37 +171,50 @@ class _WarmProcess:
     @classmethod
     def current(cls) -> _WarmProcess:
         """Return the process of this one, started where there is none or where it has ended."""
-        if cls._current is None or cls._current._child.process.poll() is not None:
-            if cls._current is not None:
-                cls._current.end()
-            cls._current = cls()
+        known = cls._current
+        if known is not None and known._owner == os.getpid():
+            if known._child.process.poll() is None:
+                return known
+            known.end()
+        # In a fork of the owner, the known one is that of the owner.
+        cls._current = cls()
         return cls._current
 
-    def run(self, folder: str, timeout_s: float) -> int | None:
+    @classmethod
+    def run(cls, folder: str, timeout_s: float) -> int | None:
         """Serve a request in a fork and return its exit status; None where it passed the deadline.
 
         Args:
             folder: Folder of the request.
             timeout_s: Deadline [s].
         """
+        with cls._lock:
+            warm = cls.current()
+            try:
+                return warm._serve(folder, timeout_s)
+            except BaseException:  # Ctrl-C: the fork must not run on
+                warm.end()
+                raise
+
+    def _serve(self, folder: str, timeout_s: float) -> int | None:
         pipes = self._child.process
         assert pipes.stdin is not None and pipes.stdout is not None
         line = json.dumps({"folder": folder, "cwd": str(Path.cwd()), "environment": dict(os.environ)})
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer either
             pipes.stdin.write(f"{line}\n".encode())
-            ready, _, _ = select.select([pipes.stdout], [], [], timeout_s)
-            answer = pipes.stdout.readline() if ready else b""
-        except BaseException:  # Ctrl-C: the fork must not run on
-            self.end()
-            raise
-        if not answer:
-            self.end()
-        return int(answer) if answer else None
+        ready, _, _ = select.select([pipes.stdout], [], [], timeout_s)
+        answer = pipes.stdout.readline() if ready else b""
+        if answer:
+            return int(answer)
+        self.end()
+        return -signal.SIGKILL if ready else None
 
     def end(self) -> None:
         """End the process and the fork that it waits for."""
         atexit.unregister(self.end)
         type(self)._current = None
+        if self._owner != os.getpid():
+            return
         with contextlib.suppress(OSError):
             os.killpg(self._child.process.pid, signal.SIGKILL)
         self._child.end(grace_s=1.0)
@@ -262,7 +283,7 @@ def _read_result(folder: Path, ended: str, file: str, complaint: str) -> Sandbox
     # Without `finished` an exit code of 0 is early too, such as after `os._exit(0)` in user code.
     result.pop("finished", None)
     # Only the watchdog writes a dump. It lists the innermost frame first.
-    dump = _read_text(folder / "hang.txt")
+    dump = _read_text(folder / _DUMP)
     lines = [int(frame["line"]) for frame in _DUMP_LINE.finditer(dump) if frame["file"] == file]
     return SandboxResult(
         result=result,

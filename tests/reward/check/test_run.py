@@ -429,4 +429,8 @@ def test_a_second_check_takes_what_is_now(
     # Ended from outside: the next check starts another one.
     process.end()
     assert check_reward(path, tracks=[TRACK]).rewards == [2.0] * 3
-    assert _WarmProcess.current() is not process
+    again = _WarmProcess.current()
+    assert again is not process
+    # Killed: the check that notices it runs in a process of its own.
+    again._child.process.kill()
+    assert check_reward(path, tracks=[TRACK]).rewards == [2.0] * 3
