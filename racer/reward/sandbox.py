@@ -149,9 +149,10 @@ def run_sandboxed(
 
 
 class _WarmProcess:
-    """A process that has loaded all modules of a check, and forks for each request: loading takes a second.
+    """A process that has loaded all that a check needs, and forks for each request: loading takes a second.
 
-    It runs no user code itself. A fork takes the folder and the environment of this process as they are at the request.
+    The first request loads it. The process runs no user code itself. A fork takes the folder and the environment of
+    this process as they are at the request.
     """
 
     _current: _WarmProcess | None = None
@@ -221,12 +222,11 @@ class _WarmProcess:
 
 
 def serve_forks() -> None:
-    """Fork for each request on standard input; the entry point of the warm process."""
-    import numba  # noqa: F401
+    """Fork for each request on standard input; the entry point of the warm process.
 
-    import racer.reward.check.run
-    import racer.reward.compile.translate
-
+    After a request of `module:function` it loads the module and calls its `prepare_function`, where it has one, with
+    the request: what these leave in memory is there in the next fork.
+    """
     # Numbers only: what user code writes to standard output goes nowhere.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     for line in sys.stdin:
@@ -238,12 +238,13 @@ def serve_forks() -> None:
             _serve_fork(order)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
-        # After the answer, which the user reads meanwhile: what the next request of this kind will need.
+        # After the answer, which the user reads meanwhile.
         if status == 0:
             os.chdir(order["cwd"])
-            importlib.import_module(call["function"].partition(":")[0])
-            if call["function"] == "racer.reward.check.run:run_check":
-                racer.reward.check.run.prepare_check(call["request"])
+            module, _, name = call["function"].partition(":")
+            prepare = getattr(importlib.import_module(module), f"prepare_{name}", None)
+            if prepare is not None:
+                prepare(call["request"])
 
 
 def _serve_fork(order: Mapping[str, Any]) -> NoReturn:

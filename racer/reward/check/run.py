@@ -56,8 +56,10 @@ def run_check(request: Mapping[str, Any], process: SandboxProcess) -> dict[str, 
     return run.result
 
 
-def prepare_check(request: Mapping[str, Any]) -> None:
+def prepare_run_check(request: Mapping[str, Any]) -> None:
     """Load into this process what the next check of a request will need: its samples, and a compiler in use."""
+    import racer.reward.compile.translate  # noqa: F401
+
     for track in load_tracks(list(request["tracks"])):
         for where in RACES[request["race"]]:
             kept_track_samples(track, where, request["seed"])
