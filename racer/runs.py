@@ -4,6 +4,7 @@
     vehicle.yaml     the vehicle
     disturbance.yaml the disturbances
     reward.py        the source of the reward function at the start of the training
+    reward_files/    copies of the files that the reward function reads, if it reads any
     tracks/          the tracks at the start of the training, in our YAML format
     run.json         versions, machine, git state, command, state of the training
     start.bundle     the policy given with --from
@@ -58,6 +59,7 @@ class RunFolder:
         path: The folder.
         config: The resolved configuration.
         reward: Source of the reward function.
+        reward_files: Folder of copies of the files that the reward function reads; absent where it reads none.
         vehicle: The vehicle's parameters.
         disturbance: The disturbances; absent in older runs.
         trainer: The state of the trainer.
@@ -71,6 +73,7 @@ class RunFolder:
 
     config = _RunFile(CONFIG)
     reward = _RunFile(REWARD)
+    reward_files = _RunFile("reward_files")
     vehicle = _RunFile("vehicle.yaml")
     disturbance = _RunFile("disturbance.yaml")
     trainer = _RunFile(TRAINER)

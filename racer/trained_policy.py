@@ -12,7 +12,7 @@ the names in the bundle's contract, the default.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -26,8 +26,10 @@ from racer.errors import AssetError
 from racer.policy.load import POLICY_NAMES, find_bundle, load_policy, read_policy_bundle
 from racer.policy.onnx import OnnxPolicy
 from racer.policy.protocol import Policy
-from racer.reward.load import load_reward
+from racer.reward.load import RewardSource, load_reward, read_source
+from racer.reward.params import FIRST_STEP
 from racer.reward.protocol import Reward
+from racer.reward.run_files import RunFiles
 from racer.runs import INFO, RunFolder
 from racer.track.load import load_track, load_tracks
 from racer.track.track import Track
@@ -49,6 +51,7 @@ class TrainedPolicy:
         track_spec: Track that the user named instead of the policy's own; None for the policy's own.
         vehicle_spec: Vehicle that the user named instead of the policy's own; None for the policy's own.
         reward: Reward function that the user named, else the run's own source; None where there is neither.
+        first_step: `steps` in the first call of an episode, 1 or 2; None for that of the run, or 2.
     """
 
     spec: str
@@ -58,6 +61,7 @@ class TrainedPolicy:
     track_spec: str | None = None
     vehicle_spec: str | None = None
     reward: str | Path | None = None
+    first_step: int | None = None
 
     @cached_property
     def bundle(self) -> Bundle | None:
@@ -135,7 +139,37 @@ class TrainedPolicy:
         Raises:
             RewardError: The function cannot be loaded.
         """
-        return None if self.reward is None else load_reward(self.reward, n_worlds=worlds, path=path)
+        if self.reward is None:
+            return None
+        is_runs = self.run is not None and self.reward == self.run.reward
+        source = recorded_reward(self.run) if self.run is not None and is_runs else self.reward
+        return load_reward(source, n_worlds=worlds, path=path, first_step=self.first_step)
+
+
+def recorded_reward(run: RunFolder, *, record: bool = False) -> RewardSource:
+    """Return the reward function of a run as it was when the training began, with the files that it reads.
+
+    The text is the folder's copy, under the path of the user's own file: errors must name the file to fix.
+
+    Args:
+        run: The run.
+        record: Whether files that the function reads for the first time are copied into the folder.
+
+    Raises:
+        RewardError: The copy cannot be read.
+    """
+    info = run.info().get("reward")
+    info = info if isinstance(info, dict) else {}
+    file, start = Path(str(info.get("file", run.reward))), Path(str(info.get("folder", Path.cwd())))
+    # A path below the working directory is shown as a user would type it.
+    if file.is_relative_to(Path.cwd()):
+        file = file.relative_to(Path.cwd())
+    return replace(
+        read_source(run.reward),
+        path=file,
+        first_step=1 if info.get("first_step") == 1 else FIRST_STEP,
+        files=RunFiles(run.reward_files, start, record=record),
+    )
 
 
 def find_trained_policy(
@@ -145,6 +179,7 @@ def find_trained_policy(
     track: str | None = None,
     vehicle: str | None = None,
     reward: str | Path | None = None,
+    first_step: int | None = None,
     newest: bool = False,
 ) -> TrainedPolicy:
     """Find the policy that a user named.
@@ -155,6 +190,7 @@ def find_trained_policy(
         track: Track instead of the policy's own: a name, a file or `generated:SEED`.
         vehicle: Vehicle instead of the policy's own: a name or a file.
         reward: Reward function instead of the run's own: a name or a file.
+        first_step: `steps` in the first call of an episode instead of the run's own.
         newest: Take the last checkpoint of a run folder, not the best one.
 
     Raises:
@@ -176,4 +212,5 @@ def find_trained_policy(
         track_spec=track,
         vehicle_spec=vehicle,
         reward=reward if reward is not None or run is None else run.reward,
+        first_step=first_step,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from racer.cli.options import AsJson, Disturbance, PolicyTrack, PolicyVehicle, Seed, print_json
+from racer.cli.options import AsJson, Disturbance, FirstStep, PolicyTrack, PolicyVehicle, Seed, print_json
 
 if TYPE_CHECKING:
     from racer.evaluate import Evaluation
@@ -33,6 +33,7 @@ def evaluate(
         Path | None, typer.Option(help="Write logs in DeepRacer's layout into this folder, such as RUN/deepracer.")
     ] = None,
     replay: Annotated[Path | None, typer.Option(help="Write all laps into this file for `racer watch`.")] = None,
+    first_step: FirstStep = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive laps with a policy and print their times and faults; exits 0 whatever the laps."""
@@ -40,7 +41,7 @@ def evaluate(
     from racer.evaluate import evaluate_trained
     from racer.trained_policy import find_trained_policy
 
-    trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle)
+    trained = find_trained_policy(policy, seed=seed, track=track, vehicle=vehicle, first_step=first_step)
     # The log evaluates the run's own reward function at each step, which an evaluation itself does not need.
     log = None
     if deepracer_logs is not None:

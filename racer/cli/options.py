@@ -36,6 +36,10 @@ LearnMinutes = Annotated[
 ]
 LearnSeed = Annotated[int | None, typer.Option("--seed", help="Seed all random numbers; by default as configured.")]
 RunDir = Annotated[Path | None, typer.Option(help="Write the run into this folder; by default in ./runs.")]
+FirstStep = Annotated[
+    int | None,
+    typer.Option(min=1, max=2, help="Call the reward first with this `steps`: 2, or 1 as DeepRacer did until 2021."),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Resume this run after a stop of any kind.")]
 
 Picture = Annotated[Path | None, typer.Option("--output", "-o", help="Write this PNG file; by default NAME.png.")]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from racer.cli.options import AsJson, Picture, check_png_path, print_json
+from racer.cli.options import AsJson, FirstStep, Picture, check_png_path, print_json
 from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.report.reward_values import RewardLandscape
     from racer.reward.check.report import CheckReport
 
-_LEVELS = {"time_trial": "error", "some_tracks": "error", "backward": "note", "objects": "note"}
+_RACE_NAMES = {"time_trial": "a time trial", "object_avoidance": "object avoidance", "head_to_bot": "head to bot"}
 _PARAMS_SHOWN = 8
 POLL_S = 0.4
 """Time between two reads of a file that is watched [s]."""
@@ -46,11 +46,24 @@ def check(
     ] = None,
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse what DeepRacer's console refuses, too.")] = False,
+    race: Annotated[
+        str, typer.Option(help="Check for this race type: time_trial, object_avoidance or head_to_bot.")
+    ] = "time_trial",
+    first_step: FirstStep = None,
 ) -> None:
     """Check a reward function over sampled states; exit 1 where a training would stop."""
+    from racer.config.read import read_train
     from racer.reward.check.report import check_reward
 
-    report = check_reward(file, tracks=track or _tracks_to_check(), strict=strict)
+    config = read_train()
+    report = check_reward(
+        file,
+        tracks=track or _tracks_to_check(),
+        strict=strict,
+        race=race,
+        first_step=first_step or config.first_step,
+        worlds=config.train.worlds,
+    )
     if as_json:
         print_json(report.record(), indent=2)
     else:
@@ -217,26 +230,28 @@ def print_report(file: str, report: CheckReport) -> None:
     if report.printed_lines:
         typer.echo(f"prints   {report.printed_lines:,} lines, which a training does not show")
     for error in report.errors:
-        _print_error(error, report.keys)
+        _print_error(error, report)
 
 
 def _verdict(report: CheckReport) -> str:
     if report.ok:
-        return "good" if not report.errors else "good for a time trial"
-    # Neither the console's stricter rules nor keys that nothing provides stop a training.
-    stops = any(error["kind"] not in ("strict", "unknown_key") for error in report.errors)
+        return "good" if not report.errors else f"good for {_RACE_NAMES[report.race]}"
+    # Neither the console's stricter rules, keys that nothing provides, nor a difference of the paths stop a training.
+    stops = any(error["kind"] not in ("strict", "unknown_key", "difference") for error in report.errors)
     return "NOT GOOD, a training would stop" if stops else "NOT GOOD"
 
 
-def _print_error(error: dict[str, Any], keys: list[str]) -> None:
-    level = "note" if error["kind"] == "unknown_key" else _LEVELS[error["where"]]
+def _print_error(error: dict[str, Any], report: CheckReport) -> None:
+    from racer.reward.check.report import stops_race
+
+    level = "error" if stops_race(error, report.race) else "note"
     where = f"{error['file']}:{error['line']}" if error["line"] else error["file"]
     typer.echo(f"{level}: {where}: {error['message']}")
     params = error["params"]
     if params:
         track = error["track"].partition(",")[0]
         # Only params that the function reads can explain its error.
-        shown = [f"{key}={_short(params[key])}" for key in keys if key in params][:_PARAMS_SHOWN]
+        shown = [f"{key}={_short(params[key])}" for key in report.keys if key in params][:_PARAMS_SHOWN]
         typer.echo(f"  first on {track}, with {', '.join(shown) or 'any params'}")
 
 

@@ -62,6 +62,7 @@ def train(
         typer.Option("--track", "-t", help="Train on this track: a name, a file or `generated:1..50`; repeatable."),
     ] = None,
     reward: Annotated[str | None, typer.Option("--reward", "-r", help="Train with this reward function.")] = None,
+    first_step: options.FirstStep = None,
     vehicle: options.LearnVehicle = None,
     config: options.LearnConfig = "default",
     settings: options.LearnSettings = None,
@@ -82,6 +83,7 @@ def train(
     from racer.config.read import read_train
 
     changes: dict[str, Any] = {"track": track, "reward": reward, "vehicle": vehicle, "seed": seed}
+    changes["first_step"] = first_step
     settings = list(settings or [])
     if minutes is not None:
         settings.append(f"train.minutes={minutes}")
@@ -90,7 +92,7 @@ def train(
     if deepracer_logs:
         settings.append("train.deepracer_logs=20")
     if resume is not None:
-        others = {f"--{key}": value for key, value in changes.items()}
+        others = {f"--{key.replace('_', '-')}": value for key, value in changes.items()}
         others |= {"--config": None if config == "default" else config, "--from": start_from}
         run = open_to_resume(resume, others | {"--run-dir": None if run_dir == resume else run_dir})
     else:

@@ -127,6 +127,9 @@ class TrainConfig(Config):
     reward_path: Literal["auto", "python"] = Field(
         default="auto", description="`auto` compiles the reward function where it can; `python` never does"
     )
+    first_step: Literal[1, 2] = Field(
+        default=2, description="`steps` in the first call of an episode; 1 as in DeepRacer's simulator until 2021"
+    )
     vehicle: Vehicle = "deepracer"
     seed: Seed = 0
     action_space: ActionSpace = Field(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from racer.reward.params import FIRST_STEP
 from racer.reward.protocol import Reward
 from racer.reward.python_reward import PythonReward
 from racer.reward.source import RewardCallable, RewardSource, read_source
@@ -19,6 +21,7 @@ def load_reward(
     n_cars: int = 1,
     failure_folder: str | Path | None = None,
     path: Literal["auto", "python"] = "auto",
+    first_step: int | None = None,
 ) -> Reward:
     """Load a reward function for a batch of N worlds of C cars.
 
@@ -29,6 +32,8 @@ def load_reward(
         failure_folder: folder for `reward_failure.json`, the params of a call that failed; None saves nothing.
         path: `auto` compiles what can be compiled and runs the rest in plain Python; the first use of a text takes
             seconds, because another process validates it. `python` compiles nothing.
+        first_step: `steps` in the first call of an episode: 2, or 1 as in DeepRacer's simulator until 2021; None for
+            that of the source, or 2.
 
     Returns:
         The reward. Its `path` is the way it runs, its `reason` the cause where it is not compiled.
@@ -39,8 +44,11 @@ def load_reward(
     """
     # A callable is one object for all cars, so it stays as it is; only the text of a file is compiled.
     if not isinstance(reward, (str, Path, RewardSource)):
-        return PythonReward(reward, n_worlds, n_cars, failure_folder=failure_folder)
+        first = FIRST_STEP if first_step is None else first_step
+        return PythonReward(reward, n_worlds, n_cars, failure_folder=failure_folder, first_step=first)
     source = reward if isinstance(reward, RewardSource) else read_source(reward)
+    if first_step is not None:
+        source = replace(source, first_step=first_step)
     reason = ""
     if path == "auto":
         # Imported here: a reward in plain Python needs none of the compiler's modules.

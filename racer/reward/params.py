@@ -16,6 +16,12 @@ from typing import Literal
 
 Fill = Literal["telemetry", "objects", "waypoints"]
 
+FIRST_STEP = 2
+"""`steps` in the first call of an episode. Rows below it (a car just placed, a slot without a car) get 0.
+
+A function may get 1 there instead, as DeepRacer's simulator gave it until 2021 (`RewardSource.first_step`).
+"""
+
 
 @dataclass(frozen=True)
 class Param:
@@ -56,13 +62,14 @@ _DEEPRACER = (
     Param("heading", "float", "degrees", "-180..180", "Direction of the car; 0 is +x, counter-clockwise positive."),
     Param(
         "closest_waypoints", "list[int]", "index", "0..rows - 1",
-        "`[previous, next]`: the rows of `waypoints` behind and ahead, by arc length along the centre line.",
+        "`[previous, next]`: the rows of `waypoints` behind and ahead, by arc length along the centre line. "
+        "At the end of an open track `next` is 0, as in the simulator's source.",
         ("closest_waypoint_prev", "closest_waypoint_next"),
     ),
     Param(
         "waypoints", "list[tuple[float, float]]", "m", "",
         "The centre line: `(x, y)` of each row of the car's own track file in the direction of travel. "
-        "On a loop the last row repeats the first.", fill="waypoints",
+        "On a loop the last row repeats the first: count rows with `% (len(waypoints) - 1)`.", fill="waypoints",
     ),
     Param(
         "distance_from_center", "float", "m", ">= 0",
@@ -79,7 +86,7 @@ _DEEPRACER = (
     Param(
         "steps", "float", "steps", ">= 2",
         "Control steps of this episode. It is 2.0 in the first call of an episode: step 1 is the placing of the car, "
-        "which gets no reward.",
+        "which gets no reward. `--first-step 1` counts from 1, as the simulator did until 2021.",
     ),
     Param("speed", "float", "m/s", "0.1..4", "The commanded speed (the action), not the measured one."),
     Param(

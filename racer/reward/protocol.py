@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racer.errors import RewardError
+from racer.reward.params import FIRST_STEP
 from racer.reward.rows import Records, Waypoints
 
 REWARD_MAX = 1e5
 """Largest absolute reward. Source: deepracer-simapp, `agent_ctrl/rollout_agent_ctrl.py`."""
-
-FIRST_STEP = 2
-"""`steps` in the first call of an episode. Rows below it (a car just placed, a slot without a car) get 0."""
 
 RewardPath = Literal["compiled", "python", "callable", "kernel"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from racer.errors import RewardError
 from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard
 from racer.reward.failure import FailureVerdict, as_reward, reward_error, verdict_of_exception, verdict_of_value
 from racer.reward.module_state import restore_module_state, save_module_state
-from racer.reward.protocol import FIRST_STEP, REWARD_MAX, RewardPath
+from racer.reward.params import FIRST_STEP
+from racer.reward.protocol import REWARD_MAX, RewardPath
 from racer.reward.rows import Records, Waypoints, params_of, params_rows
 from racer.reward.source import RewardCallable, RewardSource, check_function, compile_source, new_module, read_source
 
@@ -24,6 +27,7 @@ class UserCodeReward:
 
     Args:
         file: the user's file; empty where a callable has none.
+        files: context in which user code runs, for the files that it reads.
         shape: worlds of the batch and cars in each world, (N, C).
         failure_folder: folder for the params of a failed call; None saves nothing.
         output: receives what user code prints; None makes a new capture.
@@ -33,6 +37,7 @@ class UserCodeReward:
     def __init__(
         self,
         file: str,
+        files: contextlib.AbstractContextManager[object],
         shape: tuple[int, int],
         failure_folder: str | Path | None,
         output: PrintCapture | None = None,
@@ -42,6 +47,7 @@ class UserCodeReward:
         self._output = output or PrintCapture()
         self._deadline = Deadline(time_limit_s)
         self._shared_names = SharedNamesGuard(file)
+        self._files = files
 
     @property
     def printed_lines(self) -> int:
@@ -78,6 +84,7 @@ class PythonReward(UserCodeReward):
         output: receives what user code prints; None makes a new capture.
         time_limit_s: maximum time of all calls of one control step [s].
         reason: why the function does not run compiled.
+        first_step: `steps` in the first call of an episode of a callable; a source has its own.
 
     Attributes:
         path: `python` for a file, `callable` for a callable.
@@ -99,6 +106,7 @@ class PythonReward(UserCodeReward):
         output: PrintCapture | None = None,
         time_limit_s: float = TIME_LIMIT_S,
         reason: str = "",
+        first_step: int = FIRST_STEP,
     ) -> None:
         self.path: RewardPath
         self.reason = reason
@@ -106,14 +114,15 @@ class PythonReward(UserCodeReward):
         if isinstance(reward, RewardSource):
             self.path, self.source, file = "python", reward, str(reward.path)
         else:
-            self.path, self.source = "callable", read_source(reward)
+            self.path, self.source = "callable", replace(read_source(reward), first_step=first_step)
             check_function(reward, self.source.name)
             # Tracebacks name the file of the wrapped function, not that of its decorator.
             file = getattr(getattr(inspect.unwrap(reward), "__code__", None), "co_filename", "")
-        super().__init__(file, (n_worlds, n_cars), failure_folder, output, time_limit_s)
+        files = self.source.file_access()
+        super().__init__(file, files, (n_worlds, n_cars), failure_folder, output, time_limit_s)
         if isinstance(reward, RewardSource):
             code = compile_source(reward)
-            with self._output, self._deadline, self._shared_names:
+            with self._output, self._deadline, self._files, self._shared_names:
                 # Functions that are given come from a kernel that plain Python replaces, with the state of each car.
                 self._functions = functions or [new_module(reward, code)[1] for _ in range(count)]
         else:
@@ -148,8 +157,10 @@ class PythonReward(UserCodeReward):
         verdict = None
         # This loop is most of the cost of a training: one call, and one comparison where the result is a plain float.
         low, high = -REWARD_MAX, REWARD_MAX
-        cars = zip(rows["steps"].tolist(), self._functions, params_rows(rows, object_rows, waypoints), strict=True)
-        with self._output, self._deadline, self._shared_names:
+        first = self.source.first_step
+        every_params = params_rows(rows, object_rows, waypoints, first)
+        cars = zip(rows["steps"].tolist(), self._functions, every_params, strict=True)
+        with self._output, self._deadline, self._files, self._shared_names:
             for index, (step, function, params) in enumerate(cars):
                 if step < FIRST_STEP:
                     continue
@@ -165,11 +176,11 @@ class PythonReward(UserCodeReward):
                     elif (number := as_reward(value)) is not None:
                         rewards[index] = number
                     else:
-                        again = params_of(index, rows, object_rows, waypoints)
+                        again = params_of(index, rows, object_rows, waypoints, first)
                         verdict = verdict_of_value(value, self._file, function, again)
                 if verdict is not None:
                     # Another dict: the function may have changed the one that it received.
-                    raise self._error(index, verdict, params_of(index, rows, object_rows, waypoints))
+                    raise self._error(index, verdict, params_of(index, rows, object_rows, waypoints, first))
         # Written at the end, so that a failed call leaves `out` as it was.
         out[...] = np.array(rewards).reshape(self._shape)
 

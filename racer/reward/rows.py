@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from racer.reward.params import NAMES, PARAMS, Param
+from racer.reward.params import FIRST_STEP, NAMES, PARAMS, Param
 
 Records = NDArray[np.void]
 """Rows of `TELEMETRY` or `OBJECT_TELEMETRY`."""
@@ -26,7 +26,9 @@ _ROWWISE_MAX = 16
 """Rows below which conversion row by row is cheaper (measured: 1 us for a row against 15 us for a batch)."""
 
 
-def params_rows(telemetry: Records, objects: Records | None, waypoints: Waypoints) -> Iterator[dict[str, Any]]:
+def params_rows(
+    telemetry: Records, objects: Records | None, waypoints: Waypoints, first_step: int = FIRST_STEP
+) -> Iterator[dict[str, Any]]:
     """Yield the dict of each car, built when the iterator reaches it.
 
     Every dict and every list in it is new, and the items of the lists are immutable or new too. So a change that
@@ -37,18 +39,23 @@ def params_rows(telemetry: Records, objects: Records | None, waypoints: Waypoint
         telemetry: rows of `TELEMETRY`, shape (B,).
         objects: rows of `OBJECT_TELEMETRY`, shape (B, K); None without objects.
         waypoints: for each course the points of its centre line [m].
+        first_step: `steps` in the first call of an episode.
     """
     fields = _fields(telemetry)
+    if first_step != FIRST_STEP:
+        fields["steps"] = [steps + (first_step - FIRST_STEP) for steps in fields["steps"]]
     object_columns = None if objects is None else _ObjectColumns(objects)
     columns = [_column(param, fields, object_columns, waypoints, len(telemetry)) for param in PARAMS]
     for values in zip(*columns, strict=True):
         yield dict(zip(NAMES, values))  # noqa: B905 (strict costs time; the lengths are equal)
 
 
-def params_of(index: int, telemetry: Records, objects: Records | None, waypoints: Waypoints) -> dict[str, Any]:
+def params_of(
+    index: int, telemetry: Records, objects: Records | None, waypoints: Waypoints, first_step: int = FIRST_STEP
+) -> dict[str, Any]:
     """Build the dict of one car of flat rows: user code may have changed the one that it received."""
     row = slice(index, index + 1)
-    return next(params_rows(telemetry[row], None if objects is None else objects[row], waypoints))
+    return next(params_rows(telemetry[row], None if objects is None else objects[row], waypoints, first_step))
 
 
 def _fields(telemetry: Records) -> dict[str, Sequence[Any]]:
@@ -93,9 +100,10 @@ def _column(
     return map(list, repeat((), count)) if objects is None else objects.column(names)
 
 
-Scenario = Literal["time_trial", "backward", "objects"]
-"""A time trial in the direction of the track file, one against it, and one with objects on the road."""
+Scenario = Literal["time_trial", "backward", "objects", "bots"]
+"""A time trial in the direction of the track file, one against it, one with boxes on the road, and one with bots."""
 SCENARIOS: tuple[Scenario, ...] = ("time_trial", "backward", "objects")
+"""The scenarios of a time trial; those with boxes show what the function would do in another race."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,7 @@ class Sample:
     Attributes:
         track: name of the track.
         where: the scenario.
+        closed: whether the track is a loop.
         telemetry: rows of `TELEMETRY`, shape (T, N, 1); rows with `steps` below 2 get no reward.
         objects: rows of `OBJECT_TELEMETRY`, shape (T, N, 1, K); None without objects.
         waypoints: points of each centre line [m], indexed by `telemetry["course"]`.
@@ -115,6 +124,7 @@ class Sample:
     telemetry: Records
     objects: Records | None
     waypoints: Waypoints
+    closed: bool = True
 
     @property
     def rewarded(self) -> NDArray[np.bool_]:

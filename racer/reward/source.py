@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import io
@@ -18,6 +19,8 @@ from typing import Any
 
 from racer.assets import did_you_mean, find_asset
 from racer.errors import AssetError, RewardError
+from racer.reward.params import FIRST_STEP
+from racer.reward.run_files import RunFiles
 
 FUNCTION = "reward_function"
 RewardCallable = Callable[[dict[str, Any]], Any]
@@ -38,12 +41,20 @@ class RewardSource:
         path: the file, as it was given or found; None for a callable.
         text: text of the file with plain line feeds; for a callable its source, empty where Python does not have it.
         sha256: hash of the text in UTF-8, so that it does not depend on line ends or a byte order mark.
+        first_step: `steps` in the first call of an episode: 2, or 1 as in DeepRacer's simulator until 2021.
+        files: copies of the files that the function of a run reads; None where it reads them in their place.
     """
 
     name: str
     path: Path | None
     text: str
     sha256: str
+    first_step: int = FIRST_STEP
+    files: RunFiles | None = None
+
+    def file_access(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the code of this file runs: the files that it reads are those of its run."""
+        return self.files or contextlib.nullcontext()
 
 
 def read_source(reward: str | Path | RewardCallable) -> RewardSource:
@@ -110,11 +121,13 @@ def new_module(source: RewardSource, code: types.CodeType) -> tuple[dict[str, An
         RewardError: the module raised, imports a module that is not installed, or has no usable `reward_function`.
     """
     module = types.ModuleType(f"racer_reward_{next(_counter)}")
-    module.__file__ = str(source.path)
+    # Absolute, as in Python itself: user code may find other files by it.
+    module.__file__ = str(source.path and source.path.absolute())
     # Dataclasses and enums look up their module while their class is created.
     sys.modules[module.__name__] = module
     try:
-        exec(code, module.__dict__)
+        with source.file_access():
+            exec(code, module.__dict__)
     except KeyboardInterrupt:
         raise
     except MemoryError as error:
@@ -186,6 +199,13 @@ def _import_message(source: RewardSource, error: BaseException) -> str:
     line = innermost_line(error, str(source.path))
     where = f"{source.path}:{line}" if line else str(source.path)
     if isinstance(error, ModuleNotFoundError):
+        module = str(error.name).partition(".")[0]
+        for beside in (f"{module}.py", module):
+            if source.path is not None and (source.path.parent / beside).exists():
+                return (
+                    f"{where}: `{beside}` beside it cannot be imported: a reward function is one file, as on "
+                    f"DeepRacer, and a run keeps a copy of it; move the code of `{beside}` into it."
+                )
         return f"{where}: no module `{error.name}`; install it or remove the import."
     return f"{where}: {type(error).__name__} while the file was loaded: {first_line(error)}"
 

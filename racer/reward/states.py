@@ -78,7 +78,7 @@ def sample_track(
     """Sample the states of one track; the same arguments give the same states.
 
     A time trial gives three samples: drivers of all kinds, slow laps, and cars placed anywhere: beside the line, near
-    the borders, off the road, turned round. A time trial backwards and one with objects give one each.
+    the borders, off the road, turned round. A time trial backwards, one with boxes and one with bots give one each.
 
     Args:
         track: the track to drive on.
@@ -94,7 +94,7 @@ def sample_track(
     )
     for scenario in scenarios:
         # A scenario has the same states whichever other scenarios are sampled.
-        rng = np.random.default_rng([seed, SCENARIOS.index(scenario)])
+        rng = np.random.default_rng([seed, [*SCENARIOS, "bots"].index(scenario)])
         sampler = partial(_StateSampler, track, vehicle, scenario, rng)
         if scenario == "time_trial":
             yield sampler().sample_laps(_DRIVING_STYLES, steps)
@@ -140,7 +140,7 @@ class _StateSampler:
         return self._sample(world)
 
     def _make_world(self, cars: int) -> World:
-        objects = _OBJECTS if self._scenario == "objects" else 0
+        objects = _OBJECTS if self._scenario in ("objects", "bots") else 0
         return World([self._track], self._vehicle, cars, objects=objects, control_dt=1.0 / _RATE_HZ)
 
     def _step(self, world: World, actions: NDArray[np.float64]) -> None:
@@ -157,8 +157,9 @@ class _StateSampler:
             track=self._track.name,
             where=self._scenario,
             telemetry=np.stack(self._rows),
-            objects=np.stack(self._objects) if self._scenario == "objects" else None,
+            objects=np.stack(self._objects) if self._scenario in ("objects", "bots") else None,
             waypoints=world.waypoints(),
+            closed=bool(self._track.closed),
         )
 
     def _start_poses(self, world: World, *, first: bool = False) -> NDArray[np.float64]:
@@ -199,8 +200,11 @@ class _StateSampler:
         return poses
 
     def _place_objects(self, world: World) -> None:
-        """Place one to four boxes for each car, on both sides; the driver ignores them. Every sixth one moves."""
-        if self._scenario != "objects":
+        """Place one to four objects for each car, on both sides; the driver ignores them.
+
+        Every sixth box moves, and each bot does, at 0.5 to 1.5 m/s.
+        """
+        if self._scenario not in ("objects", "bots"):
             return
         for n in range(len(world.cars)):
             count = 1 + n % _OBJECTS
@@ -208,7 +212,9 @@ class _StateSampler:
                 fraction = (slot + self._rng.uniform(0.2, 0.8)) / count
                 lateral = 0.25 * float(self._track.widths.min()) * self._rng.uniform(-1.0, 1.0)
                 world.put_object(n, slot, s=fraction * self._track.length, lateral=lateral)
-                if (n + slot) % 6 == 5:
+                if self._scenario == "bots":
+                    world.objects["speed"][n, slot] = self._rng.uniform(0.5, 1.5)
+                elif (n + slot) % 6 == 5:
                     world.objects["speed"][n, slot] = 0.5
 
     def _actions(

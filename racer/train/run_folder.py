@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -29,6 +30,8 @@ from racer.contract import NetworkInfo, contract_difference
 from racer.errors import ConfigError, MissingExtra, RunError
 from racer.policy.load import find_bundle
 from racer.reward.load import RewardSource, load_reward, read_source
+from racer.reward.params import FIRST_STEP
+from racer.reward.run_files import RunFiles
 from racer.runs import RunFolder, create_run, describe_environment
 from racer.track.course import write_course
 from racer.track.load import load_tracks
@@ -123,13 +126,25 @@ def _write_inputs(run: RunFolder, config: TrainConfig | DistillConfig, inputs: _
     for track, file in zip(inputs.tracks, files, strict=True):
         write_course(track, run.path / "tracks" / file)
     reward = inputs.reward
+    first_step = config.first_step if isinstance(config, TrainConfig) else FIRST_STEP
     write_atomically(run.reward, reward.text)
     write_atomically(run.vehicle, to_yaml(inputs.vehicle))
     write_atomically(run.disturbance, to_yaml(inputs.disturbance))
     write_atomically(run.config, to_yaml(config))
+    # Loaded once more, so that the files that it reads are copied into the folder now.
+    reads = RunFiles(run.reward_files, Path.cwd(), record=True)
+    load_reward(replace(reward, files=reads), n_worlds=1, path="python")
+    assert reward.path is not None
     return {
         "seed": config.seed,
-        "reward": {"name": reward.name, "file": str(reward.path), "sha256": reward.sha256},
+        # Absolute: the run may be resumed from another folder.
+        "reward": {
+            "name": reward.name,
+            "file": str(reward.path.absolute()),
+            "folder": str(Path.cwd()),
+            "sha256": reward.sha256,
+            "first_step": first_step,
+        },
         "tracks": [
             {"name": track.name, "file": file, "source": track.source, "length_m": round(track.length, 3)}
             for track, file in zip(inputs.tracks, files, strict=True)

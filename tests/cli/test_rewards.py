@@ -66,6 +66,28 @@ def test_check_exits_1_where_training_would_stop(home: Path) -> None:
     assert "first on thimble, with progress=" in printed
 
 
+def test_check_for_a_race_and_a_first_step(home: Path) -> None:
+    """Pass what needs objects with --race, and what needs steps = 1 with --first-step; name both where they lack."""
+    (home / "avoid.py").write_text(
+        "def reward_function(params):\n    ahead = params['closest_objects'][1]\n"
+        "    return 1.0 + 0.0 * params['objects_location'][ahead][0]\n"
+    )
+    printed = run("check", "avoid.py", "--track", "thimble", code=1)
+    assert "error: avoid.py:3: raised IndexError" in printed and "--race object_avoidance" in printed
+    printed = run("check", "avoid.py", "--track", "thimble", "--race", "object_avoidance")
+    assert "avoid.py: good for object avoidance" in printed and "note: avoid.py:3: raised IndexError" in printed
+    with pytest.raises(
+        RewardError, match="No race type `rally`; give one of time_trial, object_avoidance, head_to_bot"
+    ):
+        run("check", "avoid.py", "--race", "rally")
+    (home / "old.py").write_text(
+        "class M:\n    n = None\ndef reward_function(params):\n    if params['steps'] == 1:\n        M.n = 0\n"
+        "    M.n += 1\n    return float(M.n)\n"
+    )
+    assert "--first-step 1" in run("check", "old.py", "--track", "thimble", code=1)
+    assert "old.py: good\n" in run("check", "old.py", "--track", "thimble", "--first-step", "1")
+
+
 def test_plot_and_compare(home: Path) -> None:
     """Write pictures, by default named after the functions; refuse another format."""
     (home / "good.py").write_text(GOOD)

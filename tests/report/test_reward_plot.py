@@ -21,6 +21,9 @@ TRACK = "thimble"
 class NoProcess:
     """Stands for the process that user code runs in."""
 
+    def renew(self) -> None:
+        """Do nothing."""
+
     def watch(self, seconds: float) -> None:
         """Do nothing."""
 

@@ -107,6 +107,20 @@ def test_a_wrong_file_is_one_line(case: str, reward_file: Callable[..., Path]) -
         assert message.startswith(begin) if case in ("missing name", "recursion") else message == begin
 
 
+@pytest.mark.parametrize("beside", ["helpers.py", "helpers"])
+def test_a_module_beside_the_file_is_not_imported(
+    beside: str, tmp_path: Path, reward_file: Callable[..., Path]
+) -> None:
+    """Say that one file is all, where the module is there."""
+    if beside.endswith(".py"):
+        (tmp_path / beside).write_text("A = 1.0\n")
+    else:
+        (tmp_path / beside).mkdir()
+    path = reward_file("import math\nfrom helpers import A\n" + GOOD)
+    with pytest.raises(RewardError, match=rf"mine\.py:2: `{beside}` beside it .* a reward function is one file"):
+        load_reward(path, n_worlds=1)
+
+
 RIGHT_FILES = {
     "tabs": "def reward_function(params):\n\treturn 1.0\n",
     "crlf": "def reward_function(params):\r\n    x = '''a\r\nb'''\r\n    return float(len(x) == 3)\r\n",

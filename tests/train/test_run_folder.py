@@ -4,9 +4,11 @@ import pytest
 
 from racer.errors import AssetError, BundleError, ConfigError, RacerError, RunError
 from racer.export.network import build_policy
+from racer.reward.source import compile_source, new_module
 from racer.train import run_folder
 from racer.train.ppo.learner import training_contract
 from racer.train.run_folder import learning_rate_note, new_run, resumed_config
+from racer.trained_policy import recorded_reward
 from support.tiny_training import TRACK, tiny_config
 
 
@@ -149,3 +151,39 @@ def test_stop_while_the_folder_is_made_leaves_none(tmp_path, monkeypatch, kind):
             new_run(tiny_config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert new_run(tiny_config(), tmp_path / "run").info()["finished"] is False
+
+
+NAMES_OF_A_FILE = {
+    "relative": "'w.json'",
+    "beside the reward": "os.path.join(os.path.dirname(os.path.abspath(__file__)), 'w.json')",
+    "absolute": "'{folder}/w.json'",
+}
+
+
+@pytest.mark.parametrize("name", NAMES_OF_A_FILE)
+def test_files_that_a_reward_reads_are_those_of_the_start(tmp_path, monkeypatch, name):
+    """Copy what the reward reads, and use the copy from any folder, whatever becomes of the file."""
+    (start := tmp_path / "start").mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(start)
+    place = NAMES_OF_A_FILE[name].format(folder=start)
+    (start / "mine.py").write_text(
+        f"import json, os\nfrom pathlib import Path\nW = json.loads(Path({place}).read_text())['w']\n"
+        "def reward_function(params):\n    return W * params['speed']\n"
+    )
+    (start / "w.json").write_text('{"w": 1.0}')
+    run = new_run(tiny_config(reward="mine.py"), tmp_path / "run")
+    assert run.info()["reward"]["file"] == str(start / "mine.py")
+    assert sorted(file.name for file in run.reward_files.iterdir()) == ["0-w.json", "files.json"]
+    (start / "w.json").write_text('{"w": 700.0}')
+    (start / "mine.py").unlink()
+    monkeypatch.chdir(elsewhere)
+    source = recorded_reward(run)
+    assert new_module(source, compile_source(source))[0]["W"] == 1.0
+
+
+def test_a_run_remembers_its_first_step(tmp_path):
+    """Count steps as in the training where a run is resumed, reported or evaluated."""
+    run = new_run(tiny_config(first_step=1), tmp_path / "run")
+    assert resumed_config(run).first_step == recorded_reward(run).first_step == 1
+    assert recorded_reward(new_run(tiny_config(), tmp_path / "other")).first_step == 2

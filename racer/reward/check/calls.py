@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from racer.reward.call_guards import PrintCapture, watched_user_code
 from racer.reward.failure import FailureVerdict, as_reward, verdict_of_exception, verdict_of_value
-from racer.reward.protocol import FIRST_STEP
+from racer.reward.params import FIRST_STEP
 from racer.reward.rows import Records, Sample, params_of, params_rows
 from racer.reward.sandbox import SandboxProcess
 from racer.reward.source import RewardCallable, RewardSource, new_module
@@ -29,12 +29,16 @@ class CallFault:
         verdict: line, problem and advice of its first call.
         params: the dict of that call, without the waypoints.
         counts: number of failed calls for each (scenario, track).
+        first_only: whether all of these calls were the first of an episode.
+        seam_only: whether all of these calls were near the seam of a loop, where the last row repeats the first.
     """
 
     kind: str
     verdict: FailureVerdict
     params: dict[str, Any]
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    first_only: bool = True
+    seam_only: bool = True
 
 
 @dataclass(kw_only=True)
@@ -59,6 +63,9 @@ class SampleCalls:
 _FAILURES_MAX = 200
 """Failed calls without a single reward after which the rest of a sample is skipped."""
 
+_SEAM_ROWS = 4
+"""Rows on both sides of the seam of a loop that count as near it: functions look one to three rows ahead."""
+
 ParamsWrapper = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -68,7 +75,7 @@ class RewardCaller:
     Args:
         source: text of the file.
         code: the compiled text.
-        hang_s: time limit for the calls of one control step [s].
+        hang_s: limit of the processor time of one call [s].
         watchdog: the sandbox process, which enforces the time limit.
 
     Attributes:
@@ -91,8 +98,12 @@ class RewardCaller:
         Raises:
             RewardError: the file cannot be run, or has no usable `reward_function`.
         """
+        made = []
         with self._user_code():
-            return [new_module(self._source, self._code)[1] for _ in range(count)]
+            for _ in range(count):
+                self._watchdog.renew()
+                made.append(new_module(self._source, self._code)[1])
+        return made
 
     def call(
         self,
@@ -149,10 +160,14 @@ class RewardCaller:
         values = [float("nan")] * len(rewarded)
         failures: list[tuple[int, BaseException | None, Any]] = []
         # Only the call and the making of its dict are timed; verdicts, which may repeat a call, come after.
-        start = time.perf_counter()
-        for n, params in enumerate(params_rows(rows, objects, sample.waypoints)):
+        start = renewed = time.perf_counter()
+        for n, params in enumerate(params_rows(rows, objects, sample.waypoints, self._source.first_step)):
             if not rewarded[n]:
                 continue
+            # Not before each call, as that takes a microsecond: a call has 95 to 100 % of its time.
+            if (now := time.perf_counter()) > renewed + 0.05 * self._hang_s:
+                self._watchdog.renew()
+                renewed = now
             try:
                 value = functions[n](params if wrap is None else wrap(params))
             except KeyboardInterrupt:
@@ -185,7 +200,7 @@ class RewardCaller:
         )
         fault = self.faults.get(key)
         if fault is None:
-            params = params_of(n, *_rows_of(sample, t), sample.waypoints)
+            params = params_of(n, *_rows_of(sample, t), sample.waypoints, self._source.first_step)
             kind = "value" if verdict is None else "exception"
             if verdict is None:
                 verdict = verdict_of_value(value, self._file, function, dict(params))
@@ -193,6 +208,13 @@ class RewardCaller:
             fault = self.faults[key] = CallFault(kind=kind, verdict=verdict, params=params)
         where = (sample.where, sample.track)
         fault.counts[where] = fault.counts.get(where, 0) + 1
+        row = sample.telemetry[t, n, 0]
+        fault.first_only &= bool(row["steps"] == FIRST_STEP)
+        # A function looks a few rows ahead or behind, so the failing call may be some rows away from the seam.
+        last = len(sample.waypoints[row["course"]]) - 1
+        behind, ahead = int(row["closest_waypoint_prev"]), int(row["closest_waypoint_next"])
+        near = min(behind, ahead) < _SEAM_ROWS or last - max(behind, ahead) < _SEAM_ROWS
+        fault.seam_only &= sample.closed and near
 
 
 def _rows_of(sample: Sample, t: int) -> tuple[Records, Records | None]:

@@ -64,7 +64,7 @@ class CompiledReward(UserCodeReward):
         failure_folder: str | Path | None = None,
         reason: str = "",
     ) -> None:
-        super().__init__(str(source.path), (n_worlds, n_cars), failure_folder)
+        super().__init__(str(source.path), source.file_access(), (n_worlds, n_cars), failure_folder)
         self.path: RewardPath = "compiled"
         self.reason = reason
         self.source = source
@@ -116,7 +116,7 @@ class CompiledReward(UserCodeReward):
             raise IndexError(f"course {course} of {len(waypoints)}: it has no waypoints")
         codes = self.run(telemetry, objects)
         if codes.any():
-            with self._output, self._deadline, self._shared_names:
+            with self._output, self._deadline, self._files, self._shared_names:
                 self._replay(telemetry.reshape(-1), objects, waypoints)
         out[...] = self.rewards.reshape(self._shape)
         self._calls += len(codes)
@@ -162,7 +162,7 @@ class CompiledReward(UserCodeReward):
         object_rows = None if objects is None else objects.reshape(len(rows), -1)
         for index in np.flatnonzero(self._codes).tolist():
             line, kind = divmod(int(self._codes[index]), KINDS)
-            make_params = partial(params_of, index, rows, object_rows, waypoints)
+            make_params = partial(params_of, index, rows, object_rows, waypoints, self.source.first_step)
             if kind == ENDLESS:
                 verdict = FailureVerdict(line or None, BUDGET_TEXT, " Every loop must come to its end.")
                 raise self._error(index, verdict, make_params())
@@ -221,7 +221,7 @@ class CompiledReward(UserCodeReward):
 
     def _switch_to_python(self) -> None:
         """Run everything in plain Python from the next control step on, with the state of each car."""
-        with self._output, self._deadline, self._shared_names:
+        with self._output, self._deadline, self._files, self._shared_names:
             modules = [new_module(self.source, self._code) for _ in range(len(self.states))]
         for row, (module, _) in zip(self.states, modules, strict=True):
             restore_state(module, self._kernel.layout, row)

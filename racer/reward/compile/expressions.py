@@ -53,7 +53,7 @@ def _name(context: Context, node: ast.Name) -> Value:
     value = context.lookup(key)
     # A name that no scope and no global binds is a builtin, as in Python.
     if value == ir.UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
-        return context.module_env.value(getattr(builtins, node.id), ())
+        return context.module_env.library_value(builtins, node.id)
     # Frames from 1 on are calls: their names are local.
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
     if value == ir.UNBOUND:
@@ -178,23 +178,42 @@ def _repeat(context: Context, sequence: Value, times: Value) -> Value:
     return context.call_stdlib("repeated", sequence, count)
 
 
+def truth_of_expression(context: Context, node: ast.expr) -> bool | str:
+    """Return the truth value of an expression: known, or as an expression of the kernel.
+
+    Only the truth of each operand of `and` and `or` is needed here. So the operands may be of any types, where the
+    value of `objects and len(objects) > 1` would be a list or a bool.
+    """
+    if isinstance(node, ast.BoolOp):
+        return truth_of(context, _boolop(context, node, truth=True))
+    return truth_of(context, context.evaluate(node))
+
+
+def _truth_value(test: bool | str) -> Value:
+    return ir.Constant(test) if isinstance(test, bool) else ir.Scalar("b", test)
+
+
 def _unary(context: Context, node: ast.UnaryOp) -> Value:
-    value = context.evaluate(node.operand)
     if isinstance(node.op, ast.Not):
-        test = truth_of(context, value)
-        return ir.Constant(not test) if isinstance(test, bool) else ir.Scalar("b", f"(not {test})")
+        test = truth_of_expression(context, node.operand)
+        return _truth_value(not test if isinstance(test, bool) else f"(not {test})")
+    value = context.evaluate(node.operand)
     if type_of(context, value) == "ndarray":
         return array_op(context, "*", value, ir.Constant(-1)) if isinstance(node.op, ast.USub) else value
     return unary_op(context, {"USub": "-", "UAdd": "+", "Invert": "~"}[type(node.op).__name__], value)
 
 
-def _boolop(context: Context, node: ast.BoolOp) -> Value:
+def _boolop(context: Context, node: ast.BoolOp, *, truth: bool = False) -> Value:
+    """Return the value of `and` or `or`; with `truth` a bool that has the same truth."""
     is_and = isinstance(node.op, ast.And)
 
     # Python evaluates an operand only where those before it leave the result open. So operand k + 1 is translated
     # inside a branch on operand k; a known test needs no branch.
     def rest(k: int) -> Value:
-        value = context.evaluate(node.values[k])
+        if truth:
+            value = _truth_value(truth_of_expression(context, node.values[k]))
+        else:
+            value = context.evaluate(node.values[k])
         if k == len(node.values) - 1:
             return value
         test = truth_of(context, value)
@@ -210,7 +229,7 @@ def _boolop(context: Context, node: ast.BoolOp) -> Value:
 
 
 def _ifexp(context: Context, node: ast.IfExp) -> Value:
-    test = truth_of(context, context.evaluate(node.test))
+    test = truth_of_expression(context, node.test)
     return context.choose(test, lambda: context.evaluate(node.body), lambda: context.evaluate(node.orelse))
 
 

@@ -1,16 +1,20 @@
 """Translations on disk, and the numba kernels of them.
 
-The folder of a translation is named by a hash of the reward's text and of everything that its kernel depends on. It
-holds the generated module (`reward_kernel.py`), its numbers (`tables.npz`), numba's cache, and the verdict of the
-validation (`verdict.json`), which is written last: a folder without a verdict is incomplete.
+The folder of a reward is named by a hash of its text and of racer's files that its kernel depends on. In it is a folder
+for each set of values that the module of that text had when it was loaded (`racer.reward.module_values`): a file that
+the module reads may change, and its text does not show it. Such a folder holds the generated module
+(`reward_kernel.py`), its numbers (`tables.npz`), numba's cache, and the verdict of the validation (`verdict.json`),
+which is written last: a folder without a verdict is incomplete.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
 import json
+import math
 import platform
 import shutil
 import sys
@@ -42,16 +46,22 @@ def compiler_version() -> str:
     compiler = Path(__file__).parent
     reward = compiler.parent
     # The files that decide what a kernel reads and how it is checked. numba's cache would miss a change of them.
-    others = [reward / name for name in ("params.py", "protocol.py", "rows.py", "states.py")]
+    names = ("module_values.py", "params.py", "protocol.py", "rows.py", "states.py")
+    others = [reward / name for name in names]
     for file in [*sorted(compiler.rglob("*.py")), *others, reward.parent / "sim" / "dtypes.py"]:
         digest.update(file.relative_to(reward.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def cache_folder(source: RewardSource) -> Path:
-    """Return the folder of a reward's translation; it need not exist."""
-    key = hashlib.sha256(f"{compiler_version()} {source.sha256}".encode()).hexdigest()[:32]
+    """Return the folder of a reward's text, with a folder for each set of values; it need not exist."""
+    key = hashlib.sha256(f"{compiler_version()} {source.sha256} {source.first_step}".encode()).hexdigest()[:32]
     return cache_dir() / "rewards" / key
+
+
+def is_known(folder: Path) -> bool:
+    """Return whether the reward of this folder was validated before, with whatever values."""
+    return any(folder.glob(f"*/{VERDICT_FILE}"))
 
 
 def read_verdict(folder: Path) -> dict[str, Any] | None:
@@ -79,12 +89,14 @@ def write_translation(folder: Path, translation: Translation) -> None:
 def prune_cache() -> None:
     """Delete the oldest translations, so that `CACHE_FOLDERS_MAX` are left."""
     try:
-        folders = [p for p in (cache_dir() / "rewards").iterdir() if p.is_dir()]
+        folders = [p for p in (cache_dir() / "rewards").glob("*/*") if p.is_dir()]
         folders.sort(key=lambda p: p.stat().st_mtime, reverse=True)
     except OSError:
         return
     for old in folders[CACHE_FOLDERS_MAX:]:
         shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: other values of the same text
+            old.parent.rmdir()
 
 
 OBJECT_NUMBERS = 7
@@ -133,7 +145,8 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout)
     """
     with np.load(folder / TABLES_FILE, allow_pickle=False) as file:
         table, initial = file["table"], file["initial"]
-    spec = importlib.util.spec_from_file_location(f"racer_reward_kernel_{folder.name}", folder / MODULE_FILE)
+    name = f"racer_reward_kernel_{folder.parent.name}_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, folder / MODULE_FILE)
     if spec is None or spec.loader is None:
         raise ValueError(f"{folder / MODULE_FILE} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
@@ -141,6 +154,13 @@ def load_kernel(folder: Path, *, memory: int, regions: int, layout: StateLayout)
     spec.loader.exec_module(module)
     function = _compile_kernel(module, folder)
     return Kernel(function=function, table=table, initial=initial, memory=memory, regions=regions, layout=layout)
+
+
+def compile_something() -> None:
+    """Compile a small function: the first compilation of a process loads much of numba."""
+    import numba
+
+    numba.njit("float64(float64[::1])", nogil=True, error_model="numpy")(lambda row: math.hypot(row[0], row[1]))
 
 
 def _compile_kernel(module: Any, folder: Path) -> Callable[..., None]:

@@ -33,8 +33,7 @@ from racer.reward.compile.emitter import Buffer, flatten_lines
 from racer.reward.compile.errors import UnsupportedFunction
 from racer.reward.compile.module_env import FUNCTION_FRAME, ModuleEnv
 from racer.reward.compile.values import Value
-from racer.reward.params import PARAMS, Param
-from racer.reward.protocol import FIRST_STEP
+from racer.reward.params import FIRST_STEP, PARAMS, Param
 from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
 
 
@@ -170,8 +169,10 @@ def _offset(dtype: np.dtype[np.void], name: str, size: int = 1) -> int:
     return dtype.fields[name][1] // size
 
 
-def param_value(context: Context, param: Param) -> Value:
-    """Return the value of a key of params, as the kernel reads it."""
+def param_value(context: Context, param: Param, first_step: int = FIRST_STEP) -> Value:
+    """Return the value of a key of params, as the kernel reads it; `steps` is `first_step` in the first call."""
+    if param.name == "steps" and first_step != FIRST_STEP:
+        return ir.Scalar("f", f"({_field('steps').expr} - {float(FIRST_STEP - first_step)})")
     if param.fill == "waypoints":
         row = ir.RecordShape("tuple", (ir.NumberShape("f"), ir.NumberShape("f")))
         return context.new_object(ir.ArraySequence("list", "W", "w0", ir.Scalar("i", "wn", bound=2.0**31), 2, row))

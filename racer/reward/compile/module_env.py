@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import bisect
 import builtins
+import importlib.util
 import json
 import math
 import statistics
@@ -28,6 +29,7 @@ from racer.reward.compile import values as ir
 from racer.reward.compile.errors import CannotCompile, UnsupportedFunction
 from racer.reward.compile.stdlib import STDLIB_FRAME, STDLIB_LAMBDAS, stdlib_value
 from racer.reward.compile.values import Value
+from racer.reward.module_values import MODULE_NAMES
 
 # They reach files, or names that are made from text while the function runs.
 FORBIDDEN_NAMES = "open exec eval compile input globals locals vars __import__ delattr breakpoint"
@@ -39,22 +41,28 @@ MODULES_ALLOWED = (
 
 
 def check_forbidden(tree: ast.Module) -> None:
-    """Refuse a file that reads files, imports other modules, or makes names from text.
+    """Refuse a file that reads files, uses other modules, or makes names from text.
+
+    A module that is installed and never used has no effect on a reward, such as `matplotlib.pyplot`.
 
     Raises:
         CannotCompile: The file must not be compiled.
     """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
         if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES.split():
             raise CannotCompile(f"it uses `{node.id}`", line)
-        names = []
+        # Each imported module with the names that the file gives to it or to parts of it.
+        imports: list[tuple[str, set[str]]] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            imports = [(alias.name, {alias.asname or alias.name.split(".")[0]}) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module or "."]
-        for name in names:
-            if name.split(".")[0] not in MODULES_ALLOWED.split():
+            imports = [(node.module or ".", {alias.asname or alias.name for alias in node.names})]
+        for name, names in imports:
+            top = name.split(".")[0]
+            is_used = names & {*used, "*"} or not top or importlib.util.find_spec(top) is None
+            if top not in MODULES_ALLOWED.split() and is_used:
                 raise CannotCompile(f"it imports `{name}`", line)
 
 
@@ -165,6 +173,8 @@ def node_span(node: ast.stmt | ast.expr) -> tuple[Position, Position]:
 
 
 KNOWN_MODULES = ("math", "numpy", "numpy.linalg", "json", "time", "random", "typing", "copy", "statistics", "bisect")
+LIBRARY_CONSTANTS = ("pi", "e", "tau", "inf", "nan", "euler_gamma", "newaxis", "True_", "False_", "linalg")
+"""Names of values in a library that a kernel may hold; any other may have been put there by user code."""
 
 
 def known_builtins() -> dict[int, str]:
@@ -296,6 +306,9 @@ class ModuleEnv:
                 function, path = self.functions.get(FUNCTION_FRAME - frame, (None, ()))
                 names, step = getattr(function, "__dict__", {}), "attr"
             elif frame == 0:
+                # Such as `__file__`: it is another one for each copy of the file, and no part of the cache's key.
+                if name in MODULE_NAMES and name in self.module:
+                    return ir.Unreadable(f"the name `{name}`")
                 names, path, step = self.module, (), "global"
             elif frame < 0:
                 (names, path), step = self.cells[frame], "cell"
@@ -305,6 +318,17 @@ class ModuleEnv:
                 return ir.UNBOUND
             self._variables[key] = self.value(names[name], (*path, (step, name)))
         return self._variables[key]
+
+    def library_value(self, owner: types.ModuleType, name: str) -> Value:
+        """Return a name of a library module: a function, a class, a module or a constant of the library.
+
+        `values_digest` covers the user's module alone. So a value that depends on the process (`sys.argv`), or that
+        user code has put into a library (`np.table = ...`), must not become a part of a kernel.
+        """
+        obj = getattr(owner, name)
+        if name in LIBRARY_CONSTANTS or isinstance(obj, types.ModuleType) or id(obj) in self._builtins:
+            return self.value(obj, ())
+        return ir.Unreadable(f"the value `{owner.__name__}.{name}`")
 
     def content(self, id: int) -> ir.Content:
         """Return the contents of an object of the module."""

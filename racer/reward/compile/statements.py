@@ -15,11 +15,11 @@ from typing import NoReturn
 
 from racer.reward.compile import values as ir
 from racer.reward.compile.calls import check_decorators, drop_frame, has_jump, has_return
-from racer.reward.compile.coercion import contents_of, is_sequence, length_of, require_value, truth_of, type_of
+from racer.reward.compile.coercion import contents_of, is_sequence, length_of, require_value, type_of
 from racer.reward.compile.control_flow import BlockExits, Context, ExceptTarget, HandlerTable
 from racer.reward.compile.emitter import resolve_name
 from racer.reward.compile.errors import ENDLESS
-from racer.reward.compile.expressions import as_atom, binary_operation, get_subscript
+from racer.reward.compile.expressions import as_atom, binary_operation, get_subscript, truth_of_expression
 from racer.reward.compile.module_env import CallFrame, node_span, scope_of
 from racer.reward.compile.object_ops import function_value, get_attribute, set_attribute
 from racer.reward.compile.sequence_ops import append, element_at, for_each, set_item
@@ -172,7 +172,7 @@ def _if(context: Context, node: ast.If) -> None:
         chain.append((rest[0].test, rest[0].body))
         rest = rest[0].orelse
     if len(chain) < CHAIN_MIN:
-        test = truth_of(context, context.evaluate(node.test))
+        test = truth_of_expression(context, node.test)
         context.branch(test, lambda: context.execute(node.body), lambda: context.execute(node.orelse))
         return
 
@@ -186,7 +186,7 @@ def _if(context: Context, node: ast.If) -> None:
     def body(block: BlockExits) -> None:
         for condition, statements in chain:
             context.line = condition.lineno
-            test = truth_of(context, context.evaluate(condition))
+            test = truth_of_expression(context, condition)
             context.branch(test, lambda s=statements: _execute_and_leave(context, s, block))  # type: ignore[misc]
         context.execute(rest)
 
@@ -206,7 +206,7 @@ def _while(context: Context, node: ast.While) -> None:
         # A kernel cannot be interrupted, so an endless loop has to end itself.
         context.write("budget -= 1")
         context.trap_if("budget < 0", ENDLESS)
-        test = truth_of(context, context.evaluate(node.test))
+        test = truth_of_expression(context, node.test)
         if test is False:
             _execute_and_leave(context, node.orelse, loop)
         if isinstance(test, str):
@@ -328,7 +328,7 @@ def _filtered(context: Context, tests: list[ast.expr], action: Callable[[], None
     if not tests:
         action()
         return
-    test = truth_of(context, context.evaluate(tests[0]))
+    test = truth_of_expression(context, tests[0])
     context.branch(test, lambda: _filtered(context, tests[1:], action))
 
 
@@ -405,7 +405,7 @@ def _raise(context: Context, node: ast.Raise) -> None:
 
 
 def _assert(context: Context, node: ast.Assert) -> None:
-    test = truth_of(context, context.evaluate(node.test))
+    test = truth_of_expression(context, node.test)
     context.trap_where(not test if isinstance(test, bool) else f"not {test}", "an assertion fails", "AssertionError")
 
 
@@ -452,7 +452,7 @@ def _import_from(context: Context, node: ast.ImportFrom) -> None:
     for alias in node.names:
         if alias.name == "*" or not hasattr(module, alias.name):
             raise context.unsupported(f"an import of `{alias.name}`")
-        value = context.module_env.value(getattr(module, alias.name), ())
+        value = context.module_env.library_value(module, alias.name)
         context.state.variables[resolve_name(context, alias.asname or alias.name)] = value
 
 

@@ -25,7 +25,7 @@ from racer.reward.compile.kernel_source import Translation, make_translation, pa
 from racer.reward.compile.module_env import ModuleEnv, check_forbidden, node_span
 from racer.reward.compile.statements import HANDLERS, comprehension
 from racer.reward.compile.values import Value
-from racer.reward.params import PARAMS
+from racer.reward.params import FIRST_STEP, PARAMS
 from racer.reward.protocol import REWARD_MAX
 
 EXPRESSIONS: HandlerTable = {**expressions.HANDLERS, ast.ListComp: comprehension, ast.GeneratorExp: comprehension}
@@ -69,13 +69,14 @@ def execute(context: Context, statements: list[ast.stmt]) -> None:
 PARTS = TranslatorParts(evaluate=evaluate, execute=execute, call=call, call_value=call_value, call_stdlib=routine)
 
 
-def translate(module: dict[str, Any], text: str, file: str) -> Translation:
+def translate(module: dict[str, Any], text: str, file: str, first_step: int = FIRST_STEP) -> Translation:
     """Translate the `reward_function` of a module that was run.
 
     Args:
         module: globals of the module.
         text: source of the module.
         file: the file that its code objects name.
+        first_step: `steps` in the first call of an episode.
 
     Raises:
         CannotCompile: the function is left to plain Python as a whole.
@@ -84,13 +85,15 @@ def translate(module: dict[str, Any], text: str, file: str) -> Translation:
     check_forbidden(tree)
     context = Context(ModuleEnv(module, tree, file), PARTS)
     try:
-        body, entry, head = _translate_to_fixpoint(context, module)
+        body, entry, head = _translate_to_fixpoint(context, module, first_step)
     except RecursionError:
         raise CannotCompile("it is nested too deeply") from None
     return make_translation(context, body, entry, head, _kept_kinds(context, head))
 
 
-def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Buffer, Buffer, ir.ProgramState]:
+def _translate_to_fixpoint(
+    context: Context, module: dict[str, Any], first_step: int
+) -> tuple[Buffer, Buffer, ir.ProgramState]:
     """Translate until the state between calls no longer changes.
 
     Returns:
@@ -102,7 +105,7 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
         buffer: Buffer = []
         context.reset(buffer, head.clone())
         slot: Buffer = []
-        end = _translate_call(context, module, slot)
+        end = _translate_call(context, module, slot, first_step)
         if end is None:
             # Every path ends in a trap, so the kernel would never give a reward.
             first = context.traps[0] if context.traps else (0, "no call of it returns a number")
@@ -122,9 +125,10 @@ def _translate_to_fixpoint(context: Context, module: dict[str, Any]) -> tuple[Bu
     raise CannotCompile("the types of its state between calls do not converge")
 
 
-def _translate_call(context: Context, module: dict[str, Any], slot: Buffer) -> ir.ProgramState | None:
+def _translate_call(context: Context, module: dict[str, Any], slot: Buffer, first_step: int) -> ir.ProgramState | None:
     """Write one call and return the state at its end, None where the end is not reached; `slot` precedes the end."""
-    params = context.new_object(ir.DictContents(tuple((p.name, param_value(context, p)) for p in PARAMS)))
+    values = tuple((param.name, param_value(context, param, first_step)) for param in PARAMS)
+    params = context.new_object(ir.DictContents(values))
     function = context.module_env.value(module["reward_function"], (("global", "reward_function"),))
     try:
         with context.trap_uncovered():

@@ -1,9 +1,9 @@
 """The first use of a reward: translates it, compiles it and compares the kernel with plain Python.
 
-`compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. `validate` runs
-the rest in a sandbox process, because user code runs there for the first time: `make_verdict` translates, compiles
-and compares both paths on sampled states (`validation_samples`: driven ones, and random rows within what can occur).
-Driving takes seconds, so the samples are kept in the cache folder as plain arrays.
+`compiled_reward` is the entry: a source becomes a `CompiledReward`, or the reason why there is none. A kernel holds the
+values that the module had when it was loaded, so the module is loaded each time, and its values choose the kernel.
+`validate` runs the rest in a sandbox process, because user code runs there for the first time: `make_verdict`
+translates, compiles and compares both paths on sampled states (`racer.reward.validation_samples`).
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ import contextlib
 import copyreg
 import hashlib
 import importlib.util
-import io
 import time
-import zipfile
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from racer.assets import cache_dir, write_atomically
 from racer.errors import RewardError
-from racer.reward.call_guards import PrintCapture, watched_user_code
+from racer.reward.call_guards import TIME_LIMIT_S, Deadline, PrintCapture, SharedNamesGuard, watched_user_code
 from racer.reward.compile.car_state import StateMismatch, save_state
 from racer.reward.compile.compiled_reward import REPLAY_FRACTION_MAX, CompiledReward
 from racer.reward.compile.errors import ENDLESS, KINDS, CannotCompile
 from racer.reward.compile.kernel import (
     Kernel,
     cache_folder,
+    is_known,
     load_kernel,
     prune_cache,
     read_verdict,
@@ -41,172 +38,30 @@ from racer.reward.compile.kernel import (
     write_verdict,
 )
 from racer.reward.failure import as_reward, verdict_of_exception
+from racer.reward.module_values import values_digest
 from racer.reward.protocol import Reward
 from racer.reward.python_reward import PythonReward
-from racer.reward.rows import Records, Sample, Waypoints, params_rows
+from racer.reward.rows import Sample, params_rows
+from racer.reward.run_files import RunFiles
 from racer.reward.sandbox import SandboxProcess, run_sandboxed
-from racer.reward.source import FUNCTION, NeedsMemory, RewardCallable, RewardSource, compile_source, new_module
-from racer.sim.dtypes import OBJECT_TELEMETRY, TELEMETRY
-
-VALIDATION_TRACKS = ("easy_oval", "switchback", "river_run")
-_STEPS = 90
-"""Maximum number of control steps of a sample, from three places in it."""
-_RANDOM_STEPS, _RANDOM_CARS, _RANDOM_OBJECTS = 40, 20, 3
-
-
-def validation_samples() -> list[Sample]:
-    """Return the samples, from the cache where it has them."""
-    folder = cache_dir() / "rewards"
-    path = folder / f"states-{_samples_version()}.npz"
-    try:
-        return _read_samples(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        samples = _make_samples()
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **_pack_samples(samples))  # type: ignore[arg-type]
-        write_atomically(path, buffer.getvalue())
-        return samples
-
-
-def _samples_version() -> str:
-    reward = Path(__file__).parents[1]
-    files = [Path(__file__), reward / "states.py", *sorted((reward.parent / "sim").rglob("*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
-def _make_samples() -> list[Sample]:
-    from racer.reward.states import sample_track  # the simulator needs half a second to load
-    from racer.track.load import load_track
-
-    samples: list[Sample] = []
-    for number, name in enumerate(VALIDATION_TRACKS):
-        track = load_track(name)
-        samples.extend(_cut_sample(sample) for sample in sample_track(track, seed=number, laps=0.7))
-        waypoints = samples[-1].waypoints
-        samples.append(_random_sample(name, waypoints, number, objects=False))
-        samples.append(_random_sample(name, waypoints, number, objects=True))
-    return samples
-
-
-def _cut_sample(sample: Sample) -> Sample:
-    """Return the beginning, the middle and the end of a sample, at most `_STEPS` control steps."""
-    count, third = len(sample.telemetry), _STEPS // 3
-    if count <= _STEPS:
-        return sample
-    rows = np.r_[0:third, count // 2 : count // 2 + third, count - third : count]
-    objects = None if sample.objects is None else sample.objects[rows]
-    return replace(sample, telemetry=sample.telemetry[rows], objects=objects)
-
-
-# Limits of each numeric field of a random row, in the units of params.
-_RANGES = {
-    "heading": (-180.0, 180.0), "distance_from_center": (0.0, 1.0), "track_width": (0.4, 1.3),
-    "progress": (-0.5, 100.0), "speed": (0.1, 4.0), "steering_angle": (-30.0, 30.0),
-    "projection_distance": (0.0, 20.0), "sim_time": (0.0, 100.0), "speed_measured": (0.0, 4.0),
-    "steering_angle_measured": (-30.0, 30.0), "slip_angle": (-180.0, 180.0), "yaw_rate": (-400.0, 400.0),
-    "acceleration_forward": (-9.0, 9.0), "acceleration_left": (-9.0, 9.0), "heading_error": (-180.0, 180.0),
-    "curvature": (-3.0, 3.0),
-}  # fmt: skip
-# Values that users compare with; of other fields the limits and 0.
-_EXACT_VALUES = {
-    "progress": (0.0, 100.0),
-    "speed": (1.0, 2.0, 3.0, 4.0),
-    "steering_angle": (-30.0, -15.0, 0.0, 15.0, 30.0),
-}
-
-
-def _random_sample(track: str, waypoints: Waypoints, seed: int, *, objects: bool) -> Sample:
-    """Draw rows whose fields are independent of each other, each within its range."""
-    rng = np.random.default_rng([7, seed, objects])
-    shape = (_RANDOM_STEPS, _RANDOM_CARS, 1)
-    rows = np.zeros(shape, TELEMETRY)
-    assert TELEMETRY.names is not None
-    for name in TELEMETRY.names:
-        if TELEMETRY[name].kind == "b":
-            rows[name] = rng.random(shape) < 0.5
-    course = rng.integers(0, 2, shape)
-    counts = np.array([len(points) for points in waypoints])[course]
-    rows["course"] = course
-    rows["closest_waypoint_prev"] = rng.integers(0, counts)
-    rows["closest_waypoint_next"] = (rows["closest_waypoint_prev"] + 1) % counts
-    points = np.concatenate([np.asarray(points) for points in waypoints])
-    for axis, name in enumerate("xy"):
-        rows[name] = rng.uniform(points[:, axis].min() - 1.0, points[:, axis].max() + 1.0, shape)
-    # Mostly rising steps with some new episodes, so that functions that keep state are exercised.
-    rows["steps"] = np.cumsum(rng.random(shape) < 0.9, axis=0) + 1.0
-    rows["steps"][rng.random(shape) < 0.1] = 2.0
-    # A fifth of the values is exact: users compare with 0, with the limits and with the actions of a list.
-    for name, (low, high) in _RANGES.items():
-        rows[name] = rng.uniform(low, high, shape)
-        exact = rng.random(shape) < 0.2
-        choices = _EXACT_VALUES.get(name, (low, 0.0 if low < 0.0 else low, high))
-        rows[name][exact] = rng.choice(choices, int(exact.sum()))
-    rows["track_length"] = 20.0 + seed
-    rows["wheels_on_track"] = rng.integers(0, 5, shape)
-    return Sample(
-        track=track,
-        where="objects" if objects else "time_trial",
-        telemetry=rows,
-        objects=_random_objects(rng, rows) if objects else None,
-        waypoints=waypoints,
-    )
-
-
-def _random_objects(rng: np.random.Generator, rows: Records) -> Records:
-    """Draw objects for each row, 30 % of them near the car, and the row's closest objects among them."""
-    objects = np.zeros((*rows.shape, _RANDOM_OBJECTS), OBJECT_TELEMETRY)
-    shape = objects.shape
-    for name, low, high in (
-        ("x", -5.0, 5.0),
-        ("y", -5.0, 5.0),
-        ("heading", -np.pi, np.pi),
-        ("speed", 0.0, 2.0),
-        ("distance", 0.0, 20.0),
-        ("distance_from_center", 0.0, 0.5),
-    ):
-        objects[name] = rng.uniform(low, high, shape)
-    near = rng.random(shape) < 0.3
-    for axis in "xy":
-        objects[axis][near] = (rows[axis][..., None] + rng.uniform(-0.8, 0.8, shape))[near]
-    objects["is_left_of_center"] = rng.random(shape) < 0.5
-    objects["active"] = True
-    objects["active"][:, ::4, :, 1:] = False
-    count = objects["active"].sum(axis=-1)
-    rows["closest_object_prev"] = rng.integers(0, count)
-    rows["closest_object_next"] = rng.integers(0, count)
-    return objects
-
-
-def _pack_samples(samples: list[Sample]) -> dict[str, NDArray[np.generic]]:
-    arrays: dict[str, NDArray[np.generic]] = {"names": np.array([f"{s.track} {s.where}" for s in samples])}
-    for k, sample in enumerate(samples):
-        arrays[f"telemetry{k}"] = sample.telemetry
-        if sample.objects is not None:
-            arrays[f"objects{k}"] = sample.objects
-        arrays[f"points{k}"] = np.concatenate([np.asarray(points) for points in sample.waypoints])
-        arrays[f"counts{k}"] = np.array([len(points) for points in sample.waypoints])
-    return arrays
-
-
-def _read_samples(path: Path) -> list[Sample]:
-    samples = []
-    with np.load(path, allow_pickle=False) as file:
-        for k, name in enumerate(file["names"].tolist()):
-            track, where = name.split(" ")
-            ends = np.cumsum(file[f"counts{k}"]).tolist()
-            points = [tuple(row) for row in file[f"points{k}"].tolist()]
-            waypoints = [tuple(points[first:last]) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
-            objects = file.get(f"objects{k}")
-            samples.append(
-                Sample(track=track, where=where, telemetry=file[f"telemetry{k}"], objects=objects, waypoints=waypoints)
-            )
-    return samples
-
+from racer.reward.source import (
+    FUNCTION,
+    NeedsMemory,
+    RewardCallable,
+    RewardSource,
+    compile_source,
+    innermost_line,
+    new_module,
+)
+from racer.reward.validation_samples import validation_samples
 
 STATES_MIN = 300
 """Compared states below which a kernel is not used."""
 TOLERANCE = 1e-9
-"""Allowed difference of a reward r, relative to 1 + |r|."""
+"""Allowed difference of a reward."""
+UNSTABLE = "its module has other values each time that it is loaded, such as a random number or a time"
+VALUES_NAME_LENGTH = 32
+"""Characters of the digest of a module's values that name a folder of the cache."""
 PLAIN_CALLS_S = 0.5
 """Maximum time for the calls of a function that is not compiled [s]."""
 VALIDATION_HANG_S = 20.0
@@ -217,8 +72,11 @@ COMPARE_S = 6.0
 """Time after which no further control step is compared [s]."""
 
 
-def _user_code(source: RewardSource, process: SandboxProcess) -> contextlib.AbstractContextManager[None]:
-    return watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture())
+@contextlib.contextmanager
+def _user_code(source: RewardSource, process: SandboxProcess) -> Iterator[None]:
+    # The names are compared inside: outside of it, `open` is another one.
+    with source.file_access(), watched_user_code(process, VALIDATION_HANG_S, str(source.path), PrintCapture()):
+        yield
 
 
 class PathComparison:
@@ -248,6 +106,9 @@ class PathComparison:
         self.difference_max = 0.0
         self.differences: list[str] = []
         self.replays: Counter[int] = Counter()
+        # The way in which each failed call failed, and whether it was the first of an episode.
+        self._failures: Counter[str] = Counter()
+        self._failed_later = False
 
     def run(self, sample: Sample, seconds: float) -> None:
         """Compare the two paths on one sample, for at most `seconds` [s]."""
@@ -267,8 +128,9 @@ class PathComparison:
             codes = reward.run(rows, objects)
             flat = rows.reshape(-1)
             object_rows = None if objects is None else objects.reshape(len(flat), -1)
+            every_params = params_rows(flat, object_rows, sample.waypoints, self._source.first_step)
             with _user_code(self._source, self._process):
-                for index, params in enumerate(params_rows(flat, object_rows, sample.waypoints)):
+                for index, params in enumerate(every_params):
                     if flat["steps"][index] >= 2.0:
                         code = int(codes[index])
                         alive[index] = self._compare(index, params, modules[index], code, reward, sample.track)
@@ -289,17 +151,21 @@ class PathComparison:
             self.failed += 1
             return False
         module, function = loaded
-        state = f"{track}, step {params['steps']:g}"
+        params_step = params["steps"]  # the function may change the dict
+        state = f"{track}, step {params_step:g}"
         try:
             number = as_reward(function(params))
             problem = "returned no reward"
         except MemoryError as error:
             raise memory_error(error, self._source, function, state) from None
         except Exception as error:
-            number, problem = None, f"raised {type(error).__name__}"
+            place = innermost_line(error, str(self._source.path))
+            number, problem = None, f"raised {type(error).__name__}" + (f" at line {place}" if place else "")
         self.states += 1
         if number is None:
             self.failed += 1
+            self._failures[problem] += 1
+            self._failed_later |= params_step != self._source.first_step
             if not kind:
                 self.differences.append(f"plain Python {problem} where the kernel gave a reward ({state})")
             return False
@@ -315,7 +181,7 @@ class PathComparison:
         kernel_number = float(reward.rewards[index])
         difference = abs(number - kernel_number)
         self.difference_max = max(self.difference_max, difference)
-        if not difference <= TOLERANCE * (1.0 + abs(number)):  # also where it is NaN
+        if not difference <= TOLERANCE:  # also where it is NaN
             self.differences.append(f"the kernel gave {kernel_number!r} and plain Python {number!r} ({state})")
         return True
 
@@ -333,7 +199,10 @@ class PathComparison:
         if self.differences:
             return facts | {"reason": self.differences[0]}
         if self.states and self.states == self.failed:
-            return facts | {"reason": "plain Python fails on every state"}
+            # A car's later states cannot be compared once a call has failed.
+            (problem, _), *_ = self._failures.most_common(1) or [("does not end a loop", 0)]
+            when = "in every state" if self._failed_later else f"at `steps` = {self._source.first_step}"
+            return facts | {"reason": f"plain Python {problem} {when}"}
         if self.states < STATES_MIN:
             return facts | {"reason": f"only {self.states} states could be compared in time"}
         if replayed > REPLAY_FRACTION_MAX * max(1, self.rewarded):
@@ -358,7 +227,7 @@ def call_in_python(source: RewardSource, sample: Sample, process: SandboxProcess
     with _user_code(source, process):
         _, function = new_module(source, compile_source(source))
         for row in sample.telemetry:
-            for params in params_rows(row[0, :1], None, sample.waypoints):
+            for params in params_rows(row[0, :1], None, sample.waypoints, source.first_step):
                 state = f"{sample.track}, step {params['steps']:g}"
                 try:
                     function(params)
@@ -383,21 +252,77 @@ def memory_error(error: MemoryError, source: RewardSource, function: RewardCalla
     return NeedsMemory(f"{source.path}:{verdict.line}: {FUNCTION} {verdict.problem} ({state}).{verdict.advice}")
 
 
+class _ValidationInSandbox(SandboxProcess):
+    """A sandbox process that runs already, for a validation inside it; between user code the whole time is limited."""
+
+    def __init__(self, process: SandboxProcess) -> None:
+        self._process = process
+
+    def watch(self, seconds: float) -> None:
+        self._process.watch(seconds)
+
+    def renew(self) -> None:
+        self._process.renew()
+
+    def rest(self) -> None:
+        self._process.watch(VALIDATION_TOTAL_S)
+
+
+_sandbox: SandboxProcess | None = None
+
+
+@contextlib.contextmanager
+def validate_in(process: SandboxProcess) -> Iterator[None]:
+    """Validate in this process, which is a sandbox, and not in another one: that saves a second.
+
+    Args:
+        process: this process; its watchdog is stopped at the end.
+    """
+    global _sandbox
+    _sandbox = _ValidationInSandbox(process)
+    _sandbox.rest()
+    try:
+        yield
+    finally:
+        _sandbox = None
+        process.rest()
+
+
 def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
     """Translate, compile and validate a reward in another process, which runs its code for the first time.
 
     Args:
         source: text of the user's file.
-        folder: receives the translation and the verdict.
+        folder: receives a folder with the translation and the verdict, named by the values of the module.
 
     Returns:
-        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause.
+        The verdict: `path` is `compiled`, `python`, or `refused` where the reward must not run; `reason` is the cause,
+        and `values` names the values that the other process has loaded, where it could load them.
     """
     file = str(source.path)
-    request = {"text": source.text, "name": source.name, "path": file, "folder": str(folder)}
+    files = None if source.files is None else [str(source.files.folder.absolute()), str(source.files.start)]
+    request = {
+        "text": source.text,
+        "name": source.name,
+        "path": file,
+        "folder": str(folder),
+        "files": files,
+        "first_step": source.first_step,
+    }
+    if _sandbox is not None:
+        try:
+            return serve_validation(request, _sandbox)
+        except RewardError as error:
+            return {"path": "python", "reason": str(error)}
+        except MemoryError:
+            return {"path": "python", "reason": "its validation took more memory than allowed"}
     try:
         outcome = run_sandboxed(
-            "racer.reward.compile.validation:serve_validation", request, file=file, total_s=VALIDATION_TOTAL_S
+            "racer.reward.compile.validation:serve_validation",
+            request,
+            file=file,
+            total_s=VALIDATION_TOTAL_S,
+            warm=False,
         )
     except RewardError as error:
         return {"path": "python", "reason": str(error)}
@@ -413,34 +338,60 @@ def validate(source: RewardSource, folder: Path) -> dict[str, Any]:
 
 
 def serve_validation(request: dict[str, Any], process: SandboxProcess) -> dict[str, Any]:
-    """Make the verdict in the sandbox process, write it to the folder and return it.
+    """Make the verdict in the sandbox process, write it to the folder of the module's values and return it.
 
     Args:
-        request: `text`, `name`, `path` and `folder`, from `validate`.
+        request: `text`, `name`, `path`, `folder`, `files` and `first_step`, from `validate`.
         process: the sandbox process.
     """
     text = request["text"]
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    source = RewardSource(name=request["name"], path=Path(request["path"]), text=text, sha256=sha256)
-    folder = Path(request["folder"])
+    files = request["files"] and RunFiles(*map(Path, request["files"]), record=False)
+    source = RewardSource(
+        name=request["name"],
+        path=Path(request["path"]),
+        text=text,
+        sha256=sha256,
+        first_step=request["first_step"],
+        files=files,
+    )
     try:
+        code = compile_source(source)
+        with _user_code(source, process):
+            (module, _), (again, _) = new_module(source, code), new_module(source, code)
+        values = values_name(module, source)
+        folder = Path(request["folder"]) / values
         try:
-            verdict = make_verdict(source, folder, process)
+            if values_name(again, source) != values:
+                raise CannotCompile(UNSTABLE)
+            verdict = make_verdict(source, module, folder, process)
         except CannotCompile as error:
             where = f"line {error.line}: " if error.line else ""
             verdict = {"path": "python", "reason": f"{where}{error.reason}"}
             call_in_python(source, validation_samples()[0], process)
     except NeedsMemory as error:  # the trainer could not run it either
         return {"path": "refused", "reason": str(error)}
+    except ValueError as error:  # without a name for its values no kernel of it can be found again
+        return {"path": "python", "reason": str(error)}
     write_verdict(folder, verdict)
-    return verdict
+    return verdict | {"values": values}
 
 
-def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) -> dict[str, Any]:
+def values_name(module: dict[str, Any], source: RewardSource) -> str:
+    """Return the name of the cache's folder for the values of a module.
+
+    Raises:
+        ValueError: the values cannot be described.
+    """
+    return values_digest(module, str(source.path))[:VALUES_NAME_LENGTH]
+
+
+def make_verdict(source: RewardSource, module: dict[str, Any], folder: Path, process: SandboxProcess) -> dict[str, Any]:
     """Translate, compile and compare.
 
     Args:
         source: text of the user's file.
+        module: globals of the module after it was run.
         folder: receives the translation.
         process: the sandbox process, as the watchdog.
 
@@ -453,10 +404,8 @@ def make_verdict(source: RewardSource, folder: Path, process: SandboxProcess) ->
     from racer.reward.compile.translate import translate
 
     check_forbidden(ast.parse(source.text))
-    with _user_code(source, process):
-        module, _ = new_module(source, compile_source(source))
     times = [time.perf_counter()]
-    translation = translate(module, source.text, str(source.path))
+    translation = translate(module, source.text, str(source.path), source.first_step)
     times.append(time.perf_counter())
     write_translation(folder, translation)
     facts = {"memory": translation.memory, "regions": translation.regions, "layout": translation.layout}
@@ -479,7 +428,8 @@ def compiled_reward(
 ) -> Reward | str:
     """Return the compiled path of a reward, or the reason why it is left to plain Python.
 
-    The first call with a text translates and validates it in another process; later calls load the result.
+    The first call with a text and with values of its module translates and validates it in another process; later
+    calls load the result.
 
     Args:
         source: text of the user's file.
@@ -488,28 +438,52 @@ def compiled_reward(
         failure_folder: folder for the params of a failed call; None saves nothing.
 
     Raises:
-        RewardError: the text has a syntax error, or needs more memory than allowed.
+        RewardError: the text has a syntax error, its module cannot be run, or needs more memory than allowed.
     """
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed"
     # A syntax error is the user's to fix; it must not become a reason for plain Python.
     compile_source(source)
     folder = cache_folder(source)
-    verdict = read_verdict(folder)
-    if verdict is None:
-        prune_cache()
-        verdict = validate(source, folder)
+    try:
+        # A text that another process has run before is run here too: its values may have changed since.
+        values = _loaded_values(source) if is_known(folder) else ""
+        verdict = read_verdict(folder / values) if values else None
+        if verdict is None:
+            if values and values != _loaded_values(source):
+                return UNSTABLE
+            prune_cache()
+            verdict = validate(source, folder)
+            # Nothing is known of a process that was ended, and its code must not harm this one.
+            if verdict["path"] == "compiled" and verdict["values"] != (values := _loaded_values(source)):
+                return UNSTABLE
+    except ValueError as error:
+        return str(error)
     if verdict["path"] == "refused":
         raise RewardError(str(verdict["reason"]))
     if verdict["path"] != "compiled":
         return str(verdict["reason"])
     try:
-        kernel = load_kernel(folder, memory=verdict["memory"], regions=verdict["regions"], layout=verdict["layout"])
+        memory, regions, layout = (verdict[key] for key in ("memory", "regions", "layout"))
+        kernel = load_kernel(folder / values, memory=memory, regions=regions, layout=layout)
     except (OSError, ValueError, KeyError) as error:
-        return f"its translation in {folder} cannot be read ({error})"
+        return f"its translation in {folder / values} cannot be read ({error})"
     return CompiledReward(
         source, kernel, n_worlds, n_cars, failure_folder=failure_folder, reason=_uncovered_reason(verdict)
     )
+
+
+def _loaded_values(source: RewardSource) -> str:
+    """Load the module in this process and return the name of its values.
+
+    Raises:
+        RewardError: the module cannot be run.
+        ValueError: the values cannot be described.
+    """
+    code = compile_source(source)
+    with PrintCapture(), Deadline(TIME_LIMIT_S), SharedNamesGuard(str(source.path)):
+        module, _ = new_module(source, code)
+    return values_name(module, source)
 
 
 def _uncovered_reason(verdict: dict[str, object]) -> str:

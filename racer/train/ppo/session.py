@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from racer.deepracer.logs import TrainingLog
 from racer.env.vector import RacerVectorEnv
 from racer.errors import RacerError
 from racer.export.network import load_actor, load_weights
-from racer.reward.load import RewardSource, load_reward, read_source
+from racer.reward.load import load_reward
 from racer.runs import RunFolder
 from racer.train.ppo.learner import (
     TrainingBudget,
@@ -30,6 +29,7 @@ from racer.train.ppo.learner import (
 from racer.train.ppo.monitor import TrainingListener, TrainingMonitor
 from racer.train.ppo.vec_env import RacerVecEnv
 from racer.train.run_folder import record_resumption, run_folder_errors
+from racer.trained_policy import recorded_reward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def _prepare(
     config: TrainConfig, run: RunFolder, *, resume: bool, report: TrainingListener | None, started_s: float
 ) -> tuple[PPO | SAC, TrainingMonitor]:
     """Return the model, new or restored, and its monitor, which holds the environment."""
-    reward = _recorded_reward(run)
+    reward = recorded_reward(run, record=True)
     function = load_reward(reward, n_worlds=config.train.worlds, failure_folder=run.path, path=config.reward_path)
     if report is not None:
         report.rewarded(function)
@@ -142,12 +142,6 @@ def _prepare(
         progress=progress,
         log=log,
     )
-
-
-def _recorded_reward(run: RunFolder) -> RewardSource:
-    """Load the folder's copy under the path of the user's own file: errors must name the file to fix."""
-    info = run.info().get("reward", {})
-    return replace(read_source(run.reward), path=Path(info.get("file", run.reward)))
 
 
 def _restore(

@@ -9,9 +9,10 @@ import pytest
 from racer.assets import shipped_root
 from racer.errors import AssetError, RewardError
 from racer.reward.check.keys import WatchedParams, named_keys, strict_problems, unknown_keys, used_keys
-from racer.reward.check.report import REPORT_KEYS, CheckReport, check_reward
+from racer.reward.check.report import REPORT_KEYS, CheckReport, check_reward, stops_race
 from racer.reward.check.run import run_check
 from racer.reward.params import NAMES
+from racer.reward.sandbox import _WarmProcess
 
 TRACK = "thimble"
 Check = Callable[..., dict[str, Any]]
@@ -25,6 +26,9 @@ class NoProcess:
         self.stages: list[str] = []
 
     def watch(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def renew(self) -> None:
         """Do nothing."""
 
     def rest(self) -> None:
@@ -43,11 +47,22 @@ class NoProcess:
 def check(reward_file: Callable[..., Path]) -> Check:
     """Check a text in this process."""
 
-    def run(text: str, *, tracks: tuple[str, ...] = (TRACK,), strict: bool = False, budget_s: float = 20.0) -> Any:
+    def run(
+        text: str,
+        *,
+        tracks: tuple[str, ...] = (TRACK,),
+        strict: bool = False,
+        race: str = "time_trial",
+        first_step: int = 2,
+        budget_s: float = 20.0,
+    ) -> Any:
         request = {
             "file": str(reward_file(text)),
             "tracks": list(tracks),
             "strict": strict,
+            "race": race,
+            "first_step": first_step,
+            "worlds": 64,
             "seed": 0,
             "hang_s": 10.0,
             "budget_s": budget_s,
@@ -68,6 +83,18 @@ def test_good_function(check: Check) -> None:
     low, middle, high = result["rewards"]
     assert 0.5 * 0.6 <= low < middle < high <= 4.0 * 0.71
     assert result["states"] > 3000 and result["tracks"] == [TRACK]
+
+
+@pytest.mark.parametrize(("difference", "said"), [(5e-10, None), (24.0, "differ by 2.4e+01"), (float("inf"), "fails")])
+def test_a_difference_of_the_paths_is_an_error(
+    check: Check, monkeypatch: pytest.MonkeyPatch, difference: float, said: str | None
+) -> None:
+    """Refuse what gives other rewards compiled, whatever else the check finds."""
+    facts = {"path": "compiled", "reason": "compiled it fails", "max_abs_difference": difference}
+    monkeypatch.setattr("racer.reward.check.run.compare_paths", lambda *_: facts)
+    errors = check('def reward_function(params):\n    return params["speed"]\n')["errors"]
+    assert [error["kind"] for error in errors] == ([] if said is None else ["difference"])
+    assert all(error["where"] == "time_trial" and said in error["message"] for error in errors)
 
 
 def test_exception_with_line_params_and_advice(check: Check) -> None:
@@ -302,3 +329,108 @@ def test_no_such_file_or_track(reward_file: Callable[..., Path]) -> None:
         check_reward("no_such_function")
     with pytest.raises((AssetError, RewardError), match="No track"):
         check_reward(reward_file("def reward_function(params):\n    return 1.0\n"), tracks=["no_such_track"])
+
+
+AVOIDS = (
+    "def reward_function(params):\n    here = params['objects_location'][params['closest_objects'][1]]\n"
+    "    return 1.0 + 0.0 * here[0]\n"
+)
+
+
+@pytest.mark.parametrize("race", ["object_avoidance", "head_to_bot"])
+def test_race_with_objects(check: Check, race: str) -> None:
+    """Take a function for objects as good where there are objects, and say when it fails."""
+    (error,) = check(AVOIDS, race=race)["errors"]
+    assert error["where"] == "time_trial" and not stops_race(error, race)
+    assert "only without objects on the road" in error["message"] and "--race" not in error["message"]
+    (error,) = check(AVOIDS)["errors"]
+    assert error["where"] == "time_trial" and stops_race(error, "time_trial")
+    assert "check it with --race object_avoidance" in error["message"]
+
+
+def test_bots_move(check: Check) -> None:
+    """Drive among bots of different speeds."""
+    text = "def reward_function(params):\n    return 1.0 / min(params['objects_speed'])\n"
+    assert check(text, race="head_to_bot")["errors"][0]["where"] == "time_trial"
+    assert check(text, race="object_avoidance")["errors"][0]["where"] == "objects"
+
+
+FIRST_STEP_TEXT = (
+    "class Memory:\n    index = None\n"
+    "def reward_function(params):\n    if params['steps'] == 1:\n        Memory.index = 0\n"
+    "    Memory.index += 1\n    return float(Memory.index)\n"
+)
+
+
+def test_a_function_that_needs_the_first_step(check: Check) -> None:
+    """Name the cause and the option, and check with it, compiled too."""
+    (error,) = check(FIRST_STEP_TEXT)["errors"]
+    assert "`steps` = 1" in error["message"] and "--first-step 1" in error["message"]
+    result = check(FIRST_STEP_TEXT, first_step=1)
+    assert result["errors"] == [] and result["path"] == "compiled"
+    assert result["rewards"][0] == 1.0 and result["max_abs_difference"] == 0.0
+
+
+def test_failures_of_some_states_are_named(check: Check) -> None:
+    """Say that only the first step of each episode fails, also in the reason for plain Python."""
+    result = check("def reward_function(params):\n    return params['progress'] / (params['steps'] - 2)\n")
+    (error,) = result["errors"]
+    assert "all of them at `steps` = 2" in error["message"]
+    assert result["path"] == "python" and "at `steps` = 2" in result["reason"]
+
+
+SEAM = """import math
+def reward_function(params):
+    points = params["waypoints"]
+    ahead = params["closest_waypoints"][1]
+    (x0, y0), (x1, y1) = points[ahead], points[(ahead + 1) % {count}]
+    return 1.0 / math.hypot(x1 - x0, y1 - y0)
+"""
+
+
+def test_a_division_by_zero_at_the_seam(check: Check) -> None:
+    """Say where the two rows are that are one point, and how rows are counted."""
+    (error,) = check(SEAM.format(count="len(points)"))["errors"]
+    assert "seam of a loop" in error["message"] and "% (len(waypoints) - 1)" in error["message"]
+    assert check(SEAM.format(count="(len(points) - 1)"))["errors"] == []
+
+
+def test_the_time_of_one_call_counts(reward_file: Callable[..., Path]) -> None:
+    """Take a function whose first calls are slow: the limit is for one call, not for all cars of a step."""
+    text = (
+        "import time\nready = False\ndef reward_function(params):\n    global ready\n    if not ready:\n"
+        "        ready = True\n        end = time.process_time() + 0.02\n        while time.process_time() < end:\n"
+        "            pass\n    return 1.0\n"
+    )
+    assert checked(reward_file, text, hang_s=0.3, budget_s=5.0).ok
+
+
+def test_a_function_that_waits_is_ended(reward_file: Callable[..., Path]) -> None:
+    """End a call that takes no processor time and does not return."""
+    text = "import time\ndef reward_function(params):\n    time.sleep(1000)\n    return 1.0\n"
+    report = checked(reward_file, text, hang_s=0.3)
+    assert not report.ok and report.errors[0]["kind"] == "timeout" and report.errors[0]["line"] == 3
+
+
+def test_a_second_check_takes_what_is_now(
+    reward_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fork the second check from the warm process, with the folder, the environment and the files of that moment."""
+    text = "import os\nW = float(os.environ['WEIGHT'])\ndef reward_function(params):\n    return W\n"
+    path, rewards = reward_file(text), []
+    for weight in ("1.0", "2.0"):
+        (folder := tmp_path / weight).mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("WEIGHT", weight)
+        rewards.append(check_reward(path, tracks=[TRACK]).rewards)
+        process = _WarmProcess.current()
+    assert rewards == [[1.0] * 3, [2.0] * 3]
+    assert _WarmProcess.current() is process
+    # Ended from outside: the next check starts another one.
+    process.end()
+    assert check_reward(path, tracks=[TRACK]).rewards == [2.0] * 3
+    again = _WarmProcess.current()
+    assert again is not process
+    # Killed: the check that notices it runs in a process of its own.
+    again._child.process.kill()
+    assert check_reward(path, tracks=[TRACK]).rewards == [2.0] * 3

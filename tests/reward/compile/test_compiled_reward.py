@@ -135,6 +135,28 @@ def test_a_table_of_ints_and_floats_keeps_its_fractions(table: str, item: str) -
     assert twins.compared == 8
 
 
+NEEDLESS = {
+    "a list beside a bool": ("", "o = params['objects_distance']", "2.0 if o and len(o) > 1 else 1.0"),
+    "not a list or a bool": ("", "o = params['objects_distance']", "not (o and min(o) < 1.0 or params['x'] > 2)"),
+    "a loop on a list": ("", "o = [1, 2, 3]\n    while o and params['x'] > o[0]:\n        o = o[1:]", "len(o)"),
+    "unused modules": (
+        "import turtle\nimport xml.dom as dom\nfrom tkinter import Tk\n",
+        "pass",
+        "params['x']",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEEDLESS)
+def test_no_needless_plain_python(case: str) -> None:
+    """Compile tests of lists beside other values, and imports that nothing uses."""
+    before, first, value = NEEDLESS[case]
+    twins = Twins(f"{before}def reward_function(params):\n    {first}\n    return float({value})\n", 6)
+    for seed in range(4):
+        twins.step(*random_rows(6, seed, COURSES), COURSES)
+    assert twins.traps == 0 and twins.compared == 24
+
+
 def test_state_is_per_car_and_survives_episodes() -> None:
     """Keep numbers, lists and objects of each car apart, also where plain Python makes a call in between."""
     text = (
@@ -299,7 +321,8 @@ def test_the_first_use_is_tried_out_and_the_second_is_quick(
     path = reward_file("def reward_function(params):\n    return params['speed'] * 2 + len(params['objects_speed'])\n")
     reward = load_reward(path, n_worlds=3)
     assert reward.path == "compiled"
-    verdict = read_verdict(cache_folder(reward.source))  # type: ignore[attr-defined]
+    (folder,) = cache_folder(reward.source).iterdir()  # type: ignore[attr-defined]
+    verdict = read_verdict(folder)
     assert verdict is not None
     assert verdict["states"] > 1000
     monkeypatch.setattr("racer.reward.compile.validation.run_sandboxed", None)

@@ -172,6 +172,31 @@ def test_reward_runs_as_it_was_when_the_training_began(tmp_path):
     assert run.reward.read_text() == text
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        "W = float(np.load('w.npy')[0])\ndef reward_function(params):\n    return W\n",
+        "W = None\ndef reward_function(params):\n    global W\n    W = W or float(np.load('w.npy')[0])\n    return W\n",
+    ],
+    ids=["when it is loaded", "in a call"],
+)
+def test_a_resumed_reward_reads_what_it_read_before(tmp_path, monkeypatch, read):
+    """Change a file that the reward reads, and resume from another folder: the rewards stay those of the start."""
+    (start := tmp_path / "start").mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(start)
+    (start / "mine.py").write_text(f"import numpy as np\n{read}")
+    np.save(start / "w.npy", [0.5])
+    run = new_run(tiny_config(reward="mine.py"), tmp_path / "run")
+    train(tiny_config(reward="mine.py"), run, report=Stop(2))
+    np.save(start / "w.npy", [70.0])
+    monkeypatch.chdir(elsewhere)
+    train(resumed_config(run), run, resume=True)
+    rows = [row for row in run.metrics() if row["kind"] == "update" and row["mean_steps"]]
+    # 0.5 for each step but the placing of the car.
+    assert [row["mean_reward"] / row["mean_steps"] for row in rows] == pytest.approx([0.5] * len(rows), rel=0.1)
+
+
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_stop_while_collecting_leaves_a_run_to_go_on_with(tmp_path, after):
     """Ctrl-C: a checkpoint of that moment; resumed, steps go on without gap or repetition and the best is kept."""
