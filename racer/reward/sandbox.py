@@ -201,7 +201,7 @@ class _WarmProcess:
         pipes = self._child.process
         assert pipes.stdin is not None and pipes.stdout is not None
         line = json.dumps({"folder": folder, "cwd": str(Path.cwd()), "environment": dict(os.environ)})
-        with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer either
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and sends nothing
             pipes.stdin.write(f"{line}\n".encode())
         ready, _, _ = select.select([pipes.stdout], [], [], timeout_s)
         answer = pipes.stdout.readline() if ready else b""
