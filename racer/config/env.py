@@ -41,7 +41,7 @@ class VehicleConfig(Config):
     steer_map_deg: tuple[tuple[float, float], ...] = Field(
         default=(),
         max_length=8,
-        description="pairs of commanded and effective steering angle, linear in between [degrees]; none: both are equal",
+        description="pairs of commanded and effective steering angle, linear in between [degrees]; none: equal",
     )
     steer_delay: float = Field(
         default=0.0, ge=0.0, le=1.0, description="delay of the steering command, in whole physics steps [s]"

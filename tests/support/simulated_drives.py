@@ -38,7 +38,7 @@ def excitation(seconds, rng):
 
 
 def drive(seconds, truth, *, latency_steps, seed, actions=None):
-    """What a car with `truth` on top of `deepracer_geometric` does: actions, and x, y, yaw, speed and yaw rate at 60 Hz."""
+    """What `deepracer_geometric` with `truth` does: actions, and x, y, yaw, speed and yaw rate at 60 Hz."""
     rng = np.random.default_rng(seed)
     world = World(
         [wide_circle()], read_vehicle("deepracer_geometric"), 1, control_dt=1.0 / RATE_HZ, action_delay_max=0.5
