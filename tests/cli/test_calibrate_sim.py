@@ -16,7 +16,9 @@ def test_writes_a_vehicle(tmp_path):
     """A drive in, a vehicle out that the trainer reads, and words on how good it is."""
     path = record(tmp_path / "a.mcap", 8.0, {"steer_gain": 0.9}, latency_steps=3, seed=1)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
-    told = CliRunner().invoke(app, ["calibrate-sim", str(path), "-o", str(tmp_path / "mine.yaml")])
+    told = CliRunner().invoke(
+        app, ["calibrate-sim", str(path), "-o", str(tmp_path / "mine.yaml"), "--vehicle", "deepracer_geometric"]
+    )
     assert told.exit_code == 0, told.output
     assert "not used" in told.output and "steer_gain" in told.output and "action_delay" in told.output
     made = read_vehicle(tmp_path / "mine.yaml")

@@ -1,4 +1,4 @@
-"""From a steering command to the wheels: delay, map, lag, and the radius of a steady turn, against closed forms."""
+"""From a steering command to the wheels: delay, map, lag and the radius of a steady turn, against closed forms."""
 
 import math
 

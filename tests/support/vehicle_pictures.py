@@ -1,7 +1,6 @@
 """Draws the pictures of docs/vehicle.md: `PYTHONPATH=.:tests python -m support.vehicle_pictures TRACES`.
 
-TRACES is the folder of the logs: `console-2022/`, `workshops-2020/` and `droa-2026/` (docs/vehicle.md names the
-sources).
+TRACES is the folder of the logs: `console-2022/`, `workshops-2020/`, `droa-2026/`; docs/vehicle.md names their sources.
 """
 
 import sys
@@ -24,9 +23,8 @@ VEHICLES = ("deepracer", "deepracer_2022", "deepracer_geometric")
 COLOURS = dict(zip(VEHICLES, ("#1f6feb", "#d1242f", "#8c959f"), strict=True))
 TABLE = [
     # command [degrees], speed [m/s], smallest and largest radius [m], years
-    (10, 2.0, 1.77, 1.77, "2026"), (10, 1.0, 2.7, 2.7, "2022"),
-    (15, 1.5, 1.15, 1.17, "2026"), (20, 1.0, 1.1, 1.5, "all"),
-    (25, 0.8, 0.57, 0.61, "2026"), (30, 1.0, 0.62, 0.80, "all"),
+    (10, 2.0, 1.77, 1.77, "2026"), (10, 1.0, 2.7, 2.7, "2022"), (15, 1.5, 1.15, 1.17, "2026"),
+    (20, 1.0, 1.1, 1.5, "all"), (25, 0.8, 0.57, 0.61, "2026"), (30, 1.0, 0.62, 0.80, "all"),
 ]  # fmt: skip
 """Radii of steady turns in the simulator's logs."""
 LOGS = {
