@@ -274,6 +274,35 @@ def _lateral_forces(
     return force_front, min(max(-k_rear * (vy_end - rear * r_end), -limits[1]), limits[1])
 
 
+@force_inline
+def _blend_kinematic(
+    body: tuple[float, float, float, float], motion: tuple[float, float, float], steering: tuple[float, float]
+) -> tuple[float, float]:
+    """Return v_y [m/s] and r [rad/s] blended with the kinematic model; arguments as of `_lateral_forces`."""
+    front, rear, _, _ = body
+    vx, vy, r = motion
+    sin_d, cos_d = steering
+    dynamic = max((abs(vx) + abs(vy) - BLEND_SLOW) / (BLEND_FAST - BLEND_SLOW), 0.0)
+    r_kinematic = vx * sin_d / (cos_d * (front + rear))  # equation 8
+    return dynamic * vy + (1.0 - dynamic) * rear * r_kinematic, dynamic * r + (1.0 - dynamic) * r_kinematic
+
+
+@force_inline
+def _move_pose(
+    pose: tuple[float, float, float, float], motion: tuple[float, float, float], dt: float
+) -> tuple[float, float, float, float]:
+    """Return a pose after a step of `dt` [s]: x, y [m], cosine and sine of the yaw; motion as of `_lateral_forces`."""
+    x, y, cos_yaw, sin_yaw = pose
+    vx, vy, r = motion
+    # Position along the mean heading of the step; the frame turns by half a step twice.
+    sin_h, cos_h = small_sin_cos(0.5 * dt * r)
+    cos_m = cos_yaw * cos_h - sin_yaw * sin_h
+    sin_m = sin_yaw * cos_h + cos_yaw * sin_h
+    x += dt * (vx * cos_m - vy * sin_m)
+    y += dt * (vx * sin_m + vy * cos_m)
+    return x, y, cos_m * cos_h - sin_m * sin_h, sin_m * cos_h + cos_m * sin_h
+
+
 @device
 def drive_vehicle(
     car: Car, vehicle: Vehicle, steer_command: float, speed_command: float, substeps: int, dt: float,
@@ -338,23 +367,12 @@ def drive_vehicle(
         ax = inverse_mass * (fx_front * cos_d + fx_rear - fy_front * sin_d)
         ay = inverse_mass * (push + fy_rear)
         vx_new, vy_new = _turn_frame(vx, vy, ax, ay, r_new, dt)
-        pace = abs(vx_new) + abs(vy_new)
-        if pace < BLEND_FAST:
-            dynamic = max((pace - BLEND_SLOW) / (BLEND_FAST - BLEND_SLOW), 0.0)
-            r_kinematic = vx_new * sin_d / (cos_d * (front + rear))  # equation 8
-            r_new = dynamic * r_new + (1.0 - dynamic) * r_kinematic
-            vy_new = dynamic * vy_new + (1.0 - dynamic) * rear * r_kinematic
+        if abs(vx_new) + abs(vy_new) < BLEND_FAST:
+            vy_new, r_new = _blend_kinematic(body, (vx_new, vy_new, r_new), steering)
             ay = (vy_new - vy) / dt + vx * r_new
         vx, vy, r = vx_new, vy_new, r_new
 
-        # Position along the mean heading of the step; the frame turns by half a step twice.
-        sin_h, cos_h = small_sin_cos(0.5 * dt * r)
-        cos_m = cos_yaw * cos_h - sin_yaw * sin_h
-        sin_m = sin_yaw * cos_h + cos_yaw * sin_h
-        x += dt * (vx * cos_m - vy * sin_m)
-        y += dt * (vx * sin_m + vy * cos_m)
-        cos_yaw = cos_m * cos_h - sin_m * sin_h
-        sin_yaw = sin_m * cos_h + cos_m * sin_h
+        x, y, cos_yaw, sin_yaw = _move_pose((x, y, cos_yaw, sin_yaw), (vx, vy, r), dt)
         yaw += dt * r
 
     if abs(yaw) > math.pi:  # by more than one turn in a long control step

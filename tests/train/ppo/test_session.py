@@ -330,9 +330,9 @@ def test_reward_that_goes_wrong_is_told_and_leaves_a_run(tmp_path, body, told):
     assert read_bundle(run.last).contract.trained_on.steps > ROUND
 
 
-@pytest.mark.parametrize("write", range(1, 9))
+@pytest.mark.parametrize("write", range(1, 8))
 def test_full_disk_ends_in_one_line_with_whole_files(tmp_path, monkeypatch, write):
-    """Fail at the first to eighth write of a training: one line, no half file, and what lies there is whole."""
+    """Fail at the first to seventh write of a training: one line, no half file, and what lies there is whole."""
     run = new_run(tiny_config(), tmp_path / "run")
     sync, calls = os.fsync, []
 
