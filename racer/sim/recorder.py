@@ -97,6 +97,8 @@ class ReplayRecorder:
         # Distance of the cars in their lap at the step before [m], and the times of the laps that they completed [s].
         self._travelled = np.zeros(len(cars))
         self._lap_times = np.zeros(len(cars))
+        # Time between the line and the first counted step of a flying lap [s].
+        self._lead = np.zeros(len(cars))
 
     @property
     def rows(self) -> NDArray[np.void]:
@@ -139,12 +141,15 @@ class ReplayRecorder:
 
     def _times(self, cars: NDArray[np.void], world: RecordedWorld) -> NDArray[np.float64]:
         """Return the time of each car's lap so far [s], shape (K,); of a completed lap the time at the line."""
-        times = np.maximum(cars["steps"] - 1, 0) * world.control_dt
+        self._lead[cars["steps"] <= 1] = 0.0
+        times = np.maximum(cars["steps"] - 1, 0) * world.control_dt + self._lead
         completed = cars["status"] == EpisodeStatus.LAP_COMPLETE
         for k in np.flatnonzero(completed & (self._tally["status"] != EpisodeStatus.LAP_COMPLETE)):
             track = world.tracks[int(cars["course"][k]) // 2]
             fraction = crossing_fraction(cars[k], float(self._travelled[k]), track, world.control_dt)
-            self._lap_times[k] = (cars["steps"][k] - 2 + fraction) * world.control_dt
+            self._lap_times[k] = (cars["steps"][k] - 2 + fraction) * world.control_dt + self._lead[k]
+            # A car that drives on begins its next lap at the line, within this step.
+            self._lead[k] = (1.0 - fraction) * world.control_dt
         self._travelled[:] = cars["travelled"]
         return np.where(completed, self._lap_times, times)
 

@@ -70,7 +70,8 @@ def test_long_paths_and_brackets_are_printed_as_they_are(run, tmp_path):
     """Do not wrap paths, nor take parts of them for colours, so that they can be copied."""
     name = "[bold]" + "x" * 120
     said = run("train", *TINY, "--run-dir", name)
-    assert f"racer evaluate {name} --laps 5" in said.out.splitlines()[-2]
+    # Quoted, because a shell would take the brackets for a pattern.
+    assert f"racer evaluate '{name}' --laps 5" in said.out.splitlines()[-2]
 
 
 def test_options_reach_the_configuration(run, tmp_path):

@@ -9,7 +9,10 @@ from racer.car.actuator.protocol import ActuatorStatus
 from racer.car.actuator.states import ActuatorState, StopReason
 from racer.car.recording.drive_file import DriveHeader, FileStorage
 from racer.car.recording.recorder import ControlStep, DriveRecorder
+from racer.config.actions import ContinuousActions
 from racer.config.read import read_vehicle
+from racer.deepracer.trace import EpisodeTrace, simtrace
+from racer.sim.dtypes import EpisodeStatus
 from racer.sim.world import World
 from racer.track.track import Track
 
@@ -38,7 +41,7 @@ def excitation(seconds, rng):
 
 
 def drive(seconds, truth, *, latency_steps, seed, actions=None):
-    """What `deepracer_geometric` with `truth` does: actions, and x, y, yaw, speed and yaw rate at 60 Hz."""
+    """Drive `deepracer_geometric` changed by `truth`: actions, and x, y, yaw, speed and yaw rate at 60 Hz."""
     rng = np.random.default_rng(seed)
     world = World(
         [wide_circle()], read_vehicle("deepracer_geometric"), 1, control_dt=1.0 / RATE_HZ, action_delay_max=0.5
@@ -112,3 +115,25 @@ def _step(recorder, number, at, steering, speed):
             "",
         )
     )
+
+
+def record_simtrace(path, seconds, vehicle, *, seed=0, actions=None):
+    """Write the simtrace of an episode of random steps that a car of `vehicle` drives; its path."""
+    world = World([wide_circle()], vehicle, 1, control_dt=HELD / RATE_HZ)
+    world.steps_max = 10**9
+    world.reset()
+    trace = EpisodeTrace(1, world.control_dt)
+    trace.started(world.telemetry[:, 0])
+    actions = excitation(seconds, np.random.default_rng(seed)) if actions is None else actions
+    status = np.full(1, EpisodeStatus.IN_PROGRESS, np.int32)
+    for k, action in enumerate(actions):
+        world.cars["backward_steps"] = world.cars["stuck_steps"] = 0  # this car may go where it wants
+        world.step(action[None, None, :].astype(np.float64))
+        assert not world.ended.any()
+        if k == len(actions) - 1:
+            status[:] = EpisodeStatus.TIME_UP
+        episodes = trace.stepped(world.telemetry[:, 0], status, np.zeros(1))
+    world.close()
+    center = [tuple(point) for point in wide_circle().center]
+    Path(path).write_text(simtrace(episodes, first=0, actions=ContinuousActions(), waypoints=[center]))
+    return Path(path)
