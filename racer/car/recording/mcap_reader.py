@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 import lz4.frame
 import zstandard
 from mcap.exceptions import EndOfFile, McapError
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message
+from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Statistics
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from racer import __version__
@@ -68,27 +68,40 @@ def read_content(file: BinaryIO, path: Path) -> DriveContent:
     total, good = os.fstat(file.fileno()).st_size, 0
     topics: dict[int, str] = {}
     counts: dict[int, int] = {}
+    messages, chunks, ended = 0, 0, False
     problem = ""
     # `good` is the end of the last record that was taken whole; everything before it is used, nothing after it.
     try:
         for at, record in _records(file):
+            if ended:
+                # A damaged opcode may look like the end, or hide the last chunk: the rest of the file shows both.
+                if isinstance(record, Chunk | Message):
+                    raise DriveDamage("data after the end of the data")
+                if isinstance(record, Statistics) and (record.message_count, record.chunk_count) != (messages, chunks):
+                    raise DriveDamage(f"{record.message_count} messages were written, {messages} are left")
+                continue
             if isinstance(record, DataEnd):
-                content.damage = ""
-                break
+                content.damage, ended = "", True
+            chunks += isinstance(record, Chunk)
             for index, item in enumerate(_items(record)):
+                messages += isinstance(item, Message)
                 if isinstance(item, Channel):
-                    topics[item.id] = item.topic if item.topic in _TOPICS else ""
-                elif isinstance(item, Message) and (topic := topics.get(item.channel_id)) != "":
+                    topic = item.topic if item.topic in _TOPICS else ""
+                    # A channel is repeated unchanged; another topic is a damaged record that reads as a channel.
+                    if topics.setdefault(item.id, topic) != topic:
+                        raise DriveDamage(f"channel {item.id} changes its topic")
+                elif isinstance(item, Message) and (taken := topics.get(item.channel_id)) != "":
                     # A gap in the count of a topic is a lost chunk, e.g. one with a damaged opcode.
-                    if topic is None or item.sequence != counts.get(item.channel_id, 0):
+                    if taken is None or item.sequence != counts.get(item.channel_id, 0):
                         raise DriveDamage("messages before it are missing")
                     counts[item.channel_id] = (item.sequence + 1) & 0xFFFFFFFF
-                    _take(content, topic, item, at, index, path)
+                    _take(content, taken, item, at, index, path)
             good = file.tell()
     except EndOfFile:
-        problem = "the file ends in the middle of a record" if good < total else ""
+        problem = "the file ends in the middle of a record" if good < total and not ended else ""
     except (DriveDamage, *_DAMAGES) as error:
-        problem = f"the record cannot be used ({error})"
+        # The summary behind the data repeats what was read; only what it says of lost data counts.
+        problem = f"the record cannot be used ({error})" if not ended or isinstance(error, DriveDamage) else ""
     if problem:
         content.damage = f"is damaged at byte {good}: {problem}; the last {total - good} of {total} bytes are not used"
     elif content.header is None and not content.damage:

@@ -302,6 +302,29 @@ def test_any_turned_byte(tmp_path_factory, data):
         assert drive.damage
 
 
+@pytest.mark.parametrize(
+    ("opcode", "turned"),
+    [(Opcode.CHUNK, 1), (Opcode.CHUNK, 3), (Opcode.CHUNK, 9), (Opcode.MESSAGE_INDEX, 8), (Opcode.MESSAGE_INDEX, 3)],
+)
+def test_lost_chunk_is_damage(tmp_path, opcode, turned):
+    """An opcode that hides a chunk, or reads as the end of the data, is damage: Hypothesis found these bytes."""
+    writer = DriveWriter(DriveHeader())
+    whole, starts = bytearray(writer.take()), []
+    for k in range(3):
+        starts.append(len(whole))
+        writer.row("measured", (k, float(k), 0.0, 0.0, 0.0, 0.0))
+        whole += writer.take()
+    whole += writer.finish()
+    path = tmp_path / "turned.mcap"
+    for start in starts:
+        # A record is its opcode, its length in 8 bytes, and its content; a chunk comes first, then its index.
+        at = start if opcode is Opcode.CHUNK else start + 9 + int.from_bytes(whole[start + 1 : start + 9], "little")
+        assert whole[at] == opcode
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ turned]) + whole[at + 1 :])
+        drive = read_drive(path)
+        assert len(drive.measured) == 3 or drive.damage
+
+
 def test_unknown_messages_are_skipped_and_unreadable_ones_are_shown(tmp_path):
     """A topic that a later racer may add does not hide the rest; what cannot be read is not lost without a word."""
     good = dict(zip(STEP_DTYPE.names, [1, 2, 3, 4, 5, 6, 1.0, 1.5, 0.0, 0.0, 0.5, 1450, 1400, 1], strict=True))
