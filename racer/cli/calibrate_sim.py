@@ -22,7 +22,13 @@ def calibrate_sim(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Write this vehicle file, such as car7.yaml.")],
-    vehicle: Annotated[str, typer.Option(help="Begin with this vehicle: a name or a file.")] = "deepracer",
+    vehicle: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with this vehicle, a name or a file; by default `deepracer` for simtraces and "
+            "`deepracer_geometric` for a drive."
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw a fit to simtraces into this PNG file: errors, steering map and paths.")
     ] = None,
@@ -35,12 +41,14 @@ def calibrate_sim(
     from racer.config.read import read_vehicle
     from racer.sysid.simtrace_fit import is_simtrace
 
-    base = read_vehicle(vehicle)
+    simtraces = len(logs) > 1 or is_simtrace(logs[0])
+    # The wheels of a real car follow their command, those of DeepRacer's simulator do not.
+    base = read_vehicle(vehicle or ("deepracer" if simtraces else "deepracer_geometric"))
     # A fit can take two minutes; what would fail at its end fails at once.
     for path in filter(None, (output, picture)):
         if path.is_dir():
             raise RacerError(f"{path} is a folder; give the name of a file")
-    if len(logs) > 1 or is_simtrace(logs[0]):
+    if simtraces:
         _fit_simtraces(logs, base, output, picture)
     else:
         if picture is not None:
