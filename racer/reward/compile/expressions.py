@@ -53,7 +53,7 @@ def _name(context: Context, node: ast.Name) -> Value:
     value = context.lookup(key)
     # A name that no scope and no global binds is a builtin, as in Python.
     if value == ir.UNBOUND and key[0] == 0 and hasattr(builtins, node.id):
-        return context.module_env.library_value(builtins, node.id)
+        return context.module_env.imported_value(builtins, node.id)
     # Frames from 1 on are calls: their names are local.
     error = "NameError" if key[0] <= 0 else "UnboundLocalError"
     if value == ir.UNBOUND:

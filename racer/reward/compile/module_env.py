@@ -319,7 +319,7 @@ class ModuleEnv:
             self._variables[key] = self.value(names[name], (*path, (step, name)))
         return self._variables[key]
 
-    def library_value(self, owner: types.ModuleType, name: str) -> Value:
+    def imported_value(self, owner: types.ModuleType, name: str) -> Value:
         """Return a name of a library module: a function, a class, a module or a constant of the library.
 
         `values_digest` covers the user's module alone. So a value that depends on the process (`sys.argv`), or that

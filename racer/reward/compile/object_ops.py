@@ -31,7 +31,7 @@ def get_attribute(context: Context, target: Value, name: str) -> Value:
         module = sys.modules.get(target.name)
         if module is None or not hasattr(module, name):
             raise context.unsupported(f"`{target.name}.{name}`")
-        return require_bound(context, context.module_env.library_value(module, name))
+        return require_bound(context, context.module_env.imported_value(module, name))
     if isinstance(target, ir.UserFunction):
         # Some reward functions keep their state in attributes of a function.
         value = context.lookup((FUNCTION_FRAME - target.serial, name))

@@ -452,7 +452,7 @@ def _import_from(context: Context, node: ast.ImportFrom) -> None:
     for alias in node.names:
         if alias.name == "*" or not hasattr(module, alias.name):
             raise context.unsupported(f"an import of `{alias.name}`")
-        value = context.module_env.library_value(module, alias.name)
+        value = context.module_env.imported_value(module, alias.name)
         context.state.variables[resolve_name(context, alias.asname or alias.name)] = value
 
 
