@@ -65,6 +65,11 @@ class FitParameter:
     enough: float
     needs: tuple[str, ...]
 
+    def estimate(self, value: float, before: float, error: float, reason: str) -> ParameterEstimate:
+        """Return the estimate in the reported unit, from values in the inner one."""
+        value, before, error = (float(number) * self.scale for number in (value, before, error))
+        return ParameterEstimate(self.name, self.unit, value, before, error, reason)
+
     @property
     def prior(self) -> float:
         """Standard deviation of the prior around the vehicle's value, in inner units."""
@@ -149,14 +154,7 @@ def fit_vehicle(data: DriveData, vehicle: VehicleConfig) -> VehicleFit:
         uncertainty = f"{errors[worst] * FIT_PARAMETERS[worst].scale:.2g} {FIT_PARAMETERS[worst].unit}".rstrip()
         reasons[FIT_PARAMETERS[worst].name] = f"this drive does not determine it (+-{uncertainty})"
     estimates = tuple(
-        ParameterEstimate(
-            parameter.name,
-            parameter.unit,
-            float(value) * parameter.scale,
-            float(old) * parameter.scale,
-            float(error) * parameter.scale,
-            reasons[parameter.name],
-        )
+        parameter.estimate(value, old, error, reasons[parameter.name])
         for parameter, value, old, error in zip(FIT_PARAMETERS, values, before, errors, strict=True)
     )
     return VehicleFit(

@@ -129,14 +129,7 @@ def fit_simtraces(
     problem = _TraceProblem(trace, vehicle, stride=-(-count // STARTS_MAX))
     values, errors, reasons = _solve(problem, report)
     estimates = tuple(
-        ParameterEstimate(
-            parameter.name,
-            parameter.unit,
-            float(value) * parameter.scale,
-            float(old) * parameter.scale,
-            float(error) * parameter.scale,
-            reasons.get(k, ""),
-        )
+        parameter.estimate(value, old, error, reasons.get(k, ""))
         for k, (parameter, value, old, error) in enumerate(
             zip(problem.parameters, values, problem.before, errors, strict=True)
         )
