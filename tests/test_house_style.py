@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib
 import re
 from collections import defaultdict
 from typing import NamedTuple
@@ -107,6 +108,17 @@ def test_public_class_names_are_unique():
 def test_package_says_what_it_is_for(path):
     """Each package says in at least three lines what it is for."""
     assert len(read_python(path).docstrings[0].splitlines()) >= SUMMARY_LINES_MIN
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: str(path.parent.relative_to(ROOT))
+)
+def test_public_symbols_of_a_package_exist(path):
+    """Each symbol that a package's face names can be imported, also where its module loads at the first use."""
+    package = importlib.import_module(".".join(path.parent.relative_to(ROOT).parts))
+    assert [name for name in getattr(package, "__all__", []) if getattr(package, name, None) is None] == []
+    with pytest.raises(AttributeError):
+        package.no_such_symbol  # noqa: B018
 
 
 def test_no_docstring_only_refers():
